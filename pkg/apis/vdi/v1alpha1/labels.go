@@ -1,0 +1,38 @@
+package v1alpha1
+
+// Labels and annotations that tie the objects of a session together.
+const (
+	// LabelSession is on every object that a session brings, its pod included;
+	// the value is the session's name.
+	LabelSession = GroupName + "/session"
+	// LabelUser carries a hash of spec.user: an e-mail address is not a legal
+	// label value.
+	LabelUser = GroupName + "/user-hash"
+	// LabelTemplate is the name of the template that a home belongs to.
+	LabelTemplate = GroupName + "/template"
+
+	// AnnotationUser carries spec.user in clear on a home volume claim, for people.
+	AnnotationUser = GroupName + "/user"
+	// AnnotationHeldBy is on a home volume claim and names the session that uses
+	// it, so that two sessions never write to one home at once.
+	AnnotationHeldBy = GroupName + "/held-by"
+	// AnnotationShapeHash is on the workload and is the hash of the shape that was
+	// applied, so that a change is seen without comparing what the API defaulted.
+	AnnotationShapeHash = GroupName + "/shape-hash"
+
+	// FinalizerCleanup keeps a deleted session until its workload is gone and its
+	// home is released.
+	FinalizerCleanup = GroupName + "/session-cleanup"
+
+	// ContainerDesktop is the name of the container that serves the desktop; its
+	// first port is where the activator dials.
+	ContainerDesktop = "desktop"
+)
+
+// Classes by which Knative hands an object to this product's controllers.
+const (
+	// PodAutoscalerClass is the value of autoscaling.knative.dev/class.
+	PodAutoscalerClass = "session.vdi.kasm.io"
+	// IngressClass is the value of networking.knative.dev/ingress-class.
+	IngressClass = "activator.vdi.kasm.io"
+)

@@ -1,0 +1,41 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Duration is a length of time as people write it: 90s, 30m, 8h; 0s switches a
+// clock off.
+//
+// +kubebuilder:validation:Type=string
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="must be a duration such as 90s, 30m or 8h; 0s switches the clock off"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) == duration('0s') || duration(self) >= duration('10s')",message="must be 10s or longer, or 0s to switch the clock off"
+type Duration struct {
+	metav1.Duration `json:",inline"`
+}
+
+// LifecycleSpec sets the clocks that put a desktop to sleep. Each one is looked
+// up in the session, then in the template, then in the chart's values: the
+// nearest wins, and "0s" switches a clock off.
+type LifecycleSpec struct {
+	// IdleTimeout puts the desktop to sleep when nobody has typed or moved the
+	// pointer for this long. It runs from the first input that was reported since
+	// the desktop woke; without any report it does not run.
+	// +optional
+	IdleTimeout *Duration `json:"idleTimeout,omitempty"`
+
+	// DisconnectTimeout puts the desktop to sleep when no connection has been open
+	// for this long.
+	// +optional
+	DisconnectTimeout *Duration `json:"disconnectTimeout,omitempty"`
+
+	// MaxDuration puts the desktop to sleep when it has been awake for this long,
+	// in use or not. A session's spec.timeout is the same clock.
+	// +optional
+	MaxDuration *Duration `json:"maxDuration,omitempty"`
+
+	// StartupTimeout gives a waking desktop this long to become reachable. After it
+	// the wake has failed: held connections are closed with the reason and the
+	// desktop goes back to sleep.
+	// +optional
+	StartupTimeout *Duration `json:"startupTimeout,omitempty"`
+}

@@ -1,0 +1,230 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// VDISessionSpec is one person's desktop.
+type VDISessionSpec struct {
+	// User is the owner: an e-mail address or the identity provider's subject. A
+	// link or token must be issued to this user.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.user cannot change: create another session for another user"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="spec.user must not hold control characters"
+	User string `json:"user"`
+
+	// Template names the VDITemplate. It may appear later than the session.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.template cannot change: create another session for another template"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="spec.template must be the name of a VDITemplate: characters a-z, 0-9 and '-'"
+	Template string `json:"template"`
+
+	// Resources replace the template's defaults one by one.
+	// +optional
+	Resources *SessionResources `json:"resources,omitempty"`
+
+	// Persistence replaces the template's home settings one by one.
+	// +optional
+	Persistence *SessionPersistence `json:"persistence,omitempty"`
+
+	// Timeout puts the desktop to sleep when it has been awake for this long; the
+	// same clock as lifecycle.maxDuration, and it wins over it. 0s switches it off.
+	// +optional
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// Lifecycle sets this session's clocks.
+	// +optional
+	Lifecycle *LifecycleSpec `json:"lifecycle,omitempty"`
+
+	// Power is OnDemand (wake when visited, sleep when left), AlwaysOn or Off.
+	// +optional
+	// +kubebuilder:default=OnDemand
+	Power Power `json:"power,omitempty"`
+}
+
+// Power says who decides whether a desktop is awake.
+// +kubebuilder:validation:Enum=OnDemand;AlwaysOn;Off
+type Power string
+
+const (
+	// PowerOnDemand wakes on a visit and sleeps by the clocks.
+	PowerOnDemand Power = "OnDemand"
+	// PowerAlwaysOn never sleeps.
+	PowerAlwaysOn Power = "AlwaysOn"
+	// PowerOff never wakes.
+	PowerOff Power = "Off"
+)
+
+// SessionResources replace a template's default resources.
+type SessionResources struct {
+	// GPU is the number of GPUs; 0 is a desktop without one.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=64
+	GPU *int32 `json:"gpu,omitempty"`
+
+	// Memory is the memory limit and request.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 512Mi or 4Gi"
+	Memory *resource.Quantity `json:"memory,omitempty"`
+
+	// CPU is the CPU limit; the request is a quarter of it.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 500m or 2"
+	CPU *resource.Quantity `json:"cpu,omitempty"`
+}
+
+// SessionPersistence replaces a template's home settings.
+type SessionPersistence struct {
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Size is the size of a new home; an existing one keeps its size.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 10Gi"
+	Size *resource.Quantity `json:"size,omitempty"`
+
+	// ReclaimPolicy says what happens to the home when this session is deleted.
+	// +optional
+	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
+}
+
+// Phase is a one-word summary for people; programs read the conditions.
+// +kubebuilder:validation:Enum=Pending;Creating;Running;Asleep;Terminating;Failed
+type Phase string
+
+const (
+	// PhasePending: something that the session needs is missing.
+	PhasePending Phase = "Pending"
+	// PhaseCreating: the desktop is waking and not yet reachable.
+	PhaseCreating Phase = "Creating"
+	// PhaseRunning: the desktop is reachable.
+	PhaseRunning Phase = "Running"
+	// PhaseAsleep: zero pods; a visit wakes it.
+	PhaseAsleep Phase = "Asleep"
+	// PhaseTerminating: the session is being deleted.
+	PhaseTerminating Phase = "Terminating"
+	// PhaseFailed: the last wake failed; message says why, and a visit tries again.
+	PhaseFailed Phase = "Failed"
+)
+
+// Condition types of a session.
+const (
+	// ConditionTemplateResolved: the template exists and can be used.
+	ConditionTemplateResolved = "TemplateResolved"
+	// ConditionHomeReady: the home exists and no other session uses it.
+	ConditionHomeReady = "HomeReady"
+	// ConditionWorkloadApplied: the API server took the desired shape.
+	ConditionWorkloadApplied = "WorkloadApplied"
+	// ConditionUpToDate: the workload has the shape that template and session ask
+	// for now. False while a change waits for the desktop to sleep.
+	ConditionUpToDate = "UpToDate"
+	// ConditionAwake: the desktop is wanted, with the reason of the last decision.
+	ConditionAwake = "Awake"
+	// ConditionReady: a visitor gets a desktop: it is reachable, or asleep and can
+	// be woken.
+	ConditionReady = "Ready"
+)
+
+// SessionActivity holds max-registers: a writer only ever moves them forward, so
+// any number of activators can write them without knowing of each other.
+type SessionActivity struct {
+	// LastWakeTime is when somebody last asked for the desktop while it slept.
+	// +optional
+	LastWakeTime *metav1.MicroTime `json:"lastWakeTime,omitempty"`
+	// LastConnectedTime is when a connection, held or relayed, was last seen open.
+	// +optional
+	LastConnectedTime *metav1.MicroTime `json:"lastConnectedTime,omitempty"`
+	// LastInputTime is when somebody last typed or moved the pointer.
+	// +optional
+	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
+}
+
+// EffectiveLifecycle is what the clocks came out as after values, template and
+// session were looked at; zero is off.
+type EffectiveLifecycle struct {
+	IdleTimeout       metav1.Duration `json:"idleTimeout"`
+	DisconnectTimeout metav1.Duration `json:"disconnectTimeout"`
+	MaxDuration       metav1.Duration `json:"maxDuration"`
+	StartupTimeout    metav1.Duration `json:"startupTimeout"`
+}
+
+// VDISessionStatus is what the operator and the activators know of a session.
+// The operator owns all of it but activity, which the activators write.
+type VDISessionStatus struct {
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+	// Message says in a sentence what the session waits for or why it failed.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// URL is where a person opens the session.
+	// +optional
+	URL string `json:"url,omitempty"`
+	// PodName is the pod of the present awake period.
+	// +optional
+	PodName string `json:"podName,omitempty"`
+	// StartTime is when the present awake period began; unset while asleep.
+	// +optional
+	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
+	// ReadyTime is when the desktop became reachable in the present awake period.
+	// +optional
+	ReadyTime *metav1.MicroTime `json:"readyTime,omitempty"`
+	// SleepTime is when the desktop was last put to sleep.
+	// +optional
+	SleepTime *metav1.MicroTime `json:"sleepTime,omitempty"`
+	// SleepReason is why: the reason of that decision.
+	// +optional
+	SleepReason string `json:"sleepReason,omitempty"`
+	// Until is when the next decision is due if nothing happens before.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
+	// Lifecycle is what the clocks came out as.
+	// +optional
+	Lifecycle *EffectiveLifecycle `json:"lifecycle,omitempty"`
+	// Streaming is the template's, as the activators use it.
+	// +optional
+	Streaming *StreamingSpec `json:"streaming,omitempty"`
+	// +optional
+	Activity *SessionActivity `json:"activity,omitempty"`
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// VDISession is one person's desktop: it sleeps at zero pods until its URL is
+// visited.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,shortName=vdi,categories=vdi
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.template`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="URL",type=string,JSONPath=`.status.url`
+// +kubebuilder:printcolumn:name="Idle",type=date,JSONPath=`.status.activity.lastConnectedTime`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.message`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && !self.metadata.name.contains('--')",message="metadata.name must be at most 40 characters of a-z, 0-9 and single '-', beginning with a letter, because it becomes part of the session's host name"
+type VDISession struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec VDISessionSpec `json:"spec"`
+	// +optional
+	Status VDISessionStatus `json:"status,omitempty"`
+}
+
+// VDISessionList is a list of sessions.
+//
+// +kubebuilder:object:root=true
+type VDISessionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []VDISession `json:"items"`
+}

@@ -1,0 +1,215 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// VDITemplateSpec says what a desktop is: its image, its resources and its clocks.
+type VDITemplateSpec struct {
+	// DisplayName is what people see.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	DisplayName string `json:"displayName,omitempty"`
+
+	// Description is a sentence or two for the person who chooses a desktop.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Description string `json:"description,omitempty"`
+
+	// Icon is a URL of an image for this template.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Icon string `json:"icon,omitempty"`
+
+	// Image is the desktop's container image.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.matches('\\\\s')",message="must be a container image reference without blanks, such as ghcr.io/selkies-project/nvidia-egl-desktop:latest"
+	Image string `json:"image"`
+
+	// ImagePullSecrets are Secrets in the session's namespace.
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// Env is added to the desktop's container, after what the product sets itself.
+	// +optional
+	// +kubebuilder:validation:MaxItems=256
+	Env []corev1.EnvVar `json:"env,omitempty"`
+
+	// Applications are the programs a person finds in the desktop, for portals.
+	// +optional
+	// +kubebuilder:validation:MaxItems=128
+	Applications []Application `json:"applications,omitempty"`
+
+	// Resources are what a session gets that does not say otherwise.
+	// +optional
+	// +kubebuilder:default={}
+	Resources TemplateResources `json:"resources,omitempty"`
+
+	// GPUResourceName is the extended resource that a GPU is counted in: a whole
+	// device, a MIG slice such as nvidia.com/mig-1g.5gb, or a shared one.
+	// +optional
+	// +kubebuilder:default="nvidia.com/gpu"
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",message="must be an extended resource name with a domain, such as nvidia.com/gpu"
+	GPUResourceName string `json:"gpuResourceName,omitempty"`
+
+	// Streaming says where and how the desktop serves its viewer.
+	// +optional
+	// +kubebuilder:default={}
+	Streaming StreamingSpec `json:"streaming,omitempty"`
+
+	// Persistence is the home directory that outlives sleep.
+	// +optional
+	// +kubebuilder:default={}
+	Persistence TemplatePersistence `json:"persistence,omitempty"`
+
+	// SharedMemory is the size of /dev/shm; it counts against the memory limit.
+	// +optional
+	// +kubebuilder:default="1Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",message="must be a quantity of zero or more, such as 512Mi or 1Gi"
+	SharedMemory *resource.Quantity `json:"sharedMemory,omitempty"`
+
+	// Lifecycle sets this template's clocks.
+	// +optional
+	Lifecycle *LifecycleSpec `json:"lifecycle,omitempty"`
+
+	// PodTemplate is a partial pod template ({metadata, spec}) merged over the
+	// generated one by strategic merge: node selectors, tolerations, a runtime
+	// class, sidecars. The desktop's container is named "desktop".
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	PodTemplate *runtime.RawExtension `json:"podTemplate,omitempty"`
+}
+
+// Application is a program a person finds in the desktop.
+type Application struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Icon string `json:"icon,omitempty"`
+}
+
+// TemplateResources are a template's default resources.
+type TemplateResources struct {
+	// DefaultGPU is the number of GPUs; 0 is a desktop without one.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=64
+	DefaultGPU *int32 `json:"defaultGPU,omitempty"`
+
+	// DefaultMemory is the memory limit and request.
+	// +optional
+	// +kubebuilder:default="4Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 512Mi or 4Gi"
+	DefaultMemory *resource.Quantity `json:"defaultMemory,omitempty"`
+
+	// DefaultCPU is the CPU limit; the request is a quarter of it.
+	// +optional
+	// +kubebuilder:default="2"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 500m or 2"
+	DefaultCPU *resource.Quantity `json:"defaultCPU,omitempty"`
+}
+
+// StreamingProtocol names how a desktop talks to its viewer.
+// +kubebuilder:validation:Enum=Auto;Selkies1;WebSocket
+type StreamingProtocol string
+
+const (
+	// ProtocolAuto recognises the protocol by the path of each request.
+	ProtocolAuto StreamingProtocol = "Auto"
+	// ProtocolSelkies1 is the WebRTC signaling of Selkies 1.6.
+	ProtocolSelkies1 StreamingProtocol = "Selkies1"
+	// ProtocolWebSocket holds and replays any WebSocket without looking into it.
+	ProtocolWebSocket StreamingProtocol = "WebSocket"
+)
+
+// StreamingSpec says where and how a desktop serves its viewer.
+type StreamingSpec struct {
+	// +optional
+	// +kubebuilder:default=Auto
+	Protocol StreamingProtocol `json:"protocol,omitempty"`
+
+	// Port is the TCP port of the desktop's web server.
+	// +optional
+	// +kubebuilder:default=8080
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:validation:XValidation:rule="!(self in [8008, 8012, 8013, 8022, 9090, 9091])",message="ports 8008, 8012, 8013, 8022, 9090 and 9091 are taken by Knative's sidecar; let the desktop listen elsewhere"
+	Port int32 `json:"port,omitempty"`
+}
+
+// ReclaimPolicy says what happens to a home when its session is deleted.
+// +kubebuilder:validation:Enum=Retain;Delete
+type ReclaimPolicy string
+
+const (
+	// ReclaimRetain keeps the home for the user's next session of this template.
+	ReclaimRetain ReclaimPolicy = "Retain"
+	// ReclaimDelete deletes the home together with its session.
+	ReclaimDelete ReclaimPolicy = "Delete"
+)
+
+// TemplatePersistence is the home directory that a template's sessions get.
+type TemplatePersistence struct {
+	// +optional
+	// +kubebuilder:default=true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Size is the size of a new home.
+	// +optional
+	// +kubebuilder:default="10Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 10Gi"
+	Size *resource.Quantity `json:"size,omitempty"`
+
+	// StorageClassName is the class of a new home; the cluster's default if unset.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// MountPath is where the home is mounted.
+	// +optional
+	// +kubebuilder:default="/home/user"
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[^:]+$')",message="must be an absolute path without a colon, such as /home/user"
+	MountPath string `json:"mountPath,omitempty"`
+
+	// ReclaimPolicy says what happens to the home when its session is deleted.
+	// +optional
+	// +kubebuilder:default=Retain
+	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
+}
+
+
+// VDITemplate says what a desktop is. Sessions name a template and take from it
+// what they don't say themselves.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=vdit,categories=vdi
+// +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`
+// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`
+// +kubebuilder:printcolumn:name="GPU",type=integer,JSONPath=`.spec.resources.defaultGPU`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 characters of a-z, 0-9 and '-', because it becomes a label value"
+type VDITemplate struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec VDITemplateSpec `json:"spec"`
+}
+
+// VDITemplateList is a list of templates.
+//
+// +kubebuilder:object:root=true
+type VDITemplateList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []VDITemplate `json:"items"`
+}

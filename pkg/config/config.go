@@ -1,0 +1,150 @@
+// Package config is what an installation sets once for all its sessions: one YAML
+// file, written by the chart, read by the operator and the activator.
+//
+// It promises that what it returns is complete and valid; every error names the
+// field, the value and the remedy.
+package config
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// Config is the file's content.
+type Config struct {
+	// URL says how sessions look from outside.
+	URL URL `json:"url"`
+	// Sessions are the clocks' defaults.
+	Sessions Sessions `json:"sessions"`
+	// Knative says where Knative Serving lives.
+	Knative Knative `json:"knative"`
+	// Activator says where desktops and Knative find the activator.
+	Activator Activator `json:"activator"`
+	// Limits bound what visitors can make the activator keep.
+	Limits Limits `json:"limits"`
+	// TURN is what browsers and desktops are told about the TURN server.
+	TURN TURN `json:"turn"`
+}
+
+// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/
+type URL struct {
+	// Scheme is http or https.
+	Scheme string `json:"scheme"`
+	// Domain is the parent of every session's host name.
+	Domain string `json:"domain"`
+	// Port is the port in URLs; 0 is the scheme's own.
+	Port int `json:"port"`
+}
+
+// Sessions are the clocks' defaults; see lifecycle.Policy.
+type Sessions struct {
+	IdleTimeout       metav1.Duration `json:"idleTimeout"`
+	DisconnectTimeout metav1.Duration `json:"disconnectTimeout"`
+	MaxDuration       metav1.Duration `json:"maxDuration"`
+	StartupTimeout    metav1.Duration `json:"startupTimeout"`
+}
+
+// Policy is the defaults as the decision takes them.
+func (s Sessions) Policy() lifecycle.Policy {
+	return lifecycle.Policy{
+		IdleTimeout:       s.IdleTimeout.Duration,
+		DisconnectTimeout: s.DisconnectTimeout.Duration,
+		MaxDuration:       s.MaxDuration.Duration,
+		StartupTimeout:    s.StartupTimeout.Duration,
+	}
+}
+
+// Knative says where Knative Serving lives.
+type Knative struct {
+	// Namespace holds Knative's config maps.
+	Namespace string `json:"namespace"`
+	// ApplyConfig lets the operator set the keys of Knative's config maps that
+	// desktops need.
+	ApplyConfig bool `json:"applyConfig"`
+}
+
+// Activator says where desktops and Knative find the activator.
+type Activator struct {
+	// Service and Namespace name the activator's Service.
+	Service   string `json:"service"`
+	Namespace string `json:"namespace"`
+	// InternalPort is the Service's port where desktops ask for TURN credentials.
+	InternalPort int `json:"internalPort"`
+}
+
+// Host is the activator's name inside the cluster.
+func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.cluster.local" }
+
+// Limits bound what visitors can make the activator keep. Each has a default and
+// is counted in vdi_activator_refusals_total by its reason when it is hit.
+type Limits struct {
+	// HeldConnections is the number of connections one replica holds.
+	HeldConnections int `json:"heldConnections"`
+	// HeldConnectionsPerSession is the number held for one session.
+	HeldConnectionsPerSession int `json:"heldConnectionsPerSession"`
+	// BufferedBytes and BufferedFrames bound what one held connection may send.
+	BufferedBytes  int `json:"bufferedBytes"`
+	BufferedFrames int `json:"bufferedFrames"`
+	// MessageBytes is the longest message on a signaling socket.
+	MessageBytes int `json:"messageBytes"`
+	// HeldRequestBytes is the longest body of a held plain HTTP request.
+	HeldRequestBytes int `json:"heldRequestBytes"`
+	// HoldHTTP is how long a plain HTTP request is held before 503.
+	HoldHTTP metav1.Duration `json:"holdHTTP"`
+	// HeaderTimeout bounds how long a client may take to send its request head.
+	HeaderTimeout metav1.Duration `json:"headerTimeout"`
+}
+
+// TURN is what browsers and desktops are told about the TURN server.
+type TURN struct {
+	// URLs are stun:, turn: and turns: URLs; empty means no TURN.
+	URLs []string `json:"urls"`
+	// CredentialTTL is how long a minted credential works.
+	CredentialTTL metav1.Duration `json:"credentialTTL"`
+	// ICEPolicy is all or relay.
+	ICEPolicy string `json:"icePolicy"`
+}
+
+// Default is what holds where the file says nothing.
+func Default() Config {
+	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
+	return Config{
+		URL:       URL{Scheme: "https"},
+		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
+		Knative:   Knative{Namespace: "knative-serving", ApplyConfig: true},
+		Activator: Activator{Service: "vdi-activator", Namespace: "vdi-system", InternalPort: 8081},
+		Limits: Limits{
+			HeldConnections: 10000, HeldConnectionsPerSession: 16,
+			BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10,
+			HeldRequestBytes: 64 << 10, HoldHTTP: d(time.Minute), HeaderTimeout: d(10 * time.Second),
+		},
+		TURN: TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+	}
+}
+
+// Load reads and checks the file at path; unknown keys are refused.
+func Load(path string) (Config, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(raw)
+}
+
+// Parse reads and checks a configuration in YAML over the defaults.
+func Parse(raw []byte) (Config, error) {
+	c := Default()
+	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if errs := c.validate(); len(errs) > 0 {
+		return Config{}, fmt.Errorf("configuration: %w", errs.ToAggregate())
+	}
+	return c, nil
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func (c *Config) validate() field.ErrorList {
+	var errs field.ErrorList
+	bad := func(value any, why string, path ...string) {
+		errs = append(errs, field.Invalid(field.NewPath(path[0], path[1:]...), value, why))
+	}
+	if s := c.URL.Scheme; s != "http" && s != "https" {
+		bad(s, "must be http or https", "url", "scheme")
+	}
+	if problems := validation.IsDNS1123Subdomain(c.URL.Domain); len(problems) > 0 {
+		bad(c.URL.Domain, "must be a bare domain such as vdi.example.com, without scheme, port or wildcard", "url", "domain")
+	}
+	if p := c.URL.Port; p < 0 || p > 65535 {
+		bad(p, "must be between 1 and 65535, or 0 for the scheme's own", "url", "port")
+	}
+	for _, clock := range []struct {
+		name  string
+		value metav1.Duration
+	}{
+		{"idleTimeout", c.Sessions.IdleTimeout}, {"disconnectTimeout", c.Sessions.DisconnectTimeout},
+		{"maxDuration", c.Sessions.MaxDuration}, {"startupTimeout", c.Sessions.StartupTimeout},
+	} {
+		if d := clock.value.Duration; d != 0 && d < minClock {
+			bad(d.String(), "must be 10s or longer, or 0s to switch the clock off", "sessions", clock.name)
+		}
+	}
+	for _, limit := range []struct {
+		name  string
+		value int
+	}{
+		{"heldConnections", c.Limits.HeldConnections}, {"heldConnectionsPerSession", c.Limits.HeldConnectionsPerSession},
+		{"bufferedBytes", c.Limits.BufferedBytes}, {"bufferedFrames", c.Limits.BufferedFrames},
+		{"messageBytes", c.Limits.MessageBytes}, {"heldRequestBytes", c.Limits.HeldRequestBytes},
+	} {
+		if limit.value < 1 {
+			bad(limit.value, "must be 1 or more", "limits", limit.name)
+		}
+	}
+	for _, wait := range []struct {
+		path  []string
+		value metav1.Duration
+	}{
+		{[]string{"limits", "holdHTTP"}, c.Limits.HoldHTTP}, {[]string{"limits", "headerTimeout"}, c.Limits.HeaderTimeout},
+		{[]string{"turn", "credentialTTL"}, c.TURN.CredentialTTL},
+	} {
+		if wait.value.Duration <= 0 {
+			bad(wait.value.Duration.String(), "must be above 0s", wait.path...)
+		}
+	}
+	for _, u := range c.TURN.URLs {
+		if !strings.HasPrefix(u, "turn:") && !strings.HasPrefix(u, "turns:") && !strings.HasPrefix(u, "stun:") && !strings.HasPrefix(u, "stuns:") {
+			bad(u, "must begin with turn:, turns:, stun: or stuns:", "turn", "urls")
+		}
+	}
+	if p := c.TURN.ICEPolicy; p != "all" && p != "relay" {
+		bad(p, "must be all or relay", "turn", "icePolicy")
+	}
+	for name, value := range map[string]string{"service": c.Activator.Service, "namespace": c.Activator.Namespace} {
+		if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
+			bad(value, strings.Join(problems, "; "), "activator", name)
+		}
+	}
+	if problems := validation.IsDNS1123Label(c.Knative.Namespace); len(problems) > 0 {
+		bad(c.Knative.Namespace, strings.Join(problems, "; "), "knative", "namespace")
+	}
+	return errs
+}

@@ -1,0 +1,168 @@
+// Package token issues and checks the two kinds of JSON Web Token that the
+// product signs itself: links, by which a person opens a session, and pod tokens,
+// by which a desktop asks for its TURN credentials.
+//
+// The algorithm is pinned to ES256; aud, exp and sub are required. The private
+// key stays with those who sign; a verifier needs only the certificate.
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Audience keeps one kind of token from being used as another.
+type Audience string
+
+const (
+	// AudienceSession is a person's link to a session.
+	AudienceSession Audience = "vdi.kasm.io/session"
+	// AudienceTURN is a desktop's right to ask for TURN credentials.
+	AudienceTURN Audience = "vdi.kasm.io/turn"
+)
+
+// Issuer is the iss claim of every token that this product signs.
+const Issuer = "vdi-operator"
+
+// MaxLength is the longest token, in bytes, that is looked at.
+const MaxLength = 4096
+
+// leeway is how far the clocks of signer and verifier may differ.
+const leeway = 30 * time.Second
+
+// Errors that Verify returns; errors.Is tells them apart.
+var (
+	ErrMalformed = errors.New("token is malformed or not signed by this installation")
+	ErrExpired   = errors.New("token has expired")
+	ErrForeign   = errors.New("token is for another session")
+)
+
+// Subject is whom and what a token is for.
+type Subject struct {
+	// User is the sub claim.
+	User string
+	// Session and UID name the session's object; the UID keeps a link from opening
+	// a later session of the same name.
+	Session types.NamespacedName
+	UID     types.UID
+}
+
+type claims struct {
+	jwt.RegisteredClaims
+	Session string    `json:"vdi_session"`
+	UID     types.UID `json:"vdi_uid"`
+}
+
+// Signer signs tokens with a P-256 private key.
+type Signer struct{ key *ecdsa.PrivateKey }
+
+// NewSigner reads a P-256 private key in PEM, PKCS #8 or SEC 1.
+func NewSigner(keyPEM []byte) (*Signer, error) {
+	key, err := jwt.ParseECPrivateKeyFromPEM(keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("signing key: not a PEM-encoded ECDSA private key: %w", err)
+	}
+	if bits := key.Curve.Params().BitSize; bits != 256 {
+		return nil, fmt.Errorf("signing key: curve has %d bits, ES256 needs a P-256 key", bits)
+	}
+	return &Signer{key: key}, nil
+}
+
+// Sign issues a token that expires ttl after now.
+func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duration) (string, error) {
+	if sub.User == "" || sub.Session.Name == "" || sub.UID == "" {
+		return "", fmt.Errorf("cannot sign a token without user, session and UID (have %q, %q, %q)", sub.User, sub.Session, sub.UID)
+	}
+	if ttl <= 0 {
+		return "", fmt.Errorf("token lifetime %s: must be above zero", ttl)
+	}
+	return jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    Issuer,
+			Subject:   sub.User,
+			Audience:  jwt.ClaimStrings{string(aud)},
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+		},
+		Session: sub.Session.String(),
+		UID:     sub.UID,
+	}).SignedString(s.key)
+}
+
+// Verifier checks tokens against a certificate's public key.
+type Verifier struct{ key *ecdsa.PublicKey }
+
+// NewVerifier reads a certificate or public key in PEM.
+func NewVerifier(certPEM []byte) (*Verifier, error) {
+	block, _ := pem.Decode(certPEM)
+	if block == nil {
+		return nil, errors.New("verification certificate: no PEM block found")
+	}
+	key, err := publicKey(block)
+	if err != nil {
+		return nil, fmt.Errorf("verification certificate: %w", err)
+	}
+	if bits := key.Curve.Params().BitSize; bits != 256 {
+		return nil, fmt.Errorf("verification certificate: curve has %d bits, ES256 needs a P-256 key", bits)
+	}
+	return &Verifier{key: key}, nil
+}
+
+func publicKey(block *pem.Block) (*ecdsa.PublicKey, error) {
+	var key any
+	if block.Type == "CERTIFICATE" {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		key = cert.PublicKey
+	} else {
+		var err error
+		if key, err = x509.ParsePKIXPublicKey(block.Bytes); err != nil {
+			return nil, err
+		}
+	}
+	ec, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("holds a %T, ES256 needs an ECDSA key", key)
+	}
+	return ec, nil
+}
+
+// Verify checks signature, algorithm, issuer, audience and times, and returns
+// whom the token is for together with its expiry.
+func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, time.Time, error) {
+	if raw == "" || len(raw) > MaxLength {
+		return Subject{}, time.Time{}, ErrMalformed
+	}
+	var c claims
+	_, err := jwt.ParseWithClaims(raw, &c,
+		func(*jwt.Token) (any, error) { return v.key, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
+		jwt.WithAudience(string(aud)),
+		jwt.WithIssuer(Issuer),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(leeway),
+		jwt.WithTimeFunc(func() time.Time { return now }),
+	)
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return Subject{}, time.Time{}, ErrExpired
+	case err != nil:
+		// The library's text can quote parts of the token; it stays out of logs.
+		return Subject{}, time.Time{}, ErrMalformed
+	}
+	session, ok := parseSession(c.Session)
+	if !ok || c.Subject == "" || c.UID == "" {
+		return Subject{}, time.Time{}, ErrMalformed
+	}
+	return Subject{User: c.Subject, Session: session, UID: c.UID}, c.ExpiresAt.Time, nil
+}
