@@ -103,12 +103,23 @@ type Limits struct {
 
 // TURN is what browsers and desktops are told about the TURN server.
 type TURN struct {
-	// URLs are stun:, turn: and turns: URLs; empty means no TURN.
+	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
+	// the nodes that Discovery finds; with neither there is no TURN.
 	URLs []string `json:"urls"`
+	// Discovery finds coturn pods that run in their nodes' network.
+	Discovery *TURNDiscovery `json:"discovery,omitempty"`
 	// CredentialTTL is how long a minted credential works.
 	CredentialTTL metav1.Duration `json:"credentialTTL"`
 	// ICEPolicy is all or relay.
 	ICEPolicy string `json:"icePolicy"`
+}
+
+// TURNDiscovery selects coturn's pods; each ready one is announced at its node's
+// address and Port, by UDP and TCP.
+type TURNDiscovery struct {
+	Namespace string            `json:"namespace"`
+	Selector  map[string]string `json:"selector"`
+	Port      int               `json:"port"`
 }
 
 // Default is what holds where the file says nothing.

@@ -4,14 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
-
-// minClock is the shortest timeout that the activators' reports, which come every
-// few seconds, can serve.
-const minClock = 10 * time.Second
 
 // namespaceHashLength is the number of hexadecimal characters that stand for a
 // namespace whose name does not fit a host label.

@@ -2,11 +2,16 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+// minClock is the shortest timeout that the activators' reports, which come every
+// few seconds, can serve.
+const minClock = 10 * time.Second
 
 func (c *Config) validate() field.ErrorList {
 	var errs field.ErrorList
@@ -63,6 +68,17 @@ func (c *Config) validate() field.ErrorList {
 	}
 	if p := c.TURN.ICEPolicy; p != "all" && p != "relay" {
 		bad(p, "must be all or relay", "turn", "icePolicy")
+	}
+	if d := c.TURN.Discovery; d != nil {
+		if d.Port < 1 || d.Port > 65535 {
+			bad(d.Port, "must be between 1 and 65535", "turn", "discovery", "port")
+		}
+		if d.Namespace == "" {
+			bad(d.Namespace, "must be the namespace that coturn runs in", "turn", "discovery", "namespace")
+		}
+		if len(d.Selector) == 0 {
+			bad(d.Selector, "must hold the labels of coturn's pods", "turn", "discovery", "selector")
+		}
 	}
 	for name, value := range map[string]string{"service": c.Activator.Service, "namespace": c.Activator.Namespace} {
 		if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
