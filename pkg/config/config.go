@@ -93,8 +93,6 @@ type Limits struct {
 	BufferedFrames int `json:"bufferedFrames"`
 	// MessageBytes is the longest message on a signaling socket.
 	MessageBytes int `json:"messageBytes"`
-	// HeldRequestBytes is the longest body of a held plain HTTP request.
-	HeldRequestBytes int `json:"heldRequestBytes"`
 	// HoldHTTP is how long a plain HTTP request is held before 503.
 	HoldHTTP metav1.Duration `json:"holdHTTP"`
 	// HeaderTimeout bounds how long a client may take to send its request head.
@@ -133,7 +131,7 @@ func Default() Config {
 		Limits: Limits{
 			HeldConnections: 10000, HeldConnectionsPerSession: 16,
 			BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10,
-			HeldRequestBytes: 64 << 10, HoldHTTP: d(time.Minute), HeaderTimeout: d(10 * time.Second),
+			HoldHTTP: d(time.Minute), HeaderTimeout: d(10 * time.Second),
 		},
 		TURN: TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
 	}

@@ -44,7 +44,7 @@ func (c *Config) validate() field.ErrorList {
 	}{
 		{"heldConnections", c.Limits.HeldConnections}, {"heldConnectionsPerSession", c.Limits.HeldConnectionsPerSession},
 		{"bufferedBytes", c.Limits.BufferedBytes}, {"bufferedFrames", c.Limits.BufferedFrames},
-		{"messageBytes", c.Limits.MessageBytes}, {"heldRequestBytes", c.Limits.HeldRequestBytes},
+		{"messageBytes", c.Limits.MessageBytes},
 	} {
 		if limit.value < 1 {
 			bad(limit.value, "must be 1 or more", "limits", limit.name)

@@ -187,7 +187,6 @@ type TemplatePersistence struct {
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
 
-
 // VDITemplate says what a desktop is. Sessions name a template and take from it
 // what they don't say themselves.
 //
