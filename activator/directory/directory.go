@@ -1,0 +1,136 @@
+// Package directory is the activator's view of sessions and their pods, fed by
+// informers and read on every request.
+//
+// It promises that a lookup takes no API call and that whoever waits on a session
+// learns of each change. It does not decide anything.
+package directory
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// HostFunc gives a session's host name, without port.
+type HostFunc func(namespace, name string) string
+
+// Pod is what the activator needs to know of a session's pod.
+type Pod struct {
+	Name string
+	UID  types.UID
+	// Scheduled and Started are set once the pod has a node, and once the
+	// desktop's container runs.
+	Scheduled bool
+	Started   bool
+	// IP is empty until the API knows it; Port is where the desktop listens.
+	IP   string
+	Port int32
+}
+
+// View is a session at one moment. Session is shared with the informer: it must
+// not be changed.
+type View struct {
+	Session *v1alpha1.VDISession
+	// Pod is the newest pod that is not being deleted, or nil.
+	Pod *Pod
+	// Changed is closed when anything here is no longer the newest.
+	Changed <-chan struct{}
+}
+
+// Asleep says that the operator recorded no awake period.
+func (v View) Asleep() bool { return v.Session.Status.StartTime == nil }
+
+// Directory maps hosts to sessions and sessions to pods.
+type Directory struct {
+	host HostFunc
+	// onDrop is told of each deleted session.
+	onDrop func(types.NamespacedName)
+
+	mu      sync.RWMutex
+	byHost  map[string]types.NamespacedName
+	entries map[types.NamespacedName]*entry
+}
+
+type entry struct {
+	session *v1alpha1.VDISession
+	pods    map[types.UID]*podRecord
+	changed chan struct{}
+}
+
+// New makes an empty directory. onDrop, if set, is told of each deleted session.
+func New(host HostFunc, onDrop func(types.NamespacedName)) *Directory {
+	if onDrop == nil {
+		onDrop = func(types.NamespacedName) {}
+	}
+	return &Directory{host: host, onDrop: onDrop, byHost: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
+}
+
+// Lookup finds the session that a host name belongs to.
+func (d *Directory) Lookup(host string) (types.NamespacedName, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	key, ok := d.byHost[host]
+	return key, ok
+}
+
+// View returns the session as it is now; false when there is none.
+func (d *Directory) View(key types.NamespacedName) (View, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	e := d.entries[key]
+	if e == nil || e.session == nil {
+		return View{}, false
+	}
+	return View{Session: e.session, Pod: e.newestPod(), Changed: e.changed}, true
+}
+
+// SetSession records a session that was added or changed.
+func (d *Directory) SetSession(s *v1alpha1.VDISession) {
+	key := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entry(key)
+	e.session = s
+	d.byHost[d.host(key.Namespace, key.Name)] = key
+	e.announce()
+}
+
+// DropSession forgets a deleted session.
+func (d *Directory) DropSession(key types.NamespacedName) {
+	defer d.onDrop(key)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entries[key]
+	if e == nil {
+		return
+	}
+	e.session = nil
+	if host := d.host(key.Namespace, key.Name); d.byHost[host] == key {
+		delete(d.byHost, host)
+	}
+	e.announce()
+	d.prune(key, e)
+}
+
+func (d *Directory) entry(key types.NamespacedName) *entry {
+	e := d.entries[key]
+	if e == nil {
+		e = &entry{pods: map[types.UID]*podRecord{}, changed: make(chan struct{})}
+		d.entries[key] = e
+	}
+	return e
+}
+
+func (d *Directory) prune(key types.NamespacedName, e *entry) {
+	if e.session == nil && len(e.pods) == 0 {
+		delete(d.entries, key)
+	}
+}
+
+// announce wakes everybody who waits on the entry; the caller holds the lock.
+func (e *entry) announce() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}

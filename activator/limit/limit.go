@@ -1,0 +1,62 @@
+// Package limit counts held connections, a session's and the replica's, and says
+// which limit is reached.
+package limit
+
+import (
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// Held bounds the connections that wait for a desktop.
+type Held struct {
+	perReplica, perSession int
+
+	mu      sync.Mutex
+	total   int
+	session map[types.NamespacedName]int
+}
+
+// NewHeld makes a limiter; both limits are numbers of connections.
+func NewHeld(perReplica, perSession int) *Held {
+	return &Held{perReplica: perReplica, perSession: perSession, session: map[types.NamespacedName]int{}}
+}
+
+// Reached says which limit kept a connection out.
+type Reached struct {
+	Limit   metrics.Refusal
+	Allowed int
+}
+
+func (r *Reached) Error() string {
+	whose := "for this desktop"
+	if r.Limit == metrics.RefusedReplicaLimit {
+		whose = "here"
+	}
+	return fmt.Sprintf("too many connections are waiting %s (%d); try again later", whose, r.Allowed)
+}
+
+// Acquire takes a place, which release gives back, or says which limit is reached.
+func (h *Held) Acquire(key types.NamespacedName) (release func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.total >= h.perReplica {
+		return nil, &Reached{metrics.RefusedReplicaLimit, h.perReplica}
+	}
+	if h.session[key] >= h.perSession {
+		return nil, &Reached{metrics.RefusedSessionLimit, h.perSession}
+	}
+	h.total++
+	h.session[key]++
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.total--
+		if h.session[key]--; h.session[key] == 0 {
+			delete(h.session, key)
+		}
+	}), nil
+}

@@ -1,0 +1,50 @@
+package relay
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/org/vdi-operator/activator/auth"
+)
+
+// hopByHop headers end at this hop (RFC 9110, section 7.6.1); what belongs to the
+// WebSocket handshake is made anew for each side.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Sec-Websocket-Accept",
+}
+
+// headerForDesktop is what a desktop gets of a visitor's header: none of this
+// product's credentials, no Origin (it was checked here, and desktops compare it
+// with a host or scheme that they may not know), and who forwarded it.
+func headerForDesktop(in *http.Request, scheme string) http.Header {
+	out := in.Header.Clone()
+	for _, named := range in.Header.Values("Connection") {
+		for name := range strings.SplitSeq(named, ",") {
+			out.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hopByHop {
+		out.Del(name)
+	}
+	out.Del("Origin")
+	auth.Strip(out)
+	if ip, _, err := net.SplitHostPort(in.RemoteAddr); err == nil {
+		if prior := in.Header.Get("X-Forwarded-For"); prior != "" {
+			ip = prior + ", " + ip
+		}
+		out.Set("X-Forwarded-For", ip)
+	}
+	out.Set("X-Forwarded-Host", in.Host)
+	out.Set("X-Forwarded-Proto", scheme)
+	return out
+}
+
+// pathForDesktop is the visitor's path and query without a link's token.
+func pathForDesktop(in *url.URL) *url.URL {
+	out := *in
+	auth.StripQuery(&out)
+	return &out
+}

@@ -1,0 +1,104 @@
+// Package shell is what a visitor sees that is not the desktop itself: the page
+// that waits for it, and the pages that say why there is none.
+//
+// Pages load nothing from elsewhere and run one small script of ours, under a
+// strict Content-Security-Policy. They name no session that the visitor did not
+// prove a right to.
+package shell
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+)
+
+// Prefix is the path, on every session's host, that belongs to this product.
+const Prefix = "/_vdi/"
+
+const (
+	assetsPath = Prefix + "assets/"
+	// StatusPath answers with Status as JSON.
+	StatusPath = Prefix + "status"
+	// ActivityPath takes a POST that says that somebody typed just now.
+	ActivityPath = Prefix + "activity"
+)
+
+// securityPolicy allows our own style and script and nothing else.
+const securityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+
+//go:embed pages assets
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "pages/*.html"))
+
+// Assets serves the pages' style and script, which hold nothing private.
+func Assets() http.Handler {
+	sub, err := fs.Sub(files, "assets")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	server := http.StripPrefix(assetsPath, http.FileServerFS(sub))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=300")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		server.ServeHTTP(w, r)
+	})
+}
+
+// AssetsPath is where Assets belongs.
+const AssetsPath = assetsPath
+
+// Message is a page that says why there is no desktop.
+type Message struct {
+	Status      int
+	Title, Text string
+}
+
+// The messages.
+var (
+	NotFound      = Message{http.StatusNotFound, titleNotFound, textNotFound}
+	NoToken       = Message{http.StatusUnauthorized, titleNoToken, textNoToken}
+	BadToken      = Message{http.StatusUnauthorized, titleBadToken, textBadToken}
+	Expired       = Message{http.StatusUnauthorized, titleExpired, textExpired}
+	Foreign       = Message{http.StatusForbidden, titleForeign, textForeign}
+	ForeignOrigin = Message{http.StatusForbidden, titleForeignOrigin, textForeignOrigin}
+	PoweredOff    = Message{http.StatusServiceUnavailable, titlePoweredOff, textPoweredOff}
+	Unavailable   = Message{http.StatusBadGateway, titleUnavailable, textUnavailable}
+)
+
+// WriteMessage sends a message as a page.
+func WriteMessage(w http.ResponseWriter, m Message) {
+	render(w, m.Status, "message.html", m)
+}
+
+// WriteWaiting sends the page that waits for the desktop.
+func WriteWaiting(w http.ResponseWriter, s Status) {
+	w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
+	render(w, http.StatusAccepted, "waiting.html", struct {
+		Title, NoScript, TryAgain, FailedTitle, FailedHint, StatusPath string
+		Refresh                                                        int
+		Status                                                         Status
+	}{titleWaiting, textNoScript, textTryAgain, titleFailed, textFailedHint, StatusPath, refreshSeconds, s})
+}
+
+// refreshSeconds is how often a page without script loads itself again.
+const refreshSeconds = 2
+
+func render(w http.ResponseWriter, status int, page string, data any) {
+	var body bytes.Buffer
+	if err := pages.ExecuteTemplate(&body, page, data); err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", securityPolicy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}

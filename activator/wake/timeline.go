@@ -1,0 +1,70 @@
+package wake
+
+import (
+	"sync"
+	"time"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// Timeline is when each stage of the latest cold start was seen.
+type Timeline struct {
+	mu        sync.Mutex
+	requested time.Time
+	seen      map[metrics.Stage]time.Time
+	observe   func(metrics.Stage, time.Duration)
+}
+
+// Stamps is a copy of a timeline: the visitor's request and each stage seen.
+type Stamps struct {
+	Requested time.Time
+	Seen      map[metrics.Stage]time.Time
+}
+
+// begin starts a new cold start at the visitor's request.
+func (t *Timeline) begin(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.requested, t.seen = at, map[metrics.Stage]time.Time{}
+}
+
+// Mark stamps a stage, once per cold start; without one under way it does nothing.
+func (t *Timeline) Mark(stage metrics.Stage, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seen == nil {
+		return
+	}
+	if _, again := t.seen[stage]; again {
+		return
+	}
+	t.seen[stage] = at
+	t.observe(stage, at.Sub(t.requested))
+}
+
+// markPod stamps what a pod's state shows.
+func (t *Timeline) markPod(p *directory.Pod, at time.Time) {
+	if p == nil {
+		return
+	}
+	for _, s := range []struct {
+		stage metrics.Stage
+		seen  bool
+	}{{metrics.StageScheduled, p.Scheduled}, {metrics.StageStarted, p.Started}, {metrics.StageAddress, p.IP != ""}} {
+		if s.seen {
+			t.Mark(s.stage, at)
+		}
+	}
+}
+
+// Stamps returns a copy.
+func (t *Timeline) Stamps() Stamps {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := Stamps{Requested: t.requested, Seen: make(map[metrics.Stage]time.Time, len(t.seen))}
+	for k, v := range t.seen {
+		out.Seen[k] = v
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+// Package autoscaler scales desktops: it is the Knative PodAutoscaler class
+// session.vdi.kasm.io.
+//
+// It promises that a desktop runs when its session's clock says so, and that an
+// unknown state leaves the replicas alone. It takes the decision from
+// pkg/lifecycle on the session as it stands, so a wake does not wait for the
+// session's own controller; it puts to sleep only what that controller recorded
+// as asleep.
+package autoscaler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingapiv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Reconciler reconciles the PodAutoscalers of this product's class.
+type Reconciler struct {
+	Client client.Client
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=autoscaling.internal.knative.dev,resources=podautoscalers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=autoscaling.internal.knative.dev,resources=podautoscalers/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=networking.internal.knative.dev,resources=serverlessservices,verbs=get;list;watch;create;update;patch
+// +kubebuilder:rbac:groups=serving.knative.dev,resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=get;patch
+
+// Reconcile scales one revision of a desktop and tells Knative about it.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	pa := &autoscalingv1alpha1.PodAutoscaler{}
+	if err := r.Client.Get(ctx, req.NamespacedName, pa); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if pa.Class() != v1alpha1.PodAutoscalerClass || !pa.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	session, service, err := r.wanted(ctx, pa)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	deployment, err := get(ctx, r.Client, pa.Namespace, pa.Spec.ScaleTargetRef.Name, &appsv1.Deployment{})
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	scale := desiredScale(r.Now(), pa, session, service)
+
+	// The scale comes first: somebody may be waiting for it.
+	if err := r.scale(ctx, deployment, scale); err != nil {
+		return ctrl.Result{}, err
+	}
+	sks, err := r.serverlessService(ctx, pa)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{}, r.status(ctx, pa, sks, deployment, scale)
+}
+
+// wanted finds the session and the Service that a PodAutoscaler works for; each is
+// nil where it does not exist.
+func (r *Reconciler) wanted(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler) (*v1alpha1.VDISession, *servingv1.Service, error) {
+	name := sessionOf(pa)
+	if name == "" {
+		return nil, nil, nil
+	}
+	session, err := get(ctx, r.Client, pa.Namespace, name, &v1alpha1.VDISession{})
+	if err != nil {
+		return nil, nil, err
+	}
+	service, err := get(ctx, r.Client, pa.Namespace, name, &servingv1.Service{})
+	return session, service, err
+}
+
+// get returns nil for an object that does not exist.
+func get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
+	var none T
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
+	if apierrors.IsNotFound(err) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	return into, nil
+}
+
+// scale patches the deployment's scale. A deployment that does not exist yet has
+// replicas 0 by the revision's initial scale, and its event brings us back.
+func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) error {
+	if deployment == nil || scale == nil || replicas(deployment) == *scale {
+		return nil
+	}
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, *scale))
+	target := &appsv1.Deployment{ObjectMeta: deployment.ObjectMeta}
+	err := r.Client.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingapiv1.Scale{}))
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("scale deployment %s to %d: %w", deployment.Name, *scale, err)
+	}
+	log.FromContext(ctx).Info("scaled desktop", "deployment", deployment.Name, "replicas", *scale)
+	return nil
+}
+
+func replicas(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}
+
+// serverlessService makes and returns Knative's proxy of the revision, through
+// which Knative knows the revision's Services.
+func (r *Reconciler) serverlessService(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler) (*netv1alpha1.ServerlessService, error) {
+	existing, err := get(ctx, r.Client, pa.Namespace, pa.Name, &netv1alpha1.ServerlessService{})
+	if err != nil {
+		return nil, err
+	}
+	desired := serverlessService(pa)
+	if existing == nil {
+		err := r.Client.Create(ctx, desired)
+		return desired, client.IgnoreAlreadyExists(err)
+	}
+	if equality.Semantic.DeepEqual(existing.Spec, desired.Spec) {
+		return existing, nil
+	}
+	changed := existing.DeepCopy()
+	changed.Spec = desired.Spec
+	return changed, r.Client.Patch(ctx, changed, client.MergeFrom(existing))
+}
+
+// status tells Knative what became of the revision. A merge patch of our fields
+// needs no lock: nobody else writes them.
+func (r *Reconciler) status(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService, deployment *appsv1.Deployment, scale *int32) error {
+	changed := pa.DeepCopy()
+	setStatus(changed, sks, deployment, scale)
+	if equality.Semantic.DeepEqual(pa.Status, changed.Status) {
+		return nil
+	}
+	return client.IgnoreNotFound(r.Client.Status().Patch(ctx, changed, client.MergeFrom(pa)))
+}

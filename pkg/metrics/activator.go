@@ -1,0 +1,81 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Stage is a step of a cold start as the activator sees it, counted from the
+// visitor's request.
+type Stage string
+
+// The stages of a cold start, in the order in which they usually come.
+const (
+	StageWakeWritten  Stage = "wake_written"
+	StageScheduled    Stage = "scheduled"
+	StageStarted      Stage = "container_started"
+	StageAddress      Stage = "address_known"
+	StageReached      Stage = "reached"
+	StageFirstMessage Stage = "first_message"
+)
+
+// Stages lists every stage.
+var Stages = []Stage{StageWakeWritten, StageScheduled, StageStarted, StageAddress, StageReached, StageFirstMessage}
+
+// Refusal is why a visitor was turned away.
+type Refusal string
+
+// The reasons of vdi_activator_refusals_total.
+const (
+	RefusedUnknownHost     Refusal = "unknown_host"
+	RefusedNoToken         Refusal = "no_token"
+	RefusedBadToken        Refusal = "bad_token"
+	RefusedExpiredToken    Refusal = "expired_token"
+	RefusedForeignToken    Refusal = "foreign_token"
+	RefusedForeignOrigin   Refusal = "foreign_origin"
+	RefusedPoweredOff      Refusal = "powered_off"
+	RefusedAsleep          Refusal = "asleep"
+	RefusedStartFailed     Refusal = "start_failed"
+	RefusedHoldTimeout     Refusal = "hold_timeout"
+	RefusedSessionLimit    Refusal = "held_connections_per_session"
+	RefusedReplicaLimit    Refusal = "held_connections"
+	RefusedBufferedBytes   Refusal = "buffered_bytes"
+	RefusedBufferedFrames  Refusal = "buffered_frames"
+	RefusedMessageTooLong  Refusal = "message_bytes"
+	RefusedProtocol        Refusal = "protocol"
+	RefusedDesktopRejected Refusal = "desktop_rejected"
+)
+
+// Activator holds the activator's metrics.
+type Activator struct {
+	Wakes     prometheus.Counter
+	ColdStart *prometheus.HistogramVec
+	Holds     prometheus.Counter
+	Held      prometheus.Gauge
+	Relayed   prometheus.Gauge
+	Refusals  *prometheus.CounterVec
+}
+
+// NewActivator makes the activator's metrics and registers them.
+func NewActivator(reg prometheus.Registerer) *Activator {
+	m := &Activator{
+		Wakes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_activator_wakes_total", Help: "Wakes that this replica wrote."}),
+		ColdStart: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "vdi_activator_cold_start_seconds", Help: "Time from a visitor's request to each stage of the cold start it caused.",
+			Buckets: []float64{.025, .05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 40, 80, 160, 320, 640}}, []string{"stage"}),
+		Holds: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_activator_holds_total", Help: "Connections that had to be held because their desktop was not reachable yet."}),
+		Held: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_held_connections", Help: "Connections that are held now."}),
+		Relayed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
+		Refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vdi_activator_refusals_total", Help: "Visitors that were turned away, by reason."}, []string{"reason"}),
+	}
+	for _, s := range Stages {
+		m.ColdStart.WithLabelValues(string(s))
+	}
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Refusals)
+	return m
+}
+
+// Refused counts one refusal.
+func (m *Activator) Refused(why Refusal) { m.Refusals.WithLabelValues(string(why)).Inc() }

@@ -1,0 +1,83 @@
+package workload
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+const (
+	homePrefix = "vdi-home-"
+	// homeHashLength is the number of hexadecimal characters in a home's name.
+	homeHashLength = 12
+	// defaultHomePath and defaultHomeSize hold where the API server's defaults
+	// were not applied.
+	defaultHomePath = "/home/user"
+	defaultHomeSize = "10Gi"
+)
+
+// HomeName names the volume claim of a user's home for a template. It belongs to
+// the two of them and not to a session (design decision D10).
+func HomeName(user, template string) string {
+	return homePrefix + hash([]byte(user+"\x00"+template), homeHashLength)
+}
+
+// HomeEnabled is whether the session has a home: the session's word over the
+// template's.
+func HomeEnabled(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) bool {
+	if p := s.Spec.Persistence; p != nil && p.Enabled != nil {
+		return *p.Enabled
+	}
+	return valueOr(t.Spec.Persistence.Enabled, true)
+}
+
+// ReclaimPolicy is what happens to the home when the session is deleted. The
+// template may be nil: it may have been deleted before its session.
+func ReclaimPolicy(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) v1alpha1.ReclaimPolicy {
+	if p := s.Spec.Persistence; p != nil && p.ReclaimPolicy != "" {
+		return p.ReclaimPolicy
+	}
+	if t != nil && t.Spec.Persistence.ReclaimPolicy != "" {
+		return t.Spec.Persistence.ReclaimPolicy
+	}
+	return v1alpha1.ReclaimRetain
+}
+
+// HomeClaim is the claim of a new home, held by the session. It has no owner: it
+// outlives every session.
+func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.PersistentVolumeClaim {
+	size := valueOr(t.Spec.Persistence.Size, resource.MustParse(defaultHomeSize))
+	if p := s.Spec.Persistence; p != nil && p.Size != nil {
+		size = *p.Size
+	}
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      HomeName(s.Spec.User, s.Spec.Template),
+			Namespace: s.Namespace,
+			Labels: map[string]string{
+				v1alpha1.LabelUser:     UserHash(s.Spec.User),
+				v1alpha1.LabelTemplate: s.Spec.Template,
+			},
+			Annotations: map[string]string{
+				v1alpha1.AnnotationUser:   s.Spec.User,
+				v1alpha1.AnnotationHeldBy: s.Name,
+			},
+		},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			StorageClassName: t.Spec.Persistence.StorageClassName,
+			Resources: corev1.VolumeResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceStorage: size},
+			},
+		},
+	}
+}
+
+func valueOr[T any](value *T, otherwise T) T {
+	if value == nil {
+		return otherwise
+	}
+	return *value
+}

@@ -1,0 +1,207 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/networking/pkg/apis/networking"
+	"knative.dev/serving/pkg/apis/autoscaling"
+	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+const (
+	// ingressClassAnnotation chooses the ingress on a Service; Knative writes it on
+	// the Ingress it makes.
+	ingressClassAnnotation = "networking.knative.dev/ingress-class"
+
+	// requestTimeoutSeconds becomes the pod's termination grace period (Knative
+	// Serving v0.50.0, pkg/reconciler/revision/resources/deploy.go:309). Visitors
+	// don't pass Knative's proxies, so it limits no connection.
+	requestTimeoutSeconds = 60
+
+	// progressMargin keeps Knative's own deadline behind our startup timeout, which
+	// gives the clearer message.
+	progressMargin = 10 * time.Minute
+	// progressWithoutTimeout is Knative's deadline where the startup timeout is off.
+	progressWithoutTimeout = 24 * time.Hour
+)
+
+// Knative runs a desktop as a Knative Service of this product's classes. The
+// scale is the PodAutoscaler controller's; so Scale does nothing here.
+type Knative struct {
+	Client client.Client
+}
+
+var _ Workload = (*Knative)(nil)
+
+// Watched implements Workload.
+func (k *Knative) Watched() []client.Object {
+	return []client.Object{&servingv1.Service{}, &appsv1.Deployment{}, &corev1.Pod{}}
+}
+
+// Apply implements Workload.
+func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (bool, error) {
+	desired, err := knativeService(shape)
+	if err != nil {
+		return false, err
+	}
+	if err := controllerutil.SetControllerReference(s, desired, k.Client.Scheme()); err != nil {
+		return false, err
+	}
+	existing := &servingv1.Service{}
+	err = k.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing)
+	if apierrors.IsNotFound(err) {
+		if err := k.Client.Create(ctx, desired); err != nil {
+			return false, client.IgnoreAlreadyExists(err)
+		}
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !metav1.IsControlledBy(existing, s) {
+		return false, apierrors.NewForbidden(servingv1.Resource("services"), existing.Name,
+			fmt.Errorf("a Knative Service of this name exists and belongs to somebody else; delete it or choose another name for the session"))
+	}
+	if existing.Annotations[v1alpha1.AnnotationShapeHash] == desired.Annotations[v1alpha1.AnnotationShapeHash] {
+		return true, nil
+	}
+	if live {
+		return false, nil
+	}
+	base := existing.DeepCopy()
+	maps.Copy(existing.Labels, desired.Labels)
+	maps.Copy(existing.Annotations, desired.Annotations)
+	existing.Spec = desired.Spec
+	if err := k.Client.Patch(ctx, existing, client.MergeFrom(base)); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// Scale implements Workload.
+func (k *Knative) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+
+// Observe implements Workload.
+func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
+	var o Observation
+	pods, err := sessionPods(ctx, k.Client, s)
+	if err != nil {
+		return o, err
+	}
+	o.Pods, o.Pod = len(pods), current(pods)
+	if o.Pod != nil {
+		o.Progress = podProgress(o.Pod)
+	}
+	service := &servingv1.Service{}
+	if err := k.Client.Get(ctx, client.ObjectKeyFromObject(s), service); err != nil {
+		return o, client.IgnoreNotFound(err)
+	}
+	o.Exists = metav1.IsControlledBy(service, s)
+	revision := service.Status.LatestCreatedRevisionName
+	if revision != "" {
+		err := k.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: revision + "-deployment"}, &appsv1.Deployment{})
+		if client.IgnoreNotFound(err) != nil {
+			return o, err
+		}
+		o.Wakeable = err == nil
+	}
+	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); o.Pod == nil && !o.Wakeable && c.IsFalse() {
+		o.Progress = Progress{Reason: c.Reason, Message: "Knative cannot start the desktop: " + c.Message, Stuck: true}
+	}
+	return o, nil
+}
+
+// Delete implements Workload. Where Knative's definitions are gone, so is the
+// workload.
+func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	service := &servingv1.Service{}
+	err := k.Client.Get(ctx, client.ObjectKeyFromObject(s), service)
+	switch {
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+	case err != nil:
+		return "", err
+	case metav1.IsControlledBy(service, s):
+		if service.DeletionTimestamp.IsZero() {
+			err := k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID})
+			if err := client.IgnoreNotFound(err); err != nil {
+				return "", err
+			}
+		}
+		return fmt.Sprintf("Knative Service %q", service.Name), nil
+	}
+	// The Service's deployment outlives it by a moment and may still start a pod.
+	deployments := &appsv1.DeploymentList{}
+	if err := k.Client.List(ctx, deployments, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name}); err != nil {
+		return "", err
+	}
+	if len(deployments.Items) > 0 {
+		return fmt.Sprintf("deployment %q", deployments.Items[0].Name), nil
+	}
+	pods, err := sessionPods(ctx, k.Client, s)
+	if err != nil {
+		return "", err
+	}
+	if len(pods) > 0 {
+		return fmt.Sprintf("pod %q", pods[0].Name), nil
+	}
+	return "", nil
+}
+
+// knativeService renders a shape. What it returns is hashed before the API server
+// fills in defaults, so that a change is one of template, session or configuration.
+func knativeService(shape Shape) (*servingv1.Service, error) {
+	noConcurrencyLimit, timeout := int64(0), int64(requestTimeoutSeconds)
+	template := servingv1.RevisionTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{
+			Labels:      maps.Clone(shape.Pod.Labels),
+			Annotations: maps.Clone(shape.Pod.Annotations),
+		},
+		Spec: servingv1.RevisionSpec{
+			PodSpec:              shape.Pod.Spec,
+			ContainerConcurrency: &noConcurrencyLimit,
+			TimeoutSeconds:       &timeout,
+		},
+	}
+	if template.Annotations == nil {
+		template.Annotations = map[string]string{}
+	}
+	deadline := progressWithoutTimeout
+	if shape.StartupTimeout > 0 {
+		deadline = (shape.StartupTimeout + progressMargin).Round(time.Second)
+	}
+	maps.Copy(template.Annotations, map[string]string{
+		autoscaling.ClassAnnotationKey:        v1alpha1.PodAutoscalerClass,
+		autoscaling.InitialScaleAnnotationKey: "0",
+		autoscaling.MaxScaleAnnotationKey:     "1",
+		serving.ProgressDeadlineAnnotationKey: deadline.String(),
+	})
+	service := &servingv1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        shape.Name,
+			Namespace:   shape.Namespace,
+			Labels:      maps.Clone(shape.Labels),
+			Annotations: map[string]string{ingressClassAnnotation: v1alpha1.IngressClass},
+		},
+		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: template}},
+	}
+	service.Labels[networking.VisibilityLabelKey] = serving.VisibilityClusterLocal
+	hash, err := shapeHash(service)
+	if err != nil {
+		return nil, err
+	}
+	service.Annotations[v1alpha1.AnnotationShapeHash] = hash
+	return service, nil
+}

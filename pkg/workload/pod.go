@@ -1,0 +1,137 @@
+package workload
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+const (
+	// TokenKey is the key of a desktop's TURN token in its Secret.
+	TokenKey = "token"
+
+	volumeHome = "home"
+	volumeShm  = "shm"
+
+	// desktopGroup is the group of the user that Selkies' images run as; a home
+	// that belongs to it is writable for them (nvidia-egl-desktop, Dockerfile).
+	desktopGroup = 1000
+
+	// cpuRequestShare is the part of the CPU limit that is reserved: a desktop is
+	// idle most of its time and fast when it isn't.
+	cpuRequestShare = 4
+
+	// What holds where the API server's defaults were not applied.
+	defaultGPUResource  = "nvidia.com/gpu"
+	defaultGPUs         = int32(1)
+	defaultMemory       = "4Gi"
+	defaultCPU          = "2"
+	defaultSharedMemory = "1Gi"
+	defaultPort         = 8080
+)
+
+// TokenSecretName names the Secret that holds a desktop's TURN token.
+func TokenSecretName(session string) string { return session + "-turn" }
+
+func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.PodSpec {
+	no, group := false, int64(desktopGroup)
+	port := t.Spec.Streaming.Port
+	if port == 0 {
+		port = defaultPort
+	}
+	desktop := corev1.Container{
+		Name:      v1alpha1.ContainerDesktop,
+		Image:     t.Spec.Image,
+		Ports:     []corev1.ContainerPort{{ContainerPort: port}},
+		Env:       env(activator, port, t, s),
+		Resources: resources(t, s),
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no,
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
+	spec := corev1.PodSpec{
+		ImagePullSecrets: t.Spec.ImagePullSecrets,
+		// A desktop's user has a shell: nothing in the pod may speak to the cluster.
+		AutomountServiceAccountToken: &no,
+		EnableServiceLinks:           &no,
+		SecurityContext: &corev1.PodSecurityContext{
+			FSGroup:        &group,
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
+	if size := valueOr(t.Spec.SharedMemory, resource.MustParse(defaultSharedMemory)); !size.IsZero() {
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeShm, VolumeSource: corev1.VolumeSource{
+			EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size},
+		}})
+		desktop.VolumeMounts = append(desktop.VolumeMounts, corev1.VolumeMount{Name: volumeShm, MountPath: "/dev/shm"})
+	}
+	if HomeEnabled(t, s) {
+		path := t.Spec.Persistence.MountPath
+		if path == "" {
+			path = defaultHomePath
+		}
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeHome, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: HomeName(s.Spec.User, s.Spec.Template)},
+		}})
+		desktop.VolumeMounts = append(desktop.VolumeMounts, corev1.VolumeMount{Name: volumeHome, MountPath: path})
+	}
+	spec.Containers = []corev1.Container{desktop}
+	return spec
+}
+
+// env is what Selkies needs to know, then the template's own, which wins where
+// both name a variable.
+func env(activator config.Activator, port int32, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) []corev1.EnvVar {
+	turn := fmt.Sprintf("http://%s.%s.svc:%d/turn", activator.Service, activator.Namespace, activator.InternalPort)
+	ours := []corev1.EnvVar{
+		// The activator checks who comes; a second password would only be in the way.
+		{Name: "SELKIES_ENABLE_BASIC_AUTH", Value: "false"},
+		{Name: "SELKIES_PORT", Value: strconv.Itoa(int(port))},
+		{Name: "SELKIES_TURN_REST_URI", Value: turn},
+		{Name: "SELKIES_TURN_REST_USERNAME", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: TokenKey,
+		}}},
+	}
+	set := make(map[string]bool, len(t.Spec.Env))
+	for _, e := range t.Spec.Env {
+		set[e.Name] = true
+	}
+	var all []corev1.EnvVar
+	for _, e := range ours {
+		if !set[e.Name] {
+			all = append(all, e)
+		}
+	}
+	return append(all, t.Spec.Env...)
+}
+
+func resources(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.ResourceRequirements {
+	gpus := valueOr(t.Spec.Resources.DefaultGPU, defaultGPUs)
+	memory := valueOr(t.Spec.Resources.DefaultMemory, resource.MustParse(defaultMemory))
+	cpu := valueOr(t.Spec.Resources.DefaultCPU, resource.MustParse(defaultCPU))
+	if r := s.Spec.Resources; r != nil {
+		gpus, memory, cpu = valueOr(r.GPU, gpus), valueOr(r.Memory, memory), valueOr(r.CPU, cpu)
+	}
+	r := corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{corev1.ResourceMemory: memory, corev1.ResourceCPU: cpu},
+		Requests: corev1.ResourceList{
+			corev1.ResourceMemory: memory,
+			corev1.ResourceCPU:    *resource.NewMilliQuantity(max(1, cpu.MilliValue()/cpuRequestShare), resource.DecimalSI),
+		},
+	}
+	if gpus > 0 {
+		name := t.Spec.GPUResourceName
+		if name == "" {
+			name = defaultGPUResource
+		}
+		r.Limits[corev1.ResourceName(name)] = *resource.NewQuantity(int64(gpus), resource.DecimalSI)
+	}
+	return r
+}

@@ -1,0 +1,128 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) ([]corev1.Pod, error) {
+	pods := &corev1.PodList{}
+	err := c.List(ctx, pods, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name})
+	if err != nil {
+		return nil, err
+	}
+	return pods.Items, nil
+}
+
+func ended(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// current is the newest pod that is not on its way out; one that has ended counts
+// only where there is no other.
+func current(pods []corev1.Pod) *corev1.Pod {
+	var best *corev1.Pod
+	for i := range pods {
+		p := &pods[i]
+		if !p.DeletionTimestamp.IsZero() {
+			continue
+		}
+		switch {
+		case best == nil, ended(best) && !ended(p):
+			best = p
+		case ended(p) && !ended(best):
+		case best.CreationTimestamp.Before(&p.CreationTimestamp):
+			best = p
+		}
+	}
+	return best
+}
+
+// stuckReasons are the reasons for which kubelet keeps a container waiting that
+// don't pass by themselves, with what they mean to people.
+var stuckReasons = map[string]string{
+	"ErrImagePull":               "The desktop's image cannot be pulled",
+	"ImagePullBackOff":           "The desktop's image cannot be pulled",
+	"ErrImageNeverPull":          "The desktop's image is not on the node and must not be pulled",
+	"InvalidImageName":           "The desktop's image has a bad name",
+	"CreateContainerConfigError": "The desktop's container cannot be configured",
+	"CreateContainerError":       "The desktop's container cannot be created",
+	"RunContainerError":          "The desktop's container cannot be started",
+	"CrashLoopBackOff":           "The desktop ends right after its start",
+}
+
+// podProgress says what a pod that is not ready waits for.
+func podProgress(p *corev1.Pod) Progress {
+	if ended(p) {
+		return Progress{Reason: "PodEnded", Message: sentence("The desktop's pod has ended", p.Status.Reason, p.Status.Message)}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return Progress{Reason: "Unschedulable", Message: waitingFor(p, c.Message) + ": " + c.Message, Stuck: true}
+		}
+	}
+	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
+	for _, c := range statuses {
+		w := c.State.Waiting
+		if w == nil {
+			continue
+		}
+		meaning, stuck := stuckReasons[w.Reason]
+		if !stuck {
+			continue
+		}
+		detail := w.Message
+		if last := c.LastTerminationState.Terminated; last != nil {
+			detail = fmt.Sprintf("exit code %d. %s", last.ExitCode, last.Message)
+		}
+		if c.Name != v1alpha1.ContainerDesktop {
+			meaning += fmt.Sprintf(" (container %q)", c.Name)
+		}
+		return Progress{Reason: w.Reason, Message: sentence(meaning, w.Reason, detail), Stuck: true}
+	}
+	switch {
+	case p.Spec.NodeName == "":
+		return Progress{Reason: "Scheduling", Message: "Looking for a node for the desktop."}
+	case p.Status.Phase == corev1.PodRunning:
+		return Progress{Reason: "Starting", Message: "The desktop's programs are starting."}
+	default:
+		return Progress{Reason: "Preparing", Message: "Preparing the desktop's image and volumes on its node."}
+	}
+}
+
+// waitingFor reads the scheduler's message for the resource that is missing.
+func waitingFor(p *corev1.Pod, message string) string {
+	for _, c := range p.Spec.Containers {
+		for name := range c.Resources.Limits {
+			if strings.Contains(string(name), "/") && strings.Contains(message, "Insufficient "+string(name)) {
+				return "Waiting for a GPU"
+			}
+		}
+	}
+	switch {
+	case strings.Contains(message, "Insufficient memory"):
+		return "Waiting for memory"
+	case strings.Contains(message, "Insufficient cpu"):
+		return "Waiting for CPU"
+	case strings.Contains(message, "PersistentVolumeClaim"), strings.Contains(message, "volume"):
+		return "Waiting for the home's volume"
+	}
+	return "Waiting for a node"
+}
+
+func sentence(meaning, reason, detail string) string {
+	text := meaning
+	if reason != "" {
+		text += " (" + reason + ")"
+	}
+	if detail = strings.TrimSpace(detail); detail != "" {
+		return text + ": " + detail
+	}
+	return text + "."
+}

@@ -1,0 +1,59 @@
+package workload
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+// Shape is everything that a session's desktop needs, whatever runs it.
+type Shape struct {
+	Namespace string
+	Name      string
+	// Labels are on the workload and on its pod.
+	Labels map[string]string
+	// Pod is the pod's template. It mounts the home's claim and reads the TURN
+	// token's Secret, which the session's controller makes.
+	Pod corev1.PodTemplateSpec
+	// StartupTimeout is how long a start may take; 0 is without end.
+	StartupTimeout time.Duration
+}
+
+// Build makes the shape of a session's desktop. An error is the template's fault
+// and names the field.
+func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, startupTimeout time.Duration) (Shape, error) {
+	shape := Shape{
+		Namespace:      s.Namespace,
+		Name:           s.Name,
+		Labels:         Labels(s),
+		StartupTimeout: startupTimeout,
+	}
+	pod := corev1.PodTemplateSpec{Spec: podSpec(cfg.Activator, t, s)}
+	if t.Spec.PodTemplate != nil {
+		var err error
+		if pod, err = merge(pod, t.Spec.PodTemplate.Raw); err != nil {
+			return Shape{}, fmt.Errorf("template %q: spec.podTemplate: %w", t.Name, err)
+		}
+	}
+	if pod.Labels == nil {
+		pod.Labels = map[string]string{}
+	}
+	// Last, because the product finds the pod by them.
+	maps.Copy(pod.Labels, shape.Labels)
+	shape.Pod = pod
+	return shape, nil
+}
+
+// Labels tie every object of a session together.
+func Labels(s *v1alpha1.VDISession) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelSession:  s.Name,
+		v1alpha1.LabelTemplate: s.Spec.Template,
+		v1alpha1.LabelUser:     UserHash(s.Spec.User),
+	}
+}

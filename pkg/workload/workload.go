@@ -1,0 +1,78 @@
+// Package workload turns a template and a session into a running desktop.
+//
+// Build is pure: configuration, template and session go in, the Shape of the
+// desktop comes out. A Workload makes that shape exist and reports what became of
+// it. Only this package knows what a desktop runs on; it does not know when a
+// desktop is awake, nor who holds a home.
+package workload
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Workload makes the shape of a session's desktop exist.
+type Workload interface {
+	// Apply makes the shape exist, or, where live is true, leaves a workload of
+	// another shape alone so that nobody's desktop restarts (design decision D11).
+	// It returns whether the workload has the shape now. What the API server
+	// refuses comes back as its own error.
+	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (upToDate bool, err error)
+
+	// Scale makes the desktop run or stop where the implementation does that
+	// directly; where another controller scales it, Scale does nothing.
+	Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error
+
+	// Observe reports what exists of the session's workload.
+	Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error)
+
+	// Delete takes the workload away. It returns an empty string when nothing is
+	// left, and otherwise what is still there, in words.
+	Delete(ctx context.Context, s *v1alpha1.VDISession) (remaining string, err error)
+
+	// Watched lists the kinds whose changes can change an Observation. Their
+	// objects carry v1alpha1.LabelSession.
+	Watched() []client.Object
+}
+
+// Observation is what exists of a session's workload.
+type Observation struct {
+	// Exists is whether the workload was ever applied.
+	Exists bool
+	// Wakeable is whether scaling it to one would start a pod.
+	Wakeable bool
+	// Pod is the current pod: not being deleted, the newest; nil without one.
+	Pod *corev1.Pod
+	// Pods is the number of pods that exist, those that are stopping included.
+	Pods int
+	// Progress says how far the start has come; the zero value where there is
+	// nothing to say.
+	Progress Progress
+}
+
+// Ready is whether the current pod can be reached.
+func (o Observation) Ready() bool {
+	if o.Pod == nil {
+		return false
+	}
+	for _, c := range o.Pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// Progress says in words how far a desktop's start has come.
+type Progress struct {
+	// Reason is one CamelCase word, as in a condition.
+	Reason string
+	// Message is for people.
+	Message string
+	// Stuck is whether the start gets no further unless somebody changes something.
+	Stuck bool
+}
