@@ -1,0 +1,47 @@
+{{/*
+The configuration file of one program; takes {context, program}. Each program gets
+what it reads and no more: changing a session's timeout must not restart the
+activator, which would cut live connections.
+*/}}
+{{- define "vdi-operator.config" -}}
+{{- $ := .context -}}
+url:
+  scheme: {{ $.Values.url.scheme }}
+  domain: {{ $.Values.ingress.domain | quote }}
+  port: {{ $.Values.url.port | int }}
+activator:
+  service: {{ include "vdi-operator.activator.name" $ }}
+  namespace: {{ $.Release.Namespace | quote }}
+  internalPort: 8081
+turn:
+  urls: {{ toJson $.Values.turn.urls }}
+  {{- if and (not $.Values.turn.urls) $.Values.coturn.enabled }}
+  discovery:
+    namespace: {{ $.Release.Namespace | quote }}
+    selector:
+      {{- include "coturn.selectorLabels" $ | nindent 6 }}
+    port: {{ $.Values.coturn.port | int }}
+  {{- end }}
+  credentialTTL: {{ $.Values.turn.credentialTTL }}
+  icePolicy: {{ $.Values.turn.icePolicy }}
+{{- if eq .program "operator" }}
+sessions:
+  idleTimeout: {{ $.Values.sessions.idleTimeout }}
+  disconnectTimeout: {{ $.Values.sessions.disconnectTimeout }}
+  maxDuration: {{ $.Values.sessions.maxDuration }}
+  startupTimeout: {{ $.Values.sessions.startupTimeout }}
+knative:
+  namespace: {{ $.Values.knative.namespace | quote }}
+  applyConfig: {{ $.Values.knative.applyConfig }}
+{{- else }}
+{{- /* int64: a large number from values.yaml would come out as 1e+06. */}}
+limits:
+  heldConnections: {{ $.Values.limits.heldConnections | int64 }}
+  heldConnectionsPerSession: {{ $.Values.limits.heldConnectionsPerSession | int64 }}
+  bufferedBytes: {{ $.Values.limits.bufferedBytes | int64 }}
+  bufferedFrames: {{ $.Values.limits.bufferedFrames | int64 }}
+  messageBytes: {{ $.Values.limits.messageBytes | int64 }}
+  holdHTTP: {{ $.Values.limits.holdHTTP }}
+  headerTimeout: {{ $.Values.limits.headerTimeout }}
+{{- end }}
+{{- end -}}

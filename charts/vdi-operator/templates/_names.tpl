@@ -1,0 +1,60 @@
+{{/*
+The beginning of every object's name: the release's name, without the ending of the
+chart's own name, so that the releases "vdi" and "vdi-operator" both give
+vdi-operator and vdi-activator. 40 characters leave room for the endings.
+*/}}
+{{- define "vdi-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if .Values.nameOverride -}}
+{{- printf "%s-%s" .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- .Release.Name | trimSuffix "-operator" | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "vdi-operator.operator.name" -}}{{ include "vdi-operator.fullname" . }}-operator{{- end -}}
+{{- define "vdi-operator.activator.name" -}}{{ include "vdi-operator.fullname" . }}-activator{{- end -}}
+
+{{- define "vdi-operator.signingSecret.name" -}}
+{{- .Values.auth.signingKey.existingSecret | default (printf "%s-signing-key" (include "vdi-operator.fullname" .)) -}}
+{{- end -}}
+
+{{- define "vdi-operator.turnSecret.name" -}}
+{{- .Values.turn.existingSecret | default (printf "%s-turn" (include "vdi-operator.fullname" .)) -}}
+{{- end -}}
+
+{{/* What selects a component's pods. It can never change: a Deployment's selector is immutable. */}}
+{{- define "vdi-operator.selectorLabels" -}}
+app.kubernetes.io/name: vdi-operator
+app.kubernetes.io/instance: {{ .context.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/*
+Labels of a component's pods. No version and no chart among them: they would restart
+pods in which nothing else has changed.
+*/}}
+{{- define "vdi-operator.podLabels" -}}
+{{ include "vdi-operator.selectorLabels" . }}
+app.kubernetes.io/part-of: vdi-operator
+{{- end -}}
+
+{{/* Labels of every object; takes {context, component}. */}}
+{{- define "vdi-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .context.Chart.Name .context.Chart.Version | replace "+" "_" }}
+{{ include "vdi-operator.podLabels" . }}
+app.kubernetes.io/version: {{ .context.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .context.Release.Service }}
+{{- with .context.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/*
+Cluster-scoped objects carry the namespace too, so that releases of one name in two
+namespaces do not take each other's; takes {context, name}.
+*/}}
+{{- define "vdi-operator.clusterName" -}}
+{{ .context.Release.Namespace }}-{{ .name }}
+{{- end -}}
