@@ -1,0 +1,152 @@
+// Command streamer is the demo desktop: a small, honest test double for Selkies 1.6. It
+// is a real X desktop, streamed as VP8 over WebRTC with Selkies 1.6.2's signaling, so that
+// the product can be tried and tested without a GPU or a large image. It promises to
+// speak to browsers and gateways as Selkies does, to start fast, and to misbehave on
+// request (see README.md). It does not know about Kubernetes, resize, clipboard, sound,
+// gamepads or hardware encoding. Real sessions run Selkies.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/org/vdi-operator/test/desktop/internal/app"
+	"github.com/org/vdi-operator/test/desktop/internal/display"
+	"github.com/org/vdi-operator/test/desktop/internal/iceconfig"
+	"github.com/org/vdi-operator/test/desktop/internal/process"
+	"github.com/org/vdi-operator/test/desktop/internal/signaling"
+)
+
+const (
+	// childGrace is how long programs get to end by themselves. All of the end must fit
+	// into a second.
+	childGrace    = 300 * time.Millisecond
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+func main() {
+	start := time.Now()
+	if len(os.Args) == 3 && os.Args[1] == "sketch" {
+		if err := display.Sketch(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "sketch:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	marks := &milestones{start: start, log: log, first: map[string]float64{}}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, marks); err != nil {
+		log.Error("the desktop has failed", "error", err.Error())
+		os.Exit(1)
+	}
+	marks.mark("ended")
+}
+
+func run(ctx context.Context, marks *milestones) error {
+	c, err := readConfig(os.Getenv)
+	if err != nil {
+		return err
+	}
+	servers, err := iceconfig.New(os.Getenv, marks.log)
+	if err != nil {
+		return err
+	}
+	if crash, err := crashCount(c); err != nil {
+		return err
+	} else if crash {
+		return errors.New("asked to crash by DESKTOP_CRASH_ON_START")
+	}
+	home, persists, err := usableHome(c.home)
+	if err != nil {
+		return fmt.Errorf("make a home folder: %w", err)
+	}
+	if !persists {
+		marks.log.Warn("the home folder cannot be written, using one that will not persist", "wanted", c.home, "used", home)
+	}
+	group, err := process.Own(marks.log)
+	if err != nil {
+		return err
+	}
+	defer group.Shutdown(childGrace)
+
+	s := &screen{config: c, marks: marks, group: group, ready: make(chan struct{})}
+	a, err := app.New(app.Options{
+		Servers: func(ctx context.Context) iceconfig.Config { return servers.Get(ctx, "selkies-host") },
+		Screen:  s.wait, Mark: marks.mark, LoopbackOnly: c.loopback, Log: marks.log,
+	})
+	if err != nil {
+		return err
+	}
+	d := &desktop{config: c, home: home, persists: persists, marks: marks, screen: s, app: a, servers: servers}
+	d.peers = signaling.NewServer(a.Open, marks.log)
+	return d.serve(ctx)
+}
+
+// serve runs the parts until ctx ends or one of them fails.
+func (d *desktop) serve(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	part := func(work func() error) {
+		parts.Go(func() {
+			if err := work(); err != nil && ctx.Err() == nil {
+				fail(err)
+			}
+		})
+	}
+	handler := d.routes()
+	if d.config.blockLoop > 0 {
+		l := &loop{block: d.config.blockLoop, missing: func() bool {
+			return !d.peers.Present(signaling.BrowserVideo) || !d.peers.Present(signaling.BrowserAudio)
+		}}
+		d.peers.Turn = l.turn
+		handler = l.through(handler)
+		part(func() error { l.run(ctx); return nil })
+	}
+	if d.config.slowAccept > 0 {
+		handler = slowly(d.marks.start.Add(d.config.slowAccept), handler)
+	}
+	part(func() error { d.servers.Prefetch(ctx); return nil })
+	part(func() error { return d.screen.run(ctx, d.home) })
+	part(func() error { return d.listen(ctx, handler) })
+	<-ctx.Done()
+	d.peers.CloseAll()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// listen serves HTTP until ctx ends; requests under way are cut then.
+func (d *desktop) listen(ctx context.Context, handler http.Handler) error {
+	pause(ctx, d.config.startDelay)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: SELKIES_ADDR and SELKIES_PORT choose another", d.config.addr, err)
+	}
+	d.marks.mark("listening")
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(d.marks.log.Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
