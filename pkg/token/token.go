@@ -96,6 +96,10 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 	}).SignedString(s.key)
 }
 
+// Verifier checks what this signer signs, so that its own earlier tokens can be
+// told from those of a key that was replaced.
+func (s *Signer) Verifier() *Verifier { return &Verifier{key: &s.key.PublicKey} }
+
 // Verifier checks tokens against a certificate's public key.
 type Verifier struct{ key *ecdsa.PublicKey }
 

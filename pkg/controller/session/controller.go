@@ -1,0 +1,130 @@
+// Package session is the controller of VDISessions: it makes what a session needs,
+// records when its desktop wakes and sleeps, and says in words how it stands.
+//
+// It promises that a live desktop is never restarted behind its user's back, that a
+// home is never used by two sessions, and that what a person can mend is a condition
+// rather than a retry. When a desktop wakes or sleeps is pkg/lifecycle's decision;
+// what it runs on is pkg/workload's business; who scales it is neither's.
+package session
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	// refusalRetry is how often something that the API server refused is tried
+	// again without a change: a quota or a webhook may have changed unseen.
+	refusalRetry = 30 * time.Second
+	// conflictRetry is the pause before a transition that met another writer is
+	// decided anew; by then the cache has that writer's change.
+	conflictRetry = 50 * time.Millisecond
+)
+
+// Metrics counts what happens to sessions.
+type Metrics interface {
+	Woke()
+	Slept(reason string)
+	Started(took time.Duration)
+}
+
+// Reconciler reconciles VDISessions.
+type Reconciler struct {
+	Client   client.Client
+	Workload workload.Workload
+	Config   config.Config
+	Signer   *token.Signer
+	Events   events.EventRecorder
+	Metrics  Metrics
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions/finalizers,verbs=update
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vditemplates,verbs=get;list;watch
+// +kubebuilder:rbac:groups=serving.knative.dev,resources=services,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;patch;delete
+
+// Reconcile takes one session a step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	session := &v1alpha1.VDISession{}
+	if err := r.Client.Get(ctx, req.NamespacedName, session); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !session.DeletionTimestamp.IsZero() {
+		return r.cleanUp(ctx, session)
+	}
+	if err := r.ensureFinalizer(ctx, session); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	p := r.newPass(session)
+	if err := p.resolveTemplate(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.observe(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	p.decide()
+	if err := p.prepare(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	p.summarise()
+	return p.write(ctx)
+}
+
+func (r *Reconciler) ensureFinalizer(ctx context.Context, s *v1alpha1.VDISession) error {
+	base := s.DeepCopy()
+	if !controllerutil.AddFinalizer(s, v1alpha1.FinalizerCleanup) {
+		return nil
+	}
+	return r.Client.Patch(ctx, s, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+}
+
+// pass is one look at one session: what was found, and the status that follows.
+type pass struct {
+	*Reconciler
+	now time.Time
+	// before is the session as it was read; session is the same with the status
+	// that this pass arrives at.
+	before, session *v1alpha1.VDISession
+
+	template *v1alpha1.VDITemplate // nil where it does not exist
+	policy   lifecycle.Policy
+	observed workload.Observation
+	decision lifecycle.Decision
+
+	// blocked says what keeps the wanted shape from being applied; empty if nothing.
+	blocked string
+	// again is when to come back without any event; zero is never.
+	again time.Time
+	// happened is done once the status is written.
+	happened []func()
+}
+
+func (r *Reconciler) newPass(s *v1alpha1.VDISession) *pass {
+	// The API keeps microseconds; more would make every status look changed.
+	return &pass{Reconciler: r, now: r.Now().Truncate(time.Microsecond), before: s, session: s.DeepCopy()}
+}
+
+// returnAt asks for another pass at t, or earlier if asked before.
+func (p *pass) returnAt(t time.Time) {
+	if !t.IsZero() && (p.again.IsZero() || t.Before(p.again)) {
+		p.again = t
+	}
+}

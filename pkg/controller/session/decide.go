@@ -1,0 +1,104 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// observe looks at what exists of the desktop and records what is new.
+func (p *pass) observe(ctx context.Context) (err error) {
+	if p.observed, err = p.Workload.Observe(ctx, p.session); err != nil {
+		return err
+	}
+	st := &p.session.Status
+	if st.ObservedGeneration == 0 && st.SleepTime == nil && st.StartTime == nil && p.observed.Pod != nil {
+		// A desktop runs and nothing is recorded of it: the status was lost. Unknown
+		// means awake, from now on.
+		st.StartTime = p.micro()
+	}
+	if st.StartTime != nil {
+		st.PodName = ""
+		if p.observed.Pod != nil {
+			st.PodName = p.observed.Pod.Name
+		}
+		if st.ReadyTime == nil && p.observed.Ready() {
+			st.ReadyTime = p.micro()
+			took := st.ReadyTime.Sub(st.StartTime.Time)
+			p.happened = append(p.happened, func() { p.Metrics.Started(took) })
+		}
+	}
+	return nil
+}
+
+// decide asks whether the desktop is to be awake and records a change.
+func (p *pass) decide() {
+	p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
+	switch awake := p.session.Status.StartTime != nil; {
+	case p.decision.Awake && !awake:
+		p.wake()
+		// Now that it is awake its clocks run.
+		p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
+	case !p.decision.Awake && awake:
+		p.sleep()
+	}
+	p.session.Status.Until = nil
+	if until := p.decision.Until; !until.IsZero() {
+		p.session.Status.Until = &metav1.Time{Time: until.Truncate(time.Second)}
+		p.returnAt(until)
+	}
+}
+
+func (p *pass) wake() {
+	st := &p.session.Status
+	st.StartTime, st.ReadyTime, st.PodName = p.micro(), nil, ""
+	p.happened = append(p.happened, func() {
+		p.Metrics.Woke()
+		p.event(corev1.EventTypeNormal, "Awake", "The desktop wakes: %s", p.decision.Reason)
+	})
+}
+
+func (p *pass) sleep() {
+	st, reason := &p.session.Status, p.decision.Reason
+	message := ""
+	if reason == lifecycle.ReasonStartup {
+		message = p.startFailed()
+	}
+	slept := p.now
+	// The visit that woke it must not wake it again, even where the clock of the
+	// activator that wrote it is ahead of ours.
+	if a := st.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(slept) {
+		slept = a.LastWakeTime.Time
+	}
+	st.SleepTime, st.SleepReason = &metav1.MicroTime{Time: slept}, string(reason)
+	st.StartTime, st.ReadyTime, st.PodName = nil, nil, ""
+	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
+	p.happened = append(p.happened, func() {
+		p.Metrics.Slept(string(reason))
+		if reason == lifecycle.ReasonStartup {
+			p.event(corev1.EventTypeWarning, "StartupFailed", "%s", message)
+			return
+		}
+		p.event(corev1.EventTypeNormal, "Asleep", "The desktop goes to sleep: %s", reason)
+	})
+}
+
+// startFailed says why a desktop did not start, with the last that was seen of it.
+func (p *pass) startFailed() string {
+	seen := p.observed.Progress.Message
+	if seen == "" {
+		seen = p.before.Status.Message
+	}
+	if seen == "" {
+		seen = "nothing was seen of its pod."
+	}
+	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.", p.policy.StartupTimeout, seen)
+}
+
+func (p *pass) micro() *metav1.MicroTime { return &metav1.MicroTime{Time: p.now} }

@@ -1,0 +1,121 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// holdHome takes the home for this session, or returns false with the reason in the
+// condition HomeReady. Who holds it is an annotation on the claim, written under the
+// API server's lock, so that two sessions never write to one home at once.
+func (p *pass) holdHome(ctx context.Context) (bool, error) {
+	if !workload.HomeEnabled(p.template, p.session) {
+		p.condition(v1alpha1.ConditionHomeReady, true, "NoHome", "This session has no home: nothing outlives its sleep.")
+		return true, nil
+	}
+	wanted := workload.HomeClaim(p.template, p.session)
+	claim := &corev1.PersistentVolumeClaim{}
+	err := p.Client.Get(ctx, client.ObjectKeyFromObject(wanted), claim)
+	if apierrors.IsNotFound(err) {
+		if err := p.Client.Create(ctx, wanted); err != nil {
+			return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
+		}
+		p.condition(v1alpha1.ConditionHomeReady, true, "HomeHeld", "")
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !claim.DeletionTimestamp.IsZero() {
+		p.refuse(v1alpha1.ConditionHomeReady, "HomeTerminating",
+			fmt.Sprintf("The home (PersistentVolumeClaim %q) is being deleted; a new one is made when it is gone.", claim.Name))
+		return false, nil
+	}
+	if holder := claim.Annotations[v1alpha1.AnnotationHeldBy]; holder != p.session.Name {
+		if holder != "" {
+			there, err := p.sessionExists(ctx, holder)
+			if err != nil {
+				return false, err
+			}
+			if there {
+				p.homeInUse(holder)
+				return false, nil
+			}
+		}
+		if err := p.setHolder(ctx, claim, p.session.Name); err != nil {
+			return false, err
+		}
+	}
+	p.condition(v1alpha1.ConditionHomeReady, true, "HomeHeld", sizeNote(claim, wanted))
+	return true, nil
+}
+
+func (p *pass) homeInUse(holder string) {
+	message := fmt.Sprintf("The home of user %q for template %q is in use by session %q. Delete that session, or set spec.persistence.enabled to false in this one.",
+		p.session.Spec.User, p.session.Spec.Template, holder)
+	if !p.conditionIs(v1alpha1.ConditionHomeReady, "HomeInUse") {
+		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, "HomeInUse", "%s", message) })
+	}
+	p.condition(v1alpha1.ConditionHomeReady, false, "HomeInUse", message)
+	p.blocked = message
+}
+
+func sizeNote(claim, wanted *corev1.PersistentVolumeClaim) string {
+	has, asked := claim.Spec.Resources.Requests.Storage(), wanted.Spec.Resources.Requests.Storage()
+	if has.Cmp(*asked) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("The home exists with %s and keeps its size; %s applies to new homes only.", has, asked)
+}
+
+func (p *pass) sessionExists(ctx context.Context, name string) (bool, error) {
+	err := p.Client.Get(ctx, types.NamespacedName{Namespace: p.session.Namespace, Name: name}, &v1alpha1.VDISession{})
+	return err == nil, client.IgnoreNotFound(err)
+}
+
+// letGoUnusedHome releases the home of a session that was told to do without, once
+// no pod can have it mounted any more.
+func (p *pass) letGoUnusedHome(ctx context.Context, upToDate bool) error {
+	if !upToDate || p.observed.Pods > 0 || workload.HomeEnabled(p.template, p.session) {
+		return nil
+	}
+	return p.releaseHome(ctx, p.session, v1alpha1.ReclaimRetain)
+}
+
+// releaseHome ends a session's hold on its home, or deletes the home. A home that
+// somebody else holds is left alone.
+func (r *Reconciler) releaseHome(ctx context.Context, s *v1alpha1.VDISession, policy v1alpha1.ReclaimPolicy) error {
+	claim := &corev1.PersistentVolumeClaim{}
+	key := types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}
+	if err := r.Client.Get(ctx, key, claim); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if claim.Annotations[v1alpha1.AnnotationHeldBy] != s.Name || !claim.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	if policy == v1alpha1.ReclaimDelete {
+		return client.IgnoreNotFound(r.Client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}))
+	}
+	return client.IgnoreNotFound(r.setHolder(ctx, claim, ""))
+}
+
+// setHolder writes who holds a home; it fails where somebody else wrote first.
+func (r *Reconciler) setHolder(ctx context.Context, claim *corev1.PersistentVolumeClaim, session string) error {
+	changed := claim.DeepCopy()
+	delete(changed.Annotations, v1alpha1.AnnotationHeldBy)
+	if session != "" {
+		if changed.Annotations == nil {
+			changed.Annotations = map[string]string{}
+		}
+		changed.Annotations[v1alpha1.AnnotationHeldBy] = session
+	}
+	return r.Client.Patch(ctx, changed, client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{}))
+}

@@ -1,0 +1,84 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// prepare makes what the desktop needs and applies its shape. What a person must
+// mend ends in a condition; what passes by itself is returned.
+func (p *pass) prepare(ctx context.Context) error {
+	if p.template == nil {
+		return nil
+	}
+	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout)
+	if err != nil {
+		p.refuse(v1alpha1.ConditionWorkloadApplied, "InvalidTemplate", err.Error())
+		return nil
+	}
+	if held, err := p.holdHome(ctx); err != nil || !held {
+		return err
+	}
+	if err := p.ensureTURNToken(ctx); err != nil {
+		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the desktop's TURN token")
+	}
+	upToDate, err := p.Workload.Apply(ctx, p.session, shape, p.live())
+	if err != nil {
+		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")
+	}
+	p.observed.Exists = true
+	p.condition(v1alpha1.ConditionWorkloadApplied, true, "Applied", "")
+	if upToDate {
+		p.condition(v1alpha1.ConditionUpToDate, true, "UpToDate", "")
+	} else {
+		p.condition(v1alpha1.ConditionUpToDate, false, "WaitingForSleep",
+			"Template, session or configuration have changed; the change is applied when the desktop next sleeps.")
+	}
+	if err := p.Workload.Scale(ctx, p.session, p.decision.Awake); err != nil {
+		return err
+	}
+	return p.letGoUnusedHome(ctx, upToDate)
+}
+
+// live is whether a change would take a desktop away from somebody. A start that is
+// stuck has nothing to lose, and the change may be what mends it.
+func (p *pass) live() bool {
+	if p.session.Status.StartTime == nil {
+		return false
+	}
+	return p.session.Status.ReadyTime != nil || !p.observed.Progress.Stuck
+}
+
+// refusedOr makes a condition of an error that is the API server's refusal, and
+// returns any other.
+func (p *pass) refusedOr(err error, condition, what string) error {
+	var status apierrors.APIStatus
+	switch {
+	case meta.IsNoMatchError(err):
+		p.refuse(condition, "KnativeMissing", "Knative Serving is not installed in this cluster: "+err.Error())
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
+		text := err.Error()
+		if errors.As(err, &status) {
+			text = status.Status().Message
+		}
+		p.refuse(condition, "Refused", fmt.Sprintf("The API server refuses %s: %s", what, text))
+	default:
+		return err
+	}
+	return nil
+}
+
+// refuse records that the wanted shape cannot be applied; it is tried again on a
+// change, or slowly.
+func (p *pass) refuse(condition, reason, message string) {
+	p.condition(condition, false, reason, message)
+	p.blocked = message
+	p.returnAt(p.now.Add(refusalRetry))
+}

@@ -1,0 +1,137 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// summarise says how the session stands, in a word and in a sentence.
+func (p *pass) summarise() {
+	st := &p.session.Status
+	st.ObservedGeneration = p.session.Generation
+	st.URL = p.Config.URL.SessionURL(p.session.Namespace, p.session.Name)
+	if p.decision.Awake {
+		p.condition(v1alpha1.ConditionAwake, true, string(p.decision.Reason), "")
+	} else if !p.conditionIs(v1alpha1.ConditionAwake, p.asleepBecause()) {
+		p.condition(v1alpha1.ConditionAwake, false, p.asleepBecause(), "")
+	}
+	if p.blocked != "" && p.observed.Exists {
+		p.condition(v1alpha1.ConditionUpToDate, false, "Blocked", p.blocked)
+	}
+	var ready bool
+	var reason string
+	st.Phase, reason, st.Message, ready = p.phase()
+	p.condition(v1alpha1.ConditionReady, ready, reason, st.Message)
+}
+
+// asleepBecause is why the desktop sleeps: the reason of the decision that put it to
+// sleep, as long as that is known.
+func (p *pass) asleepBecause() string {
+	if p.decision.Reason == lifecycle.ReasonNotVisited && p.session.Status.SleepReason != "" {
+		return p.session.Status.SleepReason
+	}
+	return string(p.decision.Reason)
+}
+
+func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool) {
+	refused := meta.IsStatusConditionFalse(p.session.Status.Conditions, v1alpha1.ConditionWorkloadApplied)
+	progress := p.observed.Progress
+	switch {
+	// Without a workload there is nothing to wake.
+	case !p.observed.Exists && refused:
+		return v1alpha1.PhaseFailed, "WorkloadRefused", p.blocked, false
+	case !p.observed.Exists:
+		return v1alpha1.PhasePending, "Pending", p.blocked, false
+
+	case p.decision.Awake && p.observed.Ready():
+		return v1alpha1.PhaseRunning, "Running", "", true
+	case p.decision.Awake && progress.Message != "":
+		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
+	case p.decision.Awake:
+		return v1alpha1.PhaseCreating, "Waking", "The desktop is being scheduled.", false
+
+	case p.decision.Reason == lifecycle.ReasonPoweredOff:
+		return v1alpha1.PhaseAsleep, string(lifecycle.ReasonPoweredOff), "Switched off: set spec.power to OnDemand to let a visit wake it.", false
+	case p.session.Status.SleepReason == string(lifecycle.ReasonStartup):
+		return v1alpha1.PhaseFailed, string(lifecycle.ReasonStartup), p.awakeMessage(), false
+	case !p.observed.Wakeable && progress.Stuck:
+		return v1alpha1.PhaseFailed, progress.Reason, progress.Message, false
+	case !p.observed.Wakeable:
+		return v1alpha1.PhasePending, "Preparing", "The desktop is being prepared.", false
+	case p.observed.Pods > 0:
+		return v1alpha1.PhaseAsleep, "Asleep", "The desktop is shutting down; a visit wakes it.", true
+	default:
+		return v1alpha1.PhaseAsleep, "Asleep", "A visit wakes it.", true
+	}
+}
+
+func (p *pass) awakeMessage() string {
+	if c := meta.FindStatusCondition(p.session.Status.Conditions, v1alpha1.ConditionAwake); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
+func (p *pass) condition(kind string, is bool, reason, message string) {
+	status := metav1.ConditionFalse
+	if is {
+		status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&p.session.Status.Conditions, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: message,
+		ObservedGeneration: p.session.Generation, LastTransitionTime: metav1.NewTime(p.now),
+	})
+}
+
+// conditionIs is whether a condition is false for this reason already.
+func (p *pass) conditionIs(kind, reason string) bool {
+	c := meta.FindStatusCondition(p.session.Status.Conditions, kind)
+	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == reason
+}
+
+// write patches the operator's part of the status where it changed. The patch never
+// holds status.activity, which the activators write: both sides of the difference
+// have the same.
+func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
+	if !equality.Semantic.DeepEqual(p.before.Status, p.session.Status) {
+		err := p.Client.Status().Patch(ctx, p.session, p.patch())
+		switch {
+		case apierrors.IsConflict(err):
+			return ctrl.Result{RequeueAfter: conflictRetry}, nil
+		case apierrors.IsNotFound(err):
+			return ctrl.Result{}, nil
+		case err != nil:
+			return ctrl.Result{}, fmt.Errorf("write the session's status: %w", err)
+		}
+	}
+	for _, do := range p.happened {
+		do()
+	}
+	if p.again.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry)}, nil
+}
+
+// patch is locked where the desktop wakes or sleeps: a visit that was reported
+// meanwhile has to be part of that decision. Any other write needs no lock.
+func (p *pass) patch() client.Patch {
+	if p.before.Status.StartTime.Equal(p.session.Status.StartTime) {
+		return client.MergeFrom(p.before)
+	}
+	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
+}
+
+func (p *pass) event(kind, reason, format string, args ...any) {
+	p.Events.Eventf(p.before, nil, kind, reason, "Reconcile", format, args...)
+}

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	// indexTemplate finds the sessions of a template, indexHome those that share a
+	// home.
+	indexTemplate = "spec.template"
+	indexHome     = "home"
+
+	// concurrency lets sessions be looked at while others wait for the API server.
+	concurrency = 8
+)
+
+// SetupWithManager starts the controller together with the manager.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	for name, value := range map[string]func(*v1alpha1.VDISession) string{
+		indexTemplate: func(s *v1alpha1.VDISession) string { return s.Spec.Template },
+		indexHome:     func(s *v1alpha1.VDISession) string { return workload.HomeName(s.Spec.User, s.Spec.Template) },
+	} {
+		err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.VDISession{}, name, func(o client.Object) []string {
+			return []string{value(o.(*v1alpha1.VDISession))}
+		})
+		if err != nil {
+			return fmt.Errorf("index sessions by %s: %w", name, err)
+		}
+	}
+	deletions := predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+	b := ctrl.NewControllerManagedBy(mgr).
+		Named("session").
+		For(&v1alpha1.VDISession{}).
+		Watches(&v1alpha1.VDITemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.ofHome)).
+		// A session that is gone no longer holds its home.
+		Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(r.ofSameHome), builder.WithPredicates(deletions)).
+		Owns(&corev1.Secret{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	for _, o := range r.Workload.Watched() {
+		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel))
+	}
+	return b.Complete(r)
+}
+
+func ofLabel(_ context.Context, o client.Object) []reconcile.Request {
+	name := o.GetLabels()[v1alpha1.LabelSession]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+}
+
+func (r *Reconciler) ofTemplate(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.sessions(ctx, client.MatchingFields{indexTemplate: o.GetName()})
+}
+
+func (r *Reconciler) ofHome(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.sessions(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexHome: o.GetName()})
+}
+
+func (r *Reconciler) ofSameHome(ctx context.Context, o client.Object) []reconcile.Request {
+	s := o.(*v1alpha1.VDISession)
+	return r.sessions(ctx, client.InNamespace(s.Namespace), client.MatchingFields{indexHome: workload.HomeName(s.Spec.User, s.Spec.Template)})
+}
+
+func (r *Reconciler) sessions(ctx context.Context, which ...client.ListOption) []reconcile.Request {
+	list := &v1alpha1.VDISessionList{}
+	if err := r.Client.List(ctx, list, which...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list sessions")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
+}

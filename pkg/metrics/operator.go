@@ -1,0 +1,81 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Operator holds the operator's metrics.
+type Operator struct {
+	wakes     prometheus.Counter
+	sleeps    *prometheus.CounterVec
+	startup   prometheus.Histogram
+	conflicts prometheus.Counter
+}
+
+// startupBuckets are in seconds: from an image that is on the node to one of several
+// gigabytes that is pulled first.
+var startupBuckets = []float64{0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600}
+
+// NewOperator makes the operator's metrics and registers them.
+func NewOperator(reg prometheus.Registerer) *Operator {
+	m := &Operator{
+		wakes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_session_wakes_total", Help: "Desktops that were woken."}),
+		sleeps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vdi_session_sleeps_total", Help: "Desktops that were put to sleep, by the reason of the decision."}, []string{"reason"}),
+		startup: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vdi_session_startup_seconds", Help: "Time from the decision to wake a desktop until its pod is ready.", Buckets: startupBuckets}),
+		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_knative_config_conflicts_total", Help: "Times that a key of Knative's configuration which desktops need was found to be set otherwise by somebody else."}),
+	}
+	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts)
+	return m
+}
+
+// Woke counts a wake.
+func (m *Operator) Woke() { m.wakes.Inc() }
+
+// Slept counts a sleep; reason is one of pkg/lifecycle's.
+func (m *Operator) Slept(reason string) { m.sleeps.WithLabelValues(reason).Inc() }
+
+// Started observes how long a desktop took from its wake until it was reachable.
+func (m *Operator) Started(took time.Duration) { m.startup.Observe(took.Seconds()) }
+
+// ConfigConflict counts a key of Knative's that somebody else sets otherwise.
+func (m *Operator) ConfigConflict() { m.conflicts.Inc() }
+
+// Phases counts the sessions in each phase.
+type Phases func(ctx context.Context) (map[string]int, error)
+
+// countTimeout bounds how long a scrape waits for the count.
+const countTimeout = 5 * time.Second
+
+type sessions struct {
+	count Phases
+	desc  *prometheus.Desc
+}
+
+var _ prometheus.Collector = sessions{}
+
+// NewSessions is the gauge of sessions by phase, counted at each scrape.
+func NewSessions(count Phases) prometheus.Collector {
+	return sessions{count: count, desc: prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil)}
+}
+
+func (s sessions) Describe(ch chan<- *prometheus.Desc) { ch <- s.desc }
+
+func (s sessions) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	phases, err := s.count(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(s.desc, err)
+		return
+	}
+	for phase, n := range phases {
+		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(n), phase)
+	}
+}
