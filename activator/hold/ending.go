@@ -56,7 +56,8 @@ var errClientLeft = errors.New("the client left")
 // client reconnects to another one.
 var ShuttingDown = &Ending{Code: websocket.CloseServiceRestart, Reason: "the gateway restarts: reconnect"}
 
-var errHoldTimeout = &Ending{Code: websocket.CloseTryAgainLater, Reason: "the desktop did not answer in time", Refusal: metrics.RefusedHoldTimeout}
+// ErrTimeout is the end of a connection whose desktop neither came nor failed.
+var ErrTimeout = &Ending{Code: websocket.CloseTryAgainLater, Reason: "the desktop did not answer in time", Refusal: metrics.RefusedHoldTimeout}
 
 // Unreachable turns a reason for which a desktop can't be reached into an ending.
 func Unreachable(err error) *Ending {

@@ -1,0 +1,212 @@
+// Package activator is the data plane: every request for a session's host comes
+// here. It finds out who visits, wakes the desktop, holds what the visitor sends
+// meanwhile, and passes it on.
+//
+// The parts live in the folders below; this package wires them into one handler
+// and promises that nothing is woken before the visitor was checked.
+package activator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/gorilla/websocket"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// Options are what a server is made of; all are required.
+type Options struct {
+	Config    config.Config
+	Directory *directory.Directory
+	Keeper    *wake.Keeper
+	Guard     *auth.Guard
+	Verifier  *token.Verifier
+	TURN      *TURN
+	Metrics   *metrics.Activator
+	Log       *slog.Logger
+}
+
+// Server serves visitors.
+type Server struct {
+	Options
+	reacher  *reach.Reacher
+	held     *limit.Held
+	http     *relay.HTTP
+	assets   http.Handler
+	upgrader websocket.Upgrader
+
+	// holding ends when no connection may be held any longer, relaying when live
+	// ones must end too; both with hold.ShuttingDown as their cause.
+	holding, relaying       context.Context
+	stopHolding, endRelayed context.CancelCauseFunc
+	sockets                 sync.WaitGroup
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	s := &Server{
+		Options: o,
+		reacher: reach.New(o.Directory),
+		held:    limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
+		assets:  shell.Assets(),
+		upgrader: websocket.Upgrader{
+			HandshakeTimeout: o.Config.Limits.HeaderTimeout.Duration,
+			WriteBufferPool:  relay.WriteBuffers,
+			// Checked before, together with every other request's.
+			CheckOrigin: func(*http.Request) bool { return true },
+		},
+	}
+	s.http = relay.NewHTTP(o.Config.URL.Scheme, o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
+		o.Log.Debug("a desktop broke off a request", "error", err)
+		shell.WriteMessage(w, shell.Unavailable)
+	})
+	s.relaying, s.endRelayed = context.WithCancelCause(context.Background())
+	s.holding, s.stopHolding = context.WithCancelCause(s.relaying)
+	return s
+}
+
+// StopHolding tells every held client to reconnect elsewhere; relayed connections
+// go on.
+func (s *Server) StopHolding() { s.stopHolding(hold.ShuttingDown) }
+
+// Drain waits until the last WebSocket has ended, and ends them all when ctx does.
+func (s *Server) Drain(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		s.sockets.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.endRelayed(hold.ShuttingDown)
+		<-ended
+	}
+}
+
+// visitor is a request that was checked: whose session it is for, and how.
+type visitor struct {
+	key     types.NamespacedName
+	session *v1alpha1.VDISession
+	// scripted says that a browser's script made the request, not a person who
+	// opened a page, nor a program that is no browser.
+	scripted bool
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, shell.AssetsPath) {
+		s.assets.ServeHTTP(w, r)
+		return
+	}
+	view, ok := s.find(r.Host)
+	if !ok {
+		s.refuse(w, metrics.RefusedUnknownHost, shell.NotFound)
+		return
+	}
+	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if err := s.Guard.Exchange(w, r, view.Session); err != nil {
+			s.refuseToken(w, err)
+		}
+		return
+	}
+	if err := s.Guard.Check(r, view.Session); err != nil {
+		s.refuseToken(w, err)
+		return
+	}
+	upgrade := websocket.IsWebSocketUpgrade(r)
+	if changes := r.Method != http.MethodGet && r.Method != http.MethodHead; (upgrade || changes) && !auth.SameOrigin(r) {
+		s.refuse(w, metrics.RefusedForeignOrigin, shell.ForeignOrigin)
+		return
+	}
+	v := visitor{
+		key:      types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name},
+		session:  view.Session,
+		scripted: scripted(r),
+	}
+	switch {
+	case r.URL.Path == shell.StatusPath:
+		s.serveStatus(w, r, v)
+	case r.URL.Path == shell.ActivityPath:
+		s.serveActivity(w, r, v)
+	case strings.HasPrefix(r.URL.Path, shell.Prefix):
+		http.NotFound(w, r)
+	case upgrade:
+		s.serveWebSocket(w, r, v)
+	case r.Method == http.MethodGet && s.answersTURN(r, v):
+		s.TURN.serve(w, v.session)
+	case navigation(r):
+		s.serveNavigation(w, r, v)
+	default:
+		s.serveRequest(w, r, v)
+	}
+}
+
+func (s *Server) find(hostport string) (directory.View, bool) {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	key, ok := s.Directory.Lookup(strings.ToLower(strings.TrimSuffix(host, ".")))
+	if !ok {
+		return directory.View{}, false
+	}
+	return s.Directory.View(key)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m shell.Message) {
+	s.Metrics.Refused(why)
+	s.Log.Info("refused a visitor", "reason", why)
+	shell.WriteMessage(w, m)
+}
+
+func (s *Server) refuseToken(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, auth.ErrNoToken):
+		s.refuse(w, metrics.RefusedNoToken, shell.NoToken)
+	case errors.Is(err, token.ErrExpired):
+		s.refuse(w, metrics.RefusedExpiredToken, shell.Expired)
+	case errors.Is(err, token.ErrForeign):
+		s.refuse(w, metrics.RefusedForeignToken, shell.Foreign)
+	default:
+		s.refuse(w, metrics.RefusedBadToken, shell.BadToken)
+	}
+}
+
+// navigation says that a person opens a page, rather than that a page loads
+// something. Browsers say so themselves; others are known by what they accept.
+func navigation(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
+		return dest == "document" || dest == "iframe"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func scripted(r *http.Request) bool {
+	if r.Header.Get("Origin") != "" {
+		return true
+	}
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return mode != "" && mode != "navigate"
+}

@@ -1,0 +1,111 @@
+package activator
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/turn"
+)
+
+// TURNPath is where desktops ask for their configuration, on the internal port.
+const TURNPath = "/turn"
+
+// podTokenHeader carries a desktop's token: Selkies sends SELKIES_TURN_REST_USERNAME
+// in it (v1.6.2, SELKIES_TURN_REST_USERNAME_AUTH_HEADER's default).
+const podTokenHeader = "X-Auth-User"
+
+// TURN mints credentials for visitors and desktops.
+type TURN struct {
+	Config config.TURN
+	// Secret is what coturn knows too.
+	Secret []byte
+	// Pods reads coturn's pods where they are discovered; cached.
+	Pods client.Reader
+	Log  *slog.Logger
+}
+
+func (s *Server) answersTURN(r *http.Request, v visitor) bool {
+	return signaling.AnswersTURN(streaming(v.session).Protocol, r.URL.Path)
+}
+
+// serve answers with a configuration whose credential is bound to the session.
+func (t *TURN) serve(w http.ResponseWriter, s *v1alpha1.VDISession) {
+	ttl := t.Config.CredentialTTL.Duration
+	c := turn.Mint(t.Secret, s.Namespace+"/"+s.Name, time.Now(), ttl)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(turn.Config(t.urls(), c, ttl, t.Config.ICEPolicy))
+}
+
+// urls are the configured ones, or those of coturn's nodes.
+func (t *TURN) urls() []string {
+	d := t.Config.Discovery
+	if len(t.Config.URLs) > 0 || d == nil {
+		return t.Config.URLs
+	}
+	var pods corev1.PodList
+	if err := t.Pods.List(context.Background(), &pods, client.InNamespace(d.Namespace), client.MatchingLabels(d.Selector)); err != nil {
+		t.Log.Warn("coturn's pods cannot be listed; visitors get no TURN server", "error", err)
+		return nil
+	}
+	var hosts []string
+	for i := range pods.Items {
+		if p := &pods.Items[i]; p.Status.HostIP != "" && p.DeletionTimestamp == nil && ready(p) {
+			hosts = append(hosts, net.JoinHostPort(p.Status.HostIP, strconv.Itoa(d.Port)))
+		}
+	}
+	slices.Sort(hosts)
+	var urls []string
+	for _, h := range slices.Compact(hosts) {
+		urls = append(urls, "stun:"+h, "turn:"+h+"?transport=udp", "turn:"+h+"?transport=tcp")
+	}
+	return urls
+}
+
+func ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// Internal serves desktops, which show the token that the operator gave to their
+// pod. It listens where visitors cannot come.
+func (s *Server) Internal() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+TURNPath, func(w http.ResponseWriter, r *http.Request) {
+		sub, _, err := s.Verifier.Verify(token.AudienceTURN, r.Header.Get(podTokenHeader), time.Now())
+		var view directory.View
+		if err == nil {
+			var ok bool
+			if view, ok = s.Directory.View(sub.Session); !ok {
+				err = token.ErrForeign
+			} else {
+				err = sub.Opens(view.Session)
+			}
+		}
+		if err != nil {
+			s.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		s.TURN.serve(w, view.Session)
+	})
+	return mux
+}

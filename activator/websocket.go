@@ -1,0 +1,170 @@
+package activator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const (
+	// holdMargin is how much longer than the startup timeout a connection is held,
+	// so that the operator's reason comes first.
+	holdMargin = 30 * time.Second
+	// closeFrameWithin is how long a close frame to a desktop may take.
+	closeFrameWithin = 2 * time.Second
+)
+
+var errNotInTime = errors.New("the desktop did not answer in time")
+
+// serveWebSocket accepts a WebSocket at once, holds it until the desktop accepts
+// one too, and relays.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
+	s.sockets.Add(1)
+	defer s.sockets.Done()
+
+	refusal := s.refuseSocket(v)
+	var release func()
+	if refusal == nil {
+		var err error
+		if release, err = s.held.Acquire(v.key); err != nil {
+			refusal = &hold.Ending{Code: websocket.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+		} else {
+			defer release()
+		}
+	}
+	var visit *wake.Visit
+	if refusal == nil {
+		// The wake is on its way while the upgrade is answered.
+		visit = s.Keeper.Enter(v.key)
+		defer visit.Leave()
+	}
+	ws, err := s.upgrade(w, r)
+	if err != nil {
+		s.Log.Debug("a client's upgrade failed", "error", err)
+		return
+	}
+	defer func() { _ = ws.Close() }()
+	proto := signaling.For(streaming(v.session).Protocol, r.URL.Path)
+	limits := s.Config.Limits
+	conn, ctx := hold.Keep(s.relaying, ws, proto, hold.Limits{
+		BufferedBytes: limits.BufferedBytes, BufferedFrames: limits.BufferedFrames, MessageBytes: limits.MessageBytes})
+	if refusal != nil {
+		s.close(conn, refusal, v, proto)
+		return
+	}
+	desktop, err := s.holdUntilReached(ctx, r, v, visit, ws.Subprotocol())
+	release()
+	visit.Served()
+	if err != nil {
+		s.close(conn, s.ending(ctx, err), v, proto)
+		return
+	}
+	s.Metrics.Relayed.Inc()
+	err = conn.Relay(ctx, desktop, func() { visit.Mark(metrics.StageFirstMessage) })
+	s.Metrics.Relayed.Dec()
+	_ = desktop.WriteControl(websocket.CloseMessage, hold.ClientClose(err), time.Now().Add(closeFrameWithin))
+	_ = desktop.Close()
+	if reason := s.reacher.Check(v.key, visit.Since()); reason != nil && ctx.Err() == nil {
+		// The desktop went because of what happened to the session: say that.
+		err = hold.Unreachable(reason)
+	}
+	s.close(conn, err, v, proto)
+}
+
+// refuseSocket says why a socket is turned away without waking anything.
+func (s *Server) refuseSocket(v visitor) *hold.Ending {
+	switch {
+	case v.session.Spec.Power == v1alpha1.PowerOff:
+		return hold.Unreachable(reach.ErrPoweredOff)
+	case v.scripted && reach.SleptByClock(v.session):
+		if lifecycle.Reason(v.session.Status.SleepReason) == lifecycle.ReasonStartup {
+			return hold.Unreachable(fmt.Errorf("%w: %s", reach.ErrStartFailed, v.session.Status.Message))
+		}
+		return hold.Unreachable(reach.ErrAsleep)
+	}
+	return nil
+}
+
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
+	// The desktop's choice is not known yet; it is offered the client's first only.
+	header := http.Header{}
+	if offered := websocket.Subprotocols(r); len(offered) > 0 {
+		header.Set("Sec-Websocket-Protocol", offered[0])
+	}
+	return s.upgrader.Upgrade(w, r, header)
+}
+
+func (s *Server) holdUntilReached(ctx context.Context, r *http.Request, v visitor, visit *wake.Visit, subprotocol string) (*websocket.Conn, error) {
+	defer s.holdMetrics(v)()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.holding, func() { cancel(hold.ShuttingDown) })
+	defer stop()
+	if l := v.session.Status.Lifecycle; l != nil && l.StartupTimeout.Duration > 0 {
+		var timeout context.CancelFunc
+		ctx, timeout = context.WithTimeoutCause(ctx, l.StartupTimeout.Duration+holdMargin, hold.ErrTimeout)
+		defer timeout()
+	}
+	dial := func(ctx context.Context) (net.Conn, error) { return s.reacher.Dial(ctx, v.key, visit.Since()) }
+	return relay.Upgrade(ctx, dial, r, s.Config.URL.Scheme, subprotocol, func() { visit.Mark(metrics.StageReached) })
+}
+
+// ending prefers the reason for which the context ended over what broke then.
+func (s *Server) ending(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return hold.Unreachable(err)
+}
+
+func (s *Server) close(conn *hold.Conn, end error, v visitor, proto signaling.Protocol) {
+	log := s.Log.With("namespace", v.key.Namespace, "session", v.key.Name, "protocol", proto.Name())
+	var e *hold.Ending
+	if errors.As(end, &e) {
+		if e.Refusal != "" {
+			s.Metrics.Refused(e.Refusal)
+		}
+		log.Info("closed a WebSocket", "code", e.Code, "reason", e.Reason)
+	}
+	conn.Close(end)
+}
+
+func streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {
+	if s.Status.Streaming == nil {
+		return v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolAuto}
+	}
+	return *s.Status.Streaming
+}
+
+func refusalOf(err error) metrics.Refusal {
+	var r *limit.Reached
+	var e *hold.Ending
+	switch {
+	case errors.As(err, &r):
+		return r.Limit
+	case errors.As(err, &e):
+		return e.Refusal
+	case errors.Is(err, reach.ErrPoweredOff):
+		return metrics.RefusedPoweredOff
+	case errors.Is(err, reach.ErrAsleep):
+		return metrics.RefusedAsleep
+	case errors.Is(err, reach.ErrStartFailed):
+		return metrics.RefusedStartFailed
+	}
+	return metrics.RefusedHoldTimeout
+}

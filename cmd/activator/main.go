@@ -1,0 +1,57 @@
+// The activator is the data plane: see package activator.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+type flags struct {
+	config, verificationCert, turnSecret   string
+	listen, internalListen, metricsAddress string
+	gracePeriod                            time.Duration
+	logLevel                               slog.Level
+}
+
+func main() {
+	var f flags
+	flag.StringVar(&f.config, "config", "/etc/vdi/config/config.yaml", "the installation's configuration file")
+	flag.StringVar(&f.verificationCert, "verification-cert", "/etc/vdi/signing/tls.crt", "certificate of the key that signs links")
+	flag.StringVar(&f.turnSecret, "turn-secret", "/etc/vdi/turn/secret", "file with the secret shared with coturn; empty for no TURN")
+	flag.StringVar(&f.listen, "listen", ":8080", "address for visitors")
+	flag.StringVar(&f.internalListen, "internal-listen", ":8081", "address for desktops")
+	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":9090", "address for /metrics, /healthz and /readyz")
+	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
+	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flag.Parse()
+
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: f.logLevel}))
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx, f, log); err != nil {
+		log.Error("the activator ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+// readSecret reads a file and refuses an empty one.
+func readSecret(path, what string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if len(raw) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", what, path)
+	}
+	return raw, nil
+}

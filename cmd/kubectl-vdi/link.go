@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// labelSigningKey marks the Secret of the chart that holds the signing key.
+const labelSigningKey = v1alpha1.GroupName + "/signing-key"
+
+const (
+	defaultTTL             = 8 * time.Hour
+	defaultSystemNamespace = "vdi-system"
+)
+
+func (p *plugin) newLink() *cobra.Command {
+	var ttl time.Duration
+	var system string
+	cmd := &cobra.Command{
+		Use:   "link SESSION",
+		Short: "Make a link that opens a session",
+		Long: `Make a link that opens a session as its owner.
+
+Whoever has the link has the desktop until it expires: send it like a password.
+It is signed with the key that the chart installed, so you need the right to read
+that Secret.`,
+		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if ttl <= 0 {
+				return fmt.Errorf("--ttl %s: must be above zero, such as 8h", ttl)
+			}
+			c, namespace, err := p.client()
+			if err != nil {
+				return err
+			}
+			link, err := makeLink(cmd.Context(), c, types.NamespacedName{Namespace: namespace, Name: args[0]}, system, ttl)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.Out, link)
+			return err
+		},
+	}
+	cmd.Flags().DurationVar(&ttl, "ttl", defaultTTL, "how long the link works")
+	cmd.Flags().StringVar(&system, "system-namespace", defaultSystemNamespace, "the namespace that the chart is installed in")
+	return cmd
+}
+
+func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, system string, ttl time.Duration) (string, error) {
+	var s v1alpha1.VDISession
+	if err := c.Get(ctx, key, &s); err != nil {
+		return "", fmt.Errorf("session %s: %w", key, err)
+	}
+	if s.Status.URL == "" {
+		return "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s", key, key.Name)
+	}
+	signer, err := signingKey(ctx, c, system)
+	if err != nil {
+		return "", err
+	}
+	raw, err := signer.Sign(token.AudienceSession, token.For(&s), time.Now(), ttl)
+	if err != nil {
+		return "", err
+	}
+	link, err := url.Parse(s.Status.URL)
+	if err != nil {
+		return "", fmt.Errorf("session %s: status.url %q is not a URL: %w", key, s.Status.URL, err)
+	}
+	link.RawQuery = url.Values{auth.QueryParameter: {raw}}.Encode()
+	return link.String(), nil
+}
+
+func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {
+	var secrets corev1.SecretList
+	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{labelSigningKey: "true"}); err != nil {
+		return nil, fmt.Errorf("looking for the signing key in namespace %s: %w", namespace, err)
+	}
+	if n := len(secrets.Items); n != 1 {
+		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with --system-namespace", namespace, n, labelSigningKey)
+	}
+	signer, err := token.NewSigner(secrets.Items[0].Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		return nil, fmt.Errorf("secret %s/%s: %w", namespace, secrets.Items[0].Name, err)
+	}
+	return signer, nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func (p *plugin) newList() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List desktop sessions",
+		Example: "  kubectl vdi list -A",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, namespace, err := p.client()
+			if err != nil {
+				return err
+			}
+			where := []client.ListOption{client.InNamespace(namespace)}
+			if all {
+				where = nil
+			}
+			var sessions v1alpha1.VDISessionList
+			if err := c.List(cmd.Context(), &sessions, where...); err != nil {
+				return fmt.Errorf("listing sessions: %w", err)
+			}
+			if len(sessions.Items) == 0 {
+				_, err := fmt.Fprintf(p.ErrOut, "No sessions found; look in all namespaces with -A.\n")
+				return err
+			}
+			return p.print(sessions.Items, time.Now())
+		},
+	}
+	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "list the sessions of all namespaces")
+	return cmd
+}
+
+func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {
+	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tLAST SEEN\tAWAKE\tURL")
+	for i := range sessions {
+		s := &sessions[i]
+		var seen *metav1.MicroTime
+		if s.Status.Activity != nil {
+			seen = s.Status.Activity.LastConnectedTime
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
+			s.Status.Phase, since(seen, now), since(s.Status.StartTime, now), s.Status.URL)
+	}
+	return w.Flush()
+}
+
+// since is a time's age as kubectl writes it; "-" for never.
+func since(t *metav1.MicroTime, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return duration.HumanDuration(now.Sub(t.Time))
+}
