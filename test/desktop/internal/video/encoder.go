@@ -6,7 +6,6 @@ package video
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"syscall"
@@ -29,7 +28,7 @@ const (
 	// ask for one at once, so this is only the last resort.
 	keyFrameSeconds = 10
 	// pictureTimeout bounds how long the encoder may take to accept one picture.
-	pictureTimeout = 5 * time.Second
+	pictureTimeout = 3 * time.Second
 )
 
 // Encoder is one running vpxenc.
@@ -83,7 +82,7 @@ func (e *Encoder) Write(picture []byte) error {
 	return nil
 }
 
-// Read returns the next VP8 frame, or io.EOF when the encoder has ended. It may run
+// Read returns the next VP8 frame, or an error when the encoder has ended. It may run
 // beside Write.
 func (e *Encoder) Read() ([]byte, error) {
 	if e.frames == nil {
@@ -97,10 +96,10 @@ func (e *Encoder) Read() ([]byte, error) {
 		e.frames = frames
 	}
 	frame, _, err := e.frames.ParseNextFrame()
-	if err != nil && err != io.EOF {
+	if err != nil {
 		return nil, fmt.Errorf("read a frame of vpxenc's output: %w", err)
 	}
-	return frame, err
+	return frame, nil
 }
 
 // Close ends the encoder and returns when it is gone or ctx ends. A Read under way

@@ -19,16 +19,28 @@ type Source interface {
 // minKeyFrameGap bounds how often a viewer can make us start the encoder anew.
 const minKeyFrameGap = time.Second
 
+// An encoder that fails is started again, unless it keeps failing.
+const (
+	mostFailures = 3
+	healthyAfter = 10 * time.Second
+)
+
 // Stream encodes a source for one viewer until ctx ends. sink gets each frame and how
 // long it stays on screen. Each value received from keyFrame makes the stream go on with
 // a key frame.
 func Stream(ctx context.Context, group *process.Group, s Settings, source Source, keyFrame <-chan struct{}, sink func([]byte, time.Duration) error) error {
-	for ctx.Err() == nil {
+	for failures := 0; ctx.Err() == nil; {
 		// vpxenc cannot be asked for a key frame, but a new one begins with it and is
 		// there in a few milliseconds.
+		started := time.Now()
 		err := run(ctx, group, s, source, keyFrame, sink)
+		if time.Since(started) > healthyAfter {
+			failures = 0
+		}
 		if err != nil && ctx.Err() == nil {
-			return err
+			if failures++; failures >= mostFailures {
+				return fmt.Errorf("the encoder failed %d times in a row: %w", failures, err)
+			}
 		}
 	}
 	return ctx.Err()

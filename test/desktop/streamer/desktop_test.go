@@ -1,0 +1,367 @@
+//go:build desktop
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/test/desktop/viewer"
+)
+
+const patience = 40 * time.Second
+
+// binary is the streamer, built once; it runs as a program of its own because it reaps
+// every child of its process.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "streamer-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "streamer")
+	build := exec.Command("go", "build", "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the streamer: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// running is one streamer on a free loopback port.
+type running struct {
+	t     *testing.T
+	base  string
+	cmd   *exec.Cmd
+	log   *bytes.Buffer
+	ended chan error
+}
+
+func startDesktop(t *testing.T, env ...string) *running {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(l.Addr().String())
+	_ = l.Close()
+	d := &running{t: t, base: "http://" + host + ":" + port, log: &bytes.Buffer{}, ended: make(chan error, 1)}
+	d.cmd = exec.Command(binary)
+	d.cmd.Env = append(os.Environ(), append([]string{
+		"SELKIES_ADDR=" + host, "SELKIES_PORT=" + port, "DESKTOP_LOOPBACK_ONLY=true", "DESKTOP_HOME=" + t.TempDir(), "DESKTOP_STATE_DIR=" + t.TempDir(),
+	}, env...)...)
+	d.cmd.Stderr = d.log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.ended <- d.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = d.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-d.ended:
+		case <-time.After(patience):
+			_ = d.cmd.Process.Kill()
+			t.Error("the desktop did not end on SIGTERM")
+		}
+		if t.Failed() {
+			t.Logf("the desktop's log:\n%s", d.log)
+		}
+	})
+	return d
+}
+
+func (d *running) get(path string) (int, string) {
+	resp, err := http.Get(d.base + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body)
+}
+
+func (d *running) status() (status struct {
+	FramesSent uint64
+	LastInput  string
+	Viewers    map[string]bool
+	Pointer    *struct{ X, Y int }
+}) {
+	d.t.Helper()
+	_, body := d.get("/demo/status")
+	_ = json.Unmarshal([]byte(body), &status)
+	return status
+}
+
+func (d *running) eventually(what string, check func() bool) {
+	d.t.Helper()
+	for end := time.Now().Add(patience); !check(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+func (d *running) up() {
+	d.t.Helper()
+	d.eventually("/health answers OK", func() bool { code, body := d.get("/health"); return code == 200 && body == "OK\n" })
+}
+
+func (d *running) visit(ctx context.Context) *viewer.Viewer {
+	d.t.Helper()
+	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(v.Close)
+	return v
+}
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestVisitorSeesTheScreenAndMovesThePointer(t *testing.T) {
+	d := startDesktop(t)
+	d.up()
+	ctx := deadline(t)
+	v := d.visit(ctx)
+	if err := v.WaitFrames(ctx, 30); err != nil {
+		t.Fatal(err)
+	}
+	stats := v.Stats()
+	if stats.Width != 1280 || stats.Height != 720 || stats.KeyFrames == 0 {
+		t.Fatalf("stats %+v: want key frames of 1280x720", stats)
+	}
+	if err := v.WaitAudio(ctx, 10); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := v.SelectedCandidatePair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pair.LocalType != "host" && pair.LocalType != "prflx" {
+		t.Fatalf("candidate pair %s: want a direct one", pair)
+	}
+	if err := v.WaitInput(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.SendInput("m,321,123,0,0"); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("the X server says the pointer is at 321,123", func() bool {
+		p := d.status().Pointer
+		return p != nil && p.X == 321 && p.Y == 123
+	})
+	events := v.Events()
+	t.Logf("offer %s, first frame %s after opening; %s; %+v", events[viewer.EventOffer].Sub(events[viewer.EventOpened]),
+		events[viewer.EventFirstFrame].Sub(events[viewer.EventOpened]), pair, v.Stats())
+}
+
+func TestTypedCommandReachesTheTerminal(t *testing.T) {
+	d := startDesktop(t)
+	d.up()
+	ctx := deadline(t)
+	v := d.visit(ctx)
+	if err := errors.Join(v.WaitFrames(ctx, 15), v.WaitInput(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	// A click into the terminal, then a command with capitals, digits and signs.
+	send := func(text string) {
+		t.Helper()
+		if err := v.SendInput(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	typed := func() bool {
+		send("m,300,300,1,0")
+		send("m,300,300,0,0")
+		for _, r := range `echo "Aé7_$((40+2))" >typed` {
+			send(fmt.Sprintf("kd,%d", r))
+			send(fmt.Sprintf("ku,%d", r))
+		}
+		send("kd,65293")
+		send("ku,65293")
+		for range 50 { // the shell may still be starting: type it again then
+			if code, body := d.get("/demo/files?name=typed"); code == 200 && strings.TrimSpace(body) == "Aé742" || strings.TrimSpace(body) == "Aé7_42" {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
+	}
+	d.eventually("a typed command writes a file", typed)
+}
+
+func TestSecondVisitorIsRefusedUntilTheFirstLeaves(t *testing.T) {
+	d := startDesktop(t)
+	d.up()
+	ctx := deadline(t)
+	first := d.visit(ctx)
+	if err := first.WaitFrames(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	second := d.visit(ctx)
+	select {
+	case <-second.Done():
+	case <-ctx.Done():
+		t.Fatal("the second visitor was not refused")
+	}
+	var closed *websocket.CloseError
+	if err := second.Err(); !errors.As(err, &closed) || closed.Code != 1002 || closed.Text != "invalid peer uid" {
+		t.Fatalf("second visitor: %v, want close code 1002, invalid peer uid", err)
+	}
+	first.Close()
+	d.eventually("both ids are free again", func() bool { v := d.status().Viewers; return v != nil && !v["video"] && !v["audio"] })
+	third := d.visit(ctx)
+	if err := third.WaitFrames(ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSIGTERMEndsEverythingWithinASecond(t *testing.T) {
+	d := startDesktop(t)
+	d.up()
+	ctx := deadline(t)
+	v := d.visit(ctx)
+	if err := v.WaitFrames(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	children := descendants(t, d.cmd.Process.Pid)
+	if len(children) < 5 {
+		t.Fatalf("the desktop has only %d processes: %v", len(children), children)
+	}
+	start := time.Now()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := <-d.ended
+	took := time.Since(start)
+	d.ended <- err
+	if err != nil {
+		t.Fatalf("exit: %v", err)
+	}
+	if took > time.Second {
+		t.Fatalf("ended after %s, want at most 1s", took)
+	}
+	for _, pid := range children {
+		if syscall.Kill(pid, 0) == nil {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	<-v.Done()
+	t.Logf("%d processes ended in %s; the viewer saw: %v", len(children), took, v.Err())
+}
+
+func descendants(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		raw, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(raw)) {
+			var child int
+			if _, err := fmt.Sscan(word, &child); err == nil {
+				all = append(all, child)
+				all = append(all, descendants(t, child)...)
+			}
+		}
+	}
+	return all
+}
+
+func TestCrashOnStartFailsTheFirstStartsOnly(t *testing.T) {
+	state := t.TempDir()
+	d := startDesktop(t, "DESKTOP_CRASH_ON_START=1", "DESKTOP_STATE_DIR="+state)
+	err := <-d.ended
+	d.ended <- err
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("first start: %v, want exit code 1", err)
+	}
+	startDesktop(t, "DESKTOP_CRASH_ON_START=1", "DESKTOP_STATE_DIR="+state).up()
+}
+
+func TestBlockedLoopAnswersOnlyInBetween(t *testing.T) {
+	d := startDesktop(t, "DESKTOP_BLOCK_LOOP=700ms")
+	d.up()
+	start := time.Now()
+	d.get("/health")
+	d.get("/health")
+	if took := time.Since(start); took < 500*time.Millisecond {
+		t.Fatalf("two requests took %s: the loop does not block", took)
+	}
+	ctx := deadline(t)
+	if err := d.visit(ctx).WaitFrames(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	start = time.Now()
+	d.get("/health")
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Fatalf("a request took %s although viewers are there", took)
+	}
+}
+
+func TestSlowAcceptAndStartDelay(t *testing.T) {
+	begin := time.Now()
+	slow := startDesktop(t, "DESKTOP_SLOW_ACCEPT=1500ms")
+	late := startDesktop(t, "DESKTOP_START_DELAY=1500ms")
+	addr := strings.TrimPrefix(slow.base, "http://")
+	slow.eventually("the port accepts at once", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
+		return true
+	})
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(late.base, "http://")); err == nil && time.Since(begin) < time.Second {
+		_ = conn.Close()
+		t.Error("the delayed desktop listens already")
+	}
+	slow.up()
+	late.up()
+	if took := time.Since(begin); took < 1400*time.Millisecond {
+		t.Fatalf("both answered after %s, want at least 1.5s", took)
+	}
+}
+
+// TestBeThereFirst measures what the product is about: viewers that dial before the
+// desktop starts.
+func TestBeThereFirst(t *testing.T) {
+	d := startDesktop(t)
+	start := time.Now()
+	ctx := deadline(t)
+	var v *viewer.Viewer
+	d.eventually("a viewer gets in", func() bool {
+		var err error
+		v, err = viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true})
+		return err == nil
+	})
+	t.Cleanup(v.Close)
+	if err := v.WaitFrames(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	e := v.Events()
+	t.Logf("from the process's start: socket %s, offer %s, connected %s, first frame %s", e[viewer.EventOpen].Sub(start),
+		e[viewer.EventOffer].Sub(start), e[viewer.EventICEConnected].Sub(start), e[viewer.EventFirstFrame].Sub(start))
+}
