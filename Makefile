@@ -1,0 +1,113 @@
+# Every command here prints what it does; `make help` lists them.
+SHELL := /bin/bash -o pipefail
+
+# Builds, tools and the test cluster's parts live here, keyed by version.
+export VDI_CACHE ?= $(HOME)/.cache/vdi-operator
+TOOLS := $(VDI_CACHE)/tools
+
+CONTROLLER_GEN_VERSION := v0.20.1
+HELM_VERSION           := v3.22.0
+GOLANGCI_LINT_VERSION  := v2.5.0
+
+CONTROLLER_GEN := $(TOOLS)/controller-gen-$(CONTROLLER_GEN_VERSION)/controller-gen
+GOLANGCI_LINT  := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+export HELM    := $(TOOLS)/helm-$(HELM_VERSION)/helm
+export CLUSTER := $(CURDIR)/bin/cluster
+
+# Where images come from when KUBECONFIG names a cluster of yours: a registry that
+# it can pull from and that you can push to.
+export VDI_REGISTRY ?=
+
+GO_TEST := go test -count=1
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+##@ The two commands
+
+.PHONY: demo
+demo: platform-tools ## A cluster, the chart and a desktop that wakes from zero, with its URL
+	go run ./test/demo up
+
+.PHONY: test
+test: lint verify-generated test-unit test-integration e2e ## Everything that must pass
+
+##@ Parts of them
+
+.PHONY: demo-down
+demo-down: $(CLUSTER) ## Remove all that make demo brought
+	go run ./test/demo down
+
+.PHONY: test-unit
+test-unit: gcc ## Unit tests with the race detector
+	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/desktop/...
+	cd test/cluster && $(GO_TEST) ./...
+
+.PHONY: test-integration
+test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserver and etcd
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/...
+
+.PHONY: e2e
+e2e: platform-tools ## Users' stories on a real cluster
+	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
+
+.PHONY: bench bench-coldstart
+bench: bench-coldstart ## Every benchmark
+bench-coldstart: platform-tools ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
+	go run ./test/platform run -- go run ./test/bench/coldstart
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
+	$(GOLANGCI_LINT) run --build-tags e2e,integration ./...
+	cd test/cluster && $(GOLANGCI_LINT) run ./...
+	$(HELM) lint --strict charts/vdi-operator
+
+##@ Code and images
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Write deep copies, CRDs and permissions from the Go types and markers
+	$(CONTROLLER_GEN) object paths=./pkg/apis/...
+	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
+	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths=./pkg/controller/... output:rbac:dir=config/rbac
+	cp config/crd/*.yaml charts/vdi-operator/files/crds/
+	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
+
+.PHONY: verify-generated
+verify-generated: generate ## Fail when a generated file is not current
+	@git diff --exit-code -- pkg/apis config charts || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
+
+.PHONY: build
+build: ## The three programs, into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache stays
+	rm -rf bin out
+
+##@ The test cluster
+
+.PHONY: cluster-up cluster-down
+cluster-up: $(CLUSTER) ## A single-node Kubernetes with Knative on this machine
+	$(CLUSTER) up
+cluster-down: $(CLUSTER) ## End it
+	$(CLUSTER) down
+
+.PHONY: platform-tools
+platform-tools: $(CLUSTER) $(HELM)
+
+.PHONY: $(CLUSTER)
+$(CLUSTER):
+	@cd test/cluster && go build -o $@ .
+
+$(CONTROLLER_GEN):
+	GOBIN=$(@D) go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION)
+$(HELM):
+	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+$(GOLANGCI_LINT):
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+# The race detector needs a C compiler.
+.PHONY: gcc
+gcc:
+	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends gcc libc6-dev; }

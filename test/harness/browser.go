@@ -1,0 +1,72 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/chromedp/chromedp"
+)
+
+// chromium is where Debian's package puts it.
+const chromium = "/usr/bin/chromium"
+
+// Browser is a headless Chromium with a new, empty profile.
+type Browser struct {
+	// Ctx is for chromedp's actions; one tab.
+	Ctx context.Context
+	end []func()
+}
+
+// OpenBrowser starts Debian's Chromium and installs it first where it is missing.
+func OpenBrowser(ctx context.Context) (*Browser, error) {
+	if err := installChromium(ctx); err != nil {
+		return nil, err
+	}
+	profile, err := os.MkdirTemp("", "vdi-browser-")
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium),
+		chromedp.NoSandbox, // it runs as root in a machine made for tests
+		chromedp.UserDataDir(profile),
+		chromedp.WindowSize(1280, 800),
+		// Nothing but the session's address is asked for.
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
+	)
+	allocator, endAllocator := chromedp.NewExecAllocator(ctx, options...)
+	tab, endTab := chromedp.NewContext(allocator)
+	b := &Browser{Ctx: tab, end: []func(){endTab, endAllocator, func() { _ = os.RemoveAll(profile) }}}
+	if err := chromedp.Run(tab); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("starting Chromium: %w", err)
+	}
+	return b, nil
+}
+
+// Close ends the browser and removes its profile.
+func (b *Browser) Close() {
+	for _, end := range b.end {
+		end()
+	}
+}
+
+func installChromium(ctx context.Context) error {
+	if _, err := os.Stat(chromium); err == nil {
+		return nil
+	}
+	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"}} {
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("installing Debian's chromium: apt-get %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return nil
+}

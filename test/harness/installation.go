@@ -1,0 +1,135 @@
+// Package harness is what a test or demo needs to act as the people around an
+// installation: the administrator with kubectl, and the visitor with a browser.
+//
+// It assumes an installation that the platform command brought up, and fails with
+// what to do where there is none.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/platform/env"
+)
+
+// Installation is a running installation and its administrator's clients.
+type Installation struct {
+	env.Env
+	Root   string
+	Config *rest.Config
+	Client client.Client
+	Kube   kubernetes.Interface
+}
+
+// Open finds the installation. Close ends what Open started.
+func Open(ctx context.Context) (*Installation, error) {
+	e, root, err := env.Load()
+	if err != nil {
+		return nil, err
+	}
+	rc, err := clientcmd.BuildConfigFromFlags("", e.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: %w", e.Kubeconfig, err)
+	}
+	rc.QPS, rc.Burst = 100, 200
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, servingv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	c, err := client.New(rc, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfig(rc)
+	if err != nil {
+		return nil, err
+	}
+	in := &Installation{Env: e, Root: root, Config: rc, Client: c, Kube: kube}
+	if e.PortForward {
+		if err := in.forward(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// Link makes a session's link as its administrator would: with the plugin.
+func (in *Installation) Link(ctx context.Context, key types.NamespacedName, ttl time.Duration) (string, error) {
+	out, err := in.Plugin(ctx, "link", key.Name, "--namespace", key.Namespace, "--ttl", ttl.String(), "--system-namespace", in.SystemNamespace)
+	return strings.TrimSpace(out), err
+}
+
+// Plugin runs the kubectl plugin and returns what it printed.
+func (in *Installation) Plugin(ctx context.Context, args ...string) (string, error) {
+	plugin := filepath.Join(in.Root, "bin", "kubectl-vdi")
+	if _, err := os.Stat(plugin); err != nil {
+		return "", fmt.Errorf("%w: build it with make build", err)
+	}
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, plugin, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+in.Kubeconfig)
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("kubectl vdi %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
+	}
+	return string(out), nil
+}
+
+// pollEvery is how often a condition is looked at; no figure is taken from it.
+const pollEvery = 100 * time.Millisecond
+
+// Eventually waits until check returns nil, and returns its last error when ctx
+// ends first.
+func Eventually(ctx context.Context, what string, check func() error) error {
+	var last error
+	for {
+		if last = check(); last == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w (last seen: %w)", what, context.Cause(ctx), last)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// Session waits until the session's object passes check, and returns it.
+func (in *Installation) Session(ctx context.Context, key types.NamespacedName, what string, check func(*v1alpha1.VDISession) bool) (*v1alpha1.VDISession, error) {
+	var s v1alpha1.VDISession
+	err := Eventually(ctx, "session "+key.Name+" to be "+what, func() error {
+		if err := in.Client.Get(ctx, key, &s); err != nil {
+			return err
+		}
+		if !check(&s) {
+			return errors.New("phase " + string(s.Status.Phase) + ": " + s.Status.Message)
+		}
+		return nil
+	})
+	return &s, err
+}
+
+// InPhase is a check for Session.
+func InPhase(p v1alpha1.Phase) func(*v1alpha1.VDISession) bool {
+	return func(s *v1alpha1.VDISession) bool { return s.Status.Phase == p && s.Status.URL != "" }
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// specs are the images of one installation with its tests.
+var specs = []string{"operator", "activator", "coturn", "desktop", "bench"}
+
+// images builds this tree's images, brings them where the cluster finds them, and
+// returns their references.
+func (p *platform) images(ctx context.Context) ([]string, error) {
+	tag, err := p.tag(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := filepath.Join(p.root, "out", "images")
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	build := []string{"image", "build", "--tag", tag, "--out", out}
+	var tars []string
+	for _, s := range specs {
+		build = append(build, filepath.Join("test", "cluster", "images", s+".yaml"))
+		tars = append(tars, filepath.Join(out, s+".tar"))
+	}
+	built, err := p.quiet(ctx, p.cluster, build...)
+	if err != nil {
+		return nil, err
+	}
+	if p.own() {
+		return strings.Fields(built), p.loud(ctx, p.cluster, append([]string{"load"}, tars...)...)
+	}
+	pushed, err := p.quiet(ctx, p.cluster, append([]string{"image", "push", "--registry", p.registry}, tars...)...)
+	return strings.Fields(pushed), err
+}
+
+// tag names the tree's content, so that a changed tree rolls what it changed and
+// an unchanged one rolls nothing.
+func (p *platform) tag(ctx context.Context) (string, error) {
+	head, err := p.quiet(ctx, "git", "rev-parse", "--short=12", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	tag := strings.TrimSpace(head)
+	diff, err := p.quiet(ctx, "git", "diff", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	untracked, err := p.quiet(ctx, "git", "ls-files", "--others", "--exclude-standard")
+	if err != nil {
+		return "", err
+	}
+	if diff == "" && untracked == "" {
+		return tag, nil
+	}
+	sum := sha256.New()
+	fmt.Fprint(sum, diff)
+	for name := range strings.Lines(untracked) {
+		name = strings.TrimSpace(name)
+		content, err := os.ReadFile(filepath.Join(p.root, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(content), content)
+	}
+	return tag + "-" + hex.EncodeToString(sum.Sum(nil))[:8], nil
+}
+
+// byName finds the reference whose repository ends in name.
+func byName(references []string, name string) string {
+	for _, r := range references {
+		if repository, _ := split(r); repository[strings.LastIndex(repository, "/")+1:] == name {
+			return r
+		}
+	}
+	return ""
+}
+
+// split parts a reference into repository and tag.
+func split(reference string) (repository, tag string) {
+	i := strings.LastIndex(reference, ":")
+	return reference[:i], reference[i+1:]
+}
