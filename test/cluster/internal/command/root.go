@@ -34,7 +34,10 @@ packages. It needs root, and takes away all it made with "cluster down".`,
 	flags.StringVar(&s.cache, "cache", fromEnv("VDI_CACHE", string(cache.Default())), "folder for what is built, kept between clusters (env VDI_CACHE)")
 	flags.StringVar(&s.state, "state", fromEnv("VDI_CLUSTER_STATE", "/var/lib/vdi-cluster"), "folder for the running cluster (env VDI_CLUSTER_STATE)")
 	flags.StringVar(&s.repo, "repo", "", "the repository's root (default: found from the working folder, then from this program)")
-	root.AddCommand(imageCommand(s))
+	root.AddCommand(
+		upCommand(s), downCommand(s), statusCommand(s), kubeconfigCommand(s), loadCommand(s), logsCommand(s),
+		buildCommand(s), assetsCommand(s), imageCommand(s), launchCommand(s), forwardCommand(),
+	)
 	return root
 }
 

@@ -1,0 +1,171 @@
+package addons
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+
+	"github.com/org/vdi-operator/test/cluster/internal/build"
+	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/test/cluster/internal/versions"
+)
+
+// KnativeNamespace is where Knative Serving lives.
+const KnativeNamespace = "knative-serving"
+
+// knativeCPU is what each Knative component asks for. Their own requests (600m together)
+// would leave a two-core node too little for desktops; their limits stay as published.
+const knativeCPU = "30m"
+
+// borrowed are the files that Knative's repository links to in its siblings. Published
+// modules hold no links, so the files are taken from where they point.
+var borrowed = map[string][]string{
+	"knative.dev/caching":    {"config/image.yaml"},
+	"knative.dev/networking": {"config/certificate.yaml", "config/domain-claim.yaml", "config/ingress.yaml", "config/serverlessservice.yaml", "config/config-network.yaml"},
+}
+
+// unwanted are published files that are not applied: autoscaling of Knative's own parts needs the
+// metrics API, and the certificate is for encryption between them, which is off.
+func unwanted(file string) bool {
+	return strings.HasSuffix(file, "-hpa.yaml") || filepath.Base(file) == "300-knativecertificate.yaml"
+}
+
+// KnativeSources returns Knative's published manifests as one file in the cache.
+func KnativeSources(ctx context.Context, b build.Builder) (string, error) {
+	final := b.Cache.Path("manifests", "knative-"+versions.Knative+".yaml")
+	if cache.Has(final) {
+		return final, nil
+	}
+	m := build.Knative()
+	dir, goMod, err := b.Download(ctx, m.Path, m.Version)
+	if err != nil {
+		return "", err
+	}
+	files, err := yamlFiles(filepath.Join(dir, "config", "core"))
+	if err != nil {
+		return "", err
+	}
+	raw, err := os.ReadFile(goMod)
+	if err != nil {
+		return "", err
+	}
+	requirements, err := modfile.ParseLax(goMod, raw, nil)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range requirements.Require {
+		if len(borrowed[r.Mod.Path]) == 0 {
+			continue
+		}
+		sibling, _, err := b.Download(ctx, r.Mod.Path, r.Mod.Version)
+		if err != nil {
+			return "", err
+		}
+		for _, file := range borrowed[r.Mod.Path] {
+			files = append(files, filepath.Join(sibling, file))
+		}
+	}
+	var stream bytes.Buffer
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&stream, "\n---\n%s", raw)
+	}
+	return final, publish(b.Cache, final, stream.Bytes())
+}
+
+func publish(c cache.Dir, final string, content []byte) error {
+	scratch, cleanup, err := c.Scratch("manifest")
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	half := filepath.Join(scratch, "manifest.yaml")
+	if err := os.WriteFile(half, content, 0o644); err != nil {
+		return err
+	}
+	return cache.Publish(half, final)
+}
+
+func yamlFiles(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(name, ".yaml") && !unwanted(name) {
+			files = append(files, name)
+		}
+		return err
+	})
+	slices.Sort(files)
+	return files, err
+}
+
+// Knative adapts the published manifests. The first result holds the resource definitions,
+// which must be established before the second can be applied.
+//
+// images maps a command's name, such as "controller", to its image.
+func Knative(published []byte, images map[string]string) (definitions, rest []byte, err error) {
+	objects, err := parse(published)
+	if err != nil {
+		return nil, nil, err
+	}
+	pairs := []string{}
+	for name, image := range images {
+		pairs = append(pairs, "ko://knative.dev/serving/cmd/"+name, image)
+	}
+	replacer := strings.NewReplacer(pairs...)
+	var first, second []object
+	for _, o := range objects {
+		replaceAll(o, replacer)
+		setVersion(o)
+		if o.isWorkload() {
+			fit(o)
+		}
+		switch o.kind() {
+		case "CustomResourceDefinition":
+			first = append(first, o)
+		case "Namespace":
+			second = slices.Insert(second, 0, o)
+		default:
+			second = append(second, o)
+		}
+	}
+	if definitions, err = render(first); err != nil {
+		return nil, nil, err
+	}
+	rest, err = render(second)
+	return definitions, rest, err
+}
+
+// setVersion fills in the version where the release process would: instead of "devel".
+func setVersion(o object) {
+	const label = "app.kubernetes.io/version"
+	places := []map[string]any{child(o, "metadata")}
+	if o.isWorkload() {
+		places = append(places, child(o, "spec", "template", "metadata"))
+	}
+	for _, place := range places {
+		if labels, ok := place["labels"].(map[string]any); ok && labels[label] == "devel" {
+			labels[label] = strings.TrimPrefix(versions.Knative, "v")
+		}
+	}
+}
+
+// fit makes a workload modest: one replica that asks for little.
+func fit(o object) {
+	if o.kind() == "Deployment" {
+		child(o, "spec")["replicas"] = 1
+	}
+	for _, c := range o.containers() {
+		child(c, "resources", "requests")["cpu"] = knativeCPU
+		c["imagePullPolicy"] = "IfNotPresent"
+	}
+}

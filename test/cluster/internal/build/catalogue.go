@@ -1,0 +1,46 @@
+package build
+
+import (
+	"strings"
+
+	"github.com/org/vdi-operator/test/cluster/internal/versions"
+)
+
+// Kubernetes is the control plane, the node's agents and the client.
+func Kubernetes() Module {
+	numbers := strings.Split(strings.TrimPrefix(versions.Kubernetes, "v"), ".")
+	const version = "k8s.io/component-base/version."
+	return Module{
+		Path:    "k8s.io/kubernetes",
+		Version: versions.Kubernetes,
+		Packages: []string{
+			"cmd/kube-apiserver", "cmd/kube-controller-manager", "cmd/kube-scheduler",
+			"cmd/kubelet", "cmd/kube-proxy", "cmd/kubectl",
+		},
+		// Without these /version answers v0.0.0 and Knative's components refuse to start.
+		LinkerFlags: "-X " + version + "gitVersion=" + versions.Kubernetes +
+			" -X " + version + "gitMajor=" + numbers[0] +
+			" -X " + version + "gitMinor=" + numbers[1] +
+			" -X " + version + "gitTreeState=clean",
+		// k8s.io/api and its siblings are published as v0.MINOR.PATCH.
+		Staging: "v0." + strings.Join(numbers[1:], "."),
+	}
+}
+
+// Knative is Knative Serving without its optional extensions.
+func Knative() Module {
+	return Module{
+		Path:     "knative.dev/serving",
+		Version:  versions.Knative,
+		Packages: []string{"cmd/controller", "cmd/activator", "cmd/autoscaler", "cmd/webhook", "cmd/queue"},
+	}
+}
+
+// LocalPathProvisioner makes volumes of folders on the node.
+func LocalPathProvisioner() Module {
+	return Module{
+		Path:     "github.com/rancher/local-path-provisioner",
+		Version:  versions.LocalPathProvisioner,
+		Packages: []string{"."},
+	}
+}

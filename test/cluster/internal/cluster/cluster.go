@@ -1,0 +1,104 @@
+// Package cluster brings the parts together: up, down and status of one cluster.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/test/cluster/internal/cgroup"
+	"github.com/org/vdi-operator/test/cluster/internal/forward"
+	"github.com/org/vdi-operator/test/cluster/internal/layout"
+	"github.com/org/vdi-operator/test/cluster/internal/process"
+)
+
+// Options are what a person can choose.
+type Options struct {
+	Layout layout.Layout
+	Cache  cache.Dir
+	// Repo is the repository's root; only commands that build need it.
+	Repo string
+	// GPUs is how many nvidia.com/gpu the node offers.
+	GPUs int
+	// Publish are the ports of this machine that lead to node ports.
+	Publish []forward.Mapping
+	// Self is this program, which starts the others.
+	Self string
+	// Out is for the person, Log for compilers and the like.
+	Out, Log io.Writer
+}
+
+// Cluster is one cluster on this machine.
+type Cluster struct {
+	Options
+	group      cgroup.Group
+	table      process.Table
+	supervisor process.Supervisor
+}
+
+// New returns the cluster of the options' state folder, running or not.
+func New(o Options) (*Cluster, error) {
+	group, err := cgroup.Open(layout.CgroupName)
+	if err != nil {
+		return nil, err
+	}
+	table := process.Table(o.Layout.Processes())
+	return &Cluster{
+		Options: o, group: group, table: table,
+		supervisor: process.Supervisor{
+			Table: table, Logs: o.Layout.Logs(),
+			Launcher: []string{o.Self, "launch", "--state", o.Layout.Root(), "--"},
+		},
+	}, nil
+}
+
+// Launch becomes the program of a command that the supervisor started.
+func (c *Cluster) Launch(name, fingerprint string, command []string) error {
+	return process.Launch(c.table, c.group.Adopt, name, fingerprint, command)
+}
+
+// lock keeps two commands from changing the cluster at the same time. The kernel lets go of
+// it when this process ends, however it ends.
+func (c *Cluster) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(c.Layout.Lock()), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(c.Layout.Lock(), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another command is changing this cluster (it holds %s): wait for it", c.Layout.Lock())
+		}
+		return nil, err
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// ours reports whether a process belongs to the cluster.
+func (c *Cluster) ours() func(pid int) bool {
+	pids := map[int]bool{}
+	for _, pid := range c.group.Processes() {
+		pids[pid] = true
+	}
+	return func(pid int) bool { return pids[pid] }
+}
+
+func (c *Cluster) kubectl(programs string) kubectl {
+	return kubectl{program: filepath.Join(programs, "kubectl"), kubeconfig: c.Layout.AdminKubeconfig()}
+}
+
+// within runs do with a deadline.
+func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return do(ctx)
+}

@@ -1,0 +1,13 @@
+// Package versions pins what the cluster is made of. Versions of Go libraries that this
+// program itself uses, CoreDNS and the device-plugin API among them, are in go.mod.
+package versions
+
+const (
+	// Kubernetes is built from k8s.io/kubernetes at this version. Knative's components
+	// ask the API server for its version and refuse one that is older than they support.
+	Kubernetes = "v1.35.4"
+	// Knative is knative.dev/serving's version.
+	Knative = "v0.50.0"
+	// LocalPathProvisioner is github.com/rancher/local-path-provisioner's version.
+	LocalPathProvisioner = "v0.0.30"
+)
