@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/jezek/xgb"
 
 	"github.com/org/vdi-operator/test/desktop/internal/app"
 	"github.com/org/vdi-operator/test/desktop/internal/display"
@@ -44,6 +47,7 @@ func main() {
 		return
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	xgb.Logger.SetOutput(io.Discard) // it tells of a missing .Xauthority at every connection
 	marks := &milestones{start: start, log: log, first: map[string]float64{}}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

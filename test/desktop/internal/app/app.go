@@ -33,6 +33,9 @@ type Options struct {
 	Log          *slog.Logger
 }
 
+// betterRouteWait is how long a direct route may take before a relayed one is used.
+const betterRouteWait = 150 * time.Millisecond
+
 // App makes sessions.
 type App struct {
 	Options
@@ -65,6 +68,12 @@ func New(o Options) (*App, error) {
 	var s webrtc.SettingEngine
 	// Multicast names of browsers cannot be looked up across a cluster.
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	// The library waits 0.5 to 2 s for a better route before it settles; Selkies' does
+	// not, and a demo of fast starts should not either.
+	s.SetHostAcceptanceMinWait(0)
+	s.SetPrflxAcceptanceMinWait(0)
+	s.SetSrflxAcceptanceMinWait(betterRouteWait)
+	s.SetRelayAcceptanceMinWait(betterRouteWait)
 	if o.LoopbackOnly {
 		s.SetIncludeLoopbackCandidate(true)
 		s.SetInterfaceFilter(func(name string) bool { return name == "lo" })

@@ -122,8 +122,11 @@ func (d *Display) Env(home string) []string {
 // KeepPrograms runs the window manager and the windows, starting again whatever the user
 // closes, until ctx ends.
 func (d *Display) KeepPrograms(ctx context.Context, log *slog.Logger, home string) {
+	if err := writeTheme(d.dir); err != nil {
+		log.Warn("the windows will look plain", "error", err.Error())
+	}
 	done := make(chan struct{})
-	specs := programs(d.Size, d.Env(home), home)
+	specs := programs(d.Size, d.Env(home), home, d.dir)
 	for _, spec := range specs {
 		go func() {
 			defer func() { done <- struct{}{} }()
