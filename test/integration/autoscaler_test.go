@@ -1,0 +1,85 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	deployment := rollOut(t, s)
+	pa := &autoscalingv1alpha1.PodAutoscaler{}
+	key := types.NamespacedName{Namespace: ns, Name: deployment.Labels["serving.knative.dev/revision"]}
+	sks := &netv1alpha1.ServerlessService{}
+	eventually(t, "a ServerlessService", func() error { return api.Get(t.Context(), key, sks) })
+	if sks.Spec.Mode != netv1alpha1.SKSOperationModeProxy || sks.Spec.ObjectRef.Name != deployment.Name {
+		t.Errorf("ServerlessService %+v", sks.Spec)
+	}
+	always(t, "Active stays Unknown", func() error {
+		must(t, api.Get(t.Context(), key, pa))
+		if pa.Status.IsInactive() || pa.Status.IsScaleTargetInitialized() {
+			return fmt.Errorf("conditions %+v", pa.Status.Conditions)
+		}
+		return nil
+	})
+	must(t, api.Status().Patch(t.Context(), sks, client.RawPatch(types.MergePatchType,
+		[]byte(`{"status":{"observedGeneration":1,"serviceName":"public","privateServiceName":"private","conditions":[{"type":"Ready","status":"True"}]}}`))))
+	eventually(t, "initialised and inactive", func() error {
+		must(t, api.Get(t.Context(), key, pa))
+		if !pa.Status.IsScaleTargetInitialized() || !pa.Status.IsInactive() || pa.Status.ServiceName != "public" || pa.Status.MetricsServiceName != "private" {
+			return fmt.Errorf("status %+v", pa.Status)
+		}
+		return nil
+	})
+}
+
+func TestWhatIsUnknownLeavesTheReplicasAlone(t *testing.T) {
+	ns := space(t)
+	// A revision whose session does not exist.
+	service := &servingv1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "stranger"}}
+	deployment, pa := revisionObjects(service, "stranger-00001")
+	one := int32(1)
+	deployment.Spec.Replicas = &one
+	must(t, api.Create(t.Context(), deployment))
+	must(t, api.Create(t.Context(), pa))
+	eventually(t, "the PodAutoscaler is looked at", func() error {
+		return api.Get(t.Context(), client.ObjectKeyFromObject(pa), &netv1alpha1.ServerlessService{})
+	})
+	always(t, "stays as it is", hasScale(t, deployment, 1))
+}
+
+func TestOnlyTheNewestRevisionRuns(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	old := rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	must(t, api.Patch(t.Context(), newTemplate(ns), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	service := knativeService(t, s)
+	eventually(t, "the change is applied", func() error {
+		if service = knativeService(t, s); service.Generation < 2 {
+			return fmt.Errorf("generation %d", service.Generation)
+		}
+		return nil
+	})
+	// Knative has not made the new revision yet: nobody knows what to start.
+	visit(t, s)
+	always(t, "an old revision is not started", hasScale(t, old, 0))
+	newest := rollOut(t, s)
+	eventually(t, "the newest revision runs", hasScale(t, newest, 1))
+	always(t, "and only that", hasScale(t, old, 0))
+	startPod(t, s, corev1.ConditionTrue)
+	awaitPhase(t, s, v1alpha1.PhaseRunning)
+}

@@ -1,0 +1,100 @@
+//go:build integration
+
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+)
+
+func raw(json string) *runtime.RawExtension { return &runtime.RawExtension{Raw: []byte(json)} }
+
+// parse reads what a person would write; names are generated where there are none.
+func parse(t *testing.T, namespace, text string) *unstructured.Unstructured {
+	t.Helper()
+	u := &unstructured.Unstructured{}
+	must(t, yaml.UnmarshalStrict([]byte(text), &u.Object))
+	u.SetAPIVersion("vdi.kasm.io/v1alpha1")
+	if u.GetKind() == "VDISession" {
+		u.SetNamespace(namespace)
+	}
+	if u.GetName() == "" {
+		u.SetGenerateName("x")
+	}
+	return u
+}
+
+const sessionKind = "kind: VDISession\n"
+const templateKind = "kind: VDITemplate\n"
+
+func TestTheAPIRefusesWhatCannotWorkAndSaysWhy(t *testing.T) {
+	ns := space(t)
+	for name, c := range map[string]struct {
+		object string
+		says   []string
+	}{
+		"a session without a user":    {sessionKind + "spec: {template: a}", []string{"spec.user", "Required value"}},
+		"a session without template":  {sessionKind + "spec: {user: a}", []string{"spec.template", "Required value"}},
+		"an empty user":               {sessionKind + "spec: {user: '', template: a}", []string{"spec.user"}},
+		"a user with a newline":       {sessionKind + "spec: {user: \"a\\nb\", template: a}", []string{"control characters"}},
+		"a template that is no name":  {sessionKind + "spec: {user: a, template: A_B}", []string{"must be the name of a VDITemplate"}},
+		"a timeout in plain numbers":  {sessionKind + "spec: {user: a, template: a, timeout: '90'}", []string{"must be a duration such as 90s"}},
+		"a timeout in days":           {sessionKind + "spec: {user: a, template: a, timeout: 1d}", []string{"must be a duration such as 90s"}},
+		"a negative timeout":          {sessionKind + "spec: {user: a, template: a, timeout: -5m}", []string{"must be a duration such as 90s"}},
+		"a timeout of a second":       {sessionKind + "spec: {user: a, template: a, timeout: 1s}", []string{"must be 10s or longer"}},
+		"a bad idle timeout":          {sessionKind + "spec: {user: a, template: a, lifecycle: {idleTimeout: soon}}", []string{"spec.lifecycle.idleTimeout", "must be a duration"}},
+		"memory that is no quantity":  {sessionKind + "spec: {user: a, template: a, resources: {memory: much}}", []string{"spec.resources.memory", "must be"}},
+		"no memory":                   {sessionKind + "spec: {user: a, template: a, resources: {memory: '0'}}", []string{"must be a quantity above zero"}},
+		"less than no GPU":            {sessionKind + "spec: {user: a, template: a, resources: {gpu: -1}}", []string{"spec.resources.gpu"}},
+		"a power there is not":        {sessionKind + "spec: {user: a, template: a, power: Sometimes}", []string{"spec.power", "OnDemand"}},
+		"a name with --":              {sessionKind + "metadata: {name: a--b}\nspec: {user: a, template: a}", []string{"metadata.name must be at most 40"}},
+		"a name of 41 characters":     {sessionKind + "metadata: {name: " + strings.Repeat("a", 41) + "}\nspec: {user: a, template: a}", []string{"metadata.name must be at most 40"}},
+		"a name beginning with digit": {sessionKind + "metadata: {name: 1a}\nspec: {user: a, template: a}", []string{"beginning with a letter"}},
+		"a name with capital letters": {sessionKind + "metadata: {name: Ada}\nspec: {user: a, template: a}", []string{"metadata.name", "lowercase"}},
+		"a template without image":    {templateKind + "spec: {}", []string{"spec.image", "Required value"}},
+		"an image with a blank":       {templateKind + "spec: {image: 'a b'}", []string{"without blanks"}},
+		"a port of Knative's":         {templateKind + "spec: {image: a, streaming: {port: 8012}}", []string{"taken by Knative's sidecar"}},
+		"a relative mount path":       {templateKind + "spec: {image: a, persistence: {mountPath: home}}", []string{"must be an absolute path"}},
+		"a GPU without a domain":      {templateKind + "spec: {image: a, gpuResourceName: gpu}", []string{"must be an extended resource name"}},
+		"a home of no size":           {templateKind + "spec: {image: a, persistence: {size: '0'}}", []string{"must be a quantity above zero"}},
+		"a template name with a dot":  {templateKind + "metadata: {name: a.b}\nspec: {image: a}", []string{"metadata.name must be at most 63"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := api.Create(t.Context(), parse(t, ns, c.object))
+			if !apierrors.IsInvalid(err) {
+				t.Fatalf("want a refusal, have %v", err)
+			}
+			wantText(t, err.Error(), c.says...)
+		})
+	}
+}
+
+func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
+	ns := space(t)
+	for name, object := range map[string]string{
+		"the smallest session":      sessionKind + "spec: {user: ada@example.com, template: a}",
+		"every field of a session":  sessionKind + "spec: {user: a, template: a, resources: {gpu: 0, memory: 8Gi, cpu: '4'}, persistence: {enabled: true, size: 50Gi}, timeout: 8h, lifecycle: {idleTimeout: 1h30m, disconnectTimeout: 0s}, power: AlwaysOn}",
+		"a name of 40 characters":   sessionKind + "metadata: {name: " + strings.Repeat("a", 40) + "}\nspec: {user: a, template: a}",
+		"a clock switched off":      sessionKind + "spec: {user: a, template: a, timeout: 0s}",
+		"quantities as numbers":     sessionKind + "spec: {user: a, template: a, resources: {cpu: 2, memory: 4294967296}}",
+		"the smallest template":     templateKind + "spec: {image: 'ghcr.io/selkies-project/nvidia-egl-desktop:latest'}",
+		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies1, port: 8080}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, api.Create(t.Context(), parse(t, ns, object)))
+		})
+	}
+}
+
+func TestUserAndTemplateOfASessionCannotChange(t *testing.T) {
+	ns := space(t)
+	s := newSession(ns, "ada", "first")
+	must(t, api.Create(t.Context(), s))
+	wantText(t, patchSession(t, s, `{"spec":{"user":"bob"}}`).Error(), "spec.user cannot change")
+	wantText(t, patchSession(t, s, `{"spec":{"template":"second"}}`).Error(), "spec.template cannot change")
+}

@@ -1,0 +1,241 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"knative.dev/serving/pkg/apis/autoscaling"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	patience = 15 * time.Second
+	glance   = 50 * time.Millisecond
+	// watchfulness is how long something must stay as it is.
+	watchfulness = time.Second
+)
+
+// eventually waits until check returns nil.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	var err error
+	for time.Now().Before(deadline) {
+		if err = check(); err == nil {
+			return
+		}
+		time.Sleep(glance)
+	}
+	t.Fatalf("%s: not within %s: %v", what, patience, err)
+}
+
+// always watches that check keeps returning nil.
+func always(t *testing.T, what string, check func() error) {
+	t.Helper()
+	for end := time.Now().Add(watchfulness); time.Now().Before(end); time.Sleep(glance) {
+		if err := check(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// space makes a namespace of the test's own.
+func space(t *testing.T) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "t-"}}
+	must(t, api.Create(t.Context(), ns))
+	return ns.Name
+}
+
+func newTemplate(name string) *v1alpha1.VDITemplate {
+	return &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDITemplateSpec{Image: "dev.local/desktop:1"}}
+}
+
+func newSession(namespace, name, template string) *v1alpha1.VDISession {
+	return &v1alpha1.VDISession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       v1alpha1.VDISessionSpec{User: "ada@example.com", Template: template},
+	}
+}
+
+// given creates a template named after the namespace, and a session of it.
+func given(t *testing.T, namespace, name string) *v1alpha1.VDISession {
+	t.Helper()
+	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(namespace))))
+	s := newSession(namespace, name, namespace)
+	must(t, api.Create(t.Context(), s))
+	return s
+}
+
+func get(t *testing.T, s *v1alpha1.VDISession) *v1alpha1.VDISession {
+	t.Helper()
+	now := &v1alpha1.VDISession{}
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), now))
+	return now
+}
+
+// awaitCondition waits until a condition has this status and reason.
+func awaitCondition(t *testing.T, s *v1alpha1.VDISession, kind string, status metav1.ConditionStatus, reason string) *metav1.Condition {
+	t.Helper()
+	var c *metav1.Condition
+	eventually(t, fmt.Sprintf("condition %s=%s (%s)", kind, status, reason), func() error {
+		c = meta.FindStatusCondition(get(t, s).Status.Conditions, kind)
+		if c == nil || c.Status != status || c.Reason != reason {
+			return fmt.Errorf("have %+v", c)
+		}
+		return nil
+	})
+	return c
+}
+
+func awaitPhase(t *testing.T, s *v1alpha1.VDISession, phase v1alpha1.Phase) *v1alpha1.VDISession {
+	t.Helper()
+	var now *v1alpha1.VDISession
+	eventually(t, "phase "+string(phase), func() error {
+		if now = get(t, s); now.Status.Phase != phase {
+			return fmt.Errorf("phase %q, message %q", now.Status.Phase, now.Status.Message)
+		}
+		return nil
+	})
+	return now
+}
+
+// visit reports a visit as an activator does.
+func visit(t *testing.T, s *v1alpha1.VDISession) {
+	t.Helper()
+	now := time.Now().UTC().Format(metav1.RFC3339Micro)
+	patch := fmt.Sprintf(`{"status":{"activity":{"lastWakeTime":%q,"lastConnectedTime":%q}}}`, now, now)
+	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
+func patchSession(t *testing.T, s *v1alpha1.VDISession, patch string) error {
+	t.Helper()
+	return api.Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch)))
+}
+
+func knativeService(t *testing.T, s *v1alpha1.VDISession) *servingv1.Service {
+	t.Helper()
+	service := &servingv1.Service{}
+	eventually(t, "a Knative Service", func() error {
+		return api.Get(t.Context(), client.ObjectKeyFromObject(s), service)
+	})
+	return service
+}
+
+// rollOut does what Knative does for the newest generation of a Service: a deployment
+// at zero, a PodAutoscaler, and the Service's status.
+func rollOut(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {
+	t.Helper()
+	service := knativeService(t, s)
+	revision := fmt.Sprintf("%s-%05d", s.Name, service.Generation)
+	deployment, pa := revisionObjects(service, revision)
+	must(t, api.Create(t.Context(), deployment))
+	must(t, api.Create(t.Context(), pa))
+	knativeCaughtUp(t, service, revision)
+	return deployment
+}
+
+func knativeCaughtUp(t *testing.T, service *servingv1.Service, revision string) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"status":{"observedGeneration":%d,"latestCreatedRevisionName":%q,"conditions":[{"type":"ConfigurationsReady","status":"True"}]}}`,
+		service.Generation, revision)
+	must(t, api.Status().Patch(t.Context(), service.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
+func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deployment, *autoscalingv1alpha1.PodAutoscaler) {
+	labels := map[string]string{
+		v1alpha1.LabelSession:    service.Name,
+		serving.ServiceLabelKey:  service.Name,
+		serving.RevisionLabelKey: revision,
+	}
+	zero := int32(0)
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: revision + "-deployment", Labels: labels},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &zero,
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}}},
+			},
+		},
+	}
+	pa := &autoscalingv1alpha1.PodAutoscaler{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: service.Namespace, Name: revision, Labels: labels,
+			Annotations: map[string]string{autoscaling.ClassAnnotationKey: v1alpha1.PodAutoscalerClass},
+		},
+		Spec: autoscalingv1alpha1.PodAutoscalerSpec{
+			ScaleTargetRef: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: deployment.Name},
+			ProtocolType:   "http1",
+		},
+	}
+	return deployment, pa
+}
+
+// startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready.
+func startPod(t *testing.T, s *v1alpha1.VDISession, ready corev1.ConditionStatus) *corev1.Pod {
+	t.Helper()
+	noGrace := int64(0)
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, GenerateName: s.Name + "-", Labels: workload.Labels(s)},
+		Spec: corev1.PodSpec{
+			NodeName: "node", TerminationGracePeriodSeconds: &noGrace,
+			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},
+		},
+	}
+	must(t, api.Create(t.Context(), pod))
+	patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":%q}]}}`, ready)
+	must(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
+	return pod
+}
+
+func scaleOf(ctx context.Context, d *appsv1.Deployment) (int32, error) {
+	now := &appsv1.Deployment{}
+	if err := api.Get(ctx, client.ObjectKeyFromObject(d), now); err != nil {
+		return 0, err
+	}
+	return *now.Spec.Replicas, nil
+}
+
+func hasScale(t *testing.T, d *appsv1.Deployment, want int32) func() error {
+	return func() error {
+		got, err := scaleOf(t.Context(), d)
+		if err == nil && got != want {
+			err = fmt.Errorf("%s has %d replicas, want %d", d.Name, got, want)
+		}
+		return err
+	}
+}
+
+func wantText(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("want %q in: %s", part, text)
+		}
+	}
+}

@@ -1,0 +1,261 @@
+//go:build integration
+
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+func TestASessionBringsAServiceAHomeAndATurnTokenAndSleeps(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	service := knativeService(t, s)
+	if !metav1.IsControlledBy(service, get(t, s)) {
+		t.Error("the Knative Service does not belong to the session")
+	}
+	rollOut(t, s)
+	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	if want := "https://ada--" + ns + ".vdi.example.com/"; now.Status.URL != want {
+		t.Errorf("url %q, want %q", now.Status.URL, want)
+	}
+	if now.Status.Lifecycle == nil || now.Status.Lifecycle.IdleTimeout.Duration != 30*time.Minute {
+		t.Errorf("lifecycle %+v, want the configuration's idle timeout", now.Status.Lifecycle)
+	}
+	if now.Status.Streaming == nil || now.Status.Streaming.Port != 8080 {
+		t.Errorf("streaming %+v, want the template's", now.Status.Streaming)
+	}
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, "Asleep")
+
+	home := &corev1.PersistentVolumeClaim{}
+	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
+	if home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" || len(home.OwnerReferences) != 0 {
+		t.Errorf("home %v is to be held by the session and owned by nobody: %v", home.Annotations, home.OwnerReferences)
+	}
+	secret := &corev1.Secret{}
+	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
+	subject, _, err := verifier.Verify(token.AudienceTURN, string(secret.Data[workload.TokenKey]), time.Now())
+	must(t, err)
+	must(t, subject.Opens(now))
+}
+
+func TestAMissingTemplateIsWaitedFor(t *testing.T) {
+	ns := space(t)
+	s := newSession(ns, "early", ns)
+	must(t, api.Create(t.Context(), s))
+	c := awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionFalse, "TemplateNotFound")
+	wantText(t, c.Message, ns, "does not exist")
+	awaitPhase(t, s, v1alpha1.PhasePending)
+
+	must(t, api.Create(t.Context(), newTemplate(ns)))
+	awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionTrue, "TemplateFound")
+	knativeService(t, s)
+}
+
+func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	deployment := rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+
+	visit(t, s)
+	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
+	if now.Status.StartTime == nil || now.Status.Until == nil {
+		t.Errorf("an awake desktop has a start and a next decision: %+v", now.Status)
+	}
+	pod := startPod(t, s, corev1.ConditionTrue)
+	now = awaitPhase(t, s, v1alpha1.PhaseRunning)
+	if now.Status.ReadyTime == nil || now.Status.PodName != pod.Name {
+		t.Errorf("a running desktop has a ready time and a pod: %+v", now.Status)
+	}
+
+	must(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
+	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
+	must(t, api.Delete(t.Context(), pod))
+	now = awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	if now.Status.SleepReason != "MaxDuration" || now.Status.StartTime != nil || now.Status.PodName != "" {
+		t.Errorf("after its sleep: %+v", now.Status)
+	}
+	if now.Status.Activity == nil || now.Status.Activity.LastWakeTime == nil {
+		t.Error("the operator took the activators' activity away")
+	}
+	// What was reported of the connection that the sleep cut does not wake it again.
+	patch := fmt.Sprintf(`{"status":{"activity":{"lastConnectedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
+	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+	always(t, "stays asleep", hasScale(t, deployment, 0))
+}
+
+func TestActivityIsNeverOverwritten(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	// Reports and the operator's own writes run against each other.
+	var last string
+	for i := range 20 {
+		last = time.Now().UTC().Format(metav1.RFC3339Micro)
+		patch := fmt.Sprintf(`{"status":{"activity":{"lastWakeTime":%q,"lastConnectedTime":%q,"lastInputTime":%q}}}`, last, last, last)
+		must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+		power := []v1alpha1.Power{v1alpha1.PowerOff, v1alpha1.PowerOnDemand}[i%2]
+		must(t, patchSession(t, s, fmt.Sprintf(`{"spec":{"power":%q}}`, power)))
+	}
+	always(t, "the last report stays", func() error {
+		if got := get(t, s).Status.Activity.LastInputTime.UTC().Format(metav1.RFC3339Micro); got != last {
+			return fmt.Errorf("lastInputTime %s, want %s", got, last)
+		}
+		return nil
+	})
+}
+
+func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	deployment := rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	visit(t, s)
+	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	pod := startPod(t, s, corev1.ConditionTrue)
+	awaitPhase(t, s, v1alpha1.PhaseRunning)
+	before := knativeService(t, s)
+
+	template := newTemplate(ns)
+	must(t, api.Patch(t.Context(), template, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+	if after := knativeService(t, s); after.Generation != before.Generation {
+		t.Fatal("a live desktop's Service was changed")
+	}
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	if image := knativeService(t, s).Spec.Template.Spec.Containers[0].Image; image != "dev.local/desktop:2" {
+		t.Errorf("image %q after the sleep", image)
+	}
+	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
+	must(t, api.Delete(t.Context(), pod))
+}
+
+func TestPowerDecidesOverVisits(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	deployment := rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	eventually(t, "always on runs without a visit", hasScale(t, deployment, 1))
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	eventually(t, "off sleeps", hasScale(t, deployment, 0))
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, "PoweredOff")
+	visit(t, s)
+	always(t, "a visit does not wake what is off", hasScale(t, deployment, 0))
+}
+
+func TestAHomeIsUsedByOneSessionAtATimeAndComesBack(t *testing.T) {
+	ns := space(t)
+	first := given(t, ns, "first")
+	awaitCondition(t, first, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	second := given(t, ns, "second")
+	c := awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionFalse, "HomeInUse")
+	wantText(t, c.Message, `"first"`, "Delete that session", "persistence.enabled")
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy()); !apierrors.IsNotFound(err) {
+		t.Fatalf("the second session has a workload: %v", err)
+	}
+
+	must(t, api.Delete(t.Context(), first))
+	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	knativeService(t, second)
+}
+
+func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
+	for _, policy := range []v1alpha1.ReclaimPolicy{v1alpha1.ReclaimRetain, v1alpha1.ReclaimDelete} {
+		t.Run(string(policy), func(t *testing.T) {
+			ns := space(t)
+			must(t, api.Create(t.Context(), newTemplate(ns)))
+			s := newSession(ns, "ada", ns)
+			s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: policy}
+			must(t, api.Create(t.Context(), s))
+			knativeService(t, s)
+			pod := startPod(t, s, corev1.ConditionTrue)
+
+			must(t, api.Delete(t.Context(), s))
+			now := awaitPhase(t, s, v1alpha1.PhaseTerminating)
+			eventually(t, "says that it waits for the pod", func() error {
+				if now = get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
+					return errors.New(now.Status.Message)
+				}
+				return nil
+			})
+			must(t, api.Delete(t.Context(), pod))
+			eventually(t, "the session is gone", func() error {
+				err := api.Get(t.Context(), client.ObjectKeyFromObject(s), &v1alpha1.VDISession{})
+				if apierrors.IsNotFound(err) {
+					return nil
+				}
+				return fmt.Errorf("still there: %v", err)
+			})
+			home := &corev1.PersistentVolumeClaim{}
+			err := api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home)
+			switch policy {
+			case v1alpha1.ReclaimRetain:
+				if err != nil || home.Annotations[v1alpha1.AnnotationHeldBy] != "" {
+					t.Errorf("a retained home is there and free: %v, %v", err, home.Annotations)
+				}
+			case v1alpha1.ReclaimDelete:
+				// The API server's protection keeps it until kube-controller-manager looks.
+				if err == nil && home.DeletionTimestamp.IsZero() {
+					t.Error("the home was not deleted")
+				}
+			}
+		})
+	}
+}
+
+func TestABadPodTemplateIsNamedInACondition(t *testing.T) {
+	ns := space(t)
+	template := newTemplate(ns)
+	template.Spec.PodTemplate = raw(`{"spec":{"nodeSelectr":{"gpu":"yes"}}}`)
+	must(t, api.Create(t.Context(), template))
+	s := newSession(ns, "ada", ns)
+	must(t, api.Create(t.Context(), s))
+	c := awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, "InvalidTemplate")
+	wantText(t, c.Message, ns, "spec.podTemplate", "nodeSelectr")
+	awaitPhase(t, s, v1alpha1.PhaseFailed)
+}
+
+func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
+	ns := space(t)
+	ing := &netv1alpha1.Ingress{ObjectMeta: metav1.ObjectMeta{
+		Namespace: ns, Name: "ada", Annotations: map[string]string{"networking.knative.dev/ingress.class": v1alpha1.IngressClass},
+	}}
+	other := ing.DeepCopy()
+	other.Name, other.Annotations = "other", map[string]string{"networking.knative.dev/ingress.class": "someone.else"}
+	must(t, api.Create(t.Context(), other))
+	must(t, api.Create(t.Context(), ing))
+	eventually(t, "the Ingress is ready", func() error {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(ing), ing); err != nil {
+			return err
+		}
+		if !ing.IsReady() {
+			return fmt.Errorf("status %+v", ing.Status)
+		}
+		return nil
+	})
+	if got := ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal; got != "vdi-activator.vdi-system.svc.cluster.local" {
+		t.Errorf("load balancer %q", got)
+	}
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+	if other.Status.ObservedGeneration != 0 {
+		t.Error("an Ingress of another class was written")
+	}
+}

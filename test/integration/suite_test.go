@@ -1,0 +1,179 @@
+//go:build integration
+
+// Package integration runs the controllers against a real kube-apiserver and etcd,
+// with the definitions of this product and of Knative. Knative's own controllers do
+// not run: what they would write, the tests write.
+package integration
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/ingress"
+	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	assetsVariable   = "KUBEBUILDER_ASSETS"
+	knativeNamespace = "knative-serving"
+)
+
+// api is a client of the real API server, without a cache.
+var api client.Client
+
+// verifier checks what the controllers sign.
+var verifier *token.Verifier
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	assets := os.Getenv(assetsVariable)
+	if assets == "" {
+		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
+	}
+	crds, err := definitions()
+	if err != nil {
+		return 1, err
+	}
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    assets,
+		CRDDirectoryPaths:        crds,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
+	restConfig, err := env.Start()
+	if err != nil {
+		return 1, fmt.Errorf("start the control plane from %s: %w", assets, err)
+	}
+	defer func() {
+		if stopErr := env.Stop(); err == nil && stopErr != nil {
+			err = fmt.Errorf("stop the control plane: %w", stopErr)
+		}
+	}()
+	restConfig.QPS, restConfig.Burst = 1000, 1000
+
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, servingv1.AddToScheme, autoscalingv1alpha1.AddToScheme, netv1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return 1, err
+		}
+	}
+	if api, err = client.New(restConfig, client.Options{Scheme: scheme}); err != nil {
+		return 1, err
+	}
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	if err != nil {
+		return 1, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := addControllers(ctx, mgr); err != nil {
+		cancel()
+		return 1, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	defer func() {
+		cancel()
+		if managerErr := <-ended; err == nil {
+			err = managerErr
+		}
+	}()
+	return m.Run(), nil
+}
+
+func addControllers(ctx context.Context, mgr ctrl.Manager) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	signer, err := token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	if err != nil {
+		return err
+	}
+	verifier = signer.Verifier()
+
+	cfg := config.Default()
+	cfg.URL.Domain = "vdi.example.com"
+	counters := metrics.NewOperator(prometheus.NewRegistry())
+	c, events := mgr.GetClient(), mgr.GetEventRecorder("vdi-operator")
+	sessions := &session.Reconciler{
+		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Signer: signer,
+		Events: events, Metrics: counters, Now: time.Now,
+	}
+	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	if err := (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	return (&knativeconfig.Reconciler{Client: c, Namespace: knativeNamespace, Events: events, Metrics: counters}).SetupWithManager(mgr)
+}
+
+// definitions are the folders and files with this product's CRDs and, from the
+// modules that the controllers are built with, Knative's.
+func definitions() ([]string, error) {
+	paths := []string{filepath.Join("..", "..", "config", "crd")}
+	for module, inside := range map[string][]string{
+		"knative.dev/serving":    {"config/core/300-resources"},
+		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},
+	} {
+		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+		if err != nil {
+			return nil, fmt.Errorf("find the module %s: %w", module, err)
+		}
+		for _, path := range inside {
+			paths = append(paths, filepath.Join(strings.TrimSpace(string(out)), path))
+		}
+	}
+	return paths, nil
+}
