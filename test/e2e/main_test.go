@@ -1,0 +1,157 @@
+//go:build e2e
+
+// Package e2e tells users' stories on a real cluster: a visitor who opens a
+// session's URL, an administrator with kubectl, and what goes wrong between them.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+const (
+	namespace = "vdi-e2e"
+	// patience is how long a story may take on a slow machine; none asserts a time.
+	patience = 4 * time.Minute
+	linkTTL  = time.Hour
+)
+
+var in *harness.Installation
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if in, err = harness.Open(ctx); err != nil {
+		return 1, err
+	}
+	if err := removeNamespace(ctx); err != nil {
+		return 1, err
+	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := in.Client.Create(ctx, ns); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	if code != 0 {
+		in.Describe(ctx, os.Stderr, namespace)
+	}
+	return code, removeNamespace(ctx)
+}
+
+// removeNamespace also removes what an earlier, interrupted run left.
+func removeNamespace(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	return harness.Eventually(ctx, "namespace "+namespace+" to be gone", func() error {
+		err := in.Client.Delete(ctx, ns)
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("it still exists")
+		}
+		return err
+	})
+}
+
+// story is one test's context, with patience, and a failure on its end.
+func story(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// template creates a template like the demo desktop's, changed by the test, which
+// goes with the test.
+func template(t *testing.T, change func(*v1alpha1.VDITemplateSpec)) string {
+	t.Helper()
+	spec := in.DemoTemplate()
+	spec.Resources.DefaultGPU = ptr(int32(0))
+	spec.Lifecycle = &v1alpha1.LifecycleSpec{DisconnectTimeout: clock(12 * time.Second), StartupTimeout: clock(3 * time.Minute)}
+	if change != nil {
+		change(&spec)
+	}
+	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}, Spec: spec}
+	if err := in.Client.Create(t.Context(), tpl); err != nil {
+		t.Fatalf("creating the template: %v", err)
+	}
+	t.Cleanup(func() { remove(t, tpl) })
+	return tpl.Name
+}
+
+// session creates a session that goes, with its home, when the test ends, and
+// waits until it can be visited.
+func session(ctx context.Context, t *testing.T, name, template string, change func(*v1alpha1.VDISessionSpec)) types.NamespacedName {
+	t.Helper()
+	key := create(ctx, t, name, template, change)
+	if _, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func create(ctx context.Context, t *testing.T, name, template string, change func(*v1alpha1.VDISessionSpec)) types.NamespacedName {
+	t.Helper()
+	s := &v1alpha1.VDISession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.VDISessionSpec{User: name + "@example.com", Template: template,
+			Persistence: &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}},
+	}
+	if change != nil {
+		change(&s.Spec)
+	}
+	if err := in.Client.Create(ctx, s); err != nil {
+		t.Fatalf("creating session %s: %v", name, err)
+	}
+	t.Cleanup(func() { remove(t, s) })
+	return client.ObjectKeyFromObject(s)
+}
+
+// invited is a visitor with a link for the session.
+func invited(ctx context.Context, t *testing.T, key types.NamespacedName) *harness.Visitor {
+	t.Helper()
+	link, err := in.Link(ctx, key, linkTTL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := in.Invited(ctx, link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func remove(t *testing.T, o client.Object) {
+	if err := client.IgnoreNotFound(in.Client.Delete(context.Background(), o)); err != nil {
+		t.Errorf("removing %s: %v", o.GetName(), err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func clock(d time.Duration) *v1alpha1.Duration {
+	return &v1alpha1.Duration{Duration: metav1.Duration{Duration: d}}
+}
