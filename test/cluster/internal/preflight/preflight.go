@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -61,22 +62,35 @@ func Disk(everythingBuilt bool, folders ...string) error {
 	return nil
 }
 
+// want is an address that the cluster is going to listen on.
+type want struct {
+	address string
+	of      string // who
+	remedy  string
+}
+
 // Ports checks that nobody else listens where the cluster will. ours tells whether a
 // process belongs to the cluster already.
 func Ports(mappings []forward.Mapping, ours func(pid int) bool) error {
+	var wants []want
+	for _, p := range layout.NodePorts() {
+		wants = append(wants, want{p.Address(), p.Of, "stop it"})
+	}
+	return vacant(append(wants, published(mappings)...), ours)
+}
+
+func published(mappings []forward.Mapping) []want {
+	var wants []want
+	for _, m := range mappings {
+		wants = append(wants, want{m.Listen, "--publish", "stop it or choose another port with --publish"})
+	}
+	return wants
+}
+
+func vacant(wants []want, ours func(pid int) bool) error {
 	sockets, err := listeners("/proc/net/tcp", "/proc/net/tcp6")
 	if err != nil {
 		return err
-	}
-	type want struct {
-		address, of string
-	}
-	var wants []want
-	for _, p := range layout.NodePorts() {
-		wants = append(wants, want{p.Address(), p.Of})
-	}
-	for _, m := range mappings {
-		wants = append(wants, want{m.Listen, "--publish"})
 	}
 	for _, w := range wants {
 		host, port, err := net.SplitHostPort(w.address)
@@ -84,18 +98,12 @@ func Ports(mappings []forward.Mapping, ours func(pid int) bool) error {
 			return err
 		}
 		for _, s := range sockets {
-			if fmt.Sprint(s.port) != port || (!s.ip.IsUnspecified() && !s.ip.Equal(net.ParseIP(host))) {
+			if strconv.Itoa(s.port) != port || (!s.ip.IsUnspecified() && !s.ip.Equal(net.ParseIP(host))) {
 				continue
 			}
-			pid, name := owner(s.inode)
-			if pid != 0 && ours(pid) {
-				continue
+			if pid, name := owner(s.inode); pid == 0 || !ours(pid) {
+				return fmt.Errorf("port %s, which %s needs, is in use by %s: %s", w.address, w.of, describe(pid, name), w.remedy)
 			}
-			remedy := "stop it"
-			if w.of == "--publish" {
-				remedy += " or choose another port with --publish"
-			}
-			return fmt.Errorf("port %s, which %s needs, is in use by %s: %s", w.address, w.of, describe(pid, name), remedy)
 		}
 	}
 	return nil

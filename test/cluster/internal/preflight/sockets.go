@@ -43,7 +43,9 @@ func listeners(files ...string) ([]socket, error) {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			if listening {
+				if listening {
 				found = append(found, s)
+			}
 			}
 		}
 		if err := errors.Join(scanner.Err(), file.Close()); err != nil {
