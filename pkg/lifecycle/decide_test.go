@@ -1,0 +1,48 @@
+package lifecycle
+
+import (
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+func TestDecide(t *testing.T) {
+	policy := Policy{IdleTimeout: 30 * time.Minute, DisconnectTimeout: 5 * time.Minute, MaxDuration: 8 * time.Hour, StartupTimeout: 10 * time.Minute}
+	for name, c := range map[string]struct {
+		policy   Policy
+		activity Activity
+		record   Record
+		want     Decision
+	}{
+		"a new session sleeps":                                       {policy, Activity{}, Record{}, Decision{Reason: ReasonNotVisited}},
+		"a visit wakes it":                                           {policy, Activity{LastWake: noon}, Record{}, Decision{Awake: true, Reason: ReasonVisited}},
+		"a visit after the sleep wakes it again":                     {policy, Activity{LastWake: ago(1)}, Record{AsleepSince: ago(2)}, Decision{Awake: true, Reason: ReasonVisited}},
+		"the visit before the sleep does not":                        {policy, Activity{LastWake: ago(2)}, Record{AsleepSince: ago(1)}, Decision{Reason: ReasonNotVisited}},
+		"the visit at the moment of the sleep does not":              {policy, Activity{LastWake: ago(1)}, Record{AsleepSince: ago(1)}, Decision{Reason: ReasonNotVisited}},
+		"a connection that the sleep cut does not wake":              {policy, Activity{LastWake: ago(time.Hour), LastConnected: noon, LastInput: noon}, Record{AsleepSince: ago(time.Minute)}, Decision{Reason: ReasonNotVisited}},
+		"always on is awake":                                         {policy, Activity{}, Record{Power: AlwaysOn}, Decision{Awake: true, Reason: ReasonAlwaysOn}},
+		"always on outlives every clock":                             {policy, Activity{}, Record{Power: AlwaysOn, AwakeSince: ago(100 * time.Hour)}, Decision{Awake: true, Reason: ReasonAlwaysOn}},
+		"off sleeps in spite of a visit":                             {policy, Activity{LastWake: noon}, Record{Power: Off}, Decision{Reason: ReasonPoweredOff}},
+		"off sleeps in spite of use":                                 {policy, Activity{LastConnected: noon, LastInput: noon}, Record{Power: Off, AwakeSince: ago(time.Minute)}, Decision{Reason: ReasonPoweredOff}},
+		"without any report the disconnect clock runs from the wake": {policy, Activity{}, Record{AwakeSince: ago(time.Minute), ReadyAt: ago(time.Second)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(4 * time.Minute)}},
+		"nobody came in time":                                        {policy, Activity{}, Record{AwakeSince: ago(5 * time.Minute), ReadyAt: ago(time.Minute)}, Decision{Reason: ReasonDisconnected}},
+		"a connection holds it awake":                                {policy, Activity{LastConnected: ago(time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(4 * time.Minute)}},
+		"everybody left":                                             {policy, Activity{LastConnected: ago(5 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonDisconnected}},
+		"without a reported input the idle clock stands":             {policy, Activity{LastConnected: noon}, Record{AwakeSince: ago(7 * time.Hour), ReadyAt: ago(7 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
+		"an input of an earlier awake period does not count":         {policy, Activity{LastConnected: noon, LastInput: ago(2 * time.Hour)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
+		"nobody types":                                               {policy, Activity{LastConnected: noon, LastInput: ago(30 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonIdle}},
+		"awake for too long":                                         {policy, Activity{LastConnected: noon, LastInput: noon}, Record{AwakeSince: ago(8 * time.Hour), ReadyAt: ago(8 * time.Hour)}, Decision{Reason: ReasonMaxDuration}},
+		"the start takes too long":                                   {policy, Activity{LastConnected: noon}, Record{AwakeSince: ago(10 * time.Minute)}, Decision{Reason: ReasonStartup}},
+		"a desktop that started is past that":                        {policy, Activity{LastConnected: noon}, Record{AwakeSince: ago(10 * time.Minute), ReadyAt: ago(time.Second)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
+		"with every clock off it stays awake":                        {Policy{}, Activity{}, Record{AwakeSince: ago(1000 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Decide(noon, c.policy, c.activity, c.record); got != c.want {
+				t.Errorf("have %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package lifecycle
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// tries is how many random situations each promise is held against.
+const tries = 20000
+
+type situation struct {
+	now      time.Time
+	policy   Policy
+	activity Activity
+	record   Record
+}
+
+// situations are random, the same on each run, and full of equal and unknown times.
+func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	timeout := func() time.Duration { return time.Duration(r.IntN(4)) * 10 * time.Minute }
+	moment := func() time.Time {
+		if r.IntN(4) == 0 {
+			return time.Time{}
+		}
+		return noon.Add(time.Duration(r.IntN(121)-90) * time.Minute)
+	}
+	for range tries {
+		check(t, r, situation{
+			now:      noon,
+			policy:   Policy{IdleTimeout: timeout(), DisconnectTimeout: timeout(), MaxDuration: timeout(), StartupTimeout: timeout()},
+			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment()},
+			record:   Record{Power: Power(r.IntN(3)), AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func TestTheNextDecisionIsAlwaysAhead(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		d := Decide(s.now, s.policy, s.activity, s.record)
+		if d.Awake && !d.Until.IsZero() && !d.Until.After(s.now) {
+			t.Errorf("awake until %s, which is not after now: %+v", d.Until, s)
+		}
+		if !d.Awake && !d.Until.IsZero() {
+			t.Errorf("asleep until %s: nothing but an event wakes: %+v", d.Until, s)
+		}
+		if d.Reason == "" {
+			t.Errorf("no reason: %+v", s)
+		}
+	})
+}
+
+func TestNothingChangesBeforeTheNextDecision(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		d := Decide(s.now, s.policy, s.activity, s.record)
+		later := s.now.Add(time.Duration(r.Int64N(int64(3 * time.Hour))))
+		again := Decide(later, s.policy, s.activity, s.record)
+		due := !d.Until.IsZero() && !later.Before(d.Until)
+		if again.Awake != d.Awake && !due {
+			t.Errorf("changed at %s, before %s, without an event: %+v", later, d.Until, s)
+		}
+		if due && again.Awake {
+			t.Errorf("still awake at %s, due at %s: %+v", later, d.Until, s)
+		}
+	})
+}
+
+func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		d := Decide(s.now, s.policy, s.activity, s.record)
+		if s.record.Power != OnDemand || s.record.AwakeSince.IsZero() || d.Awake {
+			return
+		}
+		ran := func(from time.Time, timeout time.Duration) bool {
+			return timeout > 0 && !from.IsZero() && s.now.Sub(from) >= timeout
+		}
+		ok := map[Reason]bool{
+			ReasonMaxDuration:  ran(s.record.AwakeSince, s.policy.MaxDuration),
+			ReasonStartup:      s.record.ReadyAt.IsZero() && ran(s.record.AwakeSince, s.policy.StartupTimeout),
+			ReasonDisconnected: ran(latest(s.record.AwakeSince, s.activity.LastWake, s.activity.LastConnected), s.policy.DisconnectTimeout),
+			ReasonIdle:         ran(s.activity.LastInput, s.policy.IdleTimeout),
+		}[d.Reason]
+		if !ok {
+			t.Errorf("asleep for %s, which has not run out: %+v", d.Reason, s)
+		}
+	})
+}
+
+func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		before := Decide(s.now, s.policy, s.activity, s.record)
+		more := s
+		for _, at := range []*time.Time{&more.activity.LastWake, &more.activity.LastConnected} {
+			*at = latest(*at, noon.Add(-time.Duration(r.IntN(60))*time.Minute))
+		}
+		// Input moves on too, where there was some: the first report of an awake period
+		// starts a clock that did not run before.
+		if more.activity.LastInput.After(more.record.AwakeSince) {
+			more.activity.LastInput = latest(more.activity.LastInput, noon.Add(-time.Duration(r.IntN(60))*time.Minute))
+		}
+		after := Decide(more.now, more.policy, more.activity, more.record)
+		if before.Awake && !after.Awake {
+			t.Errorf("more activity put it to sleep for %s: %+v", after.Reason, more)
+		}
+		if before.Awake && after.Awake && !after.Until.IsZero() && !s.record.AwakeSince.IsZero() &&
+			(before.Until.IsZero() || after.Until.Before(before.Until)) {
+			t.Errorf("more activity brought the end from %s to %s: %+v", before.Until, after.Until, more)
+		}
+	})
+}
+
+func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		before := Decide(s.now, s.policy, s.activity, s.record)
+		fewer := s.policy
+		*[]*time.Duration{&fewer.IdleTimeout, &fewer.DisconnectTimeout, &fewer.MaxDuration, &fewer.StartupTimeout}[r.IntN(4)] = 0
+		if after := Decide(s.now, fewer, s.activity, s.record); before.Awake && !after.Awake {
+			t.Errorf("asleep for %s with a clock less: %+v", after.Reason, s)
+		}
+	})
+}
