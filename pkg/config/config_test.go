@@ -1,0 +1,127 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const least = "url: {domain: vdi.example.com}\n"
+
+func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
+	c, err := Parse([]byte(least))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.URL.Domain = "vdi.example.com"
+	if c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits {
+		t.Errorf("have %+v\nwant %+v", c, want)
+	}
+	if p := c.Sessions.Policy(); p.IdleTimeout != 30*time.Minute || p.StartupTimeout != 10*time.Minute {
+		t.Errorf("policy %+v", p)
+	}
+	if host := c.Activator.Host(); host != "vdi-activator.vdi-system.svc.cluster.local" {
+		t.Errorf("activator at %s", host)
+	}
+}
+
+func TestEveryFieldCanBeSet(t *testing.T) {
+	c, err := Parse([]byte(`
+url: {scheme: http, domain: localhost, port: 8080}
+sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeout: 90s}
+knative: {namespace: serving, applyConfig: false}
+activator: {service: a, namespace: b, internalPort: 9}
+turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.Duration != 0 || c.Knative.ApplyConfig || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
+		t.Errorf("have %+v", c)
+	}
+}
+
+func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		says []string
+	}{
+		"no domain":              {"{}", []string{"url.domain", "must be a bare domain"}},
+		"a domain with a scheme": {"url: {domain: 'https://x.example.com'}", []string{"url.domain", "https://x.example.com", "without scheme"}},
+		"a wildcard":             {"url: {domain: '*.example.com'}", []string{"url.domain", "wildcard"}},
+		"a scheme there is not":  {"url: {domain: a, scheme: ftp}", []string{"url.scheme", "ftp", "http or https"}},
+		"a port too high":        {"url: {domain: a, port: 65536}", []string{"url.port", "65536", "between 1 and 65535"}},
+		"a negative port":        {"url: {domain: a, port: -1}", []string{"url.port"}},
+		"an unknown key":         {least + "urls: {}", []string{"urls"}},
+		"an unknown inner key":   {least + "sessions: {idle: 1h}", []string{"idle"}},
+		"a duration in words":    {least + "sessions: {idleTimeout: soon}", []string{"soon"}},
+		"an idle timeout of 1s":  {least + "sessions: {idleTimeout: 1s}", []string{"sessions.idleTimeout", "1s", "10s or longer", "0s"}},
+		"a disconnect of 9s":     {least + "sessions: {disconnectTimeout: 9s}", []string{"sessions.disconnectTimeout"}},
+		"a negative maximum":     {least + "sessions: {maxDuration: -1h}", []string{"sessions.maxDuration", "-1h"}},
+		"a startup of 1ms":       {least + "sessions: {startupTimeout: 1ms}", []string{"sessions.startupTimeout"}},
+		"no held connections":    {least + "limits: {heldConnections: 0}", []string{"limits.heldConnections", "1 or more"}},
+		"none per session":       {least + "limits: {heldConnectionsPerSession: 0}", []string{"limits.heldConnectionsPerSession"}},
+		"no buffered bytes":      {least + "limits: {bufferedBytes: -1}", []string{"limits.bufferedBytes", "-1"}},
+		"no buffered frames":     {least + "limits: {bufferedFrames: 0}", []string{"limits.bufferedFrames"}},
+		"no message bytes":       {least + "limits: {messageBytes: 0}", []string{"limits.messageBytes"}},
+		"no hold":                {least + "limits: {holdHTTP: 0s}", []string{"limits.holdHTTP", "above 0s"}},
+		"no header timeout":      {least + "limits: {headerTimeout: 0s}", []string{"limits.headerTimeout"}},
+		"no credential life":     {least + "turn: {credentialTTL: 0s}", []string{"turn.credentialTTL"}},
+		"a TURN URL with http":   {least + "turn: {urls: ['http://t']}", []string{"turn.urls", "http://t", "turn:"}},
+		"an ICE policy":          {least + "turn: {icePolicy: none}", []string{"turn.icePolicy", "all or relay"}},
+		"discovery without port": {least + "turn: {discovery: {namespace: a, selector: {a: b}}}", []string{"turn.discovery.port"}},
+		"discovery nowhere":      {least + "turn: {discovery: {port: 3478, selector: {a: b}}}", []string{"turn.discovery.namespace"}},
+		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
+		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
+		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
+		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(c.text))
+			if err == nil {
+				t.Fatal("was taken")
+			}
+			for _, part := range c.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("want %q in: %v", part, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAFileThatIsNotThereIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("have %v", err)
+	}
+	if err := os.WriteFile(path, []byte(least), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSessionsHaveTheirOwnHosts(t *testing.T) {
+	u := URL{Scheme: "https", Domain: "vdi.example.com"}
+	if got := u.SessionURL("team-a", "ada"); got != "https://ada--team-a.vdi.example.com/" {
+		t.Errorf("have %s", got)
+	}
+	u.Scheme, u.Port = "http", 8080
+	if got := u.SessionURL("team-a", "ada"); got != "http://ada--team-a.vdi.example.com:8080/" {
+		t.Errorf("have %s", got)
+	}
+	name, namespace := strings.Repeat("s", 40), strings.Repeat("n", 63)
+	label, _, _ := strings.Cut(u.SessionHost(namespace, name), ".")
+	if len(label) > 63 || !strings.HasPrefix(label, name+"--") {
+		t.Errorf("label %q of %d characters", label, len(label))
+	}
+	other, _, _ := strings.Cut(u.SessionHost(namespace[:62]+"m", name), ".")
+	if other == label {
+		t.Error("two namespaces share a host")
+	}
+}

@@ -1,0 +1,194 @@
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+var (
+	now     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	subject = Subject{User: "ada@example.com", Session: types.NamespacedName{Namespace: "team", Name: "ada"}, UID: "1-2-3"}
+)
+
+// keys are a private key and its certificate in PEM.
+func keys(t *testing.T, curve elliptic.Curve) (private, certificate []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "vdi"}, NotAfter: now.Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, shape, shape, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+}
+
+func pair(t *testing.T) (*Signer, *Verifier, []byte) {
+	t.Helper()
+	private, certificate := keys(t, elliptic.P256())
+	s, err := NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVerifier(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, v, certificate
+}
+
+func sign(t *testing.T, s *Signer, aud Audience, ttl time.Duration) string {
+	t.Helper()
+	raw, err := s.Sign(aud, subject, now, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestATokenComesBackAsItWasSigned(t *testing.T) {
+	s, v, _ := pair(t)
+	raw := sign(t, s, AudienceTURN, time.Hour)
+	for _, verifier := range []*Verifier{v, s.Verifier()} {
+		got, expires, err := verifier.Verify(AudienceTURN, raw, now)
+		if err != nil || got != subject || !expires.Equal(now.Add(time.Hour)) {
+			t.Errorf("have %+v until %s, %v", got, expires, err)
+		}
+	}
+}
+
+func TestABadTokenIsRefused(t *testing.T) {
+	s, v, certificate := pair(t)
+	other, _, _ := pair(t)
+	good := claims{
+		RegisteredClaims: jwt.RegisteredClaims{Issuer: Issuer, Subject: subject.User, Audience: jwt.ClaimStrings{string(AudienceSession)},
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour))},
+		Session: subject.Session.String(), UID: subject.UID,
+	}
+	make := func(method jwt.SigningMethod, key any, change func(*claims)) string {
+		c := good
+		change(&c)
+		raw, err := jwt.NewWithClaims(method, c).SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	same := func(*claims) {}
+	es256 := func(change func(*claims)) string { return make(jwt.SigningMethodES256, s.key, change) }
+	block, _ := pem.Decode(certificate)
+	public, err := x509.MarshalPKIXPublicKey(&s.key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := es256(same)
+	parts := strings.Split(signed, ".")
+
+	for name, c := range map[string]struct {
+		raw  string
+		want error
+	}{
+		"nothing":                     {"", ErrMalformed},
+		"text":                        {"x", ErrMalformed},
+		"too long":                    {signed + strings.Repeat("a", MaxLength), ErrMalformed},
+		"the algorithm none":          {make(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, same), ErrMalformed},
+		"no signature":                {parts[0] + "." + parts[1] + ".", ErrMalformed},
+		"HS256 with the certificate":  {make(jwt.SigningMethodHS256, certificate, same), ErrMalformed},
+		"HS256 with its bytes":        {make(jwt.SigningMethodHS256, block.Bytes, same), ErrMalformed},
+		"HS256 with the public key":   {make(jwt.SigningMethodHS256, public, same), ErrMalformed},
+		"another key":                 {make(jwt.SigningMethodES256, other.key, same), ErrMalformed},
+		"changed claims":              {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"eve"}`)) + "." + parts[2], ErrMalformed},
+		"another audience":            {es256(func(c *claims) { c.Audience = jwt.ClaimStrings{string(AudienceTURN)} }), ErrMalformed},
+		"no audience":                 {es256(func(c *claims) { c.Audience = nil }), ErrMalformed},
+		"another issuer":              {es256(func(c *claims) { c.Issuer = "somebody" }), ErrMalformed},
+		"no user":                     {es256(func(c *claims) { c.Subject = "" }), ErrMalformed},
+		"no UID":                      {es256(func(c *claims) { c.UID = "" }), ErrMalformed},
+		"no session":                  {es256(func(c *claims) { c.Session = "" }), ErrMalformed},
+		"a session without namespace": {es256(func(c *claims) { c.Session = "/ada" }), ErrMalformed},
+		"no expiry":                   {es256(func(c *claims) { c.ExpiresAt = nil }), ErrMalformed},
+		"issued in the future":        {es256(func(c *claims) { c.IssuedAt = jwt.NewNumericDate(now.Add(time.Hour)) }), ErrMalformed},
+		"expired":                     {es256(func(c *claims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(-time.Minute)) }), ErrExpired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := v.Verify(AudienceSession, c.raw, now); !errors.Is(err, c.want) {
+				t.Errorf("have %v, want %v", err, c.want)
+			}
+		})
+	}
+	if _, _, err := v.Verify(AudienceSession, signed, now); err != nil {
+		t.Errorf("the good one: %v", err)
+	}
+}
+
+func TestATokenOpensItsOwnSessionOnly(t *testing.T) {
+	session := func(change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
+		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "1-2-3"}, Spec: v1alpha1.VDISessionSpec{User: subject.User}}
+		change(s)
+		return s
+	}
+	if err := subject.Opens(session(func(*v1alpha1.VDISession) {})); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*v1alpha1.VDISession){
+		"another name":             func(s *v1alpha1.VDISession) { s.Name = "bob" },
+		"another namespace":        func(s *v1alpha1.VDISession) { s.Namespace = "other" },
+		"another user":             func(s *v1alpha1.VDISession) { s.Spec.User = "eve" },
+		"a later one of that name": func(s *v1alpha1.VDISession) { s.UID = "4-5-6" },
+	} {
+		if err := subject.Opens(session(change)); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: have %v", name, err)
+		}
+	}
+}
+
+func TestKeysThatCannotBeUsedAreExplained(t *testing.T) {
+	p384, certificate384 := keys(t, elliptic.P384())
+	p256, _ := keys(t, elliptic.P256())
+	for name, err := range map[string]error{
+		"not a PEM-encoded": second(NewSigner([]byte("x"))),
+		"384 bits":          second(NewSigner(p384)),
+		"no PEM block":      second(NewVerifier([]byte("x"))),
+		"curve has 384":     second(NewVerifier(certificate384)),
+		"verification":      second(NewVerifier(p256)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("want %q, have %v", name, err)
+		}
+	}
+}
+
+func TestATokenForNobodyIsNotSigned(t *testing.T) {
+	s, _, _ := pair(t)
+	for _, bad := range []Subject{{}, {User: "a"}, {User: "a", Session: subject.Session}, {Session: subject.Session, UID: "1"}} {
+		if _, err := s.Sign(AudienceSession, bad, now, time.Hour); err == nil {
+			t.Errorf("%+v was signed", bad)
+		}
+	}
+	if _, err := s.Sign(AudienceSession, subject, now, 0); err == nil {
+		t.Error("a token without a life was signed")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
