@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/org/vdi-operator/test/cluster/internal/forward"
 	"github.com/org/vdi-operator/test/cluster/internal/layout"
@@ -87,26 +88,44 @@ func published(mappings []forward.Mapping) []want {
 	return wants
 }
 
+// vacant looks again for a while when a socket has no owner: a process that is being ended
+// lets go of its memory before its sockets.
 func vacant(wants []want, ours func(pid int) bool) error {
+	for deadline := time.Now().Add(dyingPatience); ; time.Sleep(dyingInterval) {
+		orphans, err := lookAt(wants, ours)
+		if err == nil || !orphans || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+const (
+	dyingPatience = 3 * time.Second
+	dyingInterval = 50 * time.Millisecond
+)
+
+// lookAt returns an error for the first wanted address in use, and whether its user is out
+// of sight.
+func lookAt(wants []want, ours func(pid int) bool) (orphan bool, err error) {
 	sockets, err := listeners("/proc/net/tcp", "/proc/net/tcp6")
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, w := range wants {
 		host, port, err := net.SplitHostPort(w.address)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, s := range sockets {
 			if strconv.Itoa(s.port) != port || (!s.ip.IsUnspecified() && !s.ip.Equal(net.ParseIP(host))) {
 				continue
 			}
 			if pid, name := owner(s.inode); pid == 0 || !ours(pid) {
-				return fmt.Errorf("port %s, which %s needs, is in use by %s: %s", w.address, w.of, describe(pid, name), w.remedy)
+				return pid == 0, fmt.Errorf("port %s, which %s needs, is in use by %s: %s", w.address, w.of, describe(pid, name), w.remedy)
 			}
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func describe(pid int, name string) string {
