@@ -39,6 +39,7 @@ const (
 
 func main() {
 	start := time.Now()
+	xgb.Logger.SetOutput(io.Discard) // it tells of a missing .Xauthority at every connection
 	if len(os.Args) == 3 && os.Args[1] == "sketch" {
 		if err := display.Sketch(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "sketch:", err)
@@ -47,7 +48,6 @@ func main() {
 		return
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	xgb.Logger.SetOutput(io.Discard) // it tells of a missing .Xauthority at every connection
 	marks := &milestones{start: start, log: log, first: map[string]float64{}}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

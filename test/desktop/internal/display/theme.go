@@ -13,9 +13,9 @@ const theme = `*font: DejaVu Sans-9
 *window.handleHeight: 0
 window.alignment: left
 window.title.focus.appearance: flat solid
-window.title.focus.color1: #1b3a44
+window.title.focus.backgroundColor: #1b3a44
 window.title.unfocus.appearance: flat solid
-window.title.unfocus.color1: #1a222d
+window.title.unfocus.backgroundColor: #1a222d
 window.label.focus.appearance: parentrelative
 window.label.focus.textColor: #eaf4f4
 window.label.unfocus.appearance: parentrelative
@@ -25,7 +25,7 @@ window.button.focus.foregroundColor: #5ad1c8
 window.button.unfocus.appearance: parentrelative
 window.button.unfocus.foregroundColor: #5f7184
 window.button.pressed.appearance: flat solid
-window.button.pressed.color1: #2a5560
+window.button.pressed.backgroundColor: #2a5560
 window.frame.focus.borderColor: #5ad1c8
 window.frame.unfocus.borderColor: #1a222d
 window.frame.borderWidth: 1
@@ -33,7 +33,7 @@ window.title.marginWidth: 4
 window.label.marginWidth: 4
 window.button.marginWidth: 3
 toolbar.appearance: flat solid
-toolbar.color1: #10161f
+toolbar.backgroundColor: #10161f
 toolbar.label.appearance: parentrelative
 toolbar.label.textColor: #8fa1b5
 toolbar.windowLabel.appearance: parentrelative
@@ -43,16 +43,16 @@ toolbar.clock.textColor: #5ad1c8
 toolbar.button.appearance: parentrelative
 toolbar.button.foregroundColor: #8fa1b5
 toolbar.button.pressed.appearance: flat solid
-toolbar.button.pressed.color1: #2a5560
+toolbar.button.pressed.backgroundColor: #2a5560
 toolbar.alignment: center
 menu.title.appearance: flat solid
-menu.title.color1: #1b3a44
+menu.title.backgroundColor: #1b3a44
 menu.title.textColor: #eaf4f4
 menu.frame.appearance: flat solid
-menu.frame.color1: #10161f
+menu.frame.backgroundColor: #10161f
 menu.frame.textColor: #d7e3f0
 menu.active.appearance: flat solid
-menu.active.color1: #2a5560
+menu.active.backgroundColor: #2a5560
 menu.active.textColor: #ffffff
 `
 

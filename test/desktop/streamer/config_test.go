@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigDefaultsAndKnobs(t *testing.T) {
+	c, err := readConfig(func(string) string { return "" })
+	if err != nil || c.addr != "0.0.0.0:8080" || c.size.String() != "1280x720" || c.frameRate != 15 || c.home != "/home/user" || c.crashes != 0 || c.basicPass != "" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	env := map[string]string{"SELKIES_PORT": "9", "DESKTOP_RESOLUTION": "800x600", "DESKTOP_BLOCK_LOOP": "2s", "DESKTOP_CRASH_ON_START": "3", "SELKIES_ENABLE_BASIC_AUTH": "true"}
+	c, err = readConfig(func(n string) string { return env[n] })
+	if err != nil || c.addr != "0.0.0.0:9" || c.size.Width != 800 || c.blockLoop != 2*time.Second || c.crashes != 3 || c.basicPass != "mypasswd" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	env = map[string]string{"DESKTOP_CRASH_ON_START": "true"}
+	if c, err = readConfig(func(n string) string { return env[n] }); err != nil || c.crashes != crashAlways {
+		t.Fatalf("%+v, %v", c, err)
+	}
+}
+
+func TestAllBadSettingsAreNamedAtOnce(t *testing.T) {
+	env := map[string]string{"SELKIES_PORT": "http", "DESKTOP_RESOLUTION": "big", "DESKTOP_SLOW_ACCEPT": "-1s", "DESKTOP_FRAMERATE": "0", "DESKTOP_LOOPBACK_ONLY": "perhaps", "DESKTOP_CRASH_ON_START": "x"}
+	_, err := readConfig(func(n string) string { return env[n] })
+	if err == nil {
+		t.Fatal("took them")
+	}
+	for name, value := range env {
+		if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), value) {
+			t.Errorf("%s=%s is not named in: %v", name, value, err)
+		}
+	}
+}
+
+func TestCrashCountsStarts(t *testing.T) {
+	c := config{crashes: 2, stateDir: t.TempDir()}
+	for i, want := range []bool{true, true, false, false} {
+		if crash, err := crashCount(c); crash != want || err != nil {
+			t.Fatalf("start %d: %t, %v; want %t", i+1, crash, err, want)
+		}
+	}
+	if _, err := crashCount(config{crashes: 1, stateDir: "/does/not/exist"}); err == nil {
+		t.Fatal("a count that cannot be kept was accepted")
+	}
+}
