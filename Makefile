@@ -27,8 +27,9 @@ help: ## Show this list
 ##@ The two commands
 
 .PHONY: demo
-demo: platform-tools ## A cluster, the chart and a desktop that wakes from zero, with its URL
-	go run ./test/demo up
+demo: platform-tools build ## A cluster, the chart and a desktop that wakes from zero, with its URL
+	go run ./test/platform up
+	go run ./test/demo
 
 .PHONY: test
 test: lint verify-generated test-unit test-integration e2e ## Everything that must pass
@@ -36,8 +37,8 @@ test: lint verify-generated test-unit test-integration e2e ## Everything that mu
 ##@ Parts of them
 
 .PHONY: demo-down
-demo-down: $(CLUSTER) ## Remove all that make demo brought
-	go run ./test/demo down
+demo-down: platform-tools ## Remove all that make demo brought
+	go run ./test/platform down
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
@@ -49,12 +50,12 @@ test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserv
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/...
 
 .PHONY: e2e
-e2e: platform-tools ## Users' stories on a real cluster
+e2e: platform-tools build ## Users' stories on a real cluster
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
 
 .PHONY: bench bench-coldstart
 bench: bench-coldstart ## Every benchmark
-bench-coldstart: platform-tools ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
+bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	go run ./test/platform run -- go run ./test/bench/coldstart
 
 .PHONY: lint

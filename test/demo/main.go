@@ -1,0 +1,179 @@
+// Command demo shows the product from a visitor's side: a session at zero pods, a
+// browser that opens its URL, the desktop that wakes, sleeps when the browser is
+// closed, and wakes again with its home as it was.
+//
+// It leaves the session behind for a person to open.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+const (
+	namespace = "vdi-demo"
+	name      = "desk"
+	user      = "you@example.com"
+	// patience is how long any one step may take.
+	patience = 5 * time.Minute
+	linkTTL  = 12 * time.Hour
+	// disconnectTimeout is short, so that the demo shows a desktop fall asleep.
+	disconnectTimeout = 20 * time.Second
+	fileName          = "note.txt"
+	fileContent       = "written before the desktop slept"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// demo is one showing.
+type demo struct {
+	in      *harness.Installation
+	key     types.NamespacedName
+	link    string
+	visitor *harness.Visitor
+}
+
+func run(ctx context.Context) error {
+	in, err := harness.Open(ctx)
+	if err != nil {
+		return err
+	}
+	d := &demo{in: in, key: types.NamespacedName{Namespace: namespace, Name: name}}
+	for _, step := range []struct {
+		say string
+		do  func(context.Context) error
+	}{
+		{"a template with one GPU and a session of it, at zero pods", d.create},
+		{"a visitor opens the session's URL in Chromium", d.visit},
+		{"a file is written to the home; then the browser is closed", d.write},
+		{fmt.Sprintf("nobody is connected: the desktop goes back to zero (disconnect timeout %s)", disconnectTimeout), d.sleep},
+		{"a second visit wakes it: the file is still there", d.wakeAgain},
+	} {
+		fmt.Printf("\n==> %s\n", step.say)
+		within, cancel := context.WithTimeout(ctx, patience)
+		err := step.do(within)
+		cancel()
+		if err != nil {
+			in.Describe(context.WithoutCancel(ctx), os.Stderr, namespace)
+			return fmt.Errorf("%s: %w", step.say, err)
+		}
+	}
+	d.farewell()
+	return nil
+}
+
+func (d *demo) create(ctx context.Context) error {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := d.in.Client.Create(ctx, ns); client.IgnoreAlreadyExists(err) != nil {
+		return err
+	}
+	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
+	if _, err := controllerutil.CreateOrUpdate(ctx, d.in.Client, tpl, func() error {
+		tpl.Spec = d.in.DemoTemplate()
+		tpl.Spec.Lifecycle = &v1alpha1.LifecycleSpec{
+			DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: disconnectTimeout}}}
+		return nil
+	}); err != nil {
+		return err
+	}
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.VDISessionSpec{User: user, Template: tpl.Name}}
+	if err := d.in.Client.Create(ctx, s); client.IgnoreAlreadyExists(err) != nil {
+		return err
+	}
+	s, err := d.in.Session(ctx, d.key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	if err != nil {
+		return err
+	}
+	if err := d.in.NoPods(ctx, s); err != nil {
+		return err
+	}
+	table, err := d.in.Plugin(ctx, "list", "--namespace", namespace)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("$ kubectl vdi list -n %s\n%s", namespace, table)
+	if d.link, err = d.in.Link(ctx, d.key, linkTTL); err != nil {
+		return err
+	}
+	d.visitor, err = d.in.Invited(ctx, d.link)
+	return err
+}
+
+func (d *demo) visit(ctx context.Context) error {
+	times, picture, err := d.watch(ctx)
+	if err != nil {
+		return err
+	}
+	times.print(os.Stdout)
+	out := filepath.Join(d.in.Root, "out", "demo.png")
+	if err := os.WriteFile(out, picture, 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("screenshot of the desktop in the page: %s\n", out)
+	return nil
+}
+
+func (d *demo) write(ctx context.Context) error {
+	return d.visitor.WriteFile(ctx, fileName, fileContent)
+}
+
+func (d *demo) sleep(ctx context.Context) error {
+	s, err := d.in.Session(ctx, d.key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("asleep: %s\n", s.Status.SleepReason)
+	if err := d.in.NoPods(ctx, s); err != nil {
+		return err
+	}
+	fmt.Println("zero pods, and the GPU is free")
+	return nil
+}
+
+func (d *demo) wakeAgain(ctx context.Context) error {
+	content, err := d.visitor.ReadFile(ctx, fileName)
+	if err != nil {
+		return err
+	}
+	if content != fileContent {
+		return errors.New("the file in the home holds " + content)
+	}
+	fmt.Printf("%s: %q\n", fileName, content)
+	return nil
+}
+
+func (d *demo) farewell() {
+	fmt.Printf(`
+The desktop sleeps again soon. Open it in a browser on this machine and it wakes:
+
+  %s
+
+`, d.link)
+	if d.in.PortForward {
+		fmt.Printf("While you do, let this run:\n\n  kubectl -n %s port-forward service/vdi-activator 8080:80\n\n", d.in.SystemNamespace)
+	}
+	fmt.Printf("  export KUBECONFIG=%s\n  kubectl get vdi -A\n\nmake demo-down removes everything.\n", d.in.Kubeconfig)
+}

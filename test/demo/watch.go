@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// stageNames are the activator's stages in a person's words.
+var stageNames = map[metrics.Stage]string{
+	metrics.StageWakeWritten:  "wake written",
+	metrics.StageScheduled:    "pod scheduled",
+	metrics.StageStarted:      "container started (as the API reports it)",
+	metrics.StageAddress:      "pod's address known",
+	metrics.StageReached:      "desktop reached",
+	metrics.StageFirstMessage: "desktop's first message delivered",
+}
+
+// markNames are the client's marks in a person's words.
+var markNames = map[string]string{
+	"offer":        "offer delivered",
+	"iceConnected": "ICE connected",
+	"firstFrame":   "first frame",
+}
+
+// watch opens the link in a browser, waits until the picture moves, and returns
+// what happened when, with a screenshot.
+func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
+	browser, err := harness.OpenBrowser(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer browser.Close()
+
+	var times timeline
+	events := listen(browser.Ctx)
+	marks := map[string]float64{}
+	var picture []byte
+	times.add("URL opened", time.Now())
+	err = chromedp.Run(browser.Ctx,
+		network.Enable(), page.Enable(), page.SetLifecycleEventsEnabled(true),
+		chromedp.Navigate(d.link),
+		chromedp.Poll(`window.desktop && window.desktop.marks.firstFrame > 0`, nil, chromedp.WithPollingTimeout(patience)),
+		chromedp.Evaluate(`window.desktop.marks`, &marks),
+		chromedp.Poll(`document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames >= 30`, nil, chromedp.WithPollingTimeout(patience)),
+		chromedp.CaptureScreenshot(&picture),
+	)
+	if err != nil {
+		return nil, nil, fmt.Errorf("waiting for the desktop's picture in the page: %w", err)
+	}
+	times = append(times, events()...)
+	for mark, name := range markNames {
+		if at := marks[mark]; at > 0 {
+			times.add(name, time.UnixMicro(int64(at*1000)))
+		}
+	}
+	status, err := d.visitor.Status(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for stage, name := range stageNames {
+		if at := status.Timeline[string(stage)]; at > 0 {
+			times.add(name, time.UnixMilli(at))
+		}
+	}
+	return times, picture, nil
+}
+
+// listen notes what the browser tells of the page; the returned function gives the
+// notes.
+func listen(tab context.Context) func() timeline {
+	var mu sync.Mutex
+	var seen timeline
+	once := map[string]bool{}
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !once[what] {
+			once[what] = true
+			seen.add(what, time.Now())
+		}
+	}
+	chromedp.ListenTarget(tab, func(ev any) {
+		switch ev := ev.(type) {
+		case *page.EventLifecycleEvent:
+			if ev.Name == "firstContentfulPaint" {
+				note("page shown")
+			}
+		case *network.EventWebSocketHandshakeResponseReceived:
+			note("WebSocket accepted")
+		}
+	})
+	return func() timeline {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen
+	}
+}
