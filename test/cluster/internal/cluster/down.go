@@ -37,10 +37,12 @@ func (c *Cluster) Down(ctx context.Context, keepData bool) error {
 	begun := time.Now()
 	// Each step is worth doing even when one before has failed.
 	problems := []error{c.end(keepData)}
-	sockets := c.shimSockets()
+	sockets := c.shimSockets() // before the bundles that name them are gone
 	problems = append(problems, unmountBelow(c.Layout.Root()), network.Down(ctx, c.Layout), c.group.Remove())
 	for _, socket := range sockets {
 		problems = append(problems, absent(os.Remove(socket)))
+		_ = os.Remove(filepath.Dir(socket)) // goes with the last socket
+		_ = os.Remove(filepath.Dir(filepath.Dir(socket)))
 	}
 	problems = append(problems, c.removeOutside(), os.RemoveAll(c.Layout.Run()), os.RemoveAll(c.Layout.Processes()))
 	if !keepData {
