@@ -1,0 +1,83 @@
+package autoscaler
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	"knative.dev/pkg/apis"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+)
+
+func sks(service string) *netv1alpha1.ServerlessService {
+	s := &netv1alpha1.ServerlessService{}
+	s.Status.InitializeConditions()
+	if service != "" {
+		s.Status.ServiceName, s.Status.PrivateServiceName = service, service+"-private"
+	}
+	return s
+}
+
+func deployment(replicas, ready int32) *appsv1.Deployment {
+	return &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: &replicas}, Status: appsv1.DeploymentStatus{ReadyReplicas: ready}}
+}
+
+func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
+	zero, one := int32(0), int32(1)
+	const yes, no, unknown = corev1.ConditionTrue, corev1.ConditionFalse, corev1.ConditionUnknown
+	for _, c := range []struct {
+		name                string
+		sks                 *netv1alpha1.ServerlessService
+		deployment          *appsv1.Deployment
+		scale               *int32
+		active, initialised corev1.ConditionStatus
+		desired, actual     int32
+	}{
+		{"nothing there", nil, nil, nil, unknown, unknown, 0, 0},
+		{"asleep, without names", sks(""), deployment(0, 0), &zero, unknown, unknown, 0, 0},
+		{"asleep", sks("a"), deployment(0, 0), &zero, no, yes, 0, 0},
+		{"waking", sks("a"), deployment(0, 0), &one, unknown, yes, 1, 0},
+		{"awake", sks("a"), deployment(1, 1), &one, yes, yes, 1, 1},
+		{"stopping", sks("a"), deployment(1, 1), &zero, no, yes, 0, 1},
+		{"unknown, and runs", sks("a"), deployment(1, 1), nil, yes, yes, 1, 1},
+		{"unknown, at zero", sks("a"), deployment(0, 0), nil, no, yes, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			pa := &autoscalingv1alpha1.PodAutoscaler{ObjectMeta: metav1.ObjectMeta{Generation: 7}}
+			setStatus(pa, c.sks, c.deployment, c.scale)
+			for kind, want := range map[apis.ConditionType]corev1.ConditionStatus{
+				autoscalingv1alpha1.PodAutoscalerConditionActive:                 c.active,
+				autoscalingv1alpha1.PodAutoscalerConditionScaleTargetInitialized: c.initialised,
+			} {
+				if got := pa.Status.GetCondition(kind).Status; got != want {
+					t.Errorf("%s is %s, want %s", kind, got, want)
+				}
+			}
+			if pa.Status.GetDesiredScale() != c.desired || pa.Status.GetActualScale() != c.actual || pa.Status.ObservedGeneration != 7 {
+				t.Errorf("status %+v", pa.Status)
+			}
+			revision := &servingv1.Revision{}
+			revision.Status.InitializeConditions()
+			revision.Status.PropagateAutoscalerStatus(&pa.Status)
+			if revision.Status.GetCondition(servingv1.RevisionConditionResourcesAvailable).IsFalse() {
+				t.Error("Knative takes the revision for failed")
+			}
+			if c.initialised == yes && !revision.Status.GetCondition(servingv1.RevisionConditionReady).IsTrue() {
+				t.Error("Knative does not take the revision for ready")
+			}
+		})
+	}
+}
+
+func TestAnInitialisedRevisionStaysInitialised(t *testing.T) {
+	pa := &autoscalingv1alpha1.PodAutoscaler{}
+	zero := int32(0)
+	setStatus(pa, sks("a"), deployment(0, 0), &zero)
+	setStatus(pa, nil, nil, nil)
+	if !pa.Status.IsScaleTargetInitialized() {
+		t.Error("no longer initialised")
+	}
+}

@@ -1,0 +1,90 @@
+package workload
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func waiting(reason, message string) corev1.PodStatus {
+	return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
+		Name: "desktop", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+	}}}
+}
+
+func unschedulable(message string) corev1.PodStatus {
+	return corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: message,
+	}}}
+}
+
+func TestWhatAStartWaitsForIsSaidInWords(t *testing.T) {
+	crashed := waiting("CrashLoopBackOff", "back-off 10s")
+	crashed.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Message: "no display"}
+	for name, c := range map[string]struct {
+		status corev1.PodStatus
+		node   string
+		want   Progress
+	}{
+		"no GPU is free": {unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), "",
+			Progress{"Unschedulable", "Waiting for a GPU: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", true}},
+		"no memory is free": {unschedulable("0/1 nodes are available: 1 Insufficient memory."), "",
+			Progress{"Unschedulable", "Waiting for memory: 0/1 nodes are available: 1 Insufficient memory.", true}},
+		"the volume is elsewhere": {unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), "",
+			Progress{"Unschedulable", "Waiting for the home's volume: 0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", true}},
+		"no node fits": {unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."), "",
+			Progress{"Unschedulable", "Waiting for a node: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", true}},
+		"the image is not there": {waiting("ErrImagePull", "not found"), "n",
+			Progress{"ErrImagePull", "The desktop's image cannot be pulled (ErrImagePull): not found", true}},
+		"the image is waited for": {waiting("ImagePullBackOff", ""), "n",
+			Progress{"ImagePullBackOff", "The desktop's image cannot be pulled (ImagePullBackOff).", true}},
+		"it crashes": {crashed, "n",
+			Progress{"CrashLoopBackOff", "The desktop ends right after its start (CrashLoopBackOff): exit code 3. no display", true}},
+		"a Secret is missing": {waiting("CreateContainerConfigError", `secret "x" not found`), "n",
+			Progress{"CreateContainerConfigError", `The desktop's container cannot be configured (CreateContainerConfigError): secret "x" not found`, true}},
+		"it is prepared": {waiting("ContainerCreating", ""), "n",
+			Progress{"Preparing", "Preparing the desktop's image and volumes on its node.", false}},
+		"a node is looked for": {corev1.PodStatus{Phase: corev1.PodPending}, "",
+			Progress{"Scheduling", "Looking for a node for the desktop.", false}},
+		"it starts": {corev1.PodStatus{Phase: corev1.PodRunning}, "n",
+			Progress{"Starting", "The desktop's programs are starting.", false}},
+		"it was evicted": {corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on memory."}, "n",
+			Progress{"PodEnded", "The desktop's pod has ended (Evicted): The node was low on memory.", false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := &corev1.Pod{Status: c.status, Spec: corev1.PodSpec{NodeName: c.node, Containers: []corev1.Container{{
+				Name: "desktop", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("1")}},
+			}}}}
+			if got := podProgress(pod); got != c.want {
+				t.Errorf("have %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheCurrentPodIsTheNewestThatStays(t *testing.T) {
+	at := func(second int) metav1.Time { return metav1.NewTime(time.Unix(int64(second), 0)) }
+	gone := at(9)
+	pod := func(name string, created int, change func(*corev1.Pod)) corev1.Pod {
+		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: at(created)}}
+		change(&p)
+		return p
+	}
+	same := func(*corev1.Pod) {}
+	for want, pods := range map[string][]corev1.Pod{
+		"":     {pod("leaving", 1, func(p *corev1.Pod) { p.DeletionTimestamp = &gone })},
+		"new":  {pod("old", 1, same), pod("new", 2, same), pod("leaving", 3, func(p *corev1.Pod) { p.DeletionTimestamp = &gone })},
+		"runs": {pod("runs", 1, same), pod("failed", 2, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })},
+	} {
+		got := ""
+		if p := current(pods); p != nil {
+			got = p.Name
+		}
+		if got != want {
+			t.Errorf("have %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package workload
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+func template() *v1alpha1.VDITemplate {
+	return &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}, Spec: v1alpha1.VDITemplateSpec{Image: "desktop:1"}}
+}
+
+func session() *v1alpha1.VDISession {
+	return &v1alpha1.VDISession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "1-2-3"},
+		Spec:       v1alpha1.VDISessionSpec{User: "ada@example.com", Template: "egl"},
+	}
+}
+
+func build(t *testing.T, tmpl *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *servingv1.Service {
+	t.Helper()
+	shape, err := Build(config.Default(), tmpl, s, 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := knativeService(shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
+}
+
+func desktop(t *testing.T, s *servingv1.Service) corev1.Container {
+	t.Helper()
+	for _, c := range s.Spec.Template.Spec.Containers {
+		if c.Name == v1alpha1.ContainerDesktop {
+			return c
+		}
+	}
+	t.Fatal("no container for the desktop")
+	return corev1.Container{}
+}
+
+func envOf(c corev1.Container, name string) []corev1.EnvVar {
+	return slices.DeleteFunc(slices.Clone(c.Env), func(e corev1.EnvVar) bool { return e.Name != name })
+}
+
+func quantity(text string) *resource.Quantity { q := resource.MustParse(text); return &q }
+
+// equal compares as JSON, so that a wanted object can be written as one.
+func equal(t *testing.T, what string, have, want any) {
+	t.Helper()
+	if h, w := canonical(t, have), canonical(t, want); h != w {
+		t.Errorf("%s: have %s, want %s", what, h, w)
+	}
+}
+
+func canonical(t *testing.T, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain any
+	if err := json.Unmarshal(raw, &plain); err != nil {
+		t.Fatal(err)
+	}
+	sorted, err := json.Marshal(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sorted)
+}
+
+func TestADesktopIsAKnativeServiceOfOurClasses(t *testing.T) {
+	s := build(t, template(), session())
+	user := UserHash("ada@example.com")
+	equal(t, "labels", s.Labels, map[string]string{
+		"networking.knative.dev/visibility": "cluster-local",
+		v1alpha1.LabelSession:               "ada", v1alpha1.LabelTemplate: "egl", v1alpha1.LabelUser: user,
+	})
+	equal(t, "ingress class", s.Annotations["networking.knative.dev/ingress-class"], "activator.vdi.kasm.io")
+	equal(t, "template's annotations", s.Spec.Template.Annotations, map[string]string{
+		"autoscaling.knative.dev/class":         "session.vdi.kasm.io",
+		"autoscaling.knative.dev/initial-scale": "0",
+		"autoscaling.knative.dev/max-scale":     "1",
+		"serving.knative.dev/progress-deadline": "20m0s",
+	})
+	equal(t, "pod's labels", s.Spec.Template.Labels, map[string]string{
+		v1alpha1.LabelSession: "ada", v1alpha1.LabelTemplate: "egl", v1alpha1.LabelUser: user,
+	})
+	equal(t, "timeout", s.Spec.Template.Spec.TimeoutSeconds, 60)
+	equal(t, "concurrency", s.Spec.Template.Spec.ContainerConcurrency, 0)
+}
+
+func TestADesktopsPodMayDoLittleAndKnowsItsTURN(t *testing.T) {
+	s := build(t, template(), session())
+	spec, c := s.Spec.Template.Spec.PodSpec, desktop(t, s)
+	equal(t, "service account token", spec.AutomountServiceAccountToken, false)
+	equal(t, "service links", spec.EnableServiceLinks, false)
+	equal(t, "pod's security", spec.SecurityContext, map[string]any{"fsGroup": 1000, "seccompProfile": map[string]any{"type": "RuntimeDefault"}})
+	equal(t, "container's security", c.SecurityContext, map[string]any{
+		"capabilities": map[string]any{"drop": []string{"ALL"}}, "allowPrivilegeEscalation": false, "seccompProfile": map[string]any{"type": "RuntimeDefault"},
+	})
+	equal(t, "limits", c.Resources.Limits, map[string]string{"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"})
+	equal(t, "requests", c.Resources.Requests, map[string]string{"cpu": "500m", "memory": "4Gi"})
+	equal(t, "port", c.Ports, []map[string]any{{"containerPort": 8080}})
+	equal(t, "environment", c.Env, []map[string]any{
+		{"name": "SELKIES_ENABLE_BASIC_AUTH", "value": "false"},
+		{"name": "SELKIES_PORT", "value": "8080"},
+		{"name": "SELKIES_TURN_REST_URI", "value": "http://vdi-activator.vdi-system.svc:8081/turn"},
+		{"name": "SELKIES_TURN_REST_USERNAME", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "token"}}},
+	})
+	equal(t, "mounts", c.VolumeMounts, []map[string]any{{"name": "shm", "mountPath": "/dev/shm"}, {"name": "home", "mountPath": "/home/user"}})
+	equal(t, "volumes", spec.Volumes, []map[string]any{
+		{"name": "shm", "emptyDir": map[string]any{"medium": "Memory", "sizeLimit": "1Gi"}},
+		{"name": "home", "persistentVolumeClaim": map[string]any{"claimName": HomeName("ada@example.com", "egl")}},
+	})
+	if c.Lifecycle != nil {
+		t.Error("Knative refuses lifecycle hooks")
+	}
+}
+
+func TestTheSessionsWordCountsOverTheTemplates(t *testing.T) {
+	yes, no, none, two := true, false, int32(0), int32(2)
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.VDITemplate, *v1alpha1.VDISession)
+		check  func(*testing.T, corev1.PodSpec, corev1.Container)
+	}{
+		"no GPU is no resource": {func(_ *v1alpha1.VDITemplate, s *v1alpha1.VDISession) {
+			s.Spec.Resources = &v1alpha1.SessionResources{GPU: &none, CPU: quantity("1"), Memory: quantity("2Gi")}
+		}, func(t *testing.T, _ corev1.PodSpec, c corev1.Container) {
+			equal(t, "limits", c.Resources.Limits, map[string]string{"cpu": "1", "memory": "2Gi"})
+			equal(t, "requests", c.Resources.Requests, map[string]string{"cpu": "250m", "memory": "2Gi"})
+		}},
+		"a MIG slice": {func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) {
+			tm.Spec.GPUResourceName, tm.Spec.Resources.DefaultGPU = "nvidia.com/mig-1g.5gb", &two
+		}, func(t *testing.T, _ corev1.PodSpec, c corev1.Container) {
+			equal(t, "slices", c.Resources.Limits["nvidia.com/mig-1g.5gb"], "2")
+		}},
+		"a template without home": {func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) {
+			tm.Spec.Persistence.Enabled = &no
+		}, func(t *testing.T, p corev1.PodSpec, _ corev1.Container) { equal(t, "volumes", len(p.Volumes), 1) }},
+		"a session that wants one all the same": {func(tm *v1alpha1.VDITemplate, s *v1alpha1.VDISession) {
+			tm.Spec.Persistence.Enabled, s.Spec.Persistence = &no, &v1alpha1.SessionPersistence{Enabled: &yes}
+		}, func(t *testing.T, p corev1.PodSpec, _ corev1.Container) { equal(t, "volumes", len(p.Volumes), 2) }},
+		"no shared memory": {func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) {
+			tm.Spec.SharedMemory = quantity("0")
+		}, func(t *testing.T, p corev1.PodSpec, _ corev1.Container) {
+			equal(t, "first volume", p.Volumes[0].Name, "home")
+		}},
+		"a variable of ours in the template": {func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) {
+			tm.Spec.Env = []corev1.EnvVar{{Name: "SELKIES_PORT", Value: "1"}, {Name: "TZ", Value: "UTC"}}
+		}, func(t *testing.T, _ corev1.PodSpec, c corev1.Container) {
+			equal(t, "port", envOf(c, "SELKIES_PORT"), []map[string]any{{"name": "SELKIES_PORT", "value": "1"}})
+			equal(t, "last", c.Env[len(c.Env)-1].Name, "TZ")
+		}},
+		"a podTemplate": {func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) {
+			tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"metadata":{"labels":{"a":"b","vdi.kasm.io/session":"eve"}},"spec":{"nodeSelector":{"gpu":"yes"},"runtimeClassName":"nvidia","securityContext":{"runAsNonRoot":true},"containers":[{"name":"desktop","env":[{"name":"X","value":"y"}]},{"name":"helper","image":"h"}]}}`)}
+		}, func(t *testing.T, p corev1.PodSpec, c corev1.Container) {
+			equal(t, "node selector", p.NodeSelector, map[string]string{"gpu": "yes"})
+			equal(t, "runtime class", p.RuntimeClassName, "nvidia")
+			equal(t, "security is merged", p.SecurityContext, map[string]any{"runAsNonRoot": true, "fsGroup": 1000, "seccompProfile": map[string]any{"type": "RuntimeDefault"}})
+			equal(t, "containers", len(p.Containers), 2)
+			equal(t, "its image stays", c.Image, "desktop:1")
+			equal(t, "its variable", len(envOf(c, "X")), 1)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tm, s := template(), session()
+			c.change(tm, s)
+			service := build(t, tm, s)
+			c.check(t, service.Spec.Template.Spec.PodSpec, desktop(t, service))
+			equal(t, "the session's label", service.Spec.Template.Labels[v1alpha1.LabelSession], "ada")
+		})
+	}
+}
+
+func TestABadPodTemplateIsNamed(t *testing.T) {
+	for patch, says := range map[string]string{
+		`[]`:                            "must be an object with metadata and spec",
+		`{"containers":[]}`:             `unknown field "containers"`,
+		`{"spec":{"nodeSelectr":{}}}`:   `unknown field "spec.nodeSelectr"`,
+		`{"spec":{"nodeSelector":"a"}}`: "nodeSelector",
+		`{"spec":{"containers":[{"name":"desktop","$patch":"delete"}]}}`: "removes the container",
+	} {
+		tm := template()
+		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(patch)}
+		_, err := Build(config.Default(), tm, session(), 0)
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), `template "egl": spec.podTemplate`) {
+			t.Errorf("%s: want %q, have %v", patch, says, err)
+		}
+	}
+}
+
+func TestTheHashChangesWithTheShapeAndWithNothingElse(t *testing.T) {
+	hashOf := func(change func(*v1alpha1.VDITemplate, *v1alpha1.VDISession)) string {
+		tm, s := template(), session()
+		change(tm, s)
+		return build(t, tm, s).Annotations[v1alpha1.AnnotationShapeHash]
+	}
+	first := hashOf(func(*v1alpha1.VDITemplate, *v1alpha1.VDISession) {})
+	for name, change := range map[string]func(*v1alpha1.VDITemplate, *v1alpha1.VDISession){
+		"display name": func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) { tm.Spec.DisplayName = "x" },
+		"power":        func(_ *v1alpha1.VDITemplate, s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff },
+		"status": func(_ *v1alpha1.VDITemplate, s *v1alpha1.VDISession) {
+			s.Status.StartTime = &metav1.MicroTime{Time: time.Now()}
+		},
+	} {
+		if hashOf(change) != first {
+			t.Errorf("%s changes the shape", name)
+		}
+	}
+	for name, change := range map[string]func(*v1alpha1.VDITemplate, *v1alpha1.VDISession){
+		"image": func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) { tm.Spec.Image = "x" },
+		"memory": func(_ *v1alpha1.VDITemplate, s *v1alpha1.VDISession) {
+			s.Spec.Resources = &v1alpha1.SessionResources{Memory: quantity("1Gi")}
+		},
+	} {
+		if hashOf(change) == first {
+			t.Errorf("%s does not change the shape", name)
+		}
+	}
+}
+
+func TestAHomeBelongsToUserAndTemplate(t *testing.T) {
+	if HomeName("a", "b") == HomeName("ab", "") || HomeName("a", "b") == HomeName("a", "c") || HomeName("a", "b") == HomeName("c", "b") {
+		t.Error("two homes share a name")
+	}
+	s := session()
+	s.Spec.Persistence = &v1alpha1.SessionPersistence{Size: quantity("50Gi")}
+	claim := HomeClaim(template(), s)
+	equal(t, "size", claim.Spec.Resources.Requests, map[string]string{"storage": "50Gi"})
+	equal(t, "annotations", claim.Annotations, map[string]string{v1alpha1.AnnotationUser: "ada@example.com", v1alpha1.AnnotationHeldBy: "ada"})
+	equal(t, "policy without a template", ReclaimPolicy(nil, session()), "Retain")
+	tm := template()
+	tm.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimDelete
+	equal(t, "the template's policy", ReclaimPolicy(tm, session()), "Delete")
+	s.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimRetain
+	equal(t, "the session's policy", ReclaimPolicy(tm, s), "Retain")
+}
