@@ -1,0 +1,48 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := NewOperator(reg)
+	reg.MustRegister(NewSessions(func(context.Context) (map[string]int, error) { return map[string]int{"Asleep": 2, "Running": 1}, nil }))
+	m.Woke()
+	m.Slept("IdleTimeout")
+	m.Started(2 * time.Second)
+	m.ConfigConflict()
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %+v", err, problems)
+	}
+	want := `# HELP vdi_session_sleeps_total Desktops that were put to sleep, by the reason of the decision.
+# TYPE vdi_session_sleeps_total counter
+vdi_session_sleeps_total{reason="IdleTimeout"} 1
+# HELP vdi_session_wakes_total Desktops that were woken.
+# TYPE vdi_session_wakes_total counter
+vdi_session_wakes_total 1
+# HELP vdi_sessions Sessions by phase.
+# TYPE vdi_sessions gauge
+vdi_sessions{phase="Asleep"} 2
+vdi_sessions{phase="Running"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACountThatFailsIsNotZero(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(NewSessions(func(context.Context) (map[string]int, error) { return nil, errors.New("no cache") }))
+	if _, err := reg.Gather(); err == nil || !strings.Contains(err.Error(), "no cache") {
+		t.Errorf("have %v", err)
+	}
+}
