@@ -2,6 +2,8 @@ package hold
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -37,14 +39,16 @@ type Ending struct {
 
 func (e *Ending) Error() string { return e.Reason }
 
-// frame is the close frame's payload, the reason cut at a character's end.
+// frame is the close frame's payload: the reason, which may quote a desktop, made
+// valid and cut at a character's end.
 func (e *Ending) frame() []byte {
-	reason := e.Reason
+	reason := strings.ToValidUTF8(e.Reason, "\uFFFD")
 	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-		for !utf8.ValidString(reason) {
-			reason = reason[:len(reason)-1]
+		end := maxReason
+		for !utf8.RuneStart(reason[end]) {
+			end--
 		}
+		reason = reason[:end]
 	}
 	return websocket.FormatCloseMessage(e.Code, reason)
 }
@@ -75,4 +79,29 @@ func Unreachable(err error) *Ending {
 		return &Ending{Code: CloseStartFailed, Reason: err.Error(), Refusal: metrics.RefusedStartFailed}
 	}
 	return &Ending{Code: websocket.CloseInternalServerErr, Reason: "the desktop cannot be reached"}
+}
+
+// clientError says that reading from or writing to the client failed; it still
+// holds the client's close frame, if there was one.
+func clientError(err error) error { return fmt.Errorf("%w: %w", errClientLeft, err) }
+
+// desktopEnding passes the desktop's own close frame on, or says that it broke off.
+func desktopEnding(err error) *Ending {
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
+		return &Ending{Code: websocket.CloseServiceRestart, Reason: "the connection to the desktop ended"}
+	}
+	if closed.Code == websocket.CloseNoStatusReceived {
+		return &Ending{Code: websocket.CloseNormalClosure}
+	}
+	return &Ending{Code: closed.Code, Reason: closed.Text}
+}
+
+// ClientClose is the close frame that the desktop gets when the client ends.
+func ClientClose(end error) []byte {
+	var closed *websocket.CloseError
+	if errors.As(end, &closed) && closed.Code != websocket.CloseAbnormalClosure && closed.Code != websocket.CloseNoStatusReceived {
+		return websocket.FormatCloseMessage(closed.Code, closed.Text)
+	}
+	return websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
 }
