@@ -71,7 +71,7 @@ type Knative struct {
 
 // Activator says where desktops and Knative find the activator.
 type Activator struct {
-	// Service and Namespace name the activator's Service.
+	// Service and Namespace name the activator's Service for the cluster itself.
 	Service   string `json:"service"`
 	Namespace string `json:"namespace"`
 	// InternalPort is the Service's port where desktops ask for TURN credentials.
@@ -127,7 +127,7 @@ func Default() Config {
 		URL:       URL{Scheme: "https"},
 		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
 		Knative:   Knative{Namespace: "knative-serving", ApplyConfig: true},
-		Activator: Activator{Service: "vdi-activator", Namespace: "vdi-system", InternalPort: 8081},
+		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Limits: Limits{
 			HeldConnections: 10000, HeldConnectionsPerSession: 16,
 			BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10,

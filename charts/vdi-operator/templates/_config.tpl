@@ -10,7 +10,7 @@ url:
   domain: {{ $.Values.ingress.domain | quote }}
   port: {{ $.Values.url.port | int }}
 activator:
-  service: {{ include "vdi-operator.activator.name" $ }}
+  service: {{ include "vdi-operator.activator.internalName" $ }}
   namespace: {{ $.Release.Namespace | quote }}
   internalPort: 8081
 turn:

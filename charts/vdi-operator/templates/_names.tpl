@@ -15,6 +15,7 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 
 {{- define "vdi-operator.operator.name" -}}{{ include "vdi-operator.fullname" . }}-operator{{- end -}}
 {{- define "vdi-operator.activator.name" -}}{{ include "vdi-operator.fullname" . }}-activator{{- end -}}
+{{- define "vdi-operator.activator.internalName" -}}{{ include "vdi-operator.activator.name" . }}-internal{{- end -}}
 
 {{- define "vdi-operator.signingSecret.name" -}}
 {{- .Values.auth.signingKey.existingSecret | default (printf "%s-signing-key" (include "vdi-operator.fullname" .)) -}}
