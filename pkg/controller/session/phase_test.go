@@ -1,0 +1,320 @@
+package session
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// stage is a controller before a workload that says what a test wants it to say.
+type stage struct {
+	t   *testing.T
+	now time.Time
+	workload.Observation
+	refusal error
+	applied []bool // whether each call took the desktop for live
+	counted []string
+	r       *Reconciler
+}
+
+var (
+	_ workload.Workload = (*stage)(nil)
+	_ Metrics           = (*stage)(nil)
+)
+
+func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, live bool) (bool, error) {
+	s.applied = append(s.applied, live)
+	return !live, s.refusal
+}
+func (s *stage) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+func (s *stage) Observe(context.Context, *v1alpha1.VDISession) (workload.Observation, error) {
+	return s.Observation, nil
+}
+func (s *stage) Delete(context.Context, *v1alpha1.VDISession) (string, error) { return "", nil }
+func (s *stage) Watched() []client.Object                                     { return nil }
+func (s *stage) Woke()                                                        { s.counted = append(s.counted, "woke") }
+func (s *stage) Slept(reason string)                                          { s.counted = append(s.counted, "slept "+reason) }
+func (s *stage) Started(took time.Duration) {
+	s.counted = append(s.counted, "started in "+took.String())
+}
+
+var key = client.ObjectKey{Namespace: "team", Name: "ada"}
+
+// newStage is a session that was prepared and sleeps.
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := &v1alpha1.VDISession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "1-2-3", Generation: 1},
+		Spec:       v1alpha1.VDISessionSpec{User: "ada@example.com", Template: "egl"},
+	}
+	template := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}, Spec: v1alpha1.VDITemplateSpec{Image: "desktop:1"}}
+	s := &stage{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Observation: workload.Observation{Exists: true, Wakeable: true}}
+	cfg := config.Default()
+	cfg.URL.Domain = "vdi.example.com"
+	s.r = &Reconciler{
+		Client:   fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(session).WithObjects(session, template).Build(),
+		Workload: s, Metrics: s, Config: cfg, Signer: signer, Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
+	}
+	s.look()
+	return s
+}
+
+// look reconciles once and returns the session and when the controller comes back.
+func (s *stage) look() (*v1alpha1.VDISession, time.Duration) {
+	s.t.Helper()
+	result, err := s.r.Reconcile(s.t.Context(), ctrl.Request{NamespacedName: key})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.session(), result.RequeueAfter
+}
+
+func (s *stage) session() *v1alpha1.VDISession {
+	s.t.Helper()
+	session := &v1alpha1.VDISession{}
+	if err := s.r.Client.Get(s.t.Context(), key, session); err != nil {
+		s.t.Fatal(err)
+	}
+	return session
+}
+
+func (s *stage) visit() {
+	s.t.Helper()
+	session := s.session()
+	base := session.DeepCopy()
+	at := metav1.NewMicroTime(s.now)
+	session.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &at, LastConnectedTime: &at}
+	if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) pod(ready corev1.ConditionStatus) {
+	s.Observation.Pods = 1
+	s.Observation.Pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1"}, Status: corev1.PodStatus{
+		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}},
+	}}
+}
+
+func (s *stage) wants(have *v1alpha1.VDISession, phase v1alpha1.Phase, says string) {
+	s.t.Helper()
+	if have.Status.Phase != phase || !strings.Contains(have.Status.Message, says) {
+		s.t.Errorf("have %s: %q, want %s: %q", have.Status.Phase, have.Status.Message, phase, says)
+	}
+}
+
+func TestASessionsLifeInPhasesAndWords(t *testing.T) {
+	s := newStage(t)
+	now, again := s.look()
+	s.wants(now, v1alpha1.PhaseAsleep, "A visit wakes it.")
+	if again < 300*24*time.Hour {
+		t.Errorf("comes back in %s although nothing is due", again)
+	}
+
+	s.visit()
+	now, again = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "scheduled")
+	if again != 5*time.Minute {
+		t.Errorf("comes back in %s, want at the disconnect timeout", again)
+	}
+	s.pod(corev1.ConditionFalse)
+	s.Progress = workload.Progress{Reason: "Unschedulable", Message: "Waiting for a GPU: none is free.", Stuck: true}
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "Waiting for a GPU: none is free.")
+
+	s.now = s.now.Add(3 * time.Second)
+	s.pod(corev1.ConditionTrue)
+	s.Progress = workload.Progress{}
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	if now.Status.PodName != "ada-1" || now.Status.ReadyTime == nil {
+		t.Errorf("status %+v", now.Status)
+	}
+
+	s.now = s.now.Add(5 * time.Minute)
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseAsleep, "shutting down")
+	if now.Status.SleepReason != "DisconnectTimeout" || now.Status.SleepTime == nil || now.Status.StartTime != nil || now.Status.PodName != "" {
+		t.Errorf("status %+v", now.Status)
+	}
+	if got := strings.Join(s.counted, ", "); got != "woke, started in 3s, slept DisconnectTimeout" {
+		t.Errorf("counted %s", got)
+	}
+	version := now.ResourceVersion
+	if now, _ = s.look(); now.ResourceVersion != version {
+		t.Error("nothing changed, and it was written all the same")
+	}
+}
+
+func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
+	s := newStage(t)
+	s.visit()
+	s.look()
+	s.pod(corev1.ConditionFalse)
+	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "The desktop's image cannot be pulled: no such tag.", Stuck: true}
+	s.look()
+	for range 12 { // The visitor stays.
+		s.now = s.now.Add(time.Minute)
+		session := s.session()
+		base := session.DeepCopy()
+		at := metav1.NewMicroTime(s.now)
+		session.Status.Activity.LastConnectedTime = &at
+		if err := s.r.Client.Status().Patch(t.Context(), session, client.MergeFrom(base)); err != nil {
+			t.Fatal(err)
+		}
+		s.look()
+	}
+	s.Observation.Pod, s.Observation.Pods, s.Progress = nil, 0, workload.Progress{}
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m0s. Last seen: The desktop's image cannot be pulled: no such tag.")
+	s.now = s.now.Add(time.Hour)
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseFailed, "no such tag")
+	s.visit()
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "")
+}
+
+func TestAVisitFromAClockThatIsAheadDoesNotWakeTwice(t *testing.T) {
+	s := newStage(t)
+	s.now = s.now.Add(time.Hour)
+	s.visit()
+	s.now = s.now.Add(-time.Hour)
+	s.look()
+	session := s.session()
+	session.Spec.Power = v1alpha1.PowerOff
+	if err := s.r.Client.Update(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	s.look()
+	session = s.session()
+	session.Spec.Power = v1alpha1.PowerOnDemand
+	if err := s.r.Client.Update(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseAsleep, "")
+}
+
+func TestALostStatusOfARunningDesktopMeansAwake(t *testing.T) {
+	s := newStage(t)
+	session := s.session()
+	session.Status = v1alpha1.VDISessionStatus{}
+	if err := s.r.Client.Status().Update(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	s.pod(corev1.ConditionTrue)
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	if now.Status.StartTime == nil || !now.Status.StartTime.Time.Equal(s.now) {
+		t.Errorf("start time %v", now.Status.StartTime)
+	}
+}
+
+func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
+	s := newStage(t)
+	last := func() bool { return s.applied[len(s.applied)-1] }
+	if last() {
+		t.Error("asleep was taken for live")
+	}
+	s.visit()
+	if now, _ := s.look(); !last() || !meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate) {
+		t.Error("a desktop that wakes was not taken for live")
+	}
+	s.pod(corev1.ConditionFalse)
+	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "x", Stuck: true}
+	if s.look(); last() {
+		t.Error("a start that is stuck was taken for live")
+	}
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	s.pod(corev1.ConditionFalse)
+	if s.look(); !last() {
+		t.Error("a desktop that was reachable was not taken for live")
+	}
+}
+
+func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
+	s := newStage(t)
+	s.Exists, s.Wakeable = false, false
+	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
+	now, again := s.look()
+	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
+	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied); c.Reason != "Refused" {
+		t.Errorf("condition %+v", c)
+	}
+	if again != refusalRetry {
+		t.Errorf("tried again in %s", again)
+	}
+}
+
+type errText string
+
+func (e errText) Error() string { return string(e) }
+
+func TestATURNTokenIsRenewedBeforeItEnds(t *testing.T) {
+	s := newStage(t)
+	read := func() string {
+		secret := &corev1.Secret{}
+		if err := s.r.Client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "ada-turn"}, secret); err != nil {
+			t.Fatal(err)
+		}
+		return string(secret.Data[workload.TokenKey])
+	}
+	first := read()
+	s.now = s.now.Add(turnTokenLife - turnTokenRenewal - time.Hour)
+	if s.look(); read() != first {
+		t.Error("renewed too early")
+	}
+	s.now = s.now.Add(2 * time.Hour)
+	s.look()
+	second := read()
+	if second == first {
+		t.Fatal("not renewed")
+	}
+	subject, expires, err := s.r.Signer.Verifier().Verify(token.AudienceTURN, second, s.now)
+	if err != nil || subject.Opens(s.session()) != nil || !expires.Equal(s.now.Add(turnTokenLife)) {
+		t.Errorf("%+v until %s: %v", subject, expires, err)
+	}
+}
