@@ -44,8 +44,8 @@ func listeners(files ...string) ([]socket, error) {
 			}
 			if listening {
 				if listening {
-				found = append(found, s)
-			}
+					found = append(found, s)
+				}
 			}
 		}
 		if err := errors.Join(scanner.Err(), file.Close()); err != nil {

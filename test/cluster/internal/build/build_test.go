@@ -1,0 +1,107 @@
+package build
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/test/cluster/internal/cache"
+)
+
+const upstream = `module k8s.io/kubernetes
+
+go 1.25.0
+
+godebug default=go1.25
+
+require k8s.io/api v0.0.0
+
+replace k8s.io/api => ./staging/src/k8s.io/api
+replace a.invalid/x v1.0.0 => b.invalid/x v1.1.0
+
+exclude c.invalid/y v1.0.0
+`
+
+func TestTheWrapperRepeatsWhatGoHonoursInTheMainModuleOnly(t *testing.T) {
+	text, err := wrapper(Module{Path: "k8s.io/kubernetes", Version: "v1.35.4", Staging: "v0.35.4"}, []byte(upstream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"go 1.25.0", "godebug default=go1.25", "require k8s.io/kubernetes v1.35.4", "k8s.io/api => k8s.io/api v0.35.4",
+		"a.invalid/x v1.0.0 => b.invalid/x v1.1.0", "exclude c.invalid/y v1.0.0",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestAReplacementByAFolderNeedsAVersion(t *testing.T) {
+	_, err := wrapper(Module{Path: "k8s.io/kubernetes", Version: "v1.35.4"}, []byte(upstream))
+	if err == nil || !strings.Contains(err.Error(), "k8s.io/api") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestKubernetesKnowsItsVersion(t *testing.T) {
+	m := Kubernetes()
+	for _, want := range []string{"gitVersion=" + m.Version, "gitMajor=1", "gitMinor="} {
+		if !strings.Contains(m.LinkerFlags, want) {
+			t.Errorf("linker flags lack %q: %s", want, m.LinkerFlags)
+		}
+	}
+	if !strings.HasPrefix(m.Staging, "v0.") {
+		t.Errorf("staging version is %s", m.Staging)
+	}
+}
+
+func TestWhatIsInTheCacheIsNotBuiltAgain(t *testing.T) {
+	b := Builder{Cache: cache.Dir(t.TempDir()), Log: io.Discard}
+	m := Module{Path: "example.invalid/none", Version: "v1.0.0", Packages: []string{"cmd/a", "."}}
+	for _, program := range []string{"a", "none"} {
+		if b.Has(m) {
+			t.Error("said to be built before it is whole")
+		}
+		file := b.Path(m, program)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dir, err := b.Binaries(t.Context(), m); err != nil || dir != filepath.Dir(b.Path(m, "a")) || !b.Has(m) {
+		t.Errorf("%s, %v", dir, err) // building would have failed: there is no such module
+	}
+}
+
+func TestAPartIsKeyedByItsSources(t *testing.T) {
+	module := t.TempDir()
+	key := func(files map[string]string) string {
+		t.Helper()
+		for name, text := range files {
+			file := filepath.Join(module, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k, err := sourceKey(module, "parts/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	first := key(map[string]string{"go.mod": "module x", "go.sum": "", "parts/x/main.go": "package main"})
+	if key(map[string]string{"parts/x/main_test.go": "package main", "other.go": "package x"}) != first {
+		t.Error("a file that is not built into the part changed its key")
+	}
+	if key(map[string]string{"parts/x/main.go": "package main // changed"}) == first {
+		t.Error("a changed source kept the key")
+	}
+}
