@@ -23,7 +23,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	if p := c.Sessions.Policy(); p.IdleTimeout != 30*time.Minute || p.StartupTimeout != 10*time.Minute {
 		t.Errorf("policy %+v", p)
 	}
-	if host := c.Activator.Host(); host != "vdi-activator.vdi-system.svc.cluster.local" {
+	if host := c.Activator.Host(); host != "vdi-activator-internal.vdi-system.svc.cluster.local" {
 		t.Errorf("activator at %s", host)
 	}
 }
