@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v3"
-	"github.com/pion/webrtc/v3/pkg/media"
 
 	"github.com/org/vdi-operator/test/desktop/internal/input"
 	"github.com/org/vdi-operator/test/desktop/internal/process"
@@ -23,11 +24,16 @@ type Screen struct {
 	Group    *process.Group
 }
 
-// largestInput bounds one message of the data channel.
-const largestInput = 64 << 10
+const (
+	// largestInput bounds one message of the data channel.
+	largestInput = 64 << 10
+	// largestPacket leaves room for TURN and tunnels in the 1500 bytes of Ethernet.
+	largestPacket = 1200
+	videoClock    = 90000 // RFC 7741: VP8's RTP clock, in hertz
+)
 
 func (s *session) addVideo(screen Screen) error {
-	track, err := webrtc.NewTrackLocalStaticSample(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "video", "desktop")
+	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: videoClock}, "video", "desktop")
 	if err != nil {
 		return fmt.Errorf("make the video track: %w", err)
 	}
@@ -52,13 +58,20 @@ func (s *session) addVideo(screen Screen) error {
 	return nil
 }
 
-func (s *session) stream(track *webrtc.TrackLocalStaticSample, screen Screen, keyFrame <-chan struct{}) error {
+func (s *session) stream(track *webrtc.TrackLocalStaticRTP, screen Screen, keyFrame <-chan struct{}) error {
 	if err := s.waitConnected(); err != nil {
 		return err
 	}
-	err := video.Stream(s.ctx, screen.Group, screen.Settings, screen.Source, keyFrame, func(frame []byte, shown time.Duration) error {
-		if err := track.WriteSample(media.Sample{Data: frame, Duration: shown}); err != nil {
-			return err
+	// The library's own packets carry picture numbers from the second frame on only;
+	// Chromium then waits three seconds for a key frame that has one. Without numbers in
+	// any frame it goes by the packets' sequence. The track sets the type and source.
+	packets := rtp.NewPacketizer(largestPacket, 0, 0, &codecs.VP8Payloader{}, rtp.NewRandomSequencer(), videoClock)
+	err := video.Stream(s.ctx, screen.Group, screen.Settings, screen.Source, keyFrame, func(frame []byte, since time.Duration) error {
+		packets.SkipSamples(uint32(since.Seconds() * videoClock))
+		for _, packet := range packets.Packetize(frame, 0) {
+			if err := track.WriteRTP(packet); err != nil {
+				return err
+			}
 		}
 		if s.app.frames.Add(1) == 1 {
 			s.app.Mark("first frame sent")

@@ -25,8 +25,8 @@ const (
 	healthyAfter = 10 * time.Second
 )
 
-// Stream encodes a source for one viewer until ctx ends. sink gets each frame and how
-// long it stays on screen. Each value received from keyFrame makes the stream go on with
+// Stream encodes a source for one viewer until ctx ends. sink gets each frame and the
+// time since the one before. Each value received from keyFrame makes the stream go on with
 // a key frame.
 func Stream(ctx context.Context, group *process.Group, s Settings, source Source, keyFrame <-chan struct{}, sink func([]byte, time.Duration) error) error {
 	for failures := 0; ctx.Err() == nil; {
