@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // keyDigits is how many hex digits of a hash name an entry: 48 bits are plenty for a
@@ -46,11 +47,29 @@ func (d Dir) Scratch(purpose string) (dir string, done func(), err error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", nil, fmt.Errorf("cache folder: %w", err)
 	}
+	sweep(parent)
 	dir, err = os.MkdirTemp(parent, purpose+"-")
 	if err != nil {
 		return "", nil, fmt.Errorf("cache folder: %w", err)
 	}
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// abandonedAfter is when a scratch folder is taken for one whose build was killed. No build
+// takes nearly as long.
+const abandonedAfter = 24 * time.Hour
+
+// sweep removes abandoned scratch folders.
+func sweep(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandonedAfter {
+			_ = os.RemoveAll(filepath.Join(parent, e.Name()))
+		}
+	}
 }
 
 // Publish moves a finished file from a scratch folder to its final name.

@@ -131,9 +131,7 @@ func (g Group) kill(below string) error {
 	}
 }
 
-// Processes lists the processes anywhere in the group.
-func (g Group) Processes() []int { return g.processes("") }
-
+// processes lists the processes in a part of the group, or with "" in all of it.
 func (g Group) processes(below string) []int {
 	var pids []int
 	for _, hierarchy := range g.hierarchies {

@@ -83,11 +83,12 @@ func (c *Cluster) lock() (unlock func(), err error) {
 	return func() { _ = file.Close() }, nil
 }
 
-// ours reports whether a process belongs to the cluster.
+// ours reports whether a process is one of this cluster's programs. Those of a cluster with
+// another state folder are not: there can be one cluster on a machine.
 func (c *Cluster) ours() func(pid int) bool {
 	pids := map[int]bool{}
-	for _, pid := range c.group.Processes() {
-		pids[pid] = true
+	for _, r := range c.table.All() {
+		pids[r.PID] = r.Alive()
 	}
 	return func(pid int) bool { return pids[pid] }
 }

@@ -107,7 +107,7 @@ func nodeReady(ctx context.Context, client kubectl, gpus int) error {
 			return fmt.Errorf("node %s is not ready: %s", layout.NodeName, condition.Message)
 		}
 	}
-	if offered := node.Status.Allocatable["nvidia.com/gpu"]; offered != fmt.Sprint(gpus) {
+	if offered := node.Status.Allocatable["nvidia.com/gpu"]; offered != fmt.Sprint(gpus) && (offered != "" || gpus > 0) {
 		return fmt.Errorf("node %s offers nvidia.com/gpu %q and should offer %d", layout.NodeName, offered, gpus)
 	}
 	return nil

@@ -75,7 +75,7 @@ type want struct {
 func Ports(mappings []forward.Mapping, ours func(pid int) bool) error {
 	var wants []want
 	for _, p := range layout.NodePorts() {
-		wants = append(wants, want{p.Address(), p.Of, "stop it"})
+		wants = append(wants, want{p.Address(), p.Of, "stop it (cluster down ends a cluster, also one with another --state)"})
 	}
 	return vacant(append(wants, published(mappings)...), ours)
 }
