@@ -13,7 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"k8s.io/apimachinery/pkg/types"
@@ -57,7 +57,7 @@ type Server struct {
 	// ones must end too; both with hold.ShuttingDown as their cause.
 	holding, relaying       context.Context
 	stopHolding, endRelayed context.CancelCauseFunc
-	sockets                 sync.WaitGroup
+	sockets                 *sockets
 }
 
 // New makes a server.
@@ -67,6 +67,7 @@ func New(o Options) *Server {
 		reacher: reach.New(o.Directory),
 		held:    limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
 		assets:  shell.Assets(),
+		sockets: newSockets(),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: o.Config.Limits.HeaderTimeout.Duration,
 			WriteBufferPool:  relay.WriteBuffers,
@@ -88,12 +89,9 @@ func New(o Options) *Server {
 func (s *Server) StopHolding() { s.stopHolding(hold.ShuttingDown) }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.
+// No WebSocket is accepted from now on.
 func (s *Server) Drain(ctx context.Context) {
-	ended := make(chan struct{})
-	go func() {
-		s.sockets.Wait()
-		close(ended)
-	}()
+	ended := s.sockets.close()
 	select {
 	case <-ended:
 	case <-ctx.Done():
@@ -109,6 +107,11 @@ type visitor struct {
 	// scripted says that a browser's script made the request, not a person who
 	// opened a page, nor a program that is no browser.
 	scripted bool
+}
+
+// reach is what the visitor may be connected to.
+func (v visitor) reach(visit *wake.Visit) reach.Visit {
+	return reach.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
 }
 
 // ServeHTTP implements http.Handler.
@@ -132,8 +135,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuseToken(w, err)
 		return
 	}
-	upgrade := websocket.IsWebSocketUpgrade(r)
-	if changes := r.Method != http.MethodGet && r.Method != http.MethodHead; (upgrade || changes) && !auth.SameOrigin(r) {
+	if !s.Guard.SameOrigin(r) {
 		s.refuse(w, metrics.RefusedForeignOrigin, shell.ForeignOrigin)
 		return
 	}
@@ -149,7 +151,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveActivity(w, r, v)
 	case strings.HasPrefix(r.URL.Path, shell.Prefix):
 		http.NotFound(w, r)
-	case upgrade:
+	case websocket.IsWebSocketUpgrade(r):
 		s.serveWebSocket(w, r, v)
 	case r.Method == http.MethodGet && s.answersTURN(r, v):
 		s.TURN.serve(w, v.session)
@@ -174,7 +176,9 @@ func (s *Server) find(hostport string) (directory.View, bool) {
 
 func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m shell.Message) {
 	s.Metrics.Refused(why)
-	s.Log.Info("refused a visitor", "reason", why)
+	s.Log.Debug("refused a visitor", "reason", why)
+	// A body that trickles in must not keep a stranger's connection.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
 	shell.WriteMessage(w, m)
 }
 

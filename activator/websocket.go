@@ -3,7 +3,6 @@ package activator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -29,13 +27,17 @@ const (
 	closeFrameWithin = 2 * time.Second
 )
 
+// errNotInTime is the end of a plain request that was held for too long.
 var errNotInTime = errors.New("the desktop did not answer in time")
 
 // serveWebSocket accepts a WebSocket at once, holds it until the desktop accepts
 // one too, and relays.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.sockets.Add(1)
-	defer s.sockets.Done()
+	if !s.sockets.enter() {
+		s.unavailable(w, hold.ShuttingDown)
+		return
+	}
+	defer s.sockets.leave()
 
 	refusal := s.refuseSocket(v)
 	var release func()
@@ -50,7 +52,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	var visit *wake.Visit
 	if refusal == nil {
 		// The wake is on its way while the upgrade is answered.
-		visit = s.Keeper.Enter(v.key)
+		visit = s.Keeper.Enter(v.session)
 		defer visit.Leave()
 	}
 	ws, err := s.upgrade(w, r)
@@ -79,7 +81,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	s.Metrics.Relayed.Dec()
 	_ = desktop.WriteControl(websocket.CloseMessage, hold.ClientClose(err), time.Now().Add(closeFrameWithin))
 	_ = desktop.Close()
-	if reason := s.reacher.Check(v.key, visit.Since()); reason != nil && ctx.Err() == nil {
+	if reason := s.reacher.Check(v.reach(visit)); reason != nil && ctx.Err() == nil {
 		// The desktop went because of what happened to the session: say that.
 		err = hold.Unreachable(reason)
 	}
@@ -91,11 +93,10 @@ func (s *Server) refuseSocket(v visitor) *hold.Ending {
 	switch {
 	case v.session.Spec.Power == v1alpha1.PowerOff:
 		return hold.Unreachable(reach.ErrPoweredOff)
-	case v.scripted && reach.SleptByClock(v.session):
-		if lifecycle.Reason(v.session.Status.SleepReason) == lifecycle.ReasonStartup {
-			return hold.Unreachable(fmt.Errorf("%w: %s", reach.ErrStartFailed, v.session.Status.Message))
+	case v.scripted:
+		if err := reach.Slept(v.session); err != nil {
+			return hold.Unreachable(err)
 		}
-		return hold.Unreachable(reach.ErrAsleep)
 	}
 	return nil
 }
@@ -120,7 +121,7 @@ func (s *Server) holdUntilReached(ctx context.Context, r *http.Request, v visito
 		ctx, timeout = context.WithTimeoutCause(ctx, l.StartupTimeout.Duration+holdMargin, hold.ErrTimeout)
 		defer timeout()
 	}
-	dial := func(ctx context.Context) (net.Conn, error) { return s.reacher.Dial(ctx, v.key, visit.Since()) }
+	dial := func(ctx context.Context) (net.Conn, error) { return s.reacher.Dial(ctx, v.reach(visit)) }
 	return relay.Upgrade(ctx, dial, r, s.Config.URL.Scheme, subprotocol, func() { visit.Mark(metrics.StageReached) })
 }
 
@@ -152,19 +153,12 @@ func streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {
 }
 
 func refusalOf(err error) metrics.Refusal {
-	var r *limit.Reached
-	var e *hold.Ending
+	var full *limit.Reached
 	switch {
-	case errors.As(err, &r):
-		return r.Limit
-	case errors.As(err, &e):
-		return e.Refusal
-	case errors.Is(err, reach.ErrPoweredOff):
-		return metrics.RefusedPoweredOff
-	case errors.Is(err, reach.ErrAsleep):
-		return metrics.RefusedAsleep
-	case errors.Is(err, reach.ErrStartFailed):
-		return metrics.RefusedStartFailed
+	case errors.As(err, &full):
+		return full.Limit
+	case errors.Is(err, errNotInTime):
+		return metrics.RefusedHoldTimeout
 	}
-	return metrics.RefusedHoldTimeout
+	return hold.Unreachable(err).Refusal
 }

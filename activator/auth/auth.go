@@ -26,7 +26,10 @@ const (
 	plainCookie  = "vdi-session"
 )
 
-const bearer = "Bearer "
+// maxCookies bounds how many cookies of our name are looked at. There can be more
+// than one where a plain cookie is used: another host of the domain may set its own
+// for all of them, and must not lock a visitor out by it.
+const maxCookies = 4
 
 // ErrNoToken says that the visitor showed none.
 var ErrNoToken = errors.New("no token")
@@ -43,11 +46,23 @@ func NewGuard(v *token.Verifier, secure bool) *Guard {
 	return &Guard{verifier: v, secure: secure, now: time.Now}
 }
 
-// Check returns nil when the request's token opens the session. The errors are
-// ErrNoToken and those of package token.
+// Check returns nil when one of the request's tokens opens the session, or else what
+// is wrong with the first: ErrNoToken or an error of package token.
 func (g *Guard) Check(r *http.Request, s *v1alpha1.VDISession) error {
-	_, err := g.verify(g.rawToken(r), s)
-	return err
+	var first error
+	for _, raw := range g.tokens(r) {
+		_, err := g.verify(raw, s)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		return ErrNoToken
+	}
+	return first
 }
 
 // Link says that the request carries a link's token in its query.
@@ -80,16 +95,21 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 	return nil
 }
 
-// SameOrigin says that a request which a browser marked with an origin comes from
-// the session's own pages. Sessions of one domain are one site for cookies, so the
-// cookie alone does not keep one desktop from driving another.
-func SameOrigin(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return true
+// SameOrigin says that no other site's page made the request, as far as browsers
+// tell: it comes from the session's own pages, or from a person who opened the
+// address. Sessions of one domain are one site for cookies, so the cookie alone does
+// not keep one desktop's pages from driving, framing or waking another desktop.
+func (g *Guard) SameOrigin(r *http.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || !g.secure)
 	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	// Requests without an origin: loading an image, a frame or a page.
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-site", "cross-site":
+		return r.Header.Get("Sec-Fetch-Dest") == "document"
+	}
+	return true
 }
 
 func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
@@ -103,14 +123,24 @@ func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
 	return expires, sub.Opens(s)
 }
 
-func (g *Guard) rawToken(r *http.Request) string {
-	if c, err := r.Cookie(g.cookieName()); err == nil {
-		return c.Value
+func (g *Guard) tokens(r *http.Request) []string {
+	var raw []string
+	for _, c := range r.CookiesNamed(g.cookieName()) {
+		if len(raw) < maxCookies && c.Value != "" {
+			raw = append(raw, c.Value)
+		}
 	}
-	if h := r.Header.Get("Authorization"); strings.HasPrefix(h, bearer) {
-		return strings.TrimPrefix(h, bearer)
+	if t, ok := bearer(r.Header); ok {
+		raw = append(raw, t)
 	}
-	return ""
+	return raw
+}
+
+// bearer returns the token of an Authorization header of that scheme.
+func bearer(h http.Header) (string, bool) {
+	scheme, raw, ok := strings.Cut(h.Get("Authorization"), " ")
+	raw = strings.TrimSpace(raw)
+	return raw, ok && raw != "" && strings.EqualFold(scheme, "Bearer")
 }
 
 func (g *Guard) cookieName() string {

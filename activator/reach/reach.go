@@ -48,12 +48,24 @@ type Reacher struct {
 // New makes a Reacher.
 func New(dir *directory.Directory) *Reacher { return &Reacher{dir: dir} }
 
+// Visit is who wants to reach a desktop.
+type Visit struct {
+	Session types.NamespacedName
+	// UID is the session's that the visitor was let in to: a later one of the same
+	// name is another person's.
+	UID types.UID
+	// Slept is the last sleep that the visitor knew of when coming; zero is none.
+	// Only a later one ends the visit. It is the operator's time, like every time
+	// it is compared with, so no two clocks need to agree.
+	Slept time.Time
+}
+
 // Dial waits until the session's desktop accepts a connection and returns it. It
 // returns early when the session is gone or switched off, or was put to sleep by
-// a clock after since, which is when the visitor came.
-func (r *Reacher) Dial(ctx context.Context, key types.NamespacedName, since time.Time) (net.Conn, error) {
+// a clock after the visitor came.
+func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	for {
-		view, err := r.view(key, since)
+		view, err := r.view(visit)
 		if err != nil {
 			return nil, err
 		}
@@ -90,52 +102,61 @@ func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
 	return conn.Close() == nil
 }
 
-// Check returns the reason for which the visitor who came at since cannot reach
-// the desktop, or nil while there is hope.
-func (r *Reacher) Check(key types.NamespacedName, since time.Time) error {
-	_, err := r.view(key, since)
+// Check returns the reason for which the visitor cannot reach the desktop, or nil
+// while there is hope.
+func (r *Reacher) Check(visit Visit) error {
+	_, err := r.view(visit)
 	return err
 }
 
-func (r *Reacher) view(key types.NamespacedName, since time.Time) (directory.View, error) {
-	view, ok := r.dir.View(key)
-	if !ok || view.Session.DeletionTimestamp != nil {
+func (r *Reacher) view(visit Visit) (directory.View, error) {
+	view, ok := r.dir.View(visit.Session)
+	if !ok || view.Session.UID != visit.UID || view.Session.DeletionTimestamp != nil {
 		return view, ErrGone
 	}
 	s := view.Session
 	if s.Spec.Power == v1alpha1.PowerOff {
 		return view, ErrPoweredOff
 	}
-	if view.Asleep() && s.Status.SleepTime != nil && s.Status.SleepTime.After(since) {
-		switch lifecycle.Reason(s.Status.SleepReason) {
-		case lifecycle.ReasonStartup:
-			return view, fmt.Errorf("%w: %s", ErrStartFailed, s.Status.Message)
-		case lifecycle.ReasonMaxDuration, lifecycle.ReasonIdle:
-			return view, fmt.Errorf("%w (%s)", ErrAsleep, s.Status.SleepReason)
-		}
+	if view.Asleep() && s.Status.SleepTime != nil && s.Status.SleepTime.After(visit.Slept) {
+		return view, slept(s)
 	}
 	return view, nil
 }
 
-// SleptByClock says that the session sleeps because a clock ran out although
-// somebody may still have been connected, or because it did not start. A script's
-// reconnect must not wake it: only a person does.
-func SleptByClock(s *v1alpha1.VDISession) bool {
-	if s.Status.StartTime != nil || s.Status.SleepTime == nil {
-		return false
-	}
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
-		return false
-	}
+// EndsVisits says that the session's last sleep ended the visits before it, rather
+// than that it came because nobody seemed to be there.
+func EndsVisits(s *v1alpha1.VDISession) bool { return slept(s) != nil }
+
+// slept is the error for a desktop that a clock put to sleep; nil where the sleep
+// came because nobody seemed to be there, and a visitor may wake it again.
+func slept(s *v1alpha1.VDISession) error {
 	switch lifecycle.Reason(s.Status.SleepReason) {
-	case lifecycle.ReasonStartup, lifecycle.ReasonMaxDuration, lifecycle.ReasonIdle:
-		return true
+	case lifecycle.ReasonStartup:
+		return fmt.Errorf("%w: %s", ErrStartFailed, s.Status.Message)
+	case lifecycle.ReasonMaxDuration, lifecycle.ReasonIdle:
+		return fmt.Errorf("%w (%s)", ErrAsleep, s.Status.SleepReason)
 	}
-	return false
+	return nil
 }
 
+// Slept returns why a script's reconnect must not wake the session, or nil when it
+// may: a clock put the desktop to sleep although somebody may have been connected,
+// or it did not start, and nobody has asked for it since. Only a person wakes it.
+func Slept(s *v1alpha1.VDISession) error {
+	if s.Status.StartTime != nil || s.Status.SleepTime == nil {
+		return nil
+	}
+	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
+		return nil
+	}
+	return slept(s)
+}
+
+// address is where to dial; false while there is nowhere. The pod of a desktop
+// that sleeps is on its way out: whoever comes now gets the next one.
 func address(v directory.View) (string, bool) {
-	if v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
+	if v.Asleep() || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
 		return "", false
 	}
 	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port))), true

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/org/vdi-operator/activator/auth"
@@ -12,7 +13,7 @@ import (
 // hopByHop headers end at this hop (RFC 9110, section 7.6.1); what belongs to the
 // WebSocket handshake is made anew for each side.
 var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Sec-Websocket-Accept",
 }
 
@@ -32,19 +33,17 @@ func headerForDesktop(in *http.Request, scheme string) http.Header {
 	out.Del("Origin")
 	auth.Strip(out)
 	if ip, _, err := net.SplitHostPort(in.RemoteAddr); err == nil {
-		if prior := in.Header.Get("X-Forwarded-For"); prior != "" {
-			ip = prior + ", " + ip
-		}
-		out.Set("X-Forwarded-For", ip)
+		out.Set("X-Forwarded-For", strings.Join(slices.Concat(in.Header.Values("X-Forwarded-For"), []string{ip}), ", "))
 	}
 	out.Set("X-Forwarded-Host", in.Host)
 	out.Set("X-Forwarded-Proto", scheme)
 	return out
 }
 
-// pathForDesktop is the visitor's path and query without a link's token.
+// pathForDesktop is the visitor's path and query without a link's token. Nothing
+// else of an address that names a host or is no path reaches a desktop.
 func pathForDesktop(in *url.URL) *url.URL {
-	out := *in
-	auth.StripQuery(&out)
-	return &out
+	out := &url.URL{Path: in.Path, RawPath: in.RawPath, ForceQuery: in.ForceQuery, RawQuery: in.RawQuery}
+	auth.StripQuery(out)
+	return out
 }

@@ -2,19 +2,11 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"time"
-)
-
-const (
-	// idleConnTimeout closes a desktop's idle connection long before a desktop that
-	// went to sleep could be mistaken for one that is there.
-	idleConnTimeout = 10 * time.Second
-	// idleConnsPerDesktop is enough for a page's parallel loads.
-	idleConnsPerDesktop = 8
 )
 
 // HTTP passes plain requests to desktops.
@@ -25,11 +17,12 @@ type HTTP struct {
 
 type connKey struct{}
 
+var errTaken = errors.New("the connection to the desktop was used already")
+
 // NewHTTP makes a proxy that tells desktops the scheme that visitors use. failed
 // answers a request whose desktop broke off.
 func NewHTTP(scheme string, log *slog.Logger, failed func(http.ResponseWriter, *http.Request, error)) *HTTP {
 	h := &HTTP{scheme: scheme}
-	var dialer net.Dialer
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.Header = headerForDesktop(p.In, scheme)
@@ -37,17 +30,18 @@ func NewHTTP(scheme string, log *slog.Logger, failed func(http.ResponseWriter, *
 			p.Out.URL.Scheme, p.Out.URL.Host = "http", p.In.Context().Value(connKey{}).(net.Conn).RemoteAddr().String()
 			p.Out.Host = p.In.Host
 		},
+		// Every request has its own connection, the one by which its desktop was
+		// reached: an address may belong to another session's desktop a moment later,
+		// and a connection kept for it would lead one visitor to another's desktop.
 		Transport: &http.Transport{
-			// The connection by which the desktop was reached is used first.
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				if conn, ok := ctx.Value(connKey{}).(*lent); ok && conn.take() {
 					return conn.Conn, nil
 				}
-				return dialer.DialContext(ctx, network, addr)
+				return nil, errTaken
 			},
-			IdleConnTimeout:     idleConnTimeout,
-			MaxIdleConnsPerHost: idleConnsPerDesktop,
-			DisableCompression:  true,
+			DisableCompression: true,
 		},
 		FlushInterval: -1,
 		ErrorHandler:  failed,
@@ -57,7 +51,7 @@ func NewHTTP(scheme string, log *slog.Logger, failed func(http.ResponseWriter, *
 }
 
 // Serve passes one request to the desktop at the other end of conn, which it
-// closes or keeps for later.
+// closes.
 func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn) {
 	l := &lent{Conn: conn}
 	defer l.giveBack()

@@ -17,15 +17,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const (
-	// reportEvery is how often an open connection is reported, at most.
+	// reportEvery is how often an open connection, and input, is reported, at most.
 	reportEvery = 20 * time.Second
-	// reportsPerTimeout is how many reports fit in a disconnect timeout, so that
-	// one lost report does not put a desktop in use to sleep.
+	// reportsPerTimeout is how many reports fit in the timeout that they put off, so
+	// that one lost report does not put a desktop in use to sleep.
 	reportsPerTimeout = 4
 	// writeTimeout bounds one write to the API server.
 	writeTimeout = 10 * time.Second
@@ -34,6 +35,10 @@ const (
 	lingerFor = 3 * time.Second
 	// retryAfter is the pause after a write that failed.
 	retryAfter = 500 * time.Millisecond
+	// echoWithin is how long a wake that was written may take to come back by the
+	// watch. It is written again then: another replica's late write may have taken
+	// its place.
+	echoWithin = 5 * time.Second
 )
 
 // ErrGone says that the session was deleted.
@@ -70,8 +75,12 @@ type visited struct {
 	// connections counts open ones; waiting counts those of them that still wait
 	// for the desktop.
 	connections, waiting int
-	// entered is when the latest visitor came, left when the last one went.
-	entered, left time.Time
+	// slept is the latest sleep that a visitor knew of when coming, asked when the
+	// first such visitor came; came is false before the first of all.
+	slept, asked time.Time
+	came         bool
+	// left is when the last visitor went, typed the last input that was reported.
+	left, typed time.Time
 	// kept says that a writer runs; poke tells it that one of the above changed.
 	kept bool
 	poke chan struct{}
@@ -85,19 +94,35 @@ func NewKeeper(ctx context.Context, dir *directory.Directory, w Writer, m *metri
 // Visit is one open connection. Its methods may be called from any goroutine.
 type Visit struct {
 	keeper *Keeper
-	key    types.NamespacedName
-	since  time.Time
+	slept  time.Time
 	state  *visited
 	served sync.Once
 	left   sync.Once
 }
 
 // Enter reports a connection that waits for the session's desktop, and wakes it
-// when it sleeps. Leave must be called.
-func (k *Keeper) Enter(key types.NamespacedName) *Visit {
-	now := k.now()
+// when it sleeps. The session is as it was when the visitor was let in: a sleep
+// that it does not show yet is not the one to be ended. Leave must be called.
+func (k *Keeper) Enter(s *v1alpha1.VDISession) *Visit {
+	key, slept, now := keyOf(s), sleepTime(s), k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	v := k.state(key)
+	v.connections++
+	v.waiting++
+	if !v.came || slept.After(v.slept) {
+		v.came, v.slept, v.asked = true, slept, now
+	}
+	if !v.kept && k.ctx.Err() == nil {
+		v.kept = true
+		k.running.Go(func() { k.keep(key, v) })
+	}
+	v.nudge()
+	return &Visit{keeper: k, slept: slept, state: v}
+}
+
+// state returns what is kept of a session; the caller holds the lock.
+func (k *Keeper) state(key types.NamespacedName) *visited {
 	v := k.sessions[key]
 	if v == nil {
 		v = &visited{poke: make(chan struct{}, 1)}
@@ -106,19 +131,11 @@ func (k *Keeper) Enter(key types.NamespacedName) *Visit {
 		}
 		k.sessions[key] = v
 	}
-	v.connections++
-	v.waiting++
-	v.entered = now
-	if !v.kept {
-		v.kept = true
-		k.running.Go(func() { k.keep(key, v) })
-	}
-	v.nudge()
-	return &Visit{keeper: k, key: key, since: now, state: v}
+	return v
 }
 
-// Since is when the visit began.
-func (v *Visit) Since() time.Time { return v.since }
+// Slept is the last sleep that the visitor knew of when coming; see reach.Visit.
+func (v *Visit) Slept() time.Time { return v.slept }
 
 // Mark stamps a stage of the cold start under way, if there is one.
 func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, v.keeper.now()) }
@@ -157,10 +174,34 @@ func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
 	return v.timeline.Stamps()
 }
 
-// Input reports that somebody typed or moved the pointer just now.
-func (k *Keeper) Input(ctx context.Context, key types.NamespacedName) error {
-	now := k.now()
-	return k.writer.WriteActivity(ctx, key, Activity{Connected: now, Input: now})
+// Input reports that somebody typed or moved the pointer just now. A report that
+// comes soon after another one is not written.
+func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession) error {
+	key, now, every := keyOf(s), k.now(), reportEvery
+	if l := s.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
+		every = min(every, l.IdleTimeout.Duration/reportsPerTimeout)
+	}
+	k.mu.Lock()
+	v := k.state(key)
+	before := v.typed
+	if !before.IsZero() && now.Sub(before) < every {
+		k.mu.Unlock()
+		return nil
+	}
+	v.typed = now
+	k.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	err := k.writer.WriteActivity(ctx, key, Activity{Connected: now, Input: now})
+	if err != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if v.typed.Equal(now) {
+			v.typed = before
+		}
+	}
+	return err
 }
 
 // Forget drops what is kept of a deleted session that nobody is connected to.
@@ -174,7 +215,12 @@ func (k *Keeper) Forget(key types.NamespacedName) {
 
 // Wait returns when the last writer has ended; call it after the keeper's context
 // is done.
-func (k *Keeper) Wait() { k.running.Wait() }
+func (k *Keeper) Wait() {
+	// Whoever enters now sees that the context is done, and starts none.
+	k.mu.Lock()
+	k.mu.Unlock() //nolint:staticcheck // the lock is a barrier
+	k.running.Wait()
+}
 
 // nudge tells the writer to look again; the caller holds the lock.
 func (v *visited) nudge() {
@@ -188,94 +234,135 @@ func (v *visited) nudge() {
 // after its last.
 func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 	log := k.log.With("namespace", key.Namespace, "session", key.Name)
-	var lastReport, lastWake time.Time
+	var reported, retry time.Time
+	var wake written
 	for {
 		view, ok := k.dir.View(key)
 		if !ok {
-			k.finish(v, 0)
-			k.Forget(key)
+			k.drop(key, v)
 			return
 		}
 		now := k.now()
 		v.timeline.markPod(view.Pod, now)
 
+		left, open := k.presence(v)
 		a := Activity{Connected: now}
-		if view.Asleep() && !woken(view.Session, lastWake) {
-			if since, waits := k.waits(v, view); waits {
-				a.Wake = wakeStamp(now, view.Session)
-				v.timeline.begin(since)
+		if !open {
+			a.Connected = left
+			if now.Sub(left) >= lingerFor {
+				k.lastReport(key, left, log)
+				if k.release(key, v) {
+					return
+				}
+				continue
 			}
 		}
-		interval := reportInterval(view.Session)
-		pause := interval - now.Sub(lastReport)
-		if !a.Wake.IsZero() || pause <= 0 {
+		if view.Asleep() && !wake.counts(view.Session, now) {
+			if asked, waits := k.waits(v, view.Session, now); waits {
+				a.Wake = wakeStamp(now, view.Session)
+				v.timeline.begin(asked)
+			}
+		}
+		due := reported.Add(reportInterval(view.Session))
+		if !a.Wake.IsZero() {
+			due = now
+		}
+		if due.Before(retry) {
+			due = retry
+		}
+		if !due.After(now) {
 			if err := k.write(key, a); err != nil {
 				log.Warn("activity was not written; trying again", "error", err, "wake", !a.Wake.IsZero())
-				pause = retryAfter
+				retry = k.now().Add(retryAfter)
+				due = retry
 			} else {
-				lastReport, pause = now, interval
+				reported, due = now, now.Add(reportInterval(view.Session))
 				if !a.Wake.IsZero() {
-					lastWake = a.Wake
+					wake = written{a.Wake, k.now()}
 					k.metrics.Wakes.Inc()
-					v.timeline.Mark(metrics.StageWakeWritten, k.now())
+					v.timeline.Mark(metrics.StageWakeWritten, wake.at)
 					log.Info("woke the desktop")
 				}
 			}
 		}
-
-		left, ended := k.finish(v, lingerFor)
-		if ended {
-			k.lastReport(key, left, log)
-			return
+		if view.Asleep() {
+			due = earlier(due, wake.at.Add(echoWithin), now)
 		}
-		if !left.IsZero() {
-			pause = min(pause, time.Until(left.Add(lingerFor)))
+		if !open {
+			due = earlier(due, left.Add(lingerFor), now)
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(due.Sub(k.now()))
 		select {
 		case <-view.Changed:
 		case <-v.poke:
 		case <-timer.C:
 		case <-k.ctx.Done():
 			timer.Stop()
-			k.lastReport(key, k.now(), log)
+			if left, open := k.presence(v); open {
+				k.lastReport(key, k.now(), log)
+			} else {
+				k.lastReport(key, left, log)
+			}
 			return
 		}
 		timer.Stop()
 	}
 }
 
-// finish ends the writer when nobody has been connected for at least linger. It
-// returns when the last one left; zero while somebody is connected.
-func (k *Keeper) finish(v *visited, linger time.Duration) (left time.Time, ended bool) {
+// earlier is the sooner of due and other, of those that are still to come.
+func earlier(due, other, now time.Time) time.Time {
+	if other.After(now) && other.Before(due) {
+		return other
+	}
+	return due
+}
+
+// presence says whether anybody is connected, and if not, when the last one left.
+func (k *Keeper) presence(v *visited) (left time.Time, open bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if v.connections > 0 && linger > 0 {
-		return time.Time{}, false
+	return v.left, v.connections > 0
+}
+
+// release ends the writer unless somebody came meanwhile.
+func (k *Keeper) release(key types.NamespacedName, v *visited) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v.connections > 0 {
+		return false
 	}
-	if linger == 0 || k.now().Sub(v.left) >= linger {
-		v.kept = false
-		return v.left, true
+	v.kept = false
+	v.timeline.end()
+	if _, ok := k.dir.View(key); !ok && k.sessions[key] == v {
+		delete(k.sessions, key)
 	}
-	return v.left, false
+	return true
+}
+
+// drop ends the writer of a session that was deleted, whoever is still connected.
+func (k *Keeper) drop(key types.NamespacedName, v *visited) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v.kept = false
+	if k.sessions[key] == v {
+		delete(k.sessions, key)
+	}
 }
 
 // waits says since when somebody has waited for the sleeping desktop, if anybody
 // who may wake it does. Connections that were being served when it fell asleep are
-// about to end and don't count.
-func (k *Keeper) waits(v *visited, view directory.View) (time.Time, bool) {
-	if view.Session.Spec.Power == v1alpha1.PowerOff || view.Session.DeletionTimestamp != nil {
+// about to end and don't count, nor do those that waited when a clock ended them.
+func (k *Keeper) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.Time, bool) {
+	if s.Spec.Power == v1alpha1.PowerOff || s.DeletionTimestamp != nil {
 		return time.Time{}, false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	since := v.entered
-	if slept := view.Session.Status.SleepTime; slept != nil && slept.After(since) {
-		since = slept.Time
-	}
 	// A visitor of a page is gone once the page is sent, but wants the desktop.
-	asked := v.waiting > 0 || view.Session.Status.SleepTime == nil || v.entered.After(view.Session.Status.SleepTime.Time)
-	return since, asked
+	if !v.slept.Before(sleepTime(s)) {
+		return v.asked, true
+	}
+	return now, v.waiting > 0 && !reach.EndsVisits(s)
 }
 
 func (k *Keeper) write(key types.NamespacedName, a Activity) error {
@@ -295,14 +382,29 @@ func (k *Keeper) lastReport(key types.NamespacedName, left time.Time, log *slog.
 	}
 }
 
-// woken says that a wake was asked for since the last sleep, by anybody as far as
-// the record shows, or by us at ours.
-func woken(s *v1alpha1.VDISession, ours time.Time) bool {
-	asked := ours
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(asked) {
-		asked = a.LastWakeTime.Time
+// written is the last wake of ours: its stamp, and when it was written.
+type written struct{ stamp, at time.Time }
+
+// counts says that a wake was asked for since the last sleep: by anybody as far as
+// the record shows, or by us so lately that the record may not show it yet.
+func (w written) counts(s *v1alpha1.VDISession, now time.Time) bool {
+	slept := sleepTime(s)
+	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(slept) {
+		return true
 	}
-	return !asked.IsZero() && (s.Status.SleepTime == nil || asked.After(s.Status.SleepTime.Time))
+	return w.stamp.After(slept) && now.Sub(w.at) < echoWithin
+}
+
+func keyOf(s *v1alpha1.VDISession) types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+}
+
+// sleepTime is when the session was last put to sleep; zero is never.
+func sleepTime(s *v1alpha1.VDISession) time.Time {
+	if s.Status.SleepTime == nil {
+		return time.Time{}
+	}
+	return s.Status.SleepTime.Time
 }
 
 // wakeStamp is now, or just after the last sleep where the operator's clock is

@@ -13,6 +13,7 @@ type Timeline struct {
 	mu        sync.Mutex
 	requested time.Time
 	seen      map[metrics.Stage]time.Time
+	over      bool
 	observe   func(metrics.Stage, time.Duration)
 }
 
@@ -26,14 +27,21 @@ type Stamps struct {
 func (t *Timeline) begin(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.requested, t.seen = at, map[metrics.Stage]time.Time{}
+	t.requested, t.seen, t.over = at, map[metrics.Stage]time.Time{}, false
+}
+
+// end says that everybody left: whoever comes later did not wait for this start.
+func (t *Timeline) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
 }
 
 // Mark stamps a stage, once per cold start; without one under way it does nothing.
 func (t *Timeline) Mark(stage metrics.Stage, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.seen == nil {
+	if t.seen == nil || t.over {
 		return
 	}
 	if _, again := t.seen[stage]; again {
