@@ -78,10 +78,10 @@ func WriteMessage(w http.ResponseWriter, m Message) {
 func WriteWaiting(w http.ResponseWriter, s Status) {
 	w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
 	render(w, http.StatusAccepted, "waiting.html", struct {
-		Title, NoScript, TryAgain, FailedTitle, FailedHint, StatusPath string
+		Title, NoScript, TryAgain, FailedTitle, AsleepTitle, FailedHint, StatusPath string
 		Refresh                                                        int
 		Status                                                         Status
-	}{titleWaiting, textNoScript, textTryAgain, titleFailed, textFailedHint, StatusPath, refreshSeconds, s})
+	}{titleWaiting, textNoScript, textTryAgain, titleFailed, titleAsleep, textFailedHint, StatusPath, refreshSeconds, s})
 }
 
 // refreshSeconds is how often a page without script loads itself again.

@@ -22,6 +22,8 @@ const (
 	StateFailed State = "failed"
 	// StateAsleep: a clock put it to sleep; offer to wake it.
 	StateAsleep State = "asleep"
+	// StateOff: an administrator switched it off; load the page that says so.
+	StateOff State = "off"
 )
 
 // Status is a session as its own visitor may see it.
@@ -39,6 +41,8 @@ type Status struct {
 func Describe(v directory.View, ready, sleptByClock bool, stamps wake.Stamps) Status {
 	s := Status{State: StateWaiting, Phase: v.Session.Status.Phase, Message: v.Session.Status.Message, Timeline: timeline(stamps)}
 	switch {
+	case v.Session.Spec.Power == v1alpha1.PowerOff:
+		s.State = StateOff
 	case ready:
 		s.State = StateReady
 	case sleptByClock && v.Session.Status.Phase == v1alpha1.PhaseFailed:

@@ -4,6 +4,7 @@ package shell
 const (
 	titleWaiting = "Your desktop is starting"
 	titleFailed  = "Your desktop did not start"
+	titleAsleep  = "Your desktop went to sleep"
 
 	textWaking     = "Waking your desktop…"
 	textScheduled  = "Found a place for it. Starting…"

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const pollEvery = 250; // ms: short against a cold start of a second or more
+  const settled = 3000; // ms: until then the wake that this page asked for may not show yet
   const byId = (id) => document.getElementById(id);
   const began = performance.now();
   performance.mark("vdi-page-shown");
@@ -33,13 +34,13 @@
     say(status.message);
     switch (status.state) {
       case "ready":
+      case "off": // the page that comes says so
         location.reload();
         return false;
       case "failed":
-        stop(document.body.dataset.failedTitle);
-        return false;
       case "asleep":
-        stop(document.title);
+        if (performance.now() - began < settled) return true;
+        stop(document.body.dataset[`${status.state}Title`]);
         return false;
     }
     return true;
