@@ -127,7 +127,6 @@ func (d *desktop) serve(ctx context.Context) error {
 	part(func() error { return d.screen.run(ctx, d.home) })
 	part(func() error { return d.listen(ctx, handler) })
 	<-ctx.Done()
-	d.peers.CloseAll()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
@@ -142,15 +141,21 @@ func (d *desktop) listen(ctx context.Context, handler http.Handler) error {
 		return fmt.Errorf("listen on %s: %w: SELKIES_ADDR and SELKIES_PORT choose another", d.config.addr, err)
 	}
 	d.marks.mark("listening")
+	// Requests outlive ctx by the moment in which viewers are told.
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    slog.NewLogLogger(d.marks.log.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err = server.Serve(listener)
+	d.peers.CloseAll()
+	endRequests()
+	d.peers.Wait()
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", d.config.addr, err)
 	}
 	return nil
 }

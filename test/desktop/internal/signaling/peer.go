@@ -116,7 +116,7 @@ func (p *peer) queue(m Message) error {
 
 // write is the only writer of data messages once HELLO is answered.
 func (p *peer) write(ctx context.Context) {
-	defer func() { _ = p.conn.Close() }() // ends the reader, too
+	defer p.drop() // which closes the socket, and so ends the reader
 	for {
 		select {
 		case m := <-p.send:

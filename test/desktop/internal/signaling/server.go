@@ -52,6 +52,7 @@ type Server struct {
 	mu    sync.Mutex // guards peers
 	peers map[string]*websocket.Conn
 
+	active   sync.WaitGroup // sockets
 	upgrader websocket.Upgrader
 }
 
@@ -96,12 +97,17 @@ func (s *Server) CloseAll() {
 	defer s.mu.Unlock()
 	for _, conn := range s.peers {
 		closeWith(conn, websocket.CloseGoingAway, "")
-		_ = conn.Close()
 	}
 }
 
+// Wait returns when no socket is left. Call it after CloseAll and after the end of the
+// requests' context.
+func (s *Server) Wait() { s.active.Wait() }
+
 // ServeHTTP upgrades a request and stays until the peer has gone.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.active.Add(1)
+	defer s.active.Done()
 	conn, err := s.upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // the upgrader has answered
@@ -116,6 +122,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer cancel()
+	unblock := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer unblock()
 	helpers.Go(func() { keepAlive(ctx, conn) })
 
 	kind, raw, err := conn.ReadMessage()

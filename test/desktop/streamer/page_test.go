@@ -1,0 +1,82 @@
+//go:build desktop
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestPageShowsMovingPicturesInChromium opens the page in a real browser. Screenshots go
+// to the file that DESKTOP_SCREENSHOT names, if any.
+func TestPageShowsMovingPicturesInChromium(t *testing.T) {
+	// A browser offers no loopback candidates: media takes the machine's own address.
+	d := startDesktop(t, "DESKTOP_LOOPBACK_ONLY=false")
+	d.up()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.WindowSize(1280, 760), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := chromedp.NewExecAllocator(deadline(t), options...)
+	defer cancel()
+	// Messages that the library is too old to know would only confuse.
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	defer cancel()
+	defer func() { _ = chromedp.Cancel(ctx) }() // waits until the browser has gone
+
+	const frames = 30
+	var state string
+	var marks map[string]float64
+	var began time.Time
+	err := chromedp.Run(ctx,
+		chromedp.Navigate(d.base+"/"),
+		chromedp.Poll(`window.desktop.state === "live"`, nil, chromedp.WithPollingTimeout(patience)),
+		chromedp.ActionFunc(func(context.Context) error { began = time.Now(); return nil }),
+		chromedp.Poll(fmt.Sprintf("window.desktop.frames >= %d", frames), nil, chromedp.WithPollingTimeout(patience)),
+		chromedp.Text("#state", &state),
+		chromedp.Evaluate("window.desktop.marks", &marks),
+		// The middle of the terminal, then typed keys.
+		chromedp.MouseClickXY(300, 300),
+		chromedp.KeyEvent("echo Hello > seen\r"),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A stalled picture takes 3 s to come back by itself; smooth, this takes 2 s.
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("%d frames took %s after the first: the picture stalls", frames, took)
+	}
+	if state != "Connected" {
+		t.Errorf("the status bar says %q", state)
+	}
+	last := 0.0
+	for _, name := range []string{"opened", "turn", "wsOpen", "hello", "offer", "iceConnected", "firstFrame"} {
+		if marks[name] < last || marks[name] == 0 {
+			t.Errorf("mark %s is %.1f after %.1f: %v", name, marks[name], last, marks)
+		}
+		last = marks[name]
+	}
+	d.eventually("what is typed in the page reaches the terminal", func() bool {
+		code, body := d.get("/demo/files?name=seen")
+		return code == 200 && body == "Hello\n"
+	})
+	relative := map[string]int{}
+	for name, at := range marks {
+		relative[name] = int(at - marks["opened"])
+	}
+	text, _ := json.Marshal(relative)
+	t.Logf("milliseconds after opening the page: %s", text)
+	if file := os.Getenv("DESKTOP_SCREENSHOT"); file != "" {
+		var png []byte
+		if err := chromedp.Run(ctx, chromedp.CaptureScreenshot(&png)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
