@@ -15,8 +15,6 @@ type object map[string]any
 
 func (o object) kind() string { return text(o["kind"]) }
 
-func (o object) name() string { return text(child(o, "metadata")["name"]) }
-
 // parse splits a YAML stream into objects.
 func parse(stream []byte) ([]object, error) {
 	var objects []object

@@ -11,8 +11,9 @@ func TestAKeyDependsOnEveryIngredientAndTheirBounds(t *testing.T) {
 	if Key("ab", "c") == Key("a", "bc") || Key("a") == Key("a", "") {
 		t.Error("different ingredients have the same key")
 	}
-	if Key("a", "b") != Key("a", "b") {
-		t.Error("the same ingredients have different keys")
+	const known = "59b271ae1bbc" // of "a", NUL, "b": caches on disk depend on it
+	if got := Key("a", "b"); got != known {
+		t.Errorf("the key is %s and was %s", got, known)
 	}
 }
 

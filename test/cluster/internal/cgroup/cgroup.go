@@ -89,8 +89,12 @@ func inherit(parent, child, file string) error {
 	if errors.Is(err, os.ErrNotExist) || len(strings.TrimSpace(string(value))) > 0 {
 		return nil
 	}
-	if value, err = os.ReadFile(filepath.Join(parent, file)); err != nil || len(strings.TrimSpace(string(value))) == 0 {
-		return nil
+	value, err = os.ReadFile(filepath.Join(parent, file))
+	if errors.Is(err, os.ErrNotExist) || (err == nil && len(strings.TrimSpace(string(value))) == 0) {
+		return nil // v2, whose root has no such file
+	}
+	if err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(child, file), value, 0o644)
 }

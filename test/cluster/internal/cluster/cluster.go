@@ -63,20 +63,18 @@ func (c *Cluster) Launch(name, fingerprint string, command []string) error {
 	return process.Launch(c.table, c.group.Adopt, name, fingerprint, command)
 }
 
-// lock keeps two commands from changing the cluster at the same time. The kernel lets go of
-// it when this process ends, however it ends.
-func (c *Cluster) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(c.Layout.Lock()), 0o755); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(c.Layout.Lock(), os.O_CREATE|os.O_RDWR, 0o644)
+// lock keeps two commands from changing the cluster at the same time. The file stays, or
+// two could hold a lock on files of the same name; the kernel lets go of the
+// lock when this process ends, however it ends.
+func lock() (unlock func(), err error) {
+	file, err := os.OpenFile(layout.Lock, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another command is changing this cluster (it holds %s): wait for it", c.Layout.Lock())
+			return nil, fmt.Errorf("another command is changing the cluster (it holds %s): wait for it", layout.Lock)
 		}
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Cluster) Down(ctx context.Context, keepData bool) error {
 	if err := preflight.Root(); err != nil {
 		return err
 	}
-	unlock, err := c.lock()
+	unlock, err := lock()
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (c *Cluster) Down(ctx context.Context, keepData bool) error {
 	if !keepData {
 		problems = append(problems, os.RemoveAll(c.Layout.Root()))
 	}
-	if err := errors.Join(append(problems, absent(os.Remove(c.Layout.Lock())))...); err != nil {
+	if err := errors.Join(problems...); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.Out, "The cluster is down after %.1f s.\n", time.Since(begun).Seconds())

@@ -152,7 +152,7 @@ func knativeAnswers(ctx context.Context, client kubectl) error {
 		return err
 	}
 	if service.Spec.ClusterIP == "" {
-		return errors.New("Knative's activator has no cluster address")
+		return errors.New("the activator of Knative has no cluster address")
 	}
 	return dial(ctx, net.JoinHostPort(service.Spec.ClusterIP, "80"))
 }

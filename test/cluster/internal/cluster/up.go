@@ -37,7 +37,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 	if err := preflight.Root(); err != nil {
 		return err
 	}
-	unlock, err := c.lock()
+	unlock, err := lock()
 	if err != nil {
 		return err
 	}

@@ -65,11 +65,13 @@ func NodePorts() []Port {
 	return []Port{EtcdClient, EtcdPeer, APIServer, KubeletHealth, ProxyMetrics, Kubelet, ProxyHealth, ControllerManager, Scheduler}
 }
 
-// Paths that Kubernetes does not let us choose.
+// Paths outside of the state folder: kubelet does not let us choose its own.
 const (
 	// KubeletDevicePlugins is where kubelet and device plugins meet. It is made a link into
 	// the state folder.
 	KubeletDevicePlugins = "/var/lib/kubelet/device-plugins"
+	// Lock is held while a cluster on this machine is changed; there can be one.
+	Lock = "/run/vdi-cluster.lock"
 	// LegacyLogs is where kubelet links each container's log.
 	LegacyLogs = "/var/log/containers"
 )
@@ -86,9 +88,6 @@ func (l Layout) Root() string { return string(l) }
 
 // Marker tells a state folder of ours from a folder given by mistake.
 func (l Layout) Marker() string { return l.path(".vdi-cluster") }
-
-// Lock is held while the cluster is changed.
-func (l Layout) Lock() string { return string(l) + ".lock" }
 
 // AdminKubeconfig is for the person at the keyboard.
 func (l Layout) AdminKubeconfig() string { return l.path("admin.kubeconfig") }
