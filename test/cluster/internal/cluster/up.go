@@ -254,6 +254,8 @@ func (c *Cluster) publish() (changed bool, err error) {
 		started, err := c.supervisor.Ensure(process.Spec{
 			Name: name, Patience: publishPatience,
 			Command: []string{c.Self, "forward", m.Listen, target},
+			// An "up" from another checkout must not cut the connections of this one.
+			AnyProgram: true,
 		})
 		if err != nil {
 			return changed, err

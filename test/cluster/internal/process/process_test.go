@@ -80,6 +80,15 @@ func TestARunningProgramIsLeftAloneAndAChangedOneRestarted(t *testing.T) {
 	}
 }
 
+func TestTheSameProgramFromAnotherPathIsLeftAloneWhereThatIsSaid(t *testing.T) {
+	s := supervisor(t)
+	spec := sleeper(t, "1000")
+	spec.AnyProgram = true
+	ensure(t, s, spec, true)
+	spec.Command = []string{"/another/path/to/sleep", "1000"}
+	ensure(t, s, spec, false)
+}
+
 func TestAKilledProgramIsStartedAgain(t *testing.T) {
 	s := supervisor(t)
 	first := ensure(t, s, sleeper(t, "1000"), true)

@@ -21,6 +21,9 @@ type Spec struct {
 	Name string
 	// Command is the program's path and its arguments.
 	Command []string
+	// AnyProgram says that the program's path does not matter: when it runs already with the
+	// same arguments from another path, it is left alone.
+	AnyProgram bool
 	// Env is added to this program's own environment.
 	Env []string
 	// Inputs are files the program reads when it starts; when one changes, it is restarted.
@@ -144,7 +147,11 @@ func describe(name string, pid int, fingerprint string) (Record, error) {
 // fingerprint is of all that decides how the program behaves.
 func (spec Spec) fingerprint() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%q%q", spec.Command, spec.Env)
+	command := spec.Command
+	if spec.AnyProgram {
+		command = command[1:]
+	}
+	fmt.Fprintf(hash, "%q%q", command, spec.Env)
 	for _, input := range spec.Inputs {
 		raw, err := os.ReadFile(input)
 		if err != nil {
