@@ -1,0 +1,178 @@
+package hold
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
+	limits := Limits{BufferedBytes: 40, BufferedFrames: 4, MessageBytes: 30}
+	for name, tc := range map[string]struct {
+		protocol signaling.Protocol
+		messages []string
+		code     int
+		reason   string
+		refusal  metrics.Refusal
+	}{
+		"frames":  {signaling.Plain{}, []string{"1", "2", "3", "4", "5"}, 1008, "more than 4 messages were sent before the desktop was there", metrics.RefusedBufferedFrames},
+		"bytes":   {signaling.Plain{}, []string{strings.Repeat("a", 30), strings.Repeat("b", 11)}, 1009, "more than 40 bytes were sent before the desktop was there", metrics.RefusedBufferedBytes},
+		"message": {signaling.Plain{}, []string{strings.Repeat("a", 31)}, 1009, "a message is longer than 30 bytes", metrics.RefusedMessageTooLong},
+		"far too long a message": {signaling.Plain{}, []string{strings.Repeat("a", 4<<20)}, 1009,
+			"a message is longer than 30 bytes", metrics.RefusedMessageTooLong},
+		"a malformed hello": {signaling.Selkies1{}, []string{"GOODBYE 1"}, 1002,
+			`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`, metrics.RefusedProtocol},
+	} {
+		t.Run(name, func(t *testing.T) {
+			neighbour := hold(t, pair, signaling.Plain{}, limits)
+			h := hold(t, pair, tc.protocol, limits)
+			for _, m := range tc.messages {
+				send(t, h.client, m)
+			}
+			<-h.ctx.Done()
+			var e *Ending
+			if !errors.As(context.Cause(h.ctx), &e) || e.Refusal != tc.refusal {
+				t.Errorf("cause = %v, want the refusal %q", context.Cause(h.ctx), tc.refusal)
+			}
+			go h.Close(context.Cause(h.ctx))
+			_, err := receive(h.client)
+			expectClose(t, err, tc.code, tc.reason)
+			<-h.done
+
+			if neighbour.ctx.Err() != nil {
+				t.Error("another client's connection ended too")
+			}
+			neighbour.Close(errClientLeft)
+		})
+	}
+}
+
+func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
+	h := hold(t, pair, signaling.Plain{}, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
+	for _, m := range []string{"abc", "de", "f"} {
+		send(t, h.client, m)
+	}
+	toDesktop, desktop := pair(t)
+	ended := h.serve(t, toDesktop)
+	for _, want := range []string{"abc", "de", "f"} {
+		if _, got, err := desktop.ReadMessage(); err != nil || string(got) != want {
+			t.Fatalf("desktop read %q, %v; want %q", got, err, want)
+		}
+	}
+	_ = desktop.Close()
+	_ = expectEnd(t, ended)
+}
+
+func TestASilentClientIsGivenUpAfterThreeMissedPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hold(t, pipes, signaling.Plain{}, roomy)
+		began := time.Now()
+		// The client reads nothing, so it answers no ping.
+		<-h.ctx.Done()
+		if took := time.Since(began); took != pongWithin || !errors.Is(context.Cause(h.ctx), errClientLeft) {
+			t.Errorf("ended after %s with %v, want %s and that the client left", took, context.Cause(h.ctx), pongWithin)
+		}
+		h.Close(context.Cause(h.ctx))
+	})
+}
+
+func TestAClientThatWaitsQuietlyIsHeldForHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hold(t, pipes, signaling.Plain{}, roomy)
+		gone := make(chan error, 1)
+		go func() {
+			_, err := receive(h.client) // reading answers pings
+			gone <- err
+		}()
+		time.Sleep(6 * time.Hour)
+		if err := h.ctx.Err(); err != nil {
+			t.Fatalf("ended: %v", context.Cause(h.ctx))
+		}
+		h.Close(ShuttingDown)
+		expectClose(t, <-gone, 1012, "the gateway restarts: reconnect")
+	})
+}
+
+func TestAClientThatDoesNotAnswerACloseFrameIsCutOffSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := pipes(t)
+		// It reads, and so takes the frame, but answers nothing.
+		client.SetCloseHandler(func(int, string) error { return nil })
+		go func() { _, _ = receive(client) }()
+		c, _ := Keep(t.Context(), server, signaling.Plain{}, roomy)
+		began := time.Now()
+		c.Close(ShuttingDown)
+		if took := time.Since(began); took != closeWithin {
+			t.Errorf("closing took %s, want %s", took, closeWithin)
+		}
+	})
+}
+
+func TestEndingsFitACloseFrame(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, want string }{
+		"short":               {"gone", "gone"},
+		"as long as it may":   {strings.Repeat("a", 123), strings.Repeat("a", 123)},
+		"a byte too long":     {strings.Repeat("a", 124), strings.Repeat("a", 123)},
+		"a character's end":   {strings.Repeat("a", 122) + "é", strings.Repeat("a", 122)},
+		"four bytes' end":     {strings.Repeat("a", 120) + "😀", strings.Repeat("a", 120)},
+		"only wide ones":      {strings.Repeat("日", 50), strings.Repeat("日", 41)},
+		"quoted from nowhere": {"404 \xff\xfe", "404 \uFFFD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frame := (&Ending{Code: 4408, Reason: tc.reason}).frame()
+			if code := int(frame[0])<<8 | int(frame[1]); code != 4408 || string(frame[2:]) != tc.want {
+				t.Errorf("frame = %d %q, want 4408 %q", code, frame[2:], tc.want)
+			}
+			if len(frame) > 125 {
+				t.Errorf("%d bytes do not fit a control frame", len(frame))
+			}
+		})
+	}
+}
+
+func TestMessagesBeforeTheDesktopArePlayedInOrderExactlyOnce(t *testing.T) {
+	const messages = 3000
+	for _, before := range []int{0, 1, 7, 500, 2999, 3000} {
+		t.Run(strconv.Itoa(before)+" before", func(t *testing.T) {
+			h := hold(t, pair, signaling.Plain{}, roomy)
+			reached := make(chan struct{})
+			go func() {
+				for i := range messages {
+					if i == before {
+						close(reached)
+					}
+					if h.client.WriteMessage(websocket.TextMessage, []byte(strconv.Itoa(i))) != nil {
+						break
+					}
+				}
+				if before == messages {
+					close(reached)
+				}
+				_ = h.client.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(4000, "done"))
+			}()
+			<-reached
+			toDesktop, desktop := pair(t)
+			ended := h.serve(t, toDesktop)
+			got, err := receive(desktop)
+			expectClose(t, err, 4000, "done")
+			_ = expectEnd(t, ended)
+			if len(got) != messages {
+				t.Fatalf("the desktop got %d messages, want %d", len(got), messages)
+			}
+			for i, m := range got {
+				if m != strconv.Itoa(i) {
+					t.Fatalf("message %d is %q", i, m)
+				}
+			}
+		})
+	}
+}

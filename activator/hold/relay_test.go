@@ -1,0 +1,269 @@
+package hold
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/signaling"
+)
+
+const hello = "HELLO 1"
+
+func TestTheDesktopsCloseFrameReachesTheClient(t *testing.T) {
+	for name, tc := range map[string]struct {
+		frame []byte
+		code  int
+		text  string
+	}{
+		"the protocol's own": {websocket.FormatCloseMessage(1002, "invalid peer uid"), 1002, "invalid peer uid"},
+		"an application's":   {websocket.FormatCloseMessage(4001, "superseded"), 4001, "superseded"},
+		"without a code":     {nil, 1000, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hold(t, pair, signaling.Plain{}, roomy)
+			toDesktop, desktop := pair(t)
+			ended := h.serve(t, toDesktop)
+			if err := desktop.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := receive(h.client)
+			expectClose(t, err, tc.code, tc.text)
+			_ = expectEnd(t, ended)
+		})
+	}
+}
+
+func TestTheDesktopsCloseFrameIsFoundThoughTheClientKeepsSending(t *testing.T) {
+	for range 20 {
+		h := hold(t, pair, signaling.Plain{}, roomy)
+		toDesktop, desktop := pair(t)
+		go func() {
+			for h.client.WriteMessage(websocket.TextMessage, []byte("again")) == nil {
+			}
+		}()
+		ended := h.serve(t, toDesktop)
+		if _, _, err := desktop.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		_ = desktop.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1002, "invalid peer uid"), time.Now().Add(enough))
+		_ = desktop.Close()
+		_, err := receive(h.client)
+		expectClose(t, err, 1002, "invalid peer uid")
+		_ = expectEnd(t, ended)
+	}
+}
+
+func TestTheClientsCloseFrameReachesTheDesktop(t *testing.T) {
+	for name, tc := range map[string]struct {
+		frame []byte
+		code  int
+		text  string
+	}{
+		"normal":           {websocket.FormatCloseMessage(1000, "bye"), 1000, "bye"},
+		"an application's": {websocket.FormatCloseMessage(4002, "moved"), 4002, "moved"},
+		"without a code":   {nil, 1001, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hold(t, pair, signaling.Plain{}, roomy)
+			toDesktop, desktop := pair(t)
+			ended := h.serve(t, toDesktop)
+			if err := h.client.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := receive(desktop)
+			expectClose(t, err, tc.code, tc.text)
+			_ = expectEnd(t, ended)
+		})
+	}
+}
+
+func TestAConnectionThatBreaksEndsTheOther(t *testing.T) {
+	t.Run("the desktop's", func(t *testing.T) {
+		h := hold(t, pair, signaling.Plain{}, roomy)
+		toDesktop, desktop := pair(t)
+		ended := h.serve(t, toDesktop)
+		reset(t, desktop)
+		_, err := receive(h.client)
+		expectClose(t, err, 1012, "the connection to the desktop ended")
+		_ = expectEnd(t, ended)
+	})
+	t.Run("the client's", func(t *testing.T) {
+		h := hold(t, pair, signaling.Plain{}, roomy)
+		toDesktop, desktop := pair(t)
+		ended := h.serve(t, toDesktop)
+		reset(t, h.client)
+		_, err := receive(desktop)
+		expectClose(t, err, 1001, "")
+		if err := expectEnd(t, ended); !errors.Is(err, errClientLeft) {
+			t.Errorf("ended with %v, want that the client left", err)
+		}
+	})
+}
+
+func reset(t *testing.T, ws *websocket.Conn) {
+	t.Helper()
+	if err := ws.NetConn().(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	_ = ws.Close()
+}
+
+func TestLongMessagesPassALivePlainWebSocket(t *testing.T) {
+	h := hold(t, pair, signaling.Plain{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 10})
+	toDesktop, desktop := pair(t)
+	ended := h.serve(t, toDesktop)
+	live(t, h, desktop)
+	long := bytes.Repeat([]byte("video"), 1<<20)
+	for name, way := range map[string]struct{ from, to *websocket.Conn }{
+		"to the desktop": {h.client, desktop}, "to the client": {desktop, h.client},
+	} {
+		go func() { _ = way.from.WriteMessage(websocket.BinaryMessage, long) }()
+		kind, got, err := way.to.ReadMessage()
+		if err != nil || kind != websocket.BinaryMessage || !bytes.Equal(got, long) {
+			t.Errorf("%s: got %d bytes of kind %d, %v", name, len(got), kind, err)
+		}
+	}
+	_ = h.client.Close()
+	_ = expectEnd(t, ended)
+}
+
+// live waits until the relay is under way.
+func live(t *testing.T, h held, desktop *websocket.Conn) {
+	t.Helper()
+	send(t, desktop, "welcome")
+	if _, m, err := h.client.ReadMessage(); err != nil || string(m) != "welcome" {
+		t.Fatalf("read %q, %v", m, err)
+	}
+}
+
+func TestSignalingMessagesStayBoundedWhenLive(t *testing.T) {
+	h := hold(t, pair, signaling.Selkies1{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 50})
+	toDesktop, desktop := pair(t)
+	ended := h.serve(t, toDesktop)
+	send(t, h.client, hello)
+	if _, m, err := desktop.ReadMessage(); err != nil || string(m) != hello {
+		t.Fatalf("the desktop read %q, %v", m, err)
+	}
+	send(t, h.client, string(make([]byte, 51)))
+	_, err := receive(h.client)
+	expectClose(t, err, 1009, "a message is longer than 50 bytes")
+	_ = expectEnd(t, ended)
+}
+
+func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hold(t, pipes, signaling.Plain{}, roomy)
+		toDesktop, desktop := pipes(t)
+		ended := h.serve(t, toDesktop)
+		go func() { _, _ = receive(h.client) }()
+		const parts = 30
+		live := make(chan struct{})
+		go func() {
+			_ = h.client.WriteMessage(websocket.TextMessage, []byte("hello"))
+			<-live
+			w, err := h.client.NextWriter(websocket.BinaryMessage)
+			if err != nil {
+				return
+			}
+			for range parts {
+				_, _ = w.Write(make([]byte, 8<<10))
+				time.Sleep(10 * time.Second)
+			}
+			_ = w.Close()
+		}()
+		if _, m, err := desktop.ReadMessage(); err != nil || string(m) != "hello" {
+			t.Fatalf("the desktop read %q, %v", m, err)
+		}
+		close(live)
+		_, r, err := desktop.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, r); err != nil || n != parts*8<<10 {
+			t.Errorf("got %d bytes and %v, want %d", n, err, parts*8<<10)
+		}
+		_ = desktop.Close()
+		<-ended
+	})
+}
+
+func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
+	t.Run("the desktop", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := hold(t, pipes, signaling.Plain{}, roomy)
+			toDesktop, _ := pipes(t) // nobody reads the other end
+			ended := h.serve(t, toDesktop)
+			gone := make(chan error, 1)
+			go func() { _, err := receive(h.client); gone <- err }()
+			go func() { _ = h.client.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
+			began := time.Now()
+			<-ended
+			if took := time.Since(began); took > writeWithin+3*closeWithin {
+				t.Errorf("took %s", took)
+			}
+			expectClose(t, <-gone, 1012, "the connection to the desktop ended")
+		})
+	})
+	t.Run("the client", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := hold(t, pipes, signaling.Plain{}, roomy)
+			toDesktop, desktop := pipes(t)
+			ended := h.serve(t, toDesktop)
+			go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
+			gone := make(chan error, 1)
+			go func() { _, err := receive(desktop); gone <- err }()
+			began := time.Now()
+			if err := <-ended; !errors.Is(err, errClientLeft) {
+				t.Errorf("ended with %v", err)
+			}
+			if took := time.Since(began); took > writeWithin+3*closeWithin {
+				t.Errorf("took %s", took)
+			}
+			expectClose(t, <-gone, 1001, "")
+		})
+	})
+}
+
+func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testing.T) {
+	for range 20 {
+		h := hold(t, pair, signaling.Plain{}, roomy)
+		toDesktop, desktop := pair(t)
+		ended := h.serve(t, toDesktop)
+		go func() {
+			for desktop.WriteMessage(websocket.BinaryMessage, []byte("frame")) == nil {
+			}
+		}()
+		if _, _, err := h.client.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		_ = h.client.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
+		_ = h.client.Close()
+		if err := expectEnd(t, ended); !errors.Is(err, errClientLeft) {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
+func TestAnEndFromOutsideEndsBothSides(t *testing.T) {
+	server, client := pair(t)
+	ctx, end := context.WithCancelCause(t.Context())
+	c, kept := Keep(ctx, server, signaling.Plain{}, roomy)
+	h := held{c, kept, client}
+	toDesktop, desktop := pair(t)
+	ended := h.serve(t, toDesktop)
+	live(t, h, desktop)
+	end(ShuttingDown)
+	_, err := receive(client)
+	expectClose(t, err, 1012, "the gateway restarts: reconnect")
+	_, err = receive(desktop)
+	expectClose(t, err, 1001, "")
+	_ = expectEnd(t, ended)
+}
