@@ -50,8 +50,9 @@ func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	marks := &milestones{start: start, log: log, first: map[string]float64{}}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, marks); err != nil {
+	err := run(ctx, marks)
+	stop()
+	if err != nil {
 		log.Error("the desktop has failed", "error", err.Error())
 		os.Exit(1)
 	}

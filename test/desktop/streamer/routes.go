@@ -76,7 +76,7 @@ func (d *desktop) turn(w http.ResponseWriter, r *http.Request) {
 }
 
 // status is what tests look at.
-func (d *desktop) status(w http.ResponseWriter, r *http.Request) {
+func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 	type point struct {
 		X int `json:"x"`
 		Y int `json:"y"`

@@ -56,6 +56,9 @@ func (v *Viewer) dial(signaling *url.URL, id string, config webrtc.Configuration
 	header := http.Header{}
 	maps.Copy(header, v.options.Header)
 	conn, resp, err := dialer.DialContext(ctx, signaling.String(), header)
+	if resp != nil {
+		defer func() { _ = resp.Body.Close() }()
+	}
 	if err != nil {
 		if resp != nil {
 			body, _ := io.ReadAll(io.LimitReader(resp.Body, 300))

@@ -46,10 +46,11 @@ func newPlace(t *testing.T) *place {
 
 func (p *place) dial(first string) *websocket.Conn {
 	p.t.Helper()
-	conn, _, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url, nil)
+	conn, resp, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	_ = resp.Body.Close() // empty: the socket is conn
 	p.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if err := conn.WriteMessage(websocket.TextMessage, []byte(first)); err != nil {
