@@ -45,16 +45,18 @@ func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 	marks := map[string]float64{}
 	var picture []byte
 	times.add("URL opened", time.Now())
-	err = chromedp.Run(browser.Ctx,
-		network.Enable(), page.Enable(), page.SetLifecycleEventsEnabled(true),
-		chromedp.Navigate(d.link),
-		chromedp.Poll(`window.desktop && window.desktop.marks.firstFrame > 0`, nil, chromedp.WithPollingTimeout(patience)),
-		chromedp.Evaluate(`window.desktop.marks`, &marks),
-		chromedp.Poll(`document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames >= 30`, nil, chromedp.WithPollingTimeout(patience)),
-		chromedp.CaptureScreenshot(&picture),
-	)
+	err = chromedp.Run(browser.Ctx, network.Enable(), page.Enable(), page.SetLifecycleEventsEnabled(true), chromedp.Navigate(d.link))
 	if err != nil {
-		return nil, nil, fmt.Errorf("waiting for the desktop's picture in the page: %w", err)
+		return nil, nil, fmt.Errorf("opening the link: %w", err)
+	}
+	for _, shown := range []string{harness.FirstFrameShown, harness.FramesShown + " >= 30"} {
+		if err := browser.Until(ctx, shown); err != nil {
+			return nil, nil, err
+		}
+	}
+	err = chromedp.Run(browser.Ctx, chromedp.Evaluate(`window.desktop.marks`, &marks), chromedp.CaptureScreenshot(&picture))
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking at the page: %w", err)
 	}
 	times = append(times, events()...)
 	for mark, name := range markNames {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,12 +83,20 @@ func TestAPersonOpensALinkInChromiumAndSeesTheDesktopMove(t *testing.T) {
 	var first, later int
 	var address, cookies string
 	var picture []byte
+	if err := chromedp.Run(browser.Ctx, chromedp.Navigate(link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := browser.Until(ctx, harness.FirstFrameShown); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Run(browser.Ctx, chromedp.Evaluate(harness.FramesShown, &first)); err != nil {
+		t.Fatal(err)
+	}
+	if err := browser.Until(ctx, fmt.Sprintf("%s >= %d && %[1]s > %d", harness.FramesShown, wantFrames, first)); err != nil {
+		t.Fatal(err)
+	}
 	err = chromedp.Run(browser.Ctx,
-		chromedp.Navigate(link),
-		chromedp.Poll(`window.desktop && window.desktop.marks.firstFrame > 0`, nil, chromedp.WithPollingTimeout(patience)),
-		chromedp.Evaluate(`document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames`, &first),
-		chromedp.Poll(`document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames >= 30`, nil, chromedp.WithPollingTimeout(patience)),
-		chromedp.Evaluate(`document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames`, &later),
+		chromedp.Evaluate(harness.FramesShown, &later),
 		chromedp.Location(&address),
 		chromedp.Evaluate(`document.cookie`, &cookies),
 		chromedp.CaptureScreenshot(&picture),

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,6 +50,28 @@ func OpenBrowser(ctx context.Context) (*Browser, error) {
 	}
 	return b, nil
 }
+
+// Until waits until a JavaScript expression is true in the page, whatever pages come
+// and go meanwhile.
+func (b *Browser) Until(ctx context.Context, expression string) error {
+	return Eventually(ctx, "the page to show "+expression, func() error {
+		var is bool
+		// A page that is just being left answers with an error.
+		if err := chromedp.Run(b.Ctx, chromedp.Evaluate("!!("+expression+")", &is)); err != nil {
+			return err
+		}
+		if !is {
+			return errors.New("it does not yet")
+		}
+		return nil
+	})
+}
+
+// What the demo desktop's page shows.
+const (
+	FirstFrameShown = `window.desktop && window.desktop.marks.firstFrame > 0`
+	FramesShown     = `document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames`
+)
 
 // Close ends the browser and removes its profile.
 func (b *Browser) Close() {
