@@ -79,8 +79,8 @@ func WriteWaiting(w http.ResponseWriter, s Status) {
 	w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
 	render(w, http.StatusAccepted, "waiting.html", struct {
 		Title, NoScript, TryAgain, FailedTitle, AsleepTitle, FailedHint, StatusPath string
-		Refresh                                                        int
-		Status                                                         Status
+		Refresh                                                                     int
+		Status                                                                      Status
 	}{titleWaiting, textNoScript, textTryAgain, titleFailed, titleAsleep, textFailedHint, StatusPath, refreshSeconds, s})
 }
 

@@ -1,0 +1,430 @@
+package wake
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
+
+// world is a keeper with everything around it: what it writes comes back by the
+// directory, as it does by the watch.
+type world struct {
+	*Keeper
+	t       *testing.T
+	dir     *directory.Directory
+	session *v1alpha1.VDISession
+
+	mu     sync.Mutex
+	writes []Activity
+	fail   error
+	deaf   bool // writes do not show in the directory
+}
+
+// inWorld runs a test in a bubble and checks that the keeper leaves nothing behind.
+func inWorld(t *testing.T, test func(*testing.T, *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &world{t: t}
+		w.dir = directory.New(func(_, name string) string { return name }, func(key types.NamespacedName) { w.Forget(key) })
+		w.Keeper = NewKeeper(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		w.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
+		w.session.Status.ObservedGeneration = 1
+		w.dir.SetSession(w.session)
+		test(t, w)
+		cancel()
+		w.Wait()
+	})
+}
+
+func (w *world) WriteActivity(_ context.Context, _ types.NamespacedName, a Activity) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fail != nil {
+		return w.fail
+	}
+	w.writes = append(w.writes, a)
+	if !w.deaf && !a.Wake.IsZero() {
+		w.change(func(s *v1alpha1.VDISession) {
+			s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: a.Wake}}
+		})
+	}
+	return nil
+}
+
+func (w *world) change(how func(*v1alpha1.VDISession)) {
+	next := w.session.DeepCopy()
+	how(next)
+	w.session = next
+	w.dir.SetSession(next)
+}
+
+func (w *world) sleeps(reason lifecycle.Reason, at time.Time) {
+	w.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime, s.Status.SleepTime, s.Status.SleepReason = nil, &metav1.MicroTime{Time: at}, string(reason)
+	})
+}
+
+func (w *world) wakes() {
+	w.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
+}
+
+// written returns what was written since the last call, once the keeper is at rest.
+func (w *world) written() []Activity {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.writes
+	w.writes = nil
+	return out
+}
+
+func (w *world) expectWakes(want int) []time.Time {
+	w.t.Helper()
+	var at []time.Time
+	for _, a := range w.written() {
+		if !a.Wake.IsZero() {
+			at = append(at, a.Wake)
+		}
+	}
+	if len(at) != want {
+		w.t.Fatalf("%d wakes were written (%v), want %d", len(at), at, want)
+	}
+	return at
+}
+
+func TestTheFirstVisitorWakesByOneWrite(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		now := time.Now()
+		v := w.Enter(w.session)
+		got := w.written()
+		if len(got) != 1 || !got[0].Wake.Equal(now) || !got[0].Connected.Equal(now) {
+			t.Errorf("written: %v, want one wake and report at %s", got, now)
+		}
+		v.Leave()
+	})
+}
+
+func TestManyVisitorsWriteNoMoreThanOne(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var visits []*Visit
+		for range 500 {
+			visits = append(visits, w.Enter(w.session))
+		}
+		w.expectWakes(1)
+		w.wakes()
+		time.Sleep(time.Minute + time.Second)
+		if got := w.written(); len(got) != 3 {
+			t.Errorf("%d reports in a minute, want one each 20 s", len(got))
+		}
+		for _, v := range visits {
+			v.Leave()
+		}
+	})
+}
+
+func TestReportsComeOftenEnoughForAShortDisconnectTimeout(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.wakes()
+		w.change(func(s *v1alpha1.VDISession) {
+			s.Status.Lifecycle = lifecycle.Policy{DisconnectTimeout: 10 * time.Second}.Effective()
+		})
+		v := w.Enter(w.session)
+		w.written()
+		time.Sleep(10*time.Second + time.Millisecond)
+		if got := w.written(); len(got) != 4 {
+			t.Errorf("%d reports in the disconnect timeout, want 4", len(got))
+		}
+		v.Leave()
+	})
+}
+
+func TestADesktopThatIsSwitchedOffIsNotWoken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+		v := w.Enter(w.session)
+		w.expectWakes(0)
+		w.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOnDemand })
+		w.expectWakes(1) // the visitor still waits when it is switched on again
+		v.Leave()
+	})
+}
+
+func TestASessionNobodyLookedAtYetIsNotTakenForAsleep(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.change(func(s *v1alpha1.VDISession) { s.Status.ObservedGeneration = 0 })
+		v := w.Enter(w.session)
+		w.expectWakes(0)
+		w.change(func(s *v1alpha1.VDISession) { s.Status.ObservedGeneration = 1 })
+		w.expectWakes(1)
+		v.Leave()
+	})
+}
+
+func TestAWakeIsLaterThanTheSleepThoughOurClockIsBehind(t *testing.T) {
+	for _, reason := range []lifecycle.Reason{lifecycle.ReasonDisconnected, lifecycle.ReasonMaxDuration} {
+		t.Run(string(reason), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				slept := time.Now().Add(time.Minute)
+				w.sleeps(reason, slept)
+				v := w.Enter(w.session)
+				if at := w.expectWakes(1)[0]; !at.After(slept) {
+					t.Errorf("woke at %s, which is not after the sleep at %s", at, slept)
+				}
+				v.Leave()
+			})
+		})
+	}
+}
+
+func TestASleepUnderAWaitingVisitor(t *testing.T) {
+	for reason, wakes := range map[lifecycle.Reason]int{
+		// Nobody was seen to be there; but somebody is.
+		lifecycle.ReasonDisconnected: 1,
+		// The visitor is about to be turned away with the reason.
+		lifecycle.ReasonStartup: 0, lifecycle.ReasonMaxDuration: 0, lifecycle.ReasonIdle: 0,
+	} {
+		for skew, by := range map[string]time.Duration{"clocks agree": 0, "ours is ahead": -time.Minute, "ours is behind": time.Minute} {
+			t.Run(string(reason)+", "+skew, func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					v := w.Enter(w.session)
+					w.expectWakes(1)
+					w.wakes()
+					time.Sleep(10 * time.Minute)
+					w.written()
+					w.sleeps(reason, time.Now().Add(by))
+					w.expectWakes(wakes)
+					v.Leave()
+				})
+			})
+		}
+	}
+}
+
+func TestASleepUnderAServedVisitorIsNotUndone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		v := w.Enter(w.session)
+		w.expectWakes(1)
+		w.wakes()
+		v.Served()
+		time.Sleep(time.Hour)
+		w.written()
+		w.sleeps(lifecycle.ReasonDisconnected, time.Now())
+		w.expectWakes(0)
+		v.Leave()
+	})
+}
+
+func TestAPageThatWasShownKeepsItsWish(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.sleeps(lifecycle.ReasonStartup, time.Now().Add(-time.Hour))
+		w.fail = errors.New("the API server is away")
+		w.Enter(w.session).Leave() // a page load: over before the wake could be written
+		synctest.Wait()
+		w.mu.Lock()
+		w.fail = nil
+		w.mu.Unlock()
+		time.Sleep(retryAfter)
+		w.expectWakes(1)
+	})
+}
+
+func TestAWakeThatFailsIsTriedAgainButNotByEachVisitor(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.fail = errors.New("the API server is away")
+		v := w.Enter(w.session)
+		for range 100 {
+			synctest.Wait()
+			w.Enter(w.session).Leave()
+		}
+		w.mu.Lock()
+		w.fail = nil
+		w.mu.Unlock()
+		w.expectWakes(0)
+		time.Sleep(retryAfter)
+		w.expectWakes(1)
+		v.Leave()
+	})
+}
+
+func TestAWakeThatWasOverwrittenIsWrittenAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.deaf = true
+		v := w.Enter(w.session)
+		w.expectWakes(1)
+		time.Sleep(echoWithin - time.Millisecond)
+		w.expectWakes(0)
+		w.mu.Lock()
+		w.deaf = false
+		w.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		w.expectWakes(1)
+		time.Sleep(time.Minute)
+		w.expectWakes(0)
+		v.Leave()
+	})
+}
+
+func TestTheLastVisitorsLeavingTimeIsReported(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.wakes()
+		first, last := w.Enter(w.session), w.Enter(w.session)
+		w.written()
+		time.Sleep(5 * time.Second)
+		first.Leave()
+		time.Sleep(5 * time.Second)
+		left := time.Now()
+		last.Leave()
+		last.Leave() // leaving twice is leaving once
+		time.Sleep(lingerFor + time.Millisecond)
+		got := w.written()
+		if len(got) != 1 || !got[0].Connected.Equal(left) {
+			t.Errorf("written: %v, want one report at %s", got, left)
+		}
+		time.Sleep(time.Hour)
+		if got := w.written(); len(got) != 0 {
+			t.Errorf("written though nobody is there: %v", got)
+		}
+	})
+}
+
+func TestAShutdownReportsWhoIsStillThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t}
+		ctx, cancel := context.WithCancel(t.Context())
+		w.dir = directory.New(func(_, name string) string { return name }, nil)
+		w.Keeper = NewKeeper(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		w.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+		w.dir.SetSession(w.session)
+		w.Enter(w.session)
+		w.written()
+		time.Sleep(7 * time.Second)
+		cancel()
+		w.Wait()
+		if got := w.written(); len(got) != 1 || !got[0].Connected.Equal(time.Now()) {
+			t.Errorf("written: %v, want a report of now", got)
+		}
+		w.Enter(w.session) // too late: nothing is started
+		if got := w.written(); len(got) != 0 {
+			t.Errorf("written after the end: %v", got)
+		}
+	})
+}
+
+func TestInputIsWrittenOnceInAWhile(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.wakes()
+		w.change(func(s *v1alpha1.VDISession) {
+			s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 12 * time.Second}.Effective()
+		})
+		for range 120 { // a minute's typing
+			if err := w.Input(t.Context(), w.session); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		got := w.written()
+		if len(got) != 20 {
+			t.Errorf("%d writes in a minute, want one each quarter of the idle timeout", len(got))
+		}
+		for _, a := range got {
+			if a.Input.IsZero() || !a.Wake.IsZero() {
+				t.Errorf("written: %v, want input and no wake", a)
+			}
+		}
+		time.Sleep(time.Minute)
+		w.fail = errors.New("the API server is away")
+		if w.Input(t.Context(), w.session) == nil {
+			t.Error("a failed write was not reported")
+		}
+		w.fail = nil
+		if err := w.Input(t.Context(), w.session); err != nil || len(w.written()) != 1 {
+			t.Error("the report after a failed one was not written")
+		}
+	})
+}
+
+func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		began := time.Now()
+		v := w.Enter(w.session)
+		synctest.Wait()
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: "alice"}}}
+		time.Sleep(time.Second)
+		pod.Spec.NodeName = "node"
+		w.dir.SetPod(pod)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		pod = pod.DeepCopy()
+		pod.Status.PodIP = "10.0.0.1"
+		w.dir.SetPod(pod)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		v.Mark(metrics.StageReached)
+		time.Sleep(time.Second)
+		v.Mark(metrics.StageReached)
+
+		got := w.Timeline(alice)
+		if !got.Requested.Equal(began) {
+			t.Errorf("requested at %s, want %s", got.Requested, began)
+		}
+		for stage, after := range map[metrics.Stage]time.Duration{
+			metrics.StageWakeWritten: 0, metrics.StageScheduled: time.Second, metrics.StageAddress: 2 * time.Second, metrics.StageReached: 3 * time.Second,
+		} {
+			if d := got.Seen[stage].Sub(began); d != after {
+				t.Errorf("%s after %s, want %s", stage, d, after)
+			}
+		}
+		if n := testutil.CollectAndCount(w.metrics.ColdStart); n != len(metrics.Stages) {
+			t.Errorf("%d series, want one a stage", n)
+		}
+		v.Leave()
+		time.Sleep(time.Hour)
+		late := w.Enter(w.session)
+		late.Mark(metrics.StageFirstMessage)
+		if _, marked := w.Timeline(alice).Seen[metrics.StageFirstMessage]; marked {
+			t.Error("somebody who came an hour later was counted as a cold start")
+		}
+		late.Leave()
+	})
+}
+
+func TestADeletedSessionIsForgotten(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		v := w.Enter(w.session)
+		synctest.Wait()
+		w.dir.DropSession(alice)
+		synctest.Wait()
+		if len(w.sessions) != 0 {
+			t.Error("kept though a visitor's connection is all that is left")
+		}
+		v.Leave()
+
+		w.dir.SetSession(w.session)
+		w.Enter(w.session).Leave()
+		time.Sleep(time.Minute)
+		if len(w.sessions) != 1 {
+			t.Error("a session that exists was forgotten, with its timeline")
+		}
+		w.dir.DropSession(alice)
+		if len(w.sessions) != 0 {
+			t.Error("kept though nobody is there")
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package wake
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
+	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(d)} }
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+	s.Status.Phase = v1alpha1.PhaseAsleep
+	s.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: at(0), LastInputTime: at(0)}
+	writes := 0
+	c := newClient(t, s, &writes)
+	dir := directory.New(func(_, name string) string { return name }, nil)
+	dir.SetSession(s)
+	w := &StatusWriter{Client: c, Directory: dir}
+
+	if err := w.WriteActivity(t.Context(), alice, Activity{Wake: noon.Add(time.Minute), Connected: noon.Add(-time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	var got v1alpha1.VDISession
+	if err := c.Get(t.Context(), alice, &got); err != nil {
+		t.Fatal(err)
+	}
+	a := got.Status.Activity
+	if got.Status.Phase != v1alpha1.PhaseAsleep || !a.LastWakeTime.Time.Equal(noon.Add(time.Minute)) ||
+		!a.LastConnectedTime.Time.Equal(noon) || !a.LastInputTime.Time.Equal(noon) {
+		t.Errorf("status is %+v with %+v", got.Status, a)
+	}
+	if err := w.WriteActivity(t.Context(), alice, Activity{Connected: noon, Input: noon.Add(-time.Hour)}); err != nil || writes != 1 {
+		t.Errorf("%d writes and %v; what moves nothing forward must not be written", writes, err)
+	}
+	gone := types.NamespacedName{Namespace: alice.Namespace, Name: "bob"}
+	if err := w.WriteActivity(t.Context(), gone, Activity{Connected: noon}); !errors.Is(err, ErrGone) {
+		t.Errorf("err = %v, want ErrGone", err)
+	}
+}
+
+func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(s.DeepCopy()).WithStatusSubresource(s).
+		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			*writes++
+			if sub != "status" || p.Type() != types.MergePatchType {
+				t.Errorf("wrote %s by %s, want the status by merge patch", sub, p.Type())
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		}}).Build()
+}
