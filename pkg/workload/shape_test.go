@@ -119,7 +119,7 @@ func TestADesktopsPodMayDoLittleAndKnowsItsTURN(t *testing.T) {
 	equal(t, "environment", c.Env, []map[string]any{
 		{"name": "SELKIES_ENABLE_BASIC_AUTH", "value": "false"},
 		{"name": "SELKIES_PORT", "value": "8080"},
-		{"name": "SELKIES_TURN_REST_URI", "value": "http://vdi-activator.vdi-system.svc:8081/turn"},
+		{"name": "SELKIES_TURN_REST_URI", "value": "http://vdi-activator-internal.vdi-system.svc:8081/turn"},
 		{"name": "SELKIES_TURN_REST_USERNAME", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "token"}}},
 	})
 	equal(t, "mounts", c.VolumeMounts, []map[string]any{{"name": "shm", "mountPath": "/dev/shm"}, {"name": "home", "mountPath": "/home/user"}})

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -251,7 +252,7 @@ func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 		}
 		return nil
 	})
-	if got := ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal; got != "vdi-activator.vdi-system.svc.cluster.local" {
+	if got := ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal; got != config.Default().Activator.Host() {
 		t.Errorf("load balancer %q", got)
 	}
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(other), other))
