@@ -63,6 +63,7 @@ func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
 	}
 	toDesktop, desktop := pair(t)
 	ended := h.serve(t, toDesktop)
+	go func() { _, _ = receive(h.client) }()
 	for _, want := range []string{"abc", "de", "f"} {
 		if _, got, err := desktop.ReadMessage(); err != nil || string(got) != want {
 			t.Fatalf("desktop read %q, %v; want %q", got, err, want)

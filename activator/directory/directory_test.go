@@ -1,0 +1,180 @@
+package directory
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
+
+func newDirectory(dropped *[]types.NamespacedName) *Directory {
+	return New(func(ns, name string) string { return name + "." + ns }, func(k types.NamespacedName) { *dropped = append(*dropped, k) })
+}
+
+func session() *v1alpha1.VDISession {
+	return &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+}
+
+func pod(name string, created int64, ip string) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: name, UID: types.UID(name),
+		Labels: map[string]string{v1alpha1.LabelSession: alice.Name}, CreationTimestamp: metav1.Unix(created, 0)}}
+	p.Spec.Containers = []corev1.Container{{Name: "queue-proxy", Ports: []corev1.ContainerPort{{ContainerPort: 8012}}},
+		{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+	p.Status.PodIP = ip
+	return p
+}
+
+func expectPod(t *testing.T, d *Directory, want string) {
+	t.Helper()
+	v, ok := d.View(alice)
+	if !ok {
+		t.Fatal("the session is not known")
+	}
+	got := ""
+	if v.Pod != nil {
+		got = v.Pod.Name
+	}
+	if got != want {
+		t.Errorf("pod = %q, want %q", got, want)
+	}
+}
+
+func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
+	var dropped []types.NamespacedName
+	d := newDirectory(&dropped)
+	d.SetSession(session())
+	if key, ok := d.Lookup("alice.desktops"); !ok || key != alice {
+		t.Errorf("Lookup = %v, %v", key, ok)
+	}
+	if _, ok := d.Lookup("bob.desktops"); ok {
+		t.Error("a host of no session was found")
+	}
+	d.SetPod(pod("a", 1, "10.0.0.1"))
+	d.DropSession(alice)
+	if _, ok := d.Lookup("alice.desktops"); ok {
+		t.Error("found after it was deleted")
+	}
+	if _, ok := d.View(alice); ok {
+		t.Error("viewed after it was deleted")
+	}
+	if len(dropped) != 1 || dropped[0] != alice {
+		t.Errorf("told of %v", dropped)
+	}
+	d.DropPod(pod("a", 1, ""))
+	if len(d.entries) != 0 || len(d.byHost) != 0 {
+		t.Error("something was kept of a deleted session")
+	}
+}
+
+func TestThePodIsTheNewestThatLives(t *testing.T) {
+	d := newDirectory(new([]types.NamespacedName))
+	d.SetPod(pod("b", 2, "")) // pods may be listed before sessions
+	d.SetSession(session())
+	expectPod(t, d, "b")
+	d.SetPod(pod("a", 1, ""))
+	expectPod(t, d, "b")
+	d.SetPod(pod("c", 2, ""))
+	expectPod(t, d, "c") // the same second: the name decides, not chance
+
+	ending := pod("c", 2, "")
+	ending.DeletionTimestamp = &metav1.Time{Time: time.Unix(9, 0)}
+	d.SetPod(ending)
+	expectPod(t, d, "b")
+	ended := pod("b", 2, "")
+	ended.Status.Phase = corev1.PodFailed
+	d.SetPod(ended)
+	expectPod(t, d, "a")
+	d.DropPod(pod("a", 1, ""))
+	expectPod(t, d, "")
+}
+
+func TestAPodsStateIsItsDesktopsContainers(t *testing.T) {
+	d := newDirectory(new([]types.NamespacedName))
+	d.SetSession(session())
+	p := pod("a", 1, "10.0.0.1")
+	p.Spec.NodeName = "node"
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{
+		{Name: "queue-proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: v1alpha1.ContainerDesktop}}
+	d.SetPod(p)
+	v, _ := d.View(alice)
+	if want := (Pod{Name: "a", UID: "a", Scheduled: true, IP: "10.0.0.1", Port: 8080}); *v.Pod != want {
+		t.Errorf("pod = %+v, want %+v", *v.Pod, want)
+	}
+	p = p.DeepCopy()
+	p.Status.ContainerStatuses[1].State.Running = &corev1.ContainerStateRunning{}
+	d.SetPod(p)
+	if v, _ := d.View(alice); !v.Pod.Started {
+		t.Error("the desktop's container runs, and is not seen to")
+	}
+}
+
+func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
+	d := newDirectory(new([]types.NamespacedName))
+	d.SetSession(session())
+	for name, tc := range map[string]struct {
+		do   func()
+		news bool
+	}{
+		"the session":              {func() { d.SetSession(session()) }, true},
+		"a pod":                    {func() { d.SetPod(pod("a", 1, "")) }, true},
+		"a foreign pod":            {func() { p := pod("x", 1, ""); p.Labels = nil; d.SetPod(p) }, false},
+		"another session's pod":    {func() { p := pod("x", 1, ""); p.Labels[v1alpha1.LabelSession] = "bob"; d.SetPod(p) }, false},
+		"a pod that nobody knows":  {func() { d.DropPod(pod("y", 1, "")) }, false},
+		"a pod of another's place": {func() { p := pod("a", 1, ""); p.Namespace = "elsewhere"; d.SetPod(p) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, _ := d.View(alice)
+			tc.do()
+			select {
+			case <-v.Changed:
+				if !tc.news {
+					t.Error("told of no change")
+				}
+			default:
+				if tc.news {
+					t.Error("not told")
+				}
+			}
+		})
+	}
+	t.Run("a pod without news", func(t *testing.T) {
+		d.SetPod(pod("a", 1, "10.0.0.1"))
+		v, _ := d.View(alice)
+		d.SetPod(pod("a", 1, "10.0.0.1"))
+		select {
+		case <-v.Changed:
+			t.Error("told of no change")
+		default:
+		}
+	})
+	t.Run("the session's end", func(t *testing.T) {
+		v, _ := d.View(alice)
+		d.DropSession(alice)
+		select {
+		case <-v.Changed:
+		default:
+			t.Error("not told")
+		}
+	})
+}
+
+func TestOnlyWhatWasLookedAtIsAsleep(t *testing.T) {
+	s := session()
+	if (View{Session: s}).Asleep() {
+		t.Error("a status that is not there says asleep")
+	}
+	s.Status.ObservedGeneration = 1
+	if !(View{Session: s}).Asleep() {
+		t.Error("no awake period is recorded, and it is not asleep")
+	}
+	s.Status.StartTime = &metav1.MicroTime{}
+	if (View{Session: s}).Asleep() {
+		t.Error("an awake period is recorded, and it is asleep")
+	}
+}

@@ -1,0 +1,65 @@
+package limit
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func key(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: "desktops", Name: name}
+}
+
+func expectReached(t *testing.T, err error, want metrics.Refusal, number string) {
+	t.Helper()
+	var r *Reached
+	if !errors.As(err, &r) || r.Limit != want || !strings.Contains(err.Error(), number) {
+		t.Errorf("err = %v, want %s with its number %s", err, want, number)
+	}
+}
+
+func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
+	h := NewHeld(3, 2)
+	first, err := h.Acquire(key("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Acquire(key("alice")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Acquire(key("alice"))
+	expectReached(t, err, metrics.RefusedSessionLimit, "2")
+	if _, err := h.Acquire(key("bob")); err != nil {
+		t.Fatalf("one session's limit kept out another: %v", err)
+	}
+	_, err = h.Acquire(key("carol"))
+	expectReached(t, err, metrics.RefusedReplicaLimit, "3")
+	first()
+	first() // a place is given back once
+	if _, err := h.Acquire(key("carol")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Acquire(key("dave"))
+	expectReached(t, err, metrics.RefusedReplicaLimit, "3")
+}
+
+func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
+	h := NewHeld(100, 100)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if release, err := h.Acquire(key("alice")); err == nil {
+				release()
+			}
+		})
+	}
+	wg.Wait()
+	if h.total != 0 || len(h.session) != 0 {
+		t.Errorf("kept: %d, %v", h.total, h.session)
+	}
+}
