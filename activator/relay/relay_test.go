@@ -1,0 +1,285 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const enough = 10 * time.Second
+
+// visitor is a visitor's request as it comes in.
+func visitor(target string, header http.Header) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	r.Host = "alice.vdi.example.com:8443"
+	r.RemoteAddr = "192.0.2.1:1234"
+	for k, v := range header {
+		r.Header[http.CanonicalHeaderKey(k)] = v
+	}
+	return r
+}
+
+func dialer(srv *httptest.Server) DialFunc {
+	return func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+	}
+}
+
+var browser = http.Header{
+	"Origin": {"https://alice.vdi.example.com:8443"}, "Cookie": {"__Host-vdi-session=secret; theme=dark"},
+	"X-Forwarded-For": {"198.51.100.7", "198.51.100.8"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"evil.example"},
+	"Connection": {"Upgrade, X-Hop"}, "X-Hop": {"1"}, "Upgrade": {"websocket"}, "Proxy-Connection": {"keep-alive"}, "Te": {"trailers"},
+	"User-Agent": {"Firefox"}, "Accept-Language": {"fr"},
+}
+
+func expectForwarded(t *testing.T, r *http.Request) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"Origin": "", "Cookie": "theme=dark", "X-Hop": "", "Proxy-Connection": "", "Te": "", "User-Agent": "Firefox", "Accept-Language": "fr",
+		"X-Forwarded-For": "198.51.100.7, 198.51.100.8, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "alice.vdi.example.com:8443",
+	} {
+		if got := strings.Join(r.Header.Values(name), "|"); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if r.Host != "alice.vdi.example.com:8443" {
+		t.Errorf("Host = %q", r.Host)
+	}
+	if r.RequestURI != "/a%2Fb/signalling/?x=1" {
+		t.Errorf("asked for %q", r.RequestURI)
+	}
+}
+
+const target = "https://alice.vdi.example.com:8443/a%2Fb/signalling/?vdi_token=secret&x=1"
+
+func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		expectForwarded(t, r)
+		if got := websocket.Subprotocols(r); len(got) != 1 || got[0] != "binary" {
+			t.Errorf("subprotocols = %q", got)
+		}
+		ws, err := (&websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = ws.Close()
+	}))
+	defer srv.Close()
+	reached := 0
+	header := browser.Clone()
+	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
+	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
+	ws, err := Upgrade(t.Context(), dialer(srv), visitor(target, header), "https", "binary", func() { reached++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ws.Close()
+	if reached != 1 {
+		t.Errorf("said %d times that it was reached", reached)
+	}
+}
+
+func TestADesktopThatIsNotReadyToAnswerIsAskedAgain(t *testing.T) {
+	for name, notYet := range map[string]http.HandlerFunc{
+		"502": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) },
+		"503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		"504": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(504) },
+		"a connection that breaks": func(w http.ResponseWriter, _ *http.Request) {
+			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_ = conn.Close()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked.Add(1) < 3 {
+					notYet(w, r)
+					return
+				}
+				if ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil); err == nil {
+					_ = ws.Close()
+				}
+			}))
+			defer srv.Close()
+			ws, err := Upgrade(t.Context(), dialer(srv), visitor("/", nil), "http", "", func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = ws.Close()
+		})
+	}
+}
+
+func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
+	for _, status := range []int{200, 301, 401, 404, 500} {
+		var asked atomic.Int32
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(status)
+		}))
+		_, err := Upgrade(t.Context(), dialer(srv), visitor("/", nil), "http", "", func() {})
+		var e *hold.Ending
+		if !errors.As(err, &e) || e.Refusal != metrics.RefusedDesktopRejected || !strings.Contains(e.Reason, http.StatusText(status)) || asked.Load() != 1 {
+			t.Errorf("%d: %v after %d attempts", status, err, asked.Load())
+		}
+		srv.Close()
+	}
+}
+
+func TestTheWaitForAnAnswerEndsWithItsReason(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		w.WriteHeader(503)
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-asked
+		cancel(hold.ShuttingDown)
+	}()
+	_, err := Upgrade(ctx, dialer(srv), visitor("/", nil), "http", "", func() {})
+	if !errors.Is(err, hold.ShuttingDown) {
+		t.Errorf("err = %v, want that it shuts down", err)
+	}
+}
+
+func newHTTP() *HTTP {
+	return NewHTTP("https", slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(502) })
+}
+
+// counted is a connection that says when it was closed.
+type counted struct {
+	net.Conn
+	open *atomic.Int32
+}
+
+func (c counted) Close() error { c.open.Add(-1); return c.Conn.Close() }
+
+func TestARequestTakesTheConnectionItWasLentAndNoOther(t *testing.T) {
+	var connections atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		expectForwarded(t, r)
+		_, _ = io.WriteString(w, "desktop")
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	h := newHTTP()
+	var open atomic.Int32
+	for i := range int32(3) {
+		conn, err := dialer(srv)(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		open.Add(1)
+		w := httptest.NewRecorder()
+		h.Serve(w, visitor(target, browser), counted{conn, &open})
+		if w.Code != 200 || w.Body.String() != "desktop" {
+			t.Errorf("answered %d %q", w.Code, w.Body)
+		}
+		// Kept for the next request, it could belong to another session's pod by then.
+		if got := connections.Load(); got != i+1 {
+			t.Errorf("%d connections for %d requests", got, i+1)
+		}
+	}
+	for deadline := time.Now().Add(enough); open.Load() != 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections stayed open", open.Load())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			_ = conn.Close()
+		}
+	}))
+	defer srv.Close()
+	conn, err := dialer(srv)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	newHTTP().Serve(w, visitor("/", nil), conn)
+	if w.Code != 502 {
+		t.Errorf("answered %d", w.Code)
+	}
+}
+
+func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
+	more := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "first\n")
+		w.(http.Flusher).Flush()
+		<-more
+		_, _ = io.WriteString(w, "second\n")
+	}))
+	defer srv.Close()
+	h := newHTTP()
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := dialer(srv)(r.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		h.Serve(w, r, conn)
+	}))
+	defer front.Close()
+	resp, err := http.Get(front.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	lines := bufio.NewReader(resp.Body)
+	if first, err := lines.ReadString('\n'); err != nil || first != "first\n" {
+		t.Fatalf("read %q, %v", first, err)
+	}
+	close(more) // only now: the first part came without the second
+	if second, err := lines.ReadString('\n'); err != nil || second != "second\n" {
+		t.Fatalf("read %q, %v", second, err)
+	}
+}
+
+func TestNothingButPathAndQueryReachesADesktop(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://evil.example/a?b": "/a?b", "http:opaque": "/", "/a?": "/a?", "/a%2fb": "/a%2fb", "//x/y": "//x/y",
+		"http://user:pass@evil.example/": "/",
+	} {
+		r := visitor("/", nil)
+		u, err := r.URL.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(in, "//") {
+			u.Host, u.Path = "", in
+		}
+		out := pathForDesktop(u)
+		out.Scheme, out.Host = "http", "10.0.0.1:8080"
+		if got := out.RequestURI(); got != want || out.User != nil {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}
