@@ -124,8 +124,9 @@ func TestTheFirstVisitorWakesByOneWrite(t *testing.T) {
 func TestManyVisitorsWriteNoMoreThanOne(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		var visits []*Visit
+		asleep := w.session
 		for range 500 {
-			visits = append(visits, w.Enter(w.session))
+			visits = append(visits, w.Enter(asleep))
 		}
 		w.expectWakes(1)
 		w.wakes()

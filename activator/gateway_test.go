@@ -1,0 +1,329 @@
+package activator
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	enough = 10 * time.Second
+	host   = "alice--desktops.vdi.localhost"
+)
+
+var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
+
+// gateway is a whole activator with one session, asleep, whose desktop is the
+// test's own.
+type gateway struct {
+	*Server
+	t      *testing.T
+	front  *httptest.Server
+	signer *token.Signer
+	// owned is the session as tokens are signed for it.
+	owned *v1alpha1.VDISession
+
+	mu      sync.Mutex
+	session *v1alpha1.VDISession
+	writes  []wake.Activity
+	log     bytes.Buffer
+}
+
+func newGateway(t *testing.T, how ...func(*config.Config)) *gateway {
+	t.Helper()
+	g := &gateway{t: t}
+	cfg := config.Default()
+	cfg.URL = config.URL{Scheme: "http", Domain: "vdi.localhost"}
+	cfg.TURN.URLs = []string{"stun:turn.example:3478", "turn:turn.example:3478"}
+	for _, h := range how {
+		h(&cfg)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.signer, err = token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(lockedWriter{&g.mu, &g.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	ctx, cancel := context.WithCancel(context.Background())
+	m := metrics.NewActivator(prometheus.NewRegistry())
+	dir := directory.New(cfg.URL.SessionHost, nil)
+	keeper := wake.NewKeeper(ctx, dir, g, m, log)
+	g.Server = New(Options{Config: cfg, Directory: dir, Keeper: keeper, Guard: auth.NewGuard(g.signer.Verifier(), false),
+		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: []byte("shared"), Log: log}, Metrics: m, Log: log})
+	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
+	g.session.Spec.User = "alice@example.com"
+	g.session.Status.ObservedGeneration, g.session.Status.Phase = 1, v1alpha1.PhaseAsleep
+	g.owned = g.session.DeepCopy()
+	dir.SetSession(g.session)
+	g.front = httptest.NewServer(g.Server)
+	t.Cleanup(func() {
+		g.StopHolding()
+		ended, end := context.WithCancel(context.Background())
+		end()
+		g.Drain(ended)
+		g.front.Close()
+		cancel()
+		keeper.Wait()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return g
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// WriteActivity is the API server: what is written comes back by the watch.
+func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a wake.Activity) error {
+	if key != alice {
+		return errors.New("another session's activity")
+	}
+	g.mu.Lock()
+	g.writes = append(g.writes, a)
+	g.mu.Unlock()
+	if !a.Wake.IsZero() {
+		g.change(func(s *v1alpha1.VDISession) {
+			s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: a.Wake}}
+		})
+	}
+	return nil
+}
+
+func (g *gateway) change(how func(*v1alpha1.VDISession)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.session = g.session.DeepCopy()
+	how(g.session)
+	g.Directory.SetSession(g.session)
+}
+
+// sleeps is what the operator records when a clock puts the desktop to sleep.
+func (g *gateway) sleeps(reason lifecycle.Reason, message string) {
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime, s.Status.SleepTime, s.Status.SleepReason = nil, &metav1.MicroTime{Time: time.Now()}, string(reason)
+		s.Status.Phase, s.Status.Message = v1alpha1.PhaseAsleep, message
+		if reason == lifecycle.ReasonStartup {
+			s.Status.Phase = v1alpha1.PhaseFailed
+		}
+	})
+}
+
+// wakes is what operator and kubelet record when the desktop comes.
+func (g *gateway) wakes(desktop *httptest.Server) {
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime, s.Status.Phase = &metav1.MicroTime{Time: time.Now()}, v1alpha1.PhaseRunning
+	})
+	addr := desktop.Listener.Addr().(*net.TCPAddr)
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
+	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: int32(addr.Port)}}}}
+	p.Status.PodIP = addr.IP.String()
+	g.Directory.SetPod(p)
+}
+
+// woken is how many wakes were written.
+func (g *gateway) woken() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := 0
+	for _, a := range g.writes {
+		if !a.Wake.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *gateway) expectNothingWritten() {
+	g.t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.writes) > 0 {
+		g.t.Errorf("written: %v, want nothing", g.writes)
+	}
+}
+
+func (g *gateway) expectRefusals(why metrics.Refusal, want float64) {
+	g.t.Helper()
+	g.eventually(string(why)+" is counted", func() bool {
+		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why))) == want
+	})
+}
+
+func (g *gateway) eventually(what string, is func() bool) {
+	g.t.Helper()
+	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			g.t.Fatalf("not so within %s: %s", enough, what)
+		}
+	}
+}
+
+func (g *gateway) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
+	g.t.Helper()
+	raw, err := g.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return raw
+}
+
+// Header fields of the kinds of visitor there are.
+var (
+	navigating = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Accept": {"text/html"}}
+	fetching   = http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Site": {"same-origin"}}
+	fromPage   = http.Header{"Origin": {"http://" + host}}
+	noBrowser  = http.Header{}
+)
+
+// as adds the owner's token to a kind of visitor.
+func (g *gateway) as(kind http.Header) http.Header {
+	h := kind.Clone()
+	h.Set("Cookie", "vdi-session="+g.sign(token.AudienceSession, g.owned, 0))
+	return h
+}
+
+type answer struct {
+	code   int
+	header http.Header
+	body   string
+}
+
+func (g *gateway) do(method, at string, h http.Header) answer {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), method, g.front.URL+at, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Host, req.Header = host, h.Clone()
+	if other := h.Get("Test-Host"); other != "" {
+		req.Host = other
+	}
+	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := c.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+func (g *gateway) dial(at string, h http.Header) *websocket.Conn {
+	g.t.Helper()
+	h = h.Clone()
+	h.Set("Host", host)
+	ws, _, err := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+at, h)
+	if err != nil {
+		g.t.Fatalf("the upgrade was refused: %v", err)
+	}
+	g.t.Cleanup(func() { _ = ws.Close() })
+	return ws
+}
+
+func expectClosed(t *testing.T, ws *websocket.Conn, code int, text string) {
+	t.Helper()
+	_ = ws.SetReadDeadline(time.Now().Add(enough))
+	for {
+		_, _, err := ws.ReadMessage()
+		if err == nil {
+			continue
+		}
+		var closed *websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != code || !strings.Contains(closed.Text, text) {
+			t.Errorf("ended with %v, want %d with %q", err, code, text)
+		}
+		return
+	}
+}
+
+// newDesktop is a web desktop: a page at /, and a WebSocket that says what it
+// hears, until it hears "end".
+func newDesktop(t *testing.T) *httptest.Server {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if !websocket.IsWebSocketUpgrade(r) {
+			_, _ = io.WriteString(w, "desktop "+r.Method+" "+r.URL.Path+" cookies:"+r.Header.Get("Cookie"))
+			return
+		}
+		ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = ws.Close() }()
+		for {
+			kind, m, err := ws.ReadMessage()
+			if err != nil || string(m) == "end" || ws.WriteMessage(kind, append([]byte("echo "), m...)) != nil {
+				return
+			}
+		}
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func expectEcho(t *testing.T, ws *websocket.Conn, want string) {
+	t.Helper()
+	_ = ws.SetReadDeadline(time.Now().Add(enough))
+	if _, m, err := ws.ReadMessage(); err != nil || string(m) != "echo "+want {
+		t.Fatalf("heard %q, %v; want the echo of %q", m, err, want)
+	}
+}
+
+func say(t *testing.T, ws *websocket.Conn, text string) {
+	t.Helper()
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}

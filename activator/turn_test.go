@@ -1,0 +1,131 @@
+package activator
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/turn"
+)
+
+func expectCredential(t *testing.T, body string) {
+	t.Helper()
+	var got turn.RTCConfig
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if len(got.ICEServers) != 2 {
+		t.Fatalf("servers = %+v", got.ICEServers)
+	}
+	relay := got.ICEServers[1]
+	expiry, subject, _ := strings.Cut(relay.Username, ":")
+	at, err := strconv.ParseInt(expiry, 10, 64)
+	if err != nil || subject != "desktops/alice" {
+		t.Fatalf("user = %q, want it bound to the session", relay.Username)
+	}
+	if want := turn.Mint([]byte("shared"), subject, time.Unix(at, 0), 0); relay.Credential != want.Password {
+		t.Error("coturn would refuse the credential")
+	}
+	if strings.Contains(body, "shared") {
+		t.Error("the secret is in the answer")
+	}
+}
+
+func TestAVisitorGetsATURNCredentialThoughTheDesktopSleeps(t *testing.T) {
+	g := newGateway(t)
+	got := g.do(http.MethodGet, "/turn", g.as(fetching))
+	if got.code != 200 || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", got.code, got.header)
+	}
+	expectCredential(t, got.body)
+	g.expectNothingWritten()
+}
+
+func TestAnotherDesktopsTURNPathIsItsOwn(t *testing.T) {
+	g := newGateway(t)
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolWebSocket}
+	})
+	g.wakes(newDesktop(t))
+	if got := g.do(http.MethodGet, "/turn", g.as(fetching)); !strings.HasPrefix(got.body, "desktop GET /turn") {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}
+
+func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
+	g := newGateway(t)
+	bob := g.owned.DeepCopy()
+	bob.Name = "bob"
+	again := g.owned.DeepCopy()
+	again.UID = "2"
+	for name, tc := range map[string]struct {
+		header, token string
+		status        int
+	}{
+		"its pod's token":           {podTokenHeader, g.sign(token.AudienceTURN, g.owned, 0), 200},
+		"a visitor's token":         {podTokenHeader, g.sign(token.AudienceSession, g.owned, 0), 403},
+		"an expired one":            {podTokenHeader, g.sign(token.AudienceTURN, g.owned, 2*time.Hour), 403},
+		"a session's that is gone":  {podTokenHeader, g.sign(token.AudienceTURN, bob, 0), 403},
+		"an earlier session's":      {podTokenHeader, g.sign(token.AudienceTURN, again, 0), 403},
+		"rubbish":                   {podTokenHeader, "rubbish", 403},
+		"nothing":                   {podTokenHeader, "", 403},
+		"the token somewhere else ": {"Authorization", g.sign(token.AudienceTURN, g.owned, 0), 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, TURNPath+"?service=turn", nil)
+			r.Header.Set(tc.header, tc.token)
+			w := httptest.NewRecorder()
+			g.Internal().ServeHTTP(w, r)
+			if w.Code != tc.status {
+				t.Fatalf("%d %s, want %d", w.Code, w.Body, tc.status)
+			}
+			if tc.status == 200 {
+				expectCredential(t, w.Body.String())
+			} else if strings.Contains(w.Body.String(), "turn:") {
+				t.Errorf("a refusal tells of a server: %s", w.Body)
+			}
+		})
+	}
+	for _, at := range []string{"/", "/_vdi/status", "/ws"} {
+		w := httptest.NewRecorder()
+		g.Internal().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://"+host+at, nil))
+		if w.Code != 404 {
+			t.Errorf("the internal port answers %s with %d", at, w.Code)
+		}
+	}
+}
+
+func TestTURNServersAreTheNodesOfCoturnsReadyPods(t *testing.T) {
+	pod := func(name, ip string, ready corev1.ConditionStatus) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "turn", Name: name, Labels: map[string]string{"app": "coturn"}}}
+		p.Status.HostIP = ip
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+		return p
+	}
+	other := pod("other", "192.0.2.9", corev1.ConditionTrue)
+	other.Labels = nil
+	tn := &TURN{Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"}, Port: 3478}},
+		Pods: fake.NewClientBuilder().WithObjects(pod("a", "192.0.2.2", "True"), pod("b", "192.0.2.1", "True"), pod("c", "192.0.2.1", "True"),
+			pod("starting", "192.0.2.3", "False"), pod("pending", "", "True"), pod("six", "2001:db8::1", "True"), other).Build()}
+	want := "stun:192.0.2.1:3478 turn:192.0.2.1:3478?transport=udp turn:192.0.2.1:3478?transport=tcp " +
+		"stun:192.0.2.2:3478 turn:192.0.2.2:3478?transport=udp turn:192.0.2.2:3478?transport=tcp " +
+		"stun:[2001:db8::1]:3478 turn:[2001:db8::1]:3478?transport=udp turn:[2001:db8::1]:3478?transport=tcp"
+	if got := strings.Join(tn.urls(), " "); got != want {
+		t.Errorf("urls = %s\nwant   %s", got, want)
+	}
+	tn.Config.URLs = []string{"turn:fixed.example"}
+	if got := tn.urls(); len(got) != 1 || got[0] != "turn:fixed.example" {
+		t.Errorf("urls = %v, want the configured one", got)
+	}
+}
