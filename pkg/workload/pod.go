@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -25,6 +26,9 @@ const (
 	// cpuRequestShare is the part of the CPU limit that is reserved: a desktop is
 	// idle most of its time and fast when it isn't.
 	cpuRequestShare = 4
+
+	// readinessPeriodSeconds is how late a desktop's readiness is noticed, at most.
+	readinessPeriodSeconds = 1
 
 	// What holds where the API server's defaults were not applied.
 	defaultGPUResource  = "nvidia.com/gpu"
@@ -50,6 +54,12 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 		Ports:     []corev1.ContainerPort{{ContainerPort: port}},
 		Env:       env(activator, port, t, s),
 		Resources: resources(t, s),
+		// Without a period Knative's proxy tries fast for ten seconds and kubelet then
+		// asks every ten: a desktop that needs longer would be found late.
+		ReadinessProbe: &corev1.Probe{
+			ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(port)}},
+			PeriodSeconds: readinessPeriodSeconds,
+		},
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: &no,
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

@@ -68,6 +68,7 @@ func TestAVisitorGetsVideoThroughTURNFromADesktopAtZeroPods(t *testing.T) {
 }
 
 func TestAPersonOpensALinkInChromiumAndSeesTheDesktopMove(t *testing.T) {
+	t.Parallel()
 	ctx := story(t)
 	key := session(ctx, t, "person", template(t, nil), nil)
 	link, err := in.Link(ctx, key, linkTTL)
@@ -118,6 +119,7 @@ func TestAPersonOpensALinkInChromiumAndSeesTheDesktopMove(t *testing.T) {
 }
 
 func TestAPageLoadGetsTheWaitingPageUntilTheDesktopIsThere(t *testing.T) {
+	t.Parallel()
 	ctx := story(t)
 	key := session(ctx, t, "waiting", template(t, nil), nil)
 	visitor := invited(ctx, t, key)

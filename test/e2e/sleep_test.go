@@ -15,6 +15,7 @@ import (
 )
 
 func TestADesktopSleepsWhenItsVisitorLeavesAndWakesWithItsHomeIntact(t *testing.T) {
+	t.Parallel()
 	ctx := story(t)
 	key := session(ctx, t, "home", template(t, nil), nil)
 	visitor := invited(ctx, t, key)
@@ -109,13 +110,15 @@ func allocatableGPUs(t *testing.T) int32 {
 }
 
 func TestDeletingASessionLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	ctx := story(t)
 	tpl := template(t, nil)
 	key := session(ctx, t, "gone", tpl, nil)
-	visitor := invited(ctx, t, key)
-	if err := visitor.WriteFile(ctx, "x", "x"); err != nil {
+	stream, err := invited(ctx, t, key).View(ctx, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer stream.Close()
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +138,7 @@ func TestDeletingASessionLeavesNothingBehind(t *testing.T) {
 }
 
 func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
+	t.Parallel()
 	ctx := story(t)
 	tpl := template(t, nil)
 	retain := func(s *v1alpha1.VDISessionSpec) {
