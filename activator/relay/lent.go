@@ -15,6 +15,6 @@ func (l *lent) take() bool { return l.taken.CompareAndSwap(false, true) }
 
 func (l *lent) giveBack() {
 	if l.take() {
-		_ = l.Conn.Close()
+		_ = l.Close()
 	}
 }

@@ -74,7 +74,7 @@ func (o *operator) ready(*http.Request) error {
 // Start implements manager.Runnable.
 func (o *operator) Start(ctx context.Context) error {
 	if err := o.awaitDefinitions(ctx); err != nil {
-		return nil // The process is ending.
+		return nil //nolint:nilerr // It fails only when the process ends, which is no failure.
 	}
 	if err := o.addControllers(ctx); err != nil {
 		return err

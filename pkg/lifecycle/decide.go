@@ -53,14 +53,18 @@ type Record struct {
 type Reason string
 
 const (
-	// ReasonNotVisited: asleep, and nobody asked for it since.
+	// ReasonNotVisited means asleep, and nobody asked for it since.
 	ReasonNotVisited Reason = "NotVisited"
-	// ReasonVisited: awake, because somebody came and no clock has run out.
+	// ReasonVisited means awake, because somebody came and no clock has run out.
 	ReasonVisited Reason = "Visited"
-	// ReasonAlwaysOn and ReasonPoweredOff: as spec.power says.
-	ReasonAlwaysOn   Reason = "AlwaysOn"
+	// ReasonAlwaysOn means awake, because spec.power says so.
+	ReasonAlwaysOn Reason = "AlwaysOn"
+	// ReasonPoweredOff means asleep, because spec.power says so.
 	ReasonPoweredOff Reason = "PoweredOff"
-	// The clocks.
+)
+
+// The clocks that put a desktop to sleep, as reasons.
+const (
 	ReasonIdle         Reason = "IdleTimeout"
 	ReasonDisconnected Reason = "DisconnectTimeout"
 	ReasonMaxDuration  Reason = "MaxDuration"

@@ -80,6 +80,6 @@ func TestOnlyTheNewestRevisionRuns(t *testing.T) {
 	newest := rollOut(t, s)
 	eventually(t, "the newest revision runs", hasScale(t, newest, 1))
 	always(t, "and only that", hasScale(t, old, 0))
-	startPod(t, s, corev1.ConditionTrue)
+	startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 }

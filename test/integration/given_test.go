@@ -197,7 +197,7 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 }
 
 // startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready.
-func startPod(t *testing.T, s *v1alpha1.VDISession, ready corev1.ConditionStatus) *corev1.Pod {
+func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	t.Helper()
 	noGrace := int64(0)
 	pod := &corev1.Pod{
@@ -208,7 +208,7 @@ func startPod(t *testing.T, s *v1alpha1.VDISession, ready corev1.ConditionStatus
 		},
 	}
 	must(t, api.Create(t.Context(), pod))
-	patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":%q}]}}`, ready)
+	const patch = `{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}]}}`
 	must(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
 	return pod
 }

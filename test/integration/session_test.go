@@ -78,7 +78,7 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	if now.Status.StartTime == nil || now.Status.Until == nil {
 		t.Errorf("an awake desktop has a start and a next decision: %+v", now.Status)
 	}
-	pod := startPod(t, s, corev1.ConditionTrue)
+	pod := startPod(t, s)
 	now = awaitPhase(t, s, v1alpha1.PhaseRunning)
 	if now.Status.ReadyTime == nil || now.Status.PodName != pod.Name {
 		t.Errorf("a running desktop has a ready time and a pod: %+v", now.Status)
@@ -129,7 +129,7 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	visit(t, s)
 	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
-	pod := startPod(t, s, corev1.ConditionTrue)
+	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 	before := knativeService(t, s)
 
@@ -187,7 +187,7 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 			s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: policy}
 			must(t, api.Create(t.Context(), s))
 			knativeService(t, s)
-			pod := startPod(t, s, corev1.ConditionTrue)
+			pod := startPod(t, s)
 
 			must(t, api.Delete(t.Context(), s))
 			now := awaitPhase(t, s, v1alpha1.PhaseTerminating)
@@ -203,7 +203,7 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 				if apierrors.IsNotFound(err) {
 					return nil
 				}
-				return fmt.Errorf("still there: %v", err)
+				return fmt.Errorf("still there (%w)", err)
 			})
 			home := &corev1.PersistentVolumeClaim{}
 			err := api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home)

@@ -131,8 +131,8 @@ func (s *stage) visit() {
 }
 
 func (s *stage) pod(ready corev1.ConditionStatus) {
-	s.Observation.Pods = 1
-	s.Observation.Pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1"}, Status: corev1.PodStatus{
+	s.Pods = 1
+	s.Pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1"}, Status: corev1.PodStatus{
 		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}},
 	}}
 }
@@ -205,7 +205,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 		}
 		s.look()
 	}
-	s.Observation.Pod, s.Observation.Pods, s.Progress = nil, 0, workload.Progress{}
+	s.Pod, s.Pods, s.Progress = nil, 0, workload.Progress{}
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m0s. Last seen: The desktop's image cannot be pulled: no such tag.")
 	s.now = s.now.Add(time.Hour)

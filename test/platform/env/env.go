@@ -14,7 +14,8 @@ import (
 const (
 	// NodePort is the activator's on the test cluster, which publishes it at
 	// DefaultAddress.
-	NodePort    = 30080
+	NodePort = 30080
+	// DefaultPort is the port in sessions' URLs.
 	DefaultPort = 8080
 	// DefaultAddress is where sessions' URLs lead.
 	DefaultAddress = "127.0.0.1:8080"

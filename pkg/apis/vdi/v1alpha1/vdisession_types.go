@@ -97,17 +97,17 @@ type SessionPersistence struct {
 type Phase string
 
 const (
-	// PhasePending: something that the session needs is missing.
+	// PhasePending says that something that the session needs is missing.
 	PhasePending Phase = "Pending"
-	// PhaseCreating: the desktop is waking and not yet reachable.
+	// PhaseCreating says that the desktop is waking and not yet reachable.
 	PhaseCreating Phase = "Creating"
-	// PhaseRunning: the desktop is reachable.
+	// PhaseRunning says that the desktop is reachable.
 	PhaseRunning Phase = "Running"
-	// PhaseAsleep: zero pods; a visit wakes it.
+	// PhaseAsleep says that there are zero pods; a visit wakes it.
 	PhaseAsleep Phase = "Asleep"
-	// PhaseTerminating: the session is being deleted.
+	// PhaseTerminating says that the session is being deleted.
 	PhaseTerminating Phase = "Terminating"
-	// PhaseFailed: the last wake failed; message says why, and a visit tries again.
+	// PhaseFailed says that the last wake failed; message says why, and a visit tries again.
 	PhaseFailed Phase = "Failed"
 )
 

@@ -1,0 +1,3 @@
+// Package metrics names what the operator and the activator count: each program's
+// metrics in a file of its own. It registers them and counts nothing itself.
+package metrics
