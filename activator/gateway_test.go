@@ -59,6 +59,8 @@ type gateway struct {
 	mu      sync.Mutex
 	session *v1alpha1.VDISession
 	writes  []wake.Activity
+	// latency is how long the API server takes to write.
+	latency time.Duration
 	log     bytes.Buffer
 }
 
@@ -124,6 +126,7 @@ func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a w
 	if key != alice {
 		return errors.New("another session's activity")
 	}
+	time.Sleep(g.latency)
 	g.mu.Lock()
 	g.writes = append(g.writes, a)
 	g.mu.Unlock()

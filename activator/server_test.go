@@ -266,6 +266,7 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 	for reason, code := range map[lifecycle.Reason]int{lifecycle.ReasonStartup: 4408, lifecycle.ReasonMaxDuration: 4410, lifecycle.ReasonIdle: 4410} {
 		t.Run(string(reason), func(t *testing.T) {
 			g := newGateway(t)
+			g.latency = 20 * time.Millisecond // longer than a page takes to ask for the state
 			g.sleeps(reason, "because")
 			expectClosed(t, g.dial("/desk", g.as(fromPage)), code, "this desktop")
 			if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 503 {

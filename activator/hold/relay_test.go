@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,6 +194,48 @@ func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 		_ = desktop.Close()
 		<-ended
 	})
+}
+
+func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hold(t, pipes, signaling.Plain{}, roomy)
+		toDesktop, desktop := pipes(t)
+		ended := h.serve(t, toDesktop)
+		go func() { _, _ = receive(h.client) }()
+		go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
+		synctest.Wait()
+		const parts, size = 30, 100
+		go func() {
+			// One binary frame, masked with zeros: nothing, not even a pong, fits in it.
+			raw := h.client.NetConn()
+			_, _ = raw.Write([]byte{0x82, 0x80 | 126, parts * size >> 8, parts * size & 0xff, 0, 0, 0, 0})
+			for range parts {
+				_, _ = raw.Write(make([]byte, size))
+				time.Sleep(10 * time.Second)
+			}
+		}()
+		_, r, err := desktop.NextReader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, r); err != nil || n != parts*size {
+			t.Errorf("got %d bytes and %v, want %d", n, err, parts*size)
+		}
+		_ = desktop.Close()
+		<-ended
+	})
+}
+
+func TestAPeerThatIsCutOffIsNotReadAgainWhateverItSays(t *testing.T) {
+	server, client := pair(t)
+	p := attend(t.Context(), server)
+	defer p.stop()
+	p.cutOff(0)
+	p.heard()
+	send(t, client, "one more thing")
+	if _, _, err := p.next(); err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read on: %v", err)
+	}
 }
 
 func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
