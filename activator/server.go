@@ -32,6 +32,10 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
+// readBufferSize is a visitor's WebSocket's, in bytes: one signaling message fits,
+// and longer ones are read past it.
+const readBufferSize = 2 << 10
+
 // Options are what a server is made of; all are required.
 type Options struct {
 	Config    config.Config
@@ -71,6 +75,8 @@ func New(o Options) *Server {
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: o.Config.Limits.HeaderTimeout.Duration,
 			WriteBufferPool:  relay.WriteBuffers,
+			// A buffer of its own: net/http's would keep the whole of net/http's connection.
+			ReadBufferSize: readBufferSize,
 			// Checked before, together with every other request's.
 			CheckOrigin: func(*http.Request) bool { return true },
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -30,47 +31,79 @@ const (
 // errNotInTime is the end of a plain request that was held for too long.
 var errNotInTime = errors.New("the desktop did not answer in time")
 
-// serveWebSocket accepts a WebSocket at once, holds it until the desktop accepts
-// one too, and relays.
+// serveWebSocket accepts a WebSocket at once and hands it to a goroutine of its
+// own. What served the request, with its buffers and its grown stack, ends here: a
+// held connection costs half as much without.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
 	if !s.sockets.enter() {
 		s.unavailable(w, hold.ShuttingDown)
 		return
 	}
-	defer s.sockets.leave()
-
-	refusal := s.refuseSocket(v)
-	var release func()
-	if refusal == nil {
+	h := &heldSocket{visitor: v, request: r}
+	if h.refusal = s.refuseSocket(v); h.refusal == nil {
 		var err error
-		if release, err = s.held.Acquire(v.key); err != nil {
-			refusal = &hold.Ending{Code: websocket.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+		if h.release, err = s.held.Acquire(v.key); err != nil {
+			h.refusal = &hold.Ending{Code: websocket.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
 		} else {
-			defer release()
+			// The wake is on its way while the upgrade is answered.
+			h.visit = s.Keeper.Enter(v.session)
 		}
 	}
-	var visit *wake.Visit
-	if refusal == nil {
-		// The wake is on its way while the upgrade is answered.
-		visit = s.Keeper.Enter(v.session)
-		defer visit.Leave()
-	}
-	ws, err := s.upgrade(w, r)
-	if err != nil {
+	var err error
+	if h.ws, err = s.upgrade(w, r); err != nil {
 		s.Log.Debug("a client's upgrade failed", "error", err)
+		s.leave(h)
 		return
 	}
-	defer func() { _ = ws.Close() }()
-	proto := signaling.For(streaming(v.session).Protocol, r.URL.Path)
+	go func() {
+		defer s.leave(h)
+		// As net/http does: one connection's panic is not the others'.
+		defer func() {
+			if p := recover(); p != nil {
+				s.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
+		s.serveSocket(h)
+	}()
+}
+
+// heldSocket is a visitor's WebSocket and what has to be given back for it.
+type heldSocket struct {
+	visitor
+	request *http.Request
+	ws      *websocket.Conn
+	// refusal is why it is closed as soon as it is open; without one, visit and
+	// release are set.
+	refusal *hold.Ending
+	visit   *wake.Visit
+	release func()
+}
+
+// leave gives back what serveWebSocket took.
+func (s *Server) leave(h *heldSocket) {
+	if h.ws != nil {
+		_ = h.ws.Close()
+	}
+	if h.refusal == nil {
+		h.visit.Leave()
+		h.release()
+	}
+	s.sockets.leave()
+}
+
+// serveSocket holds a WebSocket until the desktop accepts one too, and relays.
+func (s *Server) serveSocket(h *heldSocket) {
+	v, visit := h.visitor, h.visit
+	proto := signaling.For(streaming(v.session).Protocol, h.request.URL.Path)
 	limits := s.Config.Limits
-	conn, ctx := hold.Keep(s.relaying, ws, proto, hold.Limits{
+	conn, ctx := hold.Keep(s.relaying, h.ws, proto, hold.Limits{
 		BufferedBytes: limits.BufferedBytes, BufferedFrames: limits.BufferedFrames, MessageBytes: limits.MessageBytes})
-	if refusal != nil {
-		s.close(conn, refusal, v, proto)
+	if h.refusal != nil {
+		s.close(conn, h.refusal, v, proto)
 		return
 	}
-	desktop, err := s.holdUntilReached(ctx, r, v, visit, ws.Subprotocol())
-	release()
+	desktop, err := s.holdUntilReached(ctx, h.request, v, visit, h.ws.Subprotocol())
+	h.release()
 	visit.Served()
 	if err != nil {
 		s.close(conn, s.ending(ctx, err), v, proto)
