@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -102,41 +103,52 @@ func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
 	}
 }
 
-func TestAnImpossibleImageIsSaidOnThePageAndEndsTheHold(t *testing.T) {
-	t.Parallel()
-	ctx := story(t)
-	key := session(ctx, t, "noimage", template(t, func(s *v1alpha1.VDITemplateSpec) {
-		s.Image = "dev.local/there-is-no-such-image:1"
-		s.Lifecycle.StartupTimeout = clock(15 * time.Second)
-	}), nil)
-	visitor := invited(ctx, t, key)
-	ws, _, err := visitor.WebSocket(ctx, "/webrtc/signalling/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ws.Close() }()
-	if err := ws.WriteMessage(websocket.TextMessage, []byte("HELLO 1 e30=")); err != nil {
-		t.Fatal(err)
-	}
-	var said string
-	err = harness.Eventually(ctx, "the page to say what is wrong with the image", func() error {
-		status, err := visitor.Status(ctx)
-		if said = status.Message; err == nil && !strings.Contains(said, "there-is-no-such-image") {
-			err = errors.New(said)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("the page says: %s", said)
-	closed := readClose(ctx, t, ws)
-	if closed.Code != hold.CloseStartFailed || !strings.Contains(closed.Text, "did not start") {
-		t.Errorf("the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, hold.CloseStartFailed)
-	}
-	s, err := in.Session(ctx, key, "failed", harness.InPhase(v1alpha1.PhaseFailed))
-	if err != nil || !strings.Contains(s.Status.Message, "image") {
-		t.Errorf("the failed session says %q (%v)", s.Status.Message, err)
+func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.VDITemplateSpec)
+		says   string
+	}{
+		"noimage": {func(s *v1alpha1.VDITemplateSpec) { s.Image = "dev.local/there-is-no-such-image:1" }, "there-is-no-such-image"},
+		"nomemory": {func(s *v1alpha1.VDITemplateSpec) {
+			s.Resources.DefaultMemory = ptr(resource.MustParse("500Ti"))
+		}, "Insufficient memory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := story(t)
+			key := session(ctx, t, name, template(t, func(s *v1alpha1.VDITemplateSpec) {
+				c.change(s)
+				s.Lifecycle.StartupTimeout = clock(15 * time.Second)
+			}), nil)
+			visitor := invited(ctx, t, key)
+			ws, _, err := visitor.WebSocket(ctx, "/webrtc/signalling/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ws.Close() }()
+			if err := ws.WriteMessage(websocket.TextMessage, []byte("HELLO 1 e30=")); err != nil {
+				t.Fatal(err)
+			}
+			err = harness.Eventually(ctx, "the page to say what is wrong", func() error {
+				status, err := visitor.Status(ctx)
+				if err == nil && !strings.Contains(status.Message, c.says) {
+					err = errors.New(status.Message)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closed := readClose(ctx, t, ws)
+			if closed.Code != hold.CloseStartFailed || !strings.Contains(closed.Text, "did not start") {
+				t.Errorf("the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, hold.CloseStartFailed)
+			}
+			s, err := in.Session(ctx, key, "failed", harness.InPhase(v1alpha1.PhaseFailed))
+			if err != nil || !strings.Contains(s.Status.Message, c.says) {
+				t.Errorf("the failed session says %q (%v)", s.Status.Message, err)
+			}
+			t.Logf("the session says: %s", s.Status.Message)
+		})
 	}
 }
 
