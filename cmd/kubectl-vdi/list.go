@@ -46,14 +46,15 @@ func (p *plugin) newList() *cobra.Command {
 
 func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tLAST SEEN\tAWAKE\tURL")
+	// The tab writer keeps what is written and any error until it is flushed.
+	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tLAST SEEN\tAWAKE\tURL")
 	for i := range sessions {
 		s := &sessions[i]
 		var seen *metav1.MicroTime
 		if s.Status.Activity != nil {
 			seen = s.Status.Activity.LastConnectedTime
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
 			s.Status.Phase, since(seen, now), since(s.Status.StartTime, now), s.Status.URL)
 	}
 	return w.Flush()

@@ -23,14 +23,21 @@ func main() {
 	}
 }
 
-// plugin is what the subcommands share: kubectl's own flags and the streams.
+// plugin is what the subcommands share: the streams, and how to get a client and
+// the namespace that kubectl's own flags ask for.
 type plugin struct {
 	genericiooptions.IOStreams
-	flags *genericclioptions.ConfigFlags
+	client func() (client.Client, string, error)
 }
 
 func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	p := &plugin{IOStreams: streams, flags: genericclioptions.NewConfigFlags(true)}
+	flags := genericclioptions.NewConfigFlags(true)
+	cmd := newCommandFor(&plugin{IOStreams: streams, client: func() (client.Client, string, error) { return connect(flags) }})
+	flags.AddFlags(cmd.PersistentFlags())
+	return cmd
+}
+
+func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
 		Short:         "List desktop sessions and make links that open them",
@@ -38,19 +45,18 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	p.flags.AddFlags(cmd.PersistentFlags())
-	cmd.SetOut(streams.Out)
-	cmd.SetErr(streams.ErrOut)
+	cmd.SetOut(p.Out)
+	cmd.SetErr(p.ErrOut)
 	cmd.AddCommand(p.newLink(), p.newList())
 	return cmd
 }
 
-func (p *plugin) client() (client.Client, string, error) {
-	namespace, _, err := p.flags.ToRawKubeConfigLoader().Namespace()
+func connect(flags *genericclioptions.ConfigFlags) (client.Client, string, error) {
+	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, "", err
 	}
-	rc, err := p.flags.ToRESTConfig()
+	rc, err := flags.ToRESTConfig()
 	if err != nil {
 		return nil, "", err
 	}

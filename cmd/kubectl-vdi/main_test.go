@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// run runs the plugin against a cluster that holds these objects, with the
+// namespace "desktops" in the kubeconfig.
+func run(t *testing.T, args []string, objects ...client.Object) (out, errOut string, err error) {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	var o, e bytes.Buffer
+	cmd := newCommandFor(&plugin{IOStreams: genericiooptions.IOStreams{Out: &o, ErrOut: &e},
+		client: func() (client.Client, string, error) { return c, "desktops", nil }})
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(t.Context())
+	return o.String(), e.String(), err
+}
+
+func session(namespace, name string) *v1alpha1.VDISession {
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: "1"}}
+	s.Spec.User, s.Spec.Template = name+"@example.com", "kde"
+	s.Status.URL = "https://" + name + "--" + namespace + ".vdi.example.com:8443/"
+	return s
+}
+
+func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	signer, err := token.NewSigner(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{labelSigningKey: "true"}},
+		Data: map[string][]byte{corev1.TLSPrivateKeyKey: raw}}, signer.Verifier()
+}
+
+func TestALinkOpensItsSessionForAsLongAsAsked(t *testing.T) {
+	alice := session("desktops", "alice")
+	secret, verifier := signingSecret(t, "signing")
+	for _, tc := range []struct {
+		args []string
+		ttl  time.Duration
+	}{{[]string{"link", "alice"}, 8 * time.Hour}, {[]string{"link", "alice", "--ttl", "90m"}, 90 * time.Minute}} {
+		began := time.Now()
+		out, _, err := run(t, tc.args, alice, secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(strings.TrimSuffix(out, "\n"))
+		if err != nil || u.Host != "alice--desktops.vdi.example.com:8443" || u.Path != "/" || len(u.Query()) != 1 {
+			t.Fatalf("link = %s, %v", out, err)
+		}
+		sub, expires, err := verifier.Verify(token.AudienceSession, u.Query().Get(auth.QueryParameter), time.Now())
+		if err != nil || sub.Opens(alice) != nil {
+			t.Errorf("the link does not open the session: %v, %+v", err, sub)
+		}
+		if d := expires.Sub(began); d < tc.ttl-2*time.Second || d > tc.ttl+2*time.Second {
+			t.Errorf("the link works for %s, want %s", d, tc.ttl)
+		}
+	}
+}
+
+func TestTheSigningKeyMayBeInAnotherNamespace(t *testing.T) {
+	secret, _ := signingSecret(t, "signing")
+	secret.Namespace = "elsewhere"
+	if out, _, err := run(t, []string{"link", "alice", "--system-namespace", "elsewhere"}, session("desktops", "alice"), secret); err != nil || out == "" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestWhyThereIsNoLink(t *testing.T) {
+	secret, _ := signingSecret(t, "signing")
+	second, _ := signingSecret(t, "another")
+	broken, _ := signingSecret(t, "broken")
+	broken.Data = map[string][]byte{corev1.TLSPrivateKeyKey: []byte("no key")}
+	unlabelled, _ := signingSecret(t, "unlabelled")
+	unlabelled.Labels = nil
+	noURL := session("desktops", "alice")
+	noURL.Status.URL = ""
+	alice := session("desktops", "alice")
+	for name, tc := range map[string]struct {
+		args    []string
+		objects []client.Object
+		says    string
+	}{
+		"no session":               {[]string{"link", "alice"}, []client.Object{secret}, "session desktops/alice:"},
+		"another namespace's":      {[]string{"link", "alice"}, []client.Object{session("others", "alice"), secret}, "session desktops/alice:"},
+		"no URL yet":               {[]string{"link", "alice"}, []client.Object{noURL, secret}, "has no URL yet: is the operator running?"},
+		"no signing key":           {[]string{"link", "alice"}, []client.Object{alice, unlabelled}, "holds 0 Secrets"},
+		"two signing keys":         {[]string{"link", "alice"}, []client.Object{alice, secret, second}, "holds 2 Secrets"},
+		"a key that is none":       {[]string{"link", "alice"}, []client.Object{alice, broken}, "secret vdi-system/broken"},
+		"a ttl of nothing":         {[]string{"link", "alice", "--ttl", "0s"}, []client.Object{alice, secret}, "must be above zero, such as 8h"},
+		"a ttl below nothing":      {[]string{"link", "alice", "--ttl", "-1h"}, []client.Object{alice, secret}, "must be above zero, such as 8h"},
+		"a ttl that is none":       {[]string{"link", "alice", "--ttl", "soon"}, []client.Object{alice, secret}, "--ttl"},
+		"nothing named":            {[]string{"link"}, nil, "accepts 1 arg"},
+		"a command that is none":   {[]string{"unlink"}, nil, "unknown command"},
+		"a name where none is due": {[]string{"list", "alice"}, nil, "alice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, _, err := run(t, tc.args, tc.objects...)
+			if err == nil || !strings.Contains(err.Error(), tc.says) || out != "" {
+				t.Errorf("printed %q with %v, want nothing but %q", out, err, tc.says)
+			}
+		})
+	}
+}
+
+func TestAListShowsWhoIsThere(t *testing.T) {
+	alice, bob := session("desktops", "alice"), session("others", "bob")
+	alice.Status.Phase = v1alpha1.PhaseRunning
+	alice.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-3 * time.Hour)}
+	alice.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: &metav1.MicroTime{Time: time.Now().Add(-5 * time.Minute)}}
+	bob.Status.Phase = v1alpha1.PhaseAsleep
+
+	out, _, err := run(t, []string{"list"}, alice, bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 2 || strings.Join(strings.Fields(lines[1]), " ") !=
+		"desktops alice alice@example.com kde Running 5m 3h https://alice--desktops.vdi.example.com:8443/" {
+		t.Errorf("list:\n%s", out)
+	}
+	out, _, err = run(t, []string{"list", "-A"}, alice, bob)
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "others bob bob@example.com kde Asleep - - https://bob") {
+		t.Errorf("%v, list of all:\n%s", err, out)
+	}
+	out, errOut, err := run(t, []string{"list"}, bob)
+	if err != nil || out != "" || !strings.Contains(errOut, "-A") {
+		t.Errorf("an empty list printed %q and %q, %v", out, errOut, err)
+	}
+}
+
+func TestTheCommandTakesKubectlsFlags(t *testing.T) {
+	cmd := newCommand(genericiooptions.NewTestIOStreamsDiscard())
+	for _, flag := range []string{"namespace", "context", "kubeconfig"} {
+		if cmd.PersistentFlags().Lookup(flag) == nil {
+			t.Errorf("--%s is not known", flag)
+		}
+	}
+}
