@@ -64,7 +64,7 @@ func podProgress(p *corev1.Pod) Progress {
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return Progress{Reason: "Unschedulable", Message: waitingFor(p, c.Message) + ": " + c.Message, Stuck: true}
+			return Progress{Reason: "Unschedulable", Message: waitingFor(p, c.Message) + ": " + withoutPreemption(c.Message), Stuck: true}
 		}
 	}
 	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
@@ -94,6 +94,15 @@ func podProgress(p *corev1.Pod) Progress {
 	default:
 		return Progress{Reason: "Preparing", Message: "Preparing the desktop's image and volumes on its node."}
 	}
+}
+
+// withoutPreemption leaves out what the scheduler adds on why it drove nobody out:
+// desktops never drive each other out.
+func withoutPreemption(message string) string {
+	for _, aside := range []string{" no new claims to deallocate", " preemption: "} {
+		message, _, _ = strings.Cut(message, aside)
+	}
+	return message
 }
 
 // waitingFor reads the scheduler's message for the resource that is missing.

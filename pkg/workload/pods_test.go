@@ -31,6 +31,8 @@ func TestWhatAStartWaitsForIsSaidInWords(t *testing.T) {
 	}{
 		"no GPU is free": {unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), "",
 			Progress{"Unschedulable", "Waiting for a GPU: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", true}},
+		"the scheduler adds asides": {unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."), "",
+			Progress{"Unschedulable", "Waiting for a GPU: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu.", true}},
 		"no memory is free": {unschedulable("0/1 nodes are available: 1 Insufficient memory."), "",
 			Progress{"Unschedulable", "Waiting for memory: 0/1 nodes are available: 1 Insufficient memory.", true}},
 		"the volume is elsewhere": {unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."), "",
