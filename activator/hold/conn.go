@@ -96,7 +96,7 @@ func (c *Conn) read() error {
 			return err
 		}
 		if desktop != nil {
-			if err := desktop.write(m); err != nil {
+			if failed := desktop.write(m); failed != nil {
 				desktop.cutOff(closeWithin)
 				return nil
 			}

@@ -96,9 +96,9 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 
 func TestADesktopThatIsNotReadyToAnswerIsAskedAgain(t *testing.T) {
 	for name, notYet := range map[string]http.HandlerFunc{
-		"502": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) },
-		"503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
-		"504": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(504) },
+		"502": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"504": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGatewayTimeout) },
 		"a connection that breaks": func(w http.ResponseWriter, _ *http.Request) {
 			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
 				_ = conn.Close()
@@ -146,7 +146,7 @@ func TestTheWaitForAnAnswerEndsWithItsReason(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked <- struct{}{}
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	defer srv.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -161,7 +161,7 @@ func TestTheWaitForAnAnswerEndsWithItsReason(t *testing.T) {
 }
 
 func newHTTP() *HTTP {
-	return NewHTTP("https", slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(502) })
+	return NewHTTP("https", slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) })
 }
 
 // counted is a connection that says when it was closed.

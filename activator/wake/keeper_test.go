@@ -157,7 +157,7 @@ func TestReportsComeOftenEnoughForAShortDisconnectTimeout(t *testing.T) {
 }
 
 func TestADesktopThatIsSwitchedOffIsNotWoken(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		w.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
 		v := w.Enter(w.session)
 		w.expectWakes(0)
@@ -168,7 +168,7 @@ func TestADesktopThatIsSwitchedOffIsNotWoken(t *testing.T) {
 }
 
 func TestASessionNobodyLookedAtYetIsNotTakenForAsleep(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		w.change(func(s *v1alpha1.VDISession) { s.Status.ObservedGeneration = 0 })
 		v := w.Enter(w.session)
 		w.expectWakes(0)
@@ -203,7 +203,7 @@ func TestASleepUnderAWaitingVisitor(t *testing.T) {
 	} {
 		for skew, by := range map[string]time.Duration{"clocks agree": 0, "ours is ahead": -time.Minute, "ours is behind": time.Minute} {
 			t.Run(string(reason)+", "+skew, func(t *testing.T) {
-				inWorld(t, func(t *testing.T, w *world) {
+				inWorld(t, func(_ *testing.T, w *world) {
 					v := w.Enter(w.session)
 					w.expectWakes(1)
 					w.wakes()
