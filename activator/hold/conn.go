@@ -95,11 +95,9 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
-		if desktop != nil {
-			if failed := desktop.write(m); failed != nil {
-				desktop.cutOff(closeWithin)
-				return nil
-			}
+		if desktop != nil && desktop.write(m) != nil {
+			desktop.cutOff(closeWithin)
+			return nil
 		}
 	}
 }

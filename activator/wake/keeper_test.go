@@ -219,7 +219,7 @@ func TestASleepUnderAWaitingVisitor(t *testing.T) {
 }
 
 func TestASleepUnderAServedVisitorIsNotUndone(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		v := w.Enter(w.session)
 		w.expectWakes(1)
 		w.wakes()
@@ -233,7 +233,7 @@ func TestASleepUnderAServedVisitorIsNotUndone(t *testing.T) {
 }
 
 func TestAPageThatWasShownKeepsItsWish(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		w.sleeps(lifecycle.ReasonStartup, time.Now().Add(-time.Hour))
 		w.fail = errors.New("the API server is away")
 		w.Enter(w.session).Leave() // a page load: over before the wake could be written
@@ -247,7 +247,7 @@ func TestAPageThatWasShownKeepsItsWish(t *testing.T) {
 }
 
 func TestAWakeThatFailsIsTriedAgainButNotByEachVisitor(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		w.fail = errors.New("the API server is away")
 		v := w.Enter(w.session)
 		for range 100 {
@@ -265,7 +265,7 @@ func TestAWakeThatFailsIsTriedAgainButNotByEachVisitor(t *testing.T) {
 }
 
 func TestAWakeThatWasOverwrittenIsWrittenAgain(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+	inWorld(t, func(_ *testing.T, w *world) {
 		w.deaf = true
 		v := w.Enter(w.session)
 		w.expectWakes(1)
