@@ -61,12 +61,7 @@ func operatorPods(ctx context.Context, t *testing.T) map[string]bool {
 	out := map[string]bool{}
 	for i := range pods.Items {
 		p := &pods.Items[i]
-		out[p.Name] = false
-		for _, c := range p.Status.Conditions {
-			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil {
-				out[p.Name] = true
-			}
-		}
+		out[p.Name] = harness.Ready(p)
 	}
 	return out
 }

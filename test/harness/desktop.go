@@ -78,6 +78,32 @@ func (in *Installation) Pods(ctx context.Context, s *v1alpha1.VDISession) ([]cor
 	return pods.Items, err
 }
 
+// Ready says that a pod is ready and is not about to go.
+func Ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+// AllReady waits until every pod of the namespace is ready.
+func (in *Installation) AllReady(ctx context.Context, namespace string) error {
+	return Eventually(ctx, "the pods of "+namespace+" to be ready", func() error {
+		var pods corev1.PodList
+		if err := in.Client.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+			return err
+		}
+		for i := range pods.Items {
+			if p := &pods.Items[i]; !Ready(p) {
+				return fmt.Errorf("pod %s is not", p.Name)
+			}
+		}
+		return nil
+	})
+}
+
 // describeWithin bounds the report after a failure.
 const describeWithin = 30 * time.Second
 

@@ -8,12 +8,14 @@
 //   - floor: a plain Deployment scaled from 0 to 1 until its port accepts TCP, its
 //     address learnt from the API.
 //
-// The rounds alternate, so that what else the machine does meets all three. The
-// last line printed is one line of JSON.
+// Every round wakes another workload, so that nobody waits for one to sleep, and
+// the rounds alternate, so that what else the machine does meets all three. The last
+// line printed is one line of JSON.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -23,26 +25,26 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/test/harness"
 )
 
 const (
 	namespace = "vdi-bench"
-	// roundPatience bounds one cold start with its way back to zero.
-	roundPatience = 5 * time.Minute
+	// patience bounds a set-up or a cold start.
+	patience = 5 * time.Minute
+	// asleepAgain is longer than a run: a desktop that falls asleep meanwhile would
+	// disturb the others.
+	asleepAgain = 30 * time.Minute
 )
 
 // contender is one way to a cold start.
 type contender interface {
 	name() string
-	// setUp creates the workload and waits until it is ready at zero.
-	setUp(ctx context.Context) error
-	// wake runs one cold start and returns how long it took.
-	wake(ctx context.Context) (time.Duration, error)
-	// settle waits until the workload is at zero again.
-	settle(ctx context.Context) error
+	// setUp creates n workloads and waits until they are ready at zero.
+	setUp(ctx context.Context, n int) error
+	// wake starts the i-th workload and returns how long it took.
+	wake(ctx context.Context, i int) (time.Duration, error)
 }
 
 func main() {
@@ -65,45 +67,48 @@ func run(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	if err := in.Client.Create(ctx, ns); client.IgnoreAlreadyExists(err) != nil {
+	if err := recreate(ctx, in.Client, ns); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns)) }()
 	us := &ours{in: in, stages: map[string][]time.Duration{}}
 	contenders := []contender{us, &stock{in: in}, &plain{in: in}}
 	results := map[string][]time.Duration{}
 	for _, c := range contenders {
-		if err := within(ctx, c.setUp); err != nil {
+		fmt.Fprintf(os.Stderr, "setting up %d workloads for %s\n", rounds+1, c.name())
+		if err := within(ctx, func(ctx context.Context) error { return c.setUp(ctx, rounds+1) }); err != nil {
 			return fmt.Errorf("setting up %s: %w", c.name(), err)
 		}
 	}
-	// The first start of each pulls, caches and connects; it does not count.
+	// The first start of each caches and connects; it does not count.
 	for round := range rounds + 1 {
 		for _, c := range contenders {
 			var took time.Duration
 			err := within(ctx, func(ctx context.Context) (err error) {
-				took, err = c.wake(ctx)
+				took, err = c.wake(ctx, round)
 				return err
 			})
 			if err != nil {
 				return fmt.Errorf("round %d, %s: %w", round, c.name(), err)
 			}
-			if err := within(ctx, c.settle); err != nil {
-				return fmt.Errorf("round %d, %s back to zero: %w", round, c.name(), err)
-			}
-			if round == 0 {
-				us.stages = map[string][]time.Duration{}
-				continue
-			}
 			fmt.Fprintf(os.Stderr, "round %2d  %-8s %5d ms\n", round, c.name(), took.Milliseconds())
-			results[c.name()] = append(results[c.name()], took)
+			if round > 0 {
+				results[c.name()] = append(results[c.name()], took)
+			} else {
+				clear(us.stages)
+			}
+			// kubelet is still busy with the pod that has just started.
+			if err := in.AllReady(ctx, namespace); err != nil {
+				return err
+			}
 		}
 	}
 	report(os.Stdout, results, us.stages)
-	return in.Client.Delete(ctx, ns)
+	return nil
 }
 
 func within(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, roundPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return do(ctx)
 }

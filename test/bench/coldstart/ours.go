@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -19,21 +19,22 @@ const (
 	nameOurs    = "ours"
 	nameKnative = "knative"
 	nameFloor   = "floor"
+
+	// What every contender's container may use and reserves.
+	cpuLimit, cpuRequest, memoryLimit = "200m", "10m", "128Mi"
 )
 
 // ours is a visitor through our activator.
 type ours struct {
-	in      *harness.Installation
-	key     types.NamespacedName
-	session *v1alpha1.VDISession
-	visitor *harness.Visitor
-	stages  map[string][]time.Duration
+	in       *harness.Installation
+	visitors []*harness.Visitor
+	stages   map[string][]time.Duration
 }
 
 func (o *ours) name() string { return nameOurs }
 
-func (o *ours) setUp(ctx context.Context) error {
-	no, gpus, memory, cpu := false, int32(0), resource.MustParse("128Mi"), resource.MustParse("200m")
+func (o *ours) setUp(ctx context.Context, n int) error {
+	no, gpus, memory, cpu := false, int32(0), resource.MustParse(memoryLimit), resource.MustParse(cpuLimit)
 	tpl := &v1alpha1.VDITemplate{
 		ObjectMeta: metav1.ObjectMeta{Name: "bench-coldstart"},
 		Spec: v1alpha1.VDITemplateSpec{
@@ -41,35 +42,44 @@ func (o *ours) setUp(ctx context.Context) error {
 			Resources:   v1alpha1.TemplateResources{DefaultGPU: &gpus, DefaultMemory: &memory, DefaultCPU: &cpu},
 			Persistence: v1alpha1.TemplatePersistence{Enabled: &no},
 			Lifecycle: &v1alpha1.LifecycleSpec{
-				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: 10 * time.Second}}},
+				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepAgain}}},
+			// As much as the others reserve, so that all fit on a small node.
+			PodTemplate: &runtime.RawExtension{Raw: fmt.Appendf(nil,
+				`{"spec":{"containers":[{"name":%q,"resources":{"requests":{"cpu":%q}}}]}}`, v1alpha1.ContainerDesktop, cpuRequest)},
 		},
 	}
 	if err := recreate(ctx, o.in.Client, tpl); err != nil {
 		return err
 	}
-	s := &v1alpha1.VDISession{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "ours"},
-		Spec:       v1alpha1.VDISessionSpec{User: "bench@example.com", Template: tpl.Name},
+	for i := range n {
+		s := &v1alpha1.VDISession{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("ours-%d", i)},
+			Spec:       v1alpha1.VDISessionSpec{User: fmt.Sprintf("bench-%d@example.com", i), Template: tpl.Name},
+		}
+		if err := o.in.Client.Create(ctx, s); err != nil {
+			return err
+		}
+		key := client.ObjectKeyFromObject(s)
+		if _, err := o.in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil {
+			return err
+		}
+		link, err := o.in.Link(ctx, key, time.Hour)
+		if err != nil {
+			return err
+		}
+		visitor, err := o.in.Invited(ctx, link)
+		if err != nil {
+			return err
+		}
+		o.visitors = append(o.visitors, visitor)
 	}
-	if err := recreate(ctx, o.in.Client, s); err != nil {
-		return err
-	}
-	o.key = client.ObjectKeyFromObject(s)
-	var err error
-	if o.session, err = o.in.Session(ctx, o.key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil {
-		return err
-	}
-	link, err := o.in.Link(ctx, o.key, 2*time.Hour)
-	if err != nil {
-		return err
-	}
-	o.visitor, err = o.in.Invited(ctx, link)
-	return err
+	return nil
 }
 
-func (o *ours) wake(ctx context.Context) (time.Duration, error) {
+func (o *ours) wake(ctx context.Context, i int) (time.Duration, error) {
+	visitor := o.visitors[i]
 	began := time.Now()
-	resp, _, err := o.visitor.Get(ctx, "/", nil)
+	resp, _, err := visitor.Get(ctx, "/", nil)
 	took := time.Since(began)
 	if err != nil {
 		return 0, err
@@ -77,7 +87,7 @@ func (o *ours) wake(ctx context.Context) (time.Duration, error) {
 	if resp.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("the visitor got %s", resp.Status)
 	}
-	status, err := o.visitor.Status(ctx)
+	status, err := visitor.Status(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -85,14 +95,6 @@ func (o *ours) wake(ctx context.Context) (time.Duration, error) {
 		o.stages[stage] = append(o.stages[stage], time.Duration(at-status.Timeline["requested"])*time.Millisecond)
 	}
 	return took, nil
-}
-
-func (o *ours) settle(ctx context.Context) error {
-	s, err := o.in.Session(ctx, o.key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		return err
-	}
-	return o.in.NoPods(ctx, s)
 }
 
 // recreate makes a new object in the place of one that an earlier run left.

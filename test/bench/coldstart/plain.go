@@ -26,33 +26,49 @@ const (
 
 // plain is the floor: no Knative and no activator, only a Deployment.
 type plain struct {
-	in         *harness.Installation
-	deployment *appsv1.Deployment
+	in *harness.Installation
 }
 
 func (p *plain) name() string { return nameFloor }
 
-func (p *plain) setUp(ctx context.Context) error {
-	zero, labels := int32(0), map[string]string{"app": "floor"}
-	p.deployment = &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "floor"},
-		Spec: appsv1.DeploymentSpec{Replicas: &zero, Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: backend(p.in.BenchImage)}},
+func floorName(i int) string { return fmt.Sprintf("floor-%d", i) }
+
+func (p *plain) setUp(ctx context.Context, n int) error {
+	for i := range n {
+		zero, labels := int32(0), map[string]string{"app": floorName(i)}
+		deployment := &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: floorName(i)},
+			Spec: appsv1.DeploymentSpec{Replicas: &zero, Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: backend(p.in.BenchImage)}},
+		}
+		if err := p.in.Client.Create(ctx, deployment); err != nil {
+			return err
+		}
+		err := harness.Eventually(ctx, deployment.Name+" to be seen", func() error {
+			if err := p.in.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
+				return err
+			}
+			if deployment.Status.ObservedGeneration == 0 {
+				return errors.New("its controller has not seen it yet")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err := recreate(ctx, p.in.Client, p.deployment); err != nil {
-		return err
-	}
-	return p.settle(ctx)
+	return nil
 }
 
-func (p *plain) wake(ctx context.Context) (time.Duration, error) {
-	pods, err := p.in.Kube.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: "app=floor"})
+func (p *plain) wake(ctx context.Context, i int) (time.Duration, error) {
+	pods, err := p.in.Kube.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: "app=" + floorName(i)})
 	if err != nil {
 		return 0, err
 	}
 	defer pods.Stop()
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: floorName(i)}}
 	began := time.Now()
-	if err := p.scale(ctx, 1); err != nil {
+	if err := p.in.Client.Patch(ctx, deployment, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":1}}`))); err != nil {
 		return 0, err
 	}
 	ip, err := address(ctx, pods.ResultChan())
@@ -87,16 +103,4 @@ func address(ctx context.Context, events <-chan watch.Event) (string, error) {
 			}
 		}
 	}
-}
-
-func (p *plain) settle(ctx context.Context) error {
-	if err := p.scale(ctx, 0); err != nil {
-		return err
-	}
-	return noPods(ctx, p.in, client.MatchingLabels{"app": "floor"})
-}
-
-func (p *plain) scale(ctx context.Context, replicas int) error {
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
-	return p.in.Client.Patch(ctx, p.deployment.DeepCopy(), patch)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -21,56 +22,75 @@ import (
 // between: the revision's own Service leads to the activator, which knows the
 // revision by the host.
 type stock struct {
-	in      *harness.Installation
-	service *servingv1.Service
-	url     string
-	host    string
+	in       *harness.Installation
+	services []stockService
 }
+
+type stockService struct{ url, host string }
 
 func (s *stock) name() string { return nameKnative }
 
-func (s *stock) setUp(ctx context.Context) error {
-	s.service = &servingv1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stock", Labels: map[string]string{"networking.knative.dev/visibility": "cluster-local"}},
-		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-				// The shortest window that Knative allows, so that a round ends soon.
-				"autoscaling.knative.dev/window": "6s", "autoscaling.knative.dev/max-scale": "1",
-			}},
-			Spec: servingv1.RevisionSpec{PodSpec: backend(s.in.BenchImage)},
-		}}},
-	}
-	if err := recreate(ctx, s.in.Client, s.service); err != nil {
-		return err
-	}
-	err := harness.Eventually(ctx, "the stock service's revision", func() error {
-		if err := s.in.Client.Get(ctx, client.ObjectKeyFromObject(s.service), s.service); err != nil {
+func (s *stock) setUp(ctx context.Context, n int) error {
+	for i := range n {
+		service := &servingv1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("stock-%d", i),
+				Labels: map[string]string{"networking.knative.dev/visibility": "cluster-local"}},
+			Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+					"autoscaling.knative.dev/initial-scale": "0", "autoscaling.knative.dev/max-scale": "1",
+					"autoscaling.knative.dev/window": asleepAgain.String(),
+				}},
+				Spec: servingv1.RevisionSpec{PodSpec: backend(s.in.BenchImage)},
+			}}},
+		}
+		if err := s.in.Client.Create(ctx, service); err != nil {
 			return err
 		}
-		if s.service.Status.LatestReadyRevisionName == "" {
-			return errors.New("it is not ready yet")
+		at, err := s.atZero(ctx, service)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		s.services = append(s.services, at)
 	}
-	revision := s.service.Status.LatestReadyRevisionName
-	var public corev1.Service
-	if err := s.in.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: revision}, &public); err != nil {
-		return err
-	}
-	s.url = "http://" + public.Spec.ClusterIP + "/"
-	s.host = revision + "." + namespace + ".svc.cluster.local"
-	return s.settle(ctx)
+	return nil
 }
 
-func (s *stock) wake(ctx context.Context) (time.Duration, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+// atZero waits until Knative has put the service to zero with its own activator in
+// the way, and says where that is.
+func (s *stock) atZero(ctx context.Context, service *servingv1.Service) (stockService, error) {
+	var public corev1.Service
+	err := harness.Eventually(ctx, "stock service "+service.Name, func() error {
+		if err := s.in.Client.Get(ctx, client.ObjectKeyFromObject(service), service); err != nil {
+			return err
+		}
+		revision := service.Status.LatestReadyRevisionName
+		if revision == "" {
+			return errors.New("it is not ready yet")
+		}
+		if err := s.in.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: revision}, &public); err != nil {
+			return err
+		}
+		// The endpoints of a revision at zero are the activator's.
+		var slices discoveryv1.EndpointSliceList
+		if err := s.in.Client.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: revision}); err != nil {
+			return err
+		}
+		for i := range slices.Items {
+			if len(slices.Items[i].Endpoints) > 0 {
+				return nil
+			}
+		}
+		return errors.New("Knative's activator is not its endpoint yet")
+	})
+	return stockService{url: "http://" + public.Spec.ClusterIP + "/", host: public.Name + "." + namespace + ".svc.cluster.local"}, err
+}
+
+func (s *stock) wake(ctx context.Context, i int) (time.Duration, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.services[i].url, nil)
 	if err != nil {
 		return 0, err
 	}
-	req.Host = s.host
+	req.Host = s.services[i].host
 	transport := &http.Transport{DisableKeepAlives: true}
 	began := time.Now()
 	resp, err := transport.RoundTrip(req)
@@ -86,10 +106,6 @@ func (s *stock) wake(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-func (s *stock) settle(ctx context.Context) error {
-	return noPods(ctx, s.in, client.MatchingLabels{"serving.knative.dev/service": s.service.Name})
-}
-
 // backend is the pod of the stock service and of the floor; that of a session has
 // the same image and resources.
 func backend(image string) corev1.PodSpec {
@@ -100,22 +116,9 @@ func backend(image string) corev1.PodSpec {
 		Containers: []corev1.Container{{
 			Name: "backend", Image: image, Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
 			Resources: corev1.ResourceRequirements{
-				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
-				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("200m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpuRequest), corev1.ResourceMemory: resource.MustParse(memoryLimit)},
+				Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpuLimit), corev1.ResourceMemory: resource.MustParse(memoryLimit)},
 			},
 		}},
 	}
-}
-
-func noPods(ctx context.Context, in *harness.Installation, labels client.MatchingLabels) error {
-	return harness.Eventually(ctx, "no pods", func() error {
-		var pods corev1.PodList
-		if err := in.Client.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
-			return err
-		}
-		if n := len(pods.Items); n > 0 {
-			return fmt.Errorf("%d are still there", n)
-		}
-		return nil
-	})
 }
