@@ -95,8 +95,7 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
-		if desktop != nil && desktop.write(m) != nil {
-			desktop.cutOff(closeWithin)
+		if desktop != nil && !desktop.deliver(m) {
 			return nil
 		}
 	}

@@ -102,6 +102,16 @@ func (p *peer) write(m message) error {
 	return p.ws.WriteMessage(m.kind, m.data)
 }
 
+// deliver writes a message; a peer that does not take it is read a moment longer,
+// for what it may have said before it went.
+func (p *peer) deliver(m message) bool {
+	if p.write(m) != nil {
+		p.cutOff(closeWithin)
+		return false
+	}
+	return true
+}
+
 // pass streams one message, so that its length costs no memory and its duration
 // has no bound. A failure of the receiving side is a sinkError.
 func (p *peer) pass(kind int, r io.Reader) error {
