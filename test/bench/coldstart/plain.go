@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -61,7 +62,14 @@ func (p *plain) setUp(ctx context.Context, n int) error {
 }
 
 func (p *plain) wake(ctx context.Context, i int) (time.Duration, error) {
-	pods, err := p.in.Kube.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: "app=" + floorName(i)})
+	// A watch from nowhere in particular may be refused; one from a listing is not.
+	only := metav1.ListOptions{LabelSelector: "app=" + floorName(i)}
+	none, err := p.in.Kube.CoreV1().Pods(namespace).List(ctx, only)
+	if err != nil {
+		return 0, err
+	}
+	only.ResourceVersion = none.ResourceVersion
+	pods, err := p.in.Kube.CoreV1().Pods(namespace).Watch(ctx, only)
 	if err != nil {
 		return 0, err
 	}
@@ -97,6 +105,9 @@ func address(ctx context.Context, events <-chan watch.Event) (string, error) {
 		case ev, ok := <-events:
 			if !ok {
 				return "", errors.New("the watch on the floor's pod ended")
+			}
+			if ev.Type == watch.Error {
+				return "", fmt.Errorf("watching the floor's pod: %w", apierrors.FromObject(ev.Object))
 			}
 			if pod, is := ev.Object.(*corev1.Pod); is && pod.Status.PodIP != "" && pod.DeletionTimestamp == nil {
 				return pod.Status.PodIP, nil
