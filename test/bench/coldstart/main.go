@@ -18,6 +18,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,6 +34,9 @@ const (
 	namespace = "vdi-bench"
 	// patience bounds a set-up or a cold start.
 	patience = 5 * time.Minute
+	// relistPeriod is kubelet's (k8s.io/kubernetes v1.35.4, pkg/kubelet/kubelet.go,
+	// genericPlegRelistPeriod).
+	relistPeriod = time.Second
 	// asleepAgain is longer than a run: a desktop that falls asleep meanwhile would
 	// disturb the others.
 	asleepAgain = 30 * time.Minute
@@ -83,6 +87,9 @@ func run(ctx context.Context, rounds int) (err error) {
 	// The first start of each caches and connects; it does not count.
 	for round := range rounds + 1 {
 		for _, c := range contenders {
+			// kubelet looks at its containers once a second. Without this, each start
+			// would begin at the same moment of that second.
+			time.Sleep(rand.N(relistPeriod))
 			var took time.Duration
 			err := within(ctx, func(ctx context.Context) (err error) {
 				took, err = c.wake(ctx, round)

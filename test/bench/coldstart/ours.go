@@ -38,9 +38,11 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 	tpl := &v1alpha1.VDITemplate{
 		ObjectMeta: metav1.ObjectMeta{Name: "bench-coldstart"},
 		Spec: v1alpha1.VDITemplateSpec{
-			Image:       o.in.BenchImage,
-			Resources:   v1alpha1.TemplateResources{DefaultGPU: &gpus, DefaultMemory: &memory, DefaultCPU: &cpu},
-			Persistence: v1alpha1.TemplatePersistence{Enabled: &no},
+			Image:     o.in.BenchImage,
+			Resources: v1alpha1.TemplateResources{DefaultGPU: &gpus, DefaultMemory: &memory, DefaultCPU: &cpu},
+			// No volumes, as the others have none: kubelet polls for them.
+			Persistence:  v1alpha1.TemplatePersistence{Enabled: &no},
+			SharedMemory: &resource.Quantity{},
 			Lifecycle: &v1alpha1.LifecycleSpec{
 				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepAgain}}},
 			// As much as the others reserve, so that all fit on a small node.
