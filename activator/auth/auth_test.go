@@ -1,11 +1,6 @@
 package auth
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -19,24 +14,8 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
-
-func newSigner(t *testing.T) *token.Signer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func session(name string, uid types.UID) *v1alpha1.VDISession {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: name, UID: uid}}
@@ -60,14 +39,14 @@ func get(target string) *http.Request {
 }
 
 func TestWhoIsLetIn(t *testing.T) {
-	signer := newSigner(t)
+	signer := tokentest.Signer(t)
 	alice := session("alice", "1")
 	good := sign(t, signer, token.AudienceSession, alice, 0)
 	expired := sign(t, signer, token.AudienceSession, alice, 2*time.Hour)
 	bobs := sign(t, signer, token.AudienceSession, session("bob", "1"), 0)
 	earlier := sign(t, signer, token.AudienceSession, session("alice", "2"), 0)
 	pods := sign(t, signer, token.AudienceTURN, alice, 0)
-	forged := sign(t, newSigner(t), token.AudienceSession, alice, 0)
+	forged := sign(t, tokentest.Signer(t), token.AudienceSession, alice, 0)
 	for name, tc := range map[string]struct {
 		cookies []string
 		bearer  string
@@ -109,7 +88,7 @@ func TestWhoIsLetIn(t *testing.T) {
 }
 
 func TestALinkBecomesACookie(t *testing.T) {
-	signer := newSigner(t)
+	signer := tokentest.Signer(t)
 	alice := session("alice", "1")
 	raw := sign(t, signer, token.AudienceSession, alice, 0)
 	for _, secure := range []bool{true, false} {
@@ -145,7 +124,7 @@ func TestALinkBecomesACookie(t *testing.T) {
 }
 
 func TestALinkLeadsNowhereElse(t *testing.T) {
-	signer := newSigner(t)
+	signer := tokentest.Signer(t)
 	alice := session("alice", "1")
 	g := NewGuard(signer.Verifier(), true)
 	raw := sign(t, signer, token.AudienceSession, alice, 0)
@@ -186,7 +165,7 @@ func TestALinkLeadsNowhereElse(t *testing.T) {
 }
 
 func TestABadLinkMakesNoCookie(t *testing.T) {
-	signer := newSigner(t)
+	signer := tokentest.Signer(t)
 	g := NewGuard(signer.Verifier(), true)
 	for raw, want := range map[string]error{
 		"": ErrNoToken, "rubbish": token.ErrMalformed,
@@ -243,8 +222,8 @@ func TestOtherSitesPagesAreTold(t *testing.T) {
 }
 
 func TestADesktopSeesItsOwnCredentialsAndNoneOfOurs(t *testing.T) {
-	ours := sign(t, newSigner(t), token.AudienceSession, session("alice", "1"), 0)
-	expired := sign(t, newSigner(t), token.AudienceSession, session("alice", "1"), 2*time.Hour)
+	ours := sign(t, tokentest.Signer(t), token.AudienceSession, session("alice", "1"), 0)
+	expired := sign(t, tokentest.Signer(t), token.AudienceSession, session("alice", "1"), 2*time.Hour)
 	for name, tc := range map[string]struct {
 		cookies, wantCookies []string
 		auth, wantAuth       string

@@ -2,11 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"net/url"
 	"strings"
 	"testing"
@@ -23,6 +18,7 @@ import (
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 // run runs the plugin against a cluster that holds these objects, with the
@@ -53,15 +49,10 @@ func session(namespace, name string) *v1alpha1.VDISession {
 
 func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	raw, err := tokentest.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	signer, err := token.NewSigner(raw)
 	if err != nil {
 		t.Fatal(err)

@@ -7,11 +7,6 @@ package integration
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"os"
@@ -41,6 +36,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -125,15 +121,7 @@ func run(m *testing.M) (code int, err error) {
 }
 
 func addControllers(ctx context.Context, mgr ctrl.Manager) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	signer, err := token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	signer, err := tokentest.NewSigner()
 	if err != nil {
 		return err
 	}

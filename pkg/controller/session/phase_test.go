@@ -2,11 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -72,18 +68,6 @@ func newStage(t *testing.T) *stage {
 			t.Fatal(err)
 		}
 	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := token.NewSigner(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err != nil {
-		t.Fatal(err)
-	}
 	session := &v1alpha1.VDISession{
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "1-2-3", Generation: 1},
 		Spec:       v1alpha1.VDISessionSpec{User: "ada@example.com", Template: "egl"},
@@ -94,7 +78,7 @@ func newStage(t *testing.T) *stage {
 	cfg.URL.Domain = "vdi.example.com"
 	s.r = &Reconciler{
 		Client:   fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(session).WithObjects(session, template).Build(),
-		Workload: s, Metrics: s, Config: cfg, Signer: signer, Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
+		Workload: s, Metrics: s, Config: cfg, Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
 	}
 	s.look()
 	return s

@@ -1,0 +1,42 @@
+// Package tokentest makes signing keys for tests.
+package tokentest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// NewKey makes a signing key in PEM, PKCS #8, as the chart's Secret holds one.
+func NewKey() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+// NewSigner makes a signer with a key of its own, where there is no test to fail.
+func NewSigner() (*token.Signer, error) {
+	key, err := NewKey()
+	if err != nil {
+		return nil, err
+	}
+	return token.NewSigner(key)
+}
+
+// Signer makes a signer with a key of its own.
+func Signer(t testing.TB) *token.Signer {
+	t.Helper()
+	s, err := NewSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
