@@ -80,7 +80,7 @@ func (s *stock) atZero(ctx context.Context, service *servingv1.Service) (stockSe
 				return nil
 			}
 		}
-		return errors.New("Knative's activator is not its endpoint yet")
+		return errors.New("its endpoint is not Knative's activator yet")
 	})
 	return stockService{url: "http://" + public.Spec.ClusterIP + "/", host: public.Name + "." + namespace + ".svc.cluster.local"}, err
 }
