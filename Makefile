@@ -7,9 +7,11 @@ TOOLS := $(VDI_CACHE)/tools
 
 CONTROLLER_GEN_VERSION := v0.20.1
 HELM_VERSION           := v3.22.0
+HELM_DOCS_VERSION      := v1.14.2
 GOLANGCI_LINT_VERSION  := v2.5.0
 
 CONTROLLER_GEN := $(TOOLS)/controller-gen-$(CONTROLLER_GEN_VERSION)/controller-gen
+HELM_DOCS      := $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION)/helm-docs
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 export HELM    := $(TOOLS)/helm-$(HELM_VERSION)/helm
 export CLUSTER := $(CURDIR)/bin/cluster
@@ -67,16 +69,18 @@ lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
 ##@ Code and images
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Write deep copies, CRDs and permissions from the Go types and markers
+generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Write deep copies, CRDs, permissions and docs/values.md from their sources
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths=./pkg/controller/... output:rbac:dir=config/rbac
 	cp config/crd/*.yaml charts/vdi-operator/files/crds/
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
+	$(HELM_DOCS) --log-level warning --chart-search-root charts/vdi-operator --chart-to-generate charts/vdi-operator \
+		--template-files values.md.gotmpl --output-file ../../docs/values.md --document-dependency-values --sort-values-order file
 
 .PHONY: verify-generated
 verify-generated: generate ## Fail when a generated file is not current
-	@git diff --exit-code -- pkg/apis config charts || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
+	@git diff --exit-code -- pkg/apis config charts docs/values.md || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
 
 .PHONY: build
 build: ## The three programs, into bin/
@@ -105,6 +109,8 @@ $(CONTROLLER_GEN):
 	GOBIN=$(@D) go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION)
 $(HELM):
 	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+$(HELM_DOCS):
+	GOBIN=$(@D) go install github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION)
 $(GOLANGCI_LINT):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
