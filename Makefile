@@ -45,6 +45,7 @@ test: gcc verify-generated ## Everything that must pass
 
 .PHONY: demo-down
 demo-down: platform-tools ## Remove all that make demo brought
+	$(if $(KUBECONFIG),go run ./test/demo down)
 	go run ./test/platform down
 
 .PHONY: test-unit

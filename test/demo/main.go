@@ -2,7 +2,7 @@
 // browser that opens its URL, the desktop that wakes, sleeps when the browser is
 // closed, and wakes again with its home as it was.
 //
-// It leaves the session behind for a person to open.
+// It leaves the session behind for a person to open; "demo down" removes it.
 package main
 
 import (
@@ -28,6 +28,7 @@ import (
 const (
 	namespace = "vdi-demo"
 	name      = "desk"
+	template  = "demo"
 	user      = "you@example.com"
 	// patience is how long any one step may take.
 	patience = 5 * time.Minute
@@ -41,10 +42,39 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	do := run
+	if len(os.Args) > 1 && os.Args[1] == "down" {
+		do = remove
+	}
+	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
+}
+
+// remove deletes what create made, while the operator is there to clean up.
+func remove(ctx context.Context) error {
+	in, err := harness.Find()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}}
+	for _, o := range []client.Object{ns, tpl} {
+		err := harness.Eventually(ctx, "the demo's "+o.GetName()+" to be gone", func() error {
+			err := in.Client.Delete(ctx, o)
+			if err == nil {
+				err = errors.New("it is still there")
+			}
+			return client.IgnoreNotFound(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // demo is one showing.
@@ -89,7 +119,7 @@ func (d *demo) create(ctx context.Context) error {
 	if err := d.in.Client.Create(ctx, ns); client.IgnoreAlreadyExists(err) != nil {
 		return err
 	}
-	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
+	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}}
 	if _, err := controllerutil.CreateOrUpdate(ctx, d.in.Client, tpl, func() error {
 		tpl.Spec = d.in.DemoTemplate()
 		tpl.Spec.Lifecycle = &v1alpha1.LifecycleSpec{

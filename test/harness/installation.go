@@ -38,8 +38,18 @@ type Installation struct {
 	Kube   kubernetes.Interface
 }
 
-// Open finds the installation. Close ends what Open started.
+// Open finds the installation and makes its visitors' address answer until ctx
+// ends.
 func Open(ctx context.Context) (*Installation, error) {
+	in, err := Find()
+	if err == nil && in.PortForward {
+		err = in.forward(ctx)
+	}
+	return in, err
+}
+
+// Find finds the installation, for its administrator only.
+func Find() (*Installation, error) {
 	e, root, err := env.Load()
 	if err != nil {
 		return nil, err
@@ -63,13 +73,7 @@ func Open(ctx context.Context) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Installation{Env: e, Root: root, Config: rc, Client: c, Kube: kube}
-	if e.PortForward {
-		if err := in.forward(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return in, nil
+	return &Installation{Env: e, Root: root, Config: rc, Client: c, Kube: kube}, nil
 }
 
 // Link makes a session's link as its administrator would: with the plugin.
