@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/pods"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/turn"
 )
@@ -57,14 +58,14 @@ func (t *TURN) urls() []string {
 	if len(t.Config.URLs) > 0 || d == nil {
 		return t.Config.URLs
 	}
-	var pods corev1.PodList
-	if err := t.Pods.List(context.Background(), &pods, client.InNamespace(d.Namespace), client.MatchingLabels(d.Selector)); err != nil {
+	var coturn corev1.PodList
+	if err := t.Pods.List(context.Background(), &coturn, client.InNamespace(d.Namespace), client.MatchingLabels(d.Selector)); err != nil {
 		t.Log.Warn("coturn's pods cannot be listed; visitors get no TURN server", "error", err)
 		return nil
 	}
 	var hosts []string
-	for i := range pods.Items {
-		if p := &pods.Items[i]; p.Status.HostIP != "" && p.DeletionTimestamp == nil && ready(p) {
+	for i := range coturn.Items {
+		if p := &coturn.Items[i]; p.Status.HostIP != "" && p.DeletionTimestamp == nil && pods.Ready(p) {
 			hosts = append(hosts, net.JoinHostPort(p.Status.HostIP, strconv.Itoa(d.Port)))
 		}
 	}
@@ -74,15 +75,6 @@ func (t *TURN) urls() []string {
 		urls = append(urls, "stun:"+h, "turn:"+h+"?transport=udp", "turn:"+h+"?transport=tcp")
 	}
 	return urls
-}
-
-func ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // Internal serves desktops, which show the token that the operator gave to their

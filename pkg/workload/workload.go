@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // Workload makes the shape of a session's desktop exist.
@@ -56,15 +57,7 @@ type Observation struct {
 
 // Ready is whether the current pod can be reached.
 func (o Observation) Ready() bool {
-	if o.Pod == nil {
-		return false
-	}
-	for _, c := range o.Pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return o.Pod != nil && pods.Ready(o.Pod)
 }
 
 // Progress says in words how far a desktop's start has come.

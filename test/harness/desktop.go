@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
 
@@ -80,23 +81,18 @@ func (in *Installation) Pods(ctx context.Context, s *v1alpha1.VDISession) ([]cor
 
 // Ready says that a pod is ready and is not about to go.
 func Ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
-		}
-	}
-	return false
+	return pods.Ready(p) && p.DeletionTimestamp == nil
 }
 
 // AllReady waits until every pod of the namespace is ready.
 func (in *Installation) AllReady(ctx context.Context, namespace string) error {
 	return Eventually(ctx, "the pods of "+namespace+" to be ready", func() error {
-		var pods corev1.PodList
-		if err := in.Client.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+		var list corev1.PodList
+		if err := in.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 			return err
 		}
-		for i := range pods.Items {
-			if p := &pods.Items[i]; !Ready(p) {
+		for i := range list.Items {
+			if p := &list.Items[i]; !Ready(p) {
 				return fmt.Errorf("pod %s is not", p.Name)
 			}
 		}

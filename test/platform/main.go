@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-const usage = "usage: platform up | run [--keep] -- COMMAND [ARGUMENT...] | down"
+const usage = "usage: platform up | run -- COMMAND [ARGUMENT...] | down"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
