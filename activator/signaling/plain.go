@@ -1,5 +1,7 @@
 package signaling
 
+import "github.com/gorilla/websocket"
+
 // Plain is any WebSocket: held and replayed without looking into it.
 type Plain struct{}
 
@@ -11,8 +13,22 @@ func (Plain) Name() string { return "websocket" }
 // Claims implements Protocol: everything.
 func (Plain) Claims(string) bool { return true }
 
+// Traits implements Protocol. The socket may carry the video itself; what the other
+// side said is lost when a desktop goes, so the client is told to begin anew.
+func (Plain) Traits() Traits { return Traits{Interrupted: websocket.CloseServiceRestart} }
+
+// Converse implements Protocol.
+func (Plain) Converse(Options) Conversation { return passing{} }
+
 // CheckFirst implements Protocol: anything may come first.
 func (Plain) CheckFirst(bool, []byte) error { return nil }
 
 // Signaling implements Protocol: a plain WebSocket may carry the video itself.
 func (Plain) Signaling() bool { return false }
+
+// passing is a conversation in which everything is passed on.
+type passing struct{}
+
+func (passing) FromClient(m Message) (Step, error)  { return Step{ToDesktop: []Message{m}}, nil }
+func (passing) FromDesktop(m Message) (Step, error) { return Step{ToClient: []Message{m}}, nil }
+func (passing) Attached()                           {}

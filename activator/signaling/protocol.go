@@ -1,11 +1,15 @@
 // Package signaling knows the protocols that a desktop speaks with its viewer, as
-// far as holding needs it: one adapter a file.
+// far as holding and relaying need it: one adapter a file.
 //
-// An adapter says which requests are its own and what a client's first message
-// must look like. It neither reads nor writes a connection.
+// An adapter says which requests are its own, what follows from each message, what
+// may be answered before the desktop is there, and what of the desktop's the client
+// then already has. It neither reads nor writes a connection, keeps no clock and
+// starts no goroutine.
 package signaling
 
 import (
+	"time"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -15,12 +19,36 @@ type Protocol interface {
 	Name() string
 	// Claims says whether a WebSocket upgrade at this path belongs to the protocol.
 	Claims(path string) bool
+	// Traits say how the protocol's connections have to be treated.
+	Traits() Traits
+	// Converse begins to follow one viewer's socket.
+	Converse(Options) Conversation
+
 	// CheckFirst returns an error, whose text is for the client, when the first
 	// message cannot begin this protocol. text is false for a binary message.
 	CheckFirst(text bool, message []byte) error
 	// Signaling says that messages are small and few; their length is then bounded
 	// for the connection's whole life, and not only while it is held.
 	Signaling() bool
+}
+
+// Traits say how a protocol's connections have to be treated.
+type Traits struct {
+	// ReadsClient and ReadsDesktop are the directions that a Conversation must read
+	// once the desktop is there; the other passes as bytes. While there is no
+	// desktop every message of the client is shown to the Conversation.
+	ReadsClient, ReadsDesktop bool
+	// Signaling says that messages are small and few; their length is then bounded
+	// for the connection's whole life, and not only while it is held.
+	Signaling bool
+	// Pipelines says that the desktop takes messages written right behind the
+	// upgrade request, before it has answered.
+	Pipelines bool
+	// Redial is the least pause between two upgrade attempts at a desktop; 0 for none.
+	Redial time.Duration
+	// Interrupted is the close code that makes the protocol's client connect again
+	// when the desktop went away while the two were talking.
+	Interrupted int
 }
 
 // adapters are asked in this order by ProtocolAuto; the last one claims all.

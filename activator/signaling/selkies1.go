@@ -6,6 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
@@ -29,6 +33,15 @@ func (Selkies1) Claims(path string) bool {
 	return path == "/ws" || strings.HasSuffix(path, "/signalling")
 }
 
+// Traits implements Protocol. Any close makes this client connect again (v1.6.2,
+// webrtc.js:745-761).
+func (Selkies1) Traits() Traits {
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: websocket.CloseServiceRestart}
+}
+
+// Converse implements Protocol.
+func (Selkies1) Converse(Options) Conversation { return &selkies1{} }
+
 // Signaling implements Protocol.
 func (Selkies1) Signaling() bool { return true }
 
@@ -49,4 +62,45 @@ func (Selkies1) CheckFirst(text bool, message []byte) error {
 		return errSelkies1Hello
 	}
 	return nil
+}
+
+// selkies1 is one viewer's socket.
+type selkies1 struct {
+	greeted  bool // the client has said its HELLO
+	attached bool // there has been a desktop
+	answered bool // the client has had its HELLO from us
+	swallow  bool // the desktop's HELLO is still to come, and the client has had it
+}
+
+// FromClient implements Conversation. A HELLO before there is a desktop is answered
+// at once; the client has nothing more to say until the desktop offers.
+func (c *selkies1) FromClient(m Message) (Step, error) {
+	step := Step{ToDesktop: []Message{m}}
+	if c.greeted {
+		return step, nil
+	}
+	if err := (Selkies1{}).CheckFirst(m.Text, m.Data); err != nil {
+		return Step{}, protocolError(metrics.RefusedProtocol, err.Error())
+	}
+	c.greeted = true
+	if !c.attached {
+		c.answered = true
+		step.ToClient = []Message{{Text: true, Data: []byte("HELLO")}}
+	}
+	return step, nil
+}
+
+// FromDesktop implements Conversation.
+func (c *selkies1) FromDesktop(m Message) (Step, error) {
+	if c.swallow && m.Text && string(m.Data) == "HELLO" {
+		c.swallow = false
+		return Step{}, nil
+	}
+	return Step{ToClient: []Message{m}}, nil
+}
+
+// Attached implements Conversation.
+func (c *selkies1) Attached() {
+	c.attached = true
+	c.swallow = c.answered
 }
