@@ -28,6 +28,9 @@ type Config struct {
 	Activator Activator `json:"activator"`
 	// Limits bound what visitors can make the activator keep.
 	Limits Limits `json:"limits"`
+	// TrustedProxies are the networks, in CIDR notation, whose X-Forwarded-For is
+	// believed. Who comes from one without a header stands for many people.
+	TrustedProxies []string `json:"trustedProxies"`
 	// TURN is what browsers and desktops are told about the TURN server.
 	TURN TURN `json:"turn"`
 }
@@ -81,24 +84,6 @@ type Activator struct {
 // Host is the activator's name inside the cluster.
 func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.cluster.local" }
 
-// Limits bound what visitors can make the activator keep. Each has a default and
-// is counted in vdi_activator_refusals_total by its reason when it is hit.
-type Limits struct {
-	// HeldConnections is the number of connections one replica holds.
-	HeldConnections int `json:"heldConnections"`
-	// HeldConnectionsPerSession is the number held for one session.
-	HeldConnectionsPerSession int `json:"heldConnectionsPerSession"`
-	// BufferedBytes and BufferedFrames bound what one held connection may send.
-	BufferedBytes  int `json:"bufferedBytes"`
-	BufferedFrames int `json:"bufferedFrames"`
-	// MessageBytes is the longest message on a signaling socket.
-	MessageBytes int `json:"messageBytes"`
-	// HoldHTTP is how long a plain HTTP request is held before 503.
-	HoldHTTP metav1.Duration `json:"holdHTTP"`
-	// HeaderTimeout bounds how long a client may take to send its request head.
-	HeaderTimeout metav1.Duration `json:"headerTimeout"`
-}
-
 // TURN is what browsers and desktops are told about the TURN server.
 type TURN struct {
 	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
@@ -128,11 +113,10 @@ func Default() Config {
 		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
 		Knative:   Knative{Namespace: "knative-serving", ApplyConfig: true},
 		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Limits: Limits{
-			HeldConnections: 10000, HeldConnectionsPerSession: 16,
-			BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10,
-			HoldHTTP: d(time.Minute), HeaderTimeout: d(10 * time.Second),
-		},
+		Limits:    defaultLimits(),
+		// Where an ingress in or near the cluster lives: private networks and this machine.
+		TrustedProxies: []string{
+			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
 		TURN: TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,8 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	}
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
-	if c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits {
+	if c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
+		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
 	if p := c.Sessions.Policy(); p.IdleTimeout != 30*time.Minute || p.StartupTimeout != 10*time.Minute {
@@ -35,12 +37,40 @@ sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeo
 knative: {namespace: serving, applyConfig: false}
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
+trustedProxies: [192.0.2.0/24]
+limits:
+  holdTime: 5m
+  headerBytes: 8192
+  pendingConnections: 3
+  pendingConnectionsPerAddress: 2
+  upgradesPerUser: {perSecond: 0.5, burst: 1}
+  upgradesPerAddress: {burst: 7}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.Duration != 0 || c.Knative.ApplyConfig || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
+	}
+	l := Default().Limits
+	l.HoldTime.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 8192, 3, 2
+	l.UpgradesPerUser = Rate{PerSecond: 0.5, Burst: 1}
+	l.UpgradesPerAddress.Burst = 7 // the rest of it stays as it is
+	if c.Limits != l || !slices.Equal(c.TrustedProxies, []string{"192.0.2.0/24"}) {
+		t.Errorf("have %+v and %v, want %+v", c.Limits, c.TrustedProxies, l)
+	}
+}
+
+func TestAConnectionIsHeldForTheStartupTimeoutAndNeverForEver(t *testing.T) {
+	limits := Default().Limits
+	for startup, want := range map[time.Duration]time.Duration{
+		10 * time.Minute: 10*time.Minute + 30*time.Second, // so that the operator's reason comes first
+		0:                30 * time.Minute,
+		time.Hour:        30 * time.Minute,
+	} {
+		if got := limits.HoldFor(startup); got != want {
+			t.Errorf("with a startup timeout of %s: held for %s, want %s", startup, got, want)
+		}
 	}
 }
 
@@ -68,6 +98,13 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"no buffered frames":     {least + "limits: {bufferedFrames: 0}", []string{"limits.bufferedFrames"}},
 		"no message bytes":       {least + "limits: {messageBytes: 0}", []string{"limits.messageBytes"}},
 		"no hold":                {least + "limits: {holdHTTP: 0s}", []string{"limits.holdHTTP", "above 0s"}},
+		"held for no time":       {least + "limits: {holdTime: 0s}", []string{"limits.holdTime", "above 0s"}},
+		"a head of 1 KiB":        {least + "limits: {headerBytes: 1024}", []string{"limits.headerBytes", "1024", "4096 or more"}},
+		"no new connections":     {least + "limits: {pendingConnections: 0}", []string{"limits.pendingConnections", "1 or more"}},
+		"none from an address":   {least + "limits: {pendingConnectionsPerAddress: -1}", []string{"limits.pendingConnectionsPerAddress", "-1"}},
+		"no upgrades":            {least + "limits: {upgradesPerUser: {perSecond: 0}}", []string{"limits.upgradesPerUser.perSecond", "above 0"}},
+		"no upgrade at all":      {least + "limits: {upgradesPerAddress: {burst: 0}}", []string{"limits.upgradesPerAddress.burst", "1 or more"}},
+		"a proxy's single IP":    {least + "trustedProxies: [10.0.0.1]", []string{"trustedProxies", "10.0.0.1", "CIDR"}},
 		"no header timeout":      {least + "limits: {headerTimeout: 0s}", []string{"limits.headerTimeout"}},
 		"no credential life":     {least + "turn: {credentialTTL: 0s}", []string{"turn.credentialTTL"}},
 		"a TURN URL with http":   {least + "turn: {urls: ['http://t']}", []string{"turn.urls", "http://t", "turn:"}},

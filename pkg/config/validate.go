@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -38,28 +39,14 @@ func (c *Config) validate() field.ErrorList {
 			bad(d.String(), "must be 10s or longer, or 0s to switch the clock off", "sessions", clock.name)
 		}
 	}
-	for _, limit := range []struct {
-		name  string
-		value int
-	}{
-		{"heldConnections", c.Limits.HeldConnections}, {"heldConnectionsPerSession", c.Limits.HeldConnectionsPerSession},
-		{"bufferedBytes", c.Limits.BufferedBytes}, {"bufferedFrames", c.Limits.BufferedFrames},
-		{"messageBytes", c.Limits.MessageBytes},
-	} {
-		if limit.value < 1 {
-			bad(limit.value, "must be 1 or more", "limits", limit.name)
+	errs = append(errs, c.Limits.validate()...)
+	for _, cidr := range c.TrustedProxies {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			bad(cidr, "must be a network in CIDR notation such as 10.0.0.0/8", "trustedProxies")
 		}
 	}
-	for _, wait := range []struct {
-		path  []string
-		value metav1.Duration
-	}{
-		{[]string{"limits", "holdHTTP"}, c.Limits.HoldHTTP}, {[]string{"limits", "headerTimeout"}, c.Limits.HeaderTimeout},
-		{[]string{"turn", "credentialTTL"}, c.TURN.CredentialTTL},
-	} {
-		if wait.value.Duration <= 0 {
-			bad(wait.value.Duration.String(), "must be above 0s", wait.path...)
-		}
+	if d := c.TURN.CredentialTTL.Duration; d <= 0 {
+		bad(d.String(), "must be above 0s", "turn", "credentialTTL")
 	}
 	for _, u := range c.TURN.URLs {
 		if !strings.HasPrefix(u, "turn:") && !strings.HasPrefix(u, "turns:") && !strings.HasPrefix(u, "stun:") && !strings.HasPrefix(u, "stuns:") {

@@ -41,6 +41,17 @@ const (
 	RefusedMessageTooLong  Refusal = "message_bytes"
 	RefusedProtocol        Refusal = "protocol"
 	RefusedDesktopRejected Refusal = "desktop_rejected"
+
+	RefusedUserRate          Refusal = "upgrades_per_user"
+	RefusedAddressRate       Refusal = "upgrades_per_address"
+	RefusedPending           Refusal = "pending_connections"
+	RefusedPendingPerAddress Refusal = "pending_connections_per_address"
+	RefusedHeaderTimeout     Refusal = "header_timeout"
+	RefusedHeaderBytes       Refusal = "header_bytes"
+	RefusedMalformedHead     Refusal = "malformed_head"
+	RefusedHTTP2             Refusal = "http2"
+	RefusedH2CUpgrade        Refusal = "h2c_upgrade"
+	RefusedHTTP10Upgrade     Refusal = "http10_upgrade"
 )
 
 // Activator holds the activator's metrics.
@@ -50,7 +61,9 @@ type Activator struct {
 	Holds     prometheus.Counter
 	Held      prometheus.Gauge
 	Relayed   prometheus.Gauge
-	Refusals  *prometheus.CounterVec
+	// Pending are connections without a first request.
+	Pending  prometheus.Gauge
+	Refusals *prometheus.CounterVec
 }
 
 // NewActivator makes the activator's metrics and registers them.
@@ -67,13 +80,15 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 			Name: "vdi_activator_held_connections", Help: "Connections that are held now."}),
 		Relayed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
+		Pending: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_pending_connections", Help: "Connections that have not sent their first request yet."}),
 		Refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vdi_activator_refusals_total", Help: "Visitors that were turned away, by reason."}, []string{"reason"}),
 	}
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))
 	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Refusals)
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Refusals)
 	return m
 }
 

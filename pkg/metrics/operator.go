@@ -13,6 +13,8 @@ type Operator struct {
 	sleeps    *prometheus.CounterVec
 	startup   prometheus.Histogram
 	conflicts prometheus.Counter
+	reloads   *prometheus.CounterVec
+	reloaded  prometheus.Gauge
 }
 
 // startupBuckets are in seconds: from an image that is on the node to one of several
@@ -30,8 +32,16 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 			Name: "vdi_session_startup_seconds", Help: "Time from the decision to wake a desktop until its pod is ready.", Buckets: startupBuckets}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "vdi_knative_config_conflicts_total", Help: "Times that a key of Knative's configuration which desktops need was found to be set otherwise by somebody else."}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vdi_operator_config_reloads_total", Help: "Changes of the configuration file that were found while running, by what became of them."}, []string{"result"}),
+		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_operator_config_last_reload_successful", Help: "Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds."}),
 	}
-	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts)
+	for _, result := range []string{reloadApplied, reloadRefused} {
+		m.reloads.WithLabelValues(result)
+	}
+	m.reloaded.Set(1)
+	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.reloads, m.reloaded)
 	return m
 }
 
@@ -46,6 +56,23 @@ func (m *Operator) Started(took time.Duration) { m.startup.Observe(took.Seconds(
 
 // ConfigConflict counts a key of Knative's that somebody else sets otherwise.
 func (m *Operator) ConfigConflict() { m.conflicts.Inc() }
+
+// The results of vdi_operator_config_reloads_total.
+const (
+	reloadApplied = "applied"
+	reloadRefused = "refused"
+)
+
+// Reloaded counts a changed configuration file; err is why it was refused, if it was.
+func (m *Operator) Reloaded(err error) {
+	if err != nil {
+		m.reloads.WithLabelValues(reloadRefused).Inc()
+		m.reloaded.Set(0)
+		return
+	}
+	m.reloads.WithLabelValues(reloadApplied).Inc()
+	m.reloaded.Set(1)
+}
 
 // Phases counts the sessions in each phase.
 type Phases func(ctx context.Context) (map[string]int, error)

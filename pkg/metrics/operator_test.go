@@ -19,11 +19,20 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.Slept("IdleTimeout")
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
+	m.Reloaded(nil)
+	m.Reloaded(errors.New("bad"))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %+v", err, problems)
 	}
-	want := `# HELP vdi_session_sleeps_total Desktops that were put to sleep, by the reason of the decision.
+	want := `# HELP vdi_operator_config_last_reload_successful Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds.
+# TYPE vdi_operator_config_last_reload_successful gauge
+vdi_operator_config_last_reload_successful 0
+# HELP vdi_operator_config_reloads_total Changes of the configuration file that were found while running, by what became of them.
+# TYPE vdi_operator_config_reloads_total counter
+vdi_operator_config_reloads_total{result="applied"} 1
+vdi_operator_config_reloads_total{result="refused"} 1
+# HELP vdi_session_sleeps_total Desktops that were put to sleep, by the reason of the decision.
 # TYPE vdi_session_sleeps_total counter
 vdi_session_sleeps_total{reason="IdleTimeout"} 1
 # HELP vdi_session_wakes_total Desktops that were woken.
@@ -34,7 +43,8 @@ vdi_session_wakes_total 1
 vdi_sessions{phase="Asleep"} 2
 vdi_sessions{phase="Running"} 1
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
+		"vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
 		t.Error(err)
 	}
 }
