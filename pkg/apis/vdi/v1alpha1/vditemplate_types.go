@@ -119,7 +119,7 @@ type TemplateResources struct {
 }
 
 // StreamingProtocol names how a desktop talks to its viewer.
-// +kubebuilder:validation:Enum=Auto;Selkies1;WebSocket
+// +kubebuilder:validation:Enum=Auto;Selkies1;Selkies2WebRTC;Selkies2WebSockets;LinuxServer;WebSocket
 type StreamingProtocol string
 
 const (
@@ -127,12 +127,31 @@ const (
 	ProtocolAuto StreamingProtocol = "Auto"
 	// ProtocolSelkies1 is the WebRTC signaling of Selkies 1.6.
 	ProtocolSelkies1 StreamingProtocol = "Selkies1"
+	// ProtocolSelkies2WebRTC is the WebRTC signaling of Selkies 2.
+	ProtocolSelkies2WebRTC StreamingProtocol = "Selkies2WebRTC"
+	// ProtocolSelkies2WebSockets is the stream of Selkies 2 without WebRTC.
+	ProtocolSelkies2WebSockets StreamingProtocol = "Selkies2WebSockets"
+	// ProtocolLinuxServer is the stream of linuxserver.io's desktop images.
+	ProtocolLinuxServer StreamingProtocol = "LinuxServer"
 	// ProtocolWebSocket holds and replays any WebSocket without looking into it.
 	ProtocolWebSocket StreamingProtocol = "WebSocket"
 )
 
+// ICEPolicy says which ICE candidates a viewer and a desktop may tell each other.
+// +kubebuilder:validation:Enum=all;relay
+type ICEPolicy string
+
+const (
+	// ICEPolicyAll lets every candidate pass.
+	ICEPolicyAll ICEPolicy = "all"
+	// ICEPolicyRelay lets only those of the TURN server pass.
+	ICEPolicyRelay ICEPolicy = "relay"
+)
+
 // StreamingSpec says where and how a desktop serves its viewer.
 type StreamingSpec struct {
+	// Protocol is how the desktop talks to its viewer. Auto goes by the path of each
+	// request; a named protocol leaves other paths to plain WebSocket.
 	// +optional
 	// +kubebuilder:default=Auto
 	Protocol StreamingProtocol `json:"protocol,omitempty"`
@@ -144,6 +163,11 @@ type StreamingSpec struct {
 	// +kubebuilder:validation:Maximum=65535
 	// +kubebuilder:validation:XValidation:rule="!(self in [8008, 8012, 8013, 8022, 9090, 9091])",message="ports 8008, 8012, 8013, 8022, 9090 and 9091 are taken by Knative's sidecar; let the desktop listen elsewhere"
 	Port int32 `json:"port,omitempty"`
+
+	// ICEPolicy is relay to let no ICE candidates pass but the TURN server's, or all.
+	// The installation's turn.icePolicy if unset.
+	// +optional
+	ICEPolicy ICEPolicy `json:"icePolicy,omitempty"`
 }
 
 // ReclaimPolicy says what happens to a home when its session is deleted.
