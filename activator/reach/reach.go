@@ -1,52 +1,42 @@
 // Package reach connects to a session's desktop as soon as its port accepts.
 //
 // It dials the pod's own IP from the moment it is known, without waiting for
-// readiness, and it gives up only for a reason that a person can read. It wakes
-// nothing: see package wake.
+// readiness, and it gives up only for a reason that a person can read. However many
+// visitors wait for a desktop, one prober dials it until it accepts; only then does
+// each get a connection of its own. It wakes nothing: see package wake.
 package reach
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
-const (
-	// dialTimeout bounds one attempt; a refused one returns at once.
-	dialTimeout = time.Second
-	// retryEvery is the pause between attempts: short against a container's start,
-	// long against what a refused connection costs.
-	retryEvery = 20 * time.Millisecond
-	// probeTimeout bounds the look of Now, which a page waits for.
-	probeTimeout = 250 * time.Millisecond
-)
-
-// Reasons why a desktop cannot be reached; errors.Is tells them apart. The error
-// text is the sentence for the visitor.
-var (
-	ErrGone        = errors.New("this session was deleted")
-	ErrPoweredOff  = errors.New("this desktop is switched off")
-	ErrAsleep      = errors.New("this desktop was put to sleep")
-	ErrStartFailed = errors.New("this desktop did not start")
-)
+// lookTimeout bounds the look of Now, which a page waits for.
+const lookTimeout = 250 * time.Millisecond
 
 // Reacher dials desktops.
 type Reacher struct {
-	dir    *directory.Directory
-	dialer net.Dialer
+	dir  *directory.Directory
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// probing is how many desktops are dialled that have not accepted yet.
+	probing atomic.Int64
+
+	mu      sync.Mutex
+	probers map[types.NamespacedName]*prober
 }
 
 // New makes a Reacher.
-func New(dir *directory.Directory) *Reacher { return &Reacher{dir: dir} }
+func New(dir *directory.Directory) *Reacher {
+	return &Reacher{dir: dir, dial: (&net.Dialer{}).DialContext, probers: map[types.NamespacedName]*prober{}}
+}
 
 // Visit is who wants to reach a desktop.
 type Visit struct {
@@ -64,25 +54,57 @@ type Visit struct {
 // returns early when the session is gone or switched off, or was put to sleep by
 // a clock after the visitor came.
 func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
-	for {
-		view, err := r.view(visit)
-		if err != nil {
-			return nil, err
-		}
-		pause := (<-chan time.Time)(nil)
-		if addr, ok := address(view); ok {
-			if conn, err := r.dial(ctx, addr, dialTimeout); err == nil {
-				return conn, nil
-			}
-			pause = time.After(retryEvery)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-view.Changed:
-		case <-pause:
-		}
+	type outcome struct {
+		conn net.Conn
+		err  error
 	}
+	told := make(chan outcome, 1)
+	w := r.await(visit, func(c net.Conn, err error) { told <- outcome{c, err} })
+	select {
+	case o := <-told:
+		return o.conn, o.err
+	case <-ctx.Done():
+		if !w.leave() {
+			if o := <-told; o.conn != nil {
+				_ = o.conn.Close()
+			}
+		}
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Await is Dial for those who have better things to do than to wait: tell is called
+// once, on a goroutine of its own, with the connection or the reason why there will
+// be none. A visitor who waits costs a few words of memory and no goroutine.
+//
+// cancel ends the wait. tell may be under way by then: it must then close what it
+// gets.
+func (r *Reacher) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
+	w := r.await(visit, tell)
+	return func() { w.leave() }
+}
+
+func (r *Reacher) await(visit Visit, tell func(net.Conn, error)) *waiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.probers[visit.Session]
+	if p == nil {
+		p = newProber(r, visit.Session)
+		r.probers[visit.Session] = p
+		go p.run()
+	}
+	return p.enter(visit, tell)
+}
+
+// retire forgets a prober for which nobody waits; false when somebody came.
+func (r *Reacher) retire(p *prober) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.waiting() > 0 {
+		return false
+	}
+	delete(r.probers, p.session)
+	return true
 }
 
 // Now says whether the desktop accepts connections at this moment.
@@ -91,11 +113,13 @@ func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
 	if !ok {
 		return false
 	}
-	addr, ok := address(view)
-	if !ok {
+	addr := address(view)
+	if addr == "" {
 		return false
 	}
-	conn, err := r.dial(ctx, addr, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	conn, err := r.dial(ctx, "tcp", addr)
 	if err != nil {
 		return false
 	}
@@ -105,65 +129,15 @@ func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
 // Check returns the reason for which the visitor cannot reach the desktop, or nil
 // while there is hope.
 func (r *Reacher) Check(visit Visit) error {
-	_, err := r.view(visit)
-	return err
-}
-
-func (r *Reacher) view(visit Visit) (directory.View, error) {
 	view, ok := r.dir.View(visit.Session)
-	if !ok || view.Session.UID != visit.UID || view.Session.DeletionTimestamp != nil {
-		return view, ErrGone
-	}
-	s := view.Session
-	if s.Spec.Power == v1alpha1.PowerOff {
-		return view, ErrPoweredOff
-	}
-	if view.Asleep() && s.Status.SleepTime != nil && s.Status.SleepTime.After(visit.Slept) {
-		return view, slept(s)
-	}
-	return view, nil
+	return hopeless(view, ok, visit)
 }
 
-// EndsVisits says that the session's last sleep ended the visits before it, rather
-// than that it came because nobody seemed to be there.
-func EndsVisits(s *v1alpha1.VDISession) bool { return slept(s) != nil }
-
-// slept is the error for a desktop that a clock put to sleep; nil where the sleep
-// came because nobody seemed to be there, and a visitor may wake it again.
-func slept(s *v1alpha1.VDISession) error {
-	switch lifecycle.Reason(s.Status.SleepReason) {
-	case lifecycle.ReasonStartup:
-		return fmt.Errorf("%w: %s", ErrStartFailed, s.Status.Message)
-	case lifecycle.ReasonMaxDuration, lifecycle.ReasonIdle:
-		return fmt.Errorf("%w (%s)", ErrAsleep, s.Status.SleepReason)
-	}
-	return nil
-}
-
-// Slept returns why a script's reconnect must not wake the session, or nil when it
-// may: a clock put the desktop to sleep although somebody may have been connected,
-// or it did not start, and nobody has asked for it since. Only a person wakes it.
-func Slept(s *v1alpha1.VDISession) error {
-	if s.Status.StartTime != nil || s.Status.SleepTime == nil {
-		return nil
-	}
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
-		return nil
-	}
-	return slept(s)
-}
-
-// address is where to dial; false while there is nowhere. The pod of a desktop
+// address is where to dial; empty while there is nowhere. The pod of a desktop
 // that sleeps is on its way out: whoever comes now gets the next one.
-func address(v directory.View) (string, bool) {
-	if v.Asleep() || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
-		return "", false
+func address(v directory.View) string {
+	if v.Session == nil || v.Asleep() || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
+		return ""
 	}
-	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port))), true
-}
-
-func (r *Reacher) dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return r.dialer.DialContext(ctx, "tcp", addr)
+	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port)))
 }

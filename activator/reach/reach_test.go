@@ -127,7 +127,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	select {
 	case d := <-got:
 		t.Fatalf("ended with %v", d.err)
-	case <-time.After(3 * retryEvery): // it has been refused by now
+	case <-time.After(3 * patientPause): // it has been refused by now
 	}
 	listen(t, l.Addr().String())
 	expectConn(t, got)
@@ -139,7 +139,7 @@ func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
 	if r.Now(t.Context(), alice) {
 		t.Error("Now says that it is there")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*retryEvery)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patientPause)
 	defer cancel()
 	if _, err := r.Dial(ctx, visit); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v, want that nothing was dialled", err)

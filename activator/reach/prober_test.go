@@ -1,0 +1,276 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const crowd = 5000
+
+// port is a desktop's port as the test wants it to be.
+type port struct {
+	mu      sync.Mutex
+	accepts bool
+	// hangs makes attempts take as long as they may.
+	hangs bool
+	dials int
+	open  int
+}
+
+func (p *port) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dials++
+	if p.hangs {
+		p.mu.Unlock()
+		<-ctx.Done()
+		p.mu.Lock()
+		return nil, ctx.Err()
+	}
+	if !p.accepts {
+		return nil, syscall.ECONNREFUSED
+	}
+	p.open++
+	return &conn{port: p}, nil
+}
+
+func (p *port) set(change func(*port)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
+}
+
+func (p *port) counts() (dials, open int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dials, p.open
+}
+
+type conn struct {
+	net.Conn
+	port   *port
+	closed atomic.Bool
+}
+
+func (c *conn) Close() error {
+	if c.closed.Swap(true) {
+		return errors.New("closed twice")
+	}
+	c.port.set(func(p *port) { p.open-- })
+	return nil
+}
+
+// told collects what waiters are told.
+type told struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	errs  []error
+}
+
+func (o *told) tell(c net.Conn, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.errs = append(o.errs, err)
+		return
+	}
+	if o.conns == nil {
+		o.conns = map[net.Conn]bool{}
+	}
+	o.conns[c] = true
+}
+
+// inBubble runs a test with a clock of its own and a port that the test controls.
+func inBubble(t *testing.T, test func(t *testing.T, r *Reacher, d *directory.Directory, p *port)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		r, d := newReacher(awake())
+		r.dial = p.dial
+		d.SetPod(podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8080}))
+		test(t, r, d, p)
+		synctest.Wait()
+		if n := len(r.probers); n != 0 || r.probing.Load() != 0 {
+			t.Errorf("%d probers and %d probed desktops are left", n, r.probing.Load())
+		}
+	})
+}
+
+func TestACrowdCostsTheDialsOfOneAndEachGetsItsConnection(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		var got told
+		for range crowd {
+			r.Await(visit, got.tell)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		dials, _ := p.counts()
+		if most := int(time.Second/eagerPause) + 1; dials > most {
+			t.Errorf("%d dials in a second, want %d at most", dials, most)
+		}
+		p.set(func(p *port) { p.accepts, p.dials = true, 0 })
+		time.Sleep(eagerPause)
+		synctest.Wait()
+		dials, open := p.counts()
+		if len(got.conns) != crowd || len(got.errs) != 0 {
+			t.Errorf("%d connections and %d errors for %d visitors", len(got.conns), len(got.errs), crowd)
+		}
+		if open != crowd || dials > crowd+dialsAtOnce {
+			t.Errorf("%d dials, of which %d are open, for %d visitors", dials, open, crowd)
+		}
+	})
+}
+
+func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		cancel := r.Await(visit, func(net.Conn, error) {})
+		time.Sleep(time.Minute)
+		p.set(func(p *port) { p.dials = 0 })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if dials, _ := p.counts(); dials > int(time.Second/patientPause)+1 {
+			t.Errorf("%d dials in a second, want %d at most", dials, time.Second/patientPause)
+		}
+		cancel()
+	})
+}
+
+func TestManyDesktopsThatStartAtOnceShareTheDials(t *testing.T) {
+	if got := pause(0, 1); got != eagerPause {
+		t.Errorf("alone: %s", got)
+	}
+	if got := pause(0, 1000); got != 100*time.Millisecond {
+		t.Errorf("among a thousand: %s", got)
+	}
+}
+
+func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		p.hangs = true
+		var got told
+		r.Await(visit, got.tell)
+		time.Sleep(time.Millisecond)
+		p.set(func(p *port) { p.hangs, p.accepts = false, true })
+		time.Sleep(eagerTimeout + eagerPause)
+		synctest.Wait()
+		if len(got.conns) != 1 {
+			t.Error("not reached")
+		}
+	})
+}
+
+func TestANewAddressIsDialledThoughTheOldOneHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+		p.hangs = true
+		var got told
+		r.Await(visit, got.tell)
+		synctest.Wait()
+		p.set(func(p *port) { p.hangs, p.accepts = false, true })
+		next := podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 8080})
+		next.UID, next.Name = "q", "q"
+		d.SetPod(next)
+		synctest.Wait()
+		if len(got.conns) != 1 {
+			t.Error("not reached at once")
+		}
+	})
+}
+
+func TestAPortThatAcceptsAndClosesIsDialledOncePerVisitor(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		p.accepts = true
+		for range 100 {
+			r.Await(visit, func(c net.Conn, _ error) { _ = c.Close() })
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if dials, open := p.counts(); dials > 100+dialsAtOnce || open != 0 {
+			t.Errorf("%d dials for 100 visitors, %d connections left open", dials, open)
+		}
+	})
+}
+
+func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+		var hopeful, hopeless told
+		later := visit
+		later.Slept = noon.Add(2 * time.Hour)
+		for range crowd {
+			r.Await(visit, hopeless.tell)
+			r.Await(later, hopeful.tell)
+		}
+		p.set(func(p *port) { p.hangs = true }) // an attempt under way delays nobody
+		time.Sleep(time.Second / 2)
+		d.SetSession(asleep(noon.Add(time.Hour), lifecycle.ReasonIdle))
+		synctest.Wait()
+		if len(hopeless.errs) != crowd || len(hopeful.errs) != 0 {
+			t.Errorf("%d of %d were told, and %d who knew of that sleep", len(hopeless.errs), crowd, len(hopeful.errs))
+		}
+		d.DropSession(alice)
+		synctest.Wait()
+		if len(hopeful.errs) != crowd || !errors.Is(hopeful.errs[0], ErrGone) {
+			t.Errorf("%d of %d were told that it is gone", len(hopeful.errs), crowd)
+		}
+		var stranger told
+		r.Await(visit, stranger.tell)
+		synctest.Wait()
+		if len(stranger.errs) != 1 {
+			t.Error("who came to a session that is gone waits")
+		}
+	})
+}
+
+func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		var stays, leaves told
+		var cancels []func()
+		for range crowd {
+			cancels = append(cancels, r.Await(visit, leaves.tell))
+		}
+		r.Await(visit, stays.tell)
+		time.Sleep(time.Second)
+		for _, cancel := range cancels {
+			cancel()
+			cancel() // leaving twice is leaving once
+		}
+		p.set(func(p *port) { p.accepts = true })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(leaves.conns)+len(leaves.errs) != 0 || len(stays.conns) != 1 {
+			t.Errorf("%d who had left were told, %d who stayed", len(leaves.conns)+len(leaves.errs), len(stays.conns))
+		}
+		if _, open := p.counts(); open != 1 {
+			t.Errorf("%d connections are open, want that of who stayed", open)
+		}
+	})
+}
+
+func TestADialThatEndsAsItIsCancelledLeaksNoConnection(t *testing.T) {
+	for range 200 {
+		inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+			p.accepts = true
+			ctx, cancel := context.WithCancel(t.Context())
+			go cancel()
+			if c, err := r.Dial(ctx, visit); err == nil {
+				_ = c.Close()
+			}
+			synctest.Wait()
+			if _, open := p.counts(); open != 0 {
+				t.Fatal("a connection is left open")
+			}
+		})
+	}
+}
