@@ -23,6 +23,8 @@ type Limits struct {
 	BufferedFrames int `json:"bufferedFrames"`
 	// MessageBytes is the longest message on a signaling socket.
 	MessageBytes int `json:"messageBytes"`
+	// Candidates is how many ICE candidates each side of a signaling socket may name.
+	Candidates int `json:"candidates"`
 	// HoldHTTP is how long a plain HTTP request is held before 503.
 	HoldHTTP metav1.Duration `json:"holdHTTP"`
 	// HoldTime is how long a WebSocket is held at most, also where the startup
@@ -65,7 +67,7 @@ func defaultLimits() Limits {
 	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
 	return Limits{
 		HeldConnections: 10000, HeldConnectionsPerSession: 16,
-		BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10,
+		BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10, Candidates: 512,
 		HoldHTTP: d(time.Minute), HoldTime: d(30 * time.Minute),
 		// A link and cookies of 4 KiB each fit many times.
 		HeaderTimeout: d(10 * time.Second), HeaderBytes: 64 << 10,
@@ -89,7 +91,7 @@ func (l Limits) validate() field.ErrorList {
 		value int
 	}{
 		{"heldConnections", l.HeldConnections}, {"heldConnectionsPerSession", l.HeldConnectionsPerSession},
-		{"bufferedBytes", l.BufferedBytes}, {"bufferedFrames", l.BufferedFrames}, {"messageBytes", l.MessageBytes},
+		{"bufferedBytes", l.BufferedBytes}, {"bufferedFrames", l.BufferedFrames}, {"messageBytes", l.MessageBytes}, {"candidates", l.Candidates},
 		{"pendingConnections", l.PendingConnections}, {"pendingConnectionsPerAddress", l.PendingConnectionsPerAddress},
 	} {
 		if limit.value < 1 {

@@ -41,6 +41,7 @@ limits:
   bufferedBytes: {{ $.Values.limits.bufferedBytes | int64 }}
   bufferedFrames: {{ $.Values.limits.bufferedFrames | int64 }}
   messageBytes: {{ $.Values.limits.messageBytes | int64 }}
+  candidates: {{ $.Values.limits.candidates | int64 }}
   holdHTTP: {{ $.Values.limits.holdHTTP }}
   headerTimeout: {{ $.Values.limits.headerTimeout }}
 {{- end }}
