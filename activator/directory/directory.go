@@ -27,6 +27,9 @@ type Pod struct {
 	// IP is empty until the API knows it; Port is where the desktop listens.
 	IP   string
 	Port int32
+	// Image is the desktop's image as the pod asks for it; ImageID is the one that
+	// runs, by its digest, and empty until the API knows it.
+	Image, ImageID string
 }
 
 // View is a session at one moment. Session is shared with the informer: it must

@@ -75,13 +75,16 @@ func sessionOf(p *corev1.Pod) (types.NamespacedName, bool) {
 func summarise(p *corev1.Pod) Pod {
 	out := Pod{Name: p.Name, UID: p.UID, Scheduled: p.Spec.NodeName != "", IP: p.Status.PodIP}
 	for i := range p.Spec.Containers {
-		if c := &p.Spec.Containers[i]; c.Name == v1alpha1.ContainerDesktop && len(c.Ports) > 0 {
-			out.Port = c.Ports[0].ContainerPort
+		if c := &p.Spec.Containers[i]; c.Name == v1alpha1.ContainerDesktop {
+			out.Image = c.Image
+			if len(c.Ports) > 0 {
+				out.Port = c.Ports[0].ContainerPort
+			}
 		}
 	}
 	for i := range p.Status.ContainerStatuses {
-		if s := &p.Status.ContainerStatuses[i]; s.Name == v1alpha1.ContainerDesktop && s.State.Running != nil {
-			out.Started = true
+		if s := &p.Status.ContainerStatuses[i]; s.Name == v1alpha1.ContainerDesktop {
+			out.Started, out.ImageID = s.State.Running != nil, s.ImageID
 		}
 	}
 	return out

@@ -98,6 +98,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"no buffered frames":     {least + "limits: {bufferedFrames: 0}", []string{"limits.bufferedFrames"}},
 		"no message bytes":       {least + "limits: {messageBytes: 0}", []string{"limits.messageBytes"}},
 		"no candidates":          {least + "limits: {candidates: 0}", []string{"limits.candidates", "1 or more"}},
+		"no pages":               {least + "limits: {pagesPerSession: 0}", []string{"limits.pagesPerSession", "1 or more"}},
+		"a cache below nothing":  {least + "limits: {clientCacheBytes: -1}", []string{"limits.clientCacheBytes", "or 0"}},
 		"no hold":                {least + "limits: {holdHTTP: 0s}", []string{"limits.holdHTTP", "above 0s"}},
 		"held for no time":       {least + "limits: {holdTime: 0s}", []string{"limits.holdTime", "above 0s"}},
 		"a head of 1 KiB":        {least + "limits: {headerBytes: 1024}", []string{"limits.headerBytes", "1024", "4096 or more"}},

@@ -39,6 +39,12 @@ type Limits struct {
 	// one address that is not a trusted proxy's.
 	PendingConnections           int `json:"pendingConnections"`
 	PendingConnectionsPerAddress int `json:"pendingConnectionsPerAddress"`
+	// PagesPerSession is the number of a session's open pages that one replica keeps
+	// told; more of them ask from time to time.
+	PagesPerSession int `json:"pagesPerSession"`
+	// ClientCacheBytes is what one replica keeps of desktops' clients, to serve them
+	// while the desktop starts; 0 switches that off.
+	ClientCacheBytes int64 `json:"clientCacheBytes"`
 	// UpgradesPerUser and UpgradesPerAddress bound how often WebSockets are opened.
 	UpgradesPerUser    Rate `json:"upgradesPerUser"`
 	UpgradesPerAddress Rate `json:"upgradesPerAddress"`
@@ -73,6 +79,7 @@ func defaultLimits() Limits {
 		HeaderTimeout: d(10 * time.Second), HeaderBytes: 64 << 10,
 		// Browsers open at most six connections a host, and send on most of them at once.
 		PendingConnections: 4096, PendingConnectionsPerAddress: 256,
+		PagesPerSession: 16, ClientCacheBytes: 64 << 20,
 		// A desktop's page opens two or three WebSockets and opens them again every few
 		// seconds while it cannot connect. A person has some tabs of that; an address may
 		// be an office's of two hundred people, who all come back at once after a restart.
@@ -93,10 +100,14 @@ func (l Limits) validate() field.ErrorList {
 		{"heldConnections", l.HeldConnections}, {"heldConnectionsPerSession", l.HeldConnectionsPerSession},
 		{"bufferedBytes", l.BufferedBytes}, {"bufferedFrames", l.BufferedFrames}, {"messageBytes", l.MessageBytes}, {"candidates", l.Candidates},
 		{"pendingConnections", l.PendingConnections}, {"pendingConnectionsPerAddress", l.PendingConnectionsPerAddress},
+		{"pagesPerSession", l.PagesPerSession},
 	} {
 		if limit.value < 1 {
 			bad(limit.value, "must be 1 or more", limit.name)
 		}
+	}
+	if l.ClientCacheBytes < 0 {
+		bad(l.ClientCacheBytes, "must be a number of bytes, or 0 to keep no desktop's client", "clientCacheBytes")
 	}
 	if l.HeaderBytes < minHeaderBytes {
 		bad(l.HeaderBytes, "must be 4096 or more, or a browser's request with its cookie does not fit", "headerBytes")

@@ -42,6 +42,7 @@ const (
 	RefusedProtocol        Refusal = "protocol"
 	RefusedDesktopRejected Refusal = "desktop_rejected"
 
+	RefusedPages             Refusal = "pages_per_session"
 	RefusedUserRate          Refusal = "upgrades_per_user"
 	RefusedAddressRate       Refusal = "upgrades_per_address"
 	RefusedPending           Refusal = "pending_connections"
@@ -62,9 +63,21 @@ type Activator struct {
 	Held      prometheus.Gauge
 	Relayed   prometheus.Gauge
 	// Pending are connections without a first request.
-	Pending  prometheus.Gauge
-	Refusals *prometheus.CounterVec
+	Pending prometheus.Gauge
+	// Pages are open pages that are told of each change.
+	Pages prometheus.Gauge
+	// CacheServed counts requests that came while their desktop could not be reached,
+	// by whether its client was kept; CacheBytes is what is kept of all clients.
+	CacheServed *prometheus.CounterVec
+	CacheBytes  prometheus.Gauge
+	Refusals    *prometheus.CounterVec
 }
+
+// Whether a request was served from the client cache.
+const (
+	CacheHit  = "hit"
+	CacheMiss = "miss"
+)
 
 // NewActivator makes the activator's metrics and registers them.
 func NewActivator(reg prometheus.Registerer) *Activator {
@@ -82,13 +95,22 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
 		Pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_pending_connections", Help: "Connections that have not sent their first request yet."}),
+		Pages: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_pages", Help: "Open pages that are told of each change now."}),
+		CacheServed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vdi_activator_client_cache_requests_total", Help: "Requests for client files that came while their desktop could not be reached, by result."}, []string{"result"}),
+		CacheBytes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_client_cache_bytes", Help: "Bytes kept of desktops' clients now."}),
 		Refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vdi_activator_refusals_total", Help: "Visitors that were turned away, by reason."}, []string{"reason"}),
 	}
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))
 	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Refusals)
+	for _, r := range []string{CacheHit, CacheMiss} {
+		m.CacheServed.WithLabelValues(r)
+	}
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 

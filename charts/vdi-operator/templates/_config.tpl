@@ -40,6 +40,8 @@ limits:
   heldConnectionsPerSession: {{ $.Values.limits.heldConnectionsPerSession | int64 }}
   bufferedBytes: {{ $.Values.limits.bufferedBytes | int64 }}
   bufferedFrames: {{ $.Values.limits.bufferedFrames | int64 }}
+  pagesPerSession: {{ $.Values.limits.pagesPerSession | int64 }}
+  clientCacheBytes: {{ $.Values.limits.clientCacheBytes | int64 }}
   messageBytes: {{ $.Values.limits.messageBytes | int64 }}
   candidates: {{ $.Values.limits.candidates | int64 }}
   holdHTTP: {{ $.Values.limits.holdHTTP }}

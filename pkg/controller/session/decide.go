@@ -31,6 +31,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		if st.ReadyTime == nil && p.observed.Ready() {
 			st.ReadyTime = p.micro()
 			took := st.ReadyTime.Sub(st.StartTime.Time)
+			st.LastStartDuration = &metav1.Duration{Duration: took}
 			p.happened = append(p.happened, func() { p.Metrics.Started(took) })
 		}
 	}

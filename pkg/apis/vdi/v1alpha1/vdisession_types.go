@@ -174,6 +174,10 @@ type VDISessionStatus struct {
 	// ReadyTime is when the desktop became reachable in the present awake period.
 	// +optional
 	ReadyTime *metav1.MicroTime `json:"readyTime,omitempty"`
+	// LastStartDuration is how long the last start that succeeded took, from startTime
+	// to readyTime; it stays while the desktop sleeps.
+	// +optional
+	LastStartDuration *metav1.Duration `json:"lastStartDuration,omitempty"`
 	// SleepTime is when the desktop was last put to sleep.
 	// +optional
 	SleepTime *metav1.MicroTime `json:"sleepTime,omitempty"`

@@ -357,6 +357,11 @@ func (in *VDISessionStatus) DeepCopyInto(out *VDISessionStatus) {
 		in, out := &in.ReadyTime, &out.ReadyTime
 		*out = (*in).DeepCopy()
 	}
+	if in.LastStartDuration != nil {
+		in, out := &in.LastStartDuration, &out.LastStartDuration
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.SleepTime != nil {
 		in, out := &in.SleepTime, &out.SleepTime
 		*out = (*in).DeepCopy()
