@@ -24,9 +24,14 @@ type Pod struct {
 	// desktop's container runs.
 	Scheduled bool
 	Started   bool
-	// IP is empty until the API knows it; Port is where the desktop listens.
+	// IP is the API's, or until that knows it, the announced one; empty until
+	// either is there. Port is where the desktop listens.
 	IP   string
 	Port int32
+	// Announced says that the pod itself told its address, and Listening that it told
+	// that its desktop's port accepts.
+	Announced bool
+	Listening bool
 	// Image is the desktop's image as the pod asks for it; ImageID is the one that
 	// runs, by its digest, and empty until the API knows it.
 	Image, ImageID string
@@ -61,7 +66,11 @@ type Directory struct {
 
 type entry struct {
 	session *v1alpha1.VDISession
-	pods    map[types.UID]*podRecord
+	pods    map[types.UID]*record
+	// newest is what the newest of them shows, or nil.
+	newest *Pod
+	// early are announcements of pods that are not known yet, oldest first.
+	early   []early
 	changed chan struct{}
 }
 
@@ -89,7 +98,7 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 	if e == nil || e.session == nil {
 		return View{}, false
 	}
-	return View{Session: e.session, Pod: e.newestPod(), Changed: e.changed}, true
+	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
 // SetSession records a session that was added or changed.
@@ -100,7 +109,7 @@ func (d *Directory) SetSession(s *v1alpha1.VDISession) {
 	e := d.entry(key)
 	e.session = s
 	d.byHost[d.host(key.Namespace, key.Name)] = key
-	e.announce()
+	e.tell()
 }
 
 // DropSession forgets a deleted session.
@@ -116,14 +125,14 @@ func (d *Directory) DropSession(key types.NamespacedName) {
 	if host := d.host(key.Namespace, key.Name); d.byHost[host] == key {
 		delete(d.byHost, host)
 	}
-	e.announce()
+	e.tell()
 	d.prune(key, e)
 }
 
 func (d *Directory) entry(key types.NamespacedName) *entry {
 	e := d.entries[key]
 	if e == nil {
-		e = &entry{pods: map[types.UID]*podRecord{}, changed: make(chan struct{})}
+		e = &entry{pods: map[types.UID]*record{}, changed: make(chan struct{})}
 		d.entries[key] = e
 	}
 	return e
@@ -135,8 +144,8 @@ func (d *Directory) prune(key types.NamespacedName, e *entry) {
 	}
 }
 
-// announce wakes everybody who waits on the entry; the caller holds the lock.
-func (e *entry) announce() {
+// tell wakes everybody who waits on the entry; the caller holds the lock.
+func (e *entry) tell() {
 	close(e.changed)
 	e.changed = make(chan struct{})
 }

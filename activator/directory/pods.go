@@ -1,39 +1,41 @@
 package directory
 
 import (
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
-type podRecord struct {
-	pod     Pod
-	created time.Time
+// record is a pod as the API shows it, and what it said of itself.
+type record struct {
+	pod  *corev1.Pod
+	said *Announcement
 }
 
 // SetPod records a session's pod that was added or changed. A pod that is being
-// deleted or has ended is forgotten: nobody must be sent there.
+// deleted or has ended is forgotten: nobody must be sent there. The pod is shared
+// with the informer.
 func (d *Directory) SetPod(p *corev1.Pod) {
 	key, ok := sessionOf(p)
 	if !ok {
 		return
 	}
-	if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+	if p.DeletionTimestamp != nil || pods.Ended(p) {
 		d.DropPod(p)
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(key)
-	next := &podRecord{pod: summarise(p), created: p.CreationTimestamp.Time}
-	if old := e.pods[p.UID]; old != nil && *old == *next {
-		return
+	r := e.pods[p.UID]
+	if r == nil {
+		r = &record{said: e.takeEarly(p.Name)}
+		e.pods[p.UID] = r
 	}
-	e.pods[p.UID] = next
-	e.announce()
+	r.pod = p
+	e.refresh()
 }
 
 // DropPod forgets a pod.
@@ -45,26 +47,34 @@ func (d *Directory) DropPod(p *corev1.Pod) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entries[key]
-	if e == nil || e.pods[p.UID] == nil {
+	if e == nil {
 		return
 	}
 	delete(e.pods, p.UID)
-	e.announce()
+	e.takeEarly(p.Name)
+	e.refresh()
 	d.prune(key, e)
 }
 
-func (e *entry) newestPod() *Pod {
-	var newest *podRecord
-	for _, r := range e.pods {
-		if newest == nil || r.created.After(newest.created) ||
-			r.created.Equal(newest.created) && r.pod.Name > newest.pod.Name {
-			newest = r
+// refresh finds the newest pod again and tells of it when it shows something new;
+// the caller holds the lock.
+func (e *entry) refresh() {
+	newest := pods.Newest(func(yield func(*corev1.Pod) bool) {
+		for _, r := range e.pods {
+			if !yield(r.pod) {
+				return
+			}
 		}
+	})
+	var next *Pod
+	if newest != nil {
+		shown := summarise(e.pods[newest.UID])
+		next = &shown
 	}
-	if newest == nil {
-		return nil
+	if (next == nil) != (e.newest == nil) || next != nil && *next != *e.newest {
+		e.newest = next
+		e.tell()
 	}
-	return &newest.pod
 }
 
 func sessionOf(p *corev1.Pod) (types.NamespacedName, bool) {
@@ -72,7 +82,8 @@ func sessionOf(p *corev1.Pod) (types.NamespacedName, bool) {
 	return types.NamespacedName{Namespace: p.Namespace, Name: name}, name != ""
 }
 
-func summarise(p *corev1.Pod) Pod {
+func summarise(r *record) Pod {
+	p := r.pod
 	out := Pod{Name: p.Name, UID: p.UID, Scheduled: p.Spec.NodeName != "", IP: p.Status.PodIP}
 	for i := range p.Spec.Containers {
 		if c := &p.Spec.Containers[i]; c.Name == v1alpha1.ContainerDesktop {
@@ -85,6 +96,13 @@ func summarise(p *corev1.Pod) Pod {
 	for i := range p.Status.ContainerStatuses {
 		if s := &p.Status.ContainerStatuses[i]; s.Name == v1alpha1.ContainerDesktop {
 			out.Started, out.ImageID = s.State.Running != nil, s.ImageID
+		}
+	}
+	if r.said != nil && agrees(p, r.said.Address) {
+		out.Announced, out.Listening = true, r.said.Listening
+		out.Scheduled, out.Started = true, out.Started || out.Listening
+		if out.IP == "" {
+			out.IP = r.said.Address.String()
 		}
 	}
 	return out

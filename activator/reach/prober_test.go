@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -145,6 +146,27 @@ func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
 			t.Errorf("%d dials in a second, want %d at most", dials, time.Second/patientPause)
 		}
 		cancel()
+	})
+}
+
+func TestADesktopThatSaysThatItListensIsDialledAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+		var got told
+		r.Await(visit, got.tell)
+		time.Sleep(time.Minute + patientPause/2)
+		p.set(func(p *port) { p.accepts = true })
+		synctest.Wait()
+		if len(got.conns) != 0 {
+			t.Fatal("it was dialled just now anyway")
+		}
+		err := d.Announce(alice, directory.Announcement{Pod: "p", Address: netip.MustParseAddr("10.0.0.1"), Listening: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(got.conns) != 1 {
+			t.Error("not reached at once")
+		}
 	})
 }
 

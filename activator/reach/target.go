@@ -21,6 +21,8 @@ type target struct {
 	inFlight int
 	// next is when the next attempt may be made.
 	next time.Time
+	// listening says that the pod told that the port accepts.
+	listening bool
 	// accepts says that the last attempt succeeded.
 	accepts bool
 	// probing says that the target counts among the reacher's.
@@ -34,6 +36,11 @@ func (t *target) look(view directory.View) {
 		t.addr, t.since, t.next, t.accepts = addr, now, now, false
 		t.round, t.inFlight = t.round+1, 0
 	}
+	listening := t.addr != "" && view.Pod.Listening
+	if listening && !t.listening {
+		t.next = time.Now()
+	}
+	t.listening = listening
 	t.count()
 }
 

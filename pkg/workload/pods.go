@@ -9,39 +9,27 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) ([]corev1.Pod, error) {
-	pods := &corev1.PodList{}
-	err := c.List(ctx, pods, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name})
+	list := &corev1.PodList{}
+	err := c.List(ctx, list, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name})
 	if err != nil {
 		return nil, err
 	}
-	return pods.Items, nil
+	return list.Items, nil
 }
 
-func ended(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}
-
-// current is the newest pod that is not on its way out; one that has ended counts
-// only where there is no other.
-func current(pods []corev1.Pod) *corev1.Pod {
-	var best *corev1.Pod
-	for i := range pods {
-		p := &pods[i]
-		if !p.DeletionTimestamp.IsZero() {
-			continue
+// current is the pod that the desktop is, of those that exist.
+func current(list []corev1.Pod) *corev1.Pod {
+	return pods.Newest(func(yield func(*corev1.Pod) bool) {
+		for i := range list {
+			if !yield(&list[i]) {
+				return
+			}
 		}
-		switch {
-		case best == nil, ended(best) && !ended(p):
-			best = p
-		case ended(p) && !ended(best):
-		case best.CreationTimestamp.Before(&p.CreationTimestamp):
-			best = p
-		}
-	}
-	return best
+	})
 }
 
 // stuckReasons are the reasons for which kubelet keeps a container waiting that
@@ -59,7 +47,7 @@ var stuckReasons = map[string]string{
 
 // podProgress says what a pod that is not ready waits for.
 func podProgress(p *corev1.Pod) Progress {
-	if ended(p) {
+	if pods.Ended(p) {
 		return Progress{Reason: "PodEnded", Message: sentence("The desktop's pod has ended", p.Status.Reason, p.Status.Message)}
 	}
 	for _, c := range p.Status.Conditions {

@@ -2,11 +2,9 @@ package workload
 
 import (
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func waiting(reason, message string) corev1.PodStatus {
@@ -64,29 +62,5 @@ func TestWhatAStartWaitsForIsSaidInWords(t *testing.T) {
 				t.Errorf("have %+v\nwant %+v", got, c.want)
 			}
 		})
-	}
-}
-
-func TestTheCurrentPodIsTheNewestThatStays(t *testing.T) {
-	at := func(second int) metav1.Time { return metav1.NewTime(time.Unix(int64(second), 0)) }
-	gone := at(9)
-	pod := func(name string, created int, change func(*corev1.Pod)) corev1.Pod {
-		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: at(created)}}
-		change(&p)
-		return p
-	}
-	same := func(*corev1.Pod) {}
-	for want, pods := range map[string][]corev1.Pod{
-		"":     {pod("leaving", 1, func(p *corev1.Pod) { p.DeletionTimestamp = &gone })},
-		"new":  {pod("old", 1, same), pod("new", 2, same), pod("leaving", 3, func(p *corev1.Pod) { p.DeletionTimestamp = &gone })},
-		"runs": {pod("runs", 1, same), pod("failed", 2, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })},
-	} {
-		got := ""
-		if p := current(pods); p != nil {
-			got = p.Name
-		}
-		if got != want {
-			t.Errorf("have %q, want %q", got, want)
-		}
 	}
 }

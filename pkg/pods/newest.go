@@ -1,0 +1,37 @@
+package pods
+
+import (
+	"iter"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Ended says that all of the pod's containers have ended and none starts again.
+func Ended(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// Newest is the pod, of those of one desktop, that the desktop is: the newest that
+// is not being deleted; one that has ended counts only where there is no other. It is
+// nil without any.
+func Newest(all iter.Seq[*corev1.Pod]) *corev1.Pod {
+	var best *corev1.Pod
+	for p := range all {
+		if p.DeletionTimestamp.IsZero() && (best == nil || newer(p, best)) {
+			best = p
+		}
+	}
+	return best
+}
+
+// newer decides by name between pods of one second, so that everybody who asks takes
+// the same.
+func newer(a, b *corev1.Pod) bool {
+	if Ended(a) != Ended(b) {
+		return Ended(b)
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return b.CreationTimestamp.Before(&a.CreationTimestamp)
+	}
+	return a.Name > b.Name
+}
