@@ -1,5 +1,5 @@
-// Package limit counts held connections, a session's and the replica's, and says
-// which limit is reached.
+// Package limit counts what visitors take: held connections, a session's and the
+// replica's, and how often something is done. It says which limit is reached.
 package limit
 
 import (

@@ -1,0 +1,93 @@
+package door
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// conn is a connection in net/http's hands. net/http tells nobody about a head that
+// it cannot read, so the conn watches what net/http reads and writes until a request
+// has reached the handler, and knows by that how a head failed.
+type conn struct {
+	*net.TCPConn
+	door *Door
+	from netip.Prefix
+
+	// serving is set while a request is with the handler, and for good once the
+	// connection was handed over: nothing is watched then.
+	serving atomic.Bool
+	// began says that bytes of a head have come.
+	began atomic.Bool
+	// told and left are done once: net/http may read again after an error.
+	told, left sync.Once
+}
+
+type connKey struct{}
+
+// NetConn is the connection itself, for who took it over from net/http: the kernel
+// can pass bytes between two of these by itself.
+func (c *conn) NetConn() net.Conn { return c.TCPConn }
+
+// arrived says that a request has reached the handler.
+func (c *conn) arrived() {
+	c.serving.Store(true)
+	c.leave()
+}
+
+// awaits says that the next head may come.
+func (c *conn) awaits() {
+	c.began.Store(false)
+	c.serving.Store(false)
+}
+
+// refuse counts why the connection is about to end.
+func (c *conn) refuse(why metrics.Refusal) {
+	c.told.Do(func() { c.door.refused(why, c.RemoteAddr()) })
+}
+
+func (c *conn) leave() { c.left.Do(func() { c.door.leave(c.from) }) }
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if c.serving.Load() {
+		return n, err
+	}
+	if n > 0 {
+		c.began.Store(true)
+	}
+	// One that has sent nothing is a browser's spare connection.
+	if errors.Is(err, os.ErrDeadlineExceeded) && c.began.Load() {
+		c.refuse(metrics.RefusedHeaderTimeout)
+	}
+	return n, err
+}
+
+// headTooLong is how net/http's answer to a head above MaxHeaderBytes begins. Whatever
+// else it answers without the handler is about a head that it does not understand.
+var headTooLong = []byte("HTTP/1.1 431 ")
+
+// Write implements net.Conn.
+func (c *conn) Write(b []byte) (int, error) {
+	if !c.serving.Load() {
+		why := metrics.RefusedMalformedHead
+		if bytes.HasPrefix(b, headTooLong) {
+			why = metrics.RefusedHeaderBytes
+		}
+		c.refuse(why)
+	}
+	return c.TCPConn.Write(b)
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.leave()
+	return c.TCPConn.Close()
+}

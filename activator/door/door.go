@@ -1,0 +1,141 @@
+// Package door is where visitors' connections come in: it bounds those that have not
+// asked for anything yet, ends those that never ask properly, and says of each why.
+//
+// It promises that each connection which net/http gives up before a request is
+// counted by its reason, and that a connection which was handed over (hijacked) can
+// be had without the door, by NetConn. It does not know sessions nor tokens.
+package door
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// idleTimeout closes a visitor's idle keep-alive connection.
+const idleTimeout = 2 * time.Minute
+
+// Door lets connections in.
+type Door struct {
+	limits  config.Limits
+	proxies Proxies
+	metrics *metrics.Activator
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	pending int
+	// from counts the pending connections of each address that is one client's.
+	from map[netip.Prefix]int
+}
+
+// New makes a door.
+func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Door {
+	return &Door{limits: l, proxies: p, metrics: m, log: log, from: map[netip.Prefix]int{}}
+}
+
+// Server serves h behind the door; it must be given a listener of the door's.
+func (d *Door) Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           d.handler(h),
+		ReadHeaderTimeout: d.limits.HeaderTimeout.Duration,
+		MaxHeaderBytes:    d.limits.HeaderBytes,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if c, ok := c.(*conn); ok && state == http.StateIdle {
+				c.awaits()
+			}
+		},
+	}
+}
+
+// Listener lets the connections of l in, within the limits.
+func (d *Door) Listener(l *net.TCPListener) net.Listener { return &listener{TCPListener: l, door: d} }
+
+type listener struct {
+	*net.TCPListener
+	door *Door
+}
+
+// tooMany is the whole answer to a connection over a limit. A socket that is new has
+// room for it, so that writing it does not wait.
+const tooMany = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\nConnection: close\r\n\r\n" +
+	"Too many connections wait here for their first request; try again later.\n"
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		tcp, err := l.AcceptTCP()
+		if err != nil {
+			return nil, err
+		}
+		from := l.door.client(tcp.RemoteAddr())
+		if why := l.door.enter(from); why != "" {
+			l.door.refused(why, tcp.RemoteAddr())
+			_, _ = tcp.Write([]byte(tooMany))
+			_ = tcp.Close()
+			continue
+		}
+		return &conn{TCPConn: tcp, door: l.door, from: from}, nil
+	}
+}
+
+// client is whose connection it is; the zero value is anybody's, who came by a
+// trusted proxy.
+func (d *Door) client(a net.Addr) netip.Prefix {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	if d.proxies.Trusted(addr) {
+		return netip.Prefix{}
+	}
+	return Network(addr)
+}
+
+// enter counts a connection in, or says which limit keeps it out.
+func (d *Door) enter(from netip.Prefix) metrics.Refusal {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pending >= d.limits.PendingConnections {
+		return metrics.RefusedPending
+	}
+	if from.IsValid() {
+		if d.from[from] >= d.limits.PendingConnectionsPerAddress {
+			return metrics.RefusedPendingPerAddress
+		}
+		d.from[from]++
+	}
+	d.pending++
+	d.metrics.Pending.Set(float64(d.pending))
+	return ""
+}
+
+// leave counts a connection out that has asked for something or is gone.
+func (d *Door) leave(from netip.Prefix) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending--
+	d.metrics.Pending.Set(float64(d.pending))
+	if from.IsValid() {
+		if d.from[from]--; d.from[from] == 0 {
+			delete(d.from, from)
+		}
+	}
+}
+
+func (d *Door) refused(why metrics.Refusal, from net.Addr) {
+	d.metrics.Refused(why)
+	d.log.Debug("refused a connection", "reason", why, "from", from)
+}

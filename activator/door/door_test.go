@@ -1,0 +1,323 @@
+package door
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// enough is how long anything may take on a slow machine.
+const enough = 20 * time.Second
+
+// house is a server behind a door, with a WebSocket at /live that echoes and a
+// neighbour who has it open all the time.
+type house struct {
+	*testing.T
+	metrics   *metrics.Activator
+	addr      string
+	neighbour *websocket.Conn
+	// taken is what NetConn gave of each connection that was handed over.
+	taken chan net.Conn
+}
+
+func open(t *testing.T, trusted []string, how ...func(*config.Limits)) *house {
+	limits := config.Default().Limits
+	for _, h := range how {
+		h(&limits)
+	}
+	proxies, err := ParseProxies(trusted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{T: t, metrics: metrics.NewActivator(prometheus.NewRegistry()), taken: make(chan net.Conn, 8)}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	d := New(limits, proxies, h.metrics, slog.New(slog.DiscardHandler))
+	srv := d.Server(http.HandlerFunc(h.serve))
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(d.Listener(l.(*net.TCPListener))) }()
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+h.addr+"/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.neighbour = ws
+	t.Cleanup(func() {
+		h.expectNeighbour()
+		_ = ws.Close()
+		_ = srv.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the server ended: %v", err)
+		}
+		h.eventually("all have left", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 0 })
+	})
+	return h
+}
+
+func (h *house) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/live" {
+		// An answer that looks like net/http's own is not taken for it.
+		http.Error(w, "not here", http.StatusBadRequest)
+		return
+	}
+	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = ws.Close() }()
+	if c, ok := ws.NetConn().(interface{ NetConn() net.Conn }); ok {
+		h.taken <- c.NetConn()
+	}
+	for {
+		kind, message, err := ws.ReadMessage()
+		if err != nil || ws.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}
+
+// expectNeighbour has the neighbour's live connection carry a message.
+func (h *house) expectNeighbour() {
+	h.Helper()
+	_ = h.neighbour.SetReadDeadline(time.Now().Add(enough))
+	err := h.neighbour.WriteMessage(websocket.TextMessage, []byte("still here"))
+	if _, got, readErr := h.neighbour.ReadMessage(); err != nil || readErr != nil || string(got) != "still here" {
+		h.Errorf("the neighbour suffered: %q %v %v", got, err, readErr)
+	}
+}
+
+func (h *house) eventually(what string, is func() bool) {
+	h.Helper()
+	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.Fatalf("not so within %s: %s", enough, what)
+		}
+	}
+}
+
+func (h *house) refused(why metrics.Refusal) float64 {
+	return testutil.ToFloat64(h.metrics.Refusals.WithLabelValues(string(why)))
+}
+
+func (h *house) expectRefused(why metrics.Refusal, want float64) {
+	h.Helper()
+	h.eventually(string(why)+" is counted", func() bool { return h.refused(why) == want })
+}
+
+func (h *house) dial() net.Conn {
+	h.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		h.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(enough))
+	h.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// answer reads until the connection ends.
+func answer(t *testing.T, c net.Conn) string {
+	t.Helper()
+	all, err := io.ReadAll(c)
+	if err != nil && len(all) == 0 {
+		t.Fatalf("no answer: %v", err)
+	}
+	return string(all)
+}
+
+func TestABadHeadIsAnsweredWithItsReasonAndEndsItsOwnConnection(t *testing.T) {
+	small := func(l *config.Limits) { l.HeaderBytes = 4 << 10 }
+	for name, tc := range map[string]struct {
+		sent   string
+		status string
+		why    metrics.Refusal
+	}{
+		"a flood of headers":         {"GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 2000), "431", metrics.RefusedHeaderBytes},
+		"one endless header":         {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 16<<10), "431", metrics.RefusedHeaderBytes},
+		"an endless address":         {"GET /" + strings.Repeat("a", 16<<10), "431", metrics.RefusedHeaderBytes},
+		"no HTTP":                    {"hello there\r\n\r\n", "400", metrics.RefusedMalformedHead},
+		"a TLS handshake":            {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400", metrics.RefusedMalformedHead},
+		"a header with a blank name": {"GET / HTTP/1.1\r\nHost: a\r\n : b\r\n\r\n", "400", metrics.RefusedMalformedHead},
+		"no host":                    {"GET / HTTP/1.1\r\n\r\n", "400", metrics.RefusedMalformedHead},
+		"two lengths":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400", metrics.RefusedMalformedHead},
+		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: magic\r\n\r\n", "501", metrics.RefusedMalformedHead},
+		"a version there is not":     {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505", metrics.RefusedMalformedHead},
+		"HTTP/2 from the start":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", metrics.RefusedHTTP2},
+		"an upgrade to HTTP/2": {"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket, h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+			"505", metrics.RefusedH2CUpgrade},
+		"an upgrade by HTTP/1.0": {"GET /live HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+			"505", metrics.RefusedHTTP10Upgrade},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, nil, small)
+			c := h.dial()
+			// The server may answer and close before all of it is sent.
+			_, _ = io.WriteString(c, tc.sent)
+			got := answer(t, c)
+			if !strings.HasPrefix(got, "HTTP/1.1 "+tc.status+" ") && !strings.HasPrefix(got, "HTTP/1.0 "+tc.status+" ") {
+				t.Errorf("answered %q, want %s", got, tc.status)
+			}
+			h.expectRefused(tc.why, 1)
+			if n := testutil.CollectAndCount(h.metrics.Refusals); n != 1 {
+				t.Errorf("%d reasons were counted, want this one", n)
+			}
+		})
+	}
+}
+
+func TestAHeadThatTricklesInIsCutOffInTime(t *testing.T) {
+	h := open(t, nil, func(l *config.Limits) { l.HeaderTimeout.Duration = 50 * time.Millisecond })
+	slow := h.dial()
+	_, _ = io.WriteString(slow, "GET / HTTP/1.1\r\n")
+	if got := answer(t, slow); got != "" {
+		t.Errorf("answered %q", got)
+	}
+	h.expectRefused(metrics.RefusedHeaderTimeout, 1)
+
+	silent := h.dial() // a browser opens spare connections: nobody's fault
+	if got := answer(t, silent); got != "" {
+		t.Errorf("answered %q", got)
+	}
+	h.expectRefused(metrics.RefusedHeaderTimeout, 1)
+
+	// A second head may not take longer than a first.
+	again := h.dial()
+	_, _ = io.WriteString(again, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(again), nil)
+	if err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Fatalf("%v %v", resp, err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_, _ = io.WriteString(again, "GET /b HTTP/1.1\r\n")
+	_ = answer(t, again)
+	h.expectRefused(metrics.RefusedHeaderTimeout, 2)
+}
+
+func TestARequestThatIsAnsweredIsNoRefusal(t *testing.T) {
+	h := open(t, nil)
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for range 3 { // on one connection
+		resp, err := client.Get("http://" + h.addr + "/desk")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("answered %s", resp.Status)
+		}
+	}
+	old := h.dial()
+	_, _ = io.WriteString(old, "GET /desk HTTP/1.0\r\n\r\n")
+	if got := answer(t, old); !strings.Contains(got, "not here") {
+		t.Errorf("HTTP/1.0 got %q", got)
+	}
+	if n := testutil.CollectAndCount(h.metrics.Refusals); n != 0 {
+		t.Errorf("%d reasons were counted", n)
+	}
+}
+
+func TestAnAddressCannotFillTheDoorway(t *testing.T) {
+	h := open(t, nil, func(l *config.Limits) { l.PendingConnectionsPerAddress = 3 })
+	var waiting []net.Conn
+	for range 3 {
+		waiting = append(waiting, h.dial())
+	}
+	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
+	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "try again later") {
+		t.Errorf("the fourth got %q", got)
+	}
+	h.expectRefused(metrics.RefusedPendingPerAddress, 1)
+
+	// Who asks for something makes room.
+	_, _ = io.WriteString(waiting[0], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+	h.eventually("one has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 2 })
+	_ = waiting[1].Close()
+	h.eventually("one has gone", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
+	_, _ = io.WriteString(h.dial(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+	h.eventually("another has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
+	h.expectRefused(metrics.RefusedPendingPerAddress, 1)
+}
+
+func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {
+	h := open(t, []string{"127.0.0.0/8"}, func(l *config.Limits) { l.PendingConnectionsPerAddress, l.PendingConnections = 1, 3 })
+	for range 3 {
+		h.dial()
+	}
+	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
+	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+		t.Errorf("the fourth got %q", got)
+	}
+	h.expectRefused(metrics.RefusedPending, 1)
+}
+
+func TestAConnectionThatIsHandedOverIsTheKernelsOwn(t *testing.T) {
+	h := open(t, nil)
+	if c := <-h.taken; c == nil {
+		t.Error("nothing")
+	} else if _, ok := c.(*net.TCPConn); !ok {
+		t.Errorf("NetConn is a %T, want the TCP connection", c)
+	}
+}
+
+func TestAServerThatShutsDownAnswersWhatItHas(t *testing.T) {
+	m := metrics.NewActivator(prometheus.NewRegistry())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(config.Default().Limits, nil, m, slog.New(slog.DiscardHandler))
+	came, go_ := make(chan struct{}), make(chan struct{})
+	srv := d.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(came)
+		<-go_
+		_, _ = io.WriteString(w, "done")
+	}))
+	go func() { _ = srv.Serve(d.Listener(l.(*net.TCPListener))) }()
+	got := make(chan string, 1)
+	go func() {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		all, _ := io.ReadAll(c)
+		got <- string(all)
+	}()
+	<-came
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), enough)
+		defer cancel()
+		ended <- srv.Shutdown(ctx)
+	}()
+	close(go_)
+	if text := <-got; !strings.HasSuffix(text, "done") {
+		t.Errorf("got %q", text)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

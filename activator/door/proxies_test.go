@@ -1,0 +1,70 @@
+package door
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+)
+
+func TestWhoTheClientIsCannotBeSaidByTheClient(t *testing.T) {
+	proxies, err := ParseProxies([]string{"10.0.0.0/8", "fd00::/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		peer      string
+		forwarded []string
+		want      string // empty: nobody trustworthy says
+	}{
+		"straight from the internet":            {"203.0.113.7:1", nil, "203.0.113.7"},
+		"a stranger who forges the header":      {"203.0.113.7:1", []string{"198.51.100.1"}, "203.0.113.7"},
+		"through a proxy":                       {"10.0.0.1:1", []string{"203.0.113.7"}, "203.0.113.7"},
+		"through two":                           {"10.0.0.1:1", []string{"203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+		"a forged address before a proxy's":     {"10.0.0.1:1", []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7"},
+		"a forged proxy before a proxy's":       {"10.0.0.1:1", []string{"198.51.100.1, 10.0.0.9, 203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+		"a forged header of its own":            {"10.0.0.1:1", []string{"198.51.100.1", "203.0.113.7"}, "203.0.113.7"},
+		"rubbish left of the truth":             {"10.0.0.1:1", []string{"<script>, 203.0.113.7"}, "203.0.113.7"},
+		"rubbish that a proxy passes on":        {"10.0.0.1:1", []string{"203.0.113.7, unknown"}, ""},
+		"a proxy without the header":            {"10.0.0.1:1", nil, ""},
+		"an empty header":                       {"10.0.0.1:1", []string{""}, ""},
+		"only proxies":                          {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, ""},
+		"a port behind the address":             {"10.0.0.1:1", []string{"203.0.113.7:4711"}, "203.0.113.7"},
+		"IPv6":                                  {"[fd00::1]:1", []string{"2001:db8::1"}, "2001:db8::1"},
+		"IPv6 with brackets and port":           {"[fd00::1]:1", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
+		"IPv6 with brackets":                    {"[fd00::1]:1", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		"IPv4 within IPv6":                      {"[::ffff:10.0.0.1]:1", []string{"::ffff:203.0.113.7"}, "203.0.113.7"},
+		"a zone, which would make keys at will": {"10.0.0.1:1", []string{"fe80::1%zone"}, "fe80::1"},
+		"a peer that is no address":             {"@", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr = tc.peer
+			r.Header["X-Forwarded-For"] = tc.forwarded
+			got, ok := proxies.Client(r)
+			if ok != (tc.want != "") || ok && got.String() != tc.want {
+				t.Errorf("client %v (%v), want %q", got, ok, tc.want)
+			}
+		})
+	}
+}
+
+func TestAClientIsAnAddressOrTheNetworkThatASubscriberHas(t *testing.T) {
+	for from, want := range map[string]string{
+		"203.0.113.7":        "203.0.113.7/32",
+		"2001:db8:1:2::3":    "2001:db8:1:2::/64",
+		"2001:db8:1:2:9::9":  "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":    "2001:db8:1:3::/64",
+		"::ffff:203.0.113.7": "203.0.113.7/32",
+	} {
+		if got := Network(netip.MustParseAddr(from).Unmap()).String(); got != want {
+			t.Errorf("%s counts as %s, want %s", from, got, want)
+		}
+	}
+}
+
+func TestANetworkThatIsNoneIsRefused(t *testing.T) {
+	if _, err := ParseProxies([]string{"10.0.0.1"}); err == nil {
+		t.Error("an address without a length was taken")
+	}
+}

@@ -1,0 +1,54 @@
+package door
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// handler notes that a request has come and refuses those that ask for a version of
+// HTTP that is not spoken here.
+func (d *Door) handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			c.arrived()
+		}
+		if why, text := unspoken(r); why != "" {
+			d.metrics.Refused(why)
+			d.log.Debug("refused a request", "reason", why, "from", r.RemoteAddr)
+			// A body that trickles in must not keep the connection.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.limits.HeaderTimeout.Duration))
+			w.Header().Set("Connection", "close")
+			http.Error(w, text, http.StatusHTTPVersionNotSupported)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unspoken says why a request is refused for its version. net/http lets these through
+// to the handler: the preface of HTTP/2 as a request PRI, the others as they are.
+func unspoken(r *http.Request) (metrics.Refusal, string) {
+	upgrade := strings.Join(r.Header.Values("Upgrade"), ",")
+	switch {
+	case r.ProtoMajor != 1:
+		return metrics.RefusedHTTP2, "HTTP/2 is not spoken here without TLS; use HTTP/1.1"
+	case names(upgrade, "h2c"):
+		return metrics.RefusedH2CUpgrade, "an upgrade to HTTP/2 (h2c) is not offered; ask again without it"
+	case !r.ProtoAtLeast(1, 1) && upgrade != "":
+		return metrics.RefusedHTTP10Upgrade, "an upgrade needs HTTP/1.1"
+	}
+	return "", ""
+}
+
+// names says that a header's list holds a word.
+func names(list, word string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(item), word) {
+			return true
+		}
+	}
+	return false
+}
