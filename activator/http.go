@@ -146,7 +146,7 @@ func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor
 		return
 	}
 	if v.session.Status.StartTime != nil {
-		if err := s.Keeper.Input(r.Context(), v.session); err != nil {
+		if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
 			s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
 			http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 			return

@@ -174,30 +174,38 @@ func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
 	return v.timeline.Stamps()
 }
 
-// Input reports that somebody typed or moved the pointer just now. A report that
-// comes soon after another one is not written.
-func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession) error {
-	key, now, every := keyOf(s), k.now(), reportEvery
+// Input reports that somebody typed or moved the pointer at that time, which is no
+// later than now. A report that comes soon after another one is not written, nor one
+// from before the desktop woke: a display's clock may be older than the desktop's use.
+func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
+	key, every := keyOf(s), reportEvery
+	if now := k.now(); at.After(now) {
+		at = now
+	}
+	if began := s.Status.StartTime; began == nil || at.Before(began.Time) {
+		return nil
+	}
 	if l := s.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
 		every = min(every, l.IdleTimeout.Duration/reportsPerTimeout)
 	}
 	k.mu.Lock()
 	v := k.state(key)
 	before := v.typed
-	if !before.IsZero() && now.Sub(before) < every {
+	if !before.IsZero() && at.Sub(before) < every {
 		k.mu.Unlock()
 		return nil
 	}
-	v.typed = now
+	v.typed = at
 	k.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err := k.writer.WriteActivity(ctx, key, Activity{Connected: now, Input: now})
+	// Who typed was connected, whatever became of the connection that we saw.
+	err := k.writer.WriteActivity(ctx, key, Activity{Connected: at, Input: at})
 	if err != nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if v.typed.Equal(now) {
+		if v.typed.Equal(at) {
 			v.typed = before
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -335,7 +336,7 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 			s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 12 * time.Second}.Effective()
 		})
 		for range 120 { // a minute's typing
-			if err := w.Input(t.Context(), w.session); err != nil {
+			if err := w.Input(t.Context(), w.session, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(500 * time.Millisecond)
@@ -351,12 +352,43 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		w.fail = errors.New("the API server is away")
-		if w.Input(t.Context(), w.session) == nil {
+		if w.Input(t.Context(), w.session, time.Now()) == nil {
 			t.Error("a failed write was not reported")
 		}
 		w.fail = nil
-		if err := w.Input(t.Context(), w.session); err != nil || len(w.written()) != 1 {
+		if err := w.Input(t.Context(), w.session, time.Now()); err != nil || len(w.written()) != 1 {
 			t.Error("the report after a failed one was not written")
+		}
+	})
+}
+
+func TestInputIsWrittenWithTheTimeAtWhichItCame(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		input := func(at time.Time) []Activity {
+			t.Helper()
+			if err := w.Input(t.Context(), w.session, at); err != nil {
+				t.Fatal(err)
+			}
+			return w.written()
+		}
+		if got := input(time.Now()); len(got) != 0 {
+			t.Errorf("written of a desktop that sleeps: %v", got)
+		}
+		w.wakes()
+		woke := time.Now()
+		time.Sleep(time.Hour)
+		if got := input(woke.Add(-time.Millisecond)); len(got) != 0 {
+			t.Errorf("written though it was before the wake: %v", got)
+		}
+		then := time.Now().Add(-time.Minute)
+		if got := input(then); len(got) != 1 || !got[0].Input.Equal(then) || !got[0].Connected.Equal(then) {
+			t.Errorf("written: %v, want input and a connection at %s", got, then)
+		}
+		if got := input(then.Add(-time.Minute)); len(got) != 0 {
+			t.Errorf("written though later input is known: %v", got)
+		}
+		if got := input(time.Now().Add(time.Hour)); len(got) != 1 || !got[0].Input.Equal(time.Now()) {
+			t.Errorf("written: %v, want that input is never in the future", got)
 		}
 	})
 }
@@ -377,6 +409,12 @@ func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
 		w.dir.SetPod(pod)
 		synctest.Wait()
 		time.Sleep(time.Second)
+		err := w.dir.Announce(alice, directory.Announcement{Pod: "p", Address: netip.MustParseAddr("10.0.0.1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
 		v.Mark(metrics.StageReached)
 		time.Sleep(time.Second)
 		v.Mark(metrics.StageReached)
@@ -386,7 +424,8 @@ func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
 			t.Errorf("requested at %s, want %s", got.Requested, began)
 		}
 		for stage, after := range map[metrics.Stage]time.Duration{
-			metrics.StageWakeWritten: 0, metrics.StageScheduled: time.Second, metrics.StageAddress: 2 * time.Second, metrics.StageReached: 3 * time.Second,
+			metrics.StageWakeWritten: 0, metrics.StageScheduled: time.Second, metrics.StageAddress: 2 * time.Second,
+			metrics.StageAnnounced: 3 * time.Second, metrics.StageReached: 4 * time.Second,
 		} {
 			if d := got.Seen[stage].Sub(began); d != after {
 				t.Errorf("%s after %s, want %s", stage, d, after)

@@ -59,7 +59,7 @@ func (t *Timeline) markPod(p *directory.Pod, at time.Time) {
 	for _, s := range []struct {
 		stage metrics.Stage
 		seen  bool
-	}{{metrics.StageScheduled, p.Scheduled}, {metrics.StageStarted, p.Started}, {metrics.StageAddress, p.IP != ""}} {
+	}{{metrics.StageScheduled, p.Scheduled}, {metrics.StageAnnounced, p.Announced}, {metrics.StageStarted, p.Started}, {metrics.StageAddress, p.IP != ""}} {
 		if s.seen {
 			t.Mark(s.stage, at)
 		}

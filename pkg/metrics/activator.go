@@ -8,16 +8,18 @@ type Stage string
 
 // The stages of a cold start, in the order in which they usually come.
 const (
-	StageWakeWritten  Stage = "wake_written"
-	StageScheduled    Stage = "scheduled"
-	StageStarted      Stage = "container_started"
+	StageWakeWritten Stage = "wake_written"
+	StageScheduled   Stage = "scheduled"
+	StageStarted     Stage = "container_started"
+	// StageAnnounced is the pod's own word, which a desktop without an agent never says.
+	StageAnnounced    Stage = "announced"
 	StageAddress      Stage = "address_known"
 	StageReached      Stage = "reached"
 	StageFirstMessage Stage = "first_message"
 )
 
 // Stages lists every stage.
-var Stages = []Stage{StageWakeWritten, StageScheduled, StageStarted, StageAddress, StageReached, StageFirstMessage}
+var Stages = []Stage{StageWakeWritten, StageScheduled, StageStarted, StageAnnounced, StageAddress, StageReached, StageFirstMessage}
 
 // Refusal is why a visitor was turned away.
 type Refusal string
@@ -41,6 +43,11 @@ const (
 	RefusedMessageTooLong  Refusal = "message_bytes"
 	RefusedProtocol        Refusal = "protocol"
 	RefusedDesktopRejected Refusal = "desktop_rejected"
+
+	// What a pod's agent sent that was not believed.
+	RefusedAgentToken   Refusal = "agent_token"
+	RefusedAgentAddress Refusal = "agent_address"
+	RefusedAgentReport  Refusal = "agent_report"
 
 	RefusedPages             Refusal = "pages_per_session"
 	RefusedUserRate          Refusal = "upgrades_per_user"

@@ -1,6 +1,6 @@
-// Package token issues and checks the two kinds of JSON Web Token that the
-// product signs itself: links, by which a person opens a session, and pod tokens,
-// by which a desktop asks for its TURN credentials.
+// Package token issues and checks the kinds of JSON Web Token that the product signs
+// itself: links, by which a person opens a session, and pod tokens, by which a desktop
+// asks for its TURN credentials and the agent beside it announces its pod.
 //
 // The algorithm is pinned to ES256; aud, exp and sub are required. The private
 // key stays with those who sign; a verifier needs only the certificate.
@@ -26,6 +26,8 @@ const (
 	AudienceSession Audience = "vdi.kasm.io/session"
 	// AudienceTURN is a desktop's right to ask for TURN credentials.
 	AudienceTURN Audience = "vdi.kasm.io/turn"
+	// AudienceAgent is the right of the agent in a desktop's pod to speak for its pod.
+	AudienceAgent Audience = "vdi.kasm.io/agent"
 )
 
 // Issuer is the iss claim of every token that this product signs.
