@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -45,43 +44,6 @@ func slowly(until time.Time, next http.Handler) http.Handler {
 				return
 			}
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// loop imitates the one thread of Selkies 1.6.2, which sleeps in it whenever a viewer is
-// missing: whatever needs the loop waits for the sleep to end.
-type loop struct {
-	block   time.Duration
-	missing func() bool
-
-	mu sync.RWMutex // held for writing while the loop sleeps
-}
-
-// run blocks the loop again and again until ctx ends.
-func (l *loop) run(ctx context.Context) {
-	const look = 20 * time.Millisecond // how soon a viewer's leaving is seen
-	for ctx.Err() == nil {
-		if !l.missing() {
-			pause(ctx, look)
-			continue
-		}
-		l.mu.Lock()
-		pause(ctx, l.block)
-		l.mu.Unlock() // all who wait get in before the next Lock
-	}
-}
-
-// turn returns when the loop is awake.
-func (l *loop) turn(context.Context) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-}
-
-// through makes requests wait for the loop.
-func (l *loop) through(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l.turn(r.Context())
 		next.ServeHTTP(w, r)
 	})
 }

@@ -94,7 +94,7 @@ func run(ctx context.Context, marks *milestones) error {
 	if err != nil {
 		return err
 	}
-	d := &desktop{config: c, home: home, persists: persists, marks: marks, screen: s, app: a, servers: servers}
+	d := &desktop{listening: make(chan struct{}), config: c, home: home, persists: persists, marks: marks, screen: s, app: a, servers: servers}
 	d.peers = signaling.NewServer(a.Open, marks.log)
 	return d.serve(ctx)
 }
@@ -114,12 +114,17 @@ func (d *desktop) serve(ctx context.Context) error {
 	}
 	handler := d.routes()
 	if d.config.blockLoop > 0 {
-		l := &loop{block: d.config.blockLoop, missing: func() bool {
-			return !d.peers.Present(signaling.BrowserVideo) || !d.peers.Present(signaling.BrowserAudio)
-		}}
-		d.peers.Turn = l.turn
+		l := newLoop(d.config.blockLoop, d.peers.Present)
+		d.peers.Loop = l
 		handler = l.through(handler)
-		part(func() error { l.run(ctx); return nil })
+		part(func() error {
+			select {
+			case <-d.listening:
+				l.run(ctx)
+			case <-ctx.Done():
+			}
+			return nil
+		})
 	}
 	if d.config.slowAccept > 0 {
 		handler = slowly(d.marks.start.Add(d.config.slowAccept), handler)
@@ -141,6 +146,7 @@ func (d *desktop) listen(ctx context.Context, handler http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w: SELKIES_ADDR and SELKIES_PORT choose another", d.config.addr, err)
 	}
+	close(d.listening)
 	d.marks.mark("listening")
 	// Requests outlive ctx by the moment in which viewers are told.
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))

@@ -23,6 +23,8 @@ type desktop struct {
 	app      *app.App
 	peers    *signaling.Server
 	servers  *iceconfig.Source
+
+	listening chan struct{} // closes when the port listens
 }
 
 // routes are Selkies 1.6's, and two of our own below /demo/.

@@ -41,7 +41,9 @@ func (p *peer) run(ctx context.Context) {
 	}()
 	if p.hello.UID == BrowserVideo || p.hello.UID == BrowserAudio {
 		opening.Go(func() {
+			p.server.Loop.Session(ctx, p.hello.UID)
 			session, err := p.server.Open(ctx, p.hello, p.queue)
+			p.server.Loop.Offered(p.hello.UID)
 			if err != nil {
 				if ctx.Err() == nil {
 					log.Error("cannot offer a stream", "error", err.Error())
@@ -62,7 +64,7 @@ func (p *peer) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		p.server.Turn(ctx)
+		p.server.Loop.Turn(ctx)
 		if kind != websocket.TextMessage {
 			continue
 		}
@@ -120,6 +122,7 @@ func (p *peer) write(ctx context.Context) {
 	for {
 		select {
 		case m := <-p.send:
+			p.server.Loop.Turn(ctx)
 			_ = p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 			if err := p.conn.WriteJSON(m); err != nil {
 				return

@@ -40,13 +40,33 @@ type Session interface {
 // the browser leaves. send never blocks; it fails once the browser is gone.
 type Opener func(ctx context.Context, h Hello, send func(Message) error) (Session, error)
 
+// Loop says when the server's event loop, which may be busy, gets to something. Each of
+// its methods also returns when ctx ends.
+type Loop interface {
+	// Turn returns when a message can be passed on.
+	Turn(ctx context.Context)
+	// Step returns when what has begun can go on.
+	Step(ctx context.Context)
+	// Session returns when the app has learnt that its browser peer is there.
+	Session(ctx context.Context, uid string)
+	// Offered is told when the app has made its offer to that peer, or has failed to.
+	Offered(uid string)
+}
+
+// freeLoop is never busy.
+type freeLoop struct{}
+
+func (freeLoop) Turn(context.Context)            {}
+func (freeLoop) Step(context.Context)            {}
+func (freeLoop) Session(context.Context, string) {}
+func (freeLoop) Offered(string)                  {}
+
 // Server takes WebSockets of browsers.
 type Server struct {
 	// Open makes the app's end.
 	Open Opener
-	// Turn, if set, is called before each message is looked at, and waits while the
-	// server's loop is busy.
-	Turn func(context.Context)
+	// Loop is what everything waits for before it is done.
+	Loop Loop
 	Log  *slog.Logger
 
 	mu    sync.Mutex // guards peers
@@ -59,7 +79,7 @@ type Server struct {
 // NewServer makes a server without peers.
 func NewServer(open Opener, log *slog.Logger) *Server {
 	return &Server{
-		Open: open, Log: log, Turn: func(context.Context) {},
+		Open: open, Log: log, Loop: freeLoop{},
 		peers: map[string]*websocket.Conn{},
 		// Selkies 1.6 takes sockets from pages of any origin.
 		upgrader: websocket.Upgrader{HandshakeTimeout: writeTimeout, CheckOrigin: func(*http.Request) bool { return true }},
@@ -130,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	s.Turn(ctx)
+	s.Loop.Step(ctx)
 	hello, err := ParseHello(string(raw))
 	if err != nil || kind != websocket.TextMessage {
 		closeWith(conn, websocket.CloseProtocolError, reasonNotHello)
