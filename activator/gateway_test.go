@@ -24,6 +24,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -75,14 +76,23 @@ func newGateway(t *testing.T, how ...func(*config.Config)) *gateway {
 	m := metrics.NewActivator(prometheus.NewRegistry())
 	dir := directory.New(cfg.URL.SessionHost, nil)
 	keeper := wake.NewKeeper(ctx, dir, g, m, log)
-	g.Server = New(Options{Config: cfg, Directory: dir, Keeper: keeper, Guard: auth.NewGuard(g.signer.Verifier(), false),
+	proxies, err := door.ParseProxies(cfg.TrustedProxies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Guard: auth.NewGuard(g.signer.Verifier(), false),
 		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: []byte("shared"), Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
 	g.session.Status.ObservedGeneration, g.session.Status.Phase = 1, v1alpha1.PhaseAsleep
 	g.owned = g.session.DeepCopy()
 	dir.SetSession(g.session)
-	g.front = httptest.NewServer(g.Server)
+	// As cmd/activator serves it.
+	g.front = httptest.NewUnstartedServer(nil)
+	entrance := door.New(cfg.Limits, proxies, m, log)
+	g.front.Config = entrance.Server(g.Server)
+	g.front.Listener = entrance.Listener(g.front.Listener.(*net.TCPListener))
+	g.front.Start()
 	t.Cleanup(func() {
 		g.StopHolding()
 		ended, end := context.WithCancel(context.Background())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/reach"
@@ -39,6 +40,7 @@ const readBufferSize = 2 << 10
 // Options are what a server is made of; all are required.
 type Options struct {
 	Config    config.Config
+	Proxies   door.Proxies
 	Directory *directory.Directory
 	Keeper    *wake.Keeper
 	Guard     *auth.Guard
@@ -51,11 +53,12 @@ type Options struct {
 // Server serves visitors.
 type Server struct {
 	Options
-	reacher  *reach.Reacher
-	held     *limit.Held
-	http     *relay.HTTP
-	assets   http.Handler
-	upgrader websocket.Upgrader
+	reacher   *reach.Reacher
+	admission *admission
+	held      *limit.Held
+	http      *relay.HTTP
+	assets    http.Handler
+	upgrader  websocket.Upgrader
 
 	// holding ends when no connection may be held any longer, relaying when live
 	// ones must end too; both with hold.ShuttingDown as their cause.
@@ -67,11 +70,12 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o,
-		reacher: reach.New(o.Directory),
-		held:    limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
-		assets:  shell.Assets(),
-		sockets: newSockets(),
+		Options:   o,
+		reacher:   reach.New(o.Directory),
+		admission: newAdmission(o.Config.Limits, o.Proxies),
+		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
+		assets:    shell.Assets(),
+		sockets:   newSockets(),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: o.Config.Limits.HeaderTimeout.Duration,
 			WriteBufferPool:  relay.WriteBuffers,
@@ -126,6 +130,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.assets.ServeHTTP(w, r)
 		return
 	}
+	if websocket.IsWebSocketUpgrade(r) && !s.admitsAddress(w, r) {
+		return
+	}
 	view, ok := s.find(r.Host)
 	if !ok {
 		s.refuse(w, metrics.RefusedUnknownHost, shell.NotFound)
@@ -158,7 +165,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, shell.Prefix):
 		http.NotFound(w, r)
 	case websocket.IsWebSocketUpgrade(r):
-		s.serveWebSocket(w, r, v)
+		if s.admitsUser(w, v) {
+			s.serveWebSocket(w, r, v)
+		}
 	case r.Method == http.MethodGet && s.answersTURN(r, v):
 		s.TURN.serve(w, v.session)
 	case navigation(r):
@@ -183,7 +192,9 @@ func (s *Server) find(hostport string) (directory.View, bool) {
 func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m shell.Message) {
 	s.Metrics.Refused(why)
 	s.Log.Debug("refused a visitor", "reason", why)
-	// A body that trickles in must not keep a stranger's connection.
+	// A body that trickles in must not keep a stranger's connection, nor a stranger an
+	// idle one.
+	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
 	shell.WriteMessage(w, m)
 }

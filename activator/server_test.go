@@ -195,6 +195,13 @@ func TestAPlainRequestIsNotHeldForEver(t *testing.T) {
 	g.expectRefusals(metrics.RefusedHoldTimeout, 1)
 }
 
+func TestAWebSocketIsNotHeldForEver(t *testing.T) {
+	// The session has no startup timeout that would end it.
+	g := newGateway(t, func(c *config.Config) { c.Limits.HoldTime.Duration = 30 * time.Millisecond })
+	expectClosed(t, g.dial("/desk", g.as(fromPage)), 1013, "did not answer in time")
+	g.expectRefusals(metrics.RefusedHoldTimeout, 1)
+}
+
 func TestLimitsTurnAwayWithAReason(t *testing.T) {
 	for why, how := range map[metrics.Refusal]func(*config.Config){
 		metrics.RefusedSessionLimit: func(c *config.Config) { c.Limits.HeldConnectionsPerSession = 2 },

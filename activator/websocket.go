@@ -21,9 +21,6 @@ import (
 )
 
 const (
-	// holdMargin is how much longer than the startup timeout a connection is held,
-	// so that the operator's reason comes first.
-	holdMargin = 30 * time.Second
 	// closeFrameWithin is how long a close frame to a desktop may take.
 	closeFrameWithin = 2 * time.Second
 )
@@ -149,11 +146,12 @@ func (s *Server) holdUntilReached(ctx context.Context, r *http.Request, v visito
 	defer cancel(nil)
 	stop := context.AfterFunc(s.holding, func() { cancel(hold.ShuttingDown) })
 	defer stop()
-	if l := v.session.Status.Lifecycle; l != nil && l.StartupTimeout.Duration > 0 {
-		var timeout context.CancelFunc
-		ctx, timeout = context.WithTimeoutCause(ctx, l.StartupTimeout.Duration+holdMargin, hold.ErrTimeout)
-		defer timeout()
+	var startup time.Duration
+	if l := v.session.Status.Lifecycle; l != nil {
+		startup = l.StartupTimeout.Duration
 	}
+	ctx, timeout := context.WithTimeoutCause(ctx, s.Config.Limits.HoldFor(startup), hold.ErrTimeout)
+	defer timeout()
 	dial := func(ctx context.Context) (net.Conn, error) { return s.reacher.Dial(ctx, v.reach(visit)) }
 	return relay.Upgrade(ctx, dial, r, s.Config.URL.Scheme, subprotocol, func() { visit.Mark(metrics.StageReached) })
 }

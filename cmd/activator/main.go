@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,16 +41,4 @@ func main() {
 		log.Error("the activator ended", "error", err)
 		os.Exit(1)
 	}
-}
-
-// readSecret reads a file and refuses an empty one.
-func readSecret(path, what string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	if len(raw) == 0 {
-		return nil, fmt.Errorf("%s: %s is empty", what, path)
-	}
-	return raw, nil
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// inputs are what the chart mounts into the pod.
+type inputs struct {
+	config   config.Config
+	proxies  door.Proxies
+	verifier *token.Verifier
+	// turnSecret is nil where there is no TURN server.
+	turnSecret []byte
+}
+
+func readInputs(f flags) (in inputs, err error) {
+	if in.config, err = config.Load(f.config); err != nil {
+		return inputs{}, err
+	}
+	if in.proxies, err = door.ParseProxies(in.config.TrustedProxies); err != nil {
+		return inputs{}, err
+	}
+	cert, err := readSecret(f.verificationCert, "verification certificate (--verification-cert)")
+	if err != nil {
+		return inputs{}, err
+	}
+	if in.verifier, err = token.NewVerifier(cert); err != nil {
+		return inputs{}, err
+	}
+	if f.turnSecret != "" {
+		secret, err := readSecret(f.turnSecret, "TURN secret (--turn-secret)")
+		if err != nil {
+			return inputs{}, err
+		}
+		in.turnSecret = bytes.TrimSpace(secret)
+	}
+	return in, nil
+}
+
+// readSecret reads a file and refuses an empty one.
+func readSecret(path, what string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if len(raw) == 0 {
+		return nil, fmt.Errorf("%s: %s is empty", what, path)
+	}
+	return raw, nil
+}

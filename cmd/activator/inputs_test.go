@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAMissingInputIsNamedWithItsFlag(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := write("config.yaml", "url: {domain: vdi.example.com}\n")
+	for name, tc := range map[string]struct {
+		flags flags
+		says  []string
+	}{
+		"no configuration":   {flags{config: filepath.Join(dir, "none")}, []string{"configuration", "none"}},
+		"a bad one":          {flags{config: write("bad.yaml", "url: {domain: a}\ntrustedProxies: [here]\n")}, []string{"trustedProxies", "here"}},
+		"no certificate":     {flags{config: good, verificationCert: filepath.Join(dir, "none.crt")}, []string{"--verification-cert", "none.crt"}},
+		"an empty one":       {flags{config: good, verificationCert: write("empty", "")}, []string{"--verification-cert", "is empty"}},
+		"one that is no PEM": {flags{config: good, verificationCert: write("text", "text")}, []string{"certificate"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := readInputs(tc.flags)
+			if err == nil {
+				t.Fatal("was taken")
+			}
+			for _, part := range tc.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("want %q in: %v", part, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/org/vdi-operator/activator/door"
+)
+
+// serving starts servers; the first one that fails says so on failed.
+type serving struct {
+	door   *door.Door
+	failed chan error
+}
+
+// public serves visitors, behind the door.
+func (s serving) public(addr string, h http.Handler) (*http.Server, error) {
+	l, err := listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	srv := s.door.Server(h)
+	s.serve(srv, s.door.Listener(l))
+	return srv, nil
+}
+
+const (
+	// inClusterHeader and inClusterIdle are for Prometheus, kubelet and desktops, who
+	// are near.
+	inClusterHeader = 10 * time.Second
+	inClusterIdle   = 2 * time.Minute
+	// inClusterHeaderBytes fits a desktop's token many times.
+	inClusterHeaderBytes = 16 << 10
+)
+
+// inCluster serves the cluster's own programs.
+func (s serving) inCluster(addr string, h http.Handler) (*http.Server, error) {
+	l, err := listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: inClusterHeader, IdleTimeout: inClusterIdle, MaxHeaderBytes: inClusterHeaderBytes}
+	s.serve(srv, l)
+	return srv, nil
+}
+
+func (s serving) serve(srv *http.Server, l net.Listener) {
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serving %s: %w", l.Addr(), err)
+		}
+	}()
+}
+
+func listen(addr string) (*net.TCPListener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening for connections: %w", err)
+	}
+	return l.(*net.TCPListener), nil
+}
