@@ -1,0 +1,104 @@
+package clientcache
+
+import (
+	"maps"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/org/vdi-operator/activator/auth"
+)
+
+// clientTypes are the media types that clients are made of.
+var clientTypes = []string{
+	"text/html", "text/css", "text/javascript", "application/javascript", "application/x-javascript", "application/wasm",
+	"application/manifest+json", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/x-icon", "image/vnd.microsoft.icon",
+	"font/woff", "font/woff2", "font/ttf", "font/otf", "application/font-woff", "application/font-woff2",
+}
+
+// keptHeader are the fields of an answer that are served again. An answer may have
+// others, which are not.
+var keptHeader = []string{
+	"Content-Type", "Content-Encoding", "Content-Language", "Etag", "Last-Modified", "Vary",
+	"Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options", "Referrer-Policy", "Permissions-Policy",
+	"Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy",
+}
+
+// asksForClient says that a request can be answered alike whoever of the session's
+// visitors sends it: it carries no credentials but ours, which are stripped before a
+// desktop sees them.
+func asksForClient(r *http.Request) bool {
+	h := http.Header{}
+	for _, name := range []string{"Cookie", "Authorization"} {
+		if v := r.Header.Values(name); len(v) > 0 {
+			h[name] = slices.Clone(v)
+		}
+	}
+	auth.Strip(h)
+	return len(h) == 0 && len(r.URL.RequestURI()) <= maxPath
+}
+
+// mayKeep says that an answer to such a request is a part of the client and nobody's
+// own.
+func mayKeep(r *http.Request, status int, h http.Header) bool {
+	if r.Method != http.MethodGet || status != http.StatusOK || len(h.Values("Set-Cookie")) > 0 || len(h.Values("Trailer")) > 0 {
+		return false
+	}
+	for _, d := range members(h, "Cache-Control") {
+		if name, _, _ := strings.Cut(d, "="); name == "private" || name == "no-store" {
+			return false
+		}
+	}
+	for _, name := range members(h, "Vary") {
+		if name != "accept-encoding" {
+			return false
+		}
+	}
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return false
+	}
+	// Manifests often have the type of any JSON, which as a rule is no client file.
+	return slices.Contains(clientTypes, kind) || kind == "application/json" && path.Base(r.URL.Path) == "manifest.json"
+}
+
+// wantsFresh says that a person reloads past all caches.
+func wantsFresh(r *http.Request) bool {
+	return slices.Contains(members(r.Header, "Cache-Control"), "no-cache") || r.Header.Get("Pragma") == "no-cache"
+}
+
+// understands says that the client can read the content's encoding.
+func understands(r *http.Request, encoding string) bool {
+	if encoding == "" {
+		return true
+	}
+	for _, offered := range members(r.Header, "Accept-Encoding") {
+		name, quality, _ := strings.Cut(offered, ";")
+		if strings.TrimSpace(name) == strings.ToLower(encoding) && strings.ReplaceAll(quality, " ", "") != "q=0" {
+			return true
+		}
+	}
+	return false
+}
+
+// members are the members of a comma-separated field, in lower case.
+func members(h http.Header, name string) []string {
+	var out []string
+	for _, line := range h.Values(name) {
+		for member := range strings.SplitSeq(line, ",") {
+			out = append(out, strings.ToLower(strings.TrimSpace(member)))
+		}
+	}
+	return out
+}
+
+func kept(h http.Header) http.Header {
+	out := maps.Clone(h)
+	maps.DeleteFunc(out, func(name string, _ []string) bool { return !slices.Contains(keptHeader, name) })
+	for name, values := range out {
+		out[name] = slices.Clone(values)
+	}
+	return out
+}

@@ -1,0 +1,59 @@
+package clientcache
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// Serve answers a request with what the session's desktop answered on an earlier
+// visit; false, and nothing written, when there is no such answer. Call it only while
+// the desktop cannot be reached.
+func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, v directory.View) bool {
+	if c.max == 0 || r.Method != http.MethodGet || wantsFresh(r) || !asksForClient(r) {
+		return false
+	}
+	found := c.find(v, r.URL.RequestURI())
+	if found == nil || !understands(r, found.header.Get("Content-Encoding")) {
+		c.metrics.CacheServed.WithLabelValues(metrics.CacheMiss).Inc()
+		return false
+	}
+	c.metrics.CacheServed.WithLabelValues(metrics.CacheHit).Inc()
+	h := w.Header()
+	for name, values := range found.header {
+		h[name] = values
+	}
+	// The browser asks again the next time, when the desktop may answer for itself.
+	h.Set("Cache-Control", "no-cache")
+	modified, err := http.ParseTime(found.header.Get("Last-Modified"))
+	if err != nil {
+		modified = time.Time{}
+	}
+	http.ServeContent(w, r, "", modified, bytes.NewReader(found.body))
+	return true
+}
+
+// Has says that a document of the session is kept, and under the image that will run
+// as far as that is known.
+func (c *Cache) Has(v directory.View, path string) bool {
+	return c.max > 0 && c.find(v, path) != nil
+}
+
+func (c *Cache) find(v directory.View, path string) *content {
+	c.Observe(v)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session(keyOf(v), v.Session.UID)
+	if s == nil {
+		return nil
+	}
+	e := s.entries[path]
+	if e == nil || e.image == "" || e.image != s.image {
+		return nil
+	}
+	c.recent.MoveToFront(e.place)
+	return e.content
+}
