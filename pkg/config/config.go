@@ -26,6 +26,8 @@ type Config struct {
 	Knative Knative `json:"knative"`
 	// Activator says where desktops and Knative find the activator.
 	Activator Activator `json:"activator"`
+	// Agent is what runs beside each desktop.
+	Agent Agent `json:"agent"`
 	// Limits bound what visitors can make the activator keep.
 	Limits Limits `json:"limits"`
 	// TrustedProxies are the networks, in CIDR notation, whose X-Forwarded-For is
@@ -81,6 +83,17 @@ type Activator struct {
 	InternalPort int `json:"internalPort"`
 }
 
+// Agent is the program beside each desktop that announces its pod.
+type Agent struct {
+	// Enabled adds it to desktops' pods.
+	Enabled bool `json:"enabled"`
+	// Image is the agent's; it must be set where Enabled is.
+	Image string `json:"image"`
+	// Peers names the headless Service, in the activator's namespace, that has the
+	// address of every replica of the activator.
+	Peers string `json:"peers"`
+}
+
 // Host is the activator's name inside the cluster.
 func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.cluster.local" }
 
@@ -113,6 +126,7 @@ func Default() Config {
 		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
 		Knative:   Knative{Namespace: "knative-serving", ApplyConfig: true},
 		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
+		Agent:     Agent{Peers: "vdi-activator-peers"},
 		Limits:    defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{

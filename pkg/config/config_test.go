@@ -115,6 +115,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"discovery without port": {least + "turn: {discovery: {namespace: a, selector: {a: b}}}", []string{"turn.discovery.port"}},
 		"discovery nowhere":      {least + "turn: {discovery: {port: 3478, selector: {a: b}}}", []string{"turn.discovery.namespace"}},
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
+		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
+		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
 		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},

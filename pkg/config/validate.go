@@ -72,6 +72,12 @@ func (c *Config) validate() field.ErrorList {
 			bad(value, strings.Join(problems, "; "), "activator", name)
 		}
 	}
+	if c.Agent.Enabled && c.Agent.Image == "" {
+		bad("", "must be the agent's image; or set agent.enabled to false", "agent", "image")
+	}
+	if problems := validation.IsDNS1123Label(c.Agent.Peers); len(problems) > 0 {
+		bad(c.Agent.Peers, strings.Join(problems, "; "), "agent", "peers")
+	}
 	if problems := validation.IsDNS1123Label(c.Knative.Namespace); len(problems) > 0 {
 		bad(c.Knative.Namespace, strings.Join(problems, "; "), "knative", "namespace")
 	}

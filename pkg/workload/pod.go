@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// TokenKey is the key of a desktop's TURN token in its Secret.
-	TokenKey = "token"
+	// TokenKey is the key of a desktop's TURN token in its Secret, AgentTokenKey that
+	// of its agent's token.
+	TokenKey      = "token"
+	AgentTokenKey = "agent"
 
 	volumeHome = "home"
 	volumeShm  = "shm"
@@ -39,15 +41,12 @@ const (
 	defaultPort         = 8080
 )
 
-// TokenSecretName names the Secret that holds a desktop's TURN token.
+// TokenSecretName names the Secret that holds a desktop's TURN token and its agent's.
 func TokenSecretName(session string) string { return session + "-turn" }
 
 func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.PodSpec {
 	no, group := false, int64(desktopGroup)
-	port := t.Spec.Streaming.Port
-	if port == 0 {
-		port = defaultPort
-	}
+	port := desktopPort(t)
 	desktop := corev1.Container{
 		Name:      v1alpha1.ContainerDesktop,
 		Image:     t.Spec.Image,
@@ -94,6 +93,13 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 	}
 	spec.Containers = []corev1.Container{desktop}
 	return spec
+}
+
+func desktopPort(t *v1alpha1.VDITemplate) int32 {
+	if t.Spec.Streaming.Port == 0 {
+		return defaultPort
+	}
+	return t.Spec.Streaming.Port
 }
 
 // env is what Selkies needs to know, then the template's own, which wins where

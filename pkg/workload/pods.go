@@ -32,6 +32,25 @@ func current(list []corev1.Pod) *corev1.Pod {
 	})
 }
 
+// ready says that the desktop can be reached: its pod is ready, or would be if its
+// agent were, which only makes it reachable sooner.
+func ready(p *corev1.Pod) bool {
+	if pods.Ready(p) {
+		return true
+	}
+	running := 0
+	for _, c := range p.Status.ContainerStatuses {
+		if c.Name == v1alpha1.ContainerAgent {
+			continue
+		}
+		if !c.Ready {
+			return false
+		}
+		running++
+	}
+	return running > 0 && running == len(p.Spec.Containers)-1 && p.DeletionTimestamp.IsZero()
+}
+
 // stuckReasons are the reasons for which kubelet keeps a container waiting that
 // don't pass by themselves, with what they mean to people.
 var stuckReasons = map[string]string{
@@ -58,8 +77,8 @@ func podProgress(p *corev1.Pod) Progress {
 	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
 	for _, c := range statuses {
 		w := c.State.Waiting
-		if w == nil {
-			continue
+		if w == nil || c.Name == v1alpha1.ContainerAgent {
+			continue // the desktop does without its agent
 		}
 		meaning, stuck := stuckReasons[w.Reason]
 		if !stuck {

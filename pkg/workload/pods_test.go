@@ -64,3 +64,29 @@ func TestWhatAStartWaitsForIsSaidInWords(t *testing.T) {
 		})
 	}
 }
+
+func TestADesktopWhoseAgentCannotStartIsReadyAllTheSame(t *testing.T) {
+	pod := func(desktop, proxy bool, agent corev1.ContainerState) *corev1.Pod {
+		p := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}, Status: corev1.PodStatus{Phase: corev1.PodPending}}
+		for _, c := range []corev1.ContainerStatus{{Name: "desktop", Ready: desktop}, {Name: "vdi-agent", State: agent}, {Name: "queue-proxy", Ready: proxy}} {
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c.Name})
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, c)
+		}
+		return p
+	}
+	noImage := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
+	if p := pod(true, true, noImage); !(Observation{Pod: p}).Ready() {
+		t.Error("not ready though only its agent is missing")
+	}
+	if p := pod(true, false, noImage); (Observation{Pod: p}).Ready() {
+		t.Error("ready though its proxy is not")
+	}
+	if got := podProgress(pod(false, false, noImage)); got.Stuck || got.Reason != "Preparing" {
+		t.Errorf("have %+v, want that the agent is no obstacle", got)
+	}
+	bare := pod(true, true, noImage)
+	bare.Spec.Containers = append(bare.Spec.Containers, corev1.Container{Name: "helper"})
+	if (Observation{Pod: bare}).Ready() {
+		t.Error("ready though nothing is known of one of its containers")
+	}
+}

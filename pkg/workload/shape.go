@@ -34,11 +34,15 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		StartupTimeout: startupTimeout,
 	}
 	pod := corev1.PodTemplateSpec{Spec: podSpec(cfg.Activator, t, s)}
+	if cfg.Agent.Enabled {
+		pod.Spec.Containers = append(pod.Spec.Containers, agent(cfg, t, s))
+	}
 	if t.Spec.PodTemplate != nil {
 		var err error
 		if pod, err = merge(pod, t.Spec.PodTemplate.Raw); err != nil {
 			return Shape{}, fmt.Errorf("template %q: spec.podTemplate: %w", t.Name, err)
 		}
+		pod.Spec.Containers = settleAgent(pod.Spec.Containers, cfg, t, s)
 	}
 	if pod.Labels == nil {
 		pod.Labels = map[string]string{}

@@ -187,6 +187,64 @@ func TestTheSessionsWordCountsOverTheTemplates(t *testing.T) {
 	}
 }
 
+func withAgent() config.Config {
+	cfg := config.Default()
+	cfg.Agent.Enabled, cfg.Agent.Image = true, "agent:1"
+	return cfg
+}
+
+func containers(t *testing.T, cfg config.Config, podTemplate string) []corev1.Container {
+	t.Helper()
+	tm := template()
+	if podTemplate != "" {
+		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(podTemplate)}
+	}
+	shape, err := Build(cfg, tm, session(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shape.Pod.Spec.Containers
+}
+
+func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
+	c := containers(t, withAgent(), "")
+	if len(c) != 2 || c[0].Name != v1alpha1.ContainerDesktop {
+		t.Fatalf("have %d containers, want the desktop and its agent", len(c))
+	}
+	equal(t, "agent", c[1], map[string]any{
+		"name": "vdi-agent", "image": "agent:1",
+		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080"},
+		"env": []map[string]any{{"name": "VDI_AGENT_TOKEN",
+			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "agent", "optional": true}}}},
+		"resources": map[string]any{"requests": map[string]string{"cpu": "5m", "memory": "16Mi"}, "limits": map[string]string{"memory": "32Mi"}},
+		"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "allowPrivilegeEscalation": false,
+			"readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []string{"ALL"}}, "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
+	})
+	for _, e := range c[0].Env {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef.Key == AgentTokenKey {
+			t.Error("the desktop can read the agent's token")
+		}
+	}
+}
+
+func TestAPodTemplateMaySizeOrRemoveTheAgentAndNothingElse(t *testing.T) {
+	c := containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","image":"evil","args":["--x"],"resources":{"limits":{"memory":"64Mi"}}},{"name":"helper","image":"h"}]}}`)
+	i := slices.IndexFunc(c, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerAgent })
+	if len(c) != 3 || i < 0 {
+		t.Fatalf("have %+v", c)
+	}
+	equal(t, "image", c[i].Image, "agent:1")
+	equal(t, "arguments", len(c[i].Args), 2)
+	equal(t, "limit", c[i].Resources.Limits, map[string]string{"memory": "64Mi"})
+
+	if c := containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","$patch":"delete"}]}}`); len(c) != 1 {
+		t.Errorf("%d containers, want the desktop's alone", len(c))
+	}
+	if c := containers(t, config.Default(), `{"spec":{"containers":[{"name":"vdi-agent","resources":{"limits":{"memory":"64Mi"}}}]}}`); len(c) != 1 {
+		t.Errorf("%d containers where agents are switched off", len(c))
+	}
+}
+
 func TestABadPodTemplateIsNamed(t *testing.T) {
 	for patch, says := range map[string]string{
 		`[]`:                            "must be an object with metadata and spec",

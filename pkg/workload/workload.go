@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // Workload makes the shape of a session's desktop exist.
@@ -57,7 +56,7 @@ type Observation struct {
 
 // Ready is whether the current pod can be reached.
 func (o Observation) Ready() bool {
-	return o.Pod != nil && pods.Ready(o.Pod)
+	return o.Pod != nil && ready(o.Pod)
 }
 
 // Progress says in words how far a desktop's start has come.

@@ -78,7 +78,7 @@ func newStage(t *testing.T) *stage {
 	cfg.URL.Domain = "vdi.example.com"
 	s.r = &Reconciler{
 		Client:   fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(session).WithObjects(session, template).Build(),
-		Workload: s, Metrics: s, Config: cfg, Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
+		Workload: s, Metrics: s, Config: cfg, Clocks: NewClocks(cfg.Sessions.Policy()), Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
 	}
 	s.look()
 	return s
@@ -277,28 +277,40 @@ type errText string
 
 func (e errText) Error() string { return string(e) }
 
-func TestATURNTokenIsRenewedBeforeItEnds(t *testing.T) {
-	s := newStage(t)
-	read := func() string {
-		secret := &corev1.Secret{}
-		if err := s.r.Client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "ada-turn"}, secret); err != nil {
-			t.Fatal(err)
-		}
-		return string(secret.Data[workload.TokenKey])
-	}
-	first := read()
-	s.now = s.now.Add(turnTokenLife - turnTokenRenewal - time.Hour)
-	if s.look(); read() != first {
-		t.Error("renewed too early")
-	}
-	s.now = s.now.Add(2 * time.Hour)
-	s.look()
-	second := read()
-	if second == first {
-		t.Fatal("not renewed")
-	}
-	subject, expires, err := s.r.Signer.Verifier().Verify(token.AudienceTURN, second, s.now)
-	if err != nil || subject.Opens(s.session()) != nil || !expires.Equal(s.now.Add(turnTokenLife)) {
-		t.Errorf("%+v until %s: %v", subject, expires, err)
+func TestThePodsTokensAreRenewedBeforeTheyEnd(t *testing.T) {
+	for key, audience := range map[string]token.Audience{"token": token.AudienceTURN, "agent": token.AudienceAgent} {
+		t.Run(key, func(t *testing.T) {
+			s := newStage(t)
+			secret := &corev1.Secret{}
+			read := func() string {
+				t.Helper()
+				if err := s.r.Client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "ada-turn"}, secret); err != nil {
+					t.Fatal(err)
+				}
+				return string(secret.Data[key])
+			}
+			first := read()
+			s.now = s.now.Add(podTokenLife - podTokenRenewal - time.Hour)
+			if s.look(); read() != first {
+				t.Error("renewed too early")
+			}
+			s.now = s.now.Add(2 * time.Hour)
+			s.look()
+			second := read()
+			if second == first {
+				t.Fatal("not renewed")
+			}
+			subject, expires, err := s.r.Signer.Verifier().Verify(audience, second, s.now)
+			if err != nil || subject.Opens(s.session()) != nil || !expires.Equal(s.now.Add(podTokenLife)) {
+				t.Errorf("%+v until %s: %v", subject, expires, err)
+			}
+			delete(secret.Data, key)
+			if err := s.r.Client.Update(t.Context(), secret); err != nil {
+				t.Fatal(err)
+			}
+			if s.look(); read() == "" {
+				t.Error("one that was taken away is not made again")
+			}
+		})
 	}
 }

@@ -26,8 +26,8 @@ func (p *pass) prepare(ctx context.Context) error {
 	if held, err := p.holdHome(ctx); err != nil || !held {
 		return err
 	}
-	if err := p.ensureTURNToken(ctx); err != nil {
-		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the desktop's TURN token")
+	if err := p.ensurePodTokens(ctx); err != nil {
+		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the tokens of the desktop's pod")
 	}
 	upToDate, err := p.Workload.Apply(ctx, p.session, shape, p.live())
 	if err != nil {

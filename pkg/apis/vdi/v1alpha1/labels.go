@@ -27,6 +27,8 @@ const (
 	// ContainerDesktop is the name of the container that serves the desktop; its
 	// first port is where the activator dials.
 	ContainerDesktop = "desktop"
+	// ContainerAgent is the name of the container that announces the pod.
+	ContainerAgent = "vdi-agent"
 )
 
 // Classes by which Knative hands an object to this product's controllers.

@@ -1,0 +1,79 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	// podTokenLife is how long a pod's token is good. A pod reads it once at its start,
+	// so it must outlive the longest awake period.
+	podTokenLife = 365 * 24 * time.Hour
+	// podTokenRenewal is how long before its end it is replaced.
+	podTokenRenewal = 30 * 24 * time.Hour
+)
+
+// podTokens are the tokens in a session's Secret, by key. Each container of the pod
+// is given one of them.
+var podTokens = map[string]token.Audience{
+	workload.TokenKey:      token.AudienceTURN,
+	workload.AgentTokenKey: token.AudienceAgent,
+}
+
+// ensurePodTokens keeps good tokens in the session's Secret: by one the desktop asks
+// the activator for TURN credentials, by the other its agent announces the pod. The
+// shape only names the Secret, so a new token restarts nothing.
+func (p *pass) ensurePodTokens(ctx context.Context) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: workload.TokenSecretName(p.session.Name), Namespace: p.session.Namespace}}
+	err := p.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret)
+	missing := apierrors.IsNotFound(err)
+	if err != nil && !missing {
+		return err
+	}
+	if !missing && !metav1.IsControlledBy(secret, p.session) {
+		return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
+			fmt.Errorf("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))
+	}
+	data := make(map[string][]byte, len(podTokens))
+	for key, audience := range podTokens {
+		if data[key], err = p.podToken(audience, secret.Data[key]); err != nil {
+			return err
+		}
+	}
+	if !missing && equality.Semantic.DeepEqual(data, secret.Data) {
+		return nil
+	}
+	base := secret.DeepCopy()
+	secret.Labels, secret.Data = workload.Labels(p.session), data
+	if err := controllerutil.SetControllerReference(p.session, secret, p.Client.Scheme()); err != nil {
+		return err
+	}
+	if missing {
+		return p.Client.Create(ctx, secret)
+	}
+	return p.Client.Patch(ctx, secret, client.MergeFrom(base))
+}
+
+// podToken returns the token that is there while it is good, else a new one, and
+// comes back when it has to be replaced.
+func (p *pass) podToken(audience token.Audience, have []byte) ([]byte, error) {
+	subject, expires, err := p.Signer.Verifier().Verify(audience, string(have), p.now)
+	if err == nil && subject.Opens(p.session) == nil && expires.Sub(p.now) > podTokenRenewal {
+		p.returnAt(expires.Add(-podTokenRenewal))
+		return have, nil
+	}
+	signed, err := p.Signer.Sign(audience, token.For(p.session), p.now, podTokenLife)
+	p.returnAt(p.now.Add(podTokenLife - podTokenRenewal))
+	return []byte(signed), err
+}

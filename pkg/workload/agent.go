@@ -1,0 +1,68 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+const (
+	// agentUser is not the desktop's: nothing in the desktop may read what it holds.
+	agentUser = 65532
+	// What the agent reserves and may use. It was seen at 6 MiB and 1m when it waits.
+	agentCPU, agentMemory, agentMemoryLimit = "5m", "16Mi", "32Mi"
+	// agentTokenEnv is where the agent finds its token.
+	agentTokenEnv = "VDI_AGENT_TOKEN"
+)
+
+// agent is the container beside the desktop that announces the pod. It comes after
+// the desktop's, which must not wait for its image.
+func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.Container {
+	no, yes, user := false, true, int64(agentUser)
+	return corev1.Container{
+		Name:  v1alpha1.ContainerAgent,
+		Image: cfg.Agent.Image,
+		Args: []string{
+			fmt.Sprintf("--activators=%s.%s.svc:%d", cfg.Agent.Peers, cfg.Activator.Namespace, cfg.Activator.InternalPort),
+			"--desktop-port=" + strconv.Itoa(int(desktopPort(t))),
+		},
+		Env: []corev1.EnvVar{{Name: agentTokenEnv, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: AgentTokenKey,
+			// Without it the agent has nothing to say, which must not keep the pod.
+			Optional: &yes,
+		}}}},
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(agentCPU), corev1.ResourceMemory: resource.MustParse(agentMemory)},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(agentMemoryLimit)},
+		},
+		SecurityContext: &corev1.SecurityContext{
+			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
+			AllowPrivilegeEscalation: &no,
+			ReadOnlyRootFilesystem:   &yes,
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
+}
+
+// settleAgent undoes what a podTemplate did to the agent, but for its resources. One
+// that it removed stays away: a template may do without.
+func settleAgent(containers []corev1.Container, cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) []corev1.Container {
+	i := slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerAgent })
+	switch {
+	case i < 0:
+		return containers
+	case !cfg.Agent.Enabled:
+		return slices.Delete(containers, i, i+1)
+	}
+	ours := agent(cfg, t, s)
+	ours.Resources = containers[i].Resources
+	containers[i] = ours
+	return containers
+}
