@@ -42,6 +42,13 @@ const (
 	RefusedBufferedFrames  Refusal = "buffered_frames"
 	RefusedMessageTooLong  Refusal = "message_bytes"
 	RefusedProtocol        Refusal = "protocol"
+	RefusedBinary          Refusal = "binary_message"
+	RefusedEncoding        Refusal = "invalid_utf8"
+	RefusedSecondHello     Refusal = "second_hello"
+	RefusedDesktopPeer     Refusal = "desktop_peer"
+	RefusedSDP             Refusal = "sdp_invalid"
+	RefusedCandidate       Refusal = "candidate_invalid"
+	RefusedCandidates      Refusal = "candidates"
 	RefusedDesktopRejected Refusal = "desktop_rejected"
 
 	// What a pod's agent sent that was not believed.
@@ -64,6 +71,8 @@ const (
 
 // Activator holds the activator's metrics.
 type Activator struct {
+	Sockets
+
 	Wakes     prometheus.Counter
 	ColdStart *prometheus.HistogramVec
 	Holds     prometheus.Counter
@@ -111,6 +120,7 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 		Refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vdi_activator_refusals_total", Help: "Visitors that were turned away, by reason."}, []string{"reason"}),
 	}
+	m.Sockets = newSockets(reg)
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))
 	}

@@ -1,0 +1,290 @@
+// Package frame reads and writes the frames of a WebSocket (RFC 6455): message by
+// message where somebody has to read them, and otherwise as the bytes that came.
+//
+// It promises that a connection from which nothing comes keeps no buffer, that no
+// peer makes it keep more than a message of the length allowed, and that it is
+// always known where a frame ends. It does not know what the messages mean.
+package frame
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+
+	"github.com/gobwas/ws"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// ErrLong says that the message that comes is longer than the reader of it allows.
+// Nothing of the frame that exceeds it has been taken yet.
+var ErrLong = errors.New("the message is longer than what may be kept")
+
+// Reader reads one side's frames. One goroutine at a time may use it.
+type Reader struct {
+	source
+	fromClient bool
+
+	// open says that a message's last frame is still to come; size is that message's
+	// length as far as its headers have come.
+	open bool
+	size int64
+	// rest is what is still to come of a data frame of which the header is taken.
+	rest int64
+	// kind and part are a message that Read has begun.
+	kind ws.OpCode
+	part []byte
+}
+
+// NewReader reads from conn, of which before was read already. fromClient says whose
+// frames it reads: clients' are masked.
+func NewReader(conn net.Conn, fromClient bool, before []byte) *Reader {
+	r := &Reader{fromClient: fromClient}
+	r.init(conn, before)
+	return r
+}
+
+// Frame is a whole message, or a control frame that came before its end.
+type Frame struct {
+	Op ws.OpCode
+	// Data is the payload, unmasked; it is the receiver's.
+	Data []byte
+}
+
+// Reads counts how often something was heard.
+func (r *Reader) Reads() uint32 { return r.reads.Load() }
+
+// Mid says that a frame was taken in part: what is written where it went must be its
+// rest.
+func (r *Reader) Mid() bool { return r.rest > 0 }
+
+// Open says that a message was taken in part.
+func (r *Reader) Open() bool { return r.open || r.rest > 0 }
+
+// Wait waits until something has come that was not taken yet.
+func (r *Reader) Wait() error {
+	for len(r.window()) == 0 {
+		if err := r.more(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// header returns the next frame's header, checked but not taken.
+func (r *Reader) header() (h ws.Header, size int, err error) {
+	for {
+		if h, size, err = parse(r.window()); err == nil && size > 0 {
+			err = check(h, r.fromClient, r.open)
+		}
+		if err != nil || size > 0 {
+			return h, size, err
+		}
+		if err := r.more(); err != nil {
+			return h, 0, err
+		}
+	}
+}
+
+// Read reads on to the end of the next message or control frame. A message of more
+// than limit bytes is ErrLong.
+func (r *Reader) Read(limit int) (Frame, error) {
+	for {
+		h, size, err := r.header()
+		if err != nil {
+			return Frame{}, err
+		}
+		if h.OpCode.IsControl() {
+			raw, err := r.control(h, size)
+			return Frame{h.OpCode, Payload(raw)}, err
+		}
+		if h.Length > int64(limit-len(r.part)) {
+			return Frame{}, ErrLong
+		}
+		r.begin(h, size)
+		if h.OpCode != ws.OpContinuation {
+			r.kind = h.OpCode
+		}
+		if err := r.payload(h); err != nil {
+			return Frame{}, err
+		}
+		if h.Fin {
+			f := Frame{r.kind, r.part}
+			r.part = nil
+			return f, nil
+		}
+	}
+}
+
+// begin takes a data frame's header.
+func (r *Reader) begin(h ws.Header, size int) {
+	r.take(size)
+	if !r.open {
+		r.size = 0
+	}
+	r.open, r.size, r.rest = !h.Fin, r.size+h.Length, h.Length
+}
+
+// payload adds a frame's payload to the message. Memory grows with what comes, not
+// with what the header announces.
+func (r *Reader) payload(h ws.Header) error {
+	for at := 0; r.rest > 0; {
+		if err := r.Wait(); err != nil {
+			return err
+		}
+		b := r.window()
+		b = b[:min(r.rest, int64(len(b)))]
+		from := len(r.part)
+		r.part = append(slices.Grow(r.part, len(b)), b...)
+		if h.Masked {
+			ws.Cipher(r.part[from:], h.Mask, at)
+		}
+		at += len(b)
+		r.take(len(b))
+		r.rest -= int64(len(b))
+	}
+	return nil
+}
+
+// control takes a whole control frame as it came.
+func (r *Reader) control(h ws.Header, size int) ([]byte, error) {
+	size += int(h.Length)
+	for len(r.window()) < size {
+		if err := r.more(); err != nil {
+			return nil, err
+		}
+	}
+	b := r.window()[:size]
+	r.take(size)
+	return b, nil
+}
+
+// Payload is a copy of a whole control frame's payload, unmasked.
+func Payload(raw []byte) []byte {
+	h, size, err := parse(raw)
+	if err != nil || size == 0 {
+		return nil
+	}
+	data := bytes.Clone(raw[size:])
+	if h.Masked {
+		ws.Cipher(data, h.Mask, 0)
+	}
+	return data
+}
+
+// Begun returns what Read has taken of a message that turned out to be too long; the
+// rest of it comes from Span.
+func (r *Reader) Begun() (f Frame, any bool) {
+	f = Frame{r.kind, r.part}
+	r.part = nil
+	return f, r.open
+}
+
+// Span is a piece of what came, as it came: the bytes of data frames, or one whole
+// control frame.
+type Span struct {
+	Bytes []byte
+	// Control is the opcode of a control frame, and 0 otherwise.
+	Control ws.OpCode
+}
+
+// Span takes what has come, or waits for it. Its bytes may be used until the next
+// call. A signaling message longer than limit bytes is a fault, unless limit is 0.
+// With one set, a span does not go past the message's end.
+func (r *Reader) Span(limit int64, one bool) (Span, error) {
+	if err := r.Wait(); err != nil {
+		return Span{}, err
+	}
+	b := r.window()
+	end := 0
+	for {
+		if n := min(r.rest, int64(len(b)-end)); n > 0 {
+			end += int(n)
+			r.rest -= n
+		}
+		if r.rest > 0 || end == len(b) || one && end > 0 && !r.open {
+			break
+		}
+		h, size, err := parse(b[end:])
+		if err == nil && size > 0 {
+			err = check(h, r.fromClient, r.open)
+		}
+		if err == nil && size > 0 && !h.OpCode.IsControl() {
+			err = r.tooLong(h, limit)
+		}
+		if end > 0 && (err != nil || size == 0 || h.OpCode.IsControl()) {
+			break // the next call takes it from here
+		}
+		if err != nil {
+			return Span{}, err
+		}
+		if size == 0 {
+			if err := r.more(); err != nil {
+				return Span{}, err
+			}
+			b = r.window()
+			continue
+		}
+		if h.OpCode.IsControl() {
+			raw, err := r.control(h, size)
+			return Span{raw, h.OpCode}, err
+		}
+		if !r.open {
+			r.size = 0
+		}
+		r.open, r.size, r.rest = !h.Fin, r.size+h.Length, h.Length
+		end += size
+	}
+	r.take(end)
+	return Span{Bytes: b[:end]}, nil
+}
+
+func (r *Reader) tooLong(h ws.Header, limit int64) error {
+	size := h.Length
+	if r.open {
+		size += r.size
+	}
+	if limit > 0 && size > limit {
+		return TooLong(limit)
+	}
+	return nil
+}
+
+// TooLong is the fault of a message longer than limit bytes.
+func TooLong(limit int64) *Fault {
+	return &Fault{codeTooBig, fmt.Sprintf("a message is longer than %d bytes", limit), metrics.RefusedMessageTooLong}
+}
+
+// Forget releases what the connection has borrowed.
+func (r *Reader) Forget() {
+	r.take(len(r.window()))
+	r.release()
+	r.part = nil
+}
+
+// maxHead bounds the head of an answer to an upgrade, in bytes.
+const maxHead = 16 << 10
+
+// Head takes an HTTP head, with the empty line that ends it; what follows are frames.
+func (r *Reader) Head() ([]byte, error) {
+	for {
+		b := r.window()
+		if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
+			head := bytes.Clone(b[:i+4])
+			r.take(len(head))
+			return head, nil
+		}
+		if len(b) > maxHead {
+			return nil, fmt.Errorf("the head of the answer is longer than %d bytes", maxHead)
+		}
+		switch err := r.more(); {
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+	}
+}
