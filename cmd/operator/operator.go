@@ -47,6 +47,7 @@ var neededKinds = []schema.GroupVersionKind{
 type operator struct {
 	manager ctrl.Manager
 	config  config.Config
+	clocks  *session.Clocks
 	signer  *token.Signer
 	metrics *vdimetrics.Operator
 
@@ -119,7 +120,7 @@ func (o *operator) addControllers(ctx context.Context) error {
 	events := mgr.GetEventRecorder("vdi-operator")
 
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: o.config, Signer: o.signer,
+		Client: c, Workload: &workload.Knative{Client: c}, Config: o.config, Clocks: o.clocks, Signer: o.signer,
 		Events: events, Metrics: o.metrics, Now: time.Now,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {

@@ -13,6 +13,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/session"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -71,11 +72,15 @@ func run(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
-	operator := &operator{manager: mgr, config: cfg, signer: signer, metrics: vdimetrics.NewOperator(metrics.Registry)}
+	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions.Policy())
+	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("controllers", operator.ready); err != nil {
+		return err
+	}
+	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, mgr.GetLogger())); err != nil {
 		return err
 	}
 	if err := mgr.Add(operator); err != nil {

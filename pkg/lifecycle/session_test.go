@@ -26,6 +26,10 @@ func TestTheNearestClockWins(t *testing.T) {
 			Policy{IdleTimeout: 10 * time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 20 * time.Minute, StartupTimeout: 4 * time.Hour}},
 		"the session over the template": {template, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.LifecycleSpec{IdleTimeout: clock(0), StartupTimeout: clock(time.Minute)}},
 			Policy{DisconnectTimeout: 2 * time.Hour, MaxDuration: 20 * time.Minute, StartupTimeout: time.Minute}},
+		"a session switches on again what the template switched off": {&v1alpha1.LifecycleSpec{IdleTimeout: clock(0)}, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.LifecycleSpec{IdleTimeout: clock(time.Minute)}},
+			Policy{IdleTimeout: time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 3 * time.Hour, StartupTimeout: 4 * time.Hour}},
+		"a template's 0s over the defaults": {&v1alpha1.LifecycleSpec{IdleTimeout: clock(0)}, v1alpha1.VDISessionSpec{},
+			Policy{DisconnectTimeout: 2 * time.Hour, MaxDuration: 3 * time.Hour, StartupTimeout: 4 * time.Hour}},
 		"spec.timeout over everything": {template, v1alpha1.VDISessionSpec{Timeout: clock(5 * time.Minute), Lifecycle: &v1alpha1.LifecycleSpec{MaxDuration: clock(time.Hour)}},
 			Policy{IdleTimeout: 10 * time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 5 * time.Minute, StartupTimeout: 4 * time.Hour}},
 	} {

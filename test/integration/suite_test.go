@@ -43,10 +43,20 @@ import (
 const (
 	assetsVariable   = "KUBEBUILDER_ASSETS"
 	knativeNamespace = "knative-serving"
+	// leastConfiguration leaves everything at its default.
+	leastConfiguration = "url: {domain: vdi.example.com}\n"
 )
 
 // api is a client of the real API server, without a cache.
 var api client.Client
+
+// clocks are the controllers' defaults, configuration the file that changes them, and
+// reloads what became of its changes.
+var (
+	clocks        *session.Clocks
+	configuration string
+	reloads       = make(chan error, 8)
+)
 
 // verifier checks what the controllers sign.
 var verifier *token.Verifier
@@ -109,6 +119,12 @@ func run(m *testing.M) (code int, err error) {
 		cancel()
 		return 1, err
 	}
+	stopWatching, err := watchConfiguration(ctx)
+	if err != nil {
+		cancel()
+		return 1, err
+	}
+	defer stopWatching()
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
 	defer func() {
@@ -127,12 +143,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	verifier = signer.Verifier()
 
-	cfg := config.Default()
-	cfg.URL.Domain = "vdi.example.com"
+	cfg, err := config.Parse([]byte(leastConfiguration))
+	if err != nil {
+		return err
+	}
+	clocks = session.NewClocks(cfg.Sessions.Policy())
 	counters := metrics.NewOperator(prometheus.NewRegistry())
 	c, events := mgr.GetClient(), mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Signer: signer,
+		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
 		Events: events, Metrics: counters, Now: time.Now,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
@@ -145,6 +164,31 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	return (&knativeconfig.Reconciler{Client: c, Namespace: knativeNamespace, Events: events, Metrics: counters}).SetupWithManager(mgr)
+}
+
+// watchConfiguration does what cmd/operator does, with a file that tests change.
+func watchConfiguration(ctx context.Context) (stop func(), err error) {
+	dir, err := os.MkdirTemp("", "vdi-configuration")
+	if err != nil {
+		return nil, err
+	}
+	configuration = filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(configuration, []byte(leastConfiguration), 0o600); err != nil {
+		return nil, err
+	}
+	w := &config.Watcher{Path: configuration, Every: glance, Sessions: config.Default().Sessions, Log: ctrl.Log,
+		Changed: func(s config.Sessions) { clocks.Set(s.Policy()) }, Reloaded: func(err error) { reloads <- err }}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+		_ = os.RemoveAll(dir)
+	}, nil
 }
 
 // definitions are the folders and files with this product's CRDs and, from the

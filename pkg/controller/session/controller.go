@@ -43,10 +43,12 @@ type Metrics interface {
 type Reconciler struct {
 	Client   client.Client
 	Workload workload.Workload
-	Config   config.Config
-	Signer   *token.Signer
-	Events   events.EventRecorder
-	Metrics  Metrics
+	// Config's clocks are where Clocks began.
+	Config  config.Config
+	Clocks  *Clocks
+	Signer  *token.Signer
+	Events  events.EventRecorder
+	Metrics Metrics
 	// Now is the clock.
 	Now func() time.Time
 }

@@ -25,14 +25,14 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		if known := p.session.Status.Lifecycle; known != nil {
 			p.policy = lifecycle.EffectivePolicy(known)
 		} else {
-			p.policy = lifecycle.Resolve(p.Config.Sessions.Policy(), nil, &p.session.Spec)
+			p.policy = lifecycle.Resolve(p.Clocks.Policy(), nil, &p.session.Spec)
 		}
 	case err != nil:
 		return err
 	default:
 		p.template = template
 		p.condition(v1alpha1.ConditionTemplateResolved, true, "TemplateFound", "")
-		p.policy = lifecycle.Resolve(p.Config.Sessions.Policy(), template.Spec.Lifecycle, &p.session.Spec)
+		p.policy = lifecycle.Resolve(p.Clocks.Policy(), template.Spec.Lifecycle, &p.session.Spec)
 		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
 	}
 	p.session.Status.Lifecycle = p.policy.Effective()

@@ -59,7 +59,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	for _, o := range r.Workload.Watched() {
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel))
 	}
-	return b.Complete(r)
+	all := func(ctx context.Context) []reconcile.Request { return r.sessions(ctx) }
+	return b.WatchesRawSource(r.Clocks.source(all)).Complete(r)
 }
 
 func ofLabel(_ context.Context, o client.Object) []reconcile.Request {

@@ -1,0 +1,86 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// Watcher looks at a configuration file again and again, for the part of it that may
+// change while a program runs: the sessions' clocks. A change of anything else takes a
+// restart, for which the chart sees.
+//
+// It reads the file rather than the ConfigMap that is mounted as it: that takes no
+// right in the cluster, works while the API server is away, and leaves one way in
+// which configuration comes. kubelet brings a change within a minute or two.
+type Watcher struct {
+	// Path is the file, Every how often it is looked at.
+	Path  string
+	Every time.Duration
+	// Sessions are the clocks that hold now.
+	Sessions Sessions
+	// Changed is called with those that hold from now on.
+	Changed func(Sessions)
+	// Reloaded is called once for each change of the file; err says why the file is
+	// refused, in which case what held before goes on to hold.
+	Reloaded func(err error)
+	Log      logr.Logger
+
+	seen    []byte
+	missing bool
+	bad     bool
+}
+
+// Run watches until ctx ends.
+func (w *Watcher) Run(ctx context.Context) {
+	tick := time.NewTicker(w.Every)
+	defer tick.Stop()
+	for {
+		w.look()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Watcher) look() {
+	raw, err := os.ReadFile(w.Path)
+	if err != nil {
+		if !w.missing {
+			w.missing = true
+			w.refuse(err)
+		}
+		return
+	}
+	if !w.missing && bytes.Equal(raw, w.seen) {
+		return
+	}
+	w.seen, w.missing = raw, false
+	c, err := Parse(raw)
+	if err != nil {
+		w.refuse(err)
+		return
+	}
+	if c.Sessions == w.Sessions && !w.bad {
+		return
+	}
+	w.bad = false
+	w.Reloaded(nil)
+	if c.Sessions == w.Sessions {
+		return
+	}
+	w.Log.Info("the sessions' clocks have changed", "from", w.Sessions, "to", c.Sessions)
+	w.Sessions = c.Sessions
+	w.Changed(c.Sessions)
+}
+
+func (w *Watcher) refuse(err error) {
+	w.bad = true
+	w.Log.Error(err, "the configuration has changed and is refused; what held before goes on to hold", "path", w.Path)
+	w.Reloaded(err)
+}

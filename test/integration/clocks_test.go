@@ -1,0 +1,86 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// configure changes the configuration's file and returns what became of it.
+func configure(t *testing.T, sessions string) error {
+	t.Helper()
+	next := configuration + ".next"
+	must(t, os.WriteFile(next, []byte(leastConfiguration+"sessions: "+sessions+"\n"), 0o600))
+	must(t, os.Rename(next, configuration))
+	select {
+	case err := <-reloads:
+		return err
+	case <-time.After(patience):
+		t.Fatal("the changed file was not noticed")
+		return nil
+	}
+}
+
+func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	own := newSession(ns, "own", ns)
+	own.Spec.User = "own@example.com"
+	own.Spec.Lifecycle = &v1alpha1.LifecycleSpec{IdleTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour}}}
+	must(t, api.Create(t.Context(), own))
+	rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	t.Cleanup(func() {
+		if err := configure(t, "{}"); err != nil {
+			t.Error(err)
+		}
+	})
+
+	visit(t, s)
+	startPod(t, s)
+	awake := awaitPhase(t, s, v1alpha1.PhaseRunning)
+	input := time.Now()
+	typed := fmt.Sprintf(`{"status":{"activity":{"lastInputTime":%q}}}`, input.UTC().Format(metav1.RFC3339Micro))
+	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(typed))))
+
+	idle := func(want time.Duration) func() error {
+		return func() error {
+			now := get(t, s)
+			if got := now.Status.Lifecycle.IdleTimeout.Duration; got != want {
+				return fmt.Errorf("idle timeout %s, want %s", got, want)
+			}
+			until := input.Add(want).Truncate(time.Second)
+			if now.Status.Until == nil || !now.Status.Until.Time.Equal(until) {
+				return fmt.Errorf("until %v, want %v", now.Status.Until, until)
+			}
+			return nil
+		}
+	}
+	must(t, configure(t, "{idleTimeout: 2m}"))
+	eventually(t, "the new idle timeout to hold", idle(2*time.Minute))
+
+	// A bad file changes nothing.
+	if err := configure(t, "{idleTimeout: 1s}"); err == nil {
+		t.Fatal("a bad file was taken")
+	} else {
+		wantText(t, err.Error(), "sessions.idleTimeout", "1s", "10s or longer")
+	}
+	always(t, "the good one still holds", idle(2*time.Minute))
+
+	// The nearest wins: who says otherwise is not touched.
+	if got := get(t, own).Status.Lifecycle.IdleTimeout.Duration; got != time.Hour {
+		t.Errorf("the session's own idle timeout came out as %s", got)
+	}
+	if now := get(t, s); !now.Status.StartTime.Equal(awake.Status.StartTime) {
+		t.Error("the desktop was woken anew")
+	}
+}
