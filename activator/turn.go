@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -77,27 +76,14 @@ func (t *TURN) urls() []string {
 	return urls
 }
 
-// Internal serves desktops, which show the token that the operator gave to their
-// pod. It listens where visitors cannot come.
-func (s *Server) Internal() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+TURNPath, func(w http.ResponseWriter, r *http.Request) {
-		sub, _, err := s.Verifier.Verify(token.AudienceTURN, r.Header.Get(podTokenHeader), time.Now())
-		var view directory.View
-		if err == nil {
-			var ok bool
-			if view, ok = s.Directory.View(sub.Session); !ok {
-				err = token.ErrForeign
-			} else {
-				err = sub.Opens(view.Session)
-			}
-		}
-		if err != nil {
-			s.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
-			http.Error(w, err.Error(), http.StatusForbidden)
-			return
-		}
-		s.TURN.serve(w, view.Session)
-	})
-	return mux
+// serveDesktopsTURN answers a desktop, which shows the token that the operator gave
+// to it.
+func (s *Server) serveDesktopsTURN(w http.ResponseWriter, r *http.Request) {
+	view, err := s.podsSession(token.AudienceTURN, r.Header.Get(podTokenHeader))
+	if err != nil {
+		s.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
+	s.TURN.serve(w, view.Session)
 }

@@ -1,0 +1,133 @@
+package activator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// agents serves the agents beside desktops. What they say is believed only of the pod
+// and the session that their token is for, and an address only when the request comes
+// from there: whoever has the token still cannot make the activator dial elsewhere.
+type agents struct {
+	*Server
+	// own are this machine's addresses, where no desktop is.
+	own []netip.Addr
+}
+
+func newAgents(s *Server) *agents {
+	a := &agents{Server: s}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		s.Log.Warn("the activator's own addresses cannot be listed; announcements of them are not refused", "error", err)
+	}
+	for _, addr := range addrs {
+		if p, err := netip.ParsePrefix(addr.String()); err == nil {
+			a.own = append(a.own, p.Addr().Unmap())
+		}
+	}
+	return a
+}
+
+// serveAnnouncement takes a pod's word for where it is and whether its desktop
+// listens.
+func (a *agents) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
+	view, said, ok := serveAgent[agentapi.Announcement](a, w, r)
+	if !ok {
+		return
+	}
+	log := a.logOf(view.Session).With("pod", said.Pod, "from", r.RemoteAddr)
+	from, err := a.sender(r)
+	if err == nil && from != said.Address.Unmap() {
+		err = fmt.Errorf("the announcement comes from %s, and its sender takes itself for %s: something on the way translates addresses", from, said.Address)
+	}
+	if err == nil {
+		err = a.Directory.Announce(keyOf(view.Session), directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
+	}
+	if err != nil {
+		a.Metrics.Refused(metrics.RefusedAgentAddress)
+		log.Info("did not believe a pod's announcement; its address comes from the API", "reason", err)
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	log.Debug("a pod announced itself", "listening", said.Listening)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// serveActivity takes the time of the last input at the desktop's display.
+func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	view, said, ok := serveAgent[agentapi.Activity](a, w, r)
+	if !ok {
+		return
+	}
+	if view.Pod == nil || view.Pod.Name != said.Pod {
+		a.Metrics.Refused(metrics.RefusedAgentReport)
+		http.Error(w, "the report is not of the pod that the session's desktop is", http.StatusConflict)
+		return
+	}
+	input := now.Add(-time.Duration(said.IdleMilliseconds) * time.Millisecond)
+	if err := a.Keeper.Input(r.Context(), view.Session, input); err != nil {
+		a.logOf(view.Session).Warn("input was not recorded", "error", err)
+		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// serveAgent checks who sends what and reads it; false when it was answered.
+func serveAgent[T any](a *agents, w http.ResponseWriter, r *http.Request) (directory.View, T, bool) {
+	var said T
+	raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	view, err := a.podsSession(token.AudienceAgent, raw)
+	if err != nil {
+		a.Metrics.Refused(metrics.RefusedAgentToken)
+		a.Log.Info("refused an agent", "path", r.URL.Path, "from", r.RemoteAddr, "reason", err)
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return view, said, false
+	}
+	// A body that trickles in must not keep a connection.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.Config.Limits.HeaderTimeout.Duration))
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, agentapi.MaxLength)).Decode(&said); err != nil {
+		a.Metrics.Refused(metrics.RefusedAgentReport)
+		http.Error(w, "not a report: "+err.Error(), http.StatusBadRequest)
+		return view, said, false
+	}
+	return view, said, true
+}
+
+// sender is where a request comes from, if a desktop's pod can be there.
+func (a *agents) sender(r *http.Request) (netip.Addr, error) {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the request's source: %w", err)
+	}
+	addr := from.Addr().Unmap().WithZone("")
+	if addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || slices.Contains(a.own, addr) {
+		return netip.Addr{}, errors.New("no desktop is at " + addr.String())
+	}
+	return addr, nil
+}
+
+func (a *agents) logOf(s *v1alpha1.VDISession) *slog.Logger {
+	return a.Log.With("namespace", s.Namespace, "session", s.Name)
+}
+
+func keyOf(s *v1alpha1.VDISession) types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+}

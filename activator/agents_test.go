@@ -1,0 +1,180 @@
+package activator
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// podAddress is where the pod of these tests is (RFC 5737).
+const podAddress = "198.51.100.7"
+
+// runs is a pod of the session that the API shows without an address.
+func (g *gateway) runs(name string, change func(*corev1.Pod)) {
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime, s.Status.Phase = &metav1.MicroTime{Time: time.Now()}, v1alpha1.PhaseCreating
+	})
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: name, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
+	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+	if change != nil {
+		change(p)
+	}
+	g.Directory.SetPod(p)
+}
+
+// report posts to the internal port as if it came from an address.
+func (g *gateway) report(path, from, bearer string, body any) *httptest.ResponseRecorder {
+	g.t.Helper()
+	raw, ok := body.(string)
+	if !ok {
+		b, err := json.Marshal(body)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		raw = string(b)
+	}
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(raw))
+	r.RemoteAddr = net.JoinHostPort(from, "40000")
+	r.Header.Set("Authorization", "Bearer "+bearer)
+	w := httptest.NewRecorder()
+	g.Internal().ServeHTTP(w, r)
+	return w
+}
+
+func (g *gateway) refusals(why metrics.Refusal) float64 {
+	return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why)))
+}
+
+func announcement(pod, address string) agentapi.Announcement {
+	return agentapi.Announcement{Pod: pod, Address: netip.MustParseAddr(address), Listening: true}
+}
+
+func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) {
+	g := newGateway(t)
+	g.runs("p", nil)
+	own := ""
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if p := netip.MustParsePrefix(a.String()).Addr(); !p.IsLoopback() && !p.IsLinkLocalUnicast() {
+			own = p.String()
+		}
+	}
+	agent := g.sign(token.AudienceAgent, g.owned, 0)
+	bob, again := g.owned.DeepCopy(), g.owned.DeepCopy()
+	bob.Name, again.UID = "bob", "2"
+	for name, tc := range map[string]struct {
+		from, bearer string
+		body         any
+		status       int
+		counted      metrics.Refusal
+	}{
+		"no token":                       {podAddress, "", announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"the desktop's token":            {podAddress, g.sign(token.AudienceTURN, g.owned, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"a visitor's token":              {podAddress, g.sign(token.AudienceSession, g.owned, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"an expired token":               {podAddress, g.sign(token.AudienceAgent, g.owned, 2*time.Hour), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"the token of no session":        {podAddress, g.sign(token.AudienceAgent, bob, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"an earlier session's token":     {podAddress, g.sign(token.AudienceAgent, again, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
+		"an address of somebody else":    {podAddress, agent, announcement("p", "198.51.100.8"), 409, metrics.RefusedAgentAddress},
+		"the activator's loopback":       {"127.0.0.1", agent, announcement("p", "127.0.0.1"), 409, metrics.RefusedAgentAddress},
+		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("p", "127.0.0.1"), 409, metrics.RefusedAgentAddress},
+		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("p", "169.254.169.254"), 409, metrics.RefusedAgentAddress},
+		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("p", "fe80::1"), 409, metrics.RefusedAgentAddress},
+		"the activator's own":            {own, agent, announcement("p", own), 409, metrics.RefusedAgentAddress},
+		"rubbish":                        {podAddress, agent, "rubbish", 400, metrics.RefusedAgentReport},
+		"too much":                       {podAddress, agent, `{"pod":"` + strings.Repeat("p", agentapi.MaxLength) + `"}`, 400, metrics.RefusedAgentReport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := g.refusals(tc.counted)
+			w := g.report(agentapi.AnnouncePath, tc.from, tc.bearer, tc.body)
+			if w.Code != tc.status {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, tc.status)
+			}
+			if g.refusals(tc.counted) != before+1 {
+				t.Errorf("not counted as %s", tc.counted)
+			}
+			if v, _ := g.Directory.View(alice); v.Pod.Announced || v.Pod.IP != "" {
+				t.Errorf("it was believed: %+v", v.Pod)
+			}
+		})
+	}
+	g.mu.Lock()
+	if strings.Contains(g.log.String(), agent) || strings.Contains(g.log.String(), "eyJ") {
+		t.Error("a token is in the log")
+	}
+	g.mu.Unlock()
+
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 204 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if v, _ := g.Directory.View(alice); v.Pod.IP != podAddress || !v.Pod.Announced || !v.Pod.Listening {
+		t.Errorf("pod = %+v, want the announced one", v.Pod)
+	}
+	g.expectNothingWritten()
+}
+
+func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothing(t *testing.T) {
+	g := newGateway(t)
+	agent := g.sign(token.AudienceAgent, g.owned, 0)
+	g.runs("p", func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.9" })
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 409 {
+		t.Errorf("%d %s, want that the API's address wins", w.Code, w.Body)
+	}
+	if v, _ := g.Directory.View(alice); v.Pod.IP != "198.51.100.9" || v.Pod.Announced {
+		t.Errorf("pod = %+v", v.Pod)
+	}
+	g.runs("p", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} })
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 204 {
+		t.Errorf("%d %s, want that it is kept until the API shows the pod", w.Code, w.Body)
+	}
+	if v, _ := g.Directory.View(alice); v.Pod != nil {
+		t.Errorf("pod = %+v, want none", v.Pod)
+	}
+}
+
+func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
+	g := newGateway(t)
+	g.runs("p", nil)
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
+	})
+	agent := g.sign(token.AudienceAgent, g.owned, 0)
+	if w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "q", IdleMilliseconds: 1000}); w.Code != 409 {
+		t.Errorf("another pod's report got %d", w.Code)
+	}
+	if w := g.report(agentapi.ActivityPath, podAddress, "", agentapi.Activity{Pod: "p"}); w.Code != 403 {
+		t.Errorf("a report without a token got %d", w.Code)
+	}
+	if w := g.report(agentapi.ActivityPath, podAddress, agent, `{"pod":"p","idleMilliseconds":-5}`); w.Code != 400 {
+		t.Errorf("a report of the future got %d", w.Code)
+	}
+	if w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 2 * 3600 * 1000}); w.Code != 204 {
+		t.Errorf("a report of input before the wake got %d", w.Code)
+	}
+	g.expectNothingWritten()
+	before := time.Now()
+	if w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000}); w.Code != 204 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.writes) != 1 || g.writes[0].Input.Before(before.Add(-time.Minute)) || g.writes[0].Input.After(time.Now().Add(-time.Minute)) {
+		t.Errorf("written: %v, want input a minute ago", g.writes)
+	}
+}

@@ -1,0 +1,36 @@
+// Package agentapi is what the agent beside a desktop says to activators, on their
+// internal port: POST of a JSON object to a path below, with the agent's token as
+// bearer. An activator answers 204 when it believes it, 403 when the token is not for
+// the pod's session, 409 when the pod is not the session's or its address is not
+// believed, and 400 when it does not understand.
+package agentapi
+
+import "net/netip"
+
+// Paths.
+const (
+	AnnouncePath = "/v1/announce"
+	ActivityPath = "/v1/activity"
+)
+
+// MaxLength is the longest body, in bytes, that is read: a pod's name of 253
+// characters and an address fit twice.
+const MaxLength = 1024
+
+// Announcement says that a pod is there.
+type Announcement struct {
+	Pod string `json:"pod"`
+	// Address is the sender's own as it knows it. It is not where the activator dials:
+	// that is the address the request comes from, and only if both are the same, for
+	// otherwise something on the way translates addresses.
+	Address netip.Addr `json:"address"`
+	// Listening says that the desktop's port accepts.
+	Listening bool `json:"listening"`
+}
+
+// Activity says how long ago somebody typed or moved the pointer.
+type Activity struct {
+	Pod string `json:"pod"`
+	// IdleMilliseconds is as wide as the X protocol's.
+	IdleMilliseconds uint32 `json:"idleMilliseconds"`
+}
