@@ -25,11 +25,6 @@ turn:
   credentialTTL: {{ $.Values.turn.credentialTTL }}
   icePolicy: {{ $.Values.turn.icePolicy }}
 {{- if eq .program "operator" }}
-sessions:
-  idleTimeout: {{ $.Values.sessions.idleTimeout }}
-  disconnectTimeout: {{ $.Values.sessions.disconnectTimeout }}
-  maxDuration: {{ $.Values.sessions.maxDuration }}
-  startupTimeout: {{ $.Values.sessions.startupTimeout }}
 knative:
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}
@@ -45,6 +40,29 @@ limits:
   messageBytes: {{ $.Values.limits.messageBytes | int64 }}
   candidates: {{ $.Values.limits.candidates | int64 }}
   holdHTTP: {{ $.Values.limits.holdHTTP }}
+  holdTime: {{ $.Values.limits.holdTime }}
   headerTimeout: {{ $.Values.limits.headerTimeout }}
+  headerBytes: {{ $.Values.limits.headerBytes | int64 }}
+  pendingConnections: {{ $.Values.limits.pendingConnections | int64 }}
+  pendingConnectionsPerAddress: {{ $.Values.limits.pendingConnectionsPerAddress | int64 }}
+  upgradesPerUser:
+    perSecond: {{ $.Values.limits.upgradesPerUser.perSecond }}
+    burst: {{ $.Values.limits.upgradesPerUser.burst | int64 }}
+  upgradesPerAddress:
+    perSecond: {{ $.Values.limits.upgradesPerAddress.perSecond }}
+    burst: {{ $.Values.limits.upgradesPerAddress.burst | int64 }}
+trustedProxies: {{ toJson $.Values.activator.trustedProxies }}
 {{- end }}
+{{- end -}}
+
+{{/*
+What the operator reads anew while it runs, so that it is no part of the checksum which
+restarts it; the last of its file.
+*/}}
+{{- define "vdi-operator.config.live" -}}
+sessions:
+  idleTimeout: {{ .Values.sessions.idleTimeout }}
+  disconnectTimeout: {{ .Values.sessions.disconnectTimeout }}
+  maxDuration: {{ .Values.sessions.maxDuration }}
+  startupTimeout: {{ .Values.sessions.startupTimeout }}
 {{- end -}}
