@@ -2,9 +2,12 @@ package signaling
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -47,11 +50,19 @@ type Conversation interface {
 
 // Options are what an installation and a session's template want of a conversation.
 type Options struct {
-	// ICEPolicy is all, or relay to let no other candidates pass. Empty is all.
-	ICEPolicy string
-	// MaxCandidates is how many candidates each side may name on one connection; 0
-	// for no bound.
+	// ICEPolicy lets every candidate pass, or those of the TURN server only.
+	ICEPolicy v1alpha1.ICEPolicy
+	// MaxCandidates is how many candidates each side may name on one connection.
 	MaxCandidates int
+}
+
+// OptionsFor joins what the session's template says with what the installation says.
+func OptionsFor(s v1alpha1.StreamingSpec, c config.Config) Options {
+	o := Options{ICEPolicy: s.ICEPolicy, MaxCandidates: c.Limits.Candidates}
+	if o.ICEPolicy == "" {
+		o.ICEPolicy = v1alpha1.ICEPolicy(c.TURN.ICEPolicy)
+	}
+	return o
 }
 
 // Violation is a client's breach of its protocol: how its connection is closed and
@@ -59,7 +70,8 @@ type Options struct {
 type Violation struct {
 	// Code is the WebSocket close code.
 	Code int
-	// Reason is for the person; it names no secret and fits a close frame.
+	// Reason is for the person; it quotes nothing of the client's and fits a close
+	// frame.
 	Reason  string
 	Refusal metrics.Refusal
 }
@@ -67,6 +79,31 @@ type Violation struct {
 // Error implements error.
 func (v *Violation) Error() string { return v.Reason }
 
-func protocolError(refusal metrics.Refusal, reason string) *Violation {
-	return &Violation{Code: websocket.CloseProtocolError, Reason: reason, Refusal: refusal}
+// toDesktop and toClient are the step that passes one message on.
+func toDesktop(m Message) Step { return Step{ToDesktop: []Message{m}} }
+func toClient(m Message) Step  { return Step{ToClient: []Message{m}} }
+
+// notText is the violation of sending anything but text on a signaling socket; nil
+// for text. WebSocket libraries do not all check the encoding, and a browser or a
+// desktop breaks a connection off for it.
+func notText(m Message) *Violation {
+	switch {
+	case !m.Text:
+		return &Violation{websocket.CloseUnsupportedData, "a binary message on a signaling connection, which takes text only", metrics.RefusedBinary}
+	case !utf8.Valid(m.Data):
+		return &Violation{websocket.CloseInvalidFramePayloadData, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
+	}
+	return nil
+}
+
+func unexpected(reason string) *Violation {
+	return &Violation{websocket.CloseProtocolError, reason, metrics.RefusedProtocol}
+}
+
+func secondHello() *Violation {
+	return &Violation{websocket.CloseProtocolError, "a second HELLO: open a new connection to begin again", metrics.RefusedSecondHello}
+}
+
+func desktopsPeer() *Violation {
+	return &Violation{websocket.ClosePolicyViolation, "a HELLO as the desktop's own peer; viewers have other ones", metrics.RefusedDesktopPeer}
 }

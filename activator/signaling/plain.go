@@ -29,6 +29,6 @@ func (Plain) Signaling() bool { return false }
 // passing is a conversation in which everything is passed on.
 type passing struct{}
 
-func (passing) FromClient(m Message) (Step, error)  { return Step{ToDesktop: []Message{m}}, nil }
-func (passing) FromDesktop(m Message) (Step, error) { return Step{ToClient: []Message{m}}, nil }
+func (passing) FromClient(m Message) (Step, error)  { return toDesktop(m), nil }
+func (passing) FromDesktop(m Message) (Step, error) { return toClient(m), nil }
 func (passing) Attached()                           {}

@@ -51,24 +51,46 @@ type Traits struct {
 	Interrupted int
 }
 
-// adapters are asked in this order by ProtocolAuto; the last one claims all.
-var adapters = []Protocol{Selkies1{}, Plain{}}
+// adapters are every protocol, with its name in a template. Auto asks them in this
+// order; the last one claims all.
+var adapters = []struct {
+	named v1alpha1.StreamingProtocol
+	Protocol
+}{
+	{v1alpha1.ProtocolSelkies1, Selkies1{}},
+	{v1alpha1.ProtocolSelkies2WebRTC, Selkies2WebRTC{}},
+	{v1alpha1.ProtocolSelkies2WebSockets, Selkies2WebSockets{}},
+	{v1alpha1.ProtocolLinuxServer, LinuxServer{}},
+	{v1alpha1.ProtocolWebSocket, Plain{}},
+}
 
-// For picks the adapter of a WebSocket upgrade.
+// For picks the adapter of a WebSocket upgrade: the one wanted if it claims the
+// path, under Auto the first that does, and otherwise Plain.
 func For(want v1alpha1.StreamingProtocol, path string) Protocol {
-	if want == v1alpha1.ProtocolWebSocket {
-		return Plain{}
-	}
-	for _, p := range adapters {
-		if p.Claims(path) {
-			return p
+	for _, a := range adapters {
+		if allowed(want, a.named) && a.Claims(path) {
+			return a.Protocol
 		}
 	}
 	return Plain{}
 }
 
+// turnAsker is a protocol whose clients ask their desktop for a TURN configuration.
+type turnAsker interface {
+	asksTURN(path string) bool
+}
+
 // AnswersTURN says whether a request for path asks for the viewer's TURN
 // configuration in a way that the activator answers itself.
 func AnswersTURN(want v1alpha1.StreamingProtocol, path string) bool {
-	return want != v1alpha1.ProtocolWebSocket && path == selkies1TURN
+	for _, a := range adapters {
+		if asker, ok := a.Protocol.(turnAsker); ok && allowed(want, a.named) && asker.asksTURN(path) {
+			return true
+		}
+	}
+	return false
+}
+
+func allowed(want, named v1alpha1.StreamingProtocol) bool {
+	return want == named || want == v1alpha1.ProtocolAuto || want == ""
 }

@@ -8,13 +8,18 @@ import (
 	"strings"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
 // configuration: at the root, whatever the page's path (v1.6.2, app.js:825).
 const selkies1TURN = "/turn"
+
+// Peers of Selkies 1.6 that are the desktop's own: its video and its audio side, on
+// sockets like a viewer's (v1.6.2, __main__.py:508-511).
+const (
+	selkies1VideoApp = "0"
+	selkies1AudioApp = "2"
+)
 
 // Selkies1 is the signaling of Selkies 1.6: a viewer opens one socket for video
 // (peer 1) and one for audio (peer 3), begins each with "HELLO <peer> <base64 of
@@ -40,7 +45,11 @@ func (Selkies1) Traits() Traits {
 }
 
 // Converse implements Protocol.
-func (Selkies1) Converse(Options) Conversation { return &selkies1{} }
+func (Selkies1) Converse(o Options) Conversation {
+	return &selkies1{negotiation: negotiation{options: o}}
+}
+
+func (Selkies1) asksTURN(path string) bool { return path == selkies1TURN }
 
 // Signaling implements Protocol.
 func (Selkies1) Signaling() bool { return true }
@@ -49,58 +58,71 @@ var errSelkies1Hello = errors.New(`invalid protocol: the first message must be "
 
 // CheckFirst implements Protocol. The metadata is optional, as it is for Selkies.
 func (Selkies1) CheckFirst(text bool, message []byte) error {
-	fields := bytes.Fields(message)
-	if !text || len(fields) < 2 || len(fields) > 3 || string(fields[0]) != "HELLO" {
-		return errSelkies1Hello
-	}
-	if len(fields) == 2 {
-		return nil
-	}
-	meta := make([]byte, base64.StdEncoding.DecodedLen(len(fields[2])))
-	n, err := base64.StdEncoding.Decode(meta, fields[2])
-	if err != nil || !json.Valid(meta[:n]) {
+	if _, ok := selkies1Peer(message); !text || !ok {
 		return errSelkies1Hello
 	}
 	return nil
 }
 
-// selkies1 is one viewer's socket.
+// selkies1 is one viewer's socket: of either peer, since the two know nothing of
+// each other.
 type selkies1 struct {
-	greeted  bool // the client has said its HELLO
-	attached bool // there has been a desktop
-	answered bool // the client has had its HELLO from us
-	swallow  bool // the desktop's HELLO is still to come, and the client has had it
+	greeting
+	negotiation
 }
 
-// FromClient implements Conversation. A HELLO before there is a desktop is answered
-// at once; the client has nothing more to say until the desktop offers.
+// FromClient implements Conversation. After its HELLO the client has nothing to say
+// until the desktop offers.
 func (c *selkies1) FromClient(m Message) (Step, error) {
-	step := Step{ToDesktop: []Message{m}}
-	if c.greeted {
-		return step, nil
+	if v := notText(m); v != nil {
+		return Step{}, v
 	}
-	if err := (Selkies1{}).CheckFirst(m.Text, m.Data); err != nil {
-		return Step{}, protocolError(metrics.RefusedProtocol, err.Error())
+	if !c.greeted {
+		peer, ok := selkies1Peer(m.Data)
+		switch {
+		case !ok:
+			return Step{}, unexpected(errSelkies1Hello.Error())
+		case peer == selkies1VideoApp || peer == selkies1AudioApp:
+			return Step{}, desktopsPeer()
+		}
+		return c.greet(m), nil
 	}
-	c.greeted = true
-	if !c.attached {
-		c.answered = true
-		step.ToClient = []Message{{Text: true, Data: []byte("HELLO")}}
+	if saysHello(m.Data) {
+		return Step{}, secondHello()
 	}
-	return step, nil
+	data, v := c.fromClient(m.Data)
+	if v != nil {
+		return Step{}, v
+	}
+	return Step{ToDesktop: replaced(m, m.Data, data)}, nil
 }
 
 // FromDesktop implements Conversation.
 func (c *selkies1) FromDesktop(m Message) (Step, error) {
-	if c.swallow && m.Text && string(m.Data) == "HELLO" {
-		c.swallow = false
+	if notText(m) != nil || c.swallows(m) {
 		return Step{}, nil
 	}
-	return Step{ToClient: []Message{m}}, nil
+	return Step{ToClient: replaced(m, m.Data, c.fromDesktop(m.Data))}, nil
 }
 
 // Attached implements Conversation.
 func (c *selkies1) Attached() {
-	c.attached = true
-	c.swallow = c.answered
+	c.greeting.attach()
+	c.negotiation.attach()
+}
+
+// selkies1Peer is the peer that a HELLO registers.
+func selkies1Peer(message []byte) (peer string, ok bool) {
+	fields := bytes.Fields(message)
+	if len(fields) < 2 || len(fields) > 3 || string(fields[0]) != hello {
+		return "", false
+	}
+	if len(fields) == 3 {
+		meta := make([]byte, base64.StdEncoding.DecodedLen(len(fields[2])))
+		n, err := base64.StdEncoding.Decode(meta, fields[2])
+		if err != nil || !json.Valid(meta[:n]) {
+			return "", false
+		}
+	}
+	return string(fields[1]), true
 }

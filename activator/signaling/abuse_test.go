@@ -1,0 +1,225 @@
+package signaling
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// abuse is what a client may say, all but the last of which is taken.
+type abuse struct {
+	says    []Message
+	code    int
+	refusal metrics.Refusal
+}
+
+func text(s string) Message   { return Message{Text: true, Data: []byte(s)} }
+func binary(s string) Message { return Message{Data: []byte(s)} }
+
+// refused checks that each abuse ends its connection with a reason of its own, held
+// or live, and that a neighbour's conversation goes on.
+func refused(t *testing.T, p Protocol, cases map[string]abuse) {
+	t.Helper()
+	for name, tc := range cases {
+		for _, live := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, live %t", name, live), func(t *testing.T) {
+				c := p.Converse(Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: 8})
+				if live {
+					c.Attached()
+				}
+				last := len(tc.says) - 1
+				for i, m := range tc.says[:last] {
+					if _, err := c.FromClient(m); err != nil {
+						t.Fatalf("message %d: %v", i, err)
+					}
+				}
+				step, err := c.FromClient(tc.says[last])
+				var v *Violation
+				if !errors.As(err, &v) {
+					t.Fatalf("was taken: %v", err)
+				}
+				if v.Code != tc.code || v.Refusal != tc.refusal || v.Reason == "" {
+					t.Errorf("ended with %d %q as %s, want %d as %s", v.Code, v.Reason, v.Refusal, tc.code, tc.refusal)
+				}
+				if len(v.Reason) > 123 { // The room in a close frame (RFC 6455, section 5.5).
+					t.Errorf("a reason of %d bytes: %s", len(v.Reason), v.Reason)
+				}
+				if len(step.ToDesktop) > 0 || len(step.ToClient) > 0 {
+					t.Errorf("something of it was passed on: %+v", step)
+				}
+			})
+		}
+	}
+}
+
+const (
+	hostCandidate  = "candidate:1 1 UDP 2015363327 10.42.0.17 38341 typ host"
+	relayCandidate = "candidate:5 1 UDP 16777215 198.51.100.4 50388 typ relay raddr 10.42.0.17 rport 38341"
+)
+
+// sdpOf is a session description with these lines at its end.
+func sdpOf(lines ...string) string {
+	return "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 123\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n" +
+		strings.Join(append(lines, ""), "\r\n")
+}
+
+func answer(sdp string) string { return `{"sdp":{"type":"answer","sdp":` + strconv.Quote(sdp) + `}}` }
+func trickle(candidate string) string {
+	return `{"ice":{"candidate":` + strconv.Quote(candidate) + `,"sdpMid":"0","sdpMLineIndex":0}}`
+}
+
+func repeat(n int, s string) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = s
+	}
+	return all
+}
+
+// badNegotiation is what must not come after HELLO, on any WebRTC signaling; with is
+// how a payload is sent.
+func badNegotiation(first Message, with func(payload string) Message) map[string]abuse {
+	says := func(payloads ...string) []Message {
+		m := []Message{first}
+		for _, p := range payloads {
+			m = append(m, with(p))
+		}
+		return m
+	}
+	bad := func(code int, refusal metrics.Refusal, payloads ...string) abuse {
+		return abuse{says(payloads...), code, refusal}
+	}
+	return map[string]abuse{
+		"no JSON":                        bad(1002, metrics.RefusedProtocol, "{"),
+		"JSON but no object":             bad(1002, metrics.RefusedProtocol, "[1]"),
+		"null":                           bad(1002, metrics.RefusedProtocol, "null"),
+		"two objects":                    bad(1002, metrics.RefusedProtocol, "{}{}"),
+		"depth":                          bad(1002, metrics.RefusedProtocol, `{"a":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+"}"),
+		"sdp and ice":                    bad(1002, metrics.RefusedProtocol, `{"sdp":{"type":"answer","sdp":"v=0"},"ice":{}}`),
+		"sdp that is a string":           bad(1002, metrics.RefusedSDP, `{"sdp":"v=0"}`),
+		"sdp without text":               bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"answer"}}`),
+		"sdp without type":               bad(1002, metrics.RefusedSDP, `{"sdp":{"sdp":`+strconv.Quote(sdpOf())+`}}`),
+		"sdp of a type there is not":     bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"demand","sdp":`+strconv.Quote(sdpOf())+`}}`),
+		"a rollback with a description":  bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"rollback","sdp":"v=0"}}`),
+		"sdp that is none":               bad(1002, metrics.RefusedSDP, answer("hello")),
+		"sdp cut off":                    bad(1002, metrics.RefusedSDP, answer("v=0\r\no=- 1")),
+		"a megabyte that is no sdp":      bad(1002, metrics.RefusedSDP, answer(strings.Repeat("v", 1<<20))),
+		"a bad candidate in sdp":         bad(1002, metrics.RefusedCandidate, answer(sdpOf("a=candidate:1 1 UDP"))),
+		"an empty candidate in sdp":      bad(1002, metrics.RefusedCandidate, answer(sdpOf("a=candidate"))),
+		"candidates in sdp":              bad(1008, metrics.RefusedCandidates, answer(sdpOf(repeat(9, "a="+hostCandidate)...))),
+		"10,000 candidates in sdp":       bad(1008, metrics.RefusedCandidates, answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))),
+		"candidates":                     bad(1008, metrics.RefusedCandidates, repeat(9, trickle(hostCandidate))...),
+		"candidates here and there":      bad(1008, metrics.RefusedCandidates, append(repeat(5, trickle(hostCandidate)), answer(sdpOf(repeat(4, "a="+hostCandidate)...)))...),
+		"ice that is a string":           bad(1002, metrics.RefusedCandidate, `{"ice":"candidate"}`),
+		"a candidate that is a number":   bad(1002, metrics.RefusedCandidate, `{"ice":{"candidate":1}}`),
+		"a media line that is no number": bad(1002, metrics.RefusedCandidate, `{"ice":{"candidate":`+strconv.Quote(hostCandidate)+`,"sdpMLineIndex":"first"}}`),
+		"a candidate cut off":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 2015363327 10.42.0.17")),
+		"a candidate without type":       bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 host typ")),
+		"a type there is not":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 typ guest")),
+		"an address that is none":        bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.1717 38341 typ host")),
+		"a port that is none":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 70000 typ host")),
+		"a transport there is not":       bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 SCTP 1 10.42.0.17 38341 typ host")),
+		"two spaces in a candidate":      bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 1  typ host typ relay")),
+		"two lines in a candidate":       bad(1002, metrics.RefusedCandidate, trickle(relayCandidate+"\r\na="+hostCandidate)),
+		"a binary candidate":             {append(says(), binary(string(with(trickle(hostCandidate)).Data))), 1003, metrics.RefusedBinary},
+		"text that is none":              {append(says(), with("{\"a\":\"\xff\"}")), 1007, metrics.RefusedEncoding},
+		"a second HELLO":                 {append(says(), first), 1002, metrics.RefusedSecondHello},
+		"a second HELLO, bare":           {append(says(), text("HELLO")), 1002, metrics.RefusedSecondHello},
+	}
+}
+
+// goodNegotiation passes byte for byte when the policy is all, and so does what
+// names no candidate under any policy.
+var goodNegotiation = []string{
+	`{}`, `{"ice":null}`, `{"sdp":null}`, `{"ice":{}}`, `{"ice":{"candidate":null,"sdpMid":null}}`, `{"ice":{"candidate":""}}`,
+	`{"error":"no codec","SDP":7,"Ice":[]}`, ` {"ice" : {"candidate":"","sdpMLineIndex":1,"more":{}}} `,
+	`{"sdp":{"type":"rollback"}}`, `{"sdp":{"type":"rollback","sdp":""}}`, answer(sdpOf()), answer(sdpOf("a=end-of-candidates", "a=candidates:1")),
+	answer(strings.ReplaceAll(sdpOf(), "\r", "")),
+}
+
+// goodCandidates pass under policy all; the last alone passes under relay.
+var goodCandidates = []string{
+	hostCandidate,
+	strings.TrimPrefix(hostCandidate, "candidate:"),
+	"a=" + hostCandidate,
+	"candidate:842163049 1 udp 2113937151 7d1e9cf2-6a2b-4f35-8d7e-4c2b5f0a9e11.local 54321 typ host generation 0 ufrag mQ2f network-cost 999",
+	"candidate:1190865175 1 tcp 1518280447 2001:db8::7 9 typ host tcptype active generation 0 ufrag mQ2f network-id 1",
+	"candidate:3498147984 1 udp 1677729535 203.0.113.9 61002 typ srflx raddr 0.0.0.0 rport 0 generation 0 ufrag mQ2f network-cost 999",
+	relayCandidate,
+}
+
+func passesAsItIs(t *testing.T, c Conversation, m Message) {
+	t.Helper()
+	step, err := c.FromClient(m)
+	if err != nil {
+		t.Errorf("%.200s: %v", m.Data, err)
+		return
+	}
+	if len(step.ToDesktop) != 1 || string(step.ToDesktop[0].Data) != string(m.Data) || !step.ToDesktop[0].Text || len(step.ToClient) != 0 {
+		t.Errorf("%.200s became %+v", m.Data, step)
+	}
+	step, err = c.FromDesktop(m)
+	if err != nil || len(step.ToClient) != 1 || string(step.ToClient[0].Data) != string(m.Data) || !step.ToClient[0].Text || len(step.ToDesktop) != 0 {
+		t.Errorf("the desktop's %.200s became %+v, %v", m.Data, step, err)
+	}
+}
+
+// negotiates checks what every WebRTC signaling lets pass and keeps back.
+func negotiates(t *testing.T, p Protocol, first Message, with func(payload string) Message) {
+	t.Helper()
+	begin := func(o Options) Conversation {
+		c := p.Converse(o)
+		c.Attached()
+		if _, err := c.FromClient(first); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	all, relay := begin(roomy), begin(Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 512})
+	for _, good := range goodNegotiation {
+		passesAsItIs(t, all, with(good))
+		passesAsItIs(t, relay, with(good))
+	}
+	for _, c := range goodCandidates {
+		passesAsItIs(t, all, with(trickle(c)))
+		if c == relayCandidate {
+			passesAsItIs(t, relay, with(trickle(c)))
+			continue
+		}
+		fromClient, err := relay.FromClient(with(trickle(c)))
+		fromDesktop, _ := relay.FromDesktop(with(trickle(c)))
+		if err != nil || len(fromClient.ToDesktop)+len(fromDesktop.ToClient) != 0 {
+			t.Errorf("%s passed under policy relay: %+v %+v %v", c, fromClient, fromDesktop, err)
+		}
+	}
+	big := sdpOf(repeat(50_000, "a=x-padding:0123456789")...)
+	if len(big) < 1<<20 {
+		t.Fatal("less than a megabyte")
+	}
+	passesAsItIs(t, all, with(answer(big)))
+
+	t.Run("a desktop's candidates above the limit are dropped", func(t *testing.T) {
+		few := begin(Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: 3})
+		passed := 0
+		for range 10_000 {
+			step, err := few.FromDesktop(with(trickle(hostCandidate)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			passed += len(step.ToClient)
+		}
+		if passed != 3 {
+			t.Errorf("%d candidates passed, want 3", passed)
+		}
+		few.Attached() // Another desktop counts from the start.
+		step, err := few.FromDesktop(with(answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))))
+		if err != nil || len(step.ToClient) != 1 || strings.Count(string(step.ToClient[0].Data), hostCandidate) != 3 {
+			t.Errorf("of 10,000 candidates in one description did not pass just 3: %v", err)
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package signaling
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// talk adds the recorded exchanges whose names begin with prefix to a fuzz test's
+// corpus, as hearsay reads them.
+func talk(f *testing.F, prefix string) {
+	f.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", prefix+"*.txt"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no exchange of %s: %v", prefix, err)
+	}
+	events := strings.NewReplacer("client -> ", "C ", "client => ", "B ", "desktop -> ", "D ", "desktop => ", "E ", "attach", "A")
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		lines := slices.DeleteFunc(strings.Split(string(raw), "\n"), func(line string) bool {
+			return line != "attach" && !strings.Contains(line, " -> ") && !strings.Contains(line, " => ")
+		})
+		script := events.Replace(strings.Join(lines, "\n"))
+		f.Add(script, false, 512)
+		f.Add(script, true, 1)
+	}
+}
+
+// hearsay lets the two sides say what a script has them say: each line is a message
+// of the client (C, binary: B) or the desktop (D, binary: E), or a new desktop (A).
+// It checks what holds for every signaling of Selkies whatever they say.
+func hearsay(t *testing.T, p Protocol, script string, relay bool, candidates int) {
+	t.Helper()
+	options := Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: max(candidates, 1)}
+	if relay {
+		options.ICEPolicy = v1alpha1.ICEPolicyRelay
+	}
+	c := p.Converse(options)
+	attached, early, repeats := false, false, false
+	for line := range strings.SplitSeq(script, "\n") {
+		who, data, _ := strings.Cut(line, " ")
+		m := Message{Text: who == "C" || who == "D", Data: []byte(data)}
+		var step Step
+		var err error
+		switch who {
+		case "A":
+			c.Attached()
+			attached, repeats = true, early
+			continue
+		case "C", "B":
+			if step, err = c.FromClient(m); err != nil {
+				wellFormed(t, err)
+				return
+			}
+			passedOnce(t, m, step.ToDesktop, relay)
+			if len(step.ToClient) > 0 {
+				if early || attached || string(step.ToClient[0].Data) != hello || len(step.ToClient) > 1 {
+					t.Fatalf("%q was answered early by %+v", line, step)
+				}
+				early = true
+			}
+			if step.After != 0 {
+				t.Fatalf("%q waits for %s", line, step.After)
+			}
+		case "D", "E":
+			if step, err = c.FromDesktop(m); err != nil {
+				t.Fatalf("the desktop's %q ended the connection: %v", line, err)
+			}
+			passedOnce(t, m, step.ToClient, relay)
+			if len(step.ToDesktop) > 0 && (step.After <= 0 || string(step.ToDesktop[0].Data) != selkies2Call) {
+				t.Fatalf("%q was answered by %+v", line, step)
+			}
+			if who == "D" && data == hello {
+				if swallowed := len(step.ToClient) == 0; swallowed != repeats {
+					t.Fatalf("HELLO kept back: %t, want %t", swallowed, repeats)
+				}
+				repeats = false
+			}
+		default:
+			continue
+		}
+		if step.Input {
+			t.Fatalf("%q is taken for input", line)
+		}
+	}
+}
+
+func wellFormed(t *testing.T, err error) {
+	t.Helper()
+	var v *Violation
+	if !errors.As(err, &v) || v.Code < 1002 || v.Code > 1009 || v.Refusal == "" || v.Reason == "" || len(v.Reason) > 123 {
+		t.Fatalf("an ending nobody understands: %#v", err)
+	}
+}
+
+// passedOnce checks what became of a message: it passed unchanged, or some of it was
+// taken out under policy relay, or all of it.
+func passedOnce(t *testing.T, m Message, out []Message, relay bool) {
+	t.Helper()
+	if len(out) == 0 {
+		return
+	}
+	got := out[0]
+	switch {
+	case len(out) > 1 || !got.Text || !m.Text:
+		t.Fatalf("%q became %+v", m.Data, out)
+	case string(got.Data) == string(m.Data):
+	case len(got.Data) > 2*len(m.Data)+64:
+		t.Fatalf("%d bytes became %d", len(m.Data), len(got.Data))
+	case !relay && !strings.Contains(strings.ToLower(string(m.Data)), "candidate"):
+		t.Fatalf("%q became %q", m.Data, got.Data)
+	}
+	if relay {
+		onlyRelays(t, string(got.Data))
+	}
+}
+
+// onlyRelays reads a message as a client does, with another JSON library than ours:
+// the whole of it, and what follows its first space.
+func onlyRelays(t *testing.T, message string) {
+	t.Helper()
+	_, addressed, _ := strings.Cut(message, " ")
+	for _, payload := range []string{message, addressed} {
+		var m map[string]any
+		if json.Unmarshal([]byte(payload), &m) != nil {
+			continue
+		}
+		if init, ok := m["ice"].(map[string]any); ok {
+			if c, _ := init["candidate"].(string); c != "" && !strings.Contains(c, " typ relay") {
+				t.Fatalf("passed under policy relay: %q", message)
+			}
+		}
+		if description, ok := m["sdp"].(map[string]any); ok {
+			sdp, _ := description["sdp"].(string)
+			for line := range strings.SplitSeq(sdp, "\n") {
+				if strings.HasPrefix(line, "a=candidate:") && !strings.Contains(line, " typ relay") {
+					t.Fatalf("passed under policy relay: %q", message)
+				}
+			}
+		}
+	}
+}
+
+func FuzzCandidate(f *testing.F) {
+	for _, c := range goodCandidates {
+		f.Add(c)
+	}
+	f.Add("candidate:1 1 UDP 1 10.42.0.17 1  typ host typ relay")
+	f.Add(" 1 UDP 1 10.42.0.17 1 typ relay raddr")
+	f.Fuzz(func(t *testing.T, candidate string) {
+		relay, err := isRelay(candidate)
+		if relay && (err != nil || strings.Fields(candidate)[7] != "relay") {
+			t.Errorf("%q is taken for a relay's: %v", candidate, err)
+		}
+		if err != nil {
+			return
+		}
+		if got := filterCandidates("a="+candidate+"\r\n", func(string) bool { return false }); strings.HasPrefix(candidate, "candidate:") && got != "" {
+			t.Errorf("%q is not found in a session description", candidate)
+		}
+	})
+}
+
+func FuzzSessionDescription(f *testing.F) {
+	f.Add(sdpOf("a=" + hostCandidate))
+	f.Add("a=candidate:\na=candidate:1\r\n A = CANDIDATE\t1\na=candidates\n\na=candidate")
+	f.Fuzz(func(t *testing.T, sdp string) {
+		seen := 0
+		if got := filterCandidates(sdp, func(string) bool { seen++; return true }); got != sdp {
+			t.Errorf("%q became %q though all was kept", sdp, got)
+		}
+		rest := filterCandidates(sdp, func(string) bool { return false })
+		if lines := strings.Count(sdp, "\n") - strings.Count(rest, "\n"); lines > seen || seen-lines > 1 {
+			t.Errorf("%d candidates, but %d lines less", seen, lines)
+		}
+		if again := filterCandidates(rest, func(string) bool { return false }); again != rest {
+			t.Errorf("%q still had a candidate", rest)
+		}
+	})
+}

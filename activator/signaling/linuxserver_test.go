@@ -1,0 +1,7 @@
+package signaling
+
+import "testing"
+
+func TestLinuxServerImagesAreHeldAndWatchedForInput(t *testing.T) {
+	replay(t, "linuxserver", LinuxServer{})
+}

@@ -1,0 +1,227 @@
+package signaling
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"fmt"
+
+	"github.com/gorilla/websocket"
+	"github.com/pion/sdp/v3"
+	"sigs.k8s.io/json"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// negotiation watches the JSON by which a browser and a desktop agree on a WebRTC
+// connection: {"sdp": <session description>} and {"ice": <candidate>}. It checks
+// what the client sends, counts candidates of both and keeps those back that the
+// policy does not allow. A message in which nothing is kept back passes byte for
+// byte.
+//
+// Of a desktop's messages none is a reason to end its user's connection: what cannot
+// be understood passes, or is dropped where a candidate might hide in it.
+type negotiation struct {
+	options Options
+	// Candidates named so far.
+	client, desktop int
+}
+
+// relayed is what a message may hold; null is as good as absent. Keys are told
+// apart by case and the last of two counts, as in JavaScript and Python: what is
+// checked here is what the other side reads.
+type relayed struct {
+	SDP stdjson.RawMessage `json:"sdp"`
+	ICE stdjson.RawMessage `json:"ice"`
+}
+
+// description is RTCSessionDescriptionInit.
+type description struct {
+	Type string `json:"type"`
+	SDP  string `json:"sdp"`
+}
+
+func (n *negotiation) attach() { n.desktop = 0 }
+
+// fromClient returns what goes on of a client's JSON, nil for nothing. The bytes are
+// data's own where nothing was taken out.
+func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
+	m, err := readRelayed(data)
+	switch {
+	case err != nil:
+		return nil, unexpected("invalid protocol: after HELLO every message must hold one JSON object")
+	case m.SDP != nil && m.ICE != nil:
+		return nil, unexpected("invalid protocol: a message holds either sdp or ice")
+	case m.SDP != nil:
+		return n.clientSDP(data, m.SDP)
+	case m.ICE == nil:
+		return data, nil
+	}
+	c, err := readCandidate(m.ICE)
+	switch {
+	case err != nil:
+		return nil, badCandidate()
+	case c == "":
+		return data, nil
+	}
+	if v := n.countClient(); v != nil {
+		return nil, v
+	}
+	relay, err := isRelay(c)
+	switch {
+	case err != nil:
+		return nil, badCandidate()
+	case n.relayOnly() && !relay:
+		return nil, nil
+	}
+	return data, nil
+}
+
+func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
+	var d description
+	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
+		return nil, badSDP()
+	}
+	switch {
+	case d.Type == "rollback" && d.SDP == "":
+		return data, nil
+	case d.Type != "offer" && d.Type != "answer" && d.Type != "pranswer" || d.SDP == "":
+		return nil, badSDP()
+	}
+	var v *Violation
+	kept := filterCandidates(d.SDP, func(candidate string) bool {
+		if v == nil {
+			v = n.countClient()
+		}
+		if v != nil {
+			return true // It is over: look at no more of them.
+		}
+		relay, err := isRelay(candidate)
+		if err != nil {
+			v = badCandidate()
+		}
+		return relay || !n.relayOnly()
+	})
+	if v != nil {
+		return nil, v
+	}
+	if new(sdp.SessionDescription).UnmarshalString(d.SDP) != nil {
+		return nil, badSDP()
+	}
+	if len(kept) == len(d.SDP) {
+		return data, nil
+	}
+	return withSDP(data, kept), nil
+}
+
+// fromDesktop returns what goes on of a desktop's JSON or of its other words, nil
+// for nothing.
+func (n *negotiation) fromDesktop(data []byte) []byte {
+	m, err := readRelayed(data)
+	switch {
+	case err != nil:
+		// "HELLO" and the like; or an object that only JavaScript takes for one.
+		return n.unlessRelayOnly(data, bytes.HasPrefix(bytes.TrimLeft(data, jsonSpace), []byte{'{'}))
+	case m.SDP != nil && m.ICE != nil:
+		return n.unlessRelayOnly(data, true)
+	case m.SDP != nil:
+		return n.desktopSDP(data, m.SDP)
+	case m.ICE == nil:
+		return data
+	}
+	c, err := readCandidate(m.ICE)
+	switch {
+	case err != nil:
+		return n.unlessRelayOnly(data, true)
+	case c != "" && !n.desktopMay(c):
+		return nil
+	}
+	return data
+}
+
+func (n *negotiation) desktopSDP(data, raw []byte) []byte {
+	var d description
+	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
+		return n.unlessRelayOnly(data, true)
+	}
+	kept := filterCandidates(d.SDP, n.desktopMay)
+	if len(kept) == len(d.SDP) {
+		return data
+	}
+	return withSDP(data, kept)
+}
+
+// unlessRelayOnly drops data if a candidate may hide in it and that matters.
+func (n *negotiation) unlessRelayOnly(data []byte, suspect bool) []byte {
+	if suspect && n.relayOnly() {
+		return nil
+	}
+	return data
+}
+
+// desktopMay counts a candidate of the desktop and says whether it goes on.
+func (n *negotiation) desktopMay(candidate string) bool {
+	n.desktop++
+	if n.options.MaxCandidates > 0 && n.desktop > n.options.MaxCandidates {
+		return false
+	}
+	if !n.relayOnly() {
+		return true
+	}
+	relay, err := isRelay(candidate)
+	return relay && err == nil
+}
+
+func (n *negotiation) countClient() *Violation {
+	n.client++
+	if n.options.MaxCandidates > 0 && n.client > n.options.MaxCandidates {
+		return &Violation{websocket.ClosePolicyViolation,
+			fmt.Sprintf("more than %d ICE candidates on one connection", n.options.MaxCandidates), metrics.RefusedCandidates}
+	}
+	return nil
+}
+
+func (n *negotiation) relayOnly() bool { return n.options.ICEPolicy == v1alpha1.ICEPolicyRelay }
+
+// replaced is m with data in the place of payload, which is its end; nothing if data
+// is nil.
+func replaced(m Message, payload, data []byte) []Message {
+	switch {
+	case len(payload) == 0 || len(data) > 0 && &data[0] == &payload[0]:
+		return []Message{m}
+	case data == nil:
+		return nil
+	}
+	address := m.Data[:len(m.Data)-len(payload)]
+	return []Message{{Text: true, Data: append(address[:len(address):len(address)], data...)}}
+}
+
+// jsonSpace may stand before and after a JSON value (RFC 8259, section 2).
+const jsonSpace = " \t\r\n"
+
+var jsonNull = []byte("null")
+
+func readRelayed(data []byte) (relayed, error) {
+	var m relayed
+	if trimmed := bytes.Trim(data, jsonSpace); bytes.Equal(trimmed, jsonNull) {
+		return m, fmt.Errorf("null instead of an object")
+	}
+	if err := json.UnmarshalCaseSensitivePreserveInts(data, &m); err != nil {
+		return m, err
+	}
+	if bytes.Equal(m.SDP, jsonNull) {
+		m.SDP = nil
+	}
+	if bytes.Equal(m.ICE, jsonNull) {
+		m.ICE = nil
+	}
+	return m, nil
+}
+
+func badSDP() *Violation {
+	return &Violation{websocket.CloseProtocolError, "a session description that cannot be read", metrics.RefusedSDP}
+}
+
+func badCandidate() *Violation {
+	return &Violation{websocket.CloseProtocolError, "an ICE candidate that cannot be read", metrics.RefusedCandidate}
+}

@@ -1,0 +1,58 @@
+package signaling
+
+import (
+	"encoding/base64"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+var (
+	selkies1Meta = base64.StdEncoding.EncodeToString([]byte(`{"res":"1920x1080","scale":1}`))
+	selkies1Hi   = text("HELLO 1 " + selkies1Meta)
+)
+
+func plainly(payload string) Message { return text(payload) }
+
+func TestSelkies1IsHeldAnsweredAndPlayedOn(t *testing.T) { replay(t, "selkies1", Selkies1{}) }
+
+func TestSelkies1NegotiatesUnchangedAndWithinItsPolicy(t *testing.T) {
+	negotiates(t, Selkies1{}, selkies1Hi, plainly)
+}
+
+func TestSelkies1EndsWithTheReasonOfEachAbuse(t *testing.T) {
+	refused(t, Selkies1{}, badNegotiation(selkies1Hi, plainly))
+	first := func(m Message, code int, refusal metrics.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
+	refused(t, Selkies1{}, map[string]abuse{
+		"nothing":                  first(text(""), 1002, metrics.RefusedProtocol),
+		"HELLO of nobody":          first(text("HELLO"), 1002, metrics.RefusedProtocol),
+		"another greeting":         first(text("hello 1 "+selkies1Meta), 1002, metrics.RefusedProtocol),
+		"a fourth word":            first(text("HELLO 1 "+selkies1Meta+" more"), 1002, metrics.RefusedProtocol),
+		"no base64":                first(text("HELLO 1 no-base64!"), 1002, metrics.RefusedProtocol),
+		"no JSON":                  first(text("HELLO 1 "+base64.StdEncoding.EncodeToString([]byte("no JSON"))), 1002, metrics.RefusedProtocol),
+		"an offer before HELLO":    first(text(answer(sdpOf())), 1002, metrics.RefusedProtocol),
+		"binary":                   first(binary("HELLO 1"), 1003, metrics.RefusedBinary),
+		"no UTF-8":                 first(text("HELLO \xff"), 1007, metrics.RefusedEncoding),
+		"the desktop's video side": first(text("HELLO 0 "+selkies1Meta), 1008, metrics.RefusedDesktopPeer),
+		"the desktop's audio side": first(text("HELLO 2"), 1008, metrics.RefusedDesktopPeer),
+		"a call of its own":        {[]Message{selkies1Hi, text("SESSION 0")}, 1002, metrics.RefusedProtocol},
+		"a room":                   {[]Message{selkies1Hi, text("ROOM x")}, 1002, metrics.RefusedProtocol},
+		"nothing after HELLO":      {[]Message{selkies1Hi, text("")}, 1002, metrics.RefusedProtocol},
+	})
+}
+
+func TestSelkies1TakesAHelloWithAndWithoutMetadata(t *testing.T) {
+	for _, m := range []string{"HELLO 1 " + selkies1Meta, "HELLO 3 " + selkies1Meta, "HELLO 1", "HELLO 1 "} {
+		if _, err := (Selkies1{}).Converse(roomy).FromClient(text(m)); err != nil {
+			t.Errorf("%s: %v", m, err)
+		}
+	}
+}
+
+func FuzzSelkies1(f *testing.F) {
+	talk(f, "selkies1")
+	f.Add("C HELLO 0\nC HELLO 1\nC {\"ice\":{\"candidate\":1}}", true, 2)
+	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {
+		hearsay(t, Selkies1{}, script, relay, candidates)
+	})
+}

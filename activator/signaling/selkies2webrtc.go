@@ -1,0 +1,138 @@
+package signaling
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"sigs.k8s.io/json"
+)
+
+// What the two sides of Selkies 2 say beside HELLO (selkies 3a0bc7a,
+// signaling.js:305-344 and signaling_server.py:500-546).
+const (
+	selkies2Call    = "SESSION server"
+	selkies2NoPeer  = "ERROR peer server not found"
+	selkies2Viewer  = "viewer"
+	selkies2Control = "controller"
+)
+
+// selkies2Again is how long a call that found no streamer is put off: the streamer
+// joins its own web server a moment after that listens. The client itself would wait
+// for 1 s (signaling.js:325).
+const selkies2Again = 200 * time.Millisecond
+
+// Selkies2WebRTC is the signaling of Selkies 2: one socket, on which the client says
+// "HELLO client <JSON>", calls with "SESSION server" and then gets the desktop's
+// offer. What is relayed has the other side's name before it.
+type Selkies2WebRTC struct{}
+
+var _ Protocol = Selkies2WebRTC{}
+
+// Name implements Protocol.
+func (Selkies2WebRTC) Name() string { return "selkies-2-webrtc" }
+
+// Claims implements Protocol, under any prefix.
+func (Selkies2WebRTC) Claims(path string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling")
+}
+
+// Traits implements Protocol. The client connects again after any close but 4000 and
+// 4001, which are the desktop's verdicts (signaling.js, _onServerClose).
+func (Selkies2WebRTC) Traits() Traits {
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: websocket.CloseServiceRestart}
+}
+
+// Converse implements Protocol.
+func (Selkies2WebRTC) Converse(o Options) Conversation {
+	return &selkies2{negotiation: negotiation{options: o}}
+}
+
+// asksTURN goes by the page's directory (selkies-wr-core.js:2579).
+func (Selkies2WebRTC) asksTURN(path string) bool { return strings.HasSuffix(path, "/api/turn") }
+
+// CheckFirst implements Protocol.
+func (Selkies2WebRTC) CheckFirst(bool, []byte) error { return nil }
+
+// Signaling implements Protocol.
+func (Selkies2WebRTC) Signaling() bool { return true }
+
+// selkies2 is one viewer's socket.
+type selkies2 struct {
+	greeting
+	negotiation
+	// called says that the desktop has been or will be told of the client's call, and
+	// has not taken it yet.
+	called bool
+}
+
+// FromClient implements Conversation.
+func (c *selkies2) FromClient(m Message) (Step, error) {
+	if v := notText(m); v != nil {
+		return Step{}, v
+	}
+	switch {
+	case !c.greeted:
+		if v := selkies2Hello(m.Data); v != nil {
+			return Step{}, v
+		}
+		return c.greet(m), nil
+	case saysHello(m.Data):
+		return Step{}, secondHello()
+	case string(m.Data) == selkies2Call:
+		if c.called {
+			return Step{}, nil
+		}
+		c.called = true
+		return toDesktop(m), nil
+	}
+	peer, payload, ok := bytes.Cut(m.Data, []byte{' '})
+	if !ok || len(peer) == 0 {
+		return Step{}, unexpected(`invalid protocol: after HELLO come "SESSION server" and "<peer> <JSON>"`)
+	}
+	data, v := c.fromClient(payload)
+	if v != nil {
+		return Step{}, v
+	}
+	return Step{ToDesktop: replaced(m, payload, data)}, nil
+}
+
+// FromDesktop implements Conversation.
+func (c *selkies2) FromDesktop(m Message) (Step, error) {
+	switch {
+	case notText(m) != nil || c.swallows(m):
+		return Step{}, nil
+	case c.called && string(m.Data) == selkies2NoPeer:
+		return Step{ToDesktop: []Message{{Text: true, Data: []byte(selkies2Call)}}, After: selkies2Again}, nil
+	case bytes.HasPrefix(m.Data, []byte("SESSION_OK")):
+		c.called = false
+	}
+	// The client takes what follows the first space, or all (signaling.js:335).
+	payload := m.Data[bytes.IndexByte(m.Data, ' ')+1:]
+	return Step{ToClient: replaced(m, payload, c.fromDesktop(payload))}, nil
+}
+
+// Attached implements Conversation.
+func (c *selkies2) Attached() {
+	c.greeting.attach()
+	c.negotiation.attach()
+}
+
+// selkies2Hello checks a viewer's first message as the desktop will, which closes
+// the connection for a wrong one (signaling_server.py, hello_peer).
+func selkies2Hello(message []byte) *Violation {
+	word, rest, _ := bytes.Cut(message, []byte{' '})
+	role, meta, _ := bytes.Cut(rest, []byte{' '})
+	var m struct {
+		Type string `json:"client_type"`
+	}
+	switch {
+	case string(word) == hello && string(role) == "server":
+		return desktopsPeer()
+	case string(word) != hello || string(role) != "client" ||
+		json.UnmarshalCaseSensitivePreserveInts(meta, &m) != nil || m.Type != selkies2Viewer && m.Type != selkies2Control:
+		return unexpected(`invalid protocol: the first message must be "HELLO client <JSON with a client_type>"`)
+	}
+	return nil
+}
