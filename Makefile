@@ -61,10 +61,16 @@ test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserv
 e2e: platform-tools build ## Users' stories on a real cluster
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
 
-.PHONY: bench bench-coldstart
-bench: bench-coldstart ## Every benchmark
+.PHONY: bench bench-coldstart bench-hold
+bench: bench-coldstart bench-hold ## Every benchmark
 bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	go run ./test/platform run -- go run ./test/bench/coldstart
+bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" go run ./test/platform run -- out/bench/hold
+
+.PHONY: bench-programs
+bench-programs:
+	go build -o out/bench/ ./test/bench/...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+	"time"
+)
+
+// report prints the table and the line of JSON about the largest number held.
+func report(w io.Writer, rows []row) {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "held\tby\tKiB each\tprocess MiB\tCPU ms per 1000 and min\tserved\tlast after ms\tlost\treordered\tduplicated\t")
+	most := map[string]row{}
+	for _, r := range rows {
+		if r.Name == nameFloor {
+			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t\t\t\t\t\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), ms(r.CPU))
+		} else {
+			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t%d\t%.0f\t%d\t%d\t%d\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), ms(r.CPU),
+				r.Served, ms(r.Replay), r.Lost, r.Reordered, r.Duplicated)
+		}
+		if r.Held >= most[r.Name].Held {
+			most[r.Name] = r
+		}
+	}
+	_ = table.Flush()
+	for _, r := range rows {
+		if r.Name == nameKnative && r.Resident > shippedMemory {
+			fmt.Fprintf(w, "\nKnative's activator is published with a memory limit of %d MiB, which this run took off: with it, the kernel had ended it at %d held.\n",
+				shippedMemory>>20, r.Held)
+		}
+	}
+	us, least, k := most[nameOurs], most[nameFloor], most[nameKnative]
+	line := summary{Bench: "hold", Held: us.Held, Bytes: math.Round(us.PerHeld), FloorBytes: math.Round(least.PerHeld), OverFloor: ratio(us.PerHeld, least.PerHeld),
+		CPU: tenths(ms(us.CPU)), FloorCPU: tenths(ms(least.CPU)), Served: us.Served, Replay: math.Round(ms(us.Replay)),
+		Lost: us.Lost, Reordered: us.Reordered, Duplicated: us.Duplicated}
+	if k.Held > 0 {
+		line.knativeSummary = &knativeSummary{Bytes: math.Round(k.PerHeld), Over: ratio(us.PerHeld, k.PerHeld), CPU: tenths(ms(k.CPU)),
+			Served: k.Served, Replay: math.Round(ms(k.Replay)), Lost: k.Lost}
+	}
+	fmt.Fprintf(w, "\n%s", encoded(line))
+}
+
+// summary is the last line.
+type summary struct {
+	Bench      string  `json:"bench"`
+	Held       int     `json:"held"`
+	Bytes      float64 `json:"bytes_per_held"`
+	FloorBytes float64 `json:"floor_bytes_per_held"`
+	OverFloor  float64 `json:"over_floor"`
+	CPU        float64 `json:"cpu_ms_per_1000_min"`
+	FloorCPU   float64 `json:"floor_cpu_ms_per_1000_min"`
+	Served     int     `json:"served"`
+	Replay     float64 `json:"replay_last_ms"`
+	Lost       int     `json:"lost"`
+	Reordered  int     `json:"reordered"`
+	Duplicated int     `json:"duplicated"`
+	*knativeSummary
+}
+
+type knativeSummary struct {
+	Bytes  float64 `json:"knative_bytes_per_held"`
+	Over   float64 `json:"over_knative"`
+	CPU    float64 `json:"knative_cpu_ms_per_1000_min"`
+	Served int     `json:"knative_served"`
+	Replay float64 `json:"knative_replay_last_ms"`
+	Lost   int     `json:"knative_lost"`
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func tenths(x float64) float64 { return math.Round(10*x) / 10 }
+
+func ratio(a, b float64) float64 { return math.Round(100*a/b) / 100 }

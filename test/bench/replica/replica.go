@@ -1,0 +1,215 @@
+// Package replica runs one replica of the activator as a process on this machine,
+// for benchmarks: the real program, a real API server and etcd of its own, and
+// sessions whose desktops are processes of the benchmark.
+//
+// Neither operator nor kubelet runs. What they would write when a desktop wakes, the
+// benchmark writes: Wanted and Appear.
+package replica
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
+	"github.com/org/vdi-operator/test/bench/process"
+)
+
+const (
+	namespace = "bench"
+	// startWithin bounds the start of the API server and of the activator.
+	startWithin = 2 * time.Minute
+	stopWithin  = time.Minute
+	// lookEvery is how often readiness is asked for; no figure is taken from it.
+	lookEvery = 50 * time.Millisecond
+	// assets names the folder with kube-apiserver and etcd, as envtest reads it.
+	assets = "KUBEBUILDER_ASSETS"
+	// crds and program are where make runs this.
+	crds    = "config/crd"
+	program = "bin/activator"
+)
+
+// sessions are at hosts below this domain.
+var sessions = config.URL{Scheme: "http", Domain: "vdi.localhost"}
+
+// World is what an activator needs around it.
+type World struct {
+	env    *envtest.Environment
+	client client.Client
+	signer *token.Signer
+	dir    string
+}
+
+// Begin starts an API server. Call it from the repository's root; End ends it.
+func Begin(ctx context.Context) (*World, error) {
+	if os.Getenv(assets) == "" {
+		return nil, fmt.Errorf("%s is not set: this needs a kube-apiserver and etcd. Run it by make", assets)
+	}
+	ctrl.SetLogger(logr.Discard())
+	w := &World{env: &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: startWithin, ControlPlaneStopTimeout: stopWithin}}
+	w.env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
+	rc, err := w.env.Start()
+	if err != nil {
+		return nil, fmt.Errorf("starting an API server: %w", err)
+	}
+	if err := w.prepare(ctx); err != nil {
+		return nil, fmt.Errorf("preparing the API server at %s: %w", rc.Host, errors.Join(err, w.End()))
+	}
+	return w, nil
+}
+
+func (w *World) prepare(ctx context.Context) error {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return err
+		}
+	}
+	var err error
+	if w.client, err = client.New(w.env.Config, client.Options{Scheme: scheme}); err != nil {
+		return err
+	}
+	if err := w.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		return err
+	}
+	if w.dir, err = os.MkdirTemp("", "vdi-bench-"); err != nil {
+		return err
+	}
+	key, err := tokentest.NewKey()
+	if err != nil {
+		return err
+	}
+	if w.signer, err = token.NewSigner(key); err != nil {
+		return err
+	}
+	block, _ := pem.Decode(key)
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return err
+	}
+	public, err := x509.MarshalPKIXPublicKey(private.(crypto.Signer).Public())
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{
+		"kubeconfig": w.env.KubeConfig,
+		"tls.crt":    pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
+	} {
+		if err := os.WriteFile(w.path(name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) path(name string) string { return filepath.Join(w.dir, name) }
+
+// End ends the API server.
+func (w *World) End() error {
+	return errors.Join(w.env.Stop(), os.RemoveAll(w.dir))
+}
+
+// Activator is a running replica.
+type Activator struct {
+	*process.Process
+	// Address is where visitors come, host and port.
+	Address string
+}
+
+// Activator starts a replica whose limits let this many connections in at once from
+// one address and of one user, and returns when it is ready.
+func (w *World) Activator(ctx context.Context, connections int) (*Activator, error) {
+	cfg := config.Default()
+	cfg.URL = sessions
+	cfg.Limits.HeldConnections, cfg.Limits.HeldConnectionsPerSession = connections, connections
+	cfg.Limits.PendingConnections, cfg.Limits.PendingConnectionsPerAddress = connections, connections
+	plenty := config.Rate{PerSecond: float64(connections), Burst: connections}
+	cfg.Limits.UpgradesPerUser, cfg.Limits.UpgradesPerAddress = plenty, plenty
+	raw, err := yaml.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(w.path("config.yaml"), raw, 0o600); err != nil {
+		return nil, err
+	}
+	var at [3]string
+	for i := range at {
+		if at[i], err = FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	p, err := process.Start(ctx, []string{"KUBECONFIG=" + w.path("kubeconfig")}, program,
+		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
+		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s")
+	if err != nil {
+		return nil, err
+	}
+	if err := Eventually(ctx, func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
+		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
+	}
+	return &Activator{Process: p, Address: at[0]}, nil
+}
+
+func accepts(ready, visitors string) error {
+	resp, err := http.Get(ready)
+	if err != nil {
+		return err
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", ready, resp.Status)
+	}
+	conn, err := net.Dial("tcp", visitors)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// FreeAddress is a loopback address that nobody listens at.
+func FreeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Eventually waits until check returns nil.
+func Eventually(ctx context.Context, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(lookEvery):
+		}
+	}
+}
