@@ -20,7 +20,7 @@ func (p *platform) install(ctx context.Context, kubeconfig string, images []stri
 	args := []string{"upgrade", "--install", release, chart, "--kubeconfig", kubeconfig,
 		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout,
 		"--set", "url.port=" + strconv.Itoa(env.DefaultPort)}
-	for key, name := range map[string]string{"operator.image": "vdi-operator", "activator.image": "vdi-activator", "coturn.image": "vdi-coturn"} {
+	for key, name := range map[string]string{"operator.image": "vdi-operator", "activator.image": "vdi-activator", "agent.image": "vdi-agent", "coturn.image": "vdi-coturn"} {
 		repository, tag := split(byName(images, name))
 		args = append(args, "--set", key+".repository="+repository, "--set-string", key+".tag="+tag)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // specs are the images of one installation with its tests.
-var specs = []string{"operator", "activator", "coturn", "desktop", "bench"}
+var specs = []string{"operator", "activator", "agent", "coturn", "desktop", "bench"}
 
 // images builds this tree's images, brings them where the cluster finds them, and
 // returns their references.

@@ -25,6 +25,10 @@ turn:
   credentialTTL: {{ $.Values.turn.credentialTTL }}
   icePolicy: {{ $.Values.turn.icePolicy }}
 {{- if eq .program "operator" }}
+agent:
+  enabled: {{ $.Values.agent.enabled }}
+  image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
+  peers: {{ include "vdi-operator.activator.peersName" $ }}
 knative:
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}

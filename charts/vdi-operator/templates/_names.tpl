@@ -17,6 +17,8 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 {{- define "vdi-operator.activator.name" -}}{{ include "vdi-operator.fullname" . }}-activator{{- end -}}
 {{- define "vdi-operator.activator.internalName" -}}{{ include "vdi-operator.activator.name" . }}-internal{{- end -}}
 
+{{- define "vdi-operator.activator.peersName" -}}{{ include "vdi-operator.activator.name" . }}-peers{{- end -}}
+
 {{- define "vdi-operator.signingSecret.name" -}}
 {{- .Values.auth.signingKey.existingSecret | default (printf "%s-signing-key" (include "vdi-operator.fullname" .)) -}}
 {{- end -}}

@@ -1,0 +1,39 @@
+// The agent announces the pod of a desktop beside which it runs: see package agent.
+package main
+
+import (
+	"context"
+	"flag"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/org/vdi-operator/pkg/agent"
+)
+
+func main() {
+	activators := flag.String("activators", "", "host:port of the Service with the address of each activator")
+	port := flag.Uint("desktop-port", 0, "where the desktop listens")
+	flag.Parse()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+
+	// A pod's host name is its name.
+	pod, err := os.Hostname()
+	token := os.Getenv("VDI_AGENT_TOKEN")
+	switch {
+	case err != nil:
+		log.Error("the pod's name is not known", "error", err)
+	case *activators == "" || *port == 0 || *port > 65535:
+		log.Error("--activators and --desktop-port must be given", "activators", *activators, "desktop-port", *port)
+	case token == "":
+		log.Error("VDI_AGENT_TOKEN is empty: nothing can be announced, and the desktop's address comes from the API")
+	default:
+		agent.New(agent.Options{Activators: *activators, Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log}).Run(ctx)
+	}
+	// An agent that ended would be started again and again, and keep the pod from being
+	// ready.
+	<-ctx.Done()
+}

@@ -1,0 +1,77 @@
+// Package agent is the program beside a desktop, in the same pod. It tells every
+// activator where the pod is as soon as it runs, and that the desktop's port accepts
+// as soon as it does, up to a second before the API server learns of either; and it
+// tells one of them when somebody last typed at the desktop's display.
+//
+// It promises to do without any right but its token, to say nothing twice in vain, and
+// that the desktop never depends on it. It reads what the pod's network namespace shows
+// in /proc, and changes nothing.
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Options are what an agent needs to know; all are required.
+type Options struct {
+	// Activators is the host and port of a Service with the address of each replica.
+	Activators string
+	// Pod is the pod's name.
+	Pod string
+	// Token is the agent's, for the session of its pod.
+	Token string
+	// DesktopPort is where the desktop listens.
+	DesktopPort uint16
+	// Proc is where the proc file system is mounted.
+	Proc string
+	Log  *slog.Logger
+}
+
+// Agent announces one pod.
+type Agent struct {
+	Options
+	client *http.Client
+	// lookUp finds the activators.
+	lookUp func(context.Context) ([]peer, error)
+
+	mu sync.Mutex
+	// listening is whether the desktop's port accepts; changed is closed when that
+	// changes.
+	listening bool
+	changed   chan struct{}
+	// peers are the activators as they were last found.
+	peers []peer
+}
+
+// New makes an agent.
+func New(o Options) *Agent {
+	a := &Agent{Options: o, client: newClient(), changed: make(chan struct{})}
+	a.lookUp = func(ctx context.Context) ([]peer, error) { return lookUp(ctx, o.Activators) }
+	return a
+}
+
+// Run announces the pod until ctx ends.
+func (a *Agent) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { a.watchPort(ctx) })
+	running.Go(func() { a.announce(ctx) })
+	running.Go(func() { a.reportActivity(ctx) })
+	running.Wait()
+	a.client.CloseIdleConnections()
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/org/vdi-operator/pkg/agentapi"
+)
+
+const (
+	// lookAgainEvery finds activators that came later.
+	lookAgainEvery = 15 * time.Second
+	// firstRetry and lastRetry are the pauses after a failure, which double.
+	firstRetry, lastRetry = 20 * time.Millisecond, 10 * time.Second
+)
+
+// announce tells every activator there is, until ctx ends.
+func (a *Agent) announce(ctx context.Context) {
+	tellers := map[peer]context.CancelFunc{}
+	var running sync.WaitGroup
+	defer running.Wait()
+	retry := firstRetry
+	for first := true; ; {
+		peers, err := a.lookUp(ctx)
+		if err != nil || len(peers) == 0 {
+			if first && retry > time.Second {
+				a.Log.Warn("no activator found yet; trying on", "error", err)
+				first = false
+			}
+			// Those that are known stay: DNS may be away for a while.
+			if !sleep(ctx, retry) {
+				return
+			}
+			retry = min(2*retry, lastRetry)
+			continue
+		}
+		retry = firstRetry
+		a.mu.Lock()
+		a.peers = peers
+		a.mu.Unlock()
+		for p, stop := range tellers {
+			if !slices.Contains(peers, p) {
+				stop()
+				delete(tellers, p)
+			}
+		}
+		for _, p := range peers {
+			if tellers[p] == nil {
+				ctx, stop := context.WithCancel(ctx)
+				tellers[p] = stop
+				running.Go(func() { a.tell(ctx, p) })
+			}
+		}
+		if !sleep(ctx, lookAgainEvery) {
+			return
+		}
+	}
+}
+
+// tell keeps one activator informed: once now, and at each change.
+func (a *Agent) tell(ctx context.Context, p peer) {
+	log := a.Log.With("activator", p.String())
+	retry := firstRetry
+	for {
+		a.mu.Lock()
+		listening, changed := a.listening, a.changed
+		a.mu.Unlock()
+		pause := (<-chan time.Time)(nil)
+		if err := a.tellOnce(ctx, p, listening); err == nil {
+			log.Info("announced the pod", "listening", listening)
+			retry = firstRetry
+		} else if ctx.Err() == nil {
+			log.Warn("an activator did not take the announcement", "error", err)
+			// An address that is not believed will not be believed later either; the API's
+			// is used.
+			var refused *refusal
+			if !errors.As(err, &refused) || refused.status != http.StatusConflict {
+				pause = time.After(retry)
+				retry = min(2*retry, lastRetry)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-pause:
+		}
+	}
+}
+
+func (a *Agent) tellOnce(ctx context.Context, p peer, listening bool) error {
+	own, err := addressTowards(p)
+	if err != nil {
+		return err
+	}
+	return a.post(ctx, p, agentapi.AnnouncePath, agentapi.Announcement{Pod: a.Pod, Address: own, Listening: listening})
+}
