@@ -1,8 +1,10 @@
-// Command coldstart measures a cold start three ways, side by side in one run with
+// Command coldstart measures a cold start four ways, side by side in one run with
 // one image:
 //
 //   - ours: a visitor's request through our activator, from zero pods until the
 //     backend's first byte;
+//   - ours-api: the same without the agent beside the backend, so that its address is
+//     learnt from the API;
 //   - knative: a request through stock Knative's activator to a stock Knative
 //     Service of its own autoscaler class, likewise;
 //   - floor: a plain Deployment scaled from 0 to 1 until its port accepts TCP, its
@@ -75,8 +77,8 @@ func run(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns)) }()
-	us := &ours{in: in, stages: map[string][]time.Duration{}}
-	contenders := []contender{us, &stock{in: in}, &plain{in: in}}
+	us, api := newOurs(in, nameOurs, true), newOurs(in, nameOursAPI, false)
+	contenders := []contender{us, api, &stock{in: in}, &plain{in: in}}
 	results := map[string][]time.Duration{}
 	for _, c := range contenders {
 		fmt.Fprintf(os.Stderr, "setting up %d workloads for %s\n", rounds+1, c.name())
@@ -103,6 +105,7 @@ func run(ctx context.Context, rounds int) (err error) {
 				results[c.name()] = append(results[c.name()], took)
 			} else {
 				clear(us.stages)
+				clear(api.stages)
 			}
 			// kubelet is still busy with the pod that has just started.
 			if err := in.AllReady(ctx, namespace); err != nil {
@@ -110,7 +113,7 @@ func run(ctx context.Context, rounds int) (err error) {
 			}
 		}
 	}
-	report(os.Stdout, results, us.stages)
+	report(os.Stdout, results, map[string]stages{nameOurs: us.stages, nameOursAPI: api.stages})
 	return nil
 }
 

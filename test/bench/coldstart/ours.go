@@ -17,6 +17,7 @@ import (
 
 const (
 	nameOurs    = "ours"
+	nameOursAPI = "ours-api"
 	nameKnative = "knative"
 	nameFloor   = "floor"
 
@@ -24,19 +25,37 @@ const (
 	cpuLimit, cpuRequest, memoryLimit = "200m", "10m", "128Mi"
 )
 
+// stages are the times after the request at which each stage was seen.
+type stages map[string][]time.Duration
+
 // ours is a visitor through our activator.
 type ours struct {
 	in       *harness.Installation
+	called   string
+	agent    bool
 	visitors []*harness.Visitor
-	stages   map[string][]time.Duration
+	stages   stages
 }
 
-func (o *ours) name() string { return nameOurs }
+func newOurs(in *harness.Installation, name string, agent bool) *ours {
+	return &ours{in: in, called: name, agent: agent, stages: stages{}}
+}
+
+func (o *ours) name() string { return o.called }
+
+// podTemplate reserves as much as the others do, so that all fit on a small node.
+func (o *ours) podTemplate() []byte {
+	containers := fmt.Sprintf(`{"name":%q,"resources":{"requests":{"cpu":%q}}}`, v1alpha1.ContainerDesktop, cpuRequest)
+	if !o.agent {
+		containers += fmt.Sprintf(`,{"name":%q,"$patch":"delete"}`, v1alpha1.ContainerAgent)
+	}
+	return fmt.Appendf(nil, `{"spec":{"containers":[%s]}}`, containers)
+}
 
 func (o *ours) setUp(ctx context.Context, n int) error {
 	no, gpus, memory, cpu := false, int32(0), resource.MustParse(memoryLimit), resource.MustParse(cpuLimit)
 	tpl := &v1alpha1.VDITemplate{
-		ObjectMeta: metav1.ObjectMeta{Name: "bench-coldstart"},
+		ObjectMeta: metav1.ObjectMeta{Name: "bench-coldstart-" + o.called},
 		Spec: v1alpha1.VDITemplateSpec{
 			Image:     o.in.BenchImage,
 			Resources: v1alpha1.TemplateResources{DefaultGPU: &gpus, DefaultMemory: &memory, DefaultCPU: &cpu},
@@ -45,9 +64,7 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 			SharedMemory: &resource.Quantity{},
 			Lifecycle: &v1alpha1.LifecycleSpec{
 				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepAgain}}},
-			// As much as the others reserve, so that all fit on a small node.
-			PodTemplate: &runtime.RawExtension{Raw: fmt.Appendf(nil,
-				`{"spec":{"containers":[{"name":%q,"resources":{"requests":{"cpu":%q}}}]}}`, v1alpha1.ContainerDesktop, cpuRequest)},
+			PodTemplate: &runtime.RawExtension{Raw: o.podTemplate()},
 		},
 	}
 	if err := recreate(ctx, o.in.Client, tpl); err != nil {
@@ -55,8 +72,8 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 	}
 	for i := range n {
 		s := &v1alpha1.VDISession{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("ours-%d", i)},
-			Spec:       v1alpha1.VDISessionSpec{User: fmt.Sprintf("bench-%d@example.com", i), Template: tpl.Name},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-%d", o.called, i)},
+			Spec:       v1alpha1.VDISessionSpec{User: fmt.Sprintf("%s-%d@example.com", o.called, i), Template: tpl.Name},
 		}
 		if err := o.in.Client.Create(ctx, s); err != nil {
 			return err

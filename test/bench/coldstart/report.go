@@ -13,35 +13,45 @@ import (
 )
 
 // report prints the table, where our time goes, and the line of JSON.
-func report(w io.Writer, results, stages map[string][]time.Duration) {
+func report(w io.Writer, results map[string][]time.Duration, seen map[string]stages) {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "cold start\tn\tp50 ms\tmin ms\tmax ms\t/ floor\t")
 	floor := median(results[nameFloor])
-	for _, name := range []string{nameOurs, nameKnative, nameFloor} {
+	for _, name := range []string{nameOurs, nameOursAPI, nameKnative, nameFloor} {
 		r := results[name]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", name, len(r), median(r).Milliseconds(),
 			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), ratio(median(r), floor))
 	}
 	_ = table.Flush()
 	fmt.Fprintln(w, "\nwhere ours goes, p50 ms after the visitor's request, as the activator saw it:")
+	table = tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "%s\t%s\t\t\n", nameOurs, nameOursAPI)
 	for _, s := range metrics.Stages {
-		if seen := stages[string(s)]; len(seen) > 0 {
-			fmt.Fprintf(w, "%8d  %s\n", median(seen).Milliseconds(), s)
-		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t\n", at(seen[nameOurs], s), at(seen[nameOursAPI], s), s)
 	}
+	_ = table.Flush()
 	line, err := json.Marshal(struct {
 		Bench       string  `json:"bench"`
 		Ours        int64   `json:"ours_p50_ms"`
+		OursAPI     int64   `json:"ours_api_p50_ms"`
 		Knative     int64   `json:"knative_p50_ms"`
 		Floor       int64   `json:"floor_p50_ms"`
 		OverFloor   float64 `json:"ours_over_floor"`
 		OverKnative float64 `json:"ours_over_knative"`
-	}{"coldstart", median(results[nameOurs]).Milliseconds(), median(results[nameKnative]).Milliseconds(), floor.Milliseconds(),
+	}{"coldstart", median(results[nameOurs]).Milliseconds(), median(results[nameOursAPI]).Milliseconds(), median(results[nameKnative]).Milliseconds(), floor.Milliseconds(),
 		ratio(median(results[nameOurs]), floor), ratio(median(results[nameOurs]), median(results[nameKnative]))})
 	if err != nil {
 		panic(err) // numbers and strings only
 	}
 	fmt.Fprintf(w, "%s\n", line)
+}
+
+// at is a stage's median; a stage that was never seen has none.
+func at(s stages, stage metrics.Stage) string {
+	if len(s[string(stage)]) == 0 {
+		return "-"
+	}
+	return fmt.Sprint(median(s[string(stage)]).Milliseconds())
 }
 
 func ratio(a, b time.Duration) float64 {
