@@ -52,6 +52,16 @@ demo-down: platform-tools ## Remove all that make demo brought
 test-unit: gcc ## Unit tests with the race detector
 	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/platform/...
 	cd test/cluster && $(GO_TEST) ./...
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=3s
+
+# How long each fuzz test looks for inputs that break it. Minimizing is cut short: it
+# would take up to a minute for a long input that is merely interesting.
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: ## Every fuzz test, FUZZTIME (10s) each
+	@grep -rHoE '^func Fuzz\w+' --include='*_test.go' activator cmd pkg | sed 's/:func / /' | while read -r file name; do \
+		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "./$$(dirname "$$file")" | sed "s/^/$$name: /" || exit 1; \
+	done
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserver and etcd

@@ -3,8 +3,6 @@ package signaling
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,26 +10,21 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// talk adds the recorded exchanges whose names begin with prefix to a fuzz test's
-// corpus, as hearsay reads them.
-func talk(f *testing.F, prefix string) {
+// talk adds to a fuzz test's corpus how a protocol begins and what may follow, in
+// many short scripts as hearsay reads them; with is how a payload is sent.
+func talk(f *testing.F, begins []string, with func(payload string) Message) {
 	f.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", prefix+"*.txt"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no exchange of %s: %v", prefix, err)
+	payloads := slices.Clone(goodNegotiation)
+	for _, c := range goodCandidates {
+		payloads = append(payloads, trickle(c))
 	}
-	events := strings.NewReplacer("client -> ", "C ", "client => ", "B ", "desktop -> ", "D ", "desktop => ", "E ", "attach", "A")
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
+	payloads = append(payloads, answer(sdpOf("a="+hostCandidate, "a="+relayCandidate)))
+	for _, begin := range begins {
+		f.Add(begin, false, 3)
+		for _, p := range payloads {
+			said := string(with(p).Data)
+			f.Add(begin+"\nC "+said+"\nD "+said, true, 3)
 		}
-		lines := slices.DeleteFunc(strings.Split(string(raw), "\n"), func(line string) bool {
-			return line != "attach" && !strings.Contains(line, " -> ") && !strings.Contains(line, " => ")
-		})
-		script := events.Replace(strings.Join(lines, "\n"))
-		f.Add(script, false, 512)
-		f.Add(script, true, 1)
 	}
 }
 

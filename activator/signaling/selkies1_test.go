@@ -50,8 +50,7 @@ func TestSelkies1TakesAHelloWithAndWithoutMetadata(t *testing.T) {
 }
 
 func FuzzSelkies1(f *testing.F) {
-	talk(f, "selkies1")
-	f.Add("C HELLO 0\nC HELLO 1\nC {\"ice\":{\"candidate\":1}}", true, 2)
+	talk(f, []string{"C HELLO 1\nA\nD HELLO", "A\nC HELLO 3\nA\nD ERROR x", "C HELLO 0", "B 1"}, plainly)
 	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {
 		hearsay(t, Selkies1{}, script, relay, candidates)
 	})

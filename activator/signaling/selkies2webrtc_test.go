@@ -43,7 +43,8 @@ func TestSelkies2WebRTCEndsWithTheReasonOfEachAbuse(t *testing.T) {
 }
 
 func FuzzSelkies2WebRTC(f *testing.F) {
-	talk(f, "selkies2-webrtc-")
+	hi := "C " + string(selkies2Hi.Data)
+	talk(f, []string{hi + "\nC SESSION server\nA\nD HELLO\nD ERROR peer server not found\nD SESSION_OK s", "A\n" + hi, "C HELLO server"}, toServer)
 	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {
 		hearsay(t, Selkies2WebRTC{}, script, relay, candidates)
 	})
