@@ -48,7 +48,7 @@ func (t *TURN) serve(w http.ResponseWriter, s *v1alpha1.VDISession) {
 	c := turn.Mint(t.Secret, s.Namespace+"/"+s.Name, time.Now(), ttl)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(turn.Config(t.urls(), c, ttl, t.Config.ICEPolicy))
+	_ = json.NewEncoder(w).Encode(turn.Config(t.urls(), c, ttl, string(signaling.ICEPolicyFor(streaming(s), t.Config))))
 }
 
 // urls are the configured ones, or those of coturn's nodes.

@@ -52,6 +52,17 @@ func TestAVisitorGetsATURNCredentialThoughTheDesktopSleeps(t *testing.T) {
 	g.expectNothingWritten()
 }
 
+func TestATemplatesICEPolicyReachesItsVisitors(t *testing.T) {
+	g := newGateway(t)
+	for path, policy := range map[string]v1alpha1.ICEPolicy{"/turn": v1alpha1.ICEPolicyRelay, "/api/turn": v1alpha1.ICEPolicyAll} {
+		g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: policy} })
+		if got := g.do(http.MethodGet, path, g.as(fetching)); !strings.Contains(got.body, `"iceTransportPolicy":"`+string(policy)+`"`) {
+			t.Errorf("%s with policy %s: %s", path, policy, got.body)
+		}
+	}
+	g.expectNothingWritten()
+}
+
 func TestAnotherDesktopsTURNPathIsItsOwn(t *testing.T) {
 	g := newGateway(t)
 	g.change(func(s *v1alpha1.VDISession) {

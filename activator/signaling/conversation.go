@@ -1,6 +1,7 @@
 package signaling
 
 import (
+	"cmp"
 	"time"
 	"unicode/utf8"
 
@@ -58,11 +59,12 @@ type Options struct {
 
 // OptionsFor joins what the session's template says with what the installation says.
 func OptionsFor(s v1alpha1.StreamingSpec, c config.Config) Options {
-	o := Options{ICEPolicy: s.ICEPolicy, MaxCandidates: c.Limits.Candidates}
-	if o.ICEPolicy == "" {
-		o.ICEPolicy = v1alpha1.ICEPolicy(c.TURN.ICEPolicy)
-	}
-	return o
+	return Options{ICEPolicy: ICEPolicyFor(s, c.TURN), MaxCandidates: c.Limits.Candidates}
+}
+
+// ICEPolicyFor is the template's policy, or else the installation's.
+func ICEPolicyFor(s v1alpha1.StreamingSpec, c config.TURN) v1alpha1.ICEPolicy {
+	return cmp.Or(s.ICEPolicy, v1alpha1.ICEPolicy(c.ICEPolicy))
 }
 
 // Violation is a client's breach of its protocol: how its connection is closed and

@@ -117,6 +117,9 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 // fromDesktop returns what goes on of a desktop's JSON or of its other words, nil
 // for nothing.
 func (n *negotiation) fromDesktop(data []byte) []byte {
+	if !n.relayOnly() && !bytes.Contains(data, []byte(candidateAttribute)) {
+		return data // Nothing to count; what is written in escapes is not worth more.
+	}
 	m, err := readRelayed(data)
 	switch {
 	case err != nil:
