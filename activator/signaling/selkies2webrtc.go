@@ -33,15 +33,20 @@ var _ Protocol = Selkies2WebRTC{}
 // Name implements Protocol.
 func (Selkies2WebRTC) Name() string { return "selkies-2-webrtc" }
 
-// Claims implements Protocol, under any prefix.
+// Claims implements Protocol, under any prefix. The second path is the streamer's own,
+// which anybody may use (webrtc_mode.py:2513-2517).
 func (Selkies2WebRTC) Claims(path string) bool {
-	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling")
+	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling") || strings.HasSuffix(path, "/api/ws")
 }
 
 // Traits implements Protocol. The client connects again after any close but 4000 and
 // 4001, which are the desktop's verdicts (signaling.js, _onServerClose).
+//
+// It does not pipeline: where Selkies 2 answers 409, for its other mode, or 503,
+// aiohttp takes what follows the request for another one and breaks off without that
+// answer (tried with 3.8.4).
 func (Selkies2WebRTC) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: websocket.CloseServiceRestart}
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: websocket.CloseServiceRestart}
 }
 
 // Converse implements Protocol.
