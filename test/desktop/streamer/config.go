@@ -13,6 +13,8 @@ import (
 
 // config is what the environment asks for. README.md has the table.
 type config struct {
+	protocol   protocolName
+	token      string // that Selkies 2's clients must know; "" lets everybody in
 	addr       string
 	basicUser  string
 	basicPass  string // "" switches basic auth off
@@ -24,7 +26,12 @@ type config struct {
 	startDelay time.Duration
 	slowAccept time.Duration
 	blockLoop  time.Duration
-	crashes    int // how many starts fail; crashAlways for all
+	starting   time.Duration // Selkies 2: answers 503
+	peerDelay  time.Duration // Selkies 2, WebRTC: the app is not registered yet
+	crashes    int           // how many starts fail; crashAlways for all
+	exits      int           // how many starts end at the first WebSocket
+	exitAfter  time.Duration // 0 for never
+	allowExit  bool          // POST /demo/exit
 	stateDir   string
 }
 
@@ -74,7 +81,12 @@ func readConfig(getenv func(string) string) (config, error) {
 		size: size, frameRate: number("DESKTOP_FRAMERATE", 15, 1, 60), bitrate: number("DESKTOP_BITRATE", 2500, 100, 50000),
 		home: or("DESKTOP_HOME", "/home/user"), loopback: flag("DESKTOP_LOOPBACK_ONLY"),
 		startDelay: duration("DESKTOP_START_DELAY"), slowAccept: duration("DESKTOP_SLOW_ACCEPT"), blockLoop: duration("DESKTOP_BLOCK_LOOP"),
+		starting: duration("DESKTOP_STARTING"), peerDelay: duration("DESKTOP_PEER_DELAY"), token: getenv("SELKIES_MASTER_TOKEN"),
+		exits: number("DESKTOP_EXIT_ON_UPGRADE", 0, 0, 1000), exitAfter: duration("DESKTOP_EXIT_AFTER"), allowExit: flag("DESKTOP_ALLOW_EXIT"),
 		stateDir: or("DESKTOP_STATE_DIR", "/dev/shm"),
+	}
+	if c.protocol, err = parseProtocol(or("DESKTOP_PROTOCOL", string(selkies1))); err != nil {
+		problems = append(problems, err)
 	}
 	if flag("SELKIES_ENABLE_BASIC_AUTH") {
 		c.basicUser, c.basicPass = or("SELKIES_BASIC_AUTH_USER", "user"), or("SELKIES_BASIC_AUTH_PASSWORD", "mypasswd")
@@ -85,6 +97,9 @@ func readConfig(getenv func(string) string) (config, error) {
 		c.crashes = crashAlways
 	default:
 		c.crashes = number("DESKTOP_CRASH_ON_START", 0, 0, 1000)
+	}
+	if c.crashes > 0 && c.exits > 0 {
+		problems = append(problems, errors.New("DESKTOP_CRASH_ON_START and DESKTOP_EXIT_ON_UPGRADE: set one of them, they count the same starts"))
 	}
 	return c, errors.Join(problems...)
 }

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// crashCount counts a start in a file that outlives the container but not the pod, and
-// reports whether this start shall fail.
-func crashCount(c config) (bool, error) {
-	if c.crashes == crashAlways {
+// countStart counts a start in a file that outlives the container but not the pod, where
+// a knob asks for the first so many starts, and reports whether this is one of them.
+func countStart(knob string, first int, stateDir string) (bool, error) {
+	if first == crashAlways {
 		return true, nil
 	}
-	if c.crashes == 0 {
+	if first == 0 {
 		return false, nil
 	}
-	file := filepath.Join(c.stateDir, "desktop-starts")
+	file := filepath.Join(stateDir, "desktop-starts")
 	raw, err := os.ReadFile(file)
 	if err != nil && !os.IsNotExist(err) {
 		return false, err
@@ -28,9 +28,9 @@ func crashCount(c config) (bool, error) {
 	starts, _ := strconv.Atoi(strings.TrimSpace(string(raw)))
 	starts++
 	if err := os.WriteFile(file, []byte(strconv.Itoa(starts)), 0o644); err != nil {
-		return false, fmt.Errorf("DESKTOP_CRASH_ON_START=%d needs a folder that outlives the container: %w: mount a memory volume at %s or set DESKTOP_STATE_DIR", c.crashes, err, c.stateDir)
+		return false, fmt.Errorf("%s=%d needs a folder that outlives the container: %w: mount a memory volume at %s or set DESKTOP_STATE_DIR", knob, first, err, stateDir)
 	}
-	return starts <= c.crashes, nil
+	return starts <= first, nil
 }
 
 // slowly answers no request before the given time, as a server whose program is still

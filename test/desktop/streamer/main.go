@@ -1,9 +1,9 @@
-// Command streamer is the demo desktop: a small, honest test double for Selkies 1.6. It
-// is a real X desktop, streamed as VP8 over WebRTC with Selkies 1.6.2's signaling, so that
-// the product can be tried and tested without a GPU or a large image. It promises to
-// speak to browsers and gateways as Selkies does, to start fast, and to misbehave on
-// request (see README.md). It does not know about Kubernetes, resize, clipboard, sound,
-// gamepads or hardware encoding. Real sessions run Selkies.
+// Command streamer is the demo desktop: a small, honest test double for Selkies 1.6, or for
+// another desktop that DESKTOP_PROTOCOL names. It is a real X desktop, streamed as VP8 over
+// WebRTC or a WebSocket, so that the product can be tried and tested without a GPU or a
+// large image. It promises to speak to browsers and gateways as that desktop does, to start
+// fast, and to misbehave on request (see README.md). It does not know about Kubernetes,
+// resize, clipboard, sound, gamepads or hardware encoding. Real sessions run Selkies.
 package main
 
 import (
@@ -26,7 +26,6 @@ import (
 	"github.com/org/vdi-operator/test/desktop/internal/display"
 	"github.com/org/vdi-operator/test/desktop/internal/iceconfig"
 	"github.com/org/vdi-operator/test/desktop/internal/process"
-	"github.com/org/vdi-operator/test/desktop/internal/signaling"
 )
 
 const (
@@ -68,7 +67,7 @@ func run(ctx context.Context, marks *milestones) error {
 	if err != nil {
 		return err
 	}
-	if crash, err := crashCount(c); err != nil {
+	if crash, err := countStart("DESKTOP_CRASH_ON_START", c.crashes, c.stateDir); err != nil {
 		return err
 	} else if crash {
 		return errors.New("asked to crash by DESKTOP_CRASH_ON_START")
@@ -95,7 +94,7 @@ func run(ctx context.Context, marks *milestones) error {
 		return err
 	}
 	d := &desktop{listening: make(chan struct{}), config: c, home: home, persists: persists, marks: marks, screen: s, app: a, servers: servers}
-	d.peers = signaling.NewServer(a.Open, marks.log)
+	d.speaks = d.speak()
 	return d.serve(ctx)
 }
 
@@ -113,14 +112,23 @@ func (d *desktop) serve(ctx context.Context) error {
 		})
 	}
 	handler := d.routes()
-	if d.config.blockLoop > 0 {
-		l := newLoop(d.config.blockLoop, d.peers.Present)
-		d.peers.Loop = l
-		handler = l.through(handler)
+	if exits, err := countStart("DESKTOP_EXIT_ON_UPGRADE", d.config.exits, d.config.stateDir); err != nil {
+		return err
+	} else if exits {
+		handler = d.dieAtUpgrade(handler)
+	}
+	if d.config.exitAfter > 0 {
+		part(func() error { d.dieLater(ctx); return nil })
+	}
+	if d.join != nil {
+		part(func() error { return d.joinLater(ctx) })
+	}
+	if d.loop != nil {
+		handler = d.loop.through(handler)
 		part(func() error {
 			select {
 			case <-d.listening:
-				l.run(ctx)
+				d.loop.run(ctx)
 			case <-ctx.Done():
 			}
 			return nil
@@ -158,9 +166,9 @@ func (d *desktop) listen(ctx context.Context, handler http.Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	err = server.Serve(listener)
-	d.peers.CloseAll()
+	d.speaks.sockets.CloseAll()
 	endRequests()
-	d.peers.Wait()
+	d.speaks.sockets.Wait()
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", d.config.addr, err)
 	}

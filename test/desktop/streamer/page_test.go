@@ -19,14 +19,10 @@ func TestPageShowsMovingPicturesInChromium(t *testing.T) {
 	// A browser offers no loopback candidates: media takes the machine's own address.
 	d := startDesktop(t, "DESKTOP_LOOPBACK_ONLY=false")
 	d.up()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
-		chromedp.DisableGPU, chromedp.WindowSize(1280, 760), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := chromedp.NewExecAllocator(deadline(t), options...)
+	ctx, cancel := chromedp.NewContext(newBrowser(t))
 	defer cancel()
-	// Messages that the library is too old to know would only confuse.
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	ctx, cancel = context.WithTimeout(ctx, patience)
 	defer cancel()
-	defer func() { _ = chromedp.Cancel(ctx) }() // waits until the browser has gone
 
 	const frames = 30
 	var state string
@@ -79,4 +75,22 @@ func TestPageShowsMovingPicturesInChromium(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// newBrowser is a Chromium for one test; chromedp.NewContext opens tabs in it.
+func newBrowser(t *testing.T) context.Context {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.WindowSize(1280, 760), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	// Messages that the library is too old to know would only confuse.
+	ctx, end := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits until the browser has gone
+		end()
+		cancel()
+	})
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
 }

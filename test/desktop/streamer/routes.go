@@ -2,14 +2,14 @@ package main
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/org/vdi-operator/test/desktop/internal/app"
 	"github.com/org/vdi-operator/test/desktop/internal/files"
 	"github.com/org/vdi-operator/test/desktop/internal/iceconfig"
-	"github.com/org/vdi-operator/test/desktop/internal/signaling"
 	"github.com/org/vdi-operator/test/desktop/web"
 )
 
@@ -21,40 +21,53 @@ type desktop struct {
 	marks    *milestones
 	screen   *screen
 	app      *app.App
-	peers    *signaling.Server
 	servers  *iceconfig.Source
+
+	speaks   *protocol
+	loop     *loop         // of Selkies 1.6, where it sleeps; else nil
+	join     func()        // registers Selkies 2's app; else nil
+	streamed atomic.Uint64 // frames sent in the WebSockets mode
 
 	listening chan struct{} // closes when the port listens
 }
 
-// routes are Selkies 1.6's, and two of our own below /demo/.
+// routes are those of the protocol, and some of our own below /demo/.
 func (d *desktop) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte("OK\n"))
-	})
-	mux.HandleFunc("/turn", d.turn)
+	d.speaks.routes(mux)
 	mux.HandleFunc("/demo/status", d.status)
 	mux.Handle("/demo/files", &files.Handler{Dir: d.home})
-	mux.Handle("/", web.Handler())
+	if d.config.allowExit {
+		mux.HandleFunc("/demo/exit", d.exit)
+	}
+	mux.Handle("/", web.Handler(d.speaks.client))
 	return d.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if signaling.IsPath(r.URL.Path) {
-			d.peers.ServeHTTP(w, r)
+		if d.speaks.claims(r.URL.Path) {
+			if d.speaks.checksOrigin && !sameOrigin(r) {
+				http.Error(w, "Origin is not this host", http.StatusForbidden)
+				return
+			}
+			d.speaks.sockets.ServeHTTP(w, r)
 			return
 		}
-		// As Selkies 1.6: one request a connection.
-		w.Header().Set("Connection", "close")
+		if !d.speaks.keepsAlive {
+			w.Header().Set("Connection", "close")
+		}
 		mux.ServeHTTP(w, r)
 	}))
 }
 
-// guard asks for Selkies' basic auth, if that is on: for everything, /health included.
+// guard asks for Selkies' basic auth, if that is on: for everything, Selkies 1.6's /health
+// included, but not for what Selkies 2 answers to probes.
 func (d *desktop) guard(next http.Handler) http.Handler {
 	if d.config.basicPass == "" {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(d.speaks.open, r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		user, pass, _ := r.BasicAuth()
 		same := func(a, b string) int { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) }
 		if same(user, d.config.basicUser)&same(pass, d.config.basicPass) != 1 {
@@ -89,7 +102,8 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		Display      string             `json:"display"`
 		Resolution   string             `json:"resolution"`
 		FrameRate    int                `json:"frameRate"`
-		Viewers      map[string]bool    `json:"viewers"`
+		Protocol     protocolName       `json:"protocol"`
+		Viewers      any                `json:"viewers"`
 		FramesSent   uint64             `json:"framesSent"`
 		LastInput    string             `json:"lastInput"`
 		LastInputAt  *time.Time         `json:"lastInputAt"`
@@ -98,10 +112,10 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		HomePersists bool               `json:"homePersists"`
 		Milestones   map[string]float64 `json:"milestonesMillis"`
 	}{
-		StandIn: "Selkies 1.6 (test double)", UptimeMillis: time.Since(d.marks.start).Milliseconds(),
+		StandIn: d.speaks.client.StandIn + " (test double)", Protocol: d.config.protocol, UptimeMillis: time.Since(d.marks.start).Milliseconds(),
 		Resolution: d.config.size.String(), FrameRate: d.config.frameRate,
-		Viewers:    map[string]bool{"video": d.peers.Present(signaling.BrowserVideo), "audio": d.peers.Present(signaling.BrowserAudio)},
-		FramesSent: d.app.FramesSent(), Home: d.home, HomePersists: d.persists, Milestones: d.marks.all(),
+		Viewers:    d.speaks.connected(),
+		FramesSent: d.app.FramesSent() + d.streamed.Load(), Home: d.home, HomePersists: d.persists, Milestones: d.marks.all(),
 	}
 	if d.screen.isReady() {
 		status.Display = d.screen.display.Name
@@ -114,10 +128,4 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	writeJSON(w, status)
-}
-
-func writeJSON(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(value)
 }

@@ -51,23 +51,3 @@ func TestBrokenKeyFramesAreErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestAddressesAreThoseOfSelkiesClient(t *testing.T) {
-	for text, want := range map[string][2]string{
-		"http://h":                   {"http://h", "ws://h/webrtc/signalling/"},
-		"https://h:8443/":            {"https://h:8443/", "wss://h:8443/webrtc/signalling/"},
-		"https://h/session/":         {"https://h/session/", "wss://h/session/signalling/"},
-		"https://h/session":          {"https://h/session", "wss://h/webrtc/signalling/"},
-		"ws://h/a/signalling/?key=v": {"http://h/", "ws://h/a/signalling/?key=v"},
-	} {
-		page, signaling, err := addresses(text)
-		if err != nil || page.String() != want[0] || signaling.String() != want[1] {
-			t.Errorf("addresses(%q) = %v, %v, %v; want %v", text, page, signaling, err, want)
-		}
-	}
-	for _, text := range []string{"", "h", "ftp://h/"} {
-		if _, _, err := addresses(text); err == nil {
-			t.Errorf("addresses(%q) took it", text)
-		}
-	}
-}

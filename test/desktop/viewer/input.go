@@ -8,9 +8,13 @@ import (
 	"github.com/pion/webrtc/v3"
 )
 
-// SendInput sends a message of Selkies' text format over the data channel: "kd,<keysym>",
-// "ku,<keysym>", "m,x,y,buttons,scroll", "m2,...". WaitInput says when it can be sent.
+// SendInput sends a message of Selkies' text format over the data channel, or over the
+// socket in WebSockets mode: "kd,<keysym>", "ku,<keysym>", "m,x,y,buttons,scroll",
+// "m2,...". WaitInput says when it can be sent.
 func (v *Viewer) SendInput(text string) error {
+	if v.stream != nil {
+		return v.stream.write(text)
+	}
 	v.video.mu.Lock()
 	input := v.video.input
 	v.video.mu.Unlock()
@@ -25,6 +29,9 @@ func (v *Viewer) SendInput(text string) error {
 
 // WaitInput waits until input can be sent.
 func (v *Viewer) WaitInput(ctx context.Context) error {
+	if v.stream != nil {
+		return nil
+	}
 	return v.wait(ctx, "the data channel", func(Stats) bool {
 		v.video.mu.Lock()
 		defer v.video.mu.Unlock()
@@ -53,6 +60,9 @@ func (c CandidatePair) String() string {
 
 // SelectedCandidatePair says how video travels, once it does.
 func (v *Viewer) SelectedCandidatePair() (CandidatePair, error) {
+	if v.video == nil {
+		return CandidatePair{}, errors.New("no candidate pair: this protocol has none")
+	}
 	v.video.mu.Lock()
 	pc := v.video.pc
 	v.video.mu.Unlock()

@@ -3,12 +3,14 @@ package viewer
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +33,14 @@ const (
 	upgradeTimeout = 240 * time.Second
 	writeTimeout   = 10 * time.Second
 	mostEarly      = 64
+	// callAgain is Selkies 2's pause after "ERROR peer server not found".
+	callAgain = time.Second
+)
+
+// What a client of Selkies 2 says first.
+const (
+	selkies2Hello = `HELLO client {"client_type":"controller","client_slot":-1,"client_strict_viewer":false,"client_token":"","display_id":"primary","display_position":"right"}`
+	selkies2Call  = "SESSION server"
 )
 
 // peer is one socket and its connection.
@@ -47,29 +57,19 @@ type peer struct {
 	input  *webrtc.DataChannel // open, or nil
 	early  []webrtc.ICECandidateInit
 	closed bool
+
+	naming sync.Mutex // guards server
+	server string     // Selkies 2: the app's name and a space, before what we say to it
 }
 
-func (v *Viewer) dial(signaling *url.URL, id string, config webrtc.Configuration) (*peer, error) {
-	ctx, cancel := context.WithTimeout(v.ctx, upgradeTimeout)
-	defer cancel()
-	dialer := websocket.Dialer{NetDialContext: v.options.DialContext, TLSClientConfig: v.options.TLS, Jar: v.options.Jar, HandshakeTimeout: upgradeTimeout}
-	header := http.Header{}
-	maps.Copy(header, v.options.Header)
-	conn, resp, err := dialer.DialContext(ctx, signaling.String(), header)
-	if resp != nil {
-		defer func() { _ = resp.Body.Close() }()
-	}
+func (v *Viewer) dial(socket *url.URL, id string, config webrtc.Configuration) (*peer, error) {
+	conn, err := v.open(socket)
 	if err != nil {
-		if resp != nil {
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
-			return nil, fmt.Errorf("open %s for peer %s: %w: answered %s: %q", signaling, id, err, resp.Status, body)
-		}
-		return nil, fmt.Errorf("open %s for peer %s: %w", signaling, id, err)
+		return nil, fmt.Errorf("peer %s: %w", id, err)
 	}
 	p := &peer{viewer: v, id: id, conn: conn, config: config}
 	p.event(EventOpen, "")
-	meta := fmt.Sprintf(`{"res":"%dx%d","scale":1}`, v.options.Width, v.options.Height)
-	if err := p.write([]byte("HELLO " + id + " " + base64.StdEncoding.EncodeToString([]byte(meta)))); err != nil {
+	if err := p.write([]byte(p.hello())); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("send HELLO of peer %s: %w", id, err)
 	}
@@ -79,6 +79,35 @@ func (v *Viewer) dial(signaling *url.URL, id string, config webrtc.Configuration
 		}
 	})
 	return p, nil
+}
+
+// open opens a WebSocket, as patiently as a browser.
+func (v *Viewer) open(socket *url.URL) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(v.ctx, upgradeTimeout)
+	defer cancel()
+	dialer := websocket.Dialer{NetDialContext: v.options.DialContext, TLSClientConfig: v.options.TLS, Jar: v.options.Jar, HandshakeTimeout: upgradeTimeout}
+	header := http.Header{}
+	maps.Copy(header, v.options.Header)
+	conn, resp, err := dialer.DialContext(ctx, socket.String(), header)
+	if resp != nil {
+		defer func() { _ = resp.Body.Close() }()
+	}
+	if err == nil {
+		return conn, nil
+	}
+	if resp != nil {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+		return nil, fmt.Errorf("open %s: %w: answered %s: %q", socket, err, resp.Status, body)
+	}
+	return nil, fmt.Errorf("open %s: %w", socket, err)
+}
+
+func (p *peer) hello() string {
+	if p.viewer.options.Protocol == Selkies2WebRTC {
+		return selkies2Hello
+	}
+	meta := fmt.Sprintf(`{"res":"%dx%d","scale":1}`, p.viewer.options.Width, p.viewer.options.Height)
+	return "HELLO " + p.id + " " + base64.StdEncoding.EncodeToString([]byte(meta))
 }
 
 // event reports an event under the name that it has for this peer, if any.
@@ -100,10 +129,18 @@ func (p *peer) write(text []byte) error {
 }
 
 func (p *peer) writeJSON(m signaling.Message) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	_ = p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	return p.conn.WriteJSON(m)
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return p.write(append([]byte(p.to()), raw...))
+}
+
+// to is what comes before a message to the app.
+func (p *peer) to() string {
+	p.naming.Lock()
+	defer p.naming.Unlock()
+	return p.server
 }
 
 // read handles what the app says until the socket closes. It waits as long as a browser
@@ -115,20 +152,22 @@ func (p *peer) read() error {
 	for {
 		_, raw, err := p.conn.ReadMessage()
 		if err != nil {
-			var closed *websocket.CloseError
-			if errors.As(err, &closed) {
-				return fmt.Errorf("the socket was closed with code %d, reason %q: %w", closed.Code, closed.Text, err)
-			}
-			return fmt.Errorf("the socket broke: %w", err)
+			return closing(err)
 		}
-		if string(raw) == "HELLO" {
+		text := string(raw)
+		if p.viewer.options.Protocol == Selkies2WebRTC {
+			if text = p.greet(text); text == "" {
+				continue
+			}
+		}
+		if text == "HELLO" {
 			p.event(EventHello, "")
 			continue
 		}
-		if len(raw) > 5 && string(raw[:5]) == "ERROR" {
+		if strings.HasPrefix(text, "ERROR") {
 			continue // Selkies' client only shows it
 		}
-		m, err := signaling.ParseMessage(raw)
+		m, err := signaling.ParseMessage([]byte(text))
 		if err != nil {
 			return fmt.Errorf("%w: %.100q", err, raw)
 		}
@@ -144,6 +183,39 @@ func (p *peer) read() error {
 			}
 		}
 	}
+}
+
+// closing is the error for a socket that has ended.
+func closing(err error) error {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) {
+		return fmt.Errorf("the socket was closed with code %d, reason %q: %w", closed.Code, closed.Text, err)
+	}
+	return fmt.Errorf("the socket broke: %w", err)
+}
+
+// greet takes what Selkies 2 says until the session, and returns the rest without the
+// other side's name.
+func (p *peer) greet(text string) string {
+	call := func() { _ = p.write([]byte(selkies2Call)) }
+	switch {
+	case text == "HELLO":
+		p.event(EventHello, "")
+		call()
+	case strings.HasPrefix(text, "SESSION_OK "):
+		p.event(EventSession, "")
+		p.naming.Lock()
+		p.server = strings.TrimPrefix(text, "SESSION_OK ") + " "
+		p.naming.Unlock()
+	case text == "ERROR peer server not found":
+		again := time.AfterFunc(callAgain, call)
+		context.AfterFunc(p.viewer.ctx, func() { again.Stop() })
+	case strings.HasPrefix(text, "ERROR"):
+	default:
+		_, payload, _ := strings.Cut(text, " ")
+		return payload
+	}
+	return ""
 }
 
 func (p *peer) candidate(c webrtc.ICECandidateInit) error {

@@ -48,6 +48,9 @@ func (v *Viewer) configuration(page *url.URL) (webrtc.Configuration, error) {
 func (v *Viewer) fetchTurn(page *url.URL) (iceconfig.Config, error) {
 	address := *page
 	address.Path, address.RawPath, address.RawQuery = "/turn", "", ""
+	if v.options.Protocol == Selkies2WebRTC {
+		address.Path = folder(page.Path) + "api/turn"
+	}
 	req, err := http.NewRequestWithContext(v.ctx, http.MethodGet, address.String(), nil)
 	if err != nil {
 		return iceconfig.Config{}, err

@@ -1,6 +1,6 @@
 // Package viewer is a visitor without a screen: it speaks the browser's side of Selkies
-// 1.6 to any address (the demo desktop, real Selkies, or a gateway in front of either),
-// counts whole VP8 frames and sends input. It promises errors that say how far it got and
+// 1.6 or 2 to any address (the demo desktop, real Selkies, or a gateway in front of
+// either), counts whole VP8 frames and sends input. It promises errors that say how far it got and
 // with which close code it was refused. It does not decode pictures, play sound, or
 // connect again.
 package viewer
@@ -25,7 +25,8 @@ const (
 	EventOpened       = "opened"       // Dial was called
 	EventTurn         = "turn"         // /turn has answered
 	EventOpen         = "wsOpen"       // the video socket is open
-	EventHello        = "hello"        // HELLO was answered
+	EventHello        = "hello"        // HELLO was answered; in WebSockets mode, MODE came
+	EventSession      = "session"      // Selkies 2's app has taken the call
 	EventOffer        = "offer"        // the app's offer for video came
 	EventICEConnected = "iceConnected" // video's connection is up
 	EventFirstFrame   = "firstFrame"   // the first whole frame came
@@ -34,12 +35,25 @@ const (
 	EventAudioPacket  = "audioPacket"  // the first packet of sound came
 )
 
+// Protocol is what the desktop speaks.
+type Protocol int
+
+// The protocols.
+const (
+	Selkies1 Protocol = iota
+	Selkies2WebRTC
+	Selkies2WebSockets
+	LinuxServer
+)
+
 // Options say where to go and how.
 type Options struct {
-	// URL is the page's address, such as http://host/ ; as Selkies' client does, signaling
-	// is looked for at /<first folder, or "webrtc">/signalling/ and /turn at the root. A
-	// ws:// or wss:// address is used for signaling as it is.
+	// URL is the page's address, such as http://host/ ; sockets and TURN are looked for
+	// where the protocol's own client does. A ws:// or wss:// address is used for the
+	// socket as it is.
 	URL string
+	// Protocol is Selkies1 unless set.
+	Protocol Protocol
 	// Header goes with every request: Cookie, Authorization, Host.
 	Header http.Header
 	// Jar, if set, supplies and keeps cookies.
@@ -71,7 +85,8 @@ type Viewer struct {
 	end     context.CancelCauseFunc
 	work    sync.WaitGroup // every goroutine
 	video   *peer
-	audio   *peer // nil without audio
+	audio   *peer   // nil without audio
+	stream  *stream // instead of both in WebSockets mode
 
 	mu      sync.Mutex // guards all below
 	events  map[string]time.Time
@@ -83,7 +98,7 @@ type Viewer struct {
 type Stats struct {
 	Frames       int // whole frames, from the first key frame on
 	KeyFrames    int
-	Broken       int // frames of which a packet was lost
+	Broken       int // frames of which a packet was lost; in WebSockets mode, gaps in their numbers
 	Bytes        int // of whole frames
 	Width        int // as the last key frame said
 	Height       int
@@ -99,7 +114,7 @@ func Dial(ctx context.Context, o Options) (*Viewer, error) {
 	if o.Width == 0 || o.Height == 0 {
 		o.Width, o.Height = 1280, 720
 	}
-	page, signaling, err := addresses(o.URL)
+	page, socket, err := addresses(o.URL, o.Protocol)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +126,10 @@ func Dial(ctx context.Context, o Options) (*Viewer, error) {
 		}},
 	}
 	v.event(EventOpened)
-	config, err := v.configuration(page)
-	if err == nil {
-		v.video, err = v.dial(signaling, videoID, config)
-	}
-	if err == nil && !o.NoAudio {
-		v.audio, err = v.dial(signaling, audioID, config)
+	if o.Protocol == Selkies2WebSockets || o.Protocol == LinuxServer {
+		v.stream, err = v.watchStream(socket)
+	} else {
+		err = v.call(page, socket)
 	}
 	if err != nil {
 		v.stop(err)
@@ -125,8 +138,24 @@ func Dial(ctx context.Context, o Options) (*Viewer, error) {
 	return v, nil
 }
 
-// addresses returns the page's and the signaling's address.
-func addresses(text string) (page, signaling *url.URL, err error) {
+// call opens the sockets of a WebRTC protocol.
+func (v *Viewer) call(page, socket *url.URL) error {
+	config, err := v.configuration(page)
+	if err == nil {
+		v.video, err = v.dial(socket, videoID, config)
+	}
+	// Selkies 2 has sound and picture in one connection.
+	if err == nil && v.options.Protocol == Selkies1 && !v.options.NoAudio {
+		v.audio, err = v.dial(socket, audioID, config)
+	}
+	return err
+}
+
+// beside is where the socket is, from the page's folder, in all protocols but the first.
+var beside = map[Protocol]string{Selkies2WebRTC: "api/webrtc/signaling/", Selkies2WebSockets: "api/websockets", LinuxServer: "websockets"}
+
+// addresses returns the page's and the socket's address.
+func addresses(text string, protocol Protocol) (page, socket *url.URL, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return nil, nil, fmt.Errorf("address %q: want http, https, ws or wss and a host", text)
@@ -138,17 +167,32 @@ func addresses(text string) (page, signaling *url.URL, err error) {
 		other.Path, other.RawPath, other.RawQuery = "/", "", ""
 		return &other, u, nil
 	case "http", "https":
-		// Selkies 1.6's client: the first folder is the app's name if the path ends in
-		// a slash.
-		name := "webrtc"
-		if first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/"); first != "" && strings.HasSuffix(u.Path, "/") {
-			name = first
-		}
 		other.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
-		other.Path, other.RawPath = "/"+name+"/signalling/", ""
+		other.RawPath = ""
+		if protocol == Selkies1 {
+			other.Path = "/" + appName(u.Path) + "/signalling/"
+		} else {
+			other.Path = folder(u.Path) + beside[protocol]
+		}
 		return u, &other, nil
 	}
 	return nil, nil, fmt.Errorf("address %q: want http, https, ws or wss, not %q", text, u.Scheme)
+}
+
+// appName is Selkies 1.6's: the first folder if the path ends in a slash.
+func appName(path string) string {
+	if first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); first != "" && strings.HasSuffix(path, "/") {
+		return first
+	}
+	return "webrtc"
+}
+
+// folder is the one that a page is in.
+func folder(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path[:strings.LastIndexByte(path, '/')+1]
 }
 
 // event notes the first time of an event.
@@ -259,6 +303,9 @@ func (v *Viewer) stop(reason error) {
 		if p != nil {
 			p.close()
 		}
+	}
+	if v.stream != nil {
+		v.stream.close()
 	}
 	v.work.Wait()
 	v.http.CloseIdleConnections()

@@ -1,11 +1,10 @@
-// The demo desktop's client. It does what Selkies 1.6's web client does: asks /turn, opens
-// two signaling sockets (video with input, audio), answers the app's offers and sends
-// mouse and keyboard over the data channel. window.desktop shows tests where it is.
+// What the demo desktop's clients have in common: the screen, the status bar, mouse and
+// keyboard. Which protocol they speak is in the scripts that the page loads after this one.
+// window.desktop shows tests where it is.
 "use strict";
 
-const RETRY_MS = 3000;
-const VIDEO_PEER = 1;
-const AUDIO_PEER = 3;
+// The folder that this page is in.
+const FOLDER = location.pathname.slice(0, location.pathname.lastIndexOf("/") + 1);
 
 const screen_ = document.getElementById("screen");
 const sound = document.getElementById("sound");
@@ -28,7 +27,8 @@ const TEXTS = {
   waiting: "Waiting for the desktop",
   offered: "Setting up video",
   live: "Connected",
-  closed: "Disconnected, trying again in 3 seconds",
+  closed: "Disconnected, trying again in a few seconds",
+  over: "Disconnected",
 };
 
 function show(state, error = "") {
@@ -40,127 +40,18 @@ function show(state, error = "") {
   message.textContent = text;
 }
 
-// Selkies 1.6 takes its app name from the first folder of the page's path.
-function signalingURL() {
-  const parts = location.pathname.split("/");
-  const app = location.pathname.endsWith("/") && parts[1] ? parts[1] : "webrtc";
-  return (location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/" + app + "/signalling/";
+function webSocketURL(path) {
+  return (location.protocol === "https:" ? "wss://" : "ws://") + location.host + path;
 }
 
-async function iceConfiguration() {
-  try {
-    const response = await fetch("/turn", { credentials: "same-origin" });
-    if (!response.ok) throw new Error("status " + response.status);
-    const answer = await response.json();
-    mark("turn");
-    return { iceServers: answer.iceServers || [], iceTransportPolicy: answer.iceTransportPolicy || "all" };
-  } catch (error) {
-    console.warn("no TURN configuration, going on without:", error);
-    return { iceServers: [] };
-  }
-}
-
-// peer runs one signaling socket and its connection. ended is called once.
-function peer(id, configuration, { onTrack, onChannel, onState, ended }) {
-  const socket = new WebSocket(signalingURL());
-  let connection = null;
-  let early = [];
-  let over = false;
-  const close = (reason) => {
-    if (over) return;
-    over = true;
-    socket.close();
-    if (connection) connection.close();
-    ended(reason);
-  };
-  const send = (value) => { if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(value)); };
-
-  async function offered(offer) {
-    connection = new RTCPeerConnection(configuration);
-    connection.ontrack = onTrack;
-    connection.ondatachannel = (event) => onChannel(event.channel);
-    connection.onicecandidate = (event) => { if (event.candidate) send({ ice: event.candidate }); };
-    connection.oniceconnectionstatechange = () => onState(connection.iceConnectionState);
-    connection.onconnectionstatechange = () => { if (connection.connectionState === "failed") close("no route for media"); };
-    await connection.setRemoteDescription(offer);
-    const answer = await connection.createAnswer();
-    await connection.setLocalDescription(answer);
-    send({ sdp: connection.localDescription });
-    for (const candidate of early.splice(0)) await connection.addIceCandidate(candidate);
-  }
-
-  socket.onopen = () => {
-    onState("open");
-    const size = { res: Math.round(screen_.clientWidth * devicePixelRatio) + "x" + Math.round(screen_.clientHeight * devicePixelRatio), scale: devicePixelRatio };
-    socket.send("HELLO " + id + " " + btoa(JSON.stringify(size)));
-  };
-  socket.onmessage = async (event) => {
-    if (over) return;
-    if (event.data === "HELLO") return onState("hello");
-    if (event.data.startsWith("ERROR")) return console.warn("signaling:", event.data);
-    try {
-      const said = JSON.parse(event.data);
-      if (said.sdp) {
-        onState("offer");
-        await offered(said.sdp);
-      } else if (said.ice) {
-        if (connection && connection.remoteDescription) await connection.addIceCandidate(said.ice);
-        else if (early.length < 64) early.push(said.ice);
-      }
-    } catch (error) {
-      console.error("signaling:", error);
-      close("signaling failed");
-    }
-  };
-  socket.onclose = (event) => close(event.reason || (event.code === 1000 ? "" : "code " + event.code));
-  return { close, stats: () => (connection ? connection.getStats() : null) };
-}
-
-async function connect() {
-  desktop.connections++;
-  show("connecting");
-  const configuration = await iceConfiguration();
-  let audio = null;
-  let live = true;
-  const nothing = () => {};
-  const video = peer(VIDEO_PEER, configuration, {
-    onTrack: (event) => {
-      screen_.srcObject = event.streams[0] || new MediaStream([event.track]);
-      watchFrames(() => live);
-    },
-    onChannel: (channel) => { if (channel.label === "input") takeInput(channel); },
-    onState: (state) => {
-      if (state === "open") { mark("wsOpen"); show("waiting"); }
-      if (state === "hello") mark("hello");
-      if (state === "offer") { mark("offer"); show("offered"); }
-      if (state === "connected") mark("iceConnected");
-    },
-    ended: (reason) => {
-      live = false;
-      if (audio) audio.close("");
-      clearInterval(ticker);
-      numbers.textContent = "";
-      screen_.srcObject = null;
-      sound.srcObject = null;
-      show("closed", reason);
-      setTimeout(connect, RETRY_MS);
-    },
-  });
-  // What WebRTC itself counts of the picture, for tests.
-  desktop.stats = async () => {
-    for (const entry of (await video.stats())?.values() ?? []) if (entry.type === "inbound-rtp" && entry.kind === "video") return { ...entry };
-    return null;
-  };
-  audio = peer(AUDIO_PEER, configuration, {
-    onTrack: (event) => { sound.srcObject = event.streams[0] || new MediaStream([event.track]); },
-    onChannel: nothing, onState: nothing,
-    ended: (reason) => { if (reason) console.warn("audio:", reason); },
-  });
+// countFrames shows the frame rate until the returned function is called.
+function countFrames() {
   let before = 0;
   const ticker = setInterval(() => {
     if (desktop.state === "live") numbers.textContent = screen_.videoWidth + "×" + screen_.videoHeight + ", " + (desktop.frames - before) + " frames a second";
     before = desktop.frames;
   }, 1000);
+  return () => { clearInterval(ticker); numbers.textContent = ""; };
 }
 
 function watchFrames(live) {
@@ -174,18 +65,18 @@ function watchFrames(live) {
 }
 
 // Input: pointer positions in the desktop's pixels, X button bits and X keysyms.
-let channel = null;
+let send = null; // how input leaves, while it can
 let buttons = 0;
 const pressed = new Map(); // event.code -> keysym that was sent
 
-function takeInput(opened) {
-  channel = opened;
-  channel.onopen = () => mark("input");
-  channel.onclose = () => { if (channel === opened) channel = null; };
+// takeInput says where input goes, null for nowhere.
+function takeInput(how) {
+  send = how;
+  if (how) mark("input");
 }
 
 function say(text) {
-  if (channel && channel.readyState === "open") channel.send(text);
+  if (send) send(text);
 }
 
 function position(event) {
@@ -256,4 +147,3 @@ window.addEventListener("blur", letGo);
 screen_.addEventListener("blur", letGo);
 
 show("starting");
-connect();

@@ -84,11 +84,18 @@ func New(o Options) (*App, error) {
 // FramesSent counts the video frames sent since the start.
 func (a *App) FramesSent() uint64 { return a.frames.Load() }
 
-// Open makes the session for a browser peer and sends its offer.
-func (a *App) Open(ctx context.Context, h signaling.Hello, send func(signaling.Message) error) (signaling.Session, error) {
-	video := h.UID == signaling.BrowserVideo
+// Media is what a session carries.
+type Media struct {
+	Video, Audio bool
+	// Input lets the visitor move the pointer and type; only with Video.
+	Input bool
+}
+
+// Open makes the session for a browser peer, whose name is for the log, and sends its
+// offer.
+func (a *App) Open(ctx context.Context, peer string, media Media, send func(signaling.Message) error) (signaling.Session, error) {
 	var screen Screen
-	if video {
+	if media.Video {
 		var err error
 		if screen, err = a.Screen(ctx); err != nil {
 			return nil, err
@@ -100,16 +107,23 @@ func (a *App) Open(ctx context.Context, h signaling.Hello, send func(signaling.M
 		return nil, fmt.Errorf("make a peer connection with %d ICE servers: %w", len(config.ICEServers), err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{app: a, pc: pc, ctx: ctx, cancel: cancel, connected: make(chan struct{}), log: a.Log.With("peer", h.UID)}
-	media := s.addAudio
-	if video {
-		media = func() error { return s.addVideo(screen) }
+	s := &session{app: a, pc: pc, ctx: ctx, cancel: cancel, connected: make(chan struct{}), log: a.Log.With("peer", peer)}
+	add := func() error {
+		if media.Video {
+			if err := s.addVideo(screen, media.Input); err != nil {
+				return err
+			}
+		}
+		if media.Audio {
+			return s.addAudio()
+		}
+		return nil
 	}
-	if err := s.start(media, send); err != nil {
+	if err := s.start(add, send); err != nil {
 		s.Close()
 		return nil, err
 	}
-	a.Mark("offer sent to peer " + h.UID)
+	a.Mark("offer sent to peer " + peer)
 	return s, nil
 }
 

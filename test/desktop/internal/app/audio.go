@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -28,18 +29,23 @@ func (s *session) addAudio() error {
 		if err := s.waitConnected(); err != nil {
 			return
 		}
-		tick := time.NewTicker(opusFrame)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if err := track.WriteSample(media.Sample{Data: opusSilence, Duration: opusFrame}); err != nil {
-					return
-				}
-			case <-s.ctx.Done():
-				return
-			}
-		}
+		_ = Silence(s.ctx, func(opus []byte) error { return track.WriteSample(media.Sample{Data: opus, Duration: opusFrame}) })
 	})
 	return nil
+}
+
+// Silence gives packets of it to sink, in their time, until ctx ends or sink fails.
+func Silence(ctx context.Context, sink func(opus []byte) error) error {
+	tick := time.NewTicker(opusFrame)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := sink(opusSilence); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

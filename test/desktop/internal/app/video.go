@@ -32,7 +32,7 @@ const (
 	videoClock    = 90000 // RFC 7741: VP8's RTP clock, in hertz
 )
 
-func (s *session) addVideo(screen Screen) error {
+func (s *session) addVideo(screen Screen, moves bool) error {
 	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: videoClock}, "video", "desktop")
 	if err != nil {
 		return fmt.Errorf("make the video track: %w", err)
@@ -41,7 +41,7 @@ func (s *session) addVideo(screen Screen) error {
 	if err != nil {
 		return fmt.Errorf("add the video track: %w", err)
 	}
-	if err := s.addInput(screen.Input); err != nil {
+	if err := s.addInput(screen.Input, moves); err != nil {
 		return err
 	}
 	keyFrame := make(chan struct{}, 1)
@@ -49,7 +49,9 @@ func (s *session) addVideo(screen Screen) error {
 	// nothing waits for it.
 	go watchFeedback(sender, keyFrame)
 	s.work.Go(func() {
-		defer screen.Input.Release()
+		if moves {
+			defer screen.Input.Release()
+		}
 		if err := s.stream(track, screen, keyFrame); err != nil && s.ctx.Err() == nil {
 			s.log.Error("the video ended", "error", err.Error())
 			s.cancel()
@@ -103,14 +105,14 @@ func watchFeedback(sender *webrtc.RTPSender, keyFrame chan<- struct{}) {
 	}
 }
 
-func (s *session) addInput(device *input.Device) error {
+func (s *session) addInput(device *input.Device, moves bool) error {
 	channel, err := s.pc.CreateDataChannel("input", nil)
 	if err != nil {
 		return fmt.Errorf("make the data channel: %w", err)
 	}
 	channel.OnOpen(func() { s.app.Mark("data channel open") })
 	channel.OnMessage(func(m webrtc.DataChannelMessage) {
-		if !m.IsString || len(m.Data) > largestInput {
+		if !moves || !m.IsString || len(m.Data) > largestInput {
 			return
 		}
 		if err := device.Do(string(m.Data)); err != nil {

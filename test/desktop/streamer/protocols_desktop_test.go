@@ -1,0 +1,191 @@
+//go:build desktop
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/test/desktop/viewer"
+)
+
+// beyondSelkies1 are the protocols in which a viewer counts frames and sends input.
+var beyondSelkies1 = map[string]viewer.Protocol{
+	"selkies2-webrtc": viewer.Selkies2WebRTC, "selkies2-websockets": viewer.Selkies2WebSockets, "linuxserver": viewer.LinuxServer,
+}
+
+// upIn waits until a desktop of any protocol serves its page.
+func (d *running) upIn() {
+	d.t.Helper()
+	d.eventually("the page is served", func() bool { code, _ := d.get("/"); return code == http.StatusOK })
+}
+
+func (d *running) pointer() (x, y int) {
+	if p := d.status().Pointer; p != nil {
+		return p.X, p.Y
+	}
+	return -1, -1
+}
+
+func TestEveryProtocolShowsTheScreenAndMovesThePointer(t *testing.T) {
+	for name, protocol := range beyondSelkies1 {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := startDesktop(t, "DESKTOP_PROTOCOL="+name)
+			d.upIn()
+			ctx := deadline(t)
+			v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, Protocol: protocol, LoopbackOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer v.Close()
+			if err := errors.Join(v.WaitFrames(ctx, 20), v.WaitAudio(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
+				t.Fatal(err)
+			}
+			if s := v.Stats(); s.Width != 1280 || s.Height != 720 || s.Broken != 0 {
+				t.Errorf("stats %+v: want whole frames of 1280x720 without a gap", s)
+			}
+			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
+		})
+	}
+}
+
+func TestNumbersArriveFromThePlainDesktop(t *testing.T) {
+	d := startDesktop(t, "DESKTOP_PROTOCOL=plain")
+	d.upIn()
+	if err := viewer.Numbers(deadline(t), viewer.Options{URL: d.base}, [][]byte{[]byte("a"), []byte("b")}, 50); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryPageShowsMovingPicturesInChromium(t *testing.T) {
+	browser := newBrowser(t)
+	for _, name := range []string{"selkies2-webrtc", "selkies2-websockets", "linuxserver", "plain"} {
+		t.Run(name, func(t *testing.T) {
+			// A browser offers no loopback candidates: media takes the machine's own address.
+			d := startDesktop(t, "DESKTOP_PROTOCOL="+name, "DESKTOP_LOOPBACK_ONLY=false")
+			d.upIn()
+			tab, cancel := chromedp.NewContext(browser)
+			defer cancel()
+			ctx, stop := context.WithTimeout(tab, patience)
+			defer stop()
+			const frames = 15
+			var marks map[string]float64
+			var state string
+			var gaps int
+			err := chromedp.Run(ctx,
+				chromedp.Navigate(d.base+"/"),
+				chromedp.Poll(fmt.Sprintf("window.desktop.frames >= %d", frames), nil, chromedp.WithPollingTimeout(patience)),
+				chromedp.Text("#state", &state),
+				chromedp.Evaluate("window.desktop.marks", &marks),
+				chromedp.Evaluate("window.desktop.gaps || 0", &gaps),
+				chromedp.MouseClickXY(300, 300),
+			)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if state != "Connected" || gaps != 0 {
+				t.Errorf("the status bar says %q, %d gaps", state, gaps)
+			}
+			last := 0.0
+			for _, mark := range []string{"opened", "wsOpen", "offer", "firstFrame"} {
+				if marks[mark] < last || marks[mark] == 0 {
+					t.Errorf("mark %s is %.1f after %.1f: %v", mark, marks[mark], last, marks)
+				}
+				last = marks[mark]
+			}
+			if name == "plain" {
+				err := chromedp.Run(ctx, chromedp.Poll("window.desktop.echoes > 0", nil, chromedp.WithPollingTimeout(patience)))
+				if err != nil {
+					t.Errorf("no click came back: %v", err)
+				}
+				return
+			}
+			d.eventually("the click reaches the X server", func() bool { return strings.HasPrefix(d.status().LastInput, "m,") })
+		})
+	}
+}
+
+func TestSelkies2sAppJoinsLate(t *testing.T) {
+	d := startDesktop(t, "DESKTOP_PROTOCOL=selkies2-webrtc", "DESKTOP_PEER_DELAY=1500ms")
+	d.upIn()
+	ctx := deadline(t)
+	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, Protocol: viewer.Selkies2WebRTC, LoopbackOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if err := v.WaitFrames(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	if e := v.Events(); !e[viewer.EventSession].After(e[viewer.EventHello].Add(time.Second / 2)) {
+		t.Errorf("the call was taken %s after HELLO, want after a second try", e[viewer.EventSession].Sub(e[viewer.EventHello]))
+	}
+}
+
+// died waits for the end and checks that it is the one that was asked for.
+func (d *running) died() {
+	d.t.Helper()
+	err := <-d.ended
+	d.ended <- err
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitStatus {
+		d.t.Fatalf("ended with %v, want exit status %d", err, exitStatus)
+	}
+}
+
+func TestADesktopDiesWhileLiveWithoutAWord(t *testing.T) {
+	d := startDesktop(t, "DESKTOP_ALLOW_EXIT=true")
+	d.up()
+	ctx := deadline(t)
+	v := d.visit(ctx)
+	if err := v.WaitFrames(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.Post(d.base+"/demo/exit", "", nil); err == nil {
+		_ = resp.Body.Close()
+		t.Errorf("the request was answered %s, want its connection to end", resp.Status)
+	}
+	d.died()
+	<-v.Done()
+	var closed *websocket.CloseError
+	if errors.As(v.Err(), &closed) && closed.Code != websocket.CloseAbnormalClosure {
+		t.Errorf("the viewer was told %v", closed)
+	}
+}
+
+func TestADesktopDiesBeforeItsFirstMessageAndServesTheNextTime(t *testing.T) {
+	state := t.TempDir()
+	env := []string{"DESKTOP_EXIT_ON_UPGRADE=1", "DESKTOP_STATE_DIR=" + state}
+	d := startDesktop(t, env...)
+	d.up()
+	ctx := deadline(t)
+	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true, NoAudio: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	d.died()
+	<-v.Done()
+	if _, answered := v.Events()[viewer.EventHello]; answered {
+		t.Error("HELLO was answered")
+	}
+	again := startDesktop(t, env...)
+	again.up()
+	if err := again.visit(ctx).WaitFrames(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestADesktopDiesAfterAWhile(t *testing.T) {
+	startDesktop(t, "DESKTOP_EXIT_AFTER=200ms").died()
+}
