@@ -10,10 +10,10 @@ import (
 func TestTheProtocolIsFoundByThePath(t *testing.T) {
 	for path, want := range map[string]Protocol{
 		"/ws": Selkies1{}, "/ws/": Selkies1{}, "/webrtc/signalling/": Selkies1{}, "/signalling": Selkies1{}, "/any/thing/signalling/": Selkies1{},
-		"/api/webrtc/signaling": Selkies2WebRTC{}, "/api/webrtc/signaling/": Selkies2WebRTC{}, "/s/ada/api/webrtc/signaling/": Selkies2WebRTC{}, "/api/ws": Selkies2WebRTC{},
+		"/api/webrtc/signaling": Selkies2WebRTC{}, "/api/webrtc/signaling/": Selkies2WebRTC{}, "/s/ada/api/webrtc/signaling/": Selkies2WebRTC{},
 		"/api/websockets": Selkies2WebSockets{}, "/api/websockets/": Selkies2WebSockets{}, "/s/ada/api/websockets": Selkies2WebSockets{},
 		"/websockets": LinuxServer{}, "/desk/websockets": LinuxServer{}, "/websockets/": LinuxServer{},
-		"/": Plain{}, "/websockify": Plain{}, "/wss": Plain{}, "/a/ws": Plain{}, "/xsignalling": Plain{}, "/signalling/more": Plain{},
+		"/": Plain{}, "/websockify": Plain{}, "/wss": Plain{}, "/a/ws": Plain{}, "/api/ws": Plain{}, "/xsignalling": Plain{}, "/signalling/more": Plain{},
 		"/signaling": Plain{}, "/xapi/webrtc/signaling": Plain{}, "/api/websockets/more": Plain{}, "/xwebsockets": Plain{}, "": Plain{},
 	} {
 		for _, auto := range []v1alpha1.StreamingProtocol{v1alpha1.ProtocolAuto, ""} {

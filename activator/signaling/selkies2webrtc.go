@@ -33,10 +33,10 @@ var _ Protocol = Selkies2WebRTC{}
 // Name implements Protocol.
 func (Selkies2WebRTC) Name() string { return "selkies-2-webrtc" }
 
-// Claims implements Protocol, under any prefix. The second path is the streamer's own,
-// which anybody may use (webrtc_mode.py:2513-2517).
+// Claims implements Protocol, under any prefix. /api/ws, which Selkies 2 has for its
+// own streamer, is another desktop's path too: neko's.
 func (Selkies2WebRTC) Claims(path string) bool {
-	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling") || strings.HasSuffix(path, "/api/ws")
+	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling")
 }
 
 // Traits implements Protocol. The client connects again after any close but 4000 and
