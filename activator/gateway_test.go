@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/wake"
@@ -59,11 +60,13 @@ type gateway struct {
 	// latency is how long the API server takes to write.
 	latency time.Duration
 	log     bytes.Buffer
+	// image is what the next pod runs.
+	image string
 }
 
 func newGateway(t *testing.T, how ...func(*config.Config)) *gateway {
 	t.Helper()
-	g := &gateway{t: t}
+	g := &gateway{t: t, image: "desktop@sha256:aaaa"}
 	cfg := config.Default()
 	cfg.URL = config.URL{Scheme: "http", Domain: "vdi.localhost"}
 	cfg.TURN.URLs = []string{"stun:turn.example:3478", "turn:turn.example:3478"}
@@ -74,13 +77,14 @@ func newGateway(t *testing.T, how ...func(*config.Config)) *gateway {
 	log := slog.New(slog.NewTextHandler(lockedWriter{&g.mu, &g.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	m := metrics.NewActivator(prometheus.NewRegistry())
-	dir := directory.New(cfg.URL.SessionHost, nil)
+	clients := clientcache.New(cfg.Limits.ClientCacheBytes, m)
+	dir := directory.New(cfg.URL.SessionHost, clients.Forget)
 	keeper := wake.NewKeeper(ctx, dir, g, m, log)
 	proxies, err := door.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Guard: auth.NewGuard(g.signer.Verifier(), false),
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), false),
 		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: []byte("shared"), Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
@@ -160,7 +164,7 @@ func (g *gateway) wakes(desktop *httptest.Server) {
 	})
 	addr := desktop.Listener.Addr().(*net.TCPAddr)
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
-	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: int32(addr.Port)}}}}
+	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: g.image, Ports: []corev1.ContainerPort{{ContainerPort: int32(addr.Port)}}}}
 	p.Status.PodIP = addr.IP.String()
 	g.Directory.SetPod(p)
 }
@@ -215,6 +219,7 @@ func (g *gateway) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Dura
 // Header fields of the kinds of visitor there are.
 var (
 	navigating = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}, "Accept": {"text/html"}}
+	framing    = http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}, "Sec-Fetch-Site": {"same-origin"}, "Accept": {"text/html"}}
 	fetching   = http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Site": {"same-origin"}}
 	fromPage   = http.Header{"Origin": {"http://" + host}}
 	noBrowser  = http.Header{}
@@ -291,6 +296,7 @@ func newDesktop(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if !websocket.IsWebSocketUpgrade(r) {
+			w.Header().Set("X-Frame-Options", "DENY")
 			_, _ = io.WriteString(w, "desktop "+r.Method+" "+r.URL.Path+" cookies:"+r.Header.Get("Cookie"))
 			return
 		}

@@ -2,101 +2,101 @@ package activator
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/activator/shell"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-const (
-	// navigationWait is how long a page load waits for a desktop that may well be
-	// there before it gets the waiting page.
-	navigationWait = 250 * time.Millisecond
-	// unavailableRetry is what a refused request is told to wait, in seconds.
-	unavailableRetry = 5
-)
+// unavailableRetry is what a refused request is told to wait, in seconds.
+const unavailableRetry = 5
 
-// serveNavigation wakes the desktop for a person who opens a page, and shows the
-// desktop's page when it is there, ours while it is not.
-func (s *Server) serveNavigation(w http.ResponseWriter, r *http.Request, v visitor) {
-	if v.session.Spec.Power == v1alpha1.PowerOff {
-		s.refuse(w, metrics.RefusedPoweredOff, shell.PoweredOff)
-		return
-	}
-	visit := s.Keeper.Enter(v.session)
-	defer visit.Leave()
-	ctx, cancel := context.WithTimeout(r.Context(), navigationWait)
-	defer cancel()
-	if view, ok := s.Directory.View(v.key); ok && !view.Asleep() {
-		if conn, err := s.reacher.Dial(ctx, v.reach(visit)); err == nil {
-			visit.Mark(metrics.StageReached)
-			visit.Served()
-			s.http.Serve(w, r, conn)
-			return
-		}
-	}
-	s.awaitWake(ctx, v)
-	shell.WriteWaiting(w, s.describe(r.Context(), v))
+// serveFrame serves the desktop's document to the frame of our page, which is told of
+// refusals by other means.
+func (s *Server) serveFrame(w http.ResponseWriter, r *http.Request, v visitor) {
+	s.serve(&shell.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { shell.WriteNothing(w) })
 }
 
-// awaitWake waits until the record shows that a desktop which a clock put to sleep
-// was asked for, so that the page does not offer to wake what is waking.
-func (s *Server) awaitWake(ctx context.Context, v visitor) {
-	for {
-		view, ok := s.Directory.View(v.key)
-		if !ok || reach.Slept(view.Session) == nil {
-			return
-		}
-		select {
-		case <-view.Changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// serveRequest holds any other request until the desktop accepts it.
+// serveRequest serves what a desktop's page loads, and what programs ask for.
 func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor) {
+	s.serve(w, r, v, s.unavailable)
+}
+
+// serve holds a request until the desktop accepts it, unless the desktop's client is
+// kept from an earlier visit.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
 	if err := reach.Slept(v.session); v.scripted && err != nil {
 		s.count(err)
-		s.unavailable(w, err)
+		refuse(w, err)
+		return
+	}
+	if s.serveKept(w, r, v) {
 		return
 	}
 	release, err := s.held.Acquire(v.key)
 	if err != nil {
 		s.count(err)
-		s.unavailable(w, err)
+		refuse(w, err)
 		return
 	}
 	defer release()
 	visit := s.Keeper.Enter(v.session)
 	defer visit.Leave()
-	ctx, cancel := context.WithTimeoutCause(r.Context(), s.Config.Limits.HoldHTTP.Duration, errNotInTime)
-	defer cancel()
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	stop := context.AfterFunc(s.holding, func() { end(hold.ShuttingDown) })
-	defer stop()
-
-	done := s.holdMetrics(v)
-	conn, err := s.reacher.Dial(ctx, v.reach(visit))
-	done()
+	conn, err := s.dialHeld(r.Context(), v, visit)
 	release()
 	if err != nil {
 		if r.Context().Err() == nil {
 			s.count(err)
-			s.unavailable(w, err)
+			refuse(w, err)
 		}
 		return
 	}
 	visit.Mark(metrics.StageReached)
 	visit.Served()
-	s.http.Serve(w, r, conn)
+	s.pass(w, r, v, conn)
+}
+
+// dialHeld connects to the desktop; a request waits for it no longer than HoldHTTP.
+func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit) (net.Conn, error) {
+	defer s.holdMetrics(v)()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Config.Limits.HoldHTTP.Duration, errNotInTime)
+	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	stop := context.AfterFunc(s.holding, func() { end(hold.ShuttingDown) })
+	defer stop()
+	return s.reacher.Dial(ctx, v.reach(visit))
+}
+
+// serveKept answers for a desktop that is not there yet, from what it served on an
+// earlier visit; false when it has to answer for itself.
+func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
+	view, ok := s.Directory.View(v.key)
+	if !ok || view.Session.UID != v.session.UID || !starting(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) ||
+		reach.Slept(view.Session) != nil || s.reacher.Now(r.Context(), v.key) {
+		return false
+	}
+	defer s.Keeper.Enter(v.session).Leave()
+	return s.Clients.Serve(w, r, view)
+}
+
+// pass passes a request on, and keeps the answer where it is a part of the client.
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn) {
+	view, ok := s.Directory.View(v.key)
+	if !ok || view.Session.UID != v.session.UID {
+		s.http.Serve(w, r, conn)
+		return
+	}
+	s.Clients.Observe(view)
+	rec := s.Clients.Record(w, r, view, conn)
+	defer rec.End()
+	s.http.Serve(rec, r, conn)
+	rec.Commit()
 }
 
 // count counts an error that is a refusal; a shutdown, for one, is none.
@@ -119,38 +119,4 @@ func (s *Server) holdMetrics(v visitor) func() {
 	}
 	s.Metrics.Held.Inc()
 	return s.Metrics.Held.Dec
-}
-
-// serveStatus answers the waiting page, and keeps the desktop wanted while that
-// page is open.
-func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) {
-	if reach.Slept(v.session) == nil {
-		defer s.Keeper.Enter(v.session).Leave()
-	}
-	shell.WriteStatus(w, s.describe(r.Context(), v))
-}
-
-func (s *Server) describe(ctx context.Context, v visitor) shell.Status {
-	view, ok := s.Directory.View(v.key)
-	if !ok {
-		view.Session = v.session
-	}
-	return shell.Describe(view, s.reacher.Now(ctx, v.key), reach.Slept(view.Session) != nil, s.Keeper.Timeline(v.key))
-}
-
-// serveActivity takes a page's report that somebody typed or moved the pointer.
-func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "report activity with POST", http.StatusMethodNotAllowed)
-		return
-	}
-	if v.session.Status.StartTime != nil {
-		if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
-			s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
-			http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
-			return
-		}
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

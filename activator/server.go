@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/hold"
@@ -27,7 +27,6 @@ import (
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -43,6 +42,7 @@ type Options struct {
 	Proxies   door.Proxies
 	Directory *directory.Directory
 	Keeper    *wake.Keeper
+	Clients   *clientcache.Cache
 	Guard     *auth.Guard
 	Verifier  *token.Verifier
 	TURN      *TURN
@@ -57,6 +57,7 @@ type Server struct {
 	admission *admission
 	held      *limit.Held
 	http      *relay.HTTP
+	pages     *pages
 	assets    http.Handler
 	upgrader  websocket.Upgrader
 
@@ -74,6 +75,7 @@ func New(o Options) *Server {
 		reacher:   reach.New(o.Directory),
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
+		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
 		assets:    shell.Assets(),
 		sockets:   newSockets(),
 		upgrader: websocket.Upgrader{
@@ -110,20 +112,6 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// visitor is a request that was checked: whose session it is for, and how.
-type visitor struct {
-	key     types.NamespacedName
-	session *v1alpha1.VDISession
-	// scripted says that a browser's script made the request, not a person who
-	// opened a page, nor a program that is no browser.
-	scripted bool
-}
-
-// reach is what the visitor may be connected to.
-func (v visitor) reach(visit *wake.Visit) reach.Visit {
-	return reach.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, shell.AssetsPath) {
@@ -152,27 +140,36 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, metrics.RefusedForeignOrigin, shell.ForeignOrigin)
 		return
 	}
-	v := visitor{
-		key:      types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name},
-		session:  view.Session,
-		scripted: scripted(r),
-	}
-	switch {
-	case r.URL.Path == shell.StatusPath:
-		s.serveStatus(w, r, v)
-	case r.URL.Path == shell.ActivityPath:
-		s.serveActivity(w, r, v)
-	case strings.HasPrefix(r.URL.Path, shell.Prefix):
-		http.NotFound(w, r)
-	case websocket.IsWebSocketUpgrade(r):
+	s.dispatch(w, r, view)
+}
+
+// dispatch serves a request that was checked.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View) {
+	v, r := s.understand(r, view)
+	switch v.wants {
+	case wantsPage, wantsRefresh:
+		s.servePage(w, r, v)
+	case wantsFrame:
+		s.serveFrame(w, r, v)
+	case wantsSocket:
 		if s.admitsUser(w, v) {
 			s.serveWebSocket(w, r, v)
 		}
-	case r.Method == http.MethodGet && s.answersTURN(r, v):
+	case wantsTURN:
 		s.TURN.serve(w, v.session)
-	case navigation(r):
-		s.serveNavigation(w, r, v)
-	default:
+	case wantsWorker:
+		s.serveWorker(w, r, v)
+	case wantsStatus:
+		s.serveStatus(w, r, v)
+	case wantsEvents:
+		s.serveEvents(w, r, v)
+	case wantsActivity:
+		s.serveActivity(w, r, v)
+	case wantsWake:
+		s.serveWake(w, r, v)
+	case wantsNothing:
+		http.NotFound(w, r)
+	case wantsAnything:
 		s.serveRequest(w, r, v)
 	}
 }
@@ -210,24 +207,4 @@ func (s *Server) refuseToken(w http.ResponseWriter, err error) {
 	default:
 		s.refuse(w, metrics.RefusedBadToken, shell.BadToken)
 	}
-}
-
-// navigation says that a person opens a page, rather than that a page loads
-// something. Browsers say so themselves; others are known by what they accept.
-func navigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
-	if dest := r.Header.Get("Sec-Fetch-Dest"); dest != "" {
-		return dest == "document" || dest == "iframe"
-	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-func scripted(r *http.Request) bool {
-	if r.Header.Get("Origin") != "" {
-		return true
-	}
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return mode != "" && mode != "navigate"
 }

@@ -60,7 +60,7 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 			before := refusals(g, tc.why)
 			asked := 0
 			for _, kind := range []http.Header{header, upgrade} {
-				for _, at := range []string{"/", "/ws", "/turn", shell.StatusPath, shell.ActivityPath} {
+				for _, at := range []string{"/", "/ws", "/turn", shell.StatusPath, shell.EventsPath, shell.ActivityPath, shell.WakePath} {
 					for _, method := range []string{http.MethodGet, http.MethodPost} {
 						got := g.do(method, at, kind)
 						asked++
@@ -127,8 +127,11 @@ func TestAPageOfASleepingDesktopWaitsAndWakesIt(t *testing.T) {
 	}
 	g.wakes(newDesktop(t))
 	g.eventually("ready", func() bool { return g.status().State == shell.StateReady })
-	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 200 || got.body != "desktop GET / cookies:" {
+	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, "Opening your desktop") {
 		t.Errorf("%d %s", got.code, got.body)
+	}
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 200 || got.body != "desktop GET / cookies:" {
+		t.Errorf("its frame got %d %s", got.code, got.body)
 	}
 	if head := g.do(http.MethodHead, "/", g.as(navigating)); head.code != 200 || head.body != "" {
 		t.Errorf("HEAD: %d %q", head.code, head.body)
@@ -386,7 +389,7 @@ func TestOurPathsNeverReachTheDesktop(t *testing.T) {
 	if got := g.do(http.MethodGet, "/_vdi/secret", g.as(fetching)); got.code != 404 || strings.Contains(got.body, "desktop GET") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	if got := g.do(http.MethodGet, "/_vdi/assets/waiting.js", noBrowser); got.code != 200 {
+	if got := g.do(http.MethodGet, "/_vdi/assets/shell.js", noBrowser); got.code != 200 {
 		t.Errorf("the pages' own script: %d", got.code)
 	}
 }

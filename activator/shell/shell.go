@@ -1,5 +1,6 @@
 // Package shell is what a visitor sees that is not the desktop itself: the page
-// that waits for it, and the pages that say why there is none.
+// around it, which shows how the desktop starts, holds it in a frame, warns before
+// it sleeps and offers to wake it; and the pages that say why there is none.
 //
 // Pages load nothing from elsewhere and run one small script of ours, under a
 // strict Content-Security-Policy. They name no session that the visitor did not
@@ -12,7 +13,6 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"strconv"
 )
 
 // Prefix is the path, on every session's host, that belongs to this product.
@@ -22,12 +22,20 @@ const (
 	assetsPath = Prefix + "assets/"
 	// StatusPath answers with Status as JSON.
 	StatusPath = Prefix + "status"
+	// EventsPath answers with a stream of Status, one for each change. Its query names
+	// the path that the page's frame shows: see EventsQuery.
+	EventsPath  = Prefix + "events"
+	EventsQuery = "at"
 	// ActivityPath takes a POST that says that somebody typed just now.
 	ActivityPath = Prefix + "activity"
+	// WakePath takes a POST of a person who asks for a desktop that a clock put to
+	// sleep.
+	WakePath = Prefix + "wake"
 )
 
-// securityPolicy allows our own style and script and nothing else.
-const securityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+// securityPolicy allows our own style and script, and the desktop in a frame. A page of
+// ours may itself be in a frame of its own origin: see AddressInFrame.
+const securityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
 //go:embed pages assets
 var files embed.FS
@@ -73,19 +81,6 @@ var (
 func WriteMessage(w http.ResponseWriter, m Message) {
 	render(w, m.Status, "message.html", m)
 }
-
-// WriteWaiting sends the page that waits for the desktop.
-func WriteWaiting(w http.ResponseWriter, s Status) {
-	w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
-	render(w, http.StatusAccepted, "waiting.html", struct {
-		Title, NoScript, TryAgain, FailedTitle, AsleepTitle, FailedHint, StatusPath string
-		Refresh                                                                     int
-		Status                                                                      Status
-	}{titleWaiting, textNoScript, textTryAgain, titleFailed, titleAsleep, textFailedHint, StatusPath, refreshSeconds, s})
-}
-
-// refreshSeconds is how often a page without script loads itself again.
-const refreshSeconds = 2
 
 func render(w http.ResponseWriter, status int, page string, data any) {
 	var body bytes.Buffer

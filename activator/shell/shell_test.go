@@ -1,18 +1,14 @@
 package shell
 
 import (
-	"encoding/json"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/wake"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 func expectPage(t *testing.T, w *httptest.ResponseRecorder, status int) string {
@@ -51,23 +47,34 @@ func TestEachMessageIsAWholePageWithItsStatus(t *testing.T) {
 	}
 }
 
-func TestTheWaitingPageWorksForEverybody(t *testing.T) {
+func waitingPage(t *testing.T, status Status, at string) *httptest.ResponseRecorder {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := httptest.NewRecorder()
-	WriteWaiting(w, Status{State: StateWaiting, Message: `pulling <script>alert("x")</script>`})
+	WritePage(w, Page{Name: "desk", Address: u, Status: status})
+	return w
+}
+
+func TestThePageWorksForEverybody(t *testing.T) {
+	w := waitingPage(t, Status{State: StateWaiting, Summary: `pulling <script>alert("x")</script>`, Detail: "slowly"}, "/desk?x=1&y=%20")
 	body := expectPage(t, w, http.StatusAccepted)
 	for what, part := range map[string]string{
-		"a language":                     `lang="en"`,
-		"a refresh without script":       `<noscript><meta http-equiv="refresh" content="2"></noscript>`,
-		"a word on it":                   "This page refreshes itself every two seconds.",
-		"a label on the progress bar":    `role="progressbar" aria-label="Your desktop is starting"`,
-		"a message that is announced":    `role="status" aria-live="polite"`,
-		"where to ask":                   `data-status="/_vdi/status"`,
-		"a title for a start that fails": `data-failed-title="Your desktop did not start"`,
-		"a title for a sleep":            `data-asleep-title="Your desktop went to sleep"`,
-		"the message as text":            "pulling &lt;script&gt;",
+		"a language": `lang="en"`,
+		"a refresh without script that wakes nobody": `<noscript><meta http-equiv="refresh" content="2; url=/desk?x=1&amp;y=%20&amp;vdi_refresh=1"></noscript>`,
+		"a word on it":                                  "This page refreshes itself every two seconds.",
+		"a progress bar with a name":                    `role="progressbar" aria-labelledby="title"`,
+		"a list with a name":                            `aria-label="Steps of the start"`,
+		"a message that is announced":                   `role="status"`,
+		"the message as text":                           "pulling &lt;script&gt;",
+		"the script's data, of which nothing is markup": `data-shell="{`,
+		"a frame with a name":                           `title="Desktop"`,
+		"what the desktop may use":                      `clipboard-read; clipboard-write`,
 	} {
 		if !strings.Contains(body, part) {
-			t.Errorf("the page lacks %s: %s", what, part)
+			t.Errorf("the page lacks %s: %s\n%s", what, part, body)
 		}
 	}
 	if w.Header().Get("Retry-After") != "2" {
@@ -75,9 +82,29 @@ func TestTheWaitingPageWorksForEverybody(t *testing.T) {
 	}
 }
 
+func TestAPageWithoutScriptDoesNotTryAFailedStartAgainByItself(t *testing.T) {
+	for state, action := range map[State]string{StateFailed: textTryAgain, StateAsleep: textWake} {
+		body := expectPage(t, waitingPage(t, Status{State: state, Summary: "No GPU."}, "/desk?x=1"), http.StatusOK)
+		if strings.Contains(body, "refresh\"") || !strings.Contains(body, `href="/desk?x=1">`+action+"</a>") || !strings.Contains(body, "No GPU.") {
+			t.Errorf("%s: want a link that a person follows and no refresh:\n%s", state, body)
+		}
+	}
+	body := expectPage(t, waitingPage(t, Status{State: StateReady}, "/desk"), http.StatusOK)
+	if strings.Contains(body, "refresh\"") || !strings.Contains(body, `src="/desk"`) {
+		t.Errorf("ready: want the desktop in a frame and no refresh:\n%s", body)
+	}
+}
+
+func TestAPathThatLooksLikeAHostStaysAPath(t *testing.T) {
+	body := waitingPage(t, Status{State: StateAsleep}, "///evil.example/").Body.String()
+	if strings.Contains(body, `"//evil`) || !strings.Contains(body, `href="/evil.example/"`) {
+		t.Errorf("the page leads to another host:\n%s", body)
+	}
+}
+
 func TestWhatAPageLoadsIsServed(t *testing.T) {
 	assets := Assets()
-	for path, kind := range map[string]string{"waiting.js": "text/javascript", "shell.css": "text/css"} {
+	for path, kind := range map[string]string{"shell.js": "text/javascript", "shell.css": "text/css", "icon.svg": "image/svg+xml"} {
 		w := httptest.NewRecorder()
 		assets.ServeHTTP(w, httptest.NewRequest(http.MethodGet, AssetsPath+path, nil))
 		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {
@@ -92,11 +119,11 @@ func TestWhatAPageLoadsIsServed(t *testing.T) {
 }
 
 func TestThePagesIdsAreThoseOfTheScript(t *testing.T) {
-	script, err := fs.ReadFile(files, "assets/waiting.js")
+	script, err := fs.ReadFile(files, "assets/shell.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := fs.ReadFile(files, "pages/waiting.html")
+	page, err := fs.ReadFile(files, "pages/shell.html")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,47 +139,101 @@ func TestThePagesIdsAreThoseOfTheScript(t *testing.T) {
 	}
 }
 
-func TestWhatAWaitingPageIsTold(t *testing.T) {
-	at := time.Unix(100, 0)
-	stamps := wake.Stamps{Requested: at, Seen: map[metrics.Stage]time.Time{metrics.StageReached: at.Add(time.Second)}}
+func TestTheScriptSpeaksOnlyWordsOfThisPackage(t *testing.T) {
+	script, err := fs.ReadFile(files, "assets/shell.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\btext\.([a-zA-Z]+)`).FindAllStringSubmatch(string(script), -1) {
+		used[m[1]] = true
+		if scriptText[m[1]] == "" {
+			t.Errorf("the script says %q, for which there are no words", m[1])
+		}
+	}
+	for name := range scriptText {
+		if !used[name] {
+			t.Errorf("the script never says %q", name)
+		}
+	}
+}
+
+func TestDocumentsAreToldApart(t *testing.T) {
 	for name, tc := range map[string]struct {
-		phase         v1alpha1.Phase
-		power         v1alpha1.Power
-		message       string
-		pod           *directory.Pod
-		ready, forced bool
-		state         State
-		says          string
+		method, at, dest, accept string
+		kind                     Kind
+		told                     bool
 	}{
-		"asleep, being woken": {phase: v1alpha1.PhaseAsleep, message: "A visit wakes it.", state: StateWaiting, says: textWaking},
-		"nothing known yet":   {state: StateWaiting, says: textWaking},
-		"scheduled":           {phase: v1alpha1.PhaseCreating, pod: &directory.Pod{Scheduled: true}, state: StateWaiting, says: textScheduled},
-		"started":             {phase: v1alpha1.PhaseCreating, pod: &directory.Pod{Scheduled: true, Started: true}, state: StateWaiting, says: textStarted},
-		"with a reason":       {phase: v1alpha1.PhaseCreating, message: "Waiting for a GPU.", state: StateWaiting, says: "Waiting for a GPU."},
-		"reachable":           {phase: v1alpha1.PhaseCreating, ready: true, state: StateReady},
-		"did not start":       {phase: v1alpha1.PhaseFailed, message: "No GPU.", forced: true, state: StateFailed, says: "No GPU."},
-		"put to sleep":        {phase: v1alpha1.PhaseAsleep, message: "A visit wakes it.", forced: true, state: StateAsleep, says: "A visit wakes it."},
-		"switched off":        {phase: v1alpha1.PhaseAsleep, power: v1alpha1.PowerOff, message: "Switched off.", state: StateOff, says: "Switched off."},
+		"a person":                          {"GET", "/", "document", "text/html", Top, true},
+		"a person's check":                  {"HEAD", "/", "document", "text/html", Top, true},
+		"the frame":                         {"GET", "/", "iframe", "text/html", Frame, true},
+		"the frame's address in a tab":      {"GET", "/?vdi_frame=1", "document", "text/html", Top, true},
+		"a refresh":                         {"GET", "/?vdi_refresh=1", "document", "text/html", Refresh, true},
+		"a script":                          {"GET", "/?vdi_frame=1", "empty", "text/html", NoDocument, true},
+		"a picture":                         {"GET", "/", "image", "*/*", NoDocument, true},
+		"a form":                            {"POST", "/", "document", "text/html", NoDocument, true},
+		"a person on an insecure host":      {"GET", "/?a=b", "", "text/html,*/*", Top, false},
+		"the frame on an insecure host":     {"GET", "/?a=b&vdi_frame=1", "", "text/html,*/*", Frame, false},
+		"a refresh on an insecure host":     {"GET", "/?vdi_refresh=1", "", "text/html", Refresh, false},
+		"a program, or a script over there": {"GET", "/?vdi_frame=1", "", "*/*", NoDocument, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &v1alpha1.VDISession{}
-			s.Spec.Power, s.Status.Phase, s.Status.Message = tc.power, tc.phase, tc.message
-			got := Describe(directory.View{Session: s, Pod: tc.pod}, tc.ready, tc.forced, stamps)
-			if got.State != tc.state || got.Message != tc.says || got.Phase != tc.phase {
-				t.Errorf("told %+v, want %s and %q", got, tc.state, tc.says)
+			r := httptest.NewRequest(tc.method, tc.at, nil)
+			r.Header.Set("Accept", tc.accept)
+			if tc.dest != "" {
+				r.Header.Set("Sec-Fetch-Dest", tc.dest)
 			}
-			if got.Timeline["requested"] != 100_000 || got.Timeline["reached"] != 101_000 {
-				t.Errorf("timeline = %v", got.Timeline)
+			if k, told := Document(r); k != tc.kind || told != tc.told {
+				t.Errorf("%d, %v; want %d, %v", k, told, tc.kind, tc.told)
 			}
 		})
 	}
-	w := httptest.NewRecorder()
-	WriteStatus(w, Status{State: StateWaiting, Message: "soon"})
-	var got map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got["state"] != "waiting" || got["message"] != "soon" || got["timeline"] != nil {
-		t.Errorf("JSON = %s, %v", w.Body, err)
-	}
-	if w.Header().Get("Cache-Control") != "no-store" {
-		t.Error("a status may be cached")
+}
+
+func TestADesktopNeverSeesOurMarkers(t *testing.T) {
+	for in, want := range map[string]string{
+		"/a?x=%20&vdi_frame=1&y": "/a?x=%20&y", "/?vdi_refresh=1": "/", "/a?vdi_frame": "/a", "/?xvdi_frame=1": "/?xvdi_frame=1", "/?a=vdi_frame": "/?a=vdi_frame",
+	} {
+		u, err := url.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Unmarked(u).RequestURI(); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
 	}
 }
+
+func TestADesktopThatForbidsFramesIsShownInOurs(t *testing.T) {
+	for name, tc := range map[string]struct{ in, out http.Header }{
+		"nothing said":     {http.Header{}, http.Header{}},
+		"denied":           {http.Header{"X-Frame-Options": {"DENY"}}, http.Header{"X-Frame-Options": {"SAMEORIGIN"}}},
+		"by policy":        {csp("default-src 'self'; frame-ancestors 'none'; img-src *"), csp("default-src 'self'; frame-ancestors 'self'; img-src *")},
+		"in capitals":      {csp("Frame-Ancestors 'NONE'"), csp("frame-ancestors 'self'")},
+		"another's page":   {csp("frame-ancestors https://portal.example"), csp("frame-ancestors 'self' https://portal.example")},
+		"itself already":   {csp("frame-ancestors 'self'"), csp("frame-ancestors 'self'")},
+		"two policies":     {csp("img-src *, frame-ancestors 'none'"), csp("img-src *", "frame-ancestors 'self'")},
+		"nothing of sorts": {csp("default-src 'none'"), csp("default-src 'none'")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for how, write := range map[string]func(http.ResponseWriter){
+				"with a status": func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
+				"without":       func(w http.ResponseWriter) { _, _ = w.Write([]byte("page")) },
+			} {
+				rec := httptest.NewRecorder()
+				w := &Framed{ResponseWriter: rec}
+				for k, v := range tc.in {
+					w.Header()[k] = v
+				}
+				write(w)
+				for _, k := range []string{"X-Frame-Options", "Content-Security-Policy"} {
+					if got := rec.Header()[k]; !slices.Equal(got, tc.out[k]) {
+						t.Errorf("%s: %s = %q, want %q", how, k, got, tc.out[k])
+					}
+				}
+			}
+		})
+	}
+}
+
+func csp(policies ...string) http.Header { return http.Header{"Content-Security-Policy": policies} }

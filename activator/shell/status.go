@@ -3,66 +3,213 @@ package shell
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
-// State is what a waiting page does next.
+// State is what a page shows.
 type State string
 
 // The states.
 const (
-	// StateWaiting: keep waiting.
+	// StateWaiting: progress, until the desktop is there.
 	StateWaiting State = "waiting"
-	// StateReady: the desktop accepts connections; load it.
+	// StateReady: the desktop accepts connections; show it.
 	StateReady State = "ready"
 	// StateFailed: it did not start; offer to try again.
 	StateFailed State = "failed"
 	// StateAsleep: a clock put it to sleep; offer to wake it.
 	StateAsleep State = "asleep"
-	// StateOff: an administrator switched it off; load the page that says so.
+	// StateOff: an administrator switched it off; say so.
 	StateOff State = "off"
+)
+
+// Step is how far a start has come, for programs; Message says it to people.
+type Step string
+
+// The steps, in their order.
+const (
+	// StepWaking: the wake was asked for.
+	StepWaking Step = "waking"
+	// StepPlace: its pod waits for a node, and so perhaps for a GPU.
+	StepPlace Step = "place"
+	// StepImage: its node prepares image and volumes.
+	StepImage Step = "image"
+	// StepStarting: its container runs.
+	StepStarting Step = "starting"
+	// StepConnecting: its port accepts; the desktop's page is about to be shown.
+	StepConnecting Step = "connecting"
 )
 
 // Status is a session as its own visitor may see it.
 type Status struct {
 	State State          `json:"state"`
+	Step  Step           `json:"step,omitempty"`
 	Phase v1alpha1.Phase `json:"phase"`
-	// Message is a sentence on what the desktop waits for or why it failed.
+	// Message says what the desktop waits for, why it failed or why it sleeps. Summary
+	// is its first part, and Detail the rest.
 	Message string `json:"message"`
+	Summary string `json:"summary"`
+	Detail  string `json:"detail,omitempty"`
+	// Early says that the page may load its frame although the desktop is not there:
+	// its client was kept from an earlier visit. Image names the image that the client
+	// belongs to; under another name the frame is loaded again.
+	Early bool   `json:"early,omitempty"`
+	Image string `json:"image,omitempty"`
+	// WaitedMillis is how long the present start has taken so far, UsuallyMillis how
+	// long starts of this template take; 0 is unknown.
+	WaitedMillis  int64 `json:"waitedMillis,omitempty"`
+	UsuallyMillis int64 `json:"usuallyMillis,omitempty"`
+	// ReportMillis is how often the page reports input, at most.
+	ReportMillis int64 `json:"reportMillis"`
+	// Sleep is the next clock that puts the desktop to sleep, while it is there.
+	Sleep *Sleep `json:"sleep,omitempty"`
 	// Timeline holds the latest cold start: Unix time in milliseconds by stage;
 	// "requested" is the visitor's request.
 	Timeline map[string]int64 `json:"timeline,omitempty"`
 }
 
-// Describe builds the status. ready says that the desktop accepts connections.
-func Describe(v directory.View, ready, sleptByClock bool, stamps wake.Stamps) Status {
-	s := Status{State: StateWaiting, Phase: v.Session.Status.Phase, Message: v.Session.Status.Message, Timeline: timeline(stamps)}
+// Sleep is a sleep that is due. Times are relative, since browsers' clocks are wrong.
+type Sleep struct {
+	Reason lifecycle.Reason `json:"reason"`
+	// InMillis is when, and WarnMillis how long before that the page warns.
+	InMillis   int64 `json:"inMillis"`
+	WarnMillis int64 `json:"warnMillis"`
+	at         time.Time
+}
+
+const (
+	// reportEvery is how often a page reports input, at most.
+	reportEvery = 15 * time.Second
+	// warnBefore is how long before a sleep a page warns, at most.
+	warnBefore = 2 * time.Minute
+	// timeoutShare is the part of a clock's setting that warnings and the pause between
+	// reports may take, where that is short.
+	timeoutShare = 4
+)
+
+// Facts are what a status is made of.
+type Facts struct {
+	directory.View
+	Now time.Time
+	// Reachable says that the desktop accepts connections.
+	Reachable bool
+	// NeedsPerson says that a clock put the desktop to sleep, or that it did not start,
+	// and nobody has asked for it since.
+	NeedsPerson bool
+	Stamps      wake.Stamps
+	// Usually is how long starts of this template take; 0 is unknown.
+	Usually time.Duration
+	Early   bool
+	Image   string
+}
+
+// Describe makes the status.
+func Describe(f Facts) Status {
+	st := &f.Session.Status
+	policy := lifecycle.EffectivePolicy(st.Lifecycle)
+	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Timeline: timeline(f.Stamps),
+		ReportMillis: share(reportEvery, policy.IdleTimeout).Milliseconds()}
 	switch {
-	case v.Session.Spec.Power == v1alpha1.PowerOff:
-		s.State = StateOff
-	case ready:
-		s.State = StateReady
-	case sleptByClock && v.Session.Status.Phase == v1alpha1.PhaseFailed:
+	case f.Session.Spec.Power == v1alpha1.PowerOff:
+		s.State, s.Message = StateOff, textPoweredOff
+	case f.Reachable:
+		s.State, s.Step, s.Message = StateReady, StepConnecting, textConnects
+		s.Sleep = nextSleep(f.Now, policy, f.Session)
+	case f.NeedsPerson && st.SleepReason == string(lifecycle.ReasonStartup):
 		s.State = StateFailed
-	case sleptByClock:
-		s.State = StateAsleep
-	case s.Message == "" || v.Session.Status.Phase == v1alpha1.PhaseAsleep:
-		s.Message = progress(v.Pod)
+	case f.NeedsPerson:
+		s.State, s.Message = StateAsleep, sleptBecause(st.SleepReason, policy)
+	default:
+		s.Step, s.Message = progress(f.View)
+		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
+		if began := st.StartTime; began != nil {
+			s.WaitedMillis = max(0, f.Now.Sub(began.Time).Milliseconds())
+		}
 	}
+	s.Summary, s.Detail = parts(s)
 	return s
 }
 
-func progress(p *directory.Pod) string {
-	switch {
-	case p == nil || !p.Scheduled:
-		return textWaking
-	case !p.Started:
-		return textScheduled
+// sayable are the operator's reasons for which this page has better words: it sees the
+// pod itself, and sooner.
+var sayable = map[string]bool{"": true, "Waking": true, "Scheduling": true, "Preparing": true, "Starting": true, "Running": true, "Asleep": true}
+
+func progress(v directory.View) (Step, string) {
+	step, text := StepWaking, textWaking
+	switch p := v.Pod; {
+	case v.Asleep() || p == nil:
+	case p.Started || p.Listening:
+		step, text = StepStarting, textStarting
+	case p.Scheduled:
+		step, text = StepImage, textImage
+	default:
+		step, text = StepPlace, textPlace
 	}
-	return textStarted
+	// The condition is of an earlier moment where the pod has come further.
+	if c := meta.FindStatusCondition(v.Session.Status.Conditions, v1alpha1.ConditionReady); c != nil && !v.Asleep() && !sayable[c.Reason] && c.Message != "" &&
+		(c.Reason != "Unschedulable" || step == StepPlace) {
+		text = c.Message
+	}
+	return step, text
+}
+
+// nextSleep is the clock that runs out next. The disconnect timeout is none of them: it
+// does not run while a page is open.
+func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep {
+	var next *Sleep
+	for reason, clock := range map[lifecycle.Reason]lifecycle.Policy{
+		lifecycle.ReasonIdle:        {IdleTimeout: p.IdleTimeout},
+		lifecycle.ReasonMaxDuration: {MaxDuration: p.MaxDuration},
+	} {
+		at := lifecycle.DecideSession(now, clock, s).Until
+		if at.IsZero() || next != nil && next.at.Before(at) {
+			continue
+		}
+		next = &Sleep{Reason: reason, InMillis: max(0, at.Sub(now).Milliseconds()), at: at,
+			WarnMillis: share(warnBefore, max(clock.IdleTimeout, clock.MaxDuration)).Milliseconds()}
+	}
+	return next
+}
+
+// share is most, or less where that is a large part of the timeout.
+func share(most, timeout time.Duration) time.Duration {
+	if timeout <= 0 {
+		return most
+	}
+	return min(most, timeout/timeoutShare)
+}
+
+func sleptBecause(reason string, p lifecycle.Policy) string {
+	switch lifecycle.Reason(reason) {
+	case lifecycle.ReasonIdle:
+		return strings.Replace(textSleptIdle, "%s", inWords(p.IdleTimeout), 1)
+	case lifecycle.ReasonMaxDuration:
+		return strings.Replace(textSleptMax, "%s", inWords(p.MaxDuration), 1)
+	}
+	return textAsleepHint
+}
+
+// parts splits a message that goes into detail: a reason from a scheduler or a kubelet
+// follows a colon, and what was last seen of a failed start follows a sentence.
+func parts(s Status) (summary, detail string) {
+	end := ": "
+	if s.State == StateFailed {
+		end = ". "
+	}
+	summary, detail, _ = strings.Cut(s.Message, end)
+	if detail != "" {
+		summary += "."
+	}
+	return summary, detail
 }
 
 func timeline(s wake.Stamps) map[string]int64 {
@@ -74,6 +221,19 @@ func timeline(s wake.Stamps) map[string]int64 {
 		out[string(stage)] = at.UnixMilli()
 	}
 	return out
+}
+
+// Same says that a page which was told o shows the same as one that is told s.
+func (s Status) Same(o Status) bool {
+	for _, x := range []*Status{&s, &o} {
+		x.Timeline, x.WaitedMillis = nil, 0
+		if x.Sleep != nil {
+			next := *x.Sleep
+			next.InMillis = 0
+			x.Sleep = &next
+		}
+	}
+	return reflect.DeepEqual(s, o)
 }
 
 // WriteStatus sends a status as JSON.

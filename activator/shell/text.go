@@ -1,17 +1,55 @@
 package shell
 
-// Every sentence that a visitor reads on a page of ours, in one place.
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Every sentence that a visitor reads on a page of ours, in one place. The script
+// gets its own from the page; {time} is filled in there.
 const (
 	titleWaiting = "Your desktop is starting"
+	titleReady   = "Opening your desktop"
 	titleFailed  = "Your desktop did not start"
-	titleAsleep  = "Your desktop went to sleep"
+	titleAsleep  = "Your desktop is asleep"
+	titleOff     = "Your desktop is switched off"
+	titleFrame   = "Desktop"
+	titleWarning = "Your desktop is about to sleep"
 
-	textWaking     = "Waking your desktop…"
-	textScheduled  = "Found a place for it. Starting…"
-	textStarted    = "Started. Connecting…"
+	labelWaking  = "Wake"
+	labelPlace   = "Place"
+	labelImage   = "Prepare"
+	labelStarts  = "Start"
+	labelConnect = "Connect"
+	labelSteps   = "Steps of the start"
+
+	textWaking   = "Waking your desktop."
+	textPlace    = "Looking for a place to run it."
+	textImage    = "Preparing its image and your files."
+	textStarting = "Its programs are starting."
+	textConnects = "Connecting to it."
+
 	textTryAgain   = "Try again"
+	textWake       = "Wake it"
+	textFailedHint = "If it happens again, show this page to your administrator."
+	textAsleepHint = "It starts again when you wake it."
 	textNoScript   = "This page refreshes itself every two seconds."
-	textFailedHint = "Try again, or show the text above to your administrator."
+	textUsually    = "usually about {time}"
+	textLonger     = "longer than usual, still working on it"
+	textSeconds    = "{time} s"
+	textMinutes    = "{time} min"
+	textOffline    = "The connection was lost. Trying again…"
+
+	textWarnIdle   = "Nobody has typed or moved the pointer for a while."
+	textWarnMax    = "It has been awake for as long as it may be. This cannot be put off: save your work now."
+	textWarnIn     = "It sleeps in {time}"
+	textStay       = "Stay"
+	textUnderstood = "Understood"
+	textStayFails  = "That did not get through. Try again."
+
+	textSleptIdle = "Nobody typed or moved the pointer for %s."
+	textSleptMax  = "It had been awake for %s, as long as it may be."
 
 	titleNotFound = "There is no desktop here"
 	textNotFound  = "The address is not one of a desktop. Check it, or ask whoever gave it to you."
@@ -37,3 +75,30 @@ const (
 	titleUnavailable = "Your desktop cannot be reached just now"
 	textUnavailable  = "Load the page again in a moment."
 )
+
+// scriptText is what the script says by itself.
+var scriptText = map[string]string{
+	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleFrame": titleFrame,
+	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint,
+	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
+	"warnIdle": textWarnIdle, "warnMax": textWarnMax, "warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
+}
+
+// inWords is a clock's setting as people say it: "30 minutes", "1 hour 30 minutes".
+func inWords(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		n := d / unit.size
+		d -= n * unit.size
+		switch {
+		case n == 1:
+			parts = append(parts, "1 "+unit.name)
+		case n > 1:
+			parts = append(parts, fmt.Sprintf("%d %ss", n, unit.name))
+		}
+	}
+	return strings.Join(parts, " ")
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/wake"
@@ -50,14 +51,18 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := metrics.NewActivator(reg)
 	var keeper *wake.Keeper
-	dir := directory.New(in.config.URL.SessionHost, func(key types.NamespacedName) { keeper.Forget(key) })
+	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
+	dir := directory.New(in.config.URL.SessionHost, func(key types.NamespacedName) {
+		keeper.Forget(key)
+		clients.Forget(key)
+	})
 	keeper = wake.NewKeeper(alive, dir, &wake.StatusWriter{Client: api.client, Directory: dir}, m, log)
 	listings, err := dir.Feed(alive, api.cache)
 	if err != nil {
 		return err
 	}
 	server := activator.New(activator.Options{
-		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper,
+		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL.Scheme == "https"),
 		Verifier: in.verifier,
 		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret, Pods: api.cache, Log: log},

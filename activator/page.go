@@ -1,0 +1,125 @@
+package activator
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// recordedWithin is how long a person who wakes a desktop waits for the record of it,
+// so that the page does not offer to wake what is waking.
+const recordedWithin = 250 * time.Millisecond
+
+// servePage shows the page around the desktop, and wakes the desktop for the person who
+// opened it.
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
+	if v.session.Spec.Power == v1alpha1.PowerOff {
+		s.refuse(w, metrics.RefusedPoweredOff, shell.PoweredOff)
+		return
+	}
+	if v.wants == wantsPage || reach.Slept(v.session) == nil {
+		s.wake(r.Context(), v)
+	}
+	shell.WritePage(w, shell.Page{Name: v.key.Name, Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI())})
+}
+
+// serveWake wakes the desktop for a person who asked for it on the page. A script of
+// the desktop's could ask too, as it could load the page: what must not wake is what
+// happens by itself.
+func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
+	if !posted(w, r) {
+		return
+	}
+	s.wake(r.Context(), v)
+	shell.WriteStatus(w, s.describe(r.Context(), v, at(r)))
+}
+
+// wake asks for the desktop, and waits a moment until the record shows it.
+func (s *Server) wake(ctx context.Context, v visitor) {
+	defer s.Keeper.Enter(v.session).Leave()
+	ctx, cancel := context.WithTimeout(ctx, recordedWithin)
+	defer cancel()
+	for {
+		view, ok := s.Directory.View(v.key)
+		if !ok || reach.Slept(view.Session) == nil {
+			return
+		}
+		select {
+		case <-view.Changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// serveStatus answers a page that is not told of changes, and keeps the desktop wanted
+// while that page asks.
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) {
+	if reach.Slept(v.session) == nil {
+		defer s.Keeper.Enter(v.session).Leave()
+	}
+	shell.WriteStatus(w, s.describe(r.Context(), v, at(r)))
+}
+
+// at is the path that a page's frame shows, as the page tells it.
+func at(r *http.Request) string { return r.URL.Query().Get(shell.EventsQuery) }
+
+// describe says how the session stands now, for a page whose frame shows that path.
+func (s *Server) describe(ctx context.Context, v visitor, path string) shell.Status {
+	view, ok := s.Directory.View(v.key)
+	if !ok {
+		view.Session = v.session
+	}
+	f := s.facts(view, path)
+	f.Reachable = s.reacher.Now(ctx, v.key)
+	f.Usually = s.Directory.UsualStart(view.Session.Spec.Template)
+	return shell.Describe(f)
+}
+
+// facts are those that are cheap to find out.
+func (s *Server) facts(view directory.View, path string) shell.Facts {
+	key := types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name}
+	return shell.Facts{
+		View: view, Now: time.Now(), NeedsPerson: reach.Slept(view.Session) != nil,
+		Stamps: s.Keeper.Timeline(key),
+		Early:  starting(view.Session) && s.Clients.Has(view, path),
+		Image:  s.Clients.Observe(view),
+	}
+}
+
+// starting says that the desktop was not seen ready in this awake period, and so may
+// well not be reachable yet.
+func starting(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime == nil }
+
+// serveActivity takes a page's report that somebody typed or moved the pointer.
+func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor) {
+	if !posted(w, r) {
+		return
+	}
+	if v.session.Status.StartTime != nil {
+		if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
+			s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
+			http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// posted answers requests of other methods.
+func posted(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return true
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	http.Error(w, "ask for this with POST", http.StatusMethodNotAllowed)
+	return false
+}

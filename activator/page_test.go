@@ -1,0 +1,369 @@
+package activator
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// told is what an open page is told, one status for each change.
+type told struct {
+	t      *testing.T
+	events chan shell.Status
+	close  func()
+}
+
+// open opens a page's stream.
+func (g *gateway) open(path string) *told {
+	g.t.Helper()
+	ctx, cancel := context.WithCancel(g.t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at="+path, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Host, req.Header = host, g.as(fetching)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		g.t.Fatalf("the stream answered %s", resp.Status)
+	}
+	o := &told{t: g.t, events: make(chan shell.Status, 100), close: cancel}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(o.events)
+		defer func() { _ = resp.Body.Close() }()
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				var s shell.Status
+				if err := json.Unmarshal([]byte(data), &s); err != nil {
+					g.t.Errorf("%s: %v", data, err)
+				}
+				o.events <- s
+			}
+		}
+	}()
+	g.t.Cleanup(func() { cancel(); <-done })
+	return o
+}
+
+// until reads on until the page is told so.
+func (o *told) until(what string, is func(shell.Status) bool) shell.Status {
+	o.t.Helper()
+	var last shell.Status
+	for timeout := time.After(enough); ; {
+		select {
+		case s, ok := <-o.events:
+			if !ok {
+				o.t.Fatalf("the stream ended before %s; last it told %+v", what, last)
+			}
+			if last = s; is(s) {
+				return s
+			}
+		case <-timeout:
+			o.t.Fatalf("not told within %s: %s; last %+v", enough, what, last)
+		}
+	}
+}
+
+func in(state shell.State) func(shell.Status) bool {
+	return func(s shell.Status) bool { return s.State == state }
+}
+
+func atStep(step shell.Step) func(shell.Status) bool {
+	return func(s shell.Status) bool { return s.Step == step }
+}
+
+// pod is the session's, before it has an address.
+func (g *gateway) pod(change func(*corev1.Pod)) {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
+	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: g.image, Ports: []corev1.ContainerPort{{ContainerPort: 1}}}}
+	change(p)
+	g.Directory.SetPod(p)
+}
+
+func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
+	g := newGateway(t)
+	page := g.open("/")
+	page.until("waking", atStep(shell.StepWaking))
+	g.eventually("the open page wakes it", func() bool { return g.woken() == 1 })
+	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
+	g.pod(func(*corev1.Pod) {})
+	page.until("looking for a place", atStep(shell.StepPlace))
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: "Unschedulable", Message: "Waiting for a GPU: no node has one free."}}
+	})
+	page.until("waiting for a GPU", func(s shell.Status) bool { return s.Summary == "Waiting for a GPU." && s.Detail != "" })
+	g.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
+	page.until("preparing", atStep(shell.StepImage))
+	started := func(p *corev1.Pod) {
+		p.Spec.NodeName = "n"
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: v1alpha1.ContainerDesktop, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	}
+	g.pod(started)
+	page.until("starting", atStep(shell.StepStarting))
+	g.wakes(newDesktop(t))
+	page.until("ready", in(shell.StateReady))
+	page.close()
+	g.eventually("the page is counted out", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
+}
+
+func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
+	g := newGateway(t)
+	page := g.open("/")
+	g.wakes(newDesktop(t))
+	page.until("ready", in(shell.StateReady))
+	before := g.woken()
+	g.sleeps(lifecycle.ReasonDisconnected, "")
+	g.eventually("woken again, since somebody is there", func() bool { return g.woken() == before+1 })
+	g.wakes(newDesktop(t))
+	page.until("ready again", in(shell.StateReady))
+}
+
+func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
+	for reason, state := range map[lifecycle.Reason]shell.State{
+		lifecycle.ReasonIdle: shell.StateAsleep, lifecycle.ReasonMaxDuration: shell.StateAsleep, lifecycle.ReasonStartup: shell.StateFailed,
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			g := newGateway(t)
+			g.wakes(newDesktop(t))
+			page := g.open("/")
+			page.until("ready", in(shell.StateReady))
+			before := g.woken()
+			g.sleeps(reason, "because")
+			page.until(string(state), in(state))
+			// What the desktop's client does then by itself wakes nobody either.
+			for _, kind := range []http.Header{framing, fetching} {
+				if got := g.do(http.MethodGet, "/", g.as(kind)); got.code != 503 {
+					t.Errorf("%v got %d", kind, got.code)
+				}
+			}
+			if got := g.do(http.MethodGet, "/?vdi_refresh=1", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, `href="/"`) {
+				t.Errorf("a page without script got %d:\n%s", got.code, got.body)
+			}
+			other := g.open("/")
+			other.until(string(state), in(state))
+			if n := g.woken(); n != before {
+				t.Errorf("woken %d times by nobody", n-before)
+			}
+
+			got := g.do(http.MethodPost, shell.WakePath, g.as(fromPage))
+			var s shell.Status
+			if err := json.Unmarshal([]byte(got.body), &s); err != nil || got.code != 200 || s.State != shell.StateWaiting {
+				t.Errorf("the button got %d %s", got.code, got.body)
+			}
+			page.until("waiting", in(shell.StateWaiting))
+			other.until("waiting", in(shell.StateWaiting))
+			if n := g.woken(); n != before+1 {
+				t.Errorf("the button woke it %d times", n-before)
+			}
+			g.wakes(newDesktop(t))
+			page.until("ready", in(shell.StateReady))
+		})
+	}
+}
+
+func TestTheWakeButtonIsAPost(t *testing.T) {
+	g := newGateway(t)
+	if got := g.do(http.MethodGet, shell.WakePath, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
+		t.Errorf("%d", got.code)
+	}
+	g.expectNothingWritten()
+}
+
+func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
+	g := newGateway(t)
+	page := g.open("/")
+	g.wakes(newDesktop(t))
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Minute, DisconnectTimeout: time.Minute}.Effective()
+		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now()}}
+	})
+	s := page.until("a sleep is due", func(s shell.Status) bool { return s.Sleep != nil })
+	if s.Sleep.Reason != lifecycle.ReasonIdle || s.Sleep.WarnMillis != 15_000 || s.Sleep.InMillis > 60_000 || s.ReportMillis != 15_000 {
+		t.Errorf("told %+v", s.Sleep)
+	}
+}
+
+func TestAPageIsToldWhenItsDesktopGoesAndComes(t *testing.T) {
+	g := newGateway(t)
+	page := g.open("/")
+	g.wakes(newDesktop(t))
+	page.until("ready", in(shell.StateReady))
+	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	page.until("waiting", in(shell.StateWaiting))
+	g.wakes(newDesktop(t))
+	page.until("ready", in(shell.StateReady))
+	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
+	page.until("off", in(shell.StateOff))
+}
+
+func TestOpenPagesAreBounded(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.PagesPerSession = 2 })
+	g.open("/").until("told", atStep(shell.StepWaking))
+	second := g.open("/")
+	second.until("told", atStep(shell.StepWaking))
+	if got := g.do(http.MethodGet, shell.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
+		t.Errorf("the third got %d %s", got.code, got.body)
+	}
+	g.expectRefusals(metrics.RefusedPages, 1)
+	if got := g.status(); got.State != shell.StateWaiting {
+		t.Errorf("it may still ask, and is told %+v", got)
+	}
+	second.close()
+	g.eventually("a place is free", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
+	g.open("/").until("told", atStep(shell.StepWaking))
+}
+
+func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
+	g := newGateway(t)
+	page := g.open("/")
+	page.until("told", atStep(shell.StepWaking))
+	g.StopHolding()
+	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
+	if got := g.do(http.MethodGet, shell.EventsPath, g.as(fetching)); got.code != 503 {
+		t.Errorf("a stream that is opened now got %d", got.code)
+	}
+}
+
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	g := newGateway(t)
+	g.open("/").until("told", atStep(shell.StepWaking))
+	g.Directory.DropSession(alice)
+	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
+}
+
+func TestADesktopThatForbidsFramesIsShownInOursAndNowhereElse(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newDesktop(t))
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.header.Get("X-Frame-Options") != "SAMEORIGIN" {
+		t.Errorf("in our frame: %q", got.header.Get("X-Frame-Options"))
+	}
+	if got := g.do(http.MethodGet, "/page", g.as(fetching)); got.header.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("elsewhere: %q", got.header.Get("X-Frame-Options"))
+	}
+}
+
+func TestOurMarkersNeverReachTheDesktop(t *testing.T) {
+	g := newGateway(t)
+	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
+	defer desktop.Close()
+	g.wakes(desktop)
+	insecure := http.Header{"Accept": {"text/html,*/*"}}
+	if got := g.do(http.MethodGet, "/desk?a=%20&vdi_frame=1&b", g.as(insecure)); got.body != "/desk?a=%20&b" {
+		t.Errorf("the desktop was asked for %s", got.body)
+	}
+	if got := g.do(http.MethodGet, "/desk?a=%20", g.as(insecure)); !strings.Contains(got.body, `src="/desk?a=%20&amp;vdi_frame=1"`) || !strings.Contains(got.body, "marksAddresses&#34;:true") {
+		t.Errorf("the page on an insecure host does not mark its frame:\n%s", got.body)
+	}
+}
+
+func TestADesktopCannotTakeThePlaceOfItsPage(t *testing.T) {
+	g := newGateway(t)
+	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Service-Worker-Allowed", "/")
+		w.WriteHeader(http.StatusOK)
+	}))
+	defer desktop.Close()
+	g.wakes(desktop)
+	worker := with(fetching, "Service-Worker", "script")
+	if got := g.do(http.MethodGet, "/sw.js", g.as(worker)); got.code != 403 {
+		t.Errorf("a worker for the whole host: %d", got.code)
+	}
+	if got := g.do(http.MethodGet, "/app/sw.js", g.as(worker)); got.code != 200 || got.header.Get("Service-Worker-Allowed") != "" {
+		t.Errorf("a worker for its own folder: %d, allowed %q", got.code, got.header.Get("Service-Worker-Allowed"))
+	}
+}
+
+// clientDesktop is a desktop with a client of some files.
+func clientDesktop(t *testing.T, version string) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Type", "text/html")
+		case "/app.js":
+			w.Header().Set("Content-Type", "text/javascript")
+		default:
+			w.Header().Set("Content-Type", "application/json")
+		}
+		_, _ = fmt.Fprintf(w, "%s of %s", r.URL.Path, version)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
+	g := newGateway(t)
+	first := clientDesktop(t, "one")
+	g.wakes(first)
+	for _, path := range []string{"/", "/app.js", "/state"} {
+		g.do(http.MethodGet, path, g.as(framing))
+	}
+	gone := func() {
+		g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+		g.sleeps(lifecycle.ReasonDisconnected, "")
+	}
+	gone()
+	page := g.open("/")
+	s := page.until("the frame may be loaded", func(s shell.Status) bool { return s.Early })
+	if s.State != shell.StateWaiting || s.Image == "" {
+		t.Errorf("told %+v", s)
+	}
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 200 || got.body != "/ of one" {
+		t.Errorf("the frame got %d %s", got.code, got.body)
+	}
+	if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 200 || got.body != "/app.js of one" {
+		t.Errorf("its script got %d %s", got.code, got.body)
+	}
+	if hits := testutil.ToFloat64(g.Metrics.CacheServed.WithLabelValues(metrics.CacheHit)); hits != 2 {
+		t.Errorf("%v hits were counted", hits)
+	}
+	held := make(chan answer, 1)
+	go func() { held <- g.do(http.MethodGet, "/state", g.as(fetching)) }() // no part of the client
+	g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+
+	// The desktop that comes answers for itself, the same image or not.
+	g.image = "desktop@sha256:bbbb"
+	g.wakes(clientDesktop(t, "two"))
+	if got := <-held; got.body != "/state of two" {
+		t.Errorf("the held request got %s", got.body)
+	}
+	ready := page.until("ready, with another image", in(shell.StateReady))
+	if ready.Image == s.Image {
+		t.Error("the page is not told that its client is of another image")
+	}
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "/ of two" {
+		t.Errorf("the frame got %s", got.body)
+	}
+}
+
+func TestWithoutACacheEverythingWaits(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.ClientCacheBytes = 0; c.Limits.HoldHTTP.Duration = 20 * time.Millisecond })
+	g.wakes(clientDesktop(t, "one"))
+	g.do(http.MethodGet, "/", g.as(framing))
+	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 503 || !strings.Contains(got.body, `data-vdi="nothing"`) {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}

@@ -1,0 +1,104 @@
+package activator
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/websocket"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// visitor is a request that was checked and understood: whose session it is for, and
+// what it wants there.
+type visitor struct {
+	key     types.NamespacedName
+	session *v1alpha1.VDISession
+	wants   want
+	// scripted says that a browser's script made the request, or a page that the
+	// desktop showed; not a person who opened a page, nor a program that is no browser.
+	scripted bool
+	// marked says that the browser does not tell a frame's request from a person's.
+	marked bool
+}
+
+// want is what a request is for.
+type want int
+
+const (
+	// wantsAnything is passed on to the desktop.
+	wantsAnything want = iota
+	// wantsPage is a person who opens an address: the page around the desktop.
+	wantsPage
+	// wantsRefresh is that page without script, which loads itself again.
+	wantsRefresh
+	// wantsFrame is the desktop's document in that page's frame.
+	wantsFrame
+	wantsSocket
+	wantsTURN
+	// wantsWorker is a script that would answer page loads in the browser.
+	wantsWorker
+	// Paths of ours: see package shell.
+	wantsStatus
+	wantsEvents
+	wantsActivity
+	wantsWake
+	wantsNothing
+)
+
+var ours = map[string]want{
+	shell.StatusPath: wantsStatus, shell.EventsPath: wantsEvents, shell.ActivityPath: wantsActivity, shell.WakePath: wantsWake,
+}
+
+// understand says what a checked request is for. The request that it returns has no
+// parameters of ours in its address.
+func (s *Server) understand(r *http.Request, view directory.View) (visitor, *http.Request) {
+	v := visitor{
+		key:      types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name},
+		session:  view.Session,
+		scripted: scripted(r),
+	}
+	if strings.HasPrefix(r.URL.Path, shell.Prefix) {
+		v.wants = wantsNothing
+		if w, ok := ours[r.URL.Path]; ok {
+			v.wants = w
+		}
+		return v, r
+	}
+	document, told := shell.Document(r)
+	switch {
+	case websocket.IsWebSocketUpgrade(r):
+		v.wants = wantsSocket
+	case r.Method == http.MethodGet && s.answersTURN(r, v):
+		v.wants = wantsTURN
+	case isWorker(r):
+		v.wants = wantsWorker
+	case document == shell.Top:
+		v.wants, v.marked = wantsPage, !told
+	case document == shell.Refresh:
+		v.wants, v.marked = wantsRefresh, !told
+	case document == shell.Frame:
+		v.wants, v.scripted = wantsFrame, true
+	}
+	r = r.WithContext(r.Context()) // a copy
+	r.URL = shell.Unmarked(r.URL)
+	return v, r
+}
+
+// reach is what the visitor may be connected to.
+func (v visitor) reach(visit *wake.Visit) reach.Visit {
+	return reach.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
+}
+
+func scripted(r *http.Request) bool {
+	if r.Header.Get("Origin") != "" {
+		return true
+	}
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return mode != "" && mode != "navigate"
+}

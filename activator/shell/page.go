@@ -1,0 +1,97 @@
+package shell
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// refreshSeconds is how often a page without script loads itself again.
+const refreshSeconds = 2
+
+// frameAllows are the features that the desktop may ask the person for, or use.
+const frameAllows = "autoplay; camera; clipboard-read; clipboard-write; cross-origin-isolated; display-capture; encrypted-media; " +
+	"fullscreen; gamepad; keyboard-map; microphone; screen-wake-lock; window-management"
+
+// step is a line of the page's list.
+type step struct {
+	Name  Step
+	Label string
+}
+
+var steps = []step{{StepWaking, labelWaking}, {StepPlace, labelPlace}, {StepImage, labelImage}, {StepStarting, labelStarts}, {StepConnecting, labelConnect}}
+
+// forScript is what the page's script is told.
+type forScript struct {
+	Status Status            `json:"status"`
+	Text   map[string]string `json:"text"`
+	Steps  []Step            `json:"steps"`
+	// Paths of ours.
+	StatusPath   string `json:"statusPath"`
+	EventsPath   string `json:"eventsPath"`
+	ActivityPath string `json:"activityPath"`
+	WakePath     string `json:"wakePath"`
+	// Query parameters of ours, and whether the frame's address must be marked.
+	EventsQuery    string `json:"eventsQuery"`
+	FrameMarker    string `json:"frameMarker"`
+	RefreshMarker  string `json:"refreshMarker"`
+	MarksAddresses bool   `json:"marksAddresses"`
+}
+
+// Page is the page around a desktop.
+type Page struct {
+	// Name is the session's.
+	Name string
+	// Address is what the person asked for, without markers.
+	Address *url.URL
+	// Marked says that the browser does not tell a frame's request from a person's, so
+	// that the frame's address is marked.
+	Marked bool
+	Status Status
+}
+
+// WritePage sends the page around a desktop.
+func WritePage(w http.ResponseWriter, p Page) {
+	data := struct {
+		Title, Name, Hint, Action, Allow, FrameTitle, WarnTitle, StepsLabel, NoScript string
+		Address, Frame, Refresh                                                       string
+		RefreshSeconds                                                                int
+		Steps                                                                         []step
+		Status                                                                        Status
+		Script                                                                        string
+	}{
+		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
+		NoScript: textNoScript, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
+		Address: local(p.Address), Frame: local(p.Address),
+	}
+	script := forScript{Status: p.Status, Text: scriptText, StatusPath: StatusPath, EventsPath: EventsPath, ActivityPath: ActivityPath,
+		WakePath: WakePath, EventsQuery: EventsQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+	for _, s := range steps {
+		script.Steps = append(script.Steps, s.Name)
+	}
+	encoded, err := json.Marshal(script)
+	if err != nil {
+		panic(err) // it holds nothing that cannot be written
+	}
+	data.Script = string(encoded)
+	if p.Marked {
+		data.Frame = mark(p.Address, frameMarker)
+	}
+	status := http.StatusOK
+	switch p.Status.State {
+	case StateWaiting:
+		status = http.StatusAccepted
+		data.Refresh = mark(p.Address, refreshMarker)
+		w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
+	case StateFailed:
+		data.Title, data.Hint, data.Action = titleFailed, textFailedHint, textTryAgain
+	case StateAsleep:
+		data.Title, data.Hint, data.Action = titleAsleep, textAsleepHint, textWake
+	case StateOff:
+		data.Title = titleOff
+	case StateReady:
+		data.Title = titleReady
+	}
+	render(w, status, "shell.html", data)
+}

@@ -1,0 +1,152 @@
+package shell
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// session has been awake for five seconds, and its last sleep had this reason.
+func session(reason lifecycle.Reason) *v1alpha1.VDISession {
+	s := &v1alpha1.VDISession{}
+	s.Status.ObservedGeneration = 1
+	s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 30 * time.Minute, DisconnectTimeout: 5 * time.Minute, MaxDuration: 24 * time.Hour, StartupTimeout: 10 * time.Minute}.Effective()
+	s.Status.StartTime, s.Status.SleepReason = &metav1.MicroTime{Time: noon.Add(-5 * time.Second)}, string(reason)
+	return s
+}
+
+func operatorSays(s *v1alpha1.VDISession, reason, message string) {
+	s.Status.Message = message
+	s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message}}
+}
+
+func TestWhatAPageIsTold(t *testing.T) {
+	type how struct {
+		reason, message          string
+		asleep, off              bool
+		slept                    lifecycle.Reason
+		pod                      *directory.Pod
+		reachable, needsAPerson  bool
+		state                    State
+		step                     Step
+		says, summary, andDetail string
+	}
+	const gpu = "Waiting for a GPU: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+	for name, tc := range map[string]how{
+		"asleep, being woken":         {asleep: true, reason: "Asleep", message: "A visit wakes it.", state: StateWaiting, step: StepWaking, says: textWaking},
+		"no pod yet":                  {reason: "Waking", message: "The desktop is being scheduled.", state: StateWaiting, step: StepWaking, says: textWaking},
+		"looking for a node":          {pod: &directory.Pod{}, reason: "Scheduling", message: "…", state: StateWaiting, step: StepPlace, says: textPlace},
+		"waiting for a GPU":           {pod: &directory.Pod{}, reason: "Unschedulable", message: gpu, state: StateWaiting, step: StepPlace, says: gpu, summary: "Waiting for a GPU.", andDetail: "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."},
+		"got the GPU a moment ago":    {pod: &directory.Pod{Scheduled: true}, reason: "Unschedulable", message: gpu, state: StateWaiting, step: StepImage, says: textImage},
+		"preparing":                   {pod: &directory.Pod{Scheduled: true}, reason: "Preparing", message: "…", state: StateWaiting, step: StepImage, says: textImage},
+		"an image that is not there":  {pod: &directory.Pod{Scheduled: true}, reason: "ErrImagePull", message: "The desktop's image cannot be pulled (ErrImagePull): not found", state: StateWaiting, step: StepImage, says: "The desktop's image cannot be pulled (ErrImagePull): not found", summary: "The desktop's image cannot be pulled (ErrImagePull).", andDetail: "not found"},
+		"starting":                    {pod: &directory.Pod{Scheduled: true, Started: true}, reason: "Starting", state: StateWaiting, step: StepStarting, says: textStarting},
+		"the pod says that it starts": {pod: &directory.Pod{Scheduled: true, Listening: true}, state: StateWaiting, step: StepStarting, says: textStarting},
+		"there":                       {pod: &directory.Pod{Scheduled: true}, reachable: true, state: StateReady, step: StepConnecting, says: textConnects},
+		"did not start":               {asleep: true, slept: lifecycle.ReasonStartup, message: "The desktop did not start within 10m0s. Last seen: no GPU.", needsAPerson: true, state: StateFailed, says: "The desktop did not start within 10m0s. Last seen: no GPU.", summary: "The desktop did not start within 10m0s.", andDetail: "Last seen: no GPU."},
+		"nobody typed":                {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", needsAPerson: true, state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
+		"awake for too long":          {asleep: true, slept: lifecycle.ReasonMaxDuration, needsAPerson: true, state: StateAsleep, says: "It had been awake for 24 hours, as long as it may be."},
+		"switched off":                {asleep: true, off: true, state: StateOff, says: textPoweredOff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := session(tc.slept)
+			operatorSays(s, tc.reason, tc.message)
+			if tc.asleep {
+				s.Status.StartTime = nil
+			}
+			if tc.off {
+				s.Spec.Power = v1alpha1.PowerOff
+			}
+			got := Describe(Facts{View: directory.View{Session: s, Pod: tc.pod}, Now: noon, Reachable: tc.reachable, NeedsPerson: tc.needsAPerson, Usually: 8 * time.Second})
+			if got.State != tc.state || got.Step != tc.step || got.Message != tc.says {
+				t.Errorf("told %s, %s, %q; want %s, %s, %q", got.State, got.Step, got.Message, tc.state, tc.step, tc.says)
+			}
+			summary := tc.summary
+			if summary == "" {
+				summary = tc.says
+			}
+			if got.Summary != summary || got.Detail != tc.andDetail {
+				t.Errorf("told %q and %q, want %q and %q", got.Summary, got.Detail, summary, tc.andDetail)
+			}
+			if waits := tc.state == StateWaiting; (got.UsuallyMillis == 8000) != waits || waits && !tc.asleep && got.WaitedMillis != 5000 {
+				t.Errorf("waited %d ms, usually %d ms", got.WaitedMillis, got.UsuallyMillis)
+			}
+		})
+	}
+}
+
+func TestThePageWarnsOfTheNextSleep(t *testing.T) {
+	after := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(d)} }
+	for name, tc := range map[string]struct {
+		idle, most, awake, typed time.Duration
+		power                    v1alpha1.Power
+		want                     *Sleep
+		report                   int64
+	}{
+		"nobody typed for long":     {30 * time.Minute, 24 * time.Hour, time.Hour, 29 * time.Minute, "", &Sleep{lifecycle.ReasonIdle, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"a short clock warns late":  {40 * time.Second, 0, time.Hour, 10 * time.Second, "", &Sleep{lifecycle.ReasonIdle, 30_000, 10_000, noon.Add(30 * time.Second)}, 10_000},
+		"awake for long":            {30 * time.Minute, 2 * time.Hour, 119 * time.Minute, time.Minute, "", &Sleep{lifecycle.ReasonMaxDuration, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"a sleep that is under way": {time.Minute, 0, time.Hour, 2 * time.Minute, "", nil, 15_000},
+		"no clock runs":             {0, 0, time.Hour, time.Minute, "", nil, 15_000},
+		"always on":                 {time.Minute, time.Hour, time.Hour, time.Minute, v1alpha1.PowerAlwaysOn, nil, 15_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := session("")
+			s.Spec.Power = tc.power
+			s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: tc.idle, MaxDuration: tc.most, DisconnectTimeout: time.Minute}.Effective()
+			s.Status.StartTime, s.Status.ReadyTime = after(-tc.awake), after(-tc.awake)
+			s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: after(-tc.typed), LastConnectedTime: after(0)}
+			got := Describe(Facts{View: directory.View{Session: s, Pod: &directory.Pod{}}, Now: noon, Reachable: true})
+			if (got.Sleep == nil) != (tc.want == nil) || got.Sleep != nil && *got.Sleep != *tc.want || got.ReportMillis != tc.report {
+				t.Errorf("told %+v, reports each %d ms; want %+v, %d ms", got.Sleep, got.ReportMillis, tc.want, tc.report)
+			}
+		})
+	}
+}
+
+func TestThePassingOfTimeIsNoChange(t *testing.T) {
+	s := session("")
+	s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: noon.Add(-time.Second)}}
+	f := Facts{View: directory.View{Session: s, Pod: &directory.Pod{}}, Now: noon, Reachable: true}
+	first := Describe(f)
+	f.Now = noon.Add(time.Second)
+	if later := Describe(f); !first.Same(later) || first.Sleep.InMillis == later.Sleep.InMillis {
+		t.Errorf("%+v and %+v: want the same, said at another time", first.Sleep, later.Sleep)
+	}
+	s.Status.Activity.LastInputTime = &metav1.MicroTime{Time: noon}
+	if first.Same(Describe(f)) {
+		t.Error("an input puts the sleep off, which is a change")
+	}
+}
+
+func TestTheTimelineIsPartOfTheStatus(t *testing.T) {
+	f := Facts{View: directory.View{Session: session("")}, Now: noon,
+		Stamps: wake.Stamps{Requested: time.Unix(100, 0), Seen: map[metrics.Stage]time.Time{metrics.StageReached: time.Unix(101, 0)}}}
+	got := Describe(f)
+	if got.Timeline["requested"] != 100_000 || got.Timeline["reached"] != 101_000 {
+		t.Errorf("timeline = %v", got.Timeline)
+	}
+	if raw, err := json.Marshal(got); err != nil || len(raw) == 0 {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+func TestClocksAreSaidInWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Minute: "30 minutes", time.Hour: "1 hour", 90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "24 hours", 40 * time.Second: "40 seconds", 61 * time.Second: "1 minute 1 second",
+	} {
+		if got := inWords(d); got != want {
+			t.Errorf("%s is said as %q, want %q", d, got, want)
+		}
+	}
+}
