@@ -71,12 +71,14 @@ test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserv
 e2e: platform-tools build ## Users' stories on a real cluster
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
 
-.PHONY: bench bench-coldstart bench-hold
-bench: bench-coldstart bench-hold ## Every benchmark
+.PHONY: bench bench-coldstart bench-hold bench-relay
+bench: bench-coldstart bench-hold bench-relay ## Every benchmark
 bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	go run ./test/platform run -- go run ./test/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" go run ./test/platform run -- out/bench/hold
+bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
 
 .PHONY: bench-programs
 bench-programs:
@@ -145,3 +147,12 @@ $(GOLANGCI_LINT):
 .PHONY: gcc
 gcc:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends gcc libc6-dev; }
+
+# The benchmark starts them itself, at ports of its own; their packages' services must
+# not start. Debian asks this file; one that is there already is left alone.
+POLICY := /usr/sbin/policy-rc.d
+.PHONY: haproxy-nginx
+haproxy-nginx:
+	@test -x /usr/sbin/haproxy -a -x /usr/sbin/nginx || { \
+		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
+		apt-get update -qq && apt-get install -y --no-install-recommends haproxy nginx-light; }

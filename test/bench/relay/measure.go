@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// figures are one contender's in one round.
+type figures struct {
+	// Latency of messages at the fixed rate, and how many came back a second without
+	// one.
+	P50, P99 time.Duration
+	Rate     float64
+	// CPU is the proxy's processor time per message at the fixed rate.
+	CPU time.Duration
+
+	stream streamFigures
+}
+
+type streamFigures struct {
+	// Delivered is what arrived of the paced stream, Most without a pace; bits a
+	// second.
+	Delivered, Most float64
+	// How late frames of the paced stream had arrived.
+	P50, P99 time.Duration
+	// CPU is the proxy's processor time in a second of the paced stream.
+	CPU time.Duration
+}
+
+func (f figures) String() string {
+	s := fmt.Sprintf("p50 %4d us  p99 %5d us  %6.0f/s", f.P50.Microseconds(), f.P99.Microseconds(), f.Rate)
+	if f.stream.Most == 0 {
+		return s
+	}
+	return s + fmt.Sprintf("  stream %.1f Mbit/s p50 %4d us p99 %5d us, processor %4.1f ms/s, at most %5.0f Mbit/s", f.stream.Delivered/1e6,
+		f.stream.P50.Microseconds(), f.stream.P99.Microseconds(), float64(f.stream.CPU.Microseconds())/1e3, f.stream.Most/1e6)
+}
+
+func (c *contender) measure(ctx context.Context) (f figures, err error) {
+	if err = c.messages(ctx, &f); err != nil || !c.streams {
+		return f, err
+	}
+	if err = c.paced(ctx, &f.stream); err != nil {
+		return f, err
+	}
+	return f, c.unpaced(ctx, &f.stream)
+}
+
+// dial opens a WebSocket this contender's way.
+func (c *contender) dial(ctx context.Context, path, query string, buffer int) (*websocket.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return nil, err
+	}
+	at := &url.URL{Scheme: "ws", Host: c.address, Path: path, RawQuery: query}
+	ws, resp, err := websocket.NewClient(conn, at, c.header, buffer, buffer)
+	if err != nil {
+		_ = conn.Close()
+		if resp != nil {
+			err = fmt.Errorf("the upgrade was answered with %s", resp.Status)
+		}
+		return nil, err
+	}
+	return ws, nil
+}
+
+// cpu is the processor time that the proxy has used.
+func (c *contender) cpu() (sum time.Duration, err error) {
+	for _, p := range c.processes {
+		t, err := p.CPU()
+		if err != nil {
+			return 0, err
+		}
+		sum += t
+	}
+	return sum, nil
+}
+
+// percentile of sorted values.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
+}
+
+func sorted(d []time.Duration) []time.Duration {
+	slices.Sort(d)
+	return d
+}
