@@ -82,7 +82,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // start runs an agent that finds these activators until the test ends.
-func start(t *testing.T, port uint16, found func() ([]peer, error)) *Agent {
+func start(t *testing.T, port uint16, found func() ([]peer, error)) {
 	t.Helper()
 	a := New(Options{Pod: "ada-1", Token: "secret", DesktopPort: port, Proc: "/proc", Log: slog.New(slog.DiscardHandler)})
 	a.lookUp = func(context.Context) ([]peer, error) { return found() }
@@ -96,7 +96,6 @@ func start(t *testing.T, port uint16, found func() ([]peer, error)) *Agent {
 		cancel()
 		<-done
 	})
-	return a
 }
 
 // freePort is one that nobody listens on.

@@ -67,7 +67,7 @@ func openDisplay(socket string) (*display, error) {
 	d := &display{conn: conn}
 	if err := d.setUp(); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("X server %s: %w", socket, err)
+		return nil, fmt.Errorf("display %s: %w", socket, err)
 	}
 	return d, nil
 }

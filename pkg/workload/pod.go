@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// TokenKey is the key of a desktop's TURN token in its Secret, AgentTokenKey that
-	// of its agent's token.
-	TokenKey      = "token"
+	// TokenKey is the key of a desktop's TURN token in its Secret.
+	TokenKey = "token"
+	// AgentTokenKey is the key of its agent's token there.
 	AgentTokenKey = "agent"
 
 	volumeHome = "home"
