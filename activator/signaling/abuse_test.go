@@ -3,6 +3,8 @@ package signaling
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +142,7 @@ var goodNegotiation = []string{
 	`{"error":"no codec","SDP":7,"Ice":[]}`, ` {"ice" : {"candidate":"","sdpMLineIndex":1,"more":{}}} `,
 	`{"sdp":{"type":"rollback"}}`, `{"sdp":{"type":"rollback","sdp":""}}`, answer(sdpOf()), answer(sdpOf("a=end-of-candidates", "a=candidates:1")),
 	answer(strings.ReplaceAll(sdpOf(), "\r", "")),
+	answer(strings.Replace(sdpOf("a=sendonly", "a=setup:active"), "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-128.0 5186584356436577426 0 IN IP4 0.0.0.0", 1)),
 }
 
 // goodCandidates pass under policy all; the last alone passes under relay.
@@ -197,6 +200,13 @@ func negotiates(t *testing.T, p Protocol, first Message, with func(payload strin
 			t.Errorf("%s passed under policy relay: %+v %+v %v", c, fromClient, fromDesktop, err)
 		}
 	}
+	recorded, err := os.ReadFile(filepath.Join("testdata", "chromium-156-offer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chromium := strings.TrimSpace(string(recorded))
+	passesAsItIs(t, all, with(chromium))
+	passesAsItIs(t, relay, with(chromium))
 	big := sdpOf(repeat(50_000, "a=x-padding:0123456789")...)
 	if len(big) < 1<<20 {
 		t.Fatal("less than a megabyte")

@@ -85,17 +85,20 @@ func (v *Violation) Error() string { return v.Reason }
 func toDesktop(m Message) Step { return Step{ToDesktop: []Message{m}} }
 func toClient(m Message) Step  { return Step{ToClient: []Message{m}} }
 
-// notText is the violation of sending anything but text on a signaling socket; nil
-// for text. WebSocket libraries do not all check the encoding, and a browser or a
-// desktop breaks a connection off for it.
+// isText says that a message can be taken on a signaling socket. WebSocket libraries
+// do not all check the encoding, and a browser or a desktop breaks a connection off
+// for it.
+func isText(m Message) bool { return m.Text && utf8.Valid(m.Data) }
+
+// notText is the violation of sending anything else; nil for text.
 func notText(m Message) *Violation {
 	switch {
+	case isText(m):
+		return nil
 	case !m.Text:
 		return &Violation{websocket.CloseUnsupportedData, "a binary message on a signaling connection, which takes text only", metrics.RefusedBinary}
-	case !utf8.Valid(m.Data):
-		return &Violation{websocket.CloseInvalidFramePayloadData, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
 	}
-	return nil
+	return &Violation{websocket.CloseInvalidFramePayloadData, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
 }
 
 func unexpected(reason string) *Violation {

@@ -99,7 +99,7 @@ func (c *selkies1) FromClient(m Message) (Step, error) {
 
 // FromDesktop implements Conversation.
 func (c *selkies1) FromDesktop(m Message) (Step, error) {
-	if notText(m) != nil || c.swallows(m) {
+	if !isText(m) || c.swallows(m) {
 		return Step{}, nil
 	}
 	return Step{ToClient: replaced(m, m.Data, c.fromDesktop(m.Data))}, nil

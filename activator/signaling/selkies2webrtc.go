@@ -106,7 +106,7 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 // FromDesktop implements Conversation.
 func (c *selkies2) FromDesktop(m Message) (Step, error) {
 	switch {
-	case notText(m) != nil || c.swallows(m):
+	case !isText(m) || c.swallows(m):
 		return Step{}, nil
 	case c.called && string(m.Data) == selkies2NoPeer:
 		return Step{ToDesktop: []Message{{Text: true, Data: []byte(selkies2Call)}}, After: selkies2Again}, nil
