@@ -71,14 +71,16 @@ test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserv
 e2e: platform-tools build ## Users' stories on a real cluster
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
 
-.PHONY: bench bench-coldstart bench-hold bench-relay
-bench: bench-coldstart bench-hold bench-relay ## Every benchmark
+.PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16
+bench: bench-coldstart bench-hold bench-relay bench-selkies16 ## Every benchmark
 bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	go run ./test/platform run -- go run ./test/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" go run ./test/platform run -- out/bench/hold
 bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
+bench-selkies16: platform-tools build ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
+	go run ./test/platform run -- go run ./test/bench/selkies16
 
 .PHONY: bench-programs
 bench-programs:

@@ -1,0 +1,144 @@
+// Command selkies16 measures what it is worth to be at Selkies 1.6's port before its loop
+// sleeps. Its desktop is the stand-in with DESKTOP_BLOCK_LOOP=2s, in which time passes as
+// in Selkies 1.6.2 while nobody is connected. In one run, in the same headless Chromium
+// with an empty profile each time, it takes the time from opening the address to the first
+// decoded video frame:
+//
+//   - first: a visit through the activator to a session that has never been awake;
+//   - cold: the second visit to that session, asleep again at zero pods;
+//   - warm: a visit to a desktop that has been up for some time, at its pod's own address,
+//     whose page it serves itself.
+//
+// All three get the installation's TURN server. The rounds alternate, so that what else the
+// machine does meets all of them. The last line printed is one line of JSON.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/test/harness"
+)
+
+const (
+	namespace = "vdi-bench-selkies16"
+	// patience bounds a set-up, a visit or a sleep.
+	patience = 5 * time.Minute
+	// blockLoop is Selkies 1.6.2's time.sleep(2).
+	blockLoop = 2 * time.Second
+	// settled is how long a warm desktop has been up, or left alone, before its visit.
+	settled = 10 * time.Second
+	// cycle is how long the sleeps of Selkies' two apps take together. Without a random
+	// part of it, each warm visit would begin at the same moment of them.
+	cycle = 2 * blockLoop
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "visits of each kind")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "selkies16:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, rounds int) (err error) {
+	if rounds < 1 {
+		return fmt.Errorf("--rounds %d: must be 1 or more", rounds)
+	}
+	in, err := harness.Open(ctx)
+	if err != nil {
+		return err
+	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := recreate(ctx, in.Client, ns); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			in.Describe(context.WithoutCancel(ctx), os.Stderr, namespace)
+		}
+		err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns))
+	}()
+	d := &desktops{in: in}
+	defer func() { err = errors.Join(err, d.remove(context.WithoutCancel(ctx))) }()
+	if err := within(ctx, d.setUp); err != nil {
+		return err
+	}
+	results := map[string][]timeline{}
+	for round := range rounds {
+		if err := d.round(ctx, round, results); err != nil {
+			return fmt.Errorf("round %d: %w", round+1, err)
+		}
+	}
+	report(os.Stdout, results)
+	return nil
+}
+
+// round makes one visit of each kind.
+func (d *desktops) round(ctx context.Context, round int, results map[string][]timeline) error {
+	var s *slept
+	err := within(ctx, func(ctx context.Context) (err error) {
+		s, err = d.create(ctx, fmt.Sprintf("desk-%d", round))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("creating a session: %w", err)
+	}
+	for _, visit := range []struct {
+		name    string
+		prepare func(context.Context) error
+		address func(context.Context) (string, error)
+	}{
+		{nameFirst, s.asleep, s.link},
+		{nameCold, s.asleep, s.link},
+		{nameWarm, d.settle, d.direct},
+	} {
+		var took timeline
+		err := within(ctx, func(ctx context.Context) error {
+			if err := visit.prepare(ctx); err != nil {
+				return err
+			}
+			address, err := visit.address(ctx)
+			if err != nil {
+				return err
+			}
+			took, err = look(ctx, address)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", visit.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "round %d  %-5s  first frame after %5d ms  %s\n", round+1, visit.name, took[markFrame].Milliseconds(), took)
+		results[visit.name] = append(results[visit.name], took)
+	}
+	return nil
+}
+
+// settle leaves the warm desktop alone for a while.
+func (d *desktops) settle(ctx context.Context) error {
+	select {
+	case <-time.After(settled + rand.N(cycle)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func within(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return do(ctx)
+}

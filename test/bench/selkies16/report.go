@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// The kinds of visits.
+const (
+	nameFirst = "first"
+	nameCold  = "cold"
+	nameWarm  = "warm"
+)
+
+// report prints the table, what comes before the frame, and the line of JSON.
+func report(w io.Writer, results map[string][]timeline) {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
+	warm := median(of(results[nameWarm], markFrame))
+	for _, kind := range []struct{ name, title string }{
+		{nameFirst, "cold, first visit of the session"}, {nameCold, "cold, second visit"}, {nameWarm, "warm, straight to the pod"},
+	} {
+		r := of(results[kind.name], markFrame)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", kind.title, len(r), median(r).Milliseconds(),
+			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), ratio(median(r), warm))
+	}
+	_ = table.Flush()
+	fmt.Fprint(w, "\np50 ms after the visit, as the desktop's page saw it:\n\n")
+	fmt.Fprintln(table, "mark\tfirst\tcold\twarm\t")
+	for _, mark := range marks {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", mark, median(of(results[nameFirst], mark)).Milliseconds(),
+			median(of(results[nameCold], mark)).Milliseconds(), median(of(results[nameWarm], mark)).Milliseconds())
+	}
+	_ = table.Flush()
+	cold := median(of(results[nameCold], markFrame))
+	line, err := json.Marshal(struct {
+		Bench     string  `json:"bench"`
+		Cold      int64   `json:"cold_p50_ms"`
+		First     int64   `json:"cold_first_visit_p50_ms"`
+		Warm      int64   `json:"warm_direct_p50_ms"`
+		OverWarm  float64 `json:"cold_over_warm"`
+		ColdOffer int64   `json:"offer_cold_p50_ms"`
+		WarmOffer int64   `json:"offer_warm_direct_p50_ms"`
+	}{"selkies16", cold.Milliseconds(), median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), ratio(cold, warm),
+		median(of(results[nameCold], markOffer)).Milliseconds(), median(of(results[nameWarm], markOffer)).Milliseconds()})
+	if err != nil {
+		panic(err) // numbers and strings only
+	}
+	fmt.Fprintf(w, "\n%s\n", line)
+}
+
+// of are the times of one mark.
+func of(visits []timeline, mark string) (times []time.Duration) {
+	for _, visit := range visits {
+		if at, is := visit[mark]; is {
+			times = append(times, at)
+		}
+	}
+	return times
+}
+
+func ratio(a, b time.Duration) float64 {
+	return math.Round(100*float64(a)/float64(b)) / 100
+}
+
+// median of an even number is the mean of the middle two.
+func median(d []time.Duration) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	if len(s) == 0 {
+		return 0
+	}
+	if mid := len(s) / 2; len(s)%2 == 1 {
+		return s[mid]
+	} else {
+		return (s[mid-1] + s[mid]) / 2
+	}
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
+	visits := func(frames ...int) (out []timeline) {
+		for _, ms := range frames {
+			frame := time.Duration(ms) * time.Millisecond
+			out = append(out, timeline{markOffer: frame / 2, markFrame: frame})
+		}
+		return out
+	}
+	var out strings.Builder
+	report(&out, map[string][]timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameWarm: visits(20000, 30000)})
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var last struct {
+		Bench     string  `json:"bench"`
+		Cold      int     `json:"cold_p50_ms"`
+		First     int     `json:"cold_first_visit_p50_ms"`
+		Warm      int     `json:"warm_direct_p50_ms"`
+		OverWarm  float64 `json:"cold_over_warm"`
+		ColdOffer int     `json:"offer_cold_p50_ms"`
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	if last.Bench != "selkies16" || last.Cold != 2000 || last.First != 4000 || last.Warm != 25000 || last.OverWarm != 0.08 || last.ColdOffer != 1000 {
+		t.Errorf("got %+v", last)
+	}
+	if !strings.Contains(out.String(), "cold, second visit") {
+		t.Errorf("the table is missing:\n%s", out.String())
+	}
+}
