@@ -1,11 +1,13 @@
 package activator
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/pkg/agent"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -66,16 +70,7 @@ func announcement(pod, address string) agentapi.Announcement {
 func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) {
 	g := newGateway(t)
 	g.runs("p", nil)
-	own := ""
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addrs {
-		if p := netip.MustParsePrefix(a.String()).Addr(); !p.IsLoopback() && !p.IsLinkLocalUnicast() {
-			own = p.String()
-		}
-	}
+	own := ownAddress(t)
 	agent := g.sign(token.AudienceAgent, g.owned, 0)
 	bob, again := g.owned.DeepCopy(), g.owned.DeepCopy()
 	bob.Name, again.UID = "bob", "2"
@@ -145,6 +140,67 @@ func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothi
 	}
 	if v, _ := g.Directory.View(alice); v.Pod != nil {
 		t.Errorf("pod = %+v, want none", v.Pod)
+	}
+}
+
+// ownAddress is one of this machine's that is not loopback.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if p := netip.MustParsePrefix(a.String()).Addr(); !p.IsLoopback() && !p.IsLinkLocalUnicast() {
+			return p.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
+}
+
+func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
+	g := newGateway(t)
+	desktop, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = desktop.Close() }()
+	port := desktop.Addr().(*net.TCPAddr).Port
+	here, err := net.Listen("tcp", net.JoinHostPort(ownAddress(t), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The desktop and the activator are on one machine here, and nowhere else.
+	front := &httptest.Server{Listener: here, Config: &http.Server{Handler: (&agents{Server: g.Server}).internal()}}
+	front.Start()
+	defer front.Close()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.runs(name, func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].ContainerPort = int32(port) })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		agent.New(agent.Options{Activators: here.Addr().String(), Pod: name, Token: g.sign(token.AudienceAgent, g.owned, 0),
+			DesktopPort: uint16(port), Proc: "/proc", Log: g.Log}).Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	conn, err := g.reacher.Dial(t.Context(), reach.Visit{Session: alice, UID: g.owned.UID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := conn.RemoteAddr().(*net.TCPAddr); got.Port != port {
+		t.Errorf("reached %s, want the desktop at port %d", got, port)
+	}
+	_ = conn.Close()
+	if v, _ := g.Directory.View(alice); !v.Pod.Announced {
+		t.Error("reached, but not by the agent's word")
 	}
 }
 

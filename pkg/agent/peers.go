@@ -34,6 +34,9 @@ func lookUp(ctx context.Context, service string) ([]peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("activators %q: not a port: %w", service, err)
 	}
+	if only, err := netip.ParseAddr(host); err == nil {
+		return []peer{netip.AddrPortFrom(only, uint16(port))}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host+clusterDomain)
