@@ -140,7 +140,7 @@ func badNegotiation(first Message, with func(payload string) Message) map[string
 var goodNegotiation = []string{
 	`{}`, `{"ice":null}`, `{"sdp":null}`, `{"ice":{}}`, `{"ice":{"candidate":null,"sdpMid":null}}`, `{"ice":{"candidate":""}}`,
 	`{"error":"no codec","SDP":7,"Ice":[]}`, ` {"ice" : {"candidate":"","sdpMLineIndex":1,"more":{}}} `,
-	`{"sdp":{"type":"rollback"}}`, `{"sdp":{"type":"rollback","sdp":""}}`, answer(sdpOf()), answer(sdpOf("a=end-of-candidates", "a=candidates:1")),
+	`{"sdp":null,"ice":{"candidate":""}}`, `{"sdp":{"type":"rollback"},"ice":null}`, `{"sdp":{"type":"rollback"}}`, `{"sdp":{"type":"rollback","sdp":""}}`, answer(sdpOf()), answer(sdpOf("a=end-of-candidates", "a=candidates:1")),
 	answer(strings.ReplaceAll(sdpOf(), "\r", "")),
 	answer(strings.Replace(sdpOf("a=sendonly", "a=setup:active"), "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-128.0 5186584356436577426 0 IN IP4 0.0.0.0", 1)),
 }

@@ -1,0 +1,62 @@
+package signaling
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func TestACandidateIsFoundHoweverItsLineIsWritten(t *testing.T) {
+	for line, want := range map[string]string{
+		"a=candidate:1 2\r\n": "candidate:1 2", "a=candidate:1 2": "candidate:1 2", " a = candidate:1 2 \n": "candidate:1 2",
+		"A=CANDIDATE:1": "CANDIDATE:1", "a=\tcandidate 1": "candidate 1", "a=candidate": "candidate",
+		"a=candidates:1": "", "a=end-of-candidates": "", "a=x-candidate:1": "", "b=candidate:1": "", "acandidate:1": "", "a": "", "": "", "\r\n": "",
+	} {
+		if got, ok := candidateOf(line); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %t, want %q", line, got, ok, want)
+		}
+	}
+}
+
+func TestWhatRemainsOfAMessageKeepsWhatWeDoNotKnowAndGrowsLittle(t *testing.T) {
+	odd := `<&>\u0007"` + "\u2028ö"
+	message, err := json.Marshal(map[string]any{"sdp": map[string]any{"type": "offer", "sdp": sdpOf("a="+hostCandidate, "a=x:"+strings.Repeat(odd, 100)), "more": odd}, "version": 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 1}}
+	out := c.fromDesktop(message)
+	var got struct {
+		SDP     struct{ SDP, Type, More string }
+		Version int
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if got.SDP.SDP != sdpOf("a=x:"+strings.Repeat(odd, 100)) || got.SDP.Type != "offer" || got.SDP.More != odd || got.Version != 2 {
+		t.Errorf("became %+v", got)
+	}
+	if plain := strings.Repeat("<", 1000); len(encode(plain)) != len(plain)+2 {
+		t.Errorf("%d bytes became %d", len(plain), len(encode(plain)))
+	}
+}
+
+func FuzzSessionDescription(f *testing.F) {
+	f.Add(sdpOf("a=" + hostCandidate))
+	f.Add("a=candidate:\na=candidate:1\r\n A = CANDIDATE\t1\na=candidates\n\na=candidate")
+	f.Fuzz(func(t *testing.T, sdp string) {
+		seen := 0
+		if got := filterCandidates(sdp, func(string) bool { seen++; return true }); got != sdp {
+			t.Errorf("%q became %q though all was kept", sdp, got)
+		}
+		rest := filterCandidates(sdp, func(string) bool { return false })
+		if lines := strings.Count(sdp, "\n") - strings.Count(rest, "\n"); lines > seen || seen-lines > 1 {
+			t.Errorf("%d candidates, but %d lines less", seen, lines)
+		}
+		if again := filterCandidates(rest, func(string) bool { return false }); again != rest {
+			t.Errorf("%q still had a candidate", rest)
+		}
+	})
+}
