@@ -51,6 +51,10 @@ func run(ctx context.Context, f flags) error {
 	}
 	restConfig.QPS, restConfig.Burst = queriesPerSecond, burst
 
+	if err := awaitAPI(ctx, restConfig, f.probeAddress, ctrl.Log); err != nil {
+		return err
+	}
+
 	scheme, err := newScheme()
 	if err != nil {
 		return err

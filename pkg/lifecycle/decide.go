@@ -29,7 +29,16 @@ type Policy struct {
 	MaxDuration time.Duration
 	// StartupTimeout runs from the wake until the desktop is reachable.
 	StartupTimeout time.Duration
+
+	// ListeningSince is since when whoever decides has seen what is reported; zero is
+	// always. Silence from before says nothing: the reports may not have got through.
+	ListeningSince time.Time
 }
+
+// reportsWithin is how soon everybody who is connected is reported once reports get
+// through: activators report every 20 seconds and take up to 10 to write. Where a
+// timeout is shorter, they report several times within it.
+const reportsWithin = 30 * time.Second
 
 // Activity is what visitors were last seen doing; zero is never or unknown.
 type Activity struct {
@@ -101,27 +110,35 @@ func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 
 	first := Decision{Awake: true, Reason: ReasonVisited}
 	var due Reason
-	consider := func(reason Reason, from time.Time, timeout time.Duration) {
+	consider := func(reason Reason, from time.Time, timeout time.Duration, notBefore time.Time) {
 		if timeout <= 0 {
 			return
 		}
-		at := from.Add(timeout)
+		at := latest(from.Add(timeout), notBefore)
 		if first.Until.IsZero() || at.Before(first.Until) {
 			first.Until, due = at, reason
 		}
 	}
-	consider(ReasonMaxDuration, r.AwakeSince, p.MaxDuration)
+	consider(ReasonMaxDuration, r.AwakeSince, p.MaxDuration, time.Time{})
 	if r.ReadyAt.IsZero() {
-		consider(ReasonStartup, r.AwakeSince, p.StartupTimeout)
+		consider(ReasonStartup, r.AwakeSince, p.StartupTimeout, time.Time{})
 	}
-	consider(ReasonDisconnected, latest(r.AwakeSince, a.LastWake, a.LastConnected), p.DisconnectTimeout)
+	consider(ReasonDisconnected, latest(r.AwakeSince, a.LastWake, a.LastConnected), p.DisconnectTimeout, p.believes(p.DisconnectTimeout))
 	if a.LastInput.After(r.AwakeSince) {
-		consider(ReasonIdle, a.LastInput, p.IdleTimeout)
+		consider(ReasonIdle, a.LastInput, p.IdleTimeout, p.believes(p.IdleTimeout))
 	}
 	if due != "" && !now.Before(first.Until) {
 		return Decision{Reason: due}
 	}
 	return first
+}
+
+// believes is from when on silence is taken for absence.
+func (p Policy) believes(timeout time.Duration) time.Time {
+	if p.ListeningSince.IsZero() {
+		return time.Time{}
+	}
+	return p.ListeningSince.Add(min(timeout, reportsWithin))
 }
 
 func latest(first time.Time, more ...time.Time) time.Time {

@@ -30,7 +30,7 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 	for range tries {
 		check(t, r, situation{
 			now:      noon,
-			policy:   Policy{IdleTimeout: timeout(), DisconnectTimeout: timeout(), MaxDuration: timeout(), StartupTimeout: timeout()},
+			policy:   Policy{IdleTimeout: timeout(), DisconnectTimeout: timeout(), MaxDuration: timeout(), StartupTimeout: timeout(), ListeningSince: moment()},
 			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment()},
 			record:   Record{Power: Power(r.IntN(3)), AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})

@@ -130,6 +130,11 @@ func create(ctx context.Context, t *testing.T, name, template string, change fun
 	return client.ObjectKeyFromObject(s)
 }
 
+// withName is the key of a session of these tests.
+func withName(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: namespace, Name: name}
+}
+
 // invited is a visitor with a link for the session.
 func invited(ctx context.Context, t *testing.T, key types.NamespacedName) *harness.Visitor {
 	t.Helper()

@@ -100,6 +100,24 @@ func (in *Installation) AllReady(ctx context.Context, namespace string) error {
 	})
 }
 
+// NodeReady waits until every node is ready.
+func (in *Installation) NodeReady(ctx context.Context) error {
+	return Eventually(ctx, "the nodes to be ready", func() error {
+		var list corev1.NodeList
+		if err := in.Client.List(ctx, &list); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			for _, c := range list.Items[i].Status.Conditions {
+				if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+					return fmt.Errorf("node %s: %s", list.Items[i].Name, c.Message)
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // describeWithin bounds the report after a failure.
 const describeWithin = 30 * time.Second
 
@@ -142,11 +160,4 @@ func (in *Installation) log(ctx context.Context, w io.Writer, p *corev1.Pod, con
 		return
 	}
 	fmt.Fprintf(w, "%s\n", raw)
-}
-
-// DeletePods ends the pods of one of the product's programs; its Deployment brings
-// new ones.
-func (in *Installation) DeletePods(ctx context.Context, component string) error {
-	return in.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(in.SystemNamespace),
-		client.MatchingLabels{"app.kubernetes.io/component": component}, client.GracePeriodSeconds(1))
 }

@@ -19,7 +19,9 @@ const (
 func (p *platform) install(ctx context.Context, kubeconfig string, images []string) error {
 	args := []string{"upgrade", "--install", release, chart, "--kubeconfig", kubeconfig,
 		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout,
-		"--set", "url.port=" + strconv.Itoa(env.DefaultPort)}
+		"--set", "url.port=" + strconv.Itoa(env.DefaultPort),
+		// One user of the stories is a crowd, at one desktop.
+		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
 	for key, name := range map[string]string{"operator.image": "vdi-operator", "activator.image": "vdi-activator", "agent.image": "vdi-agent", "coturn.image": "vdi-coturn"} {
 		repository, tag := split(byName(images, name))
 		args = append(args, "--set", key+".repository="+repository, "--set-string", key+".tag="+tag)

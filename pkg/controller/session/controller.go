@@ -9,6 +9,7 @@ package session
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/tools/events"
@@ -51,6 +52,22 @@ type Reconciler struct {
 	Metrics Metrics
 	// Now is the clock.
 	Now func() time.Time
+	// Trusting believes from the start that who is not reported is not there. Without it
+	// the activators get the time to report whom they have: while the API server was
+	// away, or nobody led, they could not.
+	Trusting bool
+
+	began sync.Once
+	start time.Time
+}
+
+// listeningSince is when this replica first looked at a session, as the leader.
+func (r *Reconciler) listeningSince() time.Time {
+	if r.Trusting {
+		return time.Time{}
+	}
+	r.began.Do(func() { r.start = r.Now() })
+	return r.start
 }
 
 // +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch;update;patch

@@ -35,6 +35,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		p.policy = lifecycle.Resolve(p.Clocks.Policy(), template.Spec.Lifecycle, &p.session.Spec)
 		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
 	}
+	p.policy.ListeningSince = p.listeningSince()
 	p.session.Status.Lifecycle = p.policy.Effective()
 	return nil
 }

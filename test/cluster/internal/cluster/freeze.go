@@ -15,7 +15,7 @@ func (c *Cluster) Freeze(component string) error {
 func (c *Cluster) Thaw(component string) error { return c.record(component, process.Record.Thaw) }
 
 func (c *Cluster) record(component string, do func(process.Record) error) error {
-	r, ok := process.Table(c.Layout.Processes()).Read(component)
+	r, ok := c.table.Read(component)
 	if !ok {
 		return fmt.Errorf("%q is no program of this cluster's that runs; see %q", component, "cluster status")
 	}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+)
+
+func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- awaitAPI(ctx, &rest.Config{Host: "http://127.0.0.1:1"}, addr, logr.Discard()) }()
+
+	expect := func(path string, code int, says string) {
+		t.Helper()
+		const enough = 10 * time.Second
+		var last string
+		for deadline := time.Now().Add(enough); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			resp, err := http.Get("http://" + addr + path)
+			if err != nil {
+				last = err.Error()
+				continue
+			}
+			body, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode == code && strings.Contains(string(body), says) {
+				return
+			}
+			last = resp.Status + " " + string(body)
+		}
+		t.Fatalf("%s: %s, want %d", path, last, code)
+	}
+	expect("/healthz", http.StatusOK, "ok")
+	expect("/readyz", http.StatusServiceUnavailable, "waiting for the API server")
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("ended as if the API server had come")
+	}
+	// The address is free for the manager.
+	again, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
+}
