@@ -53,7 +53,8 @@ type Conversation interface {
 type Options struct {
 	// ICEPolicy lets every candidate pass, or those of the TURN server only.
 	ICEPolicy v1alpha1.ICEPolicy
-	// MaxCandidates is how many candidates each side may name on one connection.
+	// MaxCandidates is how many candidates each side may name on one connection; 0
+	// sets no bound.
 	MaxCandidates int
 }
 
