@@ -80,22 +80,26 @@ type viewer struct {
 // visit says everything and listens until it has all come back.
 func (v *viewer) visit(ctx context.Context) error {
 	v.complete = time.Unix(0, 0)
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", v.Address)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = raw.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	defer stop()
-	at := &url.URL{Scheme: "ws", Host: v.Address, Path: v.Path}
-	// A library's Host is the URL's unless it is a field.
-	ws, resp, err := websocket.NewClient(&noticed{Conn: raw, written: v.came}, at, v.Header, viewerBuffer, viewerBuffer)
+	release := func() bool { return true }
+	defer func() { release() }()
+	dialer := websocket.Dialer{ReadBufferSize: viewerBuffer, WriteBufferSize: viewerBuffer,
+		NetDialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			raw, err := (&net.Dialer{}).DialContext(ctx, network, v.Address)
+			if err == nil {
+				// The library's handshake has no other end.
+				release = context.AfterFunc(ctx, func() { _ = raw.Close() })
+			}
+			return &noticed{Conn: raw, written: v.came}, err
+		}}
+	at := url.URL{Scheme: "ws", Host: v.Address, Path: v.Path}
+	ws, resp, err := dialer.DialContext(ctx, at.String(), v.Header)
 	if err != nil {
 		if resp != nil {
 			err = fmt.Errorf("the upgrade was answered with %s", resp.Status)
 		}
 		return err
 	}
+	defer func() { _ = ws.Close() }()
 	for i := range v.messages {
 		if err := v.say(ws, i); err != nil {
 			return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"time"
@@ -54,20 +53,13 @@ func (c *contender) measure(ctx context.Context) (f figures, err error) {
 
 // dial opens a WebSocket this contender's way.
 func (c *contender) dial(ctx context.Context, path, query string, buffer int) (*websocket.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
-	if err != nil {
-		return nil, err
+	dialer := websocket.Dialer{ReadBufferSize: buffer, WriteBufferSize: buffer}
+	at := url.URL{Scheme: "ws", Host: c.address, Path: path, RawQuery: query}
+	ws, resp, err := dialer.DialContext(ctx, at.String(), c.header)
+	if resp != nil && err != nil {
+		err = fmt.Errorf("the upgrade was answered with %s", resp.Status)
 	}
-	at := &url.URL{Scheme: "ws", Host: c.address, Path: path, RawQuery: query}
-	ws, resp, err := websocket.NewClient(conn, at, c.header, buffer, buffer)
-	if err != nil {
-		_ = conn.Close()
-		if resp != nil {
-			err = fmt.Errorf("the upgrade was answered with %s", resp.Status)
-		}
-		return nil, err
-	}
-	return ws, nil
+	return ws, err
 }
 
 // cpu is the processor time that the proxy has used.
