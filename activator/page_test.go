@@ -359,7 +359,10 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 }
 
 func TestWithoutACacheEverythingWaits(t *testing.T) {
-	g := newGateway(t, func(c *config.Config) { c.Limits.ClientCacheBytes = 0; c.Limits.HoldHTTP.Duration = 20 * time.Millisecond })
+	g := newGateway(t, func(c *config.Config) {
+		c.Limits.ClientCacheBytes = 0
+		c.Limits.HoldHTTP.Duration = 20 * time.Millisecond
+	})
 	g.wakes(clientDesktop(t, "one"))
 	g.do(http.MethodGet, "/", g.as(framing))
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})

@@ -23,11 +23,15 @@ import (
 )
 
 const (
-	// reportEvery is how often an open connection, and input, is reported, at most.
+	// reportEvery is how often an open connection is reported, at most.
 	reportEvery = 20 * time.Second
 	// reportsPerTimeout is how many reports fit in the timeout that they put off, so
 	// that one lost report does not put a desktop in use to sleep.
 	reportsPerTimeout = 4
+	// inputEvery and inputsPerTimeout are the same for input. Pages report every 15 s, or
+	// four times in a shorter idle timeout: none of their reports must come too soon.
+	inputEvery       = 10 * time.Second
+	inputsPerTimeout = 5
 	// writeTimeout bounds one write to the API server.
 	writeTimeout = 10 * time.Second
 	// lingerFor is how long after the last connection a session is still kept as
@@ -178,7 +182,7 @@ func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
 // later than now. A report that comes soon after another one is not written, nor one
 // from before the desktop woke: a display's clock may be older than the desktop's use.
 func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
-	key, every := keyOf(s), reportEvery
+	key, every := keyOf(s), inputEvery
 	if now := k.now(); at.After(now) {
 		at = now
 	}
@@ -186,7 +190,7 @@ func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time
 		return nil
 	}
 	if l := s.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
-		every = min(every, l.IdleTimeout.Duration/reportsPerTimeout)
+		every = min(every, l.IdleTimeout.Duration/inputsPerTimeout)
 	}
 	k.mu.Lock()
 	v := k.state(key)

@@ -342,8 +342,8 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		got := w.written()
-		if len(got) != 20 {
-			t.Errorf("%d writes in a minute, want one each quarter of the idle timeout", len(got))
+		if len(got) != 24 {
+			t.Errorf("%d writes in a minute, want one each fifth of the idle timeout", len(got))
 		}
 		for _, a := range got {
 			if a.Input.IsZero() || !a.Wake.IsZero() {

@@ -54,7 +54,7 @@ func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 			return nil, nil, err
 		}
 	}
-	err = chromedp.Run(browser.Ctx, chromedp.Evaluate(`window.desktop.marks`, &marks), chromedp.CaptureScreenshot(&picture))
+	err = chromedp.Run(browser.Ctx, chromedp.Evaluate(harness.DesktopMarks, &marks), chromedp.CaptureScreenshot(&picture))
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking at the page: %w", err)
 	}

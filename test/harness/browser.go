@@ -21,7 +21,7 @@ type Browser struct {
 }
 
 // OpenBrowser starts Debian's Chromium and installs it first where it is missing.
-func OpenBrowser(ctx context.Context) (*Browser, error) {
+func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Browser, error) {
 	if err := installChromium(ctx); err != nil {
 		return nil, err
 	}
@@ -41,8 +41,10 @@ func OpenBrowser(ctx context.Context) (*Browser, error) {
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 	)
+	options = append(options, more...)
 	allocator, endAllocator := chromedp.NewExecAllocator(ctx, options...)
-	tab, endTab := chromedp.NewContext(allocator)
+	// Messages that the library is too old to know would only confuse.
+	tab, endTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	b := &Browser{Ctx: tab, end: []func(){endTab, endAllocator, func() { _ = os.RemoveAll(profile) }}}
 	if err := chromedp.Run(tab); err != nil {
 		b.Close()
@@ -67,10 +69,20 @@ func (b *Browser) Until(ctx context.Context, expression string) error {
 	})
 }
 
-// What the demo desktop's page shows.
+// What the demo desktop's page shows, which is in the frame of the page around it.
 const (
-	FirstFrameShown = `window.desktop && window.desktop.marks.firstFrame > 0`
-	FramesShown     = `document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames`
+	FirstFrameShown = `frames[0]?.desktop && frames[0].desktop.marks.firstFrame > 0`
+	FramesShown     = `frames[0].document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames`
+	DesktopMarks    = `frames[0].desktop.marks`
+)
+
+// What the page around the desktop shows.
+const (
+	DesktopShown = `document.body.classList.contains("shown")`
+	AsleepShown  = `document.body.dataset.state === "asleep"`
+	WarningShown = `!document.getElementById("warning").hidden`
+	WakeButton   = `#again`
+	StayButton   = `#stay`
 )
 
 // Close ends the browser and removes its profile.

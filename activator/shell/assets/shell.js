@@ -243,7 +243,7 @@
   };
   let pointer = "";
   const onInput = (event) => {
-    if (!event.isTrusted) return;
+    if (!event.isTrusted || (event.view === window && byId("warning").contains(event.target))) return;
     if (event.type === "pointermove") {
       // Browsers also tell of a move when the page moves below a pointer that rests.
       const now = event.screenX + "," + event.screenY + "," + event.movementX + "," + event.movementY;

@@ -1,0 +1,360 @@
+//go:build browser
+
+package activator
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// patience is how long a browser may take for anything on a slow machine.
+const patience = time.Minute
+
+// visit is a person with a browser at a whole activator.
+type visit struct {
+	*gateway
+	*harness.Browser
+	ctx context.Context
+	// home is the session's address without a token.
+	home string
+}
+
+func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	v := &visit{gateway: newGateway(t, how...), ctx: ctx}
+	_, port, _ := strings.Cut(strings.TrimPrefix(v.front.URL, "http://"), ":")
+	v.home = "http://" + v.Config.URL.SessionHost(alice.Namespace, alice.Name) + ":" + port
+	var err error
+	if v.Browser, err = harness.OpenBrowser(ctx, chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Browser.Close)
+	v.run(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
+	return v
+}
+
+func (v *visit) run(actions ...chromedp.Action) {
+	v.t.Helper()
+	if err := chromedp.Run(v.Browser.Ctx, actions...); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// link opens a path by a link, as a person does.
+func (v *visit) link(path string) {
+	v.t.Helper()
+	v.run(chromedp.Navigate(v.home + path + "?vdi_token=" + v.sign(token.AudienceSession, v.owned, 0)))
+}
+
+func (v *visit) until(expression string) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.ctx, enough)
+	defer cancel()
+	if err := v.Until(ctx, expression); err != nil {
+		var page string
+		_ = chromedp.Run(v.Browser.Ctx, chromedp.Evaluate(`document.body.className + " " + document.body.dataset.state + " focus:" + document.activeElement?.id + " " + document.hasFocus() + " " + document.title + ": " + document.body.innerText`, &page))
+		v.t.Fatalf("%v; the page says %s", err, page)
+	}
+}
+
+func (v *visit) text(expression string) string {
+	v.t.Helper()
+	var s string
+	v.run(chromedp.Evaluate(expression, &s))
+	return s
+}
+
+// inputs is how many reports of input were written.
+func (v *visit) inputs() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := 0
+	for _, a := range v.writes {
+		if !a.Input.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// page is a desktop's page, which says in its title how often and where it was loaded.
+func page(t *testing.T) *httptest.Server {
+	t.Helper()
+	var loads atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/favicon.ico" {
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
+		_, _ = fmt.Fprintf(w, desktopPage, loads.Add(1), r.RequestURI)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+const desktopPage = `<!doctype html><title>Load %d of %s</title>
+<style>html,body{height:100%%;margin:0}body{background:linear-gradient(160deg,#0f3b57,#1d6a6f 55%%,#e0a458);font:15px system-ui;color:#fff}
+.bar{position:fixed;inset:auto 0 0;height:44px;background:rgb(10 20 30/65%%);display:flex;align-items:center;gap:14px;padding:0 16px}
+.bar i{width:22px;height:22px;border-radius:6px;background:#7fb7be}.win{position:absolute;left:12%%;top:14%%;width:min(620px,76%%);border-radius:10px;background:#10202c;box-shadow:0 20px 60px rgb(0 0 0/45%%);overflow:hidden}
+.win b{display:block;padding:10px 16px;background:#1b3242;font-weight:600}.win pre{margin:0;padding:16px;font:14px/1.6 "DejaVu Sans Mono",monospace;color:#bfe3df}</style>
+<div class=win><b>Terminal</b><pre>user@desk:~$ nvidia-smi -L
+GPU 0: NVIDIA L4
+user@desk:~$ blender scene.blend &amp;
+user@desk:~$ _</pre></div><div class=bar><i></i><i></i><i></i><span>Applications</span></div>`
+
+func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
+	v := newVisit(t)
+	v.link("/desk/")
+	v.until(`document.body.dataset.state === "waiting" && document.querySelector("[aria-current]")?.dataset.step === "waking"`)
+	v.eventually("woken", func() bool { return v.woken() == 1 })
+	if got := v.text(`document.title`); got != "Your desktop is starting" {
+		t.Errorf("the title is %q", got)
+	}
+	v.wakes(page(t))
+	v.until(harness.DesktopShown)
+	v.until(`document.title === "Load 1 of /desk/"`)
+	v.until(`document.activeElement.id === "frame" && frames[0].document.hasFocus()`)
+	if got := v.text(`location.pathname + location.search + " " + frames[0].location.pathname + frames[0].location.search`); got != "/desk/ /desk/" {
+		t.Errorf("page and frame are at %q", got)
+	}
+	v.eventually("opening it counts as using it", func() bool { return v.inputs() == 1 })
+	// The stage is out of everybody's way.
+	v.until(`document.getElementById("stage").inert && getComputedStyle(document.getElementById("stage")).visibility === "hidden"`)
+}
+
+func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
+	for name, domain := range map[string]string{"a browser that says what it loads": "vdi.localhost", "an insecure host, where it does not": "vdi.test"} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisit(t, func(c *config.Config) { c.URL.Domain = domain })
+			v.wakes(page(t))
+			v.link("/desk/")
+			v.until(`document.title === "Load 1 of /desk/"`)
+			v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
+			v.until(`document.title === "Load 2 of /desk/"`)
+			v.run(chromedp.Evaluate(`frames[0].location.replace("/?a=%20")`, nil))
+			v.until(`document.title === "Load 3 of /?a=%20"`)
+			v.until(`frames.length === 1 && frames[0].frames.length === 0 && location.pathname === "/desk/"`)
+		})
+	}
+}
+
+func TestInputInTheDesktopIsReported(t *testing.T) {
+	v := newVisit(t)
+	v.change(func(s *v1alpha1.VDISession) {
+		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Second}.Effective() // reports come four times as often
+	})
+	v.wakes(page(t))
+	v.link("/")
+	v.until(harness.DesktopShown)
+	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
+	for i, act := range []chromedp.Action{
+		chromedp.KeyEvent("a"), chromedp.MouseClickXY(300, 300),
+		chromedp.ActionFunc(func(ctx context.Context) error { return chromedp.MouseEvent("mouseMoved", 310, 320).Do(ctx) }),
+	} {
+		v.run(act)
+		v.eventually(fmt.Sprint("input ", i, " is reported"), func() bool { return v.inputs() >= i+2 })
+	}
+	v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
+	v.until(`document.title === "Load 2 of /"`)
+	before := v.inputs()
+	v.run(chromedp.KeyEvent("b"))
+	v.eventually("input after a navigation is reported", func() bool { return v.inputs() > before })
+	// What a script makes up is no input.
+	quiet := v.inputs()
+	v.run(chromedp.Evaluate(`frames[0].dispatchEvent(new KeyboardEvent("keydown", {key: "x"}))`, nil), chromedp.Sleep(time.Second))
+	if n := v.inputs(); n > quiet+1 { // one report may have been due
+		t.Errorf("%d reports of nothing", n-quiet)
+	}
+}
+
+// idles makes the idle clock run out in so long.
+func (v *visit) idles(in time.Duration) {
+	v.change(func(s *v1alpha1.VDISession) {
+		const timeout = 8 * time.Minute
+		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: timeout, DisconnectTimeout: time.Hour, MaxDuration: 100 * time.Hour}.Effective()
+		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
+		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now().Add(in - timeout)}}
+	})
+}
+
+func TestThePageWarnsAndAPersonStays(t *testing.T) {
+	v := newVisit(t)
+	v.wakes(page(t))
+	v.link("/")
+	v.until(harness.DesktopShown)
+	v.idles(90 * time.Second)
+	v.until(harness.WarningShown)
+	v.until(`/^It sleeps in 1:[0-5][0-9]$/.test(document.getElementById("countdown").textContent)`)
+	v.until(`document.getElementById("warning").getAttribute("role") === "alertdialog" && document.activeElement.id === "stay"`)
+	v.run(chromedp.Click(harness.StayButton))
+	v.until(`document.getElementById("warning").hidden && document.activeElement.id === "frame"`)
+
+	v.change(func(s *v1alpha1.VDISession) {
+		s.Status.Lifecycle = lifecycle.Policy{MaxDuration: time.Hour + time.Minute}.Effective()
+	})
+	v.until(harness.WarningShown + ` && document.getElementById("stay").textContent === "Understood"`)
+	if got := v.text(`document.activeElement.id`); got != "frame" {
+		t.Errorf("a warning that nobody can put off took the focus from the work to %q", got)
+	}
+	v.run(chromedp.Click(harness.StayButton))
+	v.until(`document.getElementById("warning").hidden`)
+}
+
+func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
+	v := newVisit(t)
+	v.wakes(page(t))
+	v.link("/desk/")
+	v.until(harness.DesktopShown)
+	v.sleeps(lifecycle.ReasonIdle, "")
+	v.until(harness.AsleepShown + ` && !document.querySelector("iframe") && document.activeElement.id === "again"`)
+	before := v.woken()
+	v.run(chromedp.Evaluate(`window.same = true`, nil), chromedp.KeyEvent(kb.Enter))
+	v.until(`document.body.dataset.state === "waiting"`)
+	v.eventually("woken", func() bool { return v.woken() == before+1 })
+	v.wakes(page(t))
+	v.until(harness.DesktopShown + ` && window.same`) // without loading the page again
+	v.until(`document.title === "Load 1 of /desk/"`)
+}
+
+func TestAFailedStartSaysWhyAndIsTriedAgainByAPerson(t *testing.T) {
+	v := newVisit(t)
+	v.link("/")
+	v.eventually("woken", func() bool { return v.woken() == 1 })
+	v.sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: no node has a GPU.")
+	v.until(`document.body.dataset.state === "failed" && document.getElementById("detail").textContent.includes("no node has a GPU")`)
+	v.run(chromedp.Click(harness.WakeButton))
+	v.eventually("woken again", func() bool { return v.woken() == 2 })
+}
+
+func TestTheClientLoadsBeforeTheDesktopIsThere(t *testing.T) {
+	v := newVisit(t)
+	desktop := page(t)
+	v.wakes(desktop)
+	v.link("/")
+	v.until(harness.DesktopShown)
+	v.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	v.sleeps(lifecycle.ReasonIdle, "")
+	v.until(harness.AsleepShown)
+	v.run(chromedp.Click(harness.WakeButton))
+	v.until(`document.body.dataset.state === "waiting" && frames[0]?.document.querySelector(".win")`)
+	v.until(`document.getElementById("frame").inert && !document.body.classList.contains("shown")`) // unseen as yet
+	v.run(chromedp.Evaluate(`frames[0].same = true`, nil))
+	v.wakes(desktop)
+	v.until(harness.DesktopShown + ` && frames[0].same`)
+
+	// Another image's client is loaded anew.
+	v.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	v.sleeps(lifecycle.ReasonIdle, "")
+	v.until(harness.AsleepShown)
+	v.run(chromedp.Click(harness.WakeButton))
+	v.until(`document.body.dataset.state === "waiting" && frames[0]?.document.querySelector(".win")`)
+	v.run(chromedp.Evaluate(`frames[0].same = true`, nil))
+	v.image = "desktop@sha256:bbbb"
+	v.wakes(desktop)
+	v.until(harness.DesktopShown + ` && !frames[0].same`)
+}
+
+func TestThePageWorksWhereItsStreamIsRefused(t *testing.T) {
+	v := newVisit(t, func(c *config.Config) { c.Limits.PagesPerSession = 1 })
+	other := v.open("/")
+	v.link("/")
+	v.until(`document.body.dataset.state === "waiting"`)
+	v.wakes(page(t))
+	v.until(harness.DesktopShown)
+	other.close()
+}
+
+func TestThePageWorksWithoutScript(t *testing.T) {
+	v := newVisit(t)
+	v.run(emulation.SetScriptExecutionDisabled(true))
+	v.link("/desk/")
+	v.eventually("woken", func() bool { return v.woken() == 1 })
+	v.wakes(page(t))
+	var at string
+	v.eventually("the desktop is in a frame", func() bool {
+		_ = chromedp.Run(v.Browser.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
+		return at == "/desk/"
+	})
+}
+
+// TestPictures takes a picture of each state for a person to look at, into the folder
+// that VDI_PICTURES names.
+func TestPictures(t *testing.T) {
+	out := os.Getenv("VDI_PICTURES")
+	if out == "" {
+		t.Skip("VDI_PICTURES names no folder")
+	}
+	for _, look := range []struct {
+		name          string
+		width, height int64
+		scheme        string
+	}{{"light", 1280, 800, "light"}, {"dark", 1280, 800, "dark"}, {"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}} {
+		t.Run(look.name, func(t *testing.T) {
+			v := newVisit(t)
+			v.run(chromedp.EmulateViewport(look.width, look.height), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}))
+			take := func(name string) {
+				t.Helper()
+				var png []byte
+				v.run(chromedp.Sleep(900*time.Millisecond), chromedp.CaptureScreenshot(&png))
+				if err := os.WriteFile(filepath.Join(out, look.name+"-"+name+".png"), png, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v.change(func(s *v1alpha1.VDISession) { s.Status.LastStartDuration = &metav1.Duration{Duration: 8 * time.Second} })
+			v.link("/")
+			v.until(`document.body.dataset.state === "waiting"`)
+			take("1-waking")
+			v.change(func(s *v1alpha1.VDISession) {
+				s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-42 * time.Second)}
+				s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: "Unschedulable", Message: "Waiting for a GPU: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}}
+			})
+			v.pod(func(*corev1.Pod) {})
+			v.until(`document.getElementById("summary").textContent.includes("GPU")`)
+			take("2-gpu")
+			v.change(func(s *v1alpha1.VDISession) {
+				s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-5 * time.Second)}
+			})
+			v.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
+			v.until(`document.querySelector("[aria-current]")?.dataset.step === "image"`)
+			take("3-image")
+			v.wakes(page(t))
+			v.until(harness.DesktopShown)
+			take("4-desktop")
+			v.idles(90 * time.Second)
+			v.until(harness.WarningShown)
+			take("5-warning")
+			v.sleeps(lifecycle.ReasonIdle, "")
+			v.until(harness.AsleepShown)
+			take("6-asleep")
+			v.sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: The desktop's image cannot be pulled (ImagePullBackOff): Back-off pulling image \"ghcr.io/example/desktop:1\". Visit it to try again.")
+			v.until(`document.body.dataset.state === "failed"`)
+			take("7-failed")
+			v.run(chromedp.Navigate("http://nobody--desktops.vdi.localhost" + strings.TrimPrefix(v.home, "http://"+host)))
+			take("8-unknown")
+		})
+	}
+}
