@@ -180,23 +180,56 @@ func TestActivatorsAreLookedForUntilTheyAreFound(t *testing.T) {
 }
 
 func TestAPortListensWhereOthersReachItOnly(t *testing.T) {
-	port := freePort(t)
-	if listens("/proc", port) {
-		t.Error("nobody listens, and it is said to")
+	kernel, err := openSockDiag()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for host, want := range map[string]bool{"": true, "127.0.0.1": false, "::1": false} {
+	defer kernel.close()
+	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
+	if is, err := a.listens(kernel); is || err != nil {
+		t.Errorf("nobody listens: %v, %v", is, err)
+	}
+	for host, want := range map[string]bool{"": true, "0.0.0.0": true, "127.0.0.1": false, "::1": false} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			t.Logf("%s: %v", host, err)
 			continue
 		}
-		if got := listens("/proc", uint16(l.Addr().(*net.TCPAddr).Port)); got != want {
-			t.Errorf("listening on %q is %v, want %v", host, got, want)
+		a.DesktopPort = uint16(l.Addr().(*net.TCPAddr).Port)
+		if is, err := a.listens(kernel); is != want || err != nil {
+			t.Errorf("listening on %q is %v (%v), want %v", host, is, err, want)
 		}
 		_ = l.Close()
+		if is, err := a.listens(kernel); is || err != nil {
+			t.Errorf("closed: %v, %v", is, err)
+		}
 	}
-	if listens(t.TempDir(), port) {
-		t.Error("without /proc")
+}
+
+func TestAListenerIsFoundAmongMany(t *testing.T) {
+	kernel, err := openSockDiag()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.close()
+	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
+	for range 500 {
+		listenOn(t, "", 0)
+	}
+	listenOn(t, "", a.DesktopPort)
+	if is, err := a.listens(kernel); !is || err != nil {
+		t.Errorf("have %v, %v", is, err)
+	}
+}
+
+func TestWhereTheKernelTellsNothingThePortIsTried(t *testing.T) {
+	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
+	if a.accepts() {
+		t.Error("nobody listens, and it accepts")
+	}
+	listenOn(t, "", a.DesktopPort)
+	if !a.accepts() {
+		t.Error("it does not accept")
 	}
 }
 

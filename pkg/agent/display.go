@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +17,9 @@ import (
 const (
 	// displayTimeout bounds one exchange with an X server, which is on this machine.
 	displayTimeout = 2 * time.Second
+	// maxTable bounds what is read of the kernel's table of sockets, in bytes: some
+	// 10,000 of them.
+	maxTable = 1 << 20
 	// maxSetup bounds an X server's greeting, in bytes; a common one is a tenth.
 	maxSetup = 64 << 10
 	// maxEvents bounds the messages that are skipped on the way to a reply.
@@ -170,4 +174,15 @@ func (d *display) ask(request []byte) ([]byte, error) {
 		}
 	}
 	return nil, errors.New("no reply among many events")
+}
+
+// read returns a file's beginning, or nothing.
+func read(name string) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	content, _ := io.ReadAll(io.LimitReader(f, maxTable))
+	return content
 }
