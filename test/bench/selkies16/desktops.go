@@ -18,8 +18,9 @@ import (
 
 const (
 	template = "bench-selkies16"
-	// asleepSoon lets a session that was left sleep before its second visit.
-	asleepSoon  = 3 * time.Second
+	// asleepSoon lets a session that was left sleep before its second visit. It is longer
+	// than a page takes to load from a desktop whose loop sleeps.
+	asleepSoon  = 12 * time.Second
 	linkTTL     = time.Hour
 	desktopPort = 8080
 )
