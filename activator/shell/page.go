@@ -82,6 +82,9 @@ func WritePage(w http.ResponseWriter, p Page) {
 	switch p.Status.State {
 	case StateWaiting:
 		status = http.StatusAccepted
+		if p.Status.Step == StepPlace && p.Status.Detail != "" {
+			data.Hint = textQueueHint
+		}
 		data.Refresh = mark(p.Address, refreshMarker)
 		w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
 	case StateFailed:

@@ -18,7 +18,7 @@ const (
 	titleWarning = "Your desktop is about to sleep"
 
 	labelWaking  = "Wake"
-	labelPlace   = "Place"
+	labelPlace   = "Find a place"
 	labelImage   = "Prepare"
 	labelStarts  = "Start"
 	labelConnect = "Connect"
@@ -33,6 +33,7 @@ const (
 	textTryAgain   = "Try again"
 	textWake       = "Wake it"
 	textFailedHint = "If it happens again, show this page to your administrator."
+	textQueueHint  = "It starts by itself as soon as there is room. Leave this page open."
 	textAsleepHint = "It starts again when you wake it."
 	textNoScript   = "This page refreshes itself every two seconds."
 	textUsually    = "usually about {time}"
@@ -79,7 +80,7 @@ const (
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
 	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleFrame": titleFrame,
-	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint,
+	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
 	"warnIdle": textWarnIdle, "warnMax": textWarnMax, "warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
 }

@@ -57,7 +57,7 @@
     if (element.textContent !== words) element.textContent = words;
   };
   const card = {
-    waiting: () => ({ title: text.titleWaiting }),
+    waiting: () => ({ title: text.titleWaiting, hint: status.step === "place" && status.detail ? text.queueHint : "" }),
     ready: () => ({ title: text.titleReady }),
     failed: () => ({ title: text.titleFailed, hint: text.failedHint, action: text.tryAgain }),
     asleep: () => ({ title: text.titleAsleep, hint: text.asleepHint, action: text.wake }),
