@@ -287,10 +287,10 @@ func TestAServerThatShutsDownAnswersWhatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := New(config.Default().Limits, nil, m, slog.New(slog.DiscardHandler))
-	came, go_ := make(chan struct{}), make(chan struct{})
+	came, answerNow := make(chan struct{}), make(chan struct{})
 	srv := d.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(came)
-		<-go_
+		<-answerNow
 		_, _ = io.WriteString(w, "done")
 	}))
 	go func() { _ = srv.Serve(d.Listener(l.(*net.TCPListener))) }()
@@ -313,7 +313,7 @@ func TestAServerThatShutsDownAnswersWhatItHas(t *testing.T) {
 		defer cancel()
 		ended <- srv.Shutdown(ctx)
 	}()
-	close(go_)
+	close(answerNow)
 	if text := <-got; !strings.HasSuffix(text, "done") {
 		t.Errorf("got %q", text)
 	}

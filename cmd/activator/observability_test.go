@@ -13,10 +13,18 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
+// listing is the first listing of one kind of object.
+type listing struct {
+	toolscache.ResourceEventHandlerRegistration
+	whole bool
+}
+
+func (l *listing) HasSynced() bool { return l.whole }
+
 func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
-	listed := false
+	pods := &listing{}
 	ctx, signal := context.WithCancel(t.Context())
-	ready := readiness{stopping: ctx, listings: []toolscache.InformerSynced{func() bool { return true }, func() bool { return listed }}}
+	ready := &readiness{stopping: ctx}
 	reg := prometheus.NewRegistry()
 	metrics.NewActivator(reg).Refused(metrics.RefusedNoToken)
 	mux := observability(reg, ready.check)
@@ -29,8 +37,10 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 		}
 	}
 	expect("/healthz", 200, "ok")
+	expect("/readyz", 503, "waiting for the API server")
+	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{whole: true}, pods})
 	expect("/readyz", 503, "still being listed")
-	listed = true
+	pods.whole = true
 	expect("/readyz", 200, "ok")
 	if err := ready.await(); err != nil {
 		t.Error(err)
@@ -45,7 +55,8 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 func TestASignalEndsTheWaitForTheFirstListing(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	signal()
-	ready := readiness{stopping: ctx, listings: []toolscache.InformerSynced{func() bool { return false }}}
+	ready := &readiness{stopping: ctx}
+	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{}})
 	if err := ready.await(); err == nil || !strings.Contains(err.Error(), "before the first listing") {
 		t.Errorf("have %v", err)
 	}

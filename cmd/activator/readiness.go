@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	toolscache "k8s.io/client-go/tools/cache"
 )
@@ -12,23 +13,29 @@ import (
 // told to end.
 type readiness struct {
 	stopping context.Context
-	listings []toolscache.InformerSynced
+	// listings is nil until the API server is there to list anything.
+	listings atomic.Pointer[[]toolscache.InformerSynced]
 }
 
-func newReadiness(stopping context.Context, listings []toolscache.ResourceEventHandlerRegistration) readiness {
-	r := readiness{stopping: stopping}
-	for _, l := range listings {
-		r.listings = append(r.listings, l.HasSynced)
+// lists says what has to be listed first.
+func (r *readiness) lists(registrations []toolscache.ResourceEventHandlerRegistration) {
+	var listings []toolscache.InformerSynced
+	for _, l := range registrations {
+		listings = append(listings, l.HasSynced)
 	}
-	return r
+	r.listings.Store(&listings)
 }
 
 // check returns nil, or why no visitor may come.
-func (r readiness) check() error {
+func (r *readiness) check() error {
 	if r.stopping.Err() != nil {
 		return errors.New("shutting down")
 	}
-	for _, synced := range r.listings {
+	listings := r.listings.Load()
+	if listings == nil {
+		return errors.New("waiting for the API server")
+	}
+	for _, synced := range *listings {
 		if !synced() {
 			return errors.New("sessions and pods are still being listed")
 		}
@@ -36,9 +43,9 @@ func (r readiness) check() error {
 	return nil
 }
 
-// await returns when every listing is whole.
-func (r readiness) await() error {
-	if !toolscache.WaitForCacheSync(r.stopping.Done(), r.listings...) {
+// await returns when every listing is whole; call it after lists.
+func (r *readiness) await() error {
+	if !toolscache.WaitForCacheSync(r.stopping.Done(), *r.listings.Load()...) {
 		return errors.New("stopped before the first listing of sessions and pods was complete")
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -38,6 +39,24 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	}
 	restConfig.QPS, restConfig.Burst = clientQPS, clientBurst
 
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := metrics.NewActivator(reg)
+
+	ready := &readiness{stopping: ctx}
+	serve := serving{door: door.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 4)}
+	observe, err := serve.inCluster(f.metricsAddress, observability(reg, ready.check))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = observe.Close() }()
+	err = apiserver.Await(ctx, restConfig, func(err error) {
+		log.Warn("the API server does not answer; waiting for it", "error", err)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the API server: %w", err)
+	}
+
 	// What watches and writes lives longer than the signal: relayed connections are
 	// still reported while they drain.
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -47,9 +66,6 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := metrics.NewActivator(reg)
 	var keeper *wake.Keeper
 	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
 	dir := directory.New(in.config.URL.SessionHost, func(key types.NamespacedName) {
@@ -69,14 +85,8 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Metrics:  m, Log: log,
 	})
 
-	ready := newReadiness(ctx, listings)
-	serve := serving{door: door.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 4)}
+	ready.lists(listings)
 	go func() { serve.failed <- api.cache.Start(alive) }()
-	observe, err := serve.inCluster(f.metricsAddress, observability(reg, ready.check))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = observe.Close() }()
 	if err := ready.await(); err != nil {
 		return err
 	}
