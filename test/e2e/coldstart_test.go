@@ -118,7 +118,7 @@ func TestAPersonOpensALinkInChromiumAndSeesTheDesktopMove(t *testing.T) {
 	t.Logf("screenshot: %s", out)
 }
 
-func TestAPageLoadGetsTheWaitingPageUntilTheDesktopIsThere(t *testing.T) {
+func TestAPageLoadGetsThePageAroundTheDesktopAndItsFrameTheDesktop(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
 	key := session(ctx, t, "waiting", template(t, nil), nil)
@@ -134,7 +134,10 @@ func TestAPageLoadGetsTheWaitingPageUntilTheDesktopIsThere(t *testing.T) {
 	if _, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil {
 		t.Fatal(err)
 	}
-	if resp, body, err = visitor.Get(ctx, "/", html); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "<video") {
+	if resp, body, err = visitor.Get(ctx, "/", html); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "Opening your desktop") {
+		t.Fatalf("the page around the running desktop: %v %v", resp, err)
+	}
+	if resp, body, err = visitor.Get(ctx, "/?vdi_frame=1", html); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "<video") {
 		t.Fatalf("the running desktop's page: %v %v", resp, err)
 	}
 }

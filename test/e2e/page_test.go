@@ -1,0 +1,159 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// shortIdle lets a story see a desktop fall asleep for want of input.
+const shortIdle = 40 * time.Second
+
+// person is a browser at a session's link.
+type person struct {
+	*harness.Browser
+	t   *testing.T
+	ctx context.Context
+	key types.NamespacedName
+}
+
+func arrives(ctx context.Context, t *testing.T, key types.NamespacedName) *person {
+	t.Helper()
+	link, err := in.Link(ctx, key, linkTTL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser, err := harness.OpenBrowser(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(browser.Close)
+	p := &person{browser, t, ctx, key}
+	p.does(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(link)) // a headless tab has no focus of its own
+	return p
+}
+
+func (p *person) does(actions ...chromedp.Action) {
+	p.t.Helper()
+	if err := chromedp.Run(p.Ctx, actions...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) sees(expression string) {
+	p.t.Helper()
+	if err := p.Until(p.ctx, expression); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) takesPicture(name string) {
+	p.t.Helper()
+	var picture []byte
+	p.does(chromedp.CaptureScreenshot(&picture))
+	if err := os.WriteFile(filepath.Join(in.Root, "out", name), picture, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// inputAfter waits until the session records input later than that.
+func (p *person) inputAfter(then time.Time) time.Time {
+	p.t.Helper()
+	s, err := in.Session(p.ctx, p.key, "recording the input", func(s *v1alpha1.VDISession) bool {
+		a := s.Status.Activity
+		return a != nil && a.LastInputTime != nil && a.LastInputTime.After(then)
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return s.Status.Activity.LastInputTime.Time
+}
+
+func TestAPersonIsWarnedStaysLetsItSleepAndWakesItByTheButton(t *testing.T) {
+	t.Parallel()
+	ctx := story(t)
+	key := session(ctx, t, "page", template(t, func(s *v1alpha1.VDITemplateSpec) {
+		s.Lifecycle.IdleTimeout, s.Lifecycle.DisconnectTimeout = clock(shortIdle), clock(5*time.Minute)
+	}), nil)
+	p := arrives(ctx, t, key)
+	p.sees(`document.getElementById("progress") && document.body.dataset.state === "waiting"`)
+	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
+	opened := p.inputAfter(time.Time{}) // opening a desktop is using it
+	p.sees(harness.WarningShown)        // nobody types
+	p.takesPicture("e2e-warning.png")
+	p.does(chromedp.Click(harness.StayButton))
+	p.sees("!(" + harness.WarningShown + ")")
+	stayed := p.inputAfter(opened)
+	p.does(chromedp.KeyEvent("a")) // into the desktop's frame, which has the focus again
+	p.inputAfter(stayed)
+
+	p.does(chromedp.Evaluate(`window.same = true`, nil))
+	p.sees(harness.AsleepShown + ` && frames.length === 0`)
+	p.takesPicture("e2e-asleep.png")
+	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Status.SleepReason != string(lifecycle.ReasonIdle) {
+		t.Errorf("it sleeps because of %q, want %q", s.Status.SleepReason, lifecycle.ReasonIdle)
+	}
+	if err := in.NoPods(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+
+	p.does(chromedp.Click(harness.WakeButton))
+	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown + " && window.same")
+	if s, err = in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil || s.Status.LastStartDuration == nil {
+		t.Errorf("how long its start took is not recorded: %v", err)
+	}
+	// The second time, the client was there before the desktop.
+	var marks map[string]float64
+	p.does(chromedp.Evaluate(harness.DesktopMarks, &marks))
+	status, err := invited(ctx, t, key).Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reached := float64(status.Timeline[string(metrics.StageReached)]); marks["opened"] == 0 || marks["opened"] >= reached {
+		t.Errorf("the desktop's client was loaded at %.0f, want before the desktop was reached at %.0f", marks["opened"], reached)
+	} else {
+		t.Logf("the client was loaded %.0f ms before the desktop was reached, its sockets were open %.0f ms before", reached-marks["opened"], reached-marks["wsOpen"])
+	}
+}
+
+func TestAReconnectingClientDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
+	t.Parallel()
+	ctx := story(t)
+	key := session(ctx, t, "reconnects", template(t, func(s *v1alpha1.VDITemplateSpec) {
+		s.Lifecycle.MaxDuration = clock(25 * time.Second)
+	}), nil)
+	p := arrives(ctx, t, key)
+	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
+	p.sees(harness.AsleepShown)
+	visitor := invited(ctx, t, key)
+	frame := http.Header{"Sec-Fetch-Dest": {"iframe"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"}}
+	resp, _, err := visitor.Get(ctx, "/", frame)
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the desktop's own reload got %v (%v)", resp, err)
+	}
+	s, err := in.Session(ctx, key, "still asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
+		t.Error("it was woken by nobody")
+	}
+}
