@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
@@ -30,9 +31,9 @@ func Await(ctx context.Context, rc *rest.Config, waiting func(error)) error {
 		return fmt.Errorf("preparing to ask the API server: %w", err)
 	}
 	for asked := false; ; asked = true {
-		// Its version needs no right, so that anything but silence is an answer.
 		err := c.RESTClient().Get().AbsPath("/version").Do(ctx).Error()
-		if err == nil {
+		// Who is turned away will hear why from what is asked next.
+		if err == nil || apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) {
 			return nil
 		}
 		if !asked {

@@ -30,7 +30,13 @@ func TestAProgramWaitsForTheAPIServerAndGoesOnWhenItIsThere(t *testing.T) {
 	if l, err = net.Listen("tcp", addr); err != nil {
 		t.Fatal(err)
 	}
+	const notYet = 2 // answers while it starts
+	asked := 0
 	api := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked <= notYet {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
 		_, _ = w.Write([]byte("{}"))
 	})}}
 	api.Start()
@@ -41,8 +47,21 @@ func TestAProgramWaitsForTheAPIServerAndGoesOnWhenItIsThere(t *testing.T) {
 	if len(told) != 0 {
 		t.Error("told more than once")
 	}
+	if asked <= notYet {
+		t.Error("went on before the API server was ready")
+	}
 	if err := Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWhoIsTurnedAwayIsNotKeptWaiting(t *testing.T) {
+	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		if err := Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }); err != nil {
+			t.Error(err)
+		}
+		api.Close()
 	}
 }
 
