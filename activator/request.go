@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/gorilla/websocket"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
@@ -72,7 +71,7 @@ func (s *Server) understand(r *http.Request, view directory.View) (visitor, *htt
 	}
 	document, told := shell.Document(r)
 	switch {
-	case websocket.IsWebSocketUpgrade(r):
+	case isUpgrade(r):
 		v.wants = wantsSocket
 	case r.Method == http.MethodGet && s.answersTURN(r, v):
 		v.wants = wantsTURN

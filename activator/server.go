@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
@@ -31,10 +29,6 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
-
-// readBufferSize is a visitor's WebSocket's, in bytes: one signaling message fits,
-// and longer ones are read past it.
-const readBufferSize = 2 << 10
 
 // Options are what a server is made of; all are required.
 type Options struct {
@@ -59,13 +53,12 @@ type Server struct {
 	http      *relay.HTTP
 	pages     *pages
 	assets    http.Handler
-	upgrader  websocket.Upgrader
 
-	// holding ends when no connection may be held any longer, relaying when live
-	// ones must end too; both with hold.ShuttingDown as their cause.
-	holding, relaying       context.Context
-	stopHolding, endRelayed context.CancelCauseFunc
-	sockets                 *sockets
+	// holding ends, with hold.ShuttingDown as its cause, when nothing may be held any
+	// longer; the WebSockets are told besides.
+	holding     context.Context
+	stopHolding context.CancelCauseFunc
+	sockets     *sockets
 }
 
 // New makes a server.
@@ -78,27 +71,21 @@ func New(o Options) *Server {
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
 		assets:    shell.Assets(),
 		sockets:   newSockets(),
-		upgrader: websocket.Upgrader{
-			HandshakeTimeout: o.Config.Limits.HeaderTimeout.Duration,
-			WriteBufferPool:  relay.WriteBuffers,
-			// A buffer of its own: net/http's would keep the whole of net/http's connection.
-			ReadBufferSize: readBufferSize,
-			// Checked before, together with every other request's.
-			CheckOrigin: func(*http.Request) bool { return true },
-		},
 	}
 	s.http = relay.NewHTTP(o.Config.URL.Scheme, o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
 		shell.WriteMessage(w, shell.Unavailable)
 	})
-	s.relaying, s.endRelayed = context.WithCancelCause(context.Background())
-	s.holding, s.stopHolding = context.WithCancelCause(s.relaying)
+	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	return s
 }
 
 // StopHolding tells every held client to reconnect elsewhere; relayed connections
 // go on.
-func (s *Server) StopHolding() { s.stopHolding(hold.ShuttingDown) }
+func (s *Server) StopHolding() {
+	s.stopHolding(hold.ShuttingDown)
+	s.sockets.stopHolding()
+}
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.
 // No WebSocket is accepted from now on.
@@ -107,7 +94,7 @@ func (s *Server) Drain(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.endRelayed(hold.ShuttingDown)
+		s.sockets.end()
 		<-ended
 	}
 }
@@ -118,7 +105,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.assets.ServeHTTP(w, r)
 		return
 	}
-	if websocket.IsWebSocketUpgrade(r) && !s.admitsAddress(w, r) {
+	if isUpgrade(r) && !s.admitsAddress(w, r) {
 		return
 	}
 	view, ok := s.find(r.Host)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -156,25 +157,96 @@ func refusals(g *gateway, why metrics.Refusal) int {
 }
 
 func TestAWebSocketIsHeldAndThenServed(t *testing.T) {
-	for path, first := range map[string]string{"/desk": "anything", "/webrtc/signalling/": "HELLO 1"} {
-		t.Run(path, func(t *testing.T) {
-			g := newGateway(t)
-			ws := g.dial(path, g.as(fromPage)) // at once, though there is no desktop
-			say(t, ws, first)
-			say(t, ws, "second")
-			g.eventually("woken", func() bool { return g.woken() == 1 })
-			g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
-			g.wakes(newDesktop(t))
-			expectEcho(t, ws, first)
-			expectEcho(t, ws, "second")
-			say(t, ws, "third")
-			expectEcho(t, ws, "third")
-			if held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed); held != 0 || relayed != 1 {
-				t.Errorf("%v held, %v relayed", held, relayed)
+	g := newGateway(t)
+	ws := g.dial("/desk", g.as(fromPage)) // at once, though there is no desktop
+	say(t, ws, "first")
+	say(t, ws, "second")
+	g.eventually("woken", func() bool { return g.woken() == 1 })
+	g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+	g.wakes(newDesktop(t))
+	for _, m := range []string{"first", "second"} {
+		expectEcho(t, ws, m)
+	}
+	say(t, ws, "third")
+	expectEcho(t, ws, "third")
+	if held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed); held != 0 || relayed != 1 {
+		t.Errorf("%v held, %v relayed", held, relayed)
+	}
+	if in, out := testutil.ToFloat64(g.Metrics.BytesToDesktop), testutil.ToFloat64(g.Metrics.BytesToClient); in == 0 || out == 0 {
+		t.Errorf("%v bytes to the desktop and %v to the client were counted", in, out)
+	}
+	_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
+	g.eventually("let go", func() bool { return testutil.ToFloat64(g.Metrics.Relayed) == 0 })
+}
+
+func TestASignalingSocketIsAnsweredBeforeThereIsADesktop(t *testing.T) {
+	g := newGateway(t)
+	ws := g.dial("/webrtc/signalling/", g.as(fromPage))
+	say(t, ws, "HELLO 1")
+	_ = ws.SetReadDeadline(time.Now().Add(enough))
+	if _, m, err := ws.ReadMessage(); err != nil || string(m) != "HELLO" {
+		t.Fatalf("heard %q, %v", m, err)
+	}
+}
+
+func TestAnUpgradeThatIsNoneIsRefusedWithTheReason(t *testing.T) {
+	g := newGateway(t)
+	good := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+	for name, tc := range map[string]struct {
+		method, header, value string
+		status                int
+		why                   metrics.Refusal
+	}{
+		"an old version":   {"GET", "Sec-WebSocket-Version", "8", 426, metrics.RefusedUpgradeVersion},
+		"a newer version":  {"GET", "Sec-WebSocket-Version", "14", 426, metrics.RefusedUpgradeVersion},
+		"no version":       {"GET", "Sec-WebSocket-Version", "", 426, metrics.RefusedUpgradeVersion},
+		"a key of no use":  {"GET", "Sec-WebSocket-Key", "short", 400, metrics.RefusedUpgradeKey},
+		"no key":           {"GET", "Sec-WebSocket-Key", "", 400, metrics.RefusedUpgradeKey},
+		"the wrong method": {"POST", "Upgrade", "websocket", 405, metrics.RefusedUpgradeMethod},
+		"another method":   {"DELETE", "Upgrade", "websocket", 405, metrics.RefusedUpgradeMethod},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := g.as(fromPage)
+			for k, v := range good {
+				h.Set(k, v)
 			}
-			_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
-			g.eventually("let go", func() bool { return testutil.ToFloat64(g.Metrics.Relayed) == 0 })
+			h.Set(tc.header, tc.value)
+			if tc.value == "" {
+				h.Del(tc.header)
+			}
+			before := refusals(g, tc.why)
+			got := g.do(tc.method, "/desk", h)
+			if got.code != tc.status || strings.TrimSpace(got.body) == "" || refusals(g, tc.why) != before+1 {
+				t.Errorf("%d %q, %d refusals counted", got.code, got.body, refusals(g, tc.why)-before)
+			}
+			if v := got.header.Get("Sec-WebSocket-Version"); (v == "13") != (tc.status == 426) {
+				t.Errorf("Sec-WebSocket-Version = %q", v)
+			}
 		})
+	}
+	g.expectNothingWritten()
+}
+
+func TestADesktopThatDiesBeforeItsFirstMessageIsReplaced(t *testing.T) {
+	g := newGateway(t)
+	ws := g.dial("/desk", g.as(fromPage))
+	say(t, ws, "first")
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _, _ = up.ReadMessage()
+		_ = up.Close()
+	}))
+	defer broken.Close()
+	g.wakes(broken)
+	g.eventually("held again", func() bool { return testutil.ToFloat64(g.Metrics.HeldAgain) > 0 })
+	g.wakes(newDesktop(t))
+	expectEcho(t, ws, "first")
+	if held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed); held != 0 || relayed != 1 {
+		t.Errorf("%v held, %v relayed", held, relayed)
 	}
 }
 

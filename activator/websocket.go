@@ -6,9 +6,8 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
@@ -20,102 +19,210 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-const (
-	// closeFrameWithin is how long a close frame to a desktop may take.
-	closeFrameWithin = 2 * time.Second
-)
+// inputEvery is how often one connection's input is looked at; wake.Keeper decides
+// what is written.
+const inputEvery = time.Second
 
 // errNotInTime is the end of a plain request that was held for too long.
 var errNotInTime = errors.New("the desktop did not answer in time")
 
 // serveWebSocket accepts a WebSocket at once and hands it to a goroutine of its
-// own. What served the request, with its buffers and its grown stack, ends here: a
-// held connection costs half as much without.
+// own. What served the request, with its buffers and its grown stack, ends here.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
+	if s.refuseUpgrade(w, r) {
+		return
+	}
 	if !s.sockets.enter() {
 		s.unavailable(w, hold.ShuttingDown)
 		return
 	}
-	h := &heldSocket{visitor: v, request: r}
-	if h.refusal = s.refuseSocket(v); h.refusal == nil {
+	h := &socket{server: s, visitor: v}
+	refusal := s.refuseSocket(v)
+	if refusal == nil {
 		var err error
 		if h.release, err = s.held.Acquire(v.key); err != nil {
-			h.refusal = &hold.Ending{Code: websocket.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+			refusal = &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
 		} else {
 			// The wake is on its way while the upgrade is answered.
 			h.visit = s.Keeper.Enter(v.session)
+			h.held = s.holdMetrics(v)
 		}
 	}
-	var err error
-	if h.ws, err = s.upgrade(w, r); err != nil {
+	conn, before, subprotocol, err := s.upgrade(w, r)
+	if err != nil {
 		s.Log.Debug("a client's upgrade failed", "error", err)
-		s.leave(h)
+		h.leave()
 		return
 	}
-	go func() {
-		defer s.leave(h)
-		// As net/http does: one connection's panic is not the others'.
-		defer func() {
-			if p := recover(); p != nil {
-				s.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
-			}
+	protocol := signaling.For(streaming(v.session).Protocol, r.URL.Path)
+	h.protocol = protocol.Name()
+	if refusal != nil {
+		h.log(refusal)
+		go func() {
+			defer h.leave()
+			hold.Refuse(conn, before, refusal)
 		}()
-		s.serveSocket(h)
-	}()
+		return
+	}
+	h.conn = hold.Accept(conn, before, hold.Options{
+		Traits:       protocol.Traits(),
+		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
+		Request:      relay.NewRequest(r, s.Config.URL.Scheme, subprotocol),
+		Limits:       s.holdLimits(v.session),
+		Host:         h,
+	})
+	go h.serve()
 }
 
-// heldSocket is a visitor's WebSocket and what has to be given back for it.
-type heldSocket struct {
+// socket is a visitor's WebSocket, and what its connection asks for.
+type socket struct {
 	visitor
-	request *http.Request
-	ws      *websocket.Conn
-	// refusal is why it is closed as soon as it is open; without one, visit and
-	// release are set.
-	refusal *hold.Ending
-	visit   *wake.Visit
-	release func()
+	server   *Server
+	conn     *hold.Conn
+	protocol string
+	visit    *wake.Visit
+	// release gives the place among the held back, held ends its count; nil while the
+	// connection is live.
+	release, held func()
+	// typed is when input was last looked at, in seconds since 1970.
+	typed atomic.Int64
+}
+
+var _ hold.Host = (*socket)(nil)
+
+func (h *socket) serve() {
+	s := h.server
+	defer h.leave()
+	// As net/http does: one connection's panic is not the others'.
+	defer func() {
+		if p := recover(); p != nil {
+			h.Panicked(p)
+			h.conn.End(&hold.Ending{Code: hold.CloseInternalError, Reason: "the gateway failed"})
+		}
+	}()
+	s.sockets.add(h.conn)
+	defer s.sockets.drop(h.conn)
+	h.log(h.conn.Serve())
 }
 
 // leave gives back what serveWebSocket took.
-func (s *Server) leave(h *heldSocket) {
-	if h.ws != nil {
-		_ = h.ws.Close()
-	}
-	if h.refusal == nil {
+func (h *socket) leave() {
+	switch {
+	case h.visit == nil: // refused
+	case h.release != nil:
+		h.unhold()
 		h.visit.Leave()
-		h.release()
+	default:
+		h.server.Metrics.Relayed.Dec()
+		h.visit.Leave()
 	}
-	s.sockets.leave()
+	h.server.sockets.leave()
 }
 
-// serveSocket holds a WebSocket until the desktop accepts one too, and relays.
-func (s *Server) serveSocket(h *heldSocket) {
-	v, visit := h.visitor, h.visit
-	proto := signaling.For(streaming(v.session).Protocol, h.request.URL.Path)
-	limits := s.Config.Limits
-	conn, ctx := hold.Keep(s.relaying, h.ws, proto, hold.Limits{
-		BufferedBytes: limits.BufferedBytes, BufferedFrames: limits.BufferedFrames, MessageBytes: limits.MessageBytes})
-	if h.refusal != nil {
-		s.close(conn, h.refusal, v, proto)
-		return
-	}
-	desktop, err := s.holdUntilReached(ctx, h.request, v, visit, h.ws.Subprotocol())
+// unhold ends what Acquire and holdMetrics began.
+func (h *socket) unhold() {
 	h.release()
-	visit.Served()
-	if err != nil {
-		s.close(conn, s.ending(ctx, err), v, proto)
+	h.held()
+	h.release, h.held = nil, nil
+}
+
+// log tells, and counts, how a connection ended that did not end by itself.
+func (h *socket) log(end error) {
+	var e *hold.Ending
+	if !errors.As(end, &e) {
 		return
 	}
-	s.Metrics.Relayed.Inc()
-	err = conn.Relay(ctx, desktop, func() { visit.Mark(metrics.StageFirstMessage) })
-	s.Metrics.Relayed.Dec()
-	_ = desktop.WriteControl(websocket.CloseMessage, hold.ClientClose(err), time.Now().Add(closeFrameWithin))
-	_ = desktop.Close()
-	if reason := s.reacher.Check(v.reach(visit)); reason != nil && ctx.Err() == nil {
-		// The desktop went because of what happened to the session: say that.
-		err = hold.Unreachable(reason)
+	if e.Refusal != "" {
+		h.server.Metrics.Refused(e.Refusal)
 	}
-	s.close(conn, err, v, proto)
+	h.server.Log.Info("closed a WebSocket", "namespace", h.key.Namespace, "session", h.key.Name, "protocol", h.protocol, "code", e.Code, "reason", e.Reason)
+}
+
+// Await implements hold.Host.
+func (h *socket) Await(tell func(net.Conn, error)) (cancel func()) {
+	return h.server.reacher.Await(h.reach(h.visit), tell)
+}
+
+// Gone implements hold.Host.
+func (h *socket) Gone() error { return h.server.reacher.Check(h.reach(h.visit)) }
+
+// Reached implements hold.Host.
+func (h *socket) Reached() { h.visit.Mark(metrics.StageReached) }
+
+// Live implements hold.Host.
+func (h *socket) Live() {
+	h.unhold()
+	h.visit.Served()
+	h.server.Metrics.Relayed.Inc()
+}
+
+// Held implements hold.Host: the visitor comes again, so to say, and wants the
+// desktop woken should it sleep.
+func (h *socket) Held() error {
+	s := h.server
+	if s.holding.Err() != nil {
+		return hold.ShuttingDown
+	}
+	s.Metrics.HeldAgain.Inc()
+	if h.release != nil {
+		return nil // it went while the backlog was played
+	}
+	view, ok := s.Directory.View(h.key)
+	if !ok {
+		return reach.ErrGone
+	}
+	release, err := s.held.Acquire(h.key)
+	if err != nil {
+		return &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+	}
+	before := h.visit
+	h.visit = s.Keeper.Enter(view.Session)
+	before.Leave()
+	s.Metrics.Relayed.Dec()
+	s.Metrics.Held.Inc()
+	h.release, h.held = release, s.Metrics.Held.Dec
+	return nil
+}
+
+// First implements hold.Host.
+func (h *socket) First() { h.visit.Mark(metrics.StageFirstMessage) }
+
+// Input implements hold.Host.
+func (h *socket) Input() {
+	now := time.Now()
+	if last := h.typed.Load(); now.Unix()-last < int64(inputEvery.Seconds()) || !h.typed.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	// The write ends in a time of its own; see wake.Keeper.
+	go func() {
+		view, ok := h.server.Directory.View(h.key)
+		if !ok {
+			return
+		}
+		if err := h.server.Keeper.Input(context.Background(), view.Session, now); err != nil {
+			h.server.Log.Warn("input was not recorded", "namespace", h.key.Namespace, "session", h.key.Name, "error", err)
+		}
+	}()
+}
+
+// ToDesktop implements hold.Host.
+func (h *socket) ToDesktop(bytes int) { h.server.Metrics.BytesToDesktop.Add(float64(bytes)) }
+
+// ToClient implements hold.Host.
+func (h *socket) ToClient(bytes int) { h.server.Metrics.BytesToClient.Add(float64(bytes)) }
+
+// Idle implements hold.Host.
+func (h *socket) Idle(is bool) {
+	if is {
+		h.server.Metrics.RelayIdle.Inc()
+	} else {
+		h.server.Metrics.RelayIdle.Dec()
+	}
+}
+
+// Panicked implements hold.Host.
+func (h *socket) Panicked(p any) {
+	h.server.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
 }
 
 // refuseSocket says why a socket is turned away without waking anything.
@@ -131,49 +238,14 @@ func (s *Server) refuseSocket(v visitor) *hold.Ending {
 	return nil
 }
 
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
-	// The desktop's choice is not known yet; it is offered the client's first only.
-	header := http.Header{}
-	if offered := websocket.Subprotocols(r); len(offered) > 0 {
-		header.Set("Sec-Websocket-Protocol", offered[0])
-	}
-	return s.upgrader.Upgrade(w, r, header)
-}
-
-func (s *Server) holdUntilReached(ctx context.Context, r *http.Request, v visitor, visit *wake.Visit, subprotocol string) (*websocket.Conn, error) {
-	defer s.holdMetrics(v)()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(s.holding, func() { cancel(hold.ShuttingDown) })
-	defer stop()
+func (s *Server) holdLimits(session *v1alpha1.VDISession) hold.Limits {
 	var startup time.Duration
-	if l := v.session.Status.Lifecycle; l != nil {
+	if l := session.Status.Lifecycle; l != nil {
 		startup = l.StartupTimeout.Duration
 	}
-	ctx, timeout := context.WithTimeoutCause(ctx, s.Config.Limits.HoldFor(startup), hold.ErrTimeout)
-	defer timeout()
-	dial := func(ctx context.Context) (net.Conn, error) { return s.reacher.Dial(ctx, v.reach(visit)) }
-	return relay.Upgrade(ctx, dial, r, s.Config.URL.Scheme, subprotocol, func() { visit.Mark(metrics.StageReached) })
-}
-
-// ending prefers the reason for which the context ended over what broke then.
-func (s *Server) ending(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return hold.Unreachable(err)
-}
-
-func (s *Server) close(conn *hold.Conn, end error, v visitor, proto signaling.Protocol) {
-	log := s.Log.With("namespace", v.key.Namespace, "session", v.key.Name, "protocol", proto.Name())
-	var e *hold.Ending
-	if errors.As(end, &e) {
-		if e.Refusal != "" {
-			s.Metrics.Refused(e.Refusal)
-		}
-		log.Info("closed a WebSocket", "code", e.Code, "reason", e.Reason)
-	}
-	conn.Close(end)
+	l := s.Config.Limits
+	return hold.Limits{BufferedBytes: l.BufferedBytes, BufferedFrames: l.BufferedFrames, MessageBytes: l.MessageBytes,
+		HoldTime: l.HoldFor(startup), RelayIdle: l.RelayIdleTimeout.Duration}
 }
 
 func streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {

@@ -258,6 +258,13 @@ func TooLong(limit int64) *Fault {
 	return &Fault{codeTooBig, fmt.Sprintf("a message is longer than %d bytes", limit), metrics.RefusedMessageTooLong}
 }
 
+// Discard reads until the connection ends, for when frames cannot be told any more.
+func (r *Reader) Discard() {
+	for err := error(nil); err == nil; err = r.more() {
+		r.take(len(r.window()))
+	}
+}
+
 // Forget releases what the connection has borrowed.
 func (r *Reader) Forget() {
 	r.take(len(r.window()))

@@ -1,157 +1,246 @@
 // Package hold keeps a visitor's WebSocket while the desktop starts: it reads what
 // the client sends, keeps it within bounds, and plays it to the desktop in order
-// and exactly once when there is one. From then on it passes messages both ways.
+// and exactly once when there is one. From then on both talk as if nothing were
+// between them; where nobody has to read what they say it passes as bytes.
 //
-// It does not wake desktops nor find them: it is given a connection to one.
+// A desktop that goes before it has said anything is replaced: the client is held
+// again and all is played to the next one. The package does not wake desktops nor
+// find them: it is given connections to them.
 package hold
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
+	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/gobwas/ws"
 
+	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// Limits bound what one client can make us keep; see config.Limits.
+// Limits bound what one client can make us keep, and for how long; see config.Limits.
 type Limits struct {
 	BufferedBytes, BufferedFrames, MessageBytes int
+	// HoldTime is how long it is held at most, each time.
+	HoldTime time.Duration
+	// RelayIdle ends a relayed connection on which nothing is said for so long; 0 does
+	// not.
+	RelayIdle time.Duration
+}
+
+// Host is what a connection asks of the activator. Its methods may be called from
+// any goroutine; none of them may wait, nor call the connection's back.
+type Host interface {
+	// Await calls tell once, from a goroutine of its own, with a connection to the
+	// desktop or the reason why there will be none; see reach.Reacher.
+	Await(tell func(net.Conn, error)) (cancel func())
+	// Gone is why the desktop cannot be reached any more, or nil while there is hope.
+	Gone() error
+	// Held says that the connection is held again, because its desktop went after it
+	// had upgraded; an error, that it may not be.
+	Held() error
+	// Reached says that the desktop accepted a connection.
+	Reached()
+	// Live says that the desktop has everything and is talked to.
+	Live()
+	// First says that the desktop's first message is passed on.
+	First()
+	// Input says that a person typed.
+	Input()
+	// ToDesktop and ToClient count bytes that are passed.
+	ToDesktop(bytes int)
+	ToClient(bytes int)
+	// Idle says that nothing was said for some time, or that this is over.
+	Idle(bool)
+	// Panicked says that a goroutine of this connection did.
+	Panicked(any)
+}
+
+// Options are what a connection is made of.
+type Options struct {
+	Traits       signaling.Traits
+	Conversation signaling.Conversation
+	Request      *relay.Request
+	Limits       Limits
+	Host         Host
 }
 
 // Conn is a visitor's WebSocket.
 type Conn struct {
-	client *peer
-	proto  signaling.Protocol
-	limits Limits
-	end    context.CancelCauseFunc
-	// done is closed when the reader has ended: nothing is written to the desktop
-	// after that.
-	done chan struct{}
+	// whole is the connection as it came, conn without its wrappers.
+	whole, conn net.Conn
+	in          *frame.Reader
+	out         *frame.Writer
+	opts        Options
 
-	mu      sync.Mutex
-	backlog []message
-	bytes   int
-	desktop *peer
+	// talk serialises the calls of the conversation.
+	talk sync.Mutex
+	// spoken says that data went by since the last ping.
+	spoken atomic.Bool
+	// desktops are the goroutines that serve one, at most one at a time, and may write
+	// to the client; parting are those that only wait for their desktop's last word.
+	desktops, parting sync.WaitGroup
+
+	mu sync.Mutex
+	// turn tells of every change of end and phase.
+	turn sync.Cond
+	// end is why the connection ends; nil while it does not.
+	end   error
+	phase phase
+	// backlog is what a desktop has to be told, bytes its length, and played how many
+	// messages of it this desktop was told. settled says that no other desktop will
+	// be told, so that nothing is kept any more.
+	backlog       []signaling.Message
+	bytes, played int
+	settled       bool
+	desktop       *desktop
+	// cancel ends the wait of the given number for a desktop, and again, the pause
+	// before the next one.
+	cancel func()
+	waits  int
+	again  *time.Timer
+	pause  time.Duration
+
+	keepalive keepalive
 }
 
-type message struct {
-	kind int
-	data []byte
+type phase uint8
+
+const (
+	// waiting for a desktop, or for its answer.
+	waiting phase = iota
+	// playing what was held; the client's next messages wait for the end of it.
+	playing
+	// live: what the client says goes to the desktop at once.
+	live
+)
+
+// Accept takes an upgraded connection, of which before was read already. Serve must
+// be called.
+func Accept(conn net.Conn, before []byte, o Options) *Conn {
+	c := &Conn{whole: conn, conn: frame.Bare(conn), opts: o, pause: max(againAfter, o.Traits.Redial),
+		in: frame.NewReader(conn, true, before), out: frame.NewWriter(conn, false)}
+	c.turn.L = &c.mu
+	watch(c.conn)
+	return c
 }
 
-// Keep starts to read from a client's accepted WebSocket. The returned context
-// ends, with an *Ending or errClientLeft as its cause, when the client must not or
-// cannot be served any longer. Close must be called.
-func Keep(ctx context.Context, ws *websocket.Conn, proto signaling.Protocol, limits Limits) (*Conn, context.Context) {
-	ctx, end := context.WithCancelCause(ctx)
-	c := &Conn{client: attend(ctx, ws), proto: proto, limits: limits, end: end, done: make(chan struct{})}
-	go func() {
-		defer close(c.done)
-		defer c.client.stop()
-		if err := c.read(); err != nil {
-			end(err)
-		}
-		c.client.drain()
-	}()
-	return c, ctx
+// Serve holds and relays until the connection has ended, and returns how.
+func (c *Conn) Serve() error {
+	c.beat()
+	c.await()
+	c.fail(c.read())
+	return c.part()
 }
 
-// read takes the client's messages until the connection ends or must end, and says
-// why. It returns nil when the desktop takes no more: Relay knows why.
-func (c *Conn) read() error {
-	for first := true; ; first = false {
-		kind, r, err := c.client.next()
-		if err != nil {
-			return clientError(err)
-		}
-		if desktop := c.live(); desktop != nil && !c.proto.Signaling() {
-			// The desktop reads for itself now; only what we keep is bounded.
-			var failed sinkError
-			switch err := desktop.pass(kind, r); {
-			case errors.As(err, &failed):
-				desktop.cutOff(closeWithin)
-				return nil
-			case err != nil:
-				return clientError(err)
-			}
-			continue
-		}
-		m, err := c.message(kind, r)
-		if err != nil {
-			return err
-		}
-		if first {
-			if err := c.proto.CheckFirst(kind == websocket.TextMessage, m.data); err != nil {
-				return &Ending{Code: websocket.CloseProtocolError, Reason: err.Error(), Refusal: metrics.RefusedProtocol}
-			}
-		}
-		desktop, err := c.keep(m)
-		if err != nil {
-			return err
-		}
-		if desktop != nil && !desktop.deliver(m) {
-			return nil
-		}
-	}
+// Refuse ends an upgraded connection at once.
+func Refuse(conn net.Conn, before []byte, why *Ending) {
+	c := Accept(conn, before, Options{})
+	c.fail(why)
+	_ = c.part()
 }
 
-// message reads a message that must be kept, or one of a protocol whose messages
-// are short.
-func (c *Conn) message(kind int, r io.Reader) (message, error) {
-	data, err := io.ReadAll(io.LimitReader(r, int64(c.limits.MessageBytes)+1))
-	if err != nil {
-		return message{}, clientError(err)
-	}
-	if len(data) > c.limits.MessageBytes {
-		return message{}, &Ending{Code: websocket.CloseMessageTooBig, Refusal: metrics.RefusedMessageTooLong,
-			Reason: fmt.Sprintf("a message is longer than %d bytes", c.limits.MessageBytes)}
-	}
-	return message{kind, data}, nil
-}
-
-func (c *Conn) live() *peer {
+// StopHolding ends the connection unless it is live.
+func (c *Conn) StopHolding() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.desktop
+	if c.phase == waiting {
+		c.failLocked(ShuttingDown)
+	}
 }
 
-// keep adds a message to the backlog. When the desktop came meanwhile it returns
-// that instead: everything before this message has been played to it.
-func (c *Conn) keep(m message) (*peer, error) {
+// End ends the connection, whatever it does.
+func (c *Conn) End(why *Ending) { c.fail(why) }
+
+// fail says why the connection ends, and unblocks whoever waits for a peer; the
+// first reason counts.
+func (c *Conn) fail(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.failLocked(why)
+}
+
+func (c *Conn) failLocked(why error) {
+	if c.end != nil {
+		return
+	}
+	c.end = why
+	c.turn.Broadcast()
+	_ = c.conn.SetReadDeadline(past)
+	// What is being written to a client that is there may reach a frame's end.
+	patience := closeWithin
+	if Left(why) || c.out.Idle() {
+		patience = 0
+	}
+	c.out.CutOff(patience)
 	if c.desktop != nil {
-		return c.desktop, nil
+		c.desktop.out.CutOff(closeWithin)
+		c.desktop.cutOff(patience)
 	}
-	if len(c.backlog) >= c.limits.BufferedFrames {
-		return nil, &Ending{Code: websocket.ClosePolicyViolation, Refusal: metrics.RefusedBufferedFrames,
-			Reason: fmt.Sprintf("more than %d messages were sent before the desktop was there", c.limits.BufferedFrames)}
-	}
-	if c.bytes+len(m.data) > c.limits.BufferedBytes {
-		return nil, &Ending{Code: websocket.CloseMessageTooBig, Refusal: metrics.RefusedBufferedBytes,
-			Reason: fmt.Sprintf("more than %d bytes were sent before the desktop was there", c.limits.BufferedBytes)}
-	}
-	c.backlog = append(c.backlog, m)
-	c.bytes += len(m.data)
-	return nil, nil
 }
 
-// Close ends the client's connection with the frame that the ending asks for, and
-// returns when its reader has ended. A client that is still there is given a moment
-// to read the frame and answer it.
-func (c *Conn) Close(end error) {
-	c.end(end)
-	var e *Ending
-	if errors.As(end, &e) && c.client.ws.WriteControl(websocket.CloseMessage, e.frame(), time.Now().Add(closeWithin)) == nil {
-		c.client.cutOff(closeWithin)
-		<-c.done
+// past is a deadline that was missed.
+var past = time.Unix(1, 0)
+
+// ended waits for the end.
+func (c *Conn) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.end == nil {
+		c.turn.Wait()
 	}
-	_ = c.client.ws.Close()
-	<-c.done
+	return c.end
+}
+
+// part closes what is open, and gives a client that is still there a moment to read
+// why and to answer.
+func (c *Conn) part() error {
+	c.mu.Lock()
+	end, cancel, again := c.end, c.cancel, c.again
+	c.keepalive.stop()
+	c.mu.Unlock()
+	if again != nil {
+		again.Stop()
+	}
+	if cancel != nil {
+		cancel()
+	}
+	c.desktops.Wait()
+	if c.keepalive.idle {
+		c.opts.Host.Idle(false)
+	}
+	defer func() {
+		_ = c.whole.Close()
+		c.in.Forget()
+		c.parting.Wait()
+	}()
+	_ = c.conn.SetReadDeadline(time.Now().Add(closeWithin))
+	var gone *left
+	var e *Ending
+	switch {
+	case errors.As(end, &gone) && gone.said != nil:
+		c.out.Close(gone.said, closeWithin)
+	case errors.As(end, &e) && c.out.Close(e.frame(), closeWithin):
+		drain(c.in)
+	}
+	return end
+}
+
+// drain reads, and forgets, until the peer has answered the close frame, or is gone:
+// a connection closed with something unread is reset, and the frame lost with it.
+func drain(r *frame.Reader) {
+	for {
+		span, err := r.Span(0, false)
+		if errors.As(err, new(*frame.Fault)) {
+			r.Discard()
+			return
+		}
+		if err != nil || span.Control == ws.OpClose {
+			return
+		}
+	}
 }

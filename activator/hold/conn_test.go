@@ -1,7 +1,6 @@
 package hold
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -33,85 +32,93 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 			`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`, metrics.RefusedProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			neighbour := hold(t, pair, signaling.Plain{}, limits)
-			h := hold(t, pair, tc.protocol, limits)
+			neighbour := hold(t, tcp{}, signaling.Plain{}, limits)
+			h := hold(t, tcp{}, tc.protocol, limits)
 			for _, m := range tc.messages {
-				send(t, h.client, m)
+				// The far too long one may not be taken to its end.
+				_ = h.client.WriteMessage(websocket.TextMessage, []byte(m))
 			}
-			<-h.ctx.Done()
-			var e *Ending
-			if !errors.As(context.Cause(h.ctx), &e) || e.Refusal != tc.refusal {
-				t.Errorf("cause = %v, want the refusal %q", context.Cause(h.ctx), tc.refusal)
-			}
-			go h.Close(context.Cause(h.ctx))
 			_, err := receive(h.client)
 			expectClose(t, err, tc.code, tc.reason)
-			<-h.done
-
-			if neighbour.ctx.Err() != nil {
-				t.Error("another client's connection ended too")
+			var e *Ending
+			if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != tc.refusal {
+				t.Errorf("ended with %v, want the refusal %q", err, tc.refusal)
 			}
-			neighbour.Close(errClientLeft)
+			select {
+			case err := <-neighbour.ended:
+				t.Errorf("another client's connection ended too: %v", err)
+			default:
+			}
 		})
 	}
 }
 
 func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
-	h := hold(t, pair, signaling.Plain{}, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
+	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
 	for _, m := range []string{"abc", "de", "f"} {
 		send(t, h.client, m)
 	}
-	toDesktop, desktop := pair(t)
-	ended := h.serve(t, toDesktop)
-	go func() { _, _ = receive(h.client) }()
-	for _, want := range []string{"abc", "de", "f"} {
-		if _, got, err := desktop.ReadMessage(); err != nil || string(got) != want {
-			t.Fatalf("desktop read %q, %v; want %q", got, err, want)
-		}
-	}
-	_ = desktop.Close()
-	_ = expectEnd(t, ended)
+	expectMessages(t, h.connect(), "abc", "de", "f")
 }
 
 func TestASilentClientIsGivenUpAfterThreeMissedPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain{}, roomy)
 		began := time.Now()
 		// The client reads nothing, so it answers no ping.
-		<-h.ctx.Done()
-		if took := time.Since(began); took != pongWithin || !errors.Is(context.Cause(h.ctx), errClientLeft) {
-			t.Errorf("ended after %s with %v, want %s and that the client left", took, context.Cause(h.ctx), pongWithin)
+		err := <-h.ended
+		if took := time.Since(began); took != pingsMissed*pingEvery || !errors.Is(err, errSilent) {
+			t.Errorf("ended after %s with %v, want %s and that the client left", took, err, pingsMissed*pingEvery)
 		}
-		h.Close(context.Cause(h.ctx))
 	})
 }
 
 func TestAClientThatWaitsQuietlyIsHeldForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain{}, roomy)
 		gone := make(chan error, 1)
 		go func() {
 			_, err := receive(h.client) // reading answers pings
 			gone <- err
 		}()
 		time.Sleep(6 * time.Hour)
-		if err := h.ctx.Err(); err != nil {
-			t.Fatalf("ended: %v", context.Cause(h.ctx))
+		select {
+		case err := <-h.ended:
+			t.Fatalf("ended: %v", err)
+		default:
 		}
-		h.Close(ShuttingDown)
+		h.StopHolding()
 		expectClose(t, <-gone, 1012, "the gateway restarts: reconnect")
+	})
+}
+
+func TestHoldingEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := roomy
+		limits.HoldTime = 95 * time.Second
+		h := hold(t, pipes{}, signaling.Plain{}, limits)
+		began := time.Now()
+		_, err := receive(h.client)
+		expectClose(t, err, 1013, "the desktop did not answer in time")
+		if took := time.Since(began); took != limits.HoldTime {
+			t.Errorf("took %s", took)
+		}
+		if err := <-h.ended; !errors.Is(err, ErrTimeout) {
+			t.Errorf("ended with %v", err)
+		}
 	})
 }
 
 func TestAClientThatDoesNotAnswerACloseFrameIsCutOffSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server, client := pipes(t)
+		h := hold(t, pipes{}, signaling.Plain{}, roomy)
 		// It reads, and so takes the frame, but answers nothing.
-		client.SetCloseHandler(func(int, string) error { return nil })
-		go func() { _, _ = receive(client) }()
-		c, _ := Keep(t.Context(), server, signaling.Plain{}, roomy)
+		h.client.SetCloseHandler(func(int, string) error { return nil })
+		go func() { _, _ = receive(h.client) }()
+		synctest.Wait()
 		began := time.Now()
-		c.Close(ShuttingDown)
+		h.End(ShuttingDown)
+		<-h.ended
 		if took := time.Since(began); took != closeWithin {
 			t.Errorf("closing took %s, want %s", took, closeWithin)
 		}
@@ -144,8 +151,8 @@ func TestMessagesBeforeTheDesktopArePlayedInOrderExactlyOnce(t *testing.T) {
 	const messages = 3000
 	for _, before := range []int{0, 1, 7, 500, 2999, 3000} {
 		t.Run(strconv.Itoa(before)+" before", func(t *testing.T) {
-			h := hold(t, pair, signaling.Plain{}, roomy)
-			reached := make(chan struct{})
+			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			reached, played := make(chan struct{}), make(chan struct{})
 			go func() {
 				for i := range messages {
 					if i == before {
@@ -158,22 +165,18 @@ func TestMessagesBeforeTheDesktopArePlayedInOrderExactlyOnce(t *testing.T) {
 				if before == messages {
 					close(reached)
 				}
+				<-played
 				_ = h.client.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(4000, "done"))
 			}()
 			<-reached
-			toDesktop, desktop := pair(t)
-			ended := h.serve(t, toDesktop)
-			got, err := receive(desktop)
+			desktop := h.connect()
+			for i := range messages {
+				expectMessages(t, desktop, strconv.Itoa(i))
+			}
+			close(played)
+			_, err := receive(desktop)
 			expectClose(t, err, 4000, "done")
-			_ = expectEnd(t, ended)
-			if len(got) != messages {
-				t.Fatalf("the desktop got %d messages, want %d", len(got), messages)
-			}
-			for i, m := range got {
-				if m != strconv.Itoa(i) {
-					t.Fatalf("message %d is %q", i, m)
-				}
-			}
+			_ = expectEnd(t, h)
 		})
 	}
 }

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
-	"github.com/gorilla/websocket"
+	"github.com/gobwas/ws"
 
+	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -23,6 +27,21 @@ const (
 	CloseStartFailed = 4408
 	// CloseAsleep: a clock put the desktop to sleep; loading the page wakes it.
 	CloseAsleep = 4410
+	// CloseIdle: nothing was said for limits.relayIdleTimeout.
+	CloseIdle = 4411
+)
+
+// Close codes of RFC 6455, section 7.4.1, and of its registry.
+const (
+	CloseNormal         = int(ws.StatusNormalClosure)
+	CloseGoingAway      = int(ws.StatusGoingAway)
+	CloseProtocolError  = int(ws.StatusProtocolError)
+	CloseInvalidText    = int(ws.StatusInvalidFramePayloadData)
+	ClosePolicy         = int(ws.StatusPolicyViolation)
+	CloseTooBig         = int(ws.StatusMessageTooBig)
+	CloseInternalError  = int(ws.StatusInternalServerError)
+	CloseServiceRestart = 1012
+	CloseTryAgainLater  = 1013
 )
 
 // maxReason is the room for a reason in a close frame: 125 bytes of a control
@@ -50,18 +69,41 @@ func (e *Ending) frame() []byte {
 		}
 		reason = reason[:end]
 	}
-	return websocket.FormatCloseMessage(e.Code, reason)
+	return ws.NewCloseFrameBody(ws.StatusCode(e.Code), reason) //nolint:gosec // close codes have four digits
 }
 
-// errClientLeft is the end that needs no word: the client is gone.
-var errClientLeft = errors.New("the client left")
+// left is the end that needs no word: the client is gone. said is the payload of its
+// close frame, and nil without one.
+type left struct {
+	said []byte
+	err  error
+}
+
+func (l *left) Error() string {
+	if l.said != nil {
+		return "the client left"
+	}
+	return fmt.Sprintf("the client left: %v", l.err)
+}
+
+func (l *left) Unwrap() error { return l.err }
+
+// Left says that an end was the client's own doing.
+func Left(end error) bool {
+	var l *left
+	return errors.As(end, &l)
+}
+
+var errSilent = errors.New("it answered no ping")
 
 // ShuttingDown is the end of every connection when this replica goes away; the
 // client reconnects to another one.
-var ShuttingDown = &Ending{Code: websocket.CloseServiceRestart, Reason: "the gateway restarts: reconnect"}
+var ShuttingDown = &Ending{Code: CloseServiceRestart, Reason: "the gateway restarts: reconnect"}
 
 // ErrTimeout is the end of a connection whose desktop neither came nor failed.
-var ErrTimeout = &Ending{Code: websocket.CloseTryAgainLater, Reason: "the desktop did not answer in time", Refusal: metrics.RefusedHoldTimeout}
+var ErrTimeout = &Ending{Code: CloseTryAgainLater, Reason: "the desktop did not answer in time", Refusal: metrics.RefusedHoldTimeout}
+
+var errInvalidText = &Ending{Code: CloseInvalidText, Reason: "a text message is not valid UTF-8", Refusal: metrics.RefusedEncoding}
 
 // Unreachable turns a reason for which a desktop can't be reached into an ending.
 func Unreachable(err error) *Ending {
@@ -78,30 +120,80 @@ func Unreachable(err error) *Ending {
 	case errors.Is(err, reach.ErrStartFailed):
 		return &Ending{Code: CloseStartFailed, Reason: err.Error(), Refusal: metrics.RefusedStartFailed}
 	}
-	return &Ending{Code: websocket.CloseInternalServerErr, Reason: "the desktop cannot be reached"}
+	return &Ending{Code: CloseInternalError, Reason: "the desktop cannot be reached"}
 }
 
-// clientError says that reading from or writing to the client failed; it still
-// holds the client's close frame, if there was one.
-func clientError(err error) error { return fmt.Errorf("%w: %w", errClientLeft, err) }
-
-// desktopEnding passes the desktop's own close frame on, or says that it broke off.
-func desktopEnding(err error) *Ending {
-	var closed *websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
-		return &Ending{Code: websocket.CloseServiceRestart, Reason: "the connection to the desktop ended"}
-	}
-	if closed.Code == websocket.CloseNoStatusReceived {
-		return &Ending{Code: websocket.CloseNormalClosure}
-	}
-	return &Ending{Code: closed.Code, Reason: closed.Text}
+func relayIdle(limit time.Duration) *Ending {
+	return &Ending{Code: CloseIdle, Reason: fmt.Sprintf("nothing was said for %s", limit), Refusal: metrics.RefusedRelayIdle}
 }
 
-// ClientClose is the close frame that the desktop gets when the client ends.
-func ClientClose(end error) []byte {
-	var closed *websocket.CloseError
-	if errors.As(end, &closed) && closed.Code != websocket.CloseAbnormalClosure && closed.Code != websocket.CloseNoStatusReceived {
-		return websocket.FormatCloseMessage(closed.Code, closed.Text)
-	}
-	return websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+func rejected(why *relay.Rejected) *Ending {
+	return &Ending{Code: CloseInternalError, Reason: why.Error(), Refusal: metrics.RefusedDesktopRejected}
 }
+
+// clientError says how the client's side ended: by its own breach, or by leaving.
+func clientError(err error) error {
+	var fault *frame.Fault
+	if errors.As(err, &fault) {
+		return &Ending{Code: fault.Code, Reason: fault.Reason, Refusal: fault.Refusal}
+	}
+	var l *left
+	if errors.As(err, &l) {
+		return l
+	}
+	return &left{err: err}
+}
+
+// violation is a protocol's breach as an ending.
+func violation(err error) *Ending {
+	var v *signaling.Violation
+	if errors.As(err, &v) {
+		return &Ending{Code: v.Code, Reason: v.Reason, Refusal: v.Refusal}
+	}
+	return &Ending{Code: CloseInternalError, Reason: "the message was not understood"}
+}
+
+// closed is a desktop's close frame.
+type closed struct{ said []byte }
+
+func (c *closed) Error() string { return "the desktop closed the connection" }
+
+// ending passes the frame on.
+func (c *closed) ending() *Ending {
+	code, reason := parseClose(c.said)
+	if code == 0 {
+		return &Ending{Code: CloseNormal}
+	}
+	return &Ending{Code: code, Reason: reason}
+}
+
+// leaves says that the desktop's program is on its way out rather than that it has
+// something against this client.
+func (c *closed) leaves() bool {
+	code, _ := parseClose(c.said)
+	return code == CloseGoingAway || code == CloseServiceRestart
+}
+
+// parseClose reads a close frame's payload; code 0 is none, or none that may be sent
+// on (RFC 6455, section 7.4).
+func parseClose(said []byte) (code int, reason string) {
+	status, reason := ws.ParseCloseFrameData(said)
+	if len(said) < 2 || ws.CheckCloseFrameData(status, reason) != nil && (status < 1012 || status > 1014) {
+		return 0, ""
+	}
+	return int(status), reason
+}
+
+// farewell is the close frame that the desktop gets when the client ends.
+func farewell(end error) []byte {
+	var l *left
+	if errors.As(end, &l) && l.said != nil {
+		if code, _ := parseClose(l.said); code != 0 {
+			return l.said
+		}
+	}
+	return ws.NewCloseFrameBody(ws.StatusGoingAway, "")
+}
+
+// closeWithin is how long a close frame, and the answer to it, may take.
+const closeWithin = 2 * time.Second

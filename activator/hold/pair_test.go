@@ -1,19 +1,22 @@
 package hold
 
 import (
-	"context"
+	"bufio"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 )
 
@@ -22,54 +25,79 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // enough is how long a test waits for what must happen.
 const enough = 10 * time.Second
 
-var roomy = Limits{BufferedBytes: 1 << 30, BufferedFrames: 1 << 20, MessageBytes: 1 << 20}
+var roomy = Limits{BufferedBytes: 1 << 30, BufferedFrames: 1 << 20, MessageBytes: 1 << 20, HoldTime: 24 * time.Hour}
 
-// pair returns both ends of a WebSocket over TCP.
-func pair(t testing.TB) (server, client *websocket.Conn) {
+// network makes connections: over TCP, or in memory and without any buffer on the
+// way, for use in a bubble of testing/synctest.
+type network interface {
+	// connect returns both ends of one.
+	connect(testing.TB) (a, b net.Conn)
+}
+
+type tcp struct{}
+
+func (tcp) connect(t testing.TB) (a, b net.Conn) {
 	t.Helper()
-	accepted := make(chan *websocket.Conn, 1)
-	srv := httptest.NewServer(upgrading(accepted))
-	t.Cleanup(srv.Close)
-	client, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server = <-accepted
-	t.Cleanup(func() { _ = client.Close(); _ = server.Close() })
-	return server, client
-}
-
-// pipes returns both ends of a WebSocket in memory, without any buffer on the way,
-// for use in a bubble of testing/synctest.
-func pipes(t testing.TB) (server, client *websocket.Conn) {
-	t.Helper()
-	accepted := make(chan *websocket.Conn, 1)
-	here, there := net.Pipe()
-	l := &oneConn{conn: there, closed: make(chan struct{})}
-	srv := &http.Server{Handler: upgrading(accepted)}
-	served := make(chan struct{})
-	go func() { defer close(served); _ = srv.Serve(l) }()
-	dialer := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return here, nil }}
-	client, _, err := dialer.Dial("ws://desktop/", nil)
-	if err != nil {
+	defer func() { _ = l.Close() }()
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	server = <-accepted
-	t.Cleanup(func() {
-		_ = client.Close()
-		_ = server.Close()
-		_ = srv.Close()
-		<-served
-	})
-	return server, client
+	if b, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
 }
 
-func upgrading(accepted chan<- *websocket.Conn) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil); err == nil {
-			accepted <- ws
+type pipes struct{}
+
+func (pipes) connect(testing.TB) (a, b net.Conn) { return net.Pipe() }
+
+// visited is a client's end, and ours after the upgrade.
+func visited(t testing.TB, n network) (client *websocket.Conn, ours net.Conn, before []byte) {
+	t.Helper()
+	a, b := n.connect(t)
+	upgraded := make(chan struct{})
+	go serveOne(b, func(w http.ResponseWriter, r *http.Request) {
+		defer close(upgraded)
+		conn, rw, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ours, before = conn, make([]byte, rw.Reader.Buffered())
+		if _, err := io.ReadFull(rw.Reader, before); err != nil {
+			t.Error(err)
 		}
 	})
+	client = dialOn(t, a, nil)
+	<-upgraded
+	t.Cleanup(func() { _ = client.Close(); _ = ours.Close() })
+	return client, ours, before
+}
+
+func dialOn(t testing.TB, conn net.Conn, h http.Header) *websocket.Conn {
+	t.Helper()
+	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return conn, nil }}
+	out, _, err := d.Dial("ws://alice.example/", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// serveOne serves the requests of one connection until it is taken over or ends.
+func serveOne(conn net.Conn, h http.HandlerFunc) {
+	l := &oneConn{conn: conn, closed: make(chan struct{})}
+	srv := &http.Server{Handler: h, ConnState: func(_ net.Conn, s http.ConnState) {
+		if s == http.StateHijacked || s == http.StateClosed {
+			_ = l.Close()
+		}
+	}}
+	_ = srv.Serve(l)
 }
 
 type oneConn struct {
@@ -94,32 +122,130 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 
-// held is a client whose connection is kept.
+// held is a client whose connection is kept, and the activator around it.
 type held struct {
 	*Conn
-	ctx    context.Context
+	t      testing.TB
+	n      network
 	client *websocket.Conn
+	ended  chan error
+
+	mu      sync.Mutex
+	tell    func(net.Conn, error)
+	waiting chan struct{}
+	gone    error
+	full    error
+	again   int
+
+	reached, firsts, inputs, idles atomic.Int32
+	toDesktop, toClient            atomic.Int64
 }
 
-func hold(t testing.TB, pair func(testing.TB) (a, b *websocket.Conn), p signaling.Protocol, l Limits) held {
+var _ Host = (*held)(nil)
+
+func hold(t testing.TB, n network, p signaling.Protocol, l Limits) *held {
 	t.Helper()
-	server, client := pair(t)
-	c, ctx := Keep(t.Context(), server, p, l)
-	return held{c, ctx, client}
+	return holdAs(t, n, p.Traits(), p.Converse(signaling.Options{ICEPolicy: "all"}), l)
 }
 
-// serve relays in the background, as the activator does, and then closes both.
-func (h held) serve(t testing.TB, toDesktop *websocket.Conn) (ended <-chan error) {
+func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Conversation, l Limits) *held {
 	t.Helper()
-	out := make(chan error, 1)
+	h := &held{t: t, n: n, ended: make(chan error, 1), waiting: make(chan struct{}, 1000)}
+	if l.HoldTime == 0 {
+		l.HoldTime = time.Hour
+	}
+	client, ours, before := visited(t, n)
+	h.client = client
+	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h,
+		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), "http", "")})
+	done := make(chan struct{})
 	go func() {
-		err := h.Relay(h.ctx, toDesktop, nil)
-		_ = toDesktop.WriteControl(websocket.CloseMessage, ClientClose(err), time.Now().Add(closeWithin))
-		_ = toDesktop.Close()
-		h.Close(err)
-		out <- err
+		defer close(done)
+		h.ended <- h.Serve()
 	}()
-	return out
+	t.Cleanup(func() {
+		h.End(ShuttingDown)
+		_ = client.Close()
+		<-done
+	})
+	return h
+}
+
+func (h *held) Await(tell func(net.Conn, error)) func() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tell = tell
+	h.waiting <- struct{}{}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.tell = nil
+	}
+}
+
+func (h *held) Gone() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
+}
+
+func (h *held) Held() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.again++
+	return h.full
+}
+
+func (h *held) Reached()        { h.reached.Add(1) }
+func (h *held) Live()           {}
+func (h *held) First()          { h.firsts.Add(1) }
+func (h *held) Input()          { h.inputs.Add(1) }
+func (h *held) ToDesktop(n int) { h.toDesktop.Add(int64(n)) }
+func (h *held) ToClient(n int)  { h.toClient.Add(int64(n)) }
+func (h *held) Panicked(p any)  { h.t.Errorf("panicked: %v", p) }
+func (h *held) Idle(is bool) {
+	if is {
+		h.idles.Add(1)
+	} else {
+		h.idles.Add(-1)
+	}
+}
+
+// give gives a connection to who waits for one.
+func (h *held) give(conn net.Conn, err error) {
+	<-h.waiting
+	h.mu.Lock()
+	tell := h.tell
+	h.mu.Unlock()
+	if tell == nil {
+		h.t.Error("nobody waits for a desktop any more")
+		return
+	}
+	go tell(conn, err)
+}
+
+// connect lets the client have a desktop, and returns the desktop's end.
+func (h *held) connect() *websocket.Conn {
+	h.t.Helper()
+	a, b := h.n.connect(h.t)
+	h.give(a, nil)
+	return upgraded(h.t, b)
+}
+
+// upgraded is a desktop's end of conn.
+func upgraded(t testing.TB, conn net.Conn) *websocket.Conn {
+	t.Helper()
+	out := make(chan *websocket.Conn, 1)
+	serveOne(conn, func(w http.ResponseWriter, r *http.Request) {
+		up, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		out <- up
+	})
+	up := <-out
+	t.Cleanup(func() { _ = up.Close() })
+	return up
 }
 
 // receive reads messages until the connection ends.
@@ -133,6 +259,15 @@ func receive(ws *websocket.Conn) (messages []string, err error) {
 	}
 }
 
+func expectMessages(t testing.TB, ws *websocket.Conn, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if _, got, err := ws.ReadMessage(); err != nil || string(got) != w {
+			t.Fatalf("read %q, %v; want %q", got, err, w)
+		}
+	}
+}
+
 func expectClose(t testing.TB, err error, code int, text string) {
 	t.Helper()
 	var closed *websocket.CloseError
@@ -141,13 +276,13 @@ func expectClose(t testing.TB, err error, code int, text string) {
 	}
 }
 
-func expectEnd(t testing.TB, ended <-chan error) error {
+func expectEnd(t testing.TB, h *held) error {
 	t.Helper()
 	select {
-	case err := <-ended:
+	case err := <-h.ended:
 		return err
 	case <-time.After(enough):
-		t.Fatal("the relay did not end")
+		t.Fatal("the connection did not end")
 		return nil
 	}
 }
@@ -157,4 +292,22 @@ func send(t testing.TB, ws *websocket.Conn, text string) {
 	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func sendClose(t testing.TB, ws *websocket.Conn, frame []byte) {
+	t.Helper()
+	if err := ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(enough)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answer reads an upgrade request on a desktop's end and answers it with a status.
+func answer(t testing.TB, conn net.Conn, status int) *bufio.Reader {
+	t.Helper()
+	r := bufio.NewReader(conn)
+	if _, err := http.ReadRequest(r); err != nil {
+		t.Errorf("the desktop read no request: %v", err)
+	}
+	_, _ = conn.Write([]byte("HTTP/1.1 " + http.StatusText(status) + "\r\n\r\n"))
+	return r
 }

@@ -2,17 +2,15 @@ package hold
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 	"net"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/signaling"
 )
 
@@ -29,28 +27,26 @@ func TestTheDesktopsCloseFrameReachesTheClient(t *testing.T) {
 		"without a code":     {nil, 1000, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, pair, signaling.Plain{}, roomy)
-			toDesktop, desktop := pair(t)
-			ended := h.serve(t, toDesktop)
+			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			desktop := h.connect()
 			if err := desktop.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
 				t.Fatal(err)
 			}
 			_, err := receive(h.client)
 			expectClose(t, err, tc.code, tc.text)
-			_ = expectEnd(t, ended)
+			_ = expectEnd(t, h)
 		})
 	}
 }
 
 func TestTheDesktopsCloseFrameIsFoundThoughTheClientKeepsSending(t *testing.T) {
 	for range 20 {
-		h := hold(t, pair, signaling.Plain{}, roomy)
-		toDesktop, desktop := pair(t)
+		h := hold(t, tcp{}, signaling.Plain{}, roomy)
 		go func() {
 			for h.client.WriteMessage(websocket.TextMessage, []byte("again")) == nil {
 			}
 		}()
-		ended := h.serve(t, toDesktop)
+		desktop := h.connect()
 		if _, _, err := desktop.ReadMessage(); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +54,7 @@ func TestTheDesktopsCloseFrameIsFoundThoughTheClientKeepsSending(t *testing.T) {
 		_ = desktop.Close()
 		_, err := receive(h.client)
 		expectClose(t, err, 1002, "invalid peer uid")
-		_ = expectEnd(t, ended)
+		_ = expectEnd(t, h)
 	}
 }
 
@@ -73,37 +69,37 @@ func TestTheClientsCloseFrameReachesTheDesktop(t *testing.T) {
 		"without a code":   {nil, 1001, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, pair, signaling.Plain{}, roomy)
-			toDesktop, desktop := pair(t)
-			ended := h.serve(t, toDesktop)
+			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			desktop := h.connect()
+			welcome(t, h, desktop)
 			if err := h.client.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
 				t.Fatal(err)
 			}
 			_, err := receive(desktop)
 			expectClose(t, err, tc.code, tc.text)
-			_ = expectEnd(t, ended)
+			_ = expectEnd(t, h)
 		})
 	}
 }
 
 func TestAConnectionThatBreaksEndsTheOther(t *testing.T) {
 	t.Run("the desktop's", func(t *testing.T) {
-		h := hold(t, pair, signaling.Plain{}, roomy)
-		toDesktop, desktop := pair(t)
-		ended := h.serve(t, toDesktop)
+		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		desktop := h.connect()
+		welcome(t, h, desktop)
 		reset(t, desktop)
 		_, err := receive(h.client)
 		expectClose(t, err, 1012, "the connection to the desktop ended")
-		_ = expectEnd(t, ended)
+		_ = expectEnd(t, h)
 	})
 	t.Run("the client's", func(t *testing.T) {
-		h := hold(t, pair, signaling.Plain{}, roomy)
-		toDesktop, desktop := pair(t)
-		ended := h.serve(t, toDesktop)
+		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		desktop := h.connect()
+		welcome(t, h, desktop)
 		reset(t, h.client)
 		_, err := receive(desktop)
 		expectClose(t, err, 1001, "")
-		if err := expectEnd(t, ended); !errors.Is(err, errClientLeft) {
+		if err := expectEnd(t, h); !Left(err) {
 			t.Errorf("ended with %v, want that the client left", err)
 		}
 	})
@@ -118,10 +114,9 @@ func reset(t *testing.T, ws *websocket.Conn) {
 }
 
 func TestLongMessagesPassALivePlainWebSocket(t *testing.T) {
-	h := hold(t, pair, signaling.Plain{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 10})
-	toDesktop, desktop := pair(t)
-	ended := h.serve(t, toDesktop)
-	live(t, h, desktop)
+	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 10})
+	desktop := h.connect()
+	welcome(t, h, desktop)
 	long := bytes.Repeat([]byte("video"), 1<<20)
 	for name, way := range map[string]struct{ from, to *websocket.Conn }{
 		"to the desktop": {h.client, desktop}, "to the client": {desktop, h.client},
@@ -133,22 +128,19 @@ func TestLongMessagesPassALivePlainWebSocket(t *testing.T) {
 		}
 	}
 	_ = h.client.Close()
-	_ = expectEnd(t, ended)
+	_ = expectEnd(t, h)
 }
 
-// live waits until the relay is under way.
-func live(t *testing.T, h held, desktop *websocket.Conn) {
+// welcome waits until the relay is under way.
+func welcome(t *testing.T, h *held, desktop *websocket.Conn) {
 	t.Helper()
 	send(t, desktop, "welcome")
-	if _, m, err := h.client.ReadMessage(); err != nil || string(m) != "welcome" {
-		t.Fatalf("read %q, %v", m, err)
-	}
+	expectMessages(t, h.client, "welcome")
 }
 
 func TestSignalingMessagesStayBoundedWhenLive(t *testing.T) {
-	h := hold(t, pair, signaling.Selkies1{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 50})
-	toDesktop, desktop := pair(t)
-	ended := h.serve(t, toDesktop)
+	h := hold(t, tcp{}, signaling.Selkies1{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 50})
+	desktop := h.connect()
 	send(t, h.client, hello)
 	if _, m, err := desktop.ReadMessage(); err != nil || string(m) != hello {
 		t.Fatalf("the desktop read %q, %v", m, err)
@@ -156,14 +148,13 @@ func TestSignalingMessagesStayBoundedWhenLive(t *testing.T) {
 	send(t, h.client, string(make([]byte, 51)))
 	_, err := receive(h.client)
 	expectClose(t, err, 1009, "a message is longer than 50 bytes")
-	_ = expectEnd(t, ended)
+	_ = expectEnd(t, h)
 }
 
 func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes, signaling.Plain{}, roomy)
-		toDesktop, desktop := pipes(t)
-		ended := h.serve(t, toDesktop)
+		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		desktop := h.connect()
 		go func() { _, _ = receive(h.client) }()
 		const parts = 30
 		live := make(chan struct{})
@@ -192,15 +183,14 @@ func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 			t.Errorf("got %d bytes and %v, want %d", n, err, parts*8<<10)
 		}
 		_ = desktop.Close()
-		<-ended
+		<-h.ended
 	})
 }
 
 func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes, signaling.Plain{}, roomy)
-		toDesktop, desktop := pipes(t)
-		ended := h.serve(t, toDesktop)
+		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		desktop := h.connect()
 		go func() { _, _ = receive(h.client) }()
 		go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
 		synctest.Wait()
@@ -222,34 +212,23 @@ func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
 			t.Errorf("got %d bytes and %v, want %d", n, err, parts*size)
 		}
 		_ = desktop.Close()
-		<-ended
+		<-h.ended
 	})
-}
-
-func TestAPeerThatIsCutOffIsNotReadAgainWhateverItSays(t *testing.T) {
-	server, client := pair(t)
-	p := attend(t.Context(), server)
-	defer p.stop()
-	p.cutOff(0)
-	p.heard()
-	send(t, client, "one more thing")
-	if _, _, err := p.next(); err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("read on: %v", err)
-	}
 }
 
 func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 	t.Run("the desktop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := hold(t, pipes, signaling.Plain{}, roomy)
-			toDesktop, _ := pipes(t) // nobody reads the other end
-			ended := h.serve(t, toDesktop)
+			h := hold(t, pipes{}, signaling.Plain{}, roomy)
+			desktop := h.connect() // nobody reads it
+			go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
+			expectMessages(t, h.client, "welcome")
 			gone := make(chan error, 1)
 			go func() { _, err := receive(h.client); gone <- err }()
 			go func() { _ = h.client.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
 			began := time.Now()
-			<-ended
-			if took := time.Since(began); took > writeWithin+3*closeWithin {
+			<-h.ended
+			if took := time.Since(began); took > frame.WriteWithin+3*closeWithin {
 				t.Errorf("took %s", took)
 			}
 			expectClose(t, <-gone, 1012, "the connection to the desktop ended")
@@ -257,17 +236,16 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 	})
 	t.Run("the client", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := hold(t, pipes, signaling.Plain{}, roomy)
-			toDesktop, desktop := pipes(t)
-			ended := h.serve(t, toDesktop)
+			h := hold(t, pipes{}, signaling.Plain{}, roomy)
+			desktop := h.connect()
 			go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
 			gone := make(chan error, 1)
 			go func() { _, err := receive(desktop); gone <- err }()
 			began := time.Now()
-			if err := <-ended; !errors.Is(err, errClientLeft) {
+			if err := <-h.ended; !Left(err) {
 				t.Errorf("ended with %v", err)
 			}
-			if took := time.Since(began); took > writeWithin+3*closeWithin {
+			if took := time.Since(began); took > frame.WriteWithin+3*closeWithin {
 				t.Errorf("took %s", took)
 			}
 			expectClose(t, <-gone, 1001, "")
@@ -277,9 +255,9 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 
 func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testing.T) {
 	for range 20 {
-		h := hold(t, pair, signaling.Plain{}, roomy)
-		toDesktop, desktop := pair(t)
-		ended := h.serve(t, toDesktop)
+		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		desktop := h.connect()
+		go func() { _, _ = receive(desktop) }()
 		go func() {
 			for desktop.WriteMessage(websocket.BinaryMessage, []byte("frame")) == nil {
 			}
@@ -289,24 +267,24 @@ func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testin
 		}
 		_ = h.client.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
 		_ = h.client.Close()
-		if err := expectEnd(t, ended); !errors.Is(err, errClientLeft) {
+		if err := expectEnd(t, h); !Left(err) {
 			t.Errorf("ended with %v", err)
 		}
 	}
 }
 
 func TestAnEndFromOutsideEndsBothSides(t *testing.T) {
-	server, client := pair(t)
-	ctx, end := context.WithCancelCause(t.Context())
-	c, kept := Keep(ctx, server, signaling.Plain{}, roomy)
-	h := held{c, kept, client}
-	toDesktop, desktop := pair(t)
-	ended := h.serve(t, toDesktop)
-	live(t, h, desktop)
-	end(ShuttingDown)
-	_, err := receive(client)
+	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	desktop := h.connect()
+	welcome(t, h, desktop)
+	told := make(chan error, 1)
+	go func() {
+		_, err := receive(desktop)
+		told <- err
+	}()
+	h.End(ShuttingDown)
+	_, err := receive(h.client)
 	expectClose(t, err, 1012, "the gateway restarts: reconnect")
-	_, err = receive(desktop)
-	expectClose(t, err, 1001, "")
-	_ = expectEnd(t, ended)
+	expectClose(t, <-told, 1001, "")
+	_ = expectEnd(t, h)
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,11 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gorilla/websocket"
-
-	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const enough = 10 * time.Second
@@ -33,7 +29,7 @@ func visitor(target string, header http.Header) *http.Request {
 	return r
 }
 
-func dialer(srv *httptest.Server) DialFunc {
+func dialer(srv *httptest.Server) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
 	}
@@ -67,96 +63,54 @@ func expectForwarded(t *testing.T, r *http.Request) {
 const target = "https://alice.vdi.example.com:8443/a%2Fb/signalling/?vdi_token=secret&x=1"
 
 func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		expectForwarded(t, r)
-		if got := websocket.Subprotocols(r); len(got) != 1 || got[0] != "binary" {
-			t.Errorf("subprotocols = %q", got)
-		}
-		ws, err := (&websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}).Upgrade(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_ = ws.Close()
-	}))
-	defer srv.Close()
-	reached := 0
 	header := browser.Clone()
 	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
-	ws, err := Upgrade(t.Context(), dialer(srv), visitor(target, header), "https", "binary", func() { reached++ })
+	head := NewRequest(visitor(target, header), "https", "binary").Head()
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = ws.Close()
-	if reached != 1 {
-		t.Errorf("said %d times that it was reached", reached)
-	}
-}
-
-func TestADesktopThatIsNotReadyToAnswerIsAskedAgain(t *testing.T) {
-	for name, notYet := range map[string]http.HandlerFunc{
-		"502": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
-		"503": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
-		"504": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGatewayTimeout) },
-		"a connection that breaks": func(w http.ResponseWriter, _ *http.Request) {
-			if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
-				_ = conn.Close()
-			}
-		},
+	expectForwarded(t, r)
+	for name, want := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "binary", "Sec-WebSocket-Extensions": "",
 	} {
-		t.Run(name, func(t *testing.T) {
-			var asked atomic.Int32
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if asked.Add(1) < 3 {
-					notYet(w, r)
-					return
-				}
-				if ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil); err == nil {
-					_ = ws.Close()
-				}
-			}))
-			defer srv.Close()
-			ws, err := Upgrade(t.Context(), dialer(srv), visitor("/", nil), "http", "", func() {})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = ws.Close()
-		})
-	}
-}
-
-func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
-	for _, status := range []int{200, 301, 401, 404, 500} {
-		var asked atomic.Int32
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			asked.Add(1)
-			w.WriteHeader(status)
-		}))
-		_, err := Upgrade(t.Context(), dialer(srv), visitor("/", nil), "http", "", func() {})
-		var e *hold.Ending
-		if !errors.As(err, &e) || e.Refusal != metrics.RefusedDesktopRejected || !strings.Contains(e.Reason, http.StatusText(status)) || asked.Load() != 1 {
-			t.Errorf("%d: %v after %d attempts", status, err, asked.Load())
+		if got := strings.Join(r.Header.Values(name), "|"); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
 		}
-		srv.Close()
+	}
+	if len(r.Header.Get("Sec-WebSocket-Key")) != 24 {
+		t.Errorf("key = %q", r.Header.Get("Sec-WebSocket-Key"))
 	}
 }
 
-func TestTheWaitForAnAnswerEndsWithItsReason(t *testing.T) {
-	asked := make(chan struct{}, 100)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked <- struct{}{}
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}))
-	defer srv.Close()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	go func() {
-		<-asked
-		cancel(hold.ShuttingDown)
-	}()
-	_, err := Upgrade(ctx, dialer(srv), visitor("/", nil), "http", "", func() {})
-	if !errors.Is(err, hold.ShuttingDown) {
-		t.Errorf("err = %v, want that it shuts down", err)
+func TestWhatADesktopsAnswerMeans(t *testing.T) {
+	q := NewRequest(visitor("/", nil), "http", "binary")
+	accept := "Sec-WebSocket-Accept: " + q.accept + "\r\n"
+	const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	for _, tc := range []struct {
+		head, rejected string
+		starting       bool
+	}{
+		{head: upgraded + accept},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: binary\r\n"},
+		{head: "HTTP/1.1 502 Bad Gateway\r\n", starting: true},
+		{head: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n", starting: true},
+		{head: "HTTP/1.1 504 Gateway Timeout\r\n", starting: true},
+		{head: "HTTP/1.1 200 OK\r\n", rejected: "200 OK"},
+		{head: "HTTP/1.1 404 Not Found\r\n", rejected: "404 Not Found"},
+		{head: "HTTP/1.1 301 Moved Permanently\r\n", rejected: "301"},
+		{head: "SSH-2.0-OpenSSH\r\n", rejected: "no HTTP"},
+		{head: upgraded, rejected: "no WebSocket"},
+		{head: upgraded + "Sec-WebSocket-Accept: x\r\n", rejected: "no WebSocket"},
+		{head: upgraded + accept + "Sec-WebSocket-Extensions: permessage-deflate\r\n", rejected: "extension"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: text\r\n", rejected: `it speaks the subprotocol "text", but the client was told "binary"`},
+	} {
+		err := q.Check([]byte(tc.head + "\r\n"))
+		var no *Rejected
+		if errors.Is(err, ErrStarting) != tc.starting || errors.As(err, &no) != (tc.rejected != "") || no != nil && !strings.Contains(no.Why, tc.rejected) {
+			t.Errorf("%q means %v", tc.head, err)
+		}
 	}
 }
 

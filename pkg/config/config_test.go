@@ -40,6 +40,7 @@ turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credential
 trustedProxies: [192.0.2.0/24]
 limits:
   holdTime: 5m
+  relayIdleTimeout: 2h
   headerBytes: 8192
   pendingConnections: 3
   pendingConnectionsPerAddress: 2
@@ -53,7 +54,7 @@ limits:
 		t.Errorf("have %+v", c)
 	}
 	l := Default().Limits
-	l.HoldTime.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 8192, 3, 2
+	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
 	l.UpgradesPerUser = Rate{PerSecond: 0.5, Burst: 1}
 	l.UpgradesPerAddress.Burst = 7 // the rest of it stays as it is
 	if c.Limits != l || !slices.Equal(c.TrustedProxies, []string{"192.0.2.0/24"}) {
@@ -102,6 +103,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"a cache below nothing":  {least + "limits: {clientCacheBytes: -1}", []string{"limits.clientCacheBytes", "or 0"}},
 		"no hold":                {least + "limits: {holdHTTP: 0s}", []string{"limits.holdHTTP", "above 0s"}},
 		"held for no time":       {least + "limits: {holdTime: 0s}", []string{"limits.holdTime", "above 0s"}},
+		"idle for no time":       {least + "limits: {relayIdleTimeout: 30s}", []string{"limits.relayIdleTimeout", "1m or more"}},
+		"idle for less":          {least + "limits: {relayIdleTimeout: -1h}", []string{"limits.relayIdleTimeout", "0s for no limit"}},
 		"a head of 1 KiB":        {least + "limits: {headerBytes: 1024}", []string{"limits.headerBytes", "1024", "4096 or more"}},
 		"no new connections":     {least + "limits: {pendingConnections: 0}", []string{"limits.pendingConnections", "1 or more"}},
 		"none from an address":   {least + "limits: {pendingConnectionsPerAddress: -1}", []string{"limits.pendingConnectionsPerAddress", "-1"}},

@@ -11,6 +11,9 @@ import (
 // as a cookie.
 const minHeaderBytes = 4 << 10
 
+// minRelayIdleTimeout is three of the activator's pings, by which it looks.
+const minRelayIdleTimeout = time.Minute
+
 // Limits bound what visitors can make the activator keep. Each has a default and
 // is counted in vdi_activator_refusals_total by its reason when it is hit.
 type Limits struct {
@@ -30,6 +33,9 @@ type Limits struct {
 	// HoldTime is how long a WebSocket is held at most, also where the startup
 	// timeout is longer or off.
 	HoldTime metav1.Duration `json:"holdTime"`
+	// RelayIdleTimeout ends a relayed WebSocket on which nothing was said for so long;
+	// 0 never does.
+	RelayIdleTimeout metav1.Duration `json:"relayIdleTimeout"`
 	// HeaderTimeout bounds how long a client may take to send its request head, and
 	// HeaderBytes how long that head may be.
 	HeaderTimeout metav1.Duration `json:"headerTimeout"`
@@ -119,6 +125,9 @@ func (l Limits) validate() field.ErrorList {
 		if wait.value.Duration <= 0 {
 			bad(wait.value.Duration.String(), "must be above 0s", wait.name)
 		}
+	}
+	if idle := l.RelayIdleTimeout.Duration; idle != 0 && idle < minRelayIdleTimeout {
+		bad(idle.String(), "must be 1m or more, or 0s for no limit", "relayIdleTimeout")
 	}
 	for _, rate := range []struct {
 		name  string

@@ -45,6 +45,7 @@ limits:
   candidates: {{ $.Values.limits.candidates | int64 }}
   holdHTTP: {{ $.Values.limits.holdHTTP }}
   holdTime: {{ $.Values.limits.holdTime }}
+  relayIdleTimeout: {{ $.Values.limits.relayIdleTimeout }}
   headerTimeout: {{ $.Values.limits.headerTimeout }}
   headerBytes: {{ $.Values.limits.headerBytes | int64 }}
   pendingConnections: {{ $.Values.limits.pendingConnections | int64 }}

@@ -1,0 +1,97 @@
+package hold
+
+import (
+	"fmt"
+
+	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// keep notes a message for the desktop. Once there is a live one it is returned, and
+// the message is the caller's to send: everything before it was.
+func (c *Conn) keep(m signaling.Message) (*desktop, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.phase == playing && c.end == nil {
+		c.turn.Wait()
+	}
+	switch err := c.room(m); {
+	case c.end != nil, c.settled:
+		return c.desktop, nil
+	case err != nil && c.phase == live:
+		// More than may be kept for another desktop: it is this one or none.
+		c.settle()
+		return c.desktop, nil
+	case err != nil:
+		return nil, err
+	}
+	c.backlog = append(c.backlog, m)
+	c.bytes += len(m.Data)
+	if c.phase != live {
+		return nil, nil
+	}
+	c.played = len(c.backlog)
+	return c.desktop, nil
+}
+
+// room says which bound another message would exceed.
+func (c *Conn) room(m signaling.Message) error {
+	l := c.opts.Limits
+	if len(c.backlog) >= l.BufferedFrames {
+		return &Ending{Code: ClosePolicy, Refusal: metrics.RefusedBufferedFrames,
+			Reason: fmt.Sprintf("more than %d messages were sent before the desktop was there", l.BufferedFrames)}
+	}
+	if c.bytes+len(m.Data) > l.BufferedBytes {
+		return &Ending{Code: CloseTooBig, Refusal: metrics.RefusedBufferedBytes,
+			Reason: fmt.Sprintf("more than %d bytes were sent before the desktop was there", l.BufferedBytes)}
+	}
+	return nil
+}
+
+// settle gives up what was kept for another desktop; the caller holds the lock.
+func (c *Conn) settle() { c.settled, c.backlog, c.bytes = true, nil, 0 }
+
+// commit waits until what was held is played, and settles on that desktop; nil when
+// there is none.
+func (c *Conn) commit() *desktop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.phase == playing && c.end == nil {
+		c.turn.Wait()
+	}
+	if c.phase != live || c.end != nil {
+		return nil
+	}
+	c.settle()
+	return c.desktop
+}
+
+// frames adds messages to b as the desktop gets them.
+func frames(b []byte, messages []signaling.Message) []byte {
+	for _, m := range messages {
+		b = frame.Append(b, opcode(m), true, m.Data, true)
+	}
+	return b
+}
+
+// play tells a desktop that has upgraded what it was not told yet. The client's next
+// messages wait for the end, so they come later.
+func (c *Conn) play(d *desktop) error {
+	c.mu.Lock()
+	c.phase = playing
+	b := frames(nil, c.backlog[c.played:])
+	c.mu.Unlock()
+	var err error
+	if len(b) > 0 {
+		err = d.out.Raw(b)
+	}
+	if err == nil {
+		c.opts.Host.Live()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.played, c.phase = len(c.backlog), live
+	c.turn.Broadcast()
+	return err
+}

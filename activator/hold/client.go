@@ -1,0 +1,172 @@
+package hold
+
+import (
+	"errors"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
+	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/signaling"
+)
+
+func opcode(m signaling.Message) ws.OpCode {
+	if m.Text {
+		return ws.OpText
+	}
+	return ws.OpBinary
+}
+
+// read takes what the client says until the connection ends, and says why.
+func (c *Conn) read() error {
+	for {
+		if err := c.in.Wait(); err != nil {
+			return clientError(err)
+		}
+		if d := c.unread(); d != nil {
+			return c.passed(d, c.toDesktop(d).Pass())
+		}
+		f, err := c.in.Read(c.opts.Limits.MessageBytes)
+		switch {
+		case errors.Is(err, frame.ErrLong):
+			err = c.long()
+		case err != nil:
+			err = clientError(err)
+		case f.Op.IsControl():
+			err = c.control(f)
+		default:
+			err = c.message(f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// unread returns the desktop to which the client's bytes go as they come, from the
+// next message on; nil while they have to be read.
+func (c *Conn) unread() *desktop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != live || !c.settled || c.opts.Traits.ReadsClient || c.in.Open() {
+		return nil
+	}
+	return c.desktop
+}
+
+func (c *Conn) toDesktop(d *desktop) *relay.Way {
+	w := &relay.Way{From: c.in, To: d.out, Moved: func(n int) {
+		c.spoken.Store(true)
+		c.opts.Host.ToDesktop(n)
+	}}
+	if c.opts.Traits.Signaling {
+		w.Limit = int64(c.opts.Limits.MessageBytes)
+	}
+	w.Control = func(op ws.OpCode, raw []byte) error {
+		data := frame.Payload(raw)
+		switch {
+		case op == ws.OpClose:
+			return &left{said: data}
+		case op == ws.OpPong && string(data) == ours:
+			return nil
+		}
+		return d.out.Pass(raw, false, c.in.Open())
+	}
+	return w
+}
+
+// passed says how passing to the desktop ended. Where the desktop takes no more, its
+// own goroutine knows why.
+func (c *Conn) passed(d *desktop, err error) error {
+	if failed := (*frame.WriteError)(nil); errors.As(err, &failed) {
+		d.cutOff(closeWithin)
+		return c.ended()
+	}
+	return clientError(err)
+}
+
+// long passes a message on that is too long to be kept, where that is allowed.
+func (c *Conn) long() error {
+	tooLong := clientError(frame.TooLong(int64(c.opts.Limits.MessageBytes)))
+	if c.opts.Traits.Signaling {
+		return tooLong
+	}
+	d := c.commit()
+	if d == nil {
+		return tooLong
+	}
+	if f, begun := c.in.Begun(); begun {
+		if err := d.out.Begin(f.Op, f.Data); err != nil {
+			return c.passed(d, err)
+		}
+	}
+	if err := c.toDesktop(d).PassMessage(); err != nil {
+		return c.passed(d, err)
+	}
+	return nil
+}
+
+func (c *Conn) control(f frame.Frame) error {
+	switch f.Op {
+	case ws.OpClose:
+		return &left{said: f.Data}
+	case ws.OpPing:
+		return c.toClient(ws.OpPong, f.Data)
+	}
+	// A pong: what the desktop's ping, passed on, is answered with.
+	c.mu.Lock()
+	d := c.desktop
+	if c.phase != live {
+		d = nil
+	}
+	c.mu.Unlock()
+	if d != nil && string(f.Data) != ours {
+		_ = d.out.Send(f.Op, f.Data) // a desktop that is gone says so itself
+	}
+	return nil
+}
+
+func (c *Conn) toClient(op ws.OpCode, data []byte) error {
+	if err := c.out.Send(op, data); err != nil {
+		return clientError(err)
+	}
+	return nil
+}
+
+// message does what the protocol says follows from a message.
+func (c *Conn) message(f frame.Frame) error {
+	if f.Op == ws.OpText && !utf8.Valid(f.Data) {
+		return errInvalidText
+	}
+	c.spoken.Store(true)
+	c.talk.Lock()
+	step, err := c.opts.Conversation.FromClient(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
+	c.talk.Unlock()
+	if err != nil {
+		return violation(err)
+	}
+	if step.Input {
+		c.opts.Host.Input()
+	}
+	for _, m := range step.ToClient {
+		if err := c.toClient(opcode(m), m.Data); err != nil {
+			return err
+		}
+	}
+	for _, m := range step.ToDesktop {
+		d, err := c.keep(m)
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			continue
+		}
+		c.opts.Host.ToDesktop(len(m.Data))
+		if d.out.Send(opcode(m), m.Data) != nil {
+			// It is read a moment longer, for what it may have said before it went.
+			d.cutOff(closeWithin)
+		}
+	}
+	return nil
+}

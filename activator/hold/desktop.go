@@ -1,0 +1,349 @@
+package hold
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/signaling"
+)
+
+const (
+	// answerWithin is how long a desktop that accepted the connection may take to
+	// answer the upgrade before another attempt is made.
+	answerWithin = 30 * time.Second
+	// askAgainAfter is the pause after a desktop that was not ready to answer.
+	askAgainAfter = 50 * time.Millisecond
+	// againAfter is the pause after a desktop that went before it said anything; it
+	// doubles up to againAtMost.
+	againAfter  = 100 * time.Millisecond
+	againAtMost = 5 * time.Second
+	// retriesAtOnce bounds the protocol's own retries that wait for their time.
+	retriesAtOnce = 8
+)
+
+// desktop is a connection to one.
+type desktop struct {
+	whole net.Conn
+	in    *frame.Reader
+	out   *frame.Writer
+	// open says that it has upgraded; its own goroutine's, as is spoke, that its first
+	// message was passed on.
+	open, spoke bool
+	retries     atomic.Int32
+
+	// mu keeps a deadline that cutOff has set from being moved.
+	mu  sync.Mutex
+	cut bool
+}
+
+// cutOff lets reading fail after a while.
+func (d *desktop) cutOff(after time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cut = true
+	_ = d.whole.SetReadDeadline(time.Now().Add(after))
+}
+
+func (d *desktop) deadline(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.cut {
+		_ = d.whole.SetReadDeadline(t)
+	}
+}
+
+// await asks for a desktop.
+func (c *Conn) await() {
+	c.mu.Lock()
+	c.waits++
+	wait, ended := c.waits, c.end != nil
+	c.mu.Unlock()
+	if ended {
+		return
+	}
+	cancel := c.opts.Host.Await(c.attach)
+	c.mu.Lock()
+	if c.waits == wait && c.end == nil {
+		c.cancel, cancel = cancel, nil
+	}
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// attach is told of a desktop, or that there will be none.
+func (c *Conn) attach(conn net.Conn, err error) {
+	if err != nil {
+		c.fail(Unreachable(err))
+		return
+	}
+	d := &desktop{whole: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
+	c.mu.Lock()
+	if c.end != nil {
+		c.mu.Unlock()
+		_ = conn.Close()
+		return
+	}
+	c.desktop, c.cancel = d, nil
+	c.desktops.Add(1)
+	c.parting.Add(1)
+	c.mu.Unlock()
+	defer c.parting.Done()
+	defer d.in.Forget()
+	defer func() { _ = conn.Close() }()
+	defer func() {
+		if p := recover(); p != nil {
+			c.opts.Host.Panicked(p)
+			c.fail(&Ending{Code: CloseInternalError, Reason: "the gateway failed"})
+		}
+	}()
+	if c.serve(d) {
+		drain(d.in)
+	}
+}
+
+// serve serves a desktop; true when it was told that it is over and may answer.
+func (c *Conn) serve(d *desktop) bool {
+	defer c.desktops.Done()
+	watch(frame.Bare(d.whole))
+	c.opts.Host.Reached()
+	why := c.converse(d)
+	return !c.lost(d, why) && d.part(c.ended(), why)
+}
+
+// converse serves a desktop from its upgrade to its end, and says what that was.
+func (c *Conn) converse(d *desktop) error {
+	if err := c.upgrade(d); err != nil {
+		return err
+	}
+	c.talk.Lock()
+	c.opts.Conversation.Attached()
+	c.talk.Unlock()
+	if c.play(d) != nil {
+		// What it said before it went is worth reading.
+		d.cutOff(closeWithin)
+	}
+	return c.listen(d)
+}
+
+// upgrade asks for the desktop's end of the WebSocket. Where the protocol allows it
+// everything held goes with the request, so that it is read in one go.
+func (c *Conn) upgrade(d *desktop) error {
+	b := c.opts.Request.Head()
+	c.mu.Lock()
+	c.played = 0
+	if c.opts.Traits.Pipelines {
+		c.played = len(c.backlog)
+		b = frames(b[:len(b):len(b)], c.backlog)
+	}
+	c.mu.Unlock()
+	d.deadline(time.Now().Add(answerWithin))
+	if err := d.out.Raw(b); err != nil {
+		return fmt.Errorf("%w: %w", relay.ErrStarting, errors.Unwrap(err))
+	}
+	head, err := d.in.Head()
+	if err != nil {
+		return fmt.Errorf("%w: %w", relay.ErrStarting, err)
+	}
+	if err := c.opts.Request.Check(head); err != nil {
+		return err
+	}
+	d.deadline(time.Time{})
+	d.open = true
+	return nil
+}
+
+// listen passes on what the desktop says until it ends, and says how; a
+// *frame.WriteError is the client's failure.
+func (c *Conn) listen(d *desktop) error {
+	w := c.fromDesktop(d)
+	for {
+		if d.spoke && !c.opts.Traits.ReadsDesktop && !d.in.Open() {
+			return w.Pass()
+		}
+		f, err := d.in.Read(c.opts.Limits.MessageBytes)
+		switch {
+		case errors.Is(err, frame.ErrLong):
+			c.first(d)
+			if f, begun := d.in.Begun(); begun {
+				if err := c.out.Begin(f.Op, f.Data); err != nil {
+					return err
+				}
+			}
+			err = w.PassMessage()
+		case err != nil:
+		case f.Op == ws.OpClose:
+			err = &closed{f.Data}
+		case f.Op == ws.OpPing:
+			_ = d.out.Send(ws.OpPong, f.Data) // its failure is read
+		case f.Op == ws.OpPong:
+			err = c.out.Send(f.Op, f.Data)
+		default:
+			err = c.heard(d, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Conn) fromDesktop(d *desktop) *relay.Way {
+	return &relay.Way{From: d.in, To: c.out,
+		Moved: func(n int) {
+			c.spoken.Store(true)
+			c.opts.Host.ToClient(n)
+		},
+		Control: func(op ws.OpCode, raw []byte) error {
+			if op == ws.OpClose {
+				return &closed{frame.Payload(raw)}
+			}
+			return c.out.Pass(raw, false, d.in.Open())
+		},
+	}
+}
+
+// first settles on a desktop, because the client hears of it.
+func (c *Conn) first(d *desktop) {
+	if d.spoke {
+		return
+	}
+	d.spoke = true
+	c.mu.Lock()
+	c.settle()
+	c.mu.Unlock()
+	c.opts.Host.First()
+}
+
+// heard does what the protocol says follows from a message of the desktop.
+func (c *Conn) heard(d *desktop, f frame.Frame) error {
+	c.talk.Lock()
+	step, err := c.opts.Conversation.FromDesktop(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
+	c.talk.Unlock()
+	if err != nil {
+		return violation(err)
+	}
+	if step.Input {
+		c.opts.Host.Input()
+	}
+	for _, m := range step.ToClient {
+		c.first(d)
+		c.spoken.Store(true)
+		c.opts.Host.ToClient(len(m.Data))
+		if err := c.out.Send(opcode(m), m.Data); err != nil {
+			return err
+		}
+	}
+	c.retry(d, step)
+	return nil
+}
+
+// retry sends what the protocol itself has to say to this desktop, in its time.
+func (c *Conn) retry(d *desktop, step signaling.Step) {
+	send := func() {
+		for _, m := range step.ToDesktop {
+			if d.out.Send(opcode(m), m.Data) != nil {
+				return // its end is read
+			}
+		}
+	}
+	switch {
+	case len(step.ToDesktop) == 0:
+	case step.After <= 0:
+		send()
+	case d.retries.Add(1) > retriesAtOnce:
+		d.retries.Add(-1)
+	default:
+		time.AfterFunc(step.After, func() {
+			send()
+			d.retries.Add(-1)
+		})
+	}
+}
+
+// lost decides what follows from a desktop's end: true when the client is held
+// again, and false when its connection ends too.
+func (c *Conn) lost(d *desktop, why error) bool {
+	var toClient *frame.WriteError
+	c.mu.Lock()
+	if c.end == nil && errors.As(why, &toClient) && !errors.Is(why, relay.ErrStarting) {
+		// Its reader may be about to find the client's close frame, which says more.
+		_ = c.conn.SetReadDeadline(time.Now().Add(closeWithin))
+		c.mu.Unlock()
+		enough := time.AfterFunc(closeWithin, func() { c.fail(&left{err: toClient}) })
+		_ = c.ended()
+		enough.Stop()
+		return false
+	}
+	defer c.mu.Unlock()
+	if c.end != nil {
+		return false
+	}
+	if reason := c.opts.Host.Gone(); reason != nil {
+		// It went because of what happened to the session: say that.
+		c.failLocked(Unreachable(reason))
+		return false
+	}
+	var no *relay.Rejected
+	var said *closed
+	var e *Ending
+	switch {
+	case errors.As(why, &e):
+		c.failLocked(e)
+	case errors.As(why, &no):
+		c.failLocked(rejected(no))
+	case errors.Is(why, relay.ErrStarting):
+		return c.hold(max(askAgainAfter, c.opts.Traits.Redial))
+	case errors.As(why, &said) && (c.settled || !said.leaves()):
+		c.failLocked(said.ending())
+	case c.settled:
+		c.failLocked(&Ending{Code: c.interrupted(), Reason: "the connection to the desktop ended"})
+	default:
+		if err := c.opts.Host.Held(); err != nil {
+			c.failLocked(Unreachable(err))
+			return false
+		}
+		c.keepalive.held(c.opts.Limits.HoldTime)
+		pause := c.pause
+		c.pause = min(2*c.pause, againAtMost)
+		return c.hold(pause)
+	}
+	return false
+}
+
+// hold asks for another desktop after a pause; the caller holds the lock.
+func (c *Conn) hold(pause time.Duration) bool {
+	c.phase, c.played, c.desktop = waiting, 0, nil
+	c.turn.Broadcast()
+	c.again = time.AfterFunc(pause, c.await)
+	return true
+}
+
+func (c *Conn) interrupted() int {
+	if code := c.opts.Traits.Interrupted; code != 0 {
+		return code
+	}
+	return CloseServiceRestart
+}
+
+// part tells the desktop that its client's connection ended; true when it has a
+// moment to answer.
+func (d *desktop) part(end, why error) bool {
+	d.cutOff(closeWithin)
+	if !d.open {
+		return false
+	}
+	if c := (*closed)(nil); errors.As(why, &c) {
+		d.out.Close(c.said, closeWithin)
+		return false // it has said its last word
+	}
+	return d.out.Close(farewell(end), closeWithin)
+}

@@ -1,0 +1,55 @@
+package relay
+
+import (
+	"github.com/gobwas/ws"
+
+	"github.com/org/vdi-operator/activator/frame"
+)
+
+// Way is one direction of a relayed WebSocket, passed as it comes.
+type Way struct {
+	From *frame.Reader
+	To   *frame.Writer
+	// Limit is the longest message, in bytes; 0 for none.
+	Limit int64
+	// Control takes the control frames, whole and as they came; an error of it ends
+	// the passing.
+	Control func(op ws.OpCode, raw []byte) error
+	// Moved is told how many bytes were passed.
+	Moved func(int)
+}
+
+// Pass passes bytes until one side fails: a failure of the side that is written to
+// is a *frame.WriteError.
+func (w *Way) Pass() error {
+	for {
+		if err := w.step(false); err != nil {
+			return err
+		}
+	}
+}
+
+// PassMessage passes the rest of a message that is too long to be kept.
+func (w *Way) PassMessage() error {
+	for {
+		if err := w.step(true); err != nil || !w.From.Open() {
+			return err
+		}
+	}
+}
+
+func (w *Way) step(one bool) error {
+	if handled, err := frame.Splice(w.From, w.To, w.Moved); handled {
+		return err
+	}
+	span, err := w.From.Span(w.Limit, one)
+	if err != nil {
+		return err
+	}
+	if span.Control != 0 {
+		return w.Control(span.Control, span.Bytes)
+	}
+	// Told before: who sees the other end knows that it was counted.
+	w.Moved(len(span.Bytes))
+	return w.To.Pass(span.Bytes, w.From.Mid(), w.From.Open())
+}

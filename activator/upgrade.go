@@ -1,0 +1,87 @@
+package activator
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// keyLength is a Sec-WebSocket-Key's: 16 bytes in base64 (RFC 6455, section 4.1).
+const keyLength = 24
+
+// isUpgrade says that a request asks for a WebSocket, rightly or not.
+func isUpgrade(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
+}
+
+// refuseUpgrade answers an upgrade that is not one of RFC 6455; the door has refused
+// other versions of HTTP already.
+func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
+	var status int
+	var why metrics.Refusal
+	var text string
+	switch {
+	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
+		status, why, text = http.StatusMethodNotAllowed, metrics.RefusedUpgradeMethod, "a WebSocket is opened with GET"
+	case strings.Join(r.Header["Sec-Websocket-Version"], ",") != "13":
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		status, why, text = http.StatusUpgradeRequired, metrics.RefusedUpgradeVersion, "only version 13 of the WebSocket protocol is spoken here (RFC 6455)"
+	case len(r.Header["Sec-Websocket-Key"]) != 1 || len(r.Header.Get("Sec-WebSocket-Key")) != keyLength:
+		status, why, text = http.StatusBadRequest, metrics.RefusedUpgradeKey, "the request has no valid Sec-WebSocket-Key"
+	default:
+		return false
+	}
+	s.Metrics.Refused(why)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, text, status)
+	return true
+}
+
+var errUnread = errors.New("more was sent before the upgrade than may be kept")
+
+// upgrade takes the connection over from net/http. Nothing of net/http's stays but
+// what the client sent without waiting for the answer.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, before []byte, subprotocol string, err error) {
+	u := ws.HTTPUpgrader{
+		Timeout: s.Config.Limits.HeaderTimeout.Duration,
+		// The desktop's choice is not known yet; it is offered the client's first only.
+		Protocol: func(string) bool { return true },
+	}
+	conn, rw, hs, err := u.Upgrade(r, w)
+	if err == nil {
+		before, err = unread(rw.Reader)
+	}
+	if err != nil && conn != nil {
+		_ = conn.Close()
+		conn = nil
+	}
+	return conn, before, hs.Protocol, err
+}
+
+// unread copies what net/http has read too much, so that its buffer can go.
+func unread(r *bufio.Reader) ([]byte, error) {
+	n := r.Buffered()
+	if n == 0 {
+		return nil, nil
+	}
+	if n > maxBefore {
+		return nil, errUnread
+	}
+	before := make([]byte, n)
+	_, err := io.ReadFull(r, before)
+	return before, err
+}
+
+// maxBefore bounds what is kept of a client that did not wait for the answer, in
+// bytes; net/http reads no more than its buffer of 4 KiB.
+const maxBefore = 16 << 10
