@@ -68,3 +68,29 @@ func TestANetworkThatIsNoneIsRefused(t *testing.T) {
 		t.Error("an address without a length was taken")
 	}
 }
+
+func FuzzAForwardedHeaderNamesOneWhoIsNoProxy(f *testing.F) {
+	for _, seed := range []string{"", "203.0.113.7", "203.0.113.7, 10.0.0.2", "10.0.0.3,10.0.0.2", "[2001:db8::1]:4711", "fe80::1%zone", ",,,", "unknown", "203.0.113.7:99999"} {
+		f.Add(seed)
+	}
+	proxies, err := ParseProxies([]string{"10.0.0.0/8"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, forwarded string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["X-Forwarded-For"] = []string{forwarded}
+		r.RemoteAddr = "10.0.0.1:1"
+		client, ok := proxies.Client(r)
+		if ok == proxies.Trusted(client) {
+			t.Errorf("%q: client %v (%v)", forwarded, client, ok)
+		}
+		if ok && (!Network(client).IsValid() || client.Zone() != "") {
+			t.Errorf("%q: client %v has no network of its own", forwarded, client)
+		}
+		r.RemoteAddr = "203.0.113.9:1"
+		if client, ok := proxies.Client(r); !ok || client.String() != "203.0.113.9" {
+			t.Errorf("%q: a stranger came out as %v (%v)", forwarded, client, ok)
+		}
+	})
+}
