@@ -38,6 +38,7 @@ test: gcc verify-generated ## Everything that must pass
 	@# On a machine that has nothing yet, the cluster's parts take longest to build:
 	@# they begin beside the linters, and the tests that need them come last.
 	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
+	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory e2e
 
@@ -62,6 +63,10 @@ fuzz: ## Every fuzz test, FUZZTIME (10s) each
 	@grep -rHoE '^func Fuzz\w+' --include='*_test.go' activator cmd pkg | sed 's/:func / /' | while read -r file name; do \
 		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "./$$(dirname "$$file")" | sed "s/^/$$name: /" || exit 1; \
 	done
+
+.PHONY: test-browser
+test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
+	$(GO_TEST) -tags browser -timeout 10m ./activator/
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserver and etcd
@@ -88,7 +93,7 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,integration ./...
+	$(GOLANGCI_LINT) run --build-tags e2e,integration,browser ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 
