@@ -21,6 +21,10 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
+// inputsPerTimeout is how many reports of input fit in the idle timeout that they put
+// off; a page sends as many.
+const inputsPerTimeout = 4
+
 // agents serves the agents beside desktops. What they say is believed only of the pod
 // and the session that their token is for, and an address only when the request comes
 // from there: whoever has the token still cannot make the activator dial elsewhere.
@@ -87,6 +91,11 @@ func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return
 	}
+	every := agentapi.ReportEvery
+	if l := view.Session.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
+		every = min(every, l.IdleTimeout.Duration/inputsPerTimeout)
+	}
+	w.Header().Set(agentapi.ReportEveryHeader, every.String())
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/org/vdi-operator/pkg/agent"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -224,9 +225,13 @@ func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
 		t.Errorf("a report of input before the wake got %d", w.Code)
 	}
 	g.expectNothingWritten()
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 10 * time.Second}.Effective()
+	})
 	before := time.Now()
-	if w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000}); w.Code != 204 {
-		t.Fatalf("%d %s", w.Code, w.Body)
+	w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000})
+	if w.Code != 204 || w.Header().Get(agentapi.ReportEveryHeader) != "2.5s" {
+		t.Fatalf("%d %s, the next in %s", w.Code, w.Body, w.Header().Get(agentapi.ReportEveryHeader))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

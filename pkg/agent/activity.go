@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// lookAtDisplaysEvery is how late input is noticed, at most.
-	lookAtDisplaysEvery = 5 * time.Second
-	// reportEvery is the least pause between two reports of input.
-	reportEvery = 15 * time.Second
+	// looksPerReport is how often the displays are looked at between two reports.
+	looksPerReport = 3
+	// leastReportEvery bounds how often an activator can make the agent report.
+	leastReportEvery = time.Second
 	// sameInput is how far two readings of one input's time may differ.
 	sameInput = 250 * time.Millisecond
 )
@@ -40,14 +40,14 @@ func (a *Agent) reportActivity(ctx context.Context) {
 	in := &input{displays: map[string]*watched{}}
 	defer in.close()
 	var told, at time.Time
-	for sleep(ctx, lookAtDisplaysEvery) {
+	for every := agentapi.ReportEvery; sleep(ctx, every/looksPerReport); {
 		a.look(in)
-		if in.last.Sub(told) <= sameInput || time.Since(at) < reportEvery {
+		if in.last.Sub(told) <= sameInput || time.Since(at) < every {
 			continue
 		}
 		at = time.Now()
-		if a.reportInput(ctx, at.Sub(in.last)) {
-			told = in.last
+		if next, ok := a.reportInput(ctx, at.Sub(in.last)); ok {
+			told, every = in.last, next
 		}
 	}
 }
@@ -95,18 +95,28 @@ func (in *input) close() {
 	}
 }
 
-// reportInput tells the first activator that takes it.
-func (a *Agent) reportInput(ctx context.Context, idle time.Duration) bool {
+// reportInput tells the first activator that takes it, and returns when the next report
+// may come.
+func (a *Agent) reportInput(ctx context.Context, idle time.Duration) (every time.Duration, ok bool) {
 	a.mu.Lock()
 	peers := a.peers
 	a.mu.Unlock()
 	report := agentapi.Activity{Pod: a.Pod, IdleMilliseconds: uint32(min(max(idle.Milliseconds(), 0), math.MaxUint32))}
 	for _, p := range peers {
-		err := a.post(ctx, p, agentapi.ActivityPath, report)
+		answer, err := a.post(ctx, p, agentapi.ActivityPath, report)
 		if err == nil {
-			return true
+			return reportAgain(answer.Get(agentapi.ReportEveryHeader)), true
 		}
 		a.Log.Info("an activator did not take a report of input", "activator", p.String(), "error", err)
 	}
-	return false
+	return 0, false
+}
+
+// reportAgain reads an activator's wish, within reason.
+func reportAgain(wish string) time.Duration {
+	every, err := time.ParseDuration(wish)
+	if err != nil {
+		return agentapi.ReportEvery
+	}
+	return min(max(every, leastReportEvery), agentapi.ReportEvery)
 }

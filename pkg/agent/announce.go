@@ -97,5 +97,6 @@ func (a *Agent) tellOnce(ctx context.Context, p peer, listening bool) error {
 	if err != nil {
 		return err
 	}
-	return a.post(ctx, p, agentapi.AnnouncePath, agentapi.Announcement{Pod: a.Pod, Address: own, Listening: listening})
+	_, err = a.post(ctx, p, agentapi.AnnouncePath, agentapi.Announcement{Pod: a.Pod, Address: own, Listening: listening})
+	return err
 }

@@ -99,6 +99,7 @@ func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got = append(got, r.URL.Path+" "+string(body))
+		w.Header().Set("Report-Every", "2.5s")
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer srv.Close()
@@ -106,15 +107,21 @@ func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
 	defer a.client.CloseIdleConnections()
 	gone := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
 	a.peers = []peer{gone, netip.MustParseAddrPort(srv.Listener.Addr().String()), gone}
-	if !a.reportInput(context.Background(), 1500*time.Millisecond) {
-		t.Error("nobody took it")
+	every, ok := a.reportInput(context.Background(), 1500*time.Millisecond)
+	if !ok || every != 2500*time.Millisecond {
+		t.Errorf("taken %v, the next in %s; want it taken, and as its taker wishes", ok, every)
 	}
 	if len(got) != 1 || got[0] != `/v1/activity {"pod":"ada-1","idleMilliseconds":1500}` {
 		t.Errorf("got %v", got)
 	}
 	a.peers = nil
-	if a.reportInput(context.Background(), 0) {
+	if _, ok := a.reportInput(context.Background(), 0); ok {
 		t.Error("it was taken by nobody")
+	}
+	for wish, want := range map[string]time.Duration{"": 15 * time.Second, "soon": 15 * time.Second, "1ns": time.Second, "-1s": time.Second, "1h": 15 * time.Second} {
+		if got := reportAgain(wish); got != want {
+			t.Errorf("wished for %q, reports every %s, want %s", wish, got, want)
+		}
 	}
 }
 

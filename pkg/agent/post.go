@@ -46,26 +46,26 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("the activator answered %d: %s", r.status, r.reason)
 }
 
-// post sends one report to one activator.
-func (a *Agent) post(ctx context.Context, to peer, path string, report any) error {
+// post sends one report to one activator and returns its answer's header.
+func (a *Agent) post(ctx context.Context, to peer, path string, report any) (http.Header, error) {
 	body, err := json.Marshal(report)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.String()+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+a.Token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode != http.StatusNoContent {
-		return &refusal{resp.StatusCode, strings.TrimSpace(string(answer))}
+		return nil, &refusal{resp.StatusCode, strings.TrimSpace(string(answer))}
 	}
-	return nil
+	return resp.Header, nil
 }

@@ -5,12 +5,23 @@
 // believed, and 400 when it does not understand.
 package agentapi
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Paths.
 const (
 	AnnouncePath = "/v1/announce"
 	ActivityPath = "/v1/activity"
+)
+
+// ReportEvery is the least pause between two reports of input, unless the answer to
+// the last one names a shorter one in ReportEveryHeader, as Go writes durations: a
+// session's idle timeout may be seconds.
+const (
+	ReportEvery       = 15 * time.Second
+	ReportEveryHeader = "Report-Every"
 )
 
 // MaxLength is the longest body, in bytes, that is read: a pod's name of 253
