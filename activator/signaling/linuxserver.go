@@ -28,9 +28,3 @@ func (LinuxServer) Traits() Traits {
 
 // Converse implements Protocol.
 func (LinuxServer) Converse(Options) Conversation { return streaming{} }
-
-// CheckFirst implements Protocol.
-func (LinuxServer) CheckFirst(bool, []byte) error { return nil }
-
-// Signaling implements Protocol.
-func (LinuxServer) Signaling() bool { return false }

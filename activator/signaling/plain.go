@@ -20,12 +20,6 @@ func (Plain) Traits() Traits { return Traits{Interrupted: websocket.CloseService
 // Converse implements Protocol.
 func (Plain) Converse(Options) Conversation { return passing{} }
 
-// CheckFirst implements Protocol: anything may come first.
-func (Plain) CheckFirst(bool, []byte) error { return nil }
-
-// Signaling implements Protocol: a plain WebSocket may carry the video itself.
-func (Plain) Signaling() bool { return false }
-
 // passing is a conversation in which everything is passed on.
 type passing struct{}
 

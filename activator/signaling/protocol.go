@@ -23,13 +23,6 @@ type Protocol interface {
 	Traits() Traits
 	// Converse begins to follow one viewer's socket.
 	Converse(Options) Conversation
-
-	// CheckFirst returns an error, whose text is for the client, when the first
-	// message cannot begin this protocol. text is false for a binary message.
-	CheckFirst(text bool, message []byte) error
-	// Signaling says that messages are small and few; their length is then bounded
-	// for the connection's whole life, and not only while it is held.
-	Signaling() bool
 }
 
 // Traits say how a protocol's connections have to be treated.

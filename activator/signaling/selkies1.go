@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/gorilla/websocket"
@@ -51,19 +50,6 @@ func (Selkies1) Converse(o Options) Conversation {
 
 func (Selkies1) asksTURN(path string) bool { return path == selkies1TURN }
 
-// Signaling implements Protocol.
-func (Selkies1) Signaling() bool { return true }
-
-var errSelkies1Hello = errors.New(`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`)
-
-// CheckFirst implements Protocol. The metadata is optional, as it is for Selkies.
-func (Selkies1) CheckFirst(text bool, message []byte) error {
-	if _, ok := selkies1Peer(message); !text || !ok {
-		return errSelkies1Hello
-	}
-	return nil
-}
-
 // selkies1 is one viewer's socket: of either peer, since the two know nothing of
 // each other.
 type selkies1 struct {
@@ -81,7 +67,7 @@ func (c *selkies1) FromClient(m Message) (Step, error) {
 		peer, ok := selkies1Peer(m.Data)
 		switch {
 		case !ok:
-			return Step{}, unexpected(errSelkies1Hello.Error())
+			return Step{}, unexpected(`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`)
 		case peer == selkies1VideoApp || peer == selkies1AudioApp:
 			return Step{}, desktopsPeer()
 		}
@@ -111,7 +97,8 @@ func (c *selkies1) Attached() {
 	c.negotiation.attach()
 }
 
-// selkies1Peer is the peer that a HELLO registers.
+// selkies1Peer is the peer that a HELLO registers. The metadata is optional, as it is
+// for Selkies.
 func selkies1Peer(message []byte) (peer string, ok bool) {
 	fields := bytes.Fields(message)
 	if len(fields) < 2 || len(fields) > 3 || string(fields[0]) != hello {

@@ -57,12 +57,6 @@ func (Selkies2WebRTC) Converse(o Options) Conversation {
 // asksTURN goes by the page's directory (selkies-wr-core.js:2579).
 func (Selkies2WebRTC) asksTURN(path string) bool { return strings.HasSuffix(path, "/api/turn") }
 
-// CheckFirst implements Protocol.
-func (Selkies2WebRTC) CheckFirst(bool, []byte) error { return nil }
-
-// Signaling implements Protocol.
-func (Selkies2WebRTC) Signaling() bool { return true }
-
 // selkies2 is one viewer's socket.
 type selkies2 struct {
 	greeting

@@ -33,9 +33,3 @@ func (Selkies2WebSockets) Traits() Traits {
 
 // Converse implements Protocol.
 func (Selkies2WebSockets) Converse(Options) Conversation { return streaming{} }
-
-// CheckFirst implements Protocol.
-func (Selkies2WebSockets) CheckFirst(bool, []byte) error { return nil }
-
-// Signaling implements Protocol.
-func (Selkies2WebSockets) Signaling() bool { return false }
