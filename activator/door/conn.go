@@ -23,6 +23,8 @@ type conn struct {
 	// serving is set while a request is with the handler, and for good once the
 	// connection was handed over: nothing is watched then.
 	serving atomic.Bool
+	// resting says that the door counts it as idle.
+	resting atomic.Bool
 	// began says that bytes of a head have come.
 	began atomic.Bool
 	// told and left are done once: net/http may read again after an error.
@@ -41,8 +43,14 @@ func (c *conn) arrived() {
 	c.leave()
 }
 
-// awaits says that the next head may come.
+// awaits says that the next head may come. Who opens connections only to keep them
+// makes it that connections are no longer kept, which costs others a handshake.
 func (c *conn) awaits() {
+	if !c.door.rest() {
+		_ = c.Close()
+		return
+	}
+	c.resting.Store(true)
 	c.began.Store(false)
 	c.serving.Store(false)
 }
@@ -52,7 +60,13 @@ func (c *conn) refuse(why metrics.Refusal) {
 	c.told.Do(func() { c.door.refused(why, c.RemoteAddr()) })
 }
 
-func (c *conn) leave() { c.left.Do(func() { c.door.leave(c.from) }) }
+// leave ends the wait for a request, the first or another.
+func (c *conn) leave() {
+	c.left.Do(func() { c.door.leave(c.from) })
+	if c.resting.CompareAndSwap(true, false) {
+		c.door.rise()
+	}
+}
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {

@@ -29,8 +29,8 @@ type Door struct {
 	metrics *metrics.Activator
 	log     *slog.Logger
 
-	mu      sync.Mutex
-	pending int
+	mu            sync.Mutex
+	pending, idle int
 	// from counts the pending connections of each address that is one client's.
 	from map[netip.Prefix]int
 }
@@ -133,6 +133,26 @@ func (d *Door) leave(from netip.Prefix) {
 			delete(d.from, from)
 		}
 	}
+}
+
+// rest keeps a connection for further requests, or says that there are too many.
+func (d *Door) rest() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.idle >= d.limits.IdleConnections {
+		return false
+	}
+	d.idle++
+	d.metrics.Idle.Set(float64(d.idle))
+	return true
+}
+
+// rise ends what rest began.
+func (d *Door) rise() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.idle--
+	d.metrics.Idle.Set(float64(d.idle))
 }
 
 func (d *Door) refused(why metrics.Refusal, from net.Addr) {

@@ -68,7 +68,9 @@ func open(t *testing.T, trusted []string, how ...func(*config.Limits)) *house {
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("the server ended: %v", err)
 		}
-		h.eventually("all have left", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 0 })
+		h.eventually("all have left", func() bool {
+			return testutil.ToFloat64(h.metrics.Pending) == 0 && testutil.ToFloat64(h.metrics.Idle) == 0
+		})
 	})
 	return h
 }
@@ -257,6 +259,41 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 	_, _ = io.WriteString(h.dial(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 	h.eventually("another has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
 	h.expectRefused(metrics.RefusedPendingPerAddress, 1)
+}
+
+func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.T) {
+	h := open(t, nil, func(l *config.Limits) { l.IdleConnections = 2 })
+	ask := func(c net.Conn, r *bufio.Reader) {
+		t.Helper()
+		_, _ = io.WriteString(c, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Fatalf("%v %v", resp, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+	var kept []net.Conn
+	var readers []*bufio.Reader
+	for range 2 {
+		c := h.dial()
+		kept, readers = append(kept, c), append(readers, bufio.NewReader(c))
+		ask(c, readers[len(readers)-1])
+	}
+	h.eventually("two are kept", func() bool { return testutil.ToFloat64(h.metrics.Idle) == 2 })
+	third := h.dial()
+	r := bufio.NewReader(third)
+	ask(third, r)
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the third is kept too: %v", err)
+	}
+	for i := range kept {
+		ask(kept[i], readers[i])
+	}
+	_ = kept[0].Close()
+	h.eventually("one is kept", func() bool { return testutil.ToFloat64(h.metrics.Idle) == 1 })
+	if n := testutil.CollectAndCount(h.metrics.Refusals); n != 0 {
+		t.Errorf("%d reasons were counted, and nobody was refused", n)
+	}
 }
 
 func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {

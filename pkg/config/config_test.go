@@ -107,6 +107,7 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"idle for less":          {least + "limits: {relayIdleTimeout: -1h}", []string{"limits.relayIdleTimeout", "0s for no limit"}},
 		"a head of 1 KiB":        {least + "limits: {headerBytes: 1024}", []string{"limits.headerBytes", "1024", "4096 or more"}},
 		"no new connections":     {least + "limits: {pendingConnections: 0}", []string{"limits.pendingConnections", "1 or more"}},
+		"no idle ones":           {least + "limits: {idleConnections: 0}", []string{"limits.idleConnections", "1 or more"}},
 		"none from an address":   {least + "limits: {pendingConnectionsPerAddress: -1}", []string{"limits.pendingConnectionsPerAddress", "-1"}},
 		"no upgrades":            {least + "limits: {upgradesPerUser: {perSecond: 0}}", []string{"limits.upgradesPerUser.perSecond", "above 0"}},
 		"no upgrade at all":      {least + "limits: {upgradesPerAddress: {burst: 0}}", []string{"limits.upgradesPerAddress.burst", "1 or more"}},

@@ -45,6 +45,9 @@ type Limits struct {
 	// one address that is not a trusted proxy's.
 	PendingConnections           int `json:"pendingConnections"`
 	PendingConnectionsPerAddress int `json:"pendingConnectionsPerAddress"`
+	// IdleConnections is the number of connections that one replica keeps open for
+	// further requests; others are closed after their request.
+	IdleConnections int `json:"idleConnections"`
 	// PagesPerSession is the number of a session's open pages that one replica keeps
 	// told; more of them ask from time to time.
 	PagesPerSession int `json:"pagesPerSession"`
@@ -85,6 +88,7 @@ func defaultLimits() Limits {
 		HeaderTimeout: d(10 * time.Second), HeaderBytes: 64 << 10,
 		// Browsers open at most six connections a host, and send on most of them at once.
 		PendingConnections: 4096, PendingConnectionsPerAddress: 256,
+		IdleConnections: 10000,
 		PagesPerSession: 16, ClientCacheBytes: 64 << 20,
 		// A desktop's page opens two or three WebSockets and opens them again every few
 		// seconds while it cannot connect. A person has some tabs of that; an address may
@@ -106,6 +110,7 @@ func (l Limits) validate() field.ErrorList {
 		{"heldConnections", l.HeldConnections}, {"heldConnectionsPerSession", l.HeldConnectionsPerSession},
 		{"bufferedBytes", l.BufferedBytes}, {"bufferedFrames", l.BufferedFrames}, {"messageBytes", l.MessageBytes}, {"candidates", l.Candidates},
 		{"pendingConnections", l.PendingConnections}, {"pendingConnectionsPerAddress", l.PendingConnectionsPerAddress},
+		{"idleConnections", l.IdleConnections},
 		{"pagesPerSession", l.PagesPerSession},
 	} {
 		if limit.value < 1 {

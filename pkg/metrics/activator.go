@@ -80,6 +80,8 @@ type Activator struct {
 	Relayed   prometheus.Gauge
 	// Pending are connections without a first request.
 	Pending prometheus.Gauge
+	// Idle are connections between two requests.
+	Idle prometheus.Gauge
 	// Pages are open pages that are told of each change.
 	Pages prometheus.Gauge
 	// CacheServed counts requests that came while their desktop could not be reached,
@@ -109,6 +111,8 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 			Name: "vdi_activator_held_connections", Help: "Connections that are held now."}),
 		Relayed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
+		Idle: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_idle_connections", Help: "Connections that are kept open for further requests."}),
 		Pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_pending_connections", Help: "Connections that have not sent their first request yet."}),
 		Pages: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -127,7 +131,7 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 	for _, r := range []string{CacheHit, CacheMiss} {
 		m.CacheServed.WithLabelValues(r)
 	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Idle, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 

@@ -50,6 +50,7 @@ limits:
   headerBytes: {{ $.Values.limits.headerBytes | int64 }}
   pendingConnections: {{ $.Values.limits.pendingConnections | int64 }}
   pendingConnectionsPerAddress: {{ $.Values.limits.pendingConnectionsPerAddress | int64 }}
+  idleConnections: {{ $.Values.limits.idleConnections | int64 }}
   upgradesPerUser:
     perSecond: {{ $.Values.limits.upgradesPerUser.perSecond }}
     burst: {{ $.Values.limits.upgradesPerUser.burst | int64 }}
