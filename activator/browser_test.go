@@ -165,7 +165,7 @@ func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
 func TestInputInTheDesktopIsReported(t *testing.T) {
 	v := newVisit(t)
 	v.change(func(s *v1alpha1.VDISession) {
-		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Second}.Effective() // reports come four times as often
+		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 8 * time.Second}.Effective() // reports come four times as often
 	})
 	v.wakes(page(t))
 	v.link("/")
@@ -185,7 +185,7 @@ func TestInputInTheDesktopIsReported(t *testing.T) {
 	v.eventually("input after a navigation is reported", func() bool { return v.inputs() > before })
 	// What a script makes up is no input.
 	quiet := v.inputs()
-	v.run(chromedp.Evaluate(`frames[0].dispatchEvent(new KeyboardEvent("keydown", {key: "x"}))`, nil), chromedp.Sleep(time.Second))
+	v.run(chromedp.Evaluate(`frames[0].dispatchEvent(new KeyboardEvent("keydown", {key: "x"}))`, nil), chromedp.Sleep(3*time.Second))
 	if n := v.inputs(); n > quiet+1 { // one report may have been due
 		t.Errorf("%d reports of nothing", n-quiet)
 	}

@@ -66,7 +66,9 @@ type openPage struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	last    *shell.Status
-	usually time.Duration
+	// usually is how long starts take; it is looked up once for each start.
+	usually  time.Duration
+	lookedUp bool
 
 	// visit is the page's, while the desktop is wanted.
 	visit *wake.Visit
@@ -125,7 +127,7 @@ func (p *openPage) attend(view directory.View) {
 	pod := view.Pod
 	lost := pod == nil || view.Asleep() || pod.UID != p.pod || p.started && !pod.Started
 	if p.pod != "" && lost {
-		p.pod, p.usually = "", 0
+		p.pod, p.lookedUp = "", false
 		// The visit that was served is over; should the desktop come again, it is for
 		// another one.
 		p.leave()
@@ -168,8 +170,8 @@ func (p *openPage) leave() {
 // tell writes an event if anything changed for the page.
 func (p *openPage) tell(view directory.View) error {
 	f := p.server.facts(view, p.path)
-	if f.Reachable = p.pod != ""; !f.Reachable && p.usually == 0 {
-		p.usually = p.server.Directory.UsualStart(view.Session.Spec.Template)
+	if f.Reachable = p.pod != ""; !f.Reachable && !p.lookedUp {
+		p.lookedUp, p.usually = true, p.server.Directory.UsualStart(view.Session.Spec.Template)
 	}
 	f.Usually = p.usually
 	status := shell.Describe(f)

@@ -39,7 +39,7 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	s.wake(r.Context(), v)
-	shell.WriteStatus(w, s.describe(r.Context(), v, at(r)))
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // wake asks for the desktop, and waits a moment until the record shows it.

@@ -167,8 +167,7 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 			}
 
 			got := g.do(http.MethodPost, shell.WakePath, g.as(fromPage))
-			var s shell.Status
-			if err := json.Unmarshal([]byte(got.body), &s); err != nil || got.code != 200 || s.State != shell.StateWaiting {
+			if got.code != 204 || g.status().State != shell.StateWaiting {
 				t.Errorf("the button got %d %s", got.code, got.body)
 			}
 			page.until("waiting", in(shell.StateWaiting))

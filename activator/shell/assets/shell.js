@@ -325,9 +325,9 @@
     byId("title").tabIndex = -1;
     byId("title").focus();
     try {
-      const answer = await fetch(page.wakePath + "?" + page.eventsQuery + "=" + encodeURIComponent(path()), { method: "POST" });
-      if (answer.ok) tell(await answer.json());
-      else location.reload();
+      const answer = await fetch(page.wakePath, { method: "POST" });
+      if (!answer.ok) location.reload();
+      else if (!listening()) ask();
     } catch {
       location.reload(); // a load wakes too, or shows that there is no connection
     }
@@ -338,6 +338,7 @@
   const path = () => asked.pathname + asked.search;
   let events = null;
   let again = 0;
+  const listening = () => events?.readyState === EventSource.OPEN;
   const listen = () => {
     clearTimeout(again);
     events?.close();
@@ -350,12 +351,16 @@
     };
   };
   const ask = async () => {
+    clearTimeout(again);
     again = setTimeout(listen, retry);
     try {
       const answer = await fetch(page.statusPath + "?" + page.eventsQuery + "=" + encodeURIComponent(path()), { cache: "no-store" });
-      if (answer.ok) tell(await answer.json());
-      // The page that comes says why; a desktop that is shown goes on as long as it can.
-      else if ([401, 403, 404].includes(answer.status) && !shown()) location.reload();
+      if (answer.ok) {
+        // Of two answers the stream's is the newer one.
+        if (!listening()) tell(await answer.json());
+      } else if ([401, 403, 404].includes(answer.status) && !shown()) {
+        location.reload(); // the page that comes says why; a desktop that is shown goes on as long as it can
+      }
     } catch {
       if (!shown()) put(byId("summary"), text.offline);
     }
