@@ -64,8 +64,8 @@ func (g *gateway) refusals(why metrics.Refusal) float64 {
 	return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why)))
 }
 
-func announcement(pod, address string) agentapi.Announcement {
-	return agentapi.Announcement{Pod: pod, Address: netip.MustParseAddr(address), Listening: true}
+func announcement(address string) agentapi.Announcement {
+	return agentapi.Announcement{Pod: "p", Address: netip.MustParseAddr(address), Listening: true}
 }
 
 func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) {
@@ -81,18 +81,18 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 		status       int
 		counted      metrics.Refusal
 	}{
-		"no token":                       {podAddress, "", announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"the desktop's token":            {podAddress, g.sign(token.AudienceTURN, g.owned, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"a visitor's token":              {podAddress, g.sign(token.AudienceSession, g.owned, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"an expired token":               {podAddress, g.sign(token.AudienceAgent, g.owned, 2*time.Hour), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"the token of no session":        {podAddress, g.sign(token.AudienceAgent, bob, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"an earlier session's token":     {podAddress, g.sign(token.AudienceAgent, again, 0), announcement("p", podAddress), 403, metrics.RefusedAgentToken},
-		"an address of somebody else":    {podAddress, agent, announcement("p", "198.51.100.8"), 409, metrics.RefusedAgentAddress},
-		"the activator's loopback":       {"127.0.0.1", agent, announcement("p", "127.0.0.1"), 409, metrics.RefusedAgentAddress},
-		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("p", "127.0.0.1"), 409, metrics.RefusedAgentAddress},
-		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("p", "169.254.169.254"), 409, metrics.RefusedAgentAddress},
-		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("p", "fe80::1"), 409, metrics.RefusedAgentAddress},
-		"the activator's own":            {own, agent, announcement("p", own), 409, metrics.RefusedAgentAddress},
+		"no token":                       {podAddress, "", announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"the desktop's token":            {podAddress, g.sign(token.AudienceTURN, g.owned, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"a visitor's token":              {podAddress, g.sign(token.AudienceSession, g.owned, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"an expired token":               {podAddress, g.sign(token.AudienceAgent, g.owned, 2*time.Hour), announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"the token of no session":        {podAddress, g.sign(token.AudienceAgent, bob, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"an earlier session's token":     {podAddress, g.sign(token.AudienceAgent, again, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
+		"an address of somebody else":    {podAddress, agent, announcement("198.51.100.8"), 409, metrics.RefusedAgentAddress},
+		"the activator's loopback":       {"127.0.0.1", agent, announcement("127.0.0.1"), 409, metrics.RefusedAgentAddress},
+		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("127.0.0.1"), 409, metrics.RefusedAgentAddress},
+		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("169.254.169.254"), 409, metrics.RefusedAgentAddress},
+		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("fe80::1"), 409, metrics.RefusedAgentAddress},
+		"the activator's own":            {own, agent, announcement(own), 409, metrics.RefusedAgentAddress},
 		"rubbish":                        {podAddress, agent, "rubbish", 400, metrics.RefusedAgentReport},
 		"too much":                       {podAddress, agent, `{"pod":"` + strings.Repeat("p", agentapi.MaxLength) + `"}`, 400, metrics.RefusedAgentReport},
 	} {
@@ -116,7 +116,7 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 	}
 	g.mu.Unlock()
 
-	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 204 {
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	if v, _ := g.Directory.View(alice); v.Pod.IP != podAddress || !v.Pod.Announced || !v.Pod.Listening {
@@ -129,14 +129,14 @@ func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothi
 	g := newGateway(t)
 	agent := g.sign(token.AudienceAgent, g.owned, 0)
 	g.runs("p", func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.9" })
-	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 409 {
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 409 {
 		t.Errorf("%d %s, want that the API's address wins", w.Code, w.Body)
 	}
 	if v, _ := g.Directory.View(alice); v.Pod.IP != "198.51.100.9" || v.Pod.Announced {
 		t.Errorf("pod = %+v", v.Pod)
 	}
 	g.runs("p", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} })
-	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement("p", podAddress)); w.Code != 204 {
+	if w := g.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
 		t.Errorf("%d %s, want that it is kept until the API shows the pod", w.Code, w.Body)
 	}
 	if v, _ := g.Directory.View(alice); v.Pod != nil {

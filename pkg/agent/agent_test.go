@@ -109,9 +109,9 @@ func freePort(t *testing.T) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-func listenOn(t *testing.T, host string, port uint16) net.Listener {
+func listenOn(t *testing.T, port uint16) net.Listener {
 	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(host), Port: int(port)})
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestEveryActivatorLearnsOfThePodAtOnceAndOfItsPortWhenItListens(t *testing.
 			t.Errorf("announced %+v", said)
 		}
 	}
-	l := listenOn(t, "", port)
+	l := listenOn(t, port)
 	for _, a := range []*activator{one, two} {
 		eventually(t, "the desktop is announced", func() bool { said, n := a.last(); return n == 2 && said.Listening })
 	}
@@ -160,7 +160,7 @@ func TestAnAddressThatIsNotBelievedIsNotRepeated(t *testing.T) {
 	port := freePort(t)
 	start(t, port, func() ([]peer, error) { return []peer{a.at}, nil })
 	eventually(t, "it was said once", func() bool { _, n := a.last(); return n == 1 })
-	listenOn(t, "", port)
+	listenOn(t, port)
 	eventually(t, "the next news is said", func() bool { said, n := a.last(); return n == 2 && said.Listening })
 }
 
@@ -214,9 +214,9 @@ func TestAListenerIsFoundAmongMany(t *testing.T) {
 	defer kernel.close()
 	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
 	for range 500 {
-		listenOn(t, "", 0)
+		listenOn(t, 0)
 	}
-	listenOn(t, "", a.DesktopPort)
+	listenOn(t, a.DesktopPort)
 	if is, err := a.listens(kernel); !is || err != nil {
 		t.Errorf("have %v, %v", is, err)
 	}
@@ -227,7 +227,7 @@ func TestWhereTheKernelTellsNothingThePortIsTried(t *testing.T) {
 	if a.accepts() {
 		t.Error("nobody listens, and it accepts")
 	}
-	listenOn(t, "", a.DesktopPort)
+	listenOn(t, a.DesktopPort)
 	if !a.accepts() {
 		t.Error("it does not accept")
 	}
