@@ -21,7 +21,7 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-func TestASessionBringsAServiceAHomeAndATurnTokenAndSleeps(t *testing.T) {
+func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
 	service := knativeService(t, s)
@@ -48,9 +48,11 @@ func TestASessionBringsAServiceAHomeAndATurnTokenAndSleeps(t *testing.T) {
 	}
 	secret := &corev1.Secret{}
 	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
-	subject, _, err := verifier.Verify(token.AudienceTURN, string(secret.Data[workload.TokenKey]), time.Now())
-	must(t, err)
-	must(t, subject.Opens(now))
+	for key, audience := range map[string]token.Audience{workload.TokenKey: token.AudienceTURN, workload.AgentTokenKey: token.AudienceAgent} {
+		subject, _, err := verifier.Verify(audience, string(secret.Data[key]), time.Now())
+		must(t, err)
+		must(t, subject.Opens(now))
+	}
 }
 
 func TestAMissingTemplateIsWaitedFor(t *testing.T) {
