@@ -51,8 +51,8 @@ func TestAPodIsKnownByItsOwnWordBeforeTheAPITells(t *testing.T) {
 	announce(t, d, "a", here, true)
 	expectAddress(t, d, "10.0.0.1", true, true)
 	v, _ = d.View(alice)
-	if !v.Pod.Scheduled || !v.Pod.Started {
-		t.Error("a desktop that listens is not taken for started")
+	if !v.Pod.Scheduled || v.Pod.Started {
+		t.Error("a pod that speaks has a node; that its container runs is the API's to say")
 	}
 	announce(t, d, "a", here, true)
 	select {

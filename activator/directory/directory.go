@@ -20,8 +20,8 @@ type HostFunc func(namespace, name string) string
 type Pod struct {
 	Name string
 	UID  types.UID
-	// Scheduled and Started are set once the pod has a node, and once the
-	// desktop's container runs.
+	// Scheduled and Started are set once the pod has a node, and once the API tells
+	// that the desktop's container runs.
 	Scheduled bool
 	Started   bool
 	// IP is the API's, or until that knows it, the announced one; empty until

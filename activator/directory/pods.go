@@ -100,7 +100,7 @@ func summarise(r *record) Pod {
 	}
 	if r.said != nil && agrees(p, r.said.Address) {
 		out.Announced, out.Listening = true, r.said.Listening
-		out.Scheduled, out.Started = true, out.Started || out.Listening
+		out.Scheduled = true
 		if out.IP == "" {
 			out.IP = r.said.Address.String()
 		}

@@ -19,6 +19,7 @@ var stageNames = map[metrics.Stage]string{
 	metrics.StageWakeWritten:  "wake written",
 	metrics.StageScheduled:    "pod scheduled",
 	metrics.StageStarted:      "container started (as the API reports it)",
+	metrics.StageAnnounced:    "pod announced itself",
 	metrics.StageAddress:      "pod's address known",
 	metrics.StageReached:      "desktop reached",
 	metrics.StageFirstMessage: "desktop's first message delivered",
