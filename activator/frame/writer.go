@@ -81,8 +81,9 @@ func (w *Writer) write(b []byte) error {
 		return &WriteError{errBroken}
 	}
 	w.extend()
-	if _, err := w.conn.Write(b); err != nil {
-		w.broken = true
+	if n, err := w.conn.Write(b); err != nil {
+		// Of a write that came too late nothing is on its way: a frame may follow.
+		w.broken = n > 0
 		return &WriteError{err}
 	}
 	return nil

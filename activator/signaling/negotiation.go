@@ -105,7 +105,9 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 	if v != nil {
 		return nil, v
 	}
-	if new(sdp.SessionDescription).UnmarshalString(d.SDP) != nil {
+	// pion takes a text that ends too soon; its time is the last that must be there.
+	var parsed sdp.SessionDescription
+	if parsed.UnmarshalString(d.SDP) != nil || len(parsed.TimeDescriptions) == 0 {
 		return nil, badSDP()
 	}
 	if len(kept) == len(d.SDP) {

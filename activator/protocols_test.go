@@ -1,0 +1,101 @@
+package activator
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const (
+	viewerHello    = `HELLO client {"client_type":"controller"}`
+	hostCandidate  = `server-1 {"ice":{"candidate":"candidate:1 1 udp 2015363327 10.42.0.17 38341 typ host","sdpMLineIndex":0}}`
+	relayCandidate = `server-1 {"ice":{"candidate":"candidate:5 1 udp 16777215 198.51.100.4 50388 typ relay raddr 0.0.0.0 rport 0","sdpMLineIndex":0}}`
+)
+
+func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.Candidates = 2 })
+	g.wakes(newDesktop(t))
+	neighbour := g.dial("/desk", g.as(fromPage))
+	for why, abuse := range map[metrics.Refusal]struct {
+		code int
+		says []string
+	}{
+		metrics.RefusedProtocol:    {1002, []string{"GOODBYE"}},
+		metrics.RefusedSecondHello: {1002, []string{viewerHello, viewerHello}},
+		metrics.RefusedDesktopPeer: {1008, []string{"HELLO server"}},
+		metrics.RefusedSDP:         {1002, []string{viewerHello, `server-1 {"sdp":{"type":"answer","sdp":"?"}}`}},
+		metrics.RefusedCandidate:   {1002, []string{viewerHello, `server-1 {"ice":{"candidate":"?"}}`}},
+		metrics.RefusedCandidates:  {1008, []string{viewerHello, hostCandidate, hostCandidate, hostCandidate}},
+		metrics.RefusedEncoding:    {1007, []string{viewerHello, "\xff"}},
+	} {
+		ws := g.dial("/api/webrtc/signaling/", g.as(fromPage))
+		for _, m := range abuse.says {
+			say(t, ws, m)
+		}
+		expectClosed(t, ws, abuse.code, "")
+		g.expectRefusals(why, 1)
+	}
+	ws := g.dial("/webrtc/signalling/", g.as(fromPage))
+	if err := ws.WriteMessage(websocket.BinaryMessage, []byte("HELLO 1")); err != nil {
+		t.Fatal(err)
+	}
+	expectClosed(t, ws, 1003, "binary")
+	g.expectRefusals(metrics.RefusedBinary, 1)
+
+	say(t, neighbour, "still here")
+	expectEcho(t, neighbour, "still here")
+}
+
+func TestATemplatesICEPolicyHoldsForItsVisitorsMessages(t *testing.T) {
+	g := newGateway(t)
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: v1alpha1.ICEPolicyRelay}
+	})
+	g.wakes(newDesktop(t))
+	ws := g.dial("/api/webrtc/signaling/", g.as(fromPage))
+	for _, m := range []string{viewerHello, hostCandidate, relayCandidate} {
+		say(t, ws, m)
+	}
+	// The first answer may be ours; what came behind the host candidate follows it.
+	for _, m, err := ws.ReadMessage(); ; _, m, err = ws.ReadMessage() {
+		switch said := string(m); {
+		case err != nil:
+			t.Fatal(err)
+		case strings.Contains(said, "typ host"):
+			t.Fatalf("passed under policy relay: %s", said)
+		case said == "echo "+relayCandidate:
+			return
+		}
+	}
+}
+
+func TestInputOnAStreamKeepsTheDesktopAwake(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newDesktop(t))
+	typed := func() (n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, a := range g.writes {
+			if !a.Input.IsZero() {
+				n++
+			}
+		}
+		return n
+	}
+	ws := g.dial("/api/websockets", g.as(fromPage))
+	for _, m := range []string{"SETTINGS,{}", "CLIENT_FRAME_ACK 1", "kr"} {
+		say(t, ws, m)
+		expectEcho(t, ws, m)
+	}
+	if n := typed(); n != 0 {
+		t.Errorf("%d inputs were recorded before anybody typed", n)
+	}
+	say(t, ws, "kd,65")
+	expectEcho(t, ws, "kd,65")
+	g.eventually("the input is recorded", func() bool { return typed() == 1 })
+}
