@@ -50,14 +50,14 @@ func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
 	if v.Browser, err = harness.OpenBrowser(ctx, chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1")); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(v.Browser.Close)
+	t.Cleanup(v.Close)
 	v.run(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
 	return v
 }
 
 func (v *visit) run(actions ...chromedp.Action) {
 	v.t.Helper()
-	if err := chromedp.Run(v.Browser.Ctx, actions...); err != nil {
+	if err := chromedp.Run(v.Ctx, actions...); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -74,7 +74,7 @@ func (v *visit) until(expression string) {
 	defer cancel()
 	if err := v.Until(ctx, expression); err != nil {
 		var page string
-		_ = chromedp.Run(v.Browser.Ctx, chromedp.Evaluate(`document.body.className + " " + document.body.dataset.state + " focus:" + document.activeElement?.id + " " + document.hasFocus() + " " + document.title + ": " + document.body.innerText`, &page))
+		_ = chromedp.Run(v.Ctx, chromedp.Evaluate(`document.body.className + " " + document.body.dataset.state + " focus:" + document.activeElement?.id + " " + document.hasFocus() + " " + document.title + ": " + document.body.innerText`, &page))
 		v.t.Fatalf("%v; the page says %s", err, page)
 	}
 }
@@ -280,7 +280,7 @@ func TestTheClientLoadsBeforeTheDesktopIsThere(t *testing.T) {
 
 func TestThePageWorksWhereItsStreamIsRefused(t *testing.T) {
 	v := newVisit(t, func(c *config.Config) { c.Limits.PagesPerSession = 1 })
-	other := v.open("/")
+	other := v.open()
 	v.link("/")
 	v.until(`document.body.dataset.state === "waiting"`)
 	v.wakes(page(t))
@@ -296,7 +296,7 @@ func TestThePageWorksWithoutScript(t *testing.T) {
 	v.wakes(page(t))
 	var at string
 	v.eventually("the desktop is in a frame", func() bool {
-		_ = chromedp.Run(v.Browser.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
+		_ = chromedp.Run(v.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
 		return at == "/desk/"
 	})
 }

@@ -31,10 +31,10 @@ type told struct {
 }
 
 // open opens a page's stream.
-func (g *gateway) open(path string) *told {
+func (g *gateway) open() *told {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at="+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at=/", nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func (g *gateway) open(path string) *told {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		g.t.Fatalf("the stream answered %s", resp.Status)
 	}
 	o := &told{t: g.t, events: make(chan shell.Status, 100), close: cancel}
@@ -103,7 +103,7 @@ func (g *gateway) pod(change func(*corev1.Pod)) {
 
 func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g := newGateway(t)
-	page := g.open("/")
+	page := g.open()
 	page.until("waking", atStep(shell.StepWaking))
 	g.eventually("the open page wakes it", func() bool { return g.woken() == 1 })
 	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
@@ -129,7 +129,7 @@ func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 
 func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
 	g := newGateway(t)
-	page := g.open("/")
+	page := g.open()
 	g.wakes(newDesktop(t))
 	page.until("ready", in(shell.StateReady))
 	before := g.woken()
@@ -146,7 +146,7 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 		t.Run(string(reason), func(t *testing.T) {
 			g := newGateway(t)
 			g.wakes(newDesktop(t))
-			page := g.open("/")
+			page := g.open()
 			page.until("ready", in(shell.StateReady))
 			before := g.woken()
 			g.sleeps(reason, "because")
@@ -160,7 +160,7 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 			if got := g.do(http.MethodGet, "/?vdi_refresh=1", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, `href="/"`) {
 				t.Errorf("a page without script got %d:\n%s", got.code, got.body)
 			}
-			other := g.open("/")
+			other := g.open()
 			other.until(string(state), in(state))
 			if n := g.woken(); n != before {
 				t.Errorf("woken %d times by nobody", n-before)
@@ -191,7 +191,7 @@ func TestTheWakeButtonIsAPost(t *testing.T) {
 
 func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 	g := newGateway(t)
-	page := g.open("/")
+	page := g.open()
 	g.wakes(newDesktop(t))
 	g.change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Minute, DisconnectTimeout: time.Minute}.Effective()
@@ -205,7 +205,7 @@ func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 
 func TestAPageIsToldWhenItsDesktopGoesAndComes(t *testing.T) {
 	g := newGateway(t)
-	page := g.open("/")
+	page := g.open()
 	g.wakes(newDesktop(t))
 	page.until("ready", in(shell.StateReady))
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
@@ -219,8 +219,8 @@ func TestAPageIsToldWhenItsDesktopGoesAndComes(t *testing.T) {
 
 func TestOpenPagesAreBounded(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.PagesPerSession = 2 })
-	g.open("/").until("told", atStep(shell.StepWaking))
-	second := g.open("/")
+	g.open().until("told", atStep(shell.StepWaking))
+	second := g.open()
 	second.until("told", atStep(shell.StepWaking))
 	if got := g.do(http.MethodGet, shell.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
 		t.Errorf("the third got %d %s", got.code, got.body)
@@ -231,12 +231,12 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	}
 	second.close()
 	g.eventually("a place is free", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
-	g.open("/").until("told", atStep(shell.StepWaking))
+	g.open().until("told", atStep(shell.StepWaking))
 }
 
 func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 	g := newGateway(t)
-	page := g.open("/")
+	page := g.open()
 	page.until("told", atStep(shell.StepWaking))
 	g.StopHolding()
 	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
@@ -247,7 +247,7 @@ func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	g := newGateway(t)
-	g.open("/").until("told", atStep(shell.StepWaking))
+	g.open().until("told", atStep(shell.StepWaking))
 	g.Directory.DropSession(alice)
 	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
 }
@@ -324,7 +324,7 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 		g.sleeps(lifecycle.ReasonDisconnected, "")
 	}
 	gone()
-	page := g.open("/")
+	page := g.open()
 	s := page.until("the frame may be loaded", func(s shell.Status) bool { return s.Early })
 	if s.State != shell.StateWaiting || s.Image == "" {
 		t.Errorf("told %+v", s)

@@ -22,9 +22,10 @@ const (
 	assetsPath = Prefix + "assets/"
 	// StatusPath answers with Status as JSON.
 	StatusPath = Prefix + "status"
-	// EventsPath answers with a stream of Status, one for each change. Its query names
-	// the path that the page's frame shows: see EventsQuery.
-	EventsPath  = Prefix + "events"
+	// EventsPath answers with a stream of Status, one for each change.
+	EventsPath = Prefix + "events"
+	// EventsQuery is the query parameter, of either path, that names the path which the
+	// page's frame shows.
 	EventsQuery = "at"
 	// ActivityPath takes a POST that says that somebody typed just now.
 	ActivityPath = Prefix + "activity"

@@ -159,6 +159,9 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	s.now = s.now.Add(5 * time.Minute)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseAsleep, "shutting down")
+	if took := now.Status.LastStartDuration; took == nil || took.Duration != 3*time.Second {
+		t.Errorf("the last start took %v, want 3s also after the sleep", took)
+	}
 	if now.Status.SleepReason != "DisconnectTimeout" || now.Status.SleepTime == nil || now.Status.StartTime != nil || now.Status.PodName != "" {
 		t.Errorf("status %+v", now.Status)
 	}
