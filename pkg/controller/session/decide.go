@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -99,7 +100,7 @@ func (p *pass) startFailed() string {
 	if seen == "" {
 		seen = "nothing was seen of its pod."
 	}
-	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.", p.policy.StartupTimeout, seen)
+	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.", duration.HumanDuration(p.policy.StartupTimeout), seen)
 }
 
 func (p *pass) micro() *metav1.MicroTime { return &metav1.MicroTime{Time: p.now} }

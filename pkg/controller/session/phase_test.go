@@ -194,7 +194,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	}
 	s.Pod, s.Pods, s.Progress = nil, 0, workload.Progress{}
 	now, _ := s.look()
-	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m0s. Last seen: The desktop's image cannot be pulled: no such tag.")
+	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m. Last seen: The desktop's image cannot be pulled: no such tag.")
 	s.now = s.now.Add(time.Hour)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "no such tag")
