@@ -53,7 +53,7 @@ demo-down: platform-tools ## Remove all that make demo brought
 test-unit: gcc ## Unit tests with the race detector
 	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/platform/...
 	cd test/cluster && $(GO_TEST) ./...
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=3s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # How long each fuzz test looks for inputs that break it. Minimizing is cut short: it
 # would take up to a minute for a long input that is merely interesting.
