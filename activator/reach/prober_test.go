@@ -179,6 +179,16 @@ func TestManyDesktopsThatStartAtOnceShareTheDials(t *testing.T) {
 	}
 }
 
+func TestADesktopThatTakesLongToStartIsFoundBeforeItsLoopSleeps(t *testing.T) {
+	// Selkies 1.6.2's first sleep comes so long after its port listens (test/desktop).
+	const window = 9 * time.Millisecond
+	for _, known := range []time.Duration{0, 5 * time.Second, 30 * time.Second} {
+		if got := pause(known, 1); got >= window {
+			t.Errorf("%s after its address is known, a desktop is tried every %s, want less than %s", known, got, window)
+		}
+	}
+}
+
 func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
 		p.hangs = true
