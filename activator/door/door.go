@@ -47,7 +47,9 @@ func (d *Door) Server(h http.Handler) *http.Server {
 		ReadHeaderTimeout: d.limits.HeaderTimeout.Duration,
 		MaxHeaderBytes:    d.limits.HeaderBytes,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		// net/http's own answer to "OPTIONS *" would not come by the handler.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},

@@ -229,10 +229,12 @@ func TestARequestThatIsAnsweredIsNoRefusal(t *testing.T) {
 			t.Errorf("answered %s", resp.Status)
 		}
 	}
-	old := h.dial()
-	_, _ = io.WriteString(old, "GET /desk HTTP/1.0\r\n\r\n")
-	if got := answer(t, old); !strings.Contains(got, "not here") {
-		t.Errorf("HTTP/1.0 got %q", got)
+	for _, sent := range []string{"GET /desk HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"} {
+		c := h.dial()
+		_, _ = io.WriteString(c, sent)
+		if got := answer(t, c); !strings.Contains(got, "not here") {
+			t.Errorf("%q got %q", sent, got)
+		}
 	}
 	if n := testutil.CollectAndCount(h.metrics.Refusals); n != 0 {
 		t.Errorf("%d reasons were counted", n)
