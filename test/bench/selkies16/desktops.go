@@ -27,8 +27,9 @@ const (
 
 // desktops are the sessions that are visited.
 type desktops struct {
-	in   *harness.Installation
-	warm *v1alpha1.VDISession
+	in         *harness.Installation
+	startDelay time.Duration
+	warm       *v1alpha1.VDISession
 }
 
 // setUp makes the template and the desktop that stays up.
@@ -37,7 +38,7 @@ func (d *desktops) setUp(ctx context.Context) error {
 	spec := d.in.DemoTemplate()
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
-	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}}
+	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
 	spec.Lifecycle = &v1alpha1.LifecycleSpec{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
 	if err := recreate(ctx, d.in.Client, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
 		return err

@@ -45,16 +45,17 @@ const (
 
 func main() {
 	rounds := flag.Int("rounds", 5, "visits of each kind")
+	startDelay := flag.Duration("start-delay", 0, "how much longer the desktop takes to listen: real images take seconds")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *rounds); err != nil {
+	if err := run(ctx, *rounds, *startDelay); err != nil {
 		fmt.Fprintln(os.Stderr, "selkies16:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int) (err error) {
+func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) {
 	if rounds < 1 {
 		return fmt.Errorf("--rounds %d: must be 1 or more", rounds)
 	}
@@ -72,7 +73,7 @@ func run(ctx context.Context, rounds int) (err error) {
 		}
 		err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns))
 	}()
-	d := &desktops{in: in}
+	d := &desktops{in: in, startDelay: startDelay}
 	defer func() { err = errors.Join(err, d.remove(context.WithoutCancel(ctx))) }()
 	if err := within(ctx, d.setUp); err != nil {
 		return err
