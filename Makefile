@@ -114,7 +114,7 @@ verify-generated: generate ## Fail when a generated file is not current
 	@git diff --exit-code -- pkg/apis config charts docs/values.md || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
 
 .PHONY: build
-build: ## The three programs, into bin/
+build: ## The programs, into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: clean
