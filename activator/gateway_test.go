@@ -48,7 +48,7 @@ var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 // test's own.
 type gateway struct {
 	*Server
-	t      *testing.T
+	t      testing.TB
 	front  *httptest.Server
 	signer *token.Signer
 	// owned is the session as tokens are signed for it.
@@ -64,7 +64,7 @@ type gateway struct {
 	image string
 }
 
-func newGateway(t *testing.T, how ...func(*config.Config)) *gateway {
+func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 	t.Helper()
 	g := &gateway{t: t, image: "desktop@sha256:aaaa"}
 	cfg := config.Default()

@@ -25,7 +25,7 @@ import (
 
 // told is what an open page is told, one status for each change.
 type told struct {
-	t      *testing.T
+	t      testing.TB
 	events chan shell.Status
 	close  func()
 }

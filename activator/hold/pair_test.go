@@ -1,7 +1,6 @@
 package hold
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -299,15 +298,4 @@ func sendClose(t testing.TB, ws *websocket.Conn, frame []byte) {
 	if err := ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(enough)); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// answer reads an upgrade request on a desktop's end and answers it with a status.
-func answer(t testing.TB, conn net.Conn, status int) *bufio.Reader {
-	t.Helper()
-	r := bufio.NewReader(conn)
-	if _, err := http.ReadRequest(r); err != nil {
-		t.Errorf("the desktop read no request: %v", err)
-	}
-	_, _ = conn.Write([]byte("HTTP/1.1 " + http.StatusText(status) + "\r\n\r\n"))
-	return r
 }

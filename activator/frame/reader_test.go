@@ -1,0 +1,364 @@
+package frame
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"go.uber.org/goleak"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sockets returns both ends of a TCP connection.
+func sockets(t testing.TB) (a, b *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dialled.Close(); _ = accepted.Close() })
+	return dialled.(*net.TCPConn), accepted.(*net.TCPConn)
+}
+
+// stored is a connection whose peer has said all it has to say.
+type stored struct {
+	net.Conn
+	r io.Reader
+}
+
+func (s stored) Read(b []byte) (int, error) { return s.r.Read(b) }
+
+// said is a reader of what a client has said, in reads of at most piece bytes.
+func said(piece int, raw []byte) *Reader {
+	return NewReader(stored{r: pieces{bytes.NewReader(raw), piece}}, true, nil)
+}
+
+type pieces struct {
+	r io.Reader
+	n int
+}
+
+func (p pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
+
+func TestABreachOfTheProtocolIsNamed(t *testing.T) {
+	hi := Append(nil, ws.OpText, true, []byte("hi"), true)
+	begun := Append(nil, ws.OpText, false, []byte("hi"), true)
+	for name, tc := range map[string]struct {
+		raw  []byte
+		want metrics.Refusal
+	}{
+		"not masked":                        {Append(nil, ws.OpText, true, []byte("hi"), false), metrics.RefusedFrameMask},
+		"a reserved bit":                    {[]byte{0xc1, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameReserved},
+		"an opcode of no use":               {[]byte{0x83, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameOpcode},
+		"a control opcode of no use":        {[]byte{0x8b, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameOpcode},
+		"a fragmented ping":                 {[]byte{0x09, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameControl},
+		"a long ping":                       {Append(nil, ws.OpPing, true, make([]byte, 126), true), metrics.RefusedFrameControl},
+		"a continuation of nothing":         {Append(nil, ws.OpContinuation, true, nil, true), metrics.RefusedFrameOrder},
+		"a message within another":          {append(bytes.Clone(begun), hi...), metrics.RefusedFrameOrder},
+		"a short length written long":       {[]byte{0x81, 0x80 | 126, 0, 2, 1, 2, 3, 4, 'h', 'i'}, metrics.RefusedFrameLength},
+		"a middling length written long":    {[]byte{0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}, metrics.RefusedFrameLength},
+		"a length of more than 63 bits":     {[]byte{0x82, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, metrics.RefusedFrameLength},
+		"a breach after a message that was": {append(bytes.Clone(hi), 0xc1, 0x80, 1, 2, 3, 4), metrics.RefusedFrameReserved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for how, read := range map[string]func(*Reader) error{
+				"read":   func(r *Reader) error { _, err := r.Read(1000); return err },
+				"passed": func(r *Reader) error { _, err := r.Span(0, false); return err },
+			} {
+				r := said(100, tc.raw)
+				var err error
+				for err == nil {
+					err = read(r)
+				}
+				var f *Fault
+				if !errors.As(err, &f) || f.Refusal != tc.want || f.Code != 1002 || f.Reason == "" {
+					t.Errorf("%s: %v, want %s", how, err, tc.want)
+				}
+			}
+		})
+	}
+	_, err := NewReader(stored{r: bytes.NewReader(hi)}, false, nil).Read(10)
+	if f := (*Fault)(nil); !errors.As(err, &f) || f.Refusal != metrics.RefusedFrameMask {
+		t.Errorf("a masked frame of the desktop: %v", err)
+	}
+}
+
+func TestALongMessageIsRefusedByItsHeader(t *testing.T) {
+	// The first frame announces a gigabyte; nothing of it has come.
+	announced := []byte{0x82, 0x80 | 127, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4}
+	r := said(100, announced)
+	if _, err := r.Read(1000); !errors.Is(err, ErrLong) {
+		t.Errorf("read: %v", err)
+	}
+	var f *Fault
+	if _, err := said(100, announced).Span(1000, false); !errors.As(err, &f) || f.Code != 1009 || f.Refusal != metrics.RefusedMessageTooLong {
+		t.Errorf("passed: %v", err)
+	}
+	// Many frames, each short enough.
+	many := Append(nil, ws.OpBinary, false, make([]byte, 600), true)
+	many = Append(many, ws.OpContinuation, true, make([]byte, 600), true)
+	if _, err := said(100, many).Read(1000); !errors.Is(err, ErrLong) {
+		t.Errorf("read: %v", err)
+	}
+	r = said(5000, many)
+	if s, err := r.Span(1000, false); err != nil || len(s.Bytes) != 600+8 {
+		t.Errorf("passed %d bytes, %v", len(s.Bytes), err)
+	}
+	if _, err := r.Span(1000, false); !errors.As(err, &f) || f.Code != 1009 {
+		t.Errorf("passed: %v", err)
+	}
+}
+
+// script is what a random client says, and what that means.
+func script(rnd *rand.Rand) (raw []byte, messages []Frame) {
+	ping := func() {
+		if rnd.IntN(4) == 0 {
+			f := Frame{ws.OpPing, []byte(fmt.Sprint("ping ", rnd.IntN(1000)))}
+			raw = Append(raw, f.Op, true, f.Data, true)
+			messages = append(messages, f)
+		}
+	}
+	for range rnd.IntN(8) {
+		ping()
+		data := make([]byte, []int{0, 1, 125, 126, 1000, 0xffff, 0x10000, 100000}[rnd.IntN(8)])
+		for i := range data {
+			data[i] = byte(rnd.Uint32())
+		}
+		op, rest := ws.OpBinary, data
+		for rnd.IntN(2) == 0 {
+			n := rnd.IntN(len(rest) + 1)
+			raw = Append(raw, op, false, rest[:n], true)
+			op, rest = ws.OpContinuation, rest[n:]
+			ping()
+		}
+		raw = Append(raw, op, true, rest, true)
+		messages = append(messages, Frame{ws.OpBinary, data})
+	}
+	return raw, messages
+}
+
+func TestWhateverComesIsReadAndPassedAlike(t *testing.T) {
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		raw, want := script(rnd)
+		piece := 500 + rnd.IntN(40000)
+		if len(raw) < 5000 {
+			piece = 1 + rnd.IntN(20)
+		}
+		r := said(piece, raw)
+		for i, w := range want {
+			if f, err := r.Read(1 << 20); err != nil || f.Op != w.Op || !bytes.Equal(f.Data, w.Data) {
+				t.Fatalf("seed %d: message %d is %d bytes of %v, %v; want %d of %v", seed, i, len(f.Data), f.Op, err, len(w.Data), w.Op)
+			}
+		}
+		if _, err := r.Read(1); !errors.Is(err, io.EOF) {
+			t.Fatalf("seed %d: read on: %v", seed, err)
+		}
+
+		r = said(piece, raw)
+		var passed []byte
+		controls := 0
+		for {
+			s, err := r.Span(0, false)
+			if err != nil {
+				if !errors.Is(err, io.EOF) {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				break
+			}
+			if s.Control != 0 {
+				controls++
+				if p := Payload(s.Bytes); !strings.HasPrefix(string(p), "ping ") {
+					t.Fatalf("seed %d: a ping of %q", seed, p)
+				}
+			}
+			passed = append(passed, s.Bytes...)
+		}
+		if !bytes.Equal(passed, raw) || r.Mid() || r.Open() {
+			t.Fatalf("seed %d: passed %d bytes, want %d, the same", seed, len(passed), len(raw))
+		}
+		for _, w := range want {
+			if w.Op == ws.OpPing {
+				controls--
+			}
+		}
+		if controls != 0 {
+			t.Fatalf("seed %d: %d more control frames were told than sent", seed, controls)
+		}
+	}
+}
+
+func TestASilentConnectionKeepsNoBuffer(t *testing.T) {
+	a, b := sockets(t)
+	r := NewReader(b, true, nil)
+	read := make(chan error)
+	go func() {
+		for {
+			_, err := r.Read(1000)
+			read <- err
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for range 3 {
+		if _, err := a.Write(Append(nil, ws.OpText, true, []byte("hi"), true)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-read; err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A frame in parts: its beginning is kept, in no more than its own size.
+	whole := Append(nil, ws.OpPing, true, make([]byte, 100), true)
+	if _, err := a.Write(whole[:50]); err != nil {
+		t.Fatal(err)
+	}
+	for seen := r.Reads(); r.Reads() == seen; { // the beginning is read
+		time.Sleep(time.Millisecond)
+	}
+	_ = a.Close()
+	if err := <-read; !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if cap(r.kept) > 128 {
+		t.Errorf("%d bytes were kept of 50", cap(r.kept))
+	}
+}
+
+func TestFramesNeverMixWithWhatIsPassed(t *testing.T) {
+	a, b := sockets(t)
+	w := NewWriter(a, false)
+	long := Append(nil, ws.OpBinary, false, bytes.Repeat([]byte("x"), 1000), false)
+	end := Append(nil, ws.OpContinuation, true, []byte("y"), false)
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(w.Pass(long[:100], true, true))
+	do(w.Send(ws.OpPong, []byte("pong")))
+	do(w.Send(ws.OpText, []byte("text")))
+	w.SendNow(ws.OpPing, []byte("not now"))
+	if w.Idle() {
+		t.Error("said to be idle within a frame")
+	}
+	do(w.Pass(long[100:], false, true)) // the pong follows
+	do(w.Pass(end, false, false))       // the text follows
+	if !w.Idle() {
+		t.Error("said not to be idle")
+	}
+	w.SendNow(ws.OpPing, []byte("now"))
+	if !w.Close([]byte{3, 232}, time.Second) {
+		t.Error("it cannot be closed")
+	}
+	if err := w.Send(ws.OpText, []byte("late")); err == nil {
+		t.Error("something was written after the close frame")
+	}
+	_ = a.Close()
+	r := NewReader(b, false, nil)
+	for _, want := range []struct {
+		op   ws.OpCode
+		size int
+	}{{ws.OpPong, 4}, {ws.OpBinary, 1001}, {ws.OpText, 4}, {ws.OpPing, 3}, {ws.OpClose, 2}} {
+		if f, err := r.Read(10000); err != nil || f.Op != want.op || len(f.Data) != want.size {
+			t.Errorf("read %d bytes of %v, %v; want %d of %v", len(f.Data), f.Op, err, want.size, want.op)
+		}
+	}
+	if _, err := r.Read(1); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v", err)
+	}
+}
+
+func TestWhatWaitsForAMessagesEndIsBounded(t *testing.T) {
+	a, b := sockets(t)
+	go func() { _, _ = io.Copy(io.Discard, b) }()
+	w := NewWriter(a, false)
+	if err := w.Pass(Append(nil, ws.OpBinary, false, nil, false), false, true); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; n += 1000 {
+		if err := w.Send(ws.OpText, make([]byte, 1000)); err != nil {
+			break
+		}
+		if n > maxWaiting {
+			t.Fatalf("%d bytes wait", n)
+		}
+	}
+	_ = a.Close()
+}
+
+func TestAPeerThatDoesNotReadFailsTheWriteInTime(t *testing.T) {
+	a, _ := sockets(t)
+	w := NewWriter(a, false)
+	w.CutOff(50 * time.Millisecond)
+	var err error
+	for err == nil {
+		err = w.Pass(make([]byte, 1<<20), false, false)
+	}
+	if f := (*WriteError)(nil); !errors.As(err, &f) {
+		t.Errorf("failed with %v", err)
+	}
+	if w.Close(nil, time.Second) {
+		t.Error("a close frame was written into the middle of something")
+	}
+}
+
+func FuzzReader(f *testing.F) {
+	for seed := range uint64(6) {
+		raw, _ := script(rand.New(rand.NewPCG(seed, 1)))
+		f.Add(raw[:min(len(raw), 2000)], uint16(seed))
+	}
+	f.Add([]byte{0x81, 0x80, 0, 0, 0, 0}, uint16(1))
+	f.Add([]byte{0x82, 0x80 | 127, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4}, uint16(9))
+	f.Add([]byte{0x88, 0x82, 0, 0, 0, 0, 3, 232}, uint16(3))
+	f.Fuzz(func(t *testing.T, raw []byte, piece uint16) {
+		const limit = 500
+		r := said(1+int(piece), raw)
+		for {
+			frame, err := r.Read(limit)
+			if err != nil {
+				break
+			}
+			if len(frame.Data) > limit {
+				t.Fatalf("read %d bytes", len(frame.Data))
+			}
+		}
+		if cap(r.part) > 4*limit+len(raw) {
+			t.Fatalf("%d bytes are kept", cap(r.part))
+		}
+		// What is passed is what came, until it breaks the protocol.
+		p := said(1+int(piece), raw)
+		var passed []byte
+		for {
+			s, err := p.Span(0, false)
+			if err != nil {
+				break
+			}
+			passed = append(passed, s.Bytes...)
+		}
+		if !bytes.HasPrefix(raw, passed) {
+			t.Fatalf("passed %x of %x", passed, raw)
+		}
+	})
+}

@@ -1,0 +1,319 @@
+package hold
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
+	for name, goes := range map[string]func(t *testing.T, desktop *websocket.Conn){
+		"by breaking off":     func(t *testing.T, d *websocket.Conn) { reset(t, d) },
+		"by ending":           func(_ *testing.T, d *websocket.Conn) { _ = d.Close() },
+		"by saying it leaves": func(t *testing.T, d *websocket.Conn) { sendClose(t, d, websocket.FormatCloseMessage(1001, "")) },
+		"by saying it restarts": func(t *testing.T, d *websocket.Conn) {
+			sendClose(t, d, websocket.FormatCloseMessage(1012, "service restart"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			send(t, h.client, "one")
+			first := h.connect()
+			expectMessages(t, first, "one")
+			send(t, h.client, "two")
+			expectMessages(t, first, "two")
+			goes(t, first)
+			second := h.connect()
+			send(t, h.client, "three")
+			expectMessages(t, second, "one", "two", "three")
+			welcome(t, h, second)
+			if h.again != 1 || h.reached.Load() != 2 || h.firsts.Load() != 1 {
+				t.Errorf("held again %d times, reached %d, %d first messages", h.again, h.reached.Load(), h.firsts.Load())
+			}
+
+			// From here on it is this desktop or none.
+			reset(t, second)
+			_, err := receive(h.client)
+			expectClose(t, err, 1012, "the connection to the desktop ended")
+			_ = expectEnd(t, h)
+		})
+	}
+}
+
+func TestADesktopThatClosesHasItsWordBeforeItsFirstMessageToo(t *testing.T) {
+	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	sendClose(t, h.connect(), websocket.FormatCloseMessage(4000, "rejected"))
+	_, err := receive(h.client)
+	expectClose(t, err, 4000, "rejected")
+}
+
+func TestWhoIsHeldAgainIsToldWhyNoDesktopComes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gone, full error
+		code       int
+		reason     string
+	}{
+		"it sleeps":         {gone: fmt.Errorf("%w (idle)", reach.ErrAsleep), code: 4410, reason: "this desktop was put to sleep (idle)"},
+		"it was deleted":    {gone: reach.ErrGone, code: 4404, reason: "this session was deleted"},
+		"there is no room":  {full: &Ending{Code: CloseTryAgainLater, Reason: "too many wait"}, code: 1013, reason: "too many wait"},
+		"the gateway stops": {full: ShuttingDown, code: 1012, reason: "the gateway restarts: reconnect"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			desktop := h.connect()
+			h.mu.Lock()
+			h.gone, h.full = tc.gone, tc.full
+			h.mu.Unlock()
+			_ = desktop.Close()
+			_, err := receive(h.client)
+			expectClose(t, err, tc.code, tc.reason)
+		})
+	}
+}
+
+func TestADesktopThatDiesWhileItIsToldIsReplaced(t *testing.T) {
+	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	const messages = 80
+	for i := range messages {
+		// Together they are more than any buffer on the way.
+		send(t, h.client, strconv.Itoa(i)+strings.Repeat("x", 100<<10))
+	}
+	for range 3 {
+		first := h.connect()
+		for i := range 3 {
+			if _, m, err := first.ReadMessage(); err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+"x") {
+				t.Fatalf("the desktop read %.10q, %v", m, err)
+			}
+		}
+		reset(t, first)
+	}
+	second := h.connect()
+	for i := range messages {
+		if _, m, err := second.ReadMessage(); err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+"x") {
+			t.Fatalf("message %d is %.10q, %v", i, m, err)
+		}
+	}
+}
+
+func TestWhatIsMoreThanMayBeKeptTiesTheClientToItsDesktop(t *testing.T) {
+	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 30, BufferedFrames: 10, MessageBytes: 20})
+	send(t, h.client, "a message of 19 byt")
+	desktop := h.connect()
+	expectMessages(t, desktop, "a message of 19 byt")
+	for range 5 {
+		send(t, h.client, "and one of 17 byt")
+		expectMessages(t, desktop, "and one of 17 byt")
+	}
+	send(t, h.client, "one that is longer than any that may be kept")
+	expectMessages(t, desktop, "one that is longer than any that may be kept")
+	reset(t, desktop)
+	_, err := receive(h.client)
+	expectClose(t, err, 1012, "the connection to the desktop ended")
+}
+
+// raw lets the client have a desktop that speaks for itself.
+func (h *held) raw() (conn net.Conn, requests *bufio.Reader) {
+	a, b := h.n.connect(h.t)
+	h.t.Cleanup(func() { _ = b.Close() })
+	h.give(a, nil)
+	return b, bufio.NewReader(b)
+}
+
+func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *testing.T) {
+	h := holdAs(t, tcp{}, signaling.Traits{Pipelines: true}, signaling.Plain{}.Converse(signaling.Options{}), roomy)
+	send(t, h.client, "one")
+	send(t, h.client, "two")
+	h.keeps(t, 2)
+	for _, answer := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n", "", "HTTP/1.1 504 Gateway Timeout\r\n\r\n"} {
+		conn, r := h.raw()
+		if _, err := http.ReadRequest(r); err != nil {
+			t.Fatal(err)
+		}
+		// Before any answer.
+		expectFrames(t, r, "one", "two")
+		_, _ = io.WriteString(conn, answer)
+		_ = conn.Close()
+	}
+	desktop := h.connect()
+	expectMessages(t, desktop, "one", "two")
+	send(t, h.client, "three")
+	expectMessages(t, desktop, "three")
+	welcome(t, h, desktop)
+	if h.again != 0 {
+		t.Errorf("a desktop that was not ready counts as one that went, %d times", h.again)
+	}
+}
+
+func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
+	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	send(t, h.client, "one")
+	h.keeps(t, 1)
+	conn, r := h.raw()
+	if _, err := http.ReadRequest(r); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if b, err := r.Peek(1); err == nil {
+		t.Errorf("it was told %q", b)
+	}
+}
+
+// keeps waits until so many messages are kept.
+func (h *held) keeps(t *testing.T, messages int) {
+	t.Helper()
+	for deadline := time.Now().Add(enough); ; time.Sleep(time.Millisecond) {
+		h.Conn.mu.Lock()
+		n := len(h.backlog)
+		h.Conn.mu.Unlock()
+		if n == messages {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages are kept, want %d", n, messages)
+		}
+	}
+}
+
+func (h *held) eventuallyLive(t *testing.T) {
+	t.Helper()
+	h.Conn.mu.Lock()
+	defer h.Conn.mu.Unlock()
+	for h.phase != live {
+		h.turn.Wait()
+	}
+}
+
+// expectFrames reads short masked frames.
+func expectFrames(t *testing.T, r *bufio.Reader, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		b := make([]byte, 6+len(w))
+		if _, err := io.ReadFull(r, b); err != nil {
+			t.Fatal(err)
+		}
+		for i := range w {
+			b[6+i] ^= b[2+i%4]
+		}
+		if string(b[6:]) != w {
+			t.Fatalf("read %q, want %q", b[6:], w)
+		}
+	}
+}
+
+func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
+	for _, tc := range []struct{ answer, reason string }{
+		{"404 Not Found", "the desktop refused the connection: 404 Not Found"},
+		{"200 OK", "the desktop refused the connection: 200 OK"},
+	} {
+		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		conn, r := h.raw()
+		if _, err := http.ReadRequest(r); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 "+tc.answer+"\r\n\r\n")
+		_, err := receive(h.client)
+		expectClose(t, err, 1011, tc.reason)
+		var e *Ending
+		if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != metrics.RefusedDesktopRejected {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
+func TestADesktopThatNeverAnswersIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := holdAs(t, pipes{}, signaling.Traits{Redial: 3 * time.Second}, signaling.Plain{}.Converse(signaling.Options{}), roomy)
+		go func() { _, _ = receive(h.client) }()
+		began := time.Now()
+		_, r := h.raw()
+		if _, err := http.ReadRequest(r); err != nil {
+			t.Fatal(err)
+		}
+		desktop := h.connect()
+		if took := time.Since(began); took != answerWithin+3*time.Second {
+			t.Errorf("asked again after %s", took)
+		}
+		_ = desktop.Close()
+	})
+}
+
+// TestNothingIsLostNorReordered lets a client talk while desktops come and go.
+func TestNothingIsLostNorReordered(t *testing.T) {
+	for seed := range uint64(12) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		limits, deaths := roomy, rnd.IntN(3)
+		short := seed%4 == 1
+		if short {
+			// Most messages are too long to be kept: they go to a desktop that is there.
+			limits.MessageBytes, deaths = 8<<10, 0
+		}
+		traits := signaling.Traits{Pipelines: seed%2 == 0, ReadsClient: seed%3 == 0, ReadsDesktop: seed%5 == 0}
+		h := holdAs(t, tcp{}, traits, signaling.Plain{}.Converse(signaling.Options{}), limits)
+		const messages = 100
+		size := func(i int) int { return []int{0, 1, 100, 125, 126, 5000, 64<<10 - 10, 100 << 10, 300 << 10}[i*7%9] }
+		there := make(chan struct{})
+		if !short {
+			close(there)
+		}
+		go func() {
+			<-there
+			rnd := rand.New(rand.NewPCG(seed, 8))
+			for i := range messages {
+				w, err := h.client.NextWriter(websocket.BinaryMessage)
+				if err != nil {
+					return
+				}
+				body := append([]byte(strconv.Itoa(i)+" "), make([]byte, size(i))...)
+				for len(body) > 0 {
+					part := 1 + rnd.IntN(len(body))
+					if _, err := w.Write(body[:part]); err != nil {
+						return
+					}
+					body = body[part:]
+				}
+				_ = w.Close()
+				if rnd.IntN(50) == 0 {
+					_ = h.client.WriteControl(websocket.PingMessage, []byte("?"), time.Now().Add(enough))
+				}
+			}
+		}()
+		go func() { _, _ = receive(h.client) }()
+		expect := func(d *websocket.Conn, n int) {
+			for i := range n {
+				_, m, err := d.ReadMessage()
+				if err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+" ") {
+					t.Fatalf("seed %d: message %d is %.10q, %v", seed, i, m, err)
+				}
+				if i == n/2 && n == messages {
+					_ = d.WriteMessage(websocket.TextMessage, []byte("welcome")) // bytes from here on
+				}
+			}
+		}
+		for range deaths {
+			d := h.connect()
+			expect(d, rnd.IntN(15))
+			reset(t, d)
+		}
+		last := h.connect()
+		if short {
+			h.eventuallyLive(t)
+			close(there)
+		}
+		expect(last, messages)
+	}
+}
