@@ -18,7 +18,8 @@ const (
 )
 
 // report prints the table, what comes before the frame, and the line of JSON.
-func report(w io.Writer, results map[string][]timeline) {
+func report(w io.Writer, results map[string][]timeline, startDelay time.Duration) {
+	fmt.Fprintf(w, "a desktop listens %s after its start, and its loop sleeps for %s at a time\n\n", startDelay, blockLoop)
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
 	warm := median(of(results[nameWarm], markFrame))
@@ -46,8 +47,9 @@ func report(w io.Writer, results map[string][]timeline) {
 		OverWarm  float64 `json:"cold_over_warm"`
 		ColdOffer int64   `json:"offer_cold_p50_ms"`
 		WarmOffer int64   `json:"offer_warm_direct_p50_ms"`
+		Start     int64   `json:"start_delay_ms"`
 	}{"selkies16", cold.Milliseconds(), median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), ratio(cold, warm),
-		median(of(results[nameCold], markOffer)).Milliseconds(), median(of(results[nameWarm], markOffer)).Milliseconds()})
+		median(of(results[nameCold], markOffer)).Milliseconds(), median(of(results[nameWarm], markOffer)).Milliseconds(), startDelay.Milliseconds()})
 	if err != nil {
 		panic(err) // numbers and strings only
 	}

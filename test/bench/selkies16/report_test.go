@@ -16,7 +16,7 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		return out
 	}
 	var out strings.Builder
-	report(&out, map[string][]timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameWarm: visits(20000, 30000)})
+	report(&out, map[string][]timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameWarm: visits(20000, 30000)}, time.Second)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench     string  `json:"bench"`
