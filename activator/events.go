@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -145,12 +144,7 @@ func (p *openPage) attend(view directory.View) {
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
 		told := p.told
-		p.cancel = p.server.reacher.Await(p.reach(p.visit), func(conn net.Conn, err error) {
-			if conn != nil {
-				_ = conn.Close()
-			}
-			told <- reached{err}
-		})
+		p.cancel = p.server.reacher.Look(p.reach(p.visit), func(err error) { told <- reached{err} })
 	}
 }
 

@@ -21,7 +21,9 @@ type waiter struct {
 	prober *prober
 	visit  Visit
 	tell   func(net.Conn, error)
-	place  *list.Element
+	// looks says that it wants to know, and no connection.
+	looks bool
+	place *list.Element
 	// checked says that the visit was found to have hope when it came.
 	checked bool
 }
@@ -49,8 +51,9 @@ type prober struct {
 	attempts chan attempt
 
 	mu sync.Mutex
-	// queue holds *waiter, who came first in front.
-	queue *list.List
+	// queue holds *waiter, who came first in front; looking counts those who only look.
+	queue   *list.List
+	looking int
 }
 
 // attempt is the outcome of one dial; without a connection it failed.
@@ -65,11 +68,14 @@ func newProber(r *Reacher, session types.NamespacedName) *prober {
 		attempts: make(chan attempt, dialsAtOnce), queue: list.New()}
 }
 
-func (p *prober) enter(visit Visit, tell func(net.Conn, error)) *waiter {
-	w := &waiter{prober: p, visit: visit, tell: tell}
+func (p *prober) enter(w *waiter) *waiter {
+	w.prober = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.place = p.queue.PushBack(w)
+	if w.looks {
+		p.looking++
+	}
 	p.nudge()
 	return w
 }
@@ -91,20 +97,31 @@ func (p *prober) waiting() int {
 func (p *prober) remove(w *waiter) {
 	p.queue.Remove(w.place)
 	w.place = nil
+	if w.looks {
+		p.looking--
+	}
 }
 
-// give hands a connection to who has waited longest; false when nobody waits.
+// give hands a connection to who has waited longest for one, and tells all who only
+// look; false when nobody wants it.
 func (p *prober) give(conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := p.queue.Front()
-	if first == nil {
-		return false
+	given := false
+	for at := p.queue.Front(); at != nil && (!given || p.looking > 0); {
+		w := at.Value.(*waiter)
+		at = at.Next()
+		switch {
+		case w.looks:
+			p.remove(w)
+			go w.tell(nil, nil)
+		case !given:
+			given = true
+			p.remove(w)
+			go w.tell(conn, nil)
+		}
 	}
-	w := first.Value.(*waiter)
-	p.remove(w)
-	go w.tell(conn, nil)
-	return true
+	return given
 }
 
 // turnAway tells those who have no hope, of all or of those who have just come, who

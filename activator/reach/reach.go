@@ -59,7 +59,7 @@ func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 		err  error
 	}
 	told := make(chan outcome, 1)
-	w := r.await(visit, func(c net.Conn, err error) { told <- outcome{c, err} })
+	w := r.await(&waiter{visit: visit, tell: func(c net.Conn, err error) { told <- outcome{c, err} }})
 	select {
 	case o := <-told:
 		return o.conn, o.err
@@ -80,11 +80,19 @@ func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 // cancel ends the wait. tell may be under way by then: it must then close what it
 // gets.
 func (r *Reacher) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
-	w := r.await(visit, tell)
+	w := r.await(&waiter{visit: visit, tell: tell})
 	return func() { w.leave() }
 }
 
-func (r *Reacher) await(visit Visit, tell func(net.Conn, error)) *waiter {
+// Look is Await for those who want to know that the desktop accepts, and no connection:
+// they take none from those who do.
+func (r *Reacher) Look(visit Visit, tell func(error)) (cancel func()) {
+	w := r.await(&waiter{visit: visit, looks: true, tell: func(_ net.Conn, err error) { tell(err) }})
+	return func() { w.leave() }
+}
+
+func (r *Reacher) await(w *waiter) *waiter {
+	visit := w.visit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.probers[visit.Session]
@@ -93,7 +101,7 @@ func (r *Reacher) await(visit Visit, tell func(net.Conn, error)) *waiter {
 		r.probers[visit.Session] = p
 		go p.run()
 	}
-	return p.enter(visit, tell)
+	return p.enter(w)
 }
 
 // retire forgets a prober for which nobody waits; false when somebody came.
