@@ -1,7 +1,6 @@
 // Command floor is the least that a Go server can keep a waiting WebSocket with, for
-// benchmarks: net/http, the WebSocket library that the activator accepts with, small
-// buffers, one goroutine that waits. It knows nobody, buffers nothing and leads
-// nowhere.
+// benchmarks: net/http, gorilla's WebSocket library, small buffers, one goroutine that
+// waits. It knows nobody, buffers nothing and leads nowhere.
 package main
 
 import (
