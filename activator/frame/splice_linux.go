@@ -66,11 +66,11 @@ func Splice(r *Reader, w *Writer, moved func(int)) (handled bool, err error) {
 	}
 	dst, err := to.SyscallConn()
 	if err != nil {
-		return false, nil //nolint:nilerr // copying will tell what is wrong
+		return false, nil // copying will tell what is wrong
 	}
 	p, err := takePipe()
 	if err != nil {
-		return false, nil //nolint:nilerr // copying needs no pipe
+		return false, nil // copying needs no pipe
 	}
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()

@@ -117,7 +117,7 @@ func (c *Conn) serve(d *desktop) bool {
 	watch(frame.Bare(d.whole))
 	c.opts.Host.Reached()
 	why := c.converse(d)
-	return !c.lost(d, why) && d.part(c.ended(), why)
+	return !c.lost(why) && d.part(c.ended(), why)
 }
 
 // converse serves a desktop from its upgrade to its end, and says what that was.
@@ -271,7 +271,7 @@ func (c *Conn) retry(d *desktop, step signaling.Step) {
 
 // lost decides what follows from a desktop's end: true when the client is held
 // again, and false when its connection ends too.
-func (c *Conn) lost(d *desktop, why error) bool {
+func (c *Conn) lost(why error) bool {
 	var toClient *frame.WriteError
 	c.mu.Lock()
 	if c.end == nil && errors.As(why, &toClient) && !errors.Is(why, relay.ErrStarting) {

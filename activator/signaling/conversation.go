@@ -5,8 +5,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -97,19 +95,19 @@ func notText(m Message) *Violation {
 	case isText(m):
 		return nil
 	case !m.Text:
-		return &Violation{websocket.CloseUnsupportedData, "a binary message on a signaling connection, which takes text only", metrics.RefusedBinary}
+		return &Violation{closeUnsupported, "a binary message on a signaling connection, which takes text only", metrics.RefusedBinary}
 	}
-	return &Violation{websocket.CloseInvalidFramePayloadData, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
+	return &Violation{closeInvalidText, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
 }
 
 func unexpected(reason string) *Violation {
-	return &Violation{websocket.CloseProtocolError, reason, metrics.RefusedProtocol}
+	return &Violation{closeProtocol, reason, metrics.RefusedProtocol}
 }
 
 func secondHello() *Violation {
-	return &Violation{websocket.CloseProtocolError, "a second HELLO: open a new connection to begin again", metrics.RefusedSecondHello}
+	return &Violation{closeProtocol, "a second HELLO: open a new connection to begin again", metrics.RefusedSecondHello}
 }
 
 func desktopsPeer() *Violation {
-	return &Violation{websocket.ClosePolicyViolation, "a HELLO as the desktop's own peer; viewers have other ones", metrics.RefusedDesktopPeer}
+	return &Violation{closePolicy, "a HELLO as the desktop's own peer; viewers have other ones", metrics.RefusedDesktopPeer}
 }

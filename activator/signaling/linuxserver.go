@@ -2,8 +2,6 @@ package signaling
 
 import (
 	"strings"
-
-	"github.com/gorilla/websocket"
 )
 
 // LinuxServer is the stream of linuxserver.io's desktop images: Selkies 2's text
@@ -23,7 +21,7 @@ func (LinuxServer) Claims(path string) bool {
 
 // Traits implements Protocol. The client reloads its page 5 s after a close.
 func (LinuxServer) Traits() Traits {
-	return Traits{ReadsClient: true, Interrupted: websocket.CloseServiceRestart}
+	return Traits{ReadsClient: true, Interrupted: closeRestart}
 }
 
 // Converse implements Protocol.

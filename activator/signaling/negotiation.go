@@ -5,7 +5,6 @@ import (
 	stdjson "encoding/json"
 	"fmt"
 
-	"github.com/gorilla/websocket"
 	"github.com/pion/sdp/v3"
 	"sigs.k8s.io/json"
 
@@ -180,7 +179,7 @@ func (n *negotiation) desktopMay(candidate string) bool {
 func (n *negotiation) countClient() *Violation {
 	n.client++
 	if n.options.MaxCandidates > 0 && n.client > n.options.MaxCandidates {
-		return &Violation{websocket.ClosePolicyViolation,
+		return &Violation{closePolicy,
 			fmt.Sprintf("more than %d ICE candidates on one connection", n.options.MaxCandidates), metrics.RefusedCandidates}
 	}
 	return nil
@@ -224,9 +223,9 @@ func readRelayed(data []byte) (relayed, error) {
 }
 
 func badSDP() *Violation {
-	return &Violation{websocket.CloseProtocolError, "a session description that cannot be read", metrics.RefusedSDP}
+	return &Violation{closeProtocol, "a session description that cannot be read", metrics.RefusedSDP}
 }
 
 func badCandidate() *Violation {
-	return &Violation{websocket.CloseProtocolError, "an ICE candidate that cannot be read", metrics.RefusedCandidate}
+	return &Violation{closeProtocol, "an ICE candidate that cannot be read", metrics.RefusedCandidate}
 }

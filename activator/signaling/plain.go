@@ -1,7 +1,5 @@
 package signaling
 
-import "github.com/gorilla/websocket"
-
 // Plain is any WebSocket: held and replayed without looking into it.
 type Plain struct{}
 
@@ -15,7 +13,7 @@ func (Plain) Claims(string) bool { return true }
 
 // Traits implements Protocol. The socket may carry the video itself; what the other
 // side said is lost when a desktop goes, so the client is told to begin anew.
-func (Plain) Traits() Traits { return Traits{Interrupted: websocket.CloseServiceRestart} }
+func (Plain) Traits() Traits { return Traits{Interrupted: closeRestart} }
 
 // Converse implements Protocol.
 func (Plain) Converse(Options) Conversation { return passing{} }

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
-
-	"github.com/gorilla/websocket"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
@@ -40,7 +38,7 @@ func (Selkies1) Claims(path string) bool {
 // Traits implements Protocol. Any close makes this client connect again (v1.6.2,
 // webrtc.js:745-761).
 func (Selkies1) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: websocket.CloseServiceRestart}
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closeRestart}
 }
 
 // Converse implements Protocol.

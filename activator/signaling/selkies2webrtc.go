@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gorilla/websocket"
 	"sigs.k8s.io/json"
 )
 
@@ -46,7 +45,7 @@ func (Selkies2WebRTC) Claims(path string) bool {
 // aiohttp takes what follows the request for another one and breaks off without that
 // answer (tried with 3.8.4).
 func (Selkies2WebRTC) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: websocket.CloseServiceRestart}
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closeRestart}
 }
 
 // Converse implements Protocol.

@@ -3,8 +3,6 @@ package signaling
 import (
 	"strings"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // selkies2Redial is longer than the 500 ms within which Selkies 2 closes a second
@@ -28,7 +26,7 @@ func (Selkies2WebSockets) Claims(path string) bool {
 // Traits implements Protocol. The client reloads its page 5 s after any close but
 // 4001 or one whose reason says "superseded" (selkies-ws-core.js:5570-5643).
 func (Selkies2WebSockets) Traits() Traits {
-	return Traits{ReadsClient: true, Redial: selkies2Redial, Interrupted: websocket.CloseServiceRestart}
+	return Traits{ReadsClient: true, Redial: selkies2Redial, Interrupted: closeRestart}
 }
 
 // Converse implements Protocol.
