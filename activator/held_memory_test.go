@@ -16,9 +16,10 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // BenchmarkHeldConnection prints what one held connection costs: resident memory
