@@ -162,11 +162,18 @@ func (g *gateway) wakes(desktop *httptest.Server) {
 	g.change(func(s *v1alpha1.VDISession) {
 		s.Status.StartTime, s.Status.Phase = &metav1.MicroTime{Time: time.Now()}, v1alpha1.PhaseRunning
 	})
-	addr := desktop.Listener.Addr().(*net.TCPAddr)
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
-	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: g.image, Ports: []corev1.ContainerPort{{ContainerPort: int32(addr.Port)}}}}
-	p.Status.PodIP = addr.IP.String()
+	p := podOf(g.owned, desktop)
+	p.Name, p.UID, p.Spec.Containers[0].Image = "p", "p", g.image
 	g.Directory.SetPod(p)
+}
+
+// podOf is a pod of the session's in which a desktop of the test's runs.
+func podOf(s *v1alpha1.VDISession, desktop *httptest.Server) *corev1.Pod {
+	addr := desktop.Listener.Addr().(*net.TCPAddr)
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, Labels: map[string]string{v1alpha1.LabelSession: s.Name}}}
+	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: int32(addr.Port)}}}}
+	p.Status.PodIP = addr.IP.String()
+	return p
 }
 
 // woken is how many wakes were written.

@@ -248,6 +248,10 @@ func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	g := newGateway(t)
 	g.open().until("told", atStep(shell.StepWaking))
+	g.eventually("the wake has come by the watch, which would bring the session back", func() bool {
+		view, ok := g.Directory.View(alice)
+		return ok && view.Session.Status.Activity != nil
+	})
 	g.Directory.DropSession(alice)
 	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
 }

@@ -52,6 +52,7 @@ type Server struct {
 	held      *limit.Held
 	http      *relay.HTTP
 	pages     *pages
+	verdicts  verdicts
 	assets    http.Handler
 
 	// holding ends, with hold.ShuttingDown as its cause, when nothing may be held any
@@ -69,6 +70,7 @@ func New(o Options) *Server {
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
+		verdicts:  newVerdicts(),
 		assets:    shell.Assets(),
 		sockets:   newSockets(),
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,14 +30,14 @@ var errNotInTime = errors.New("the desktop did not answer in time")
 // serveWebSocket accepts a WebSocket at once and hands it to a goroutine of its
 // own. What served the request, with its buffers and its grown stack, ends here.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
-	if s.refuseUpgrade(w, r) {
+	if s.refuseUpgrade(w, r) || s.repeatVerdict(w, r, v) {
 		return
 	}
 	if !s.sockets.enter() {
 		s.unavailable(w, hold.ShuttingDown)
 		return
 	}
-	h := &socket{server: s, visitor: v}
+	h := &socket{server: s, visitor: v, path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
 		var err error
@@ -77,10 +78,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 // socket is a visitor's WebSocket, and what its connection asks for.
 type socket struct {
 	visitor
-	server   *Server
-	conn     *hold.Conn
-	protocol string
-	visit    *wake.Visit
+	server *Server
+	conn   *hold.Conn
+	// protocol is the adapter's name, path where the client upgraded.
+	protocol, path string
+	visit          *wake.Visit
 	// release gives the place among the held back, held ends its count; nil while the
 	// connection is live.
 	release, held func()

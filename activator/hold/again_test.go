@@ -216,9 +216,12 @@ func expectFrames(t *testing.T, r *bufio.Reader, want ...string) {
 }
 
 func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
-	for _, tc := range []struct{ answer, reason string }{
-		{"404 Not Found", "the desktop refused the connection: 404 Not Found"},
-		{"200 OK", "the desktop refused the connection: 200 OK"},
+	for _, tc := range []struct {
+		answer, reason string
+		status         int32
+	}{
+		{"404 Not Found", "the desktop refused the connection: 404 Not Found", 404},
+		{"200 OK", "the desktop refused the connection: 200 OK", 200},
 	} {
 		h := hold(t, tcp{}, signaling.Plain{}, roomy)
 		conn, r := h.raw()
@@ -231,6 +234,9 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 		var e *Ending
 		if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != metrics.RefusedDesktopRejected {
 			t.Errorf("ended with %v", err)
+		}
+		if got := h.rejected.Load(); got != tc.status {
+			t.Errorf("told of status %d, want %d", got, tc.status)
 		}
 	}
 }

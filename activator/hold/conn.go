@@ -43,6 +43,8 @@ type Host interface {
 	// Held says that the connection is held again, because its desktop went after it
 	// had upgraded; an error, that it may not be.
 	Held() error
+	// Rejected says that the desktop refused the upgrade, by an HTTP status or 0.
+	Rejected(status int)
 	// Reached says that the desktop accepted a connection.
 	Reached()
 	// Live says that the desktop has everything and is talked to.

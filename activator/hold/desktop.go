@@ -299,6 +299,7 @@ func (c *Conn) lost(why error) bool {
 	case errors.As(why, &e):
 		c.failLocked(e)
 	case errors.As(why, &no):
+		c.opts.Host.Rejected(no.Status)
 		c.failLocked(rejected(no))
 	case errors.Is(why, relay.ErrStarting):
 		return c.hold(max(askAgainAfter, c.opts.Traits.Redial))

@@ -136,8 +136,8 @@ type held struct {
 	full    error
 	again   int
 
-	reached, firsts, inputs, idles atomic.Int32
-	toDesktop, toClient            atomic.Int64
+	reached, firsts, inputs, idles, rejected atomic.Int32
+	toDesktop, toClient                      atomic.Int64
 }
 
 var _ Host = (*held)(nil)
@@ -195,6 +195,7 @@ func (h *held) Held() error {
 	return h.full
 }
 
+func (h *held) Rejected(n int)  { h.rejected.Store(int32(n)) }
 func (h *held) Reached()        { h.reached.Add(1) }
 func (h *held) Live()           {}
 func (h *held) First()          { h.firsts.Add(1) }

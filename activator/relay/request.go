@@ -41,24 +41,33 @@ func NewRequest(in *http.Request, scheme, subprotocol string) *Request {
 	if subprotocol != "" {
 		header.Set("Sec-WebSocket-Protocol", subprotocol)
 	}
+	sum := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as above
+	return &Request{
+		head:     get(in, header),
+		accept:   base64.StdEncoding.EncodeToString(sum[:]),
+		protocol: subprotocol,
+	}
+}
+
+// get is a request for the visitor's address, as long as it is: an upgrade may be
+// kept for minutes.
+func get(in *http.Request, header http.Header) []byte {
 	var b bytes.Buffer
 	_, _ = fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", pathForDesktop(in.URL).RequestURI(), in.Host)
 	_ = header.Write(&b)
 	b.WriteString("\r\n")
-	sum := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as above
-	return &Request{
-		// As long as it is: it may be kept for minutes.
-		head:     append(make([]byte, 0, b.Len()), b.Bytes()...),
-		accept:   base64.StdEncoding.EncodeToString(sum[:]),
-		protocol: subprotocol,
-	}
+	return append(make([]byte, 0, b.Len()), b.Bytes()...)
 }
 
 // Head is what is written to the desktop.
 func (q *Request) Head() []byte { return q.head }
 
 // Rejected is a desktop's refusal of the upgrade.
-type Rejected struct{ Why string }
+type Rejected struct {
+	Why string
+	// Status is the answer's, and 0 where that is no HTTP.
+	Status int
+}
 
 // Error implements error.
 func (r *Rejected) Error() string { return "the desktop refused the connection: " + r.Why }
@@ -69,25 +78,35 @@ var ErrStarting = errors.New("the desktop is not ready to answer")
 // Check reads the head of a desktop's answer: nil when it has upgraded, ErrStarting
 // when it should be asked again, and *Rejected when it won't.
 func (q *Request) Check(head []byte) error {
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodGet})
+	resp, err := response(head)
 	if err != nil {
-		return &Rejected{"its answer is no HTTP"}
+		return &Rejected{Why: "its answer is no HTTP"}
 	}
-	_ = resp.Body.Close() // empty: only the head was given
+	reject := func(why string) error { return &Rejected{why, resp.StatusCode} }
 	switch {
 	case starting(resp.StatusCode):
 		return fmt.Errorf("%w: %s", ErrStarting, resp.Status)
 	case resp.StatusCode != http.StatusSwitchingProtocols:
-		return &Rejected{resp.Status}
+		return reject(resp.Status)
 	case !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") || resp.Header.Get("Sec-WebSocket-Accept") != q.accept:
-		return &Rejected{"its answer is no WebSocket's"}
+		return reject("its answer is no WebSocket's")
 	case resp.Header.Get("Sec-WebSocket-Extensions") != "":
-		return &Rejected{"it uses an extension that was not offered"}
+		return reject("it uses an extension that was not offered")
 	}
 	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != "" && got != q.protocol {
-		return &Rejected{fmt.Sprintf("it speaks the subprotocol %q, but the client was told %q", got, q.protocol)}
+		return reject(fmt.Sprintf("it speaks the subprotocol %q, but the client was told %q", got, q.protocol))
 	}
 	return nil
+}
+
+// response reads an answer's head.
+func response(head []byte) (*http.Response, error) {
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodGet})
+	if err != nil {
+		return nil, err
+	}
+	_ = resp.Body.Close() // it misses its body: only the head was given
+	return resp, nil
 }
 
 func starting(status int) bool {

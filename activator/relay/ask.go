@@ -1,0 +1,26 @@
+package relay
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/org/vdi-operator/activator/frame"
+)
+
+// Ask asks the desktop at the other end of conn for the address of a visitor's
+// upgrade, without an upgrade, and returns the head of its answer. Nothing of a body
+// is read: conn is of no further use.
+func Ask(conn net.Conn, in *http.Request, scheme string) (*http.Response, error) {
+	header := headerForDesktop(in, scheme)
+	header.Set("Connection", "close")
+	if _, err := conn.Write(get(in, header)); err != nil {
+		return nil, err
+	}
+	r := frame.NewReader(conn, false, nil)
+	defer r.Forget()
+	head, err := r.Head()
+	if err != nil {
+		return nil, err
+	}
+	return response(head)
+}

@@ -1,0 +1,237 @@
+package activator
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+const (
+	webRTC     = "/api/webrtc/signaling/"
+	webSockets = "/api/websockets"
+)
+
+// selkies2 answers the routes of Selkies 2 as that does in either mode.
+type selkies2 struct {
+	*httptest.Server
+	// serves is the path of its mode; upgrades counts what it upgraded.
+	serves   atomic.Value
+	upgrades atomic.Int32
+	// instead, if not 0, is answered to everything.
+	instead atomic.Int32
+}
+
+func newSelkies2(t *testing.T, serves string) *selkies2 {
+	t.Helper()
+	d := &selkies2{}
+	d.serves.Store(serves)
+	d.Server = httptest.NewServer(d)
+	t.Cleanup(d.Close)
+	return d
+}
+
+func (d *selkies2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	other := d.serves.Load() != r.URL.Path
+	switch instead := int(d.instead.Load()); {
+	case instead != 0:
+		w.Header().Set("WWW-Authenticate", `Basic realm="desktop"`)
+		http.Error(w, "otherwise", instead)
+		return
+	case r.URL.Path == webRTC && other:
+		http.Error(w, "WebRTC mode is inactive", http.StatusConflict)
+		return
+	case r.URL.Path == webSockets && other:
+		http.Error(w, "WebSocket mode is inactive", http.StatusConflict)
+		return
+	}
+	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil) // 400 to what is no upgrade, as aiohttp
+	if err != nil {
+		return
+	}
+	d.upgrades.Add(1)
+	defer func() { _ = ws.Close() }()
+	for {
+		kind, m, err := ws.ReadMessage()
+		if err != nil || ws.WriteMessage(kind, append([]byte("echo "), m...)) != nil {
+			return
+		}
+	}
+}
+
+func (g *gateway) expectUpgradeRefused(at string, code int) answer {
+	g.t.Helper()
+	resp := g.upgrade(at, g.as(fromPage))
+	if resp == nil || resp.StatusCode != code {
+		g.t.Fatalf("%s is answered %v, want %d", at, resp, code)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// expectGreeted says HELLO and waits until the desktop has heard it; a HELLO before that is ours.
+func expectGreeted(t *testing.T, ws *websocket.Conn) {
+	t.Helper()
+	say(t, ws, viewerHello)
+	for {
+		_, m, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m) == "echo "+viewerHello {
+			return
+		}
+	}
+}
+
+// TestAClientInTheOtherModeIsToldAsSelkies2Would does what the client does: it asks by
+// GET only after an upgrade that failed, in WebRTC mode after four in a row.
+func TestAClientInTheOtherModeIsToldAsSelkies2Would(t *testing.T) {
+	g := newGateway(t)
+	d := newSelkies2(t, webSockets)
+	first := g.dial(webRTC, g.as(fromPage))
+	g.wakes(d.Server)
+	expectClosed(t, first, 1011, "409 Conflict")
+	for range 4 {
+		told := g.expectUpgradeRefused(webRTC, http.StatusConflict)
+		if told.body != "the desktop refused the connection: 409 Conflict\n" || told.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("told %q, %v", told.body, told.header)
+		}
+	}
+	g.expectRefusals(metrics.RefusedDesktopRejected, 5)
+	if probe := g.do(http.MethodGet, webRTC, g.as(fetching)); probe.code != http.StatusConflict {
+		t.Errorf("the client's question is answered %d, want 409", probe.code)
+	}
+	right := g.dial(webSockets, g.as(fromPage))
+	say(t, right, "SETTINGS,{}")
+	expectEcho(t, right, "SETTINGS,{}")
+	if n := d.upgrades.Load(); n != 1 {
+		t.Errorf("the desktop upgraded %d times, want once", n)
+	}
+}
+
+func TestAVerdictEndsWithTheModeAtTheDesktop(t *testing.T) {
+	g := newGateway(t)
+	d := newSelkies2(t, webSockets)
+	g.wakes(d.Server)
+	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	g.expectUpgradeRefused(webRTC, http.StatusConflict)
+	d.serves.Store(webRTC)
+	expectGreeted(t, g.dial(webRTC, g.as(fromPage)))
+	if g.verdicts.kept.Len() != 0 {
+		t.Error("the verdict is still remembered")
+	}
+	expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, "409")
+	g.expectUpgradeRefused(webSockets, http.StatusConflict)
+}
+
+func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
+	g := newGateway(t)
+	d := newSelkies2(t, webSockets)
+	d.instead.Store(http.StatusServiceUnavailable)
+	g.wakes(d.Server)
+	held := g.dial(webSockets, g.as(fromPage))
+	say(t, held, "cr")
+	again := g.dial(webSockets, g.as(fromPage)) // accepted meanwhile
+	say(t, again, "cr")
+	d.instead.Store(0)
+	expectEcho(t, held, "cr")
+	expectEcho(t, again, "cr")
+
+	// Nor does one that was refused before wait at the door while a program restarts.
+	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	d.instead.Store(http.StatusServiceUnavailable)
+	restarted := g.dial(webRTC, g.as(fromPage))
+	say(t, restarted, viewerHello)
+	if _, m, err := restarted.ReadMessage(); err != nil || string(m) != "HELLO" {
+		t.Fatalf("heard %q, %v while held; want HELLO", m, err)
+	}
+	d.serves.Store(webRTC)
+	d.instead.Store(0)
+	expectEcho(t, restarted, viewerHello)
+	for _, status := range []int{0, 200, 400, 426, 429, 500, 502, 503, 504} {
+		g.verdicts.remember(address{path: "/"}, status, time.Now())
+	}
+	if n := g.verdicts.kept.Len(); n != 0 {
+		t.Errorf("%d answers are remembered that are no verdicts", n)
+	}
+}
+
+func TestADesktopsChallengeReachesTheClient(t *testing.T) {
+	for _, status := range []int{401, 403, 404, 410} {
+		g := newGateway(t)
+		d := newSelkies2(t, webSockets)
+		d.instead.Store(int32(status))
+		g.wakes(d.Server)
+		expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, fmt.Sprint(status))
+		told := g.expectUpgradeRefused(webSockets, status)
+		if challenge := told.header.Get("WWW-Authenticate"); (status == 401) != (challenge != "") {
+			t.Errorf("%d comes with the challenge %q", status, challenge)
+		}
+	}
+}
+
+func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newSelkies2(t, webSockets).Server)
+	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	g.expectUpgradeRefused(webRTC, http.StatusConflict)
+
+	bob := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "bob", UID: "2"}}
+	bob.Spec.User = "bob@example.com"
+	bob.Status.ObservedGeneration, bob.Status.StartTime = 1, &metav1.MicroTime{Time: time.Now()}
+	g.Directory.SetSession(bob)
+	neighbour := podOf(bob, newSelkies2(t, webRTC).Server)
+	g.Directory.SetPod(neighbour)
+	h := http.Header{"Host": {"bob--desktops.vdi.localhost"}, "Origin": {"http://bob--desktops.vdi.localhost"},
+		"Cookie": {"vdi-session=" + g.sign(token.AudienceSession, bob, 0)}}
+	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+webRTC, h)
+	if err != nil {
+		t.Fatalf("another session's upgrade: %v", err)
+	}
+	defer func() { _ = ws.Close() }()
+	expectGreeted(t, ws)
+
+	g.expectUpgradeRefused(webRTC, http.StatusConflict)
+	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	accepted := g.dial(webRTC, g.as(fromPage)) // nobody is there to mean it
+	g.Directory.SetPod(podOf(g.owned, newSelkies2(t, webSockets).Server))
+	expectClosed(t, accepted, 1011, "409")
+}
+
+func TestVerdictsAreShortAndBounded(t *testing.T) {
+	v, now := newVerdicts(), time.Now()
+	at := address{session: "1", pod: "p", path: webRTC}
+	v.remember(at, http.StatusConflict, now)
+	if got := v.recall(at, now.Add(verdictFor-1)); got != http.StatusConflict {
+		t.Errorf("recalled %d within the time", got)
+	}
+	if got := v.recall(at, now.Add(verdictFor)); got != 0 || v.kept.Len() != 0 {
+		t.Errorf("recalled %d after the time, %d kept", got, v.kept.Len())
+	}
+	v.remember(address{path: strings.Repeat("/", maxVerdictPath+1)}, http.StatusConflict, now)
+	if v.kept.Len() != 0 {
+		t.Error("a path of any length is kept")
+	}
+	for i := range maxVerdicts + 10 {
+		v.remember(address{path: fmt.Sprint(i)}, http.StatusConflict, now)
+	}
+	if n := v.kept.Len(); n > maxVerdicts {
+		t.Errorf("%d are kept, want at most %d", n, maxVerdicts)
+	}
+}
