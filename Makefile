@@ -74,7 +74,8 @@ test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserv
 
 .PHONY: e2e
 e2e: platform-tools build ## Users' stories on a real cluster
-	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -v ./test/e2e/...
+	@# More at once than there are processors: they wait for clocks most of the time.
+	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -parallel 4 -v ./test/e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 ## Every benchmark

@@ -52,6 +52,7 @@ func TestADesktopSleepsWhenItsVisitorLeavesAndWakesWithItsHomeIntact(t *testing.
 }
 
 func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
+	t.Parallel() // no other story has a GPU
 	ctx := story(t)
 	gpus := allocatableGPUs(t)
 	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(gpus) })

@@ -6,12 +6,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
 
-// chromium is where Debian's package puts it.
-const chromium = "/usr/bin/chromium"
+const (
+	// chromium is where Debian's package puts it.
+	chromium = "/usr/bin/chromium"
+	// startWithin is for a machine that starts desktops and other browsers meanwhile.
+	startWithin = 2 * time.Minute
+)
+
+// installing keeps stories that run side by side from installing twice.
+var installing sync.Mutex
 
 // Browser is a headless Chromium with a new, empty profile.
 type Browser struct {
@@ -31,6 +40,7 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium),
+		chromedp.WSURLReadTimeout(startWithin),
 		chromedp.NoSandbox, // it runs as root in a machine made for tests
 		chromedp.UserDataDir(profile),
 		chromedp.WindowSize(1280, 800),
@@ -93,6 +103,8 @@ func (b *Browser) Close() {
 }
 
 func installChromium(ctx context.Context) error {
+	installing.Lock()
+	defer installing.Unlock()
 	if _, err := os.Stat(chromium); err == nil {
 		return nil
 	}
