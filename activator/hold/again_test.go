@@ -55,6 +55,27 @@ func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 	}
 }
 
+func TestAViewerThatIsPlayedBeforeItsControllerIsPlayedAgain(t *testing.T) {
+	h := hold(t, tcp{}, signaling.Selkies2WebRTC{}, roomy)
+	const hello = `HELLO client {"client_type":"viewer"}`
+	send(t, h.client, hello)
+	expectMessages(t, h.client, "HELLO") // ours
+	first := h.connect()
+	expectMessages(t, first, hello)
+	sendClose(t, first, websocket.FormatCloseMessage(4000, "No controller detected. Viewer clients require an existing controller client."))
+	second := h.connect()
+	expectMessages(t, second, hello)
+	send(t, second, "HELLO") // which the client has had
+	send(t, second, "SESSION_OK server-1")
+	expectMessages(t, h.client, "SESSION_OK server-1")
+
+	// With a controller once there it is the desktop's word.
+	sendClose(t, second, websocket.FormatCloseMessage(4000, "Server disconnected, closing connection."))
+	_, err := receive(h.client)
+	expectClose(t, err, 4000, "Server disconnected, closing connection.")
+	_ = expectEnd(t, h)
+}
+
 func TestADesktopThatClosesHasItsWordBeforeItsFirstMessageToo(t *testing.T) {
 	h := hold(t, tcp{}, signaling.Plain{}, roomy)
 	sendClose(t, h.connect(), websocket.FormatCloseMessage(4000, "rejected"))

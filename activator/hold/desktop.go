@@ -272,6 +272,7 @@ func (c *Conn) retry(d *desktop, step signaling.Step) {
 // lost decides what follows from a desktop's end: true when the client is held
 // again, and false when its connection ends too.
 func (c *Conn) lost(why error) bool {
+	early := c.early(why)
 	var toClient *frame.WriteError
 	c.mu.Lock()
 	if c.end == nil && errors.As(why, &toClient) && !errors.Is(why, relay.ErrStarting) {
@@ -303,7 +304,7 @@ func (c *Conn) lost(why error) bool {
 		c.failLocked(rejected(no))
 	case errors.Is(why, relay.ErrStarting):
 		return c.hold(max(askAgainAfter, c.opts.Traits.Redial))
-	case errors.As(why, &said) && (c.settled || !said.leaves()):
+	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
 		c.failLocked(said.ending())
 	case c.settled:
 		c.failLocked(&Ending{Code: c.interrupted(), Reason: "the connection to the desktop ended"})
@@ -318,6 +319,19 @@ func (c *Conn) lost(why error) bool {
 		return c.hold(pause)
 	}
 	return false
+}
+
+// early says that the desktop closed because another client has to come first. The
+// caller does not hold the lock.
+func (c *Conn) early(why error) bool {
+	var said *closed
+	patient, ok := c.opts.Conversation.(signaling.Patient)
+	if !ok || !errors.As(why, &said) {
+		return false
+	}
+	c.talk.Lock()
+	defer c.talk.Unlock()
+	return patient.Early(parseClose(said.said))
 }
 
 // hold asks for another desktop after a pause; the caller holds the lock.

@@ -47,6 +47,14 @@ type Conversation interface {
 	Attached()
 }
 
+// Patient is a Conversation whose desktop may turn a client away for coming first.
+type Patient interface {
+	// Early says whether a desktop that closed before its first message has to be
+	// asked again, because another client that it waits for may come in a moment. It
+	// is called once for each close, and not endlessly true.
+	Early(code int, reason string) bool
+}
+
 // Options are what an installation and a session's template want of a conversation.
 type Options struct {
 	// ICEPolicy lets every candidate pass, or those of the TURN server only.

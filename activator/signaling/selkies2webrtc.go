@@ -22,6 +22,16 @@ const (
 // for 1 s (signaling.js:325).
 const selkies2Again = 200 * time.Millisecond
 
+// Selkies 2 admits a viewer only while there is a controller (signaling_server.py:923),
+// and its client stays down after 4000. Clients that were held together are played
+// together, in any order: selkies2Early times a viewer is played again, with the
+// pauses of a desktop that went, 6 s in all.
+const (
+	selkies2Rejected     = 4000
+	selkies2NoController = "No controller detected."
+	selkies2Early        = 6
+)
+
 // Selkies2WebRTC is the signaling of Selkies 2: one socket, on which the client says
 // "HELLO client <JSON>", calls with "SESSION server" and then gets the desktop's
 // offer. What is relayed has the other side's name before it.
@@ -63,7 +73,12 @@ type selkies2 struct {
 	// called says that the desktop has been or will be told of the client's call, and
 	// has not taken it yet.
 	called bool
+	// viewer says that the client is no controller, early how often it came before one.
+	viewer bool
+	early  int
 }
+
+var _ Patient = (*selkies2)(nil)
 
 // FromClient implements Conversation.
 func (c *selkies2) FromClient(m Message) (Step, error) {
@@ -72,9 +87,11 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 	}
 	switch {
 	case !c.greeted:
-		if v := selkies2Hello(m.Data); v != nil {
+		kind, v := selkies2Hello(m.Data)
+		if v != nil {
 			return Step{}, v
 		}
+		c.viewer = kind == selkies2Viewer
 		return c.greet(m), nil
 	case saysHello(m.Data):
 		return Step{}, secondHello()
@@ -117,9 +134,19 @@ func (c *selkies2) Attached() {
 	c.negotiation.attach()
 }
 
-// selkies2Hello checks a viewer's first message as the desktop will, which closes
-// the connection for a wrong one (signaling_server.py, hello_peer).
-func selkies2Hello(message []byte) *Violation {
+// Early implements Patient. Who was not held has the desktop's verdict.
+func (c *selkies2) Early(code int, reason string) bool {
+	if !c.viewer || !c.answered || code != selkies2Rejected || !strings.HasPrefix(reason, selkies2NoController) {
+		return false
+	}
+	c.early++
+	return c.early <= selkies2Early
+}
+
+// selkies2Hello checks a client's first message as the desktop will, which closes
+// the connection for a wrong one (signaling_server.py, hello_peer), and says what
+// kind of client it is.
+func selkies2Hello(message []byte) (kind string, v *Violation) {
 	word, rest, _ := bytes.Cut(message, []byte{' '})
 	role, meta, _ := bytes.Cut(rest, []byte{' '})
 	var m struct {
@@ -127,10 +154,10 @@ func selkies2Hello(message []byte) *Violation {
 	}
 	switch {
 	case string(word) == hello && string(role) == "server":
-		return desktopsPeer()
+		return "", desktopsPeer()
 	case string(word) != hello || string(role) != "client" ||
 		json.UnmarshalCaseSensitivePreserveInts(meta, &m) != nil || m.Type != selkies2Viewer && m.Type != selkies2Control:
-		return unexpected(`invalid protocol: the first message must be "HELLO client <JSON with a client_type>"`)
+		return "", unexpected(`invalid protocol: the first message must be "HELLO client <JSON with a client_type>"`)
 	}
-	return nil
+	return m.Type, nil
 }

@@ -42,6 +42,41 @@ func TestSelkies2WebRTCEndsWithTheReasonOfEachAbuse(t *testing.T) {
 	})
 }
 
+func TestAViewerOfSelkies2WaitsForItsControllerForAWhile(t *testing.T) {
+	viewerHi := text(`HELLO client {"client_type":"viewer","client_slot":2}`)
+	const none = "No controller detected. Viewer clients require an existing controller client."
+	converse := func(hi Message, held bool) *selkies2 {
+		c := Selkies2WebRTC{}.Converse(Options{}).(*selkies2)
+		if !held {
+			c.Attached()
+		}
+		if _, err := c.FromClient(hi); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := converse(viewerHi, true)
+	for i := range selkies2Early {
+		c.Attached()
+		if !c.Early(4000, none) {
+			t.Fatalf("turned away the %dth time", i+1)
+		}
+	}
+	if c.Early(4000, none) {
+		t.Error("it is played to the desktop without end")
+	}
+	for what, early := range map[string]bool{
+		"a controller":                        converse(selkies2Hi, true).Early(4000, none),
+		"who was not held":                    converse(viewerHi, false).Early(4000, none),
+		"a viewer in a slot that there isn't": converse(viewerHi, true).Early(4000, "Invalid player id provided, check URL."),
+		"a viewer with another code":          converse(viewerHi, true).Early(4001, none),
+	} {
+		if early {
+			t.Errorf("%s is kept waiting", what)
+		}
+	}
+}
+
 func FuzzSelkies2WebRTC(f *testing.F) {
 	hi := "C " + string(selkies2Hi.Data)
 	talk(f, []string{hi + "\nC SESSION server\nA\nD HELLO\nD ERROR peer server not found\nD SESSION_OK s", "A\n" + hi, "C HELLO server"}, toServer)
