@@ -202,6 +202,17 @@ func negotiates(t *testing.T, p Protocol, first Message, with func(payload strin
 			t.Errorf("%s passed under policy relay: %+v %+v %v", c, fromClient, fromDesktop, err)
 		}
 	}
+	viaHost, viaRelay := strconv.Quote(hostCandidate), strconv.Quote(relayCandidate)
+	for _, twice := range []string{
+		`{"ice":{},"ice":{"candidate":` + viaHost + `}}`, `{"ice":null,"ice":{"candidate":` + viaHost + `}}`,
+		`{"ice":{"candidate":` + viaRelay + `},"ice":{"candidate":` + viaHost + `}}`, `{"ice":{"candidate":` + viaRelay + `,"candidate":` + viaHost + `}}`,
+	} {
+		fromClient, err := relay.FromClient(with(twice))
+		fromDesktop, _ := relay.FromDesktop(with(twice))
+		if err != nil || len(fromClient.ToDesktop)+len(fromDesktop.ToClient) != 0 {
+			t.Errorf("%s passed under policy relay: %+v %+v %v", twice, fromClient, fromDesktop, err)
+		}
+	}
 	recorded, err := os.ReadFile(filepath.Join("testdata", "chromium-156-offer.json"))
 	if err != nil {
 		t.Fatal(err)

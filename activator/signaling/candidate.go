@@ -5,24 +5,15 @@ import (
 	"strings"
 
 	"github.com/pion/ice/v2"
-	"sigs.k8s.io/json"
 )
 
 // candidateInit is RTCIceCandidateInit. An empty or absent candidate says that there
 // are no more.
 type candidateInit struct {
-	Candidate        *string `json:"candidate"`
-	SDPMid           *string `json:"sdpMid"`
-	SDPMLineIndex    *uint16 `json:"sdpMLineIndex"`
-	UsernameFragment *string `json:"usernameFragment"`
-}
-
-func readCandidate(raw []byte) (string, error) {
-	var c candidateInit
-	if err := json.UnmarshalCaseSensitivePreserveInts(raw, &c); err != nil || c.Candidate == nil {
-		return "", err
-	}
-	return *c.Candidate, nil
+	Candidate        string `json:"candidate"`
+	SDPMid           string `json:"sdpMid"`
+	SDPMLineIndex    uint16 `json:"sdpMLineIndex"`
+	UsernameFragment string `json:"usernameFragment"`
 }
 
 // Fields of a candidate, separated by single spaces (RFC 8839, section 5.1).

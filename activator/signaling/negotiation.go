@@ -28,10 +28,11 @@ type negotiation struct {
 
 // relayed is what a message may hold; null is as good as absent. Keys are told
 // apart by case and the last of two counts, as in JavaScript and Python: what is
-// checked here is what the other side reads.
+// checked here is what the other side reads. Of two ice objects the fields of both
+// are seen, and so more than that.
 type relayed struct {
 	SDP stdjson.RawMessage `json:"sdp"`
-	ICE stdjson.RawMessage `json:"ice"`
+	ICE *candidateInit     `json:"ice"`
 }
 
 // description is RTCSessionDescriptionInit.
@@ -48,7 +49,7 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	m, err := readRelayed(data)
 	switch {
 	case err != nil:
-		return nil, unexpected("invalid protocol: after HELLO every message must hold one JSON object")
+		return nil, unreadable(data)
 	case m.SDP != nil && m.ICE != nil:
 		return nil, unexpected("invalid protocol: a message holds either sdp or ice")
 	case m.SDP != nil:
@@ -56,11 +57,8 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	case m.ICE == nil:
 		return data, nil
 	}
-	c, err := readCandidate(m.ICE)
-	switch {
-	case err != nil:
-		return nil, badCandidate()
-	case c == "":
+	c := m.ICE.Candidate
+	if c == "" {
 		return data, nil
 	}
 	if v := n.countClient(); v != nil {
@@ -133,11 +131,7 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 	case m.ICE == nil:
 		return data
 	}
-	c, err := readCandidate(m.ICE)
-	switch {
-	case err != nil:
-		return n.unlessRelayOnly(data, true)
-	case c != "" && !n.desktopMay(c):
+	if c := m.ICE.Candidate; c != "" && !n.desktopMay(c) {
 		return nil
 	}
 	return data
@@ -216,10 +210,17 @@ func readRelayed(data []byte) (relayed, error) {
 	if bytes.Equal(m.SDP, jsonNull) {
 		m.SDP = nil
 	}
-	if bytes.Equal(m.ICE, jsonNull) {
-		m.ICE = nil
-	}
 	return m, nil
+}
+
+// unreadable says what is wrong with a message that could not be read: its candidate,
+// if the rest can be.
+func unreadable(data []byte) *Violation {
+	var m map[string]stdjson.RawMessage
+	if json.UnmarshalCaseSensitivePreserveInts(data, &m) == nil && m["ice"] != nil {
+		return badCandidate()
+	}
+	return unexpected("invalid protocol: after HELLO every message must hold one JSON object")
 }
 
 func badSDP() *Violation {
