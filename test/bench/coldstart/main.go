@@ -73,7 +73,7 @@ func run(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	if err := recreate(ctx, in.Client, ns); err != nil {
+	if err := in.Recreate(ctx, ns); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns)) }()

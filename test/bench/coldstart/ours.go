@@ -67,7 +67,7 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 			PodTemplate: &runtime.RawExtension{Raw: o.podTemplate()},
 		},
 	}
-	if err := recreate(ctx, o.in.Client, tpl); err != nil {
+	if err := o.in.Recreate(ctx, tpl); err != nil {
 		return err
 	}
 	for i := range n {
@@ -114,15 +114,4 @@ func (o *ours) wake(ctx context.Context, i int) (time.Duration, error) {
 		o.stages[stage] = append(o.stages[stage], time.Duration(at-status.Timeline["requested"])*time.Millisecond)
 	}
 	return took, nil
-}
-
-// recreate makes a new object in the place of one that an earlier run left.
-func recreate(ctx context.Context, c client.Client, o client.Object) error {
-	old := o.DeepCopyObject().(client.Object)
-	return harness.Eventually(ctx, "a new "+o.GetName(), func() error {
-		if err := client.IgnoreNotFound(c.Delete(ctx, old)); err != nil {
-			return err
-		}
-		return c.Create(ctx, o.DeepCopyObject().(client.Object))
-	})
 }

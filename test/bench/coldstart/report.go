@@ -4,23 +4,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // report prints the table, where our time goes, and the line of JSON.
 func report(w io.Writer, results map[string][]time.Duration, seen map[string]stages) {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "cold start\tn\tp50 ms\tmin ms\tmax ms\t/ floor\t")
-	floor := median(results[nameFloor])
+	floor := figure.Median(results[nameFloor])
 	for _, name := range []string{nameOurs, nameOursAPI, nameKnative, nameFloor} {
 		r := results[name]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", name, len(r), median(r).Milliseconds(),
-			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), ratio(median(r), floor))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", name, len(r), figure.Median(r).Milliseconds(),
+			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), figure.Ratio(figure.Median(r), floor))
 	}
 	_ = table.Flush()
 	fmt.Fprintln(w, "\nwhere ours goes, p50 ms after the visitor's request, as the activator saw it:")
@@ -38,8 +38,8 @@ func report(w io.Writer, results map[string][]time.Duration, seen map[string]sta
 		Floor       int64   `json:"floor_p50_ms"`
 		OverFloor   float64 `json:"ours_over_floor"`
 		OverKnative float64 `json:"ours_over_knative"`
-	}{"coldstart", median(results[nameOurs]).Milliseconds(), median(results[nameOursAPI]).Milliseconds(), median(results[nameKnative]).Milliseconds(), floor.Milliseconds(),
-		ratio(median(results[nameOurs]), floor), ratio(median(results[nameOurs]), median(results[nameKnative]))})
+	}{"coldstart", figure.Median(results[nameOurs]).Milliseconds(), figure.Median(results[nameOursAPI]).Milliseconds(), figure.Median(results[nameKnative]).Milliseconds(), floor.Milliseconds(),
+		figure.Ratio(figure.Median(results[nameOurs]), floor), figure.Ratio(figure.Median(results[nameOurs]), figure.Median(results[nameKnative]))})
 	if err != nil {
 		panic(err) // numbers and strings only
 	}
@@ -51,22 +51,5 @@ func at(s stages, stage metrics.Stage) string {
 	if len(s[string(stage)]) == 0 {
 		return "-"
 	}
-	return fmt.Sprint(median(s[string(stage)]).Milliseconds())
-}
-
-func ratio(a, b time.Duration) float64 {
-	return math.Round(100*float64(a)/float64(b)) / 100
-}
-
-// median of an even number is the mean of the middle two.
-func median(d []time.Duration) time.Duration {
-	s := slices.Sorted(slices.Values(d))
-	if len(s) == 0 {
-		return 0
-	}
-	if mid := len(s) / 2; len(s)%2 == 1 {
-		return s[mid]
-	} else {
-		return (s[mid-1] + s[mid]) / 2
-	}
+	return fmt.Sprint(figure.Median(s[string(stage)]).Milliseconds())
 }

@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -46,43 +43,13 @@ func (s *stock) setUp(ctx context.Context, n int) error {
 		if err := s.in.Client.Create(ctx, service); err != nil {
 			return err
 		}
-		at, err := s.atZero(ctx, service)
+		ip, host, err := s.in.StockAtZero(ctx, service)
 		if err != nil {
 			return err
 		}
-		s.services = append(s.services, at)
+		s.services = append(s.services, stockService{url: "http://" + ip + "/", host: host})
 	}
 	return nil
-}
-
-// atZero waits until Knative has put the service to zero with its own activator in
-// the way, and says where that is.
-func (s *stock) atZero(ctx context.Context, service *servingv1.Service) (stockService, error) {
-	var public corev1.Service
-	err := harness.Eventually(ctx, "stock service "+service.Name, func() error {
-		if err := s.in.Client.Get(ctx, client.ObjectKeyFromObject(service), service); err != nil {
-			return err
-		}
-		revision := service.Status.LatestReadyRevisionName
-		if revision == "" {
-			return errors.New("it is not ready yet")
-		}
-		if err := s.in.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: revision}, &public); err != nil {
-			return err
-		}
-		// The endpoints of a revision at zero are the activator's.
-		var slices discoveryv1.EndpointSliceList
-		if err := s.in.Client.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: revision}); err != nil {
-			return err
-		}
-		for i := range slices.Items {
-			if len(slices.Items[i].Endpoints) > 0 {
-				return nil
-			}
-		}
-		return errors.New("its endpoint is not Knative's activator yet")
-	})
-	return stockService{url: "http://" + public.Spec.ClusterIP + "/", host: public.Name + "." + namespace + ".svc.cluster.local"}, err
 }
 
 func (s *stock) wake(ctx context.Context, i int) (time.Duration, error) {

@@ -10,7 +10,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -107,11 +106,11 @@ func (k *knative) begin(ctx context.Context, _ int) (*holder, error) {
 		k.services = append(k.services, s)
 	}
 	for _, s := range k.services {
-		t, err := k.atZero(ctx, s)
+		ip, host, err := k.in.StockAtZero(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		h.targets = append(h.targets, t)
+		h.targets = append(h.targets, target{Address: net.JoinHostPort(ip, "80"), Path: signalingPath, Header: http.Header{"Host": {host}}})
 	}
 	return h, nil
 }
@@ -166,36 +165,6 @@ func (k *knative) service(name string) *servingv1.Service {
 			}},
 		}}},
 	}
-}
-
-// atZero waits until a Service is at zero with Knative's activator in the way, and
-// says where that is.
-func (k *knative) atZero(ctx context.Context, s *servingv1.Service) (target, error) {
-	var public corev1.Service
-	err := harness.Eventually(ctx, "stock service "+s.Name, func() error {
-		if err := k.in.Client.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {
-			return err
-		}
-		revision := s.Status.LatestReadyRevisionName
-		if revision == "" {
-			return errors.New("it is not ready yet")
-		}
-		if err := k.in.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: revision}, &public); err != nil {
-			return err
-		}
-		var slices discoveryv1.EndpointSliceList
-		if err := k.in.Client.List(ctx, &slices, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: revision}); err != nil {
-			return err
-		}
-		for i := range slices.Items {
-			if len(slices.Items[i].Endpoints) > 0 {
-				return nil
-			}
-		}
-		return errors.New("its endpoint is not Knative's activator yet")
-	})
-	return target{Address: net.JoinHostPort(public.Spec.ClusterIP, "80"), Path: signalingPath,
-		Header: http.Header{"Host": {public.Name + "." + namespace + ".svc.cluster.local"}}}, err
 }
 
 // pending waits until every Service wants its pod.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"text/tabwriter"
 	"time"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // report prints the table and the line of JSON about the largest number held.
@@ -32,11 +34,11 @@ func report(w io.Writer, rows []row) {
 		}
 	}
 	us, least, k := most[nameOurs], most[nameFloor], most[nameKnative]
-	line := summary{Bench: "hold", Held: us.Held, Bytes: math.Round(us.PerHeld), FloorBytes: math.Round(least.PerHeld), OverFloor: ratio(us.PerHeld, least.PerHeld),
+	line := summary{Bench: "hold", Held: us.Held, Bytes: math.Round(us.PerHeld), FloorBytes: math.Round(least.PerHeld), OverFloor: figure.Ratio(us.PerHeld, least.PerHeld),
 		CPU: tenths(ms(us.CPU)), FloorCPU: tenths(ms(least.CPU)), Served: us.Served, Replay: math.Round(ms(us.Replay)),
 		Lost: us.Lost, Reordered: us.Reordered, Duplicated: us.Duplicated}
 	if k.Held > 0 {
-		line.knativeSummary = &knativeSummary{Bytes: math.Round(k.PerHeld), Over: ratio(us.PerHeld, k.PerHeld), CPU: tenths(ms(k.CPU)),
+		line.knativeSummary = &knativeSummary{Bytes: math.Round(k.PerHeld), Over: figure.Ratio(us.PerHeld, k.PerHeld), CPU: tenths(ms(k.CPU)),
 			Served: k.Served, Replay: math.Round(ms(k.Replay)), Lost: k.Lost}
 	}
 	fmt.Fprintf(w, "\n%s", encoded(line))
@@ -73,5 +75,3 @@ func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func tenths(x float64) float64 { return math.Round(10*x) / 10 }
-
-func ratio(a, b float64) float64 { return math.Round(100*a/b) / 100 }

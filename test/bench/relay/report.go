@@ -9,6 +9,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // report prints the table and the line of JSON.
@@ -30,14 +32,14 @@ func report(w io.Writer, results map[string][]figures) {
 	direct, h, n, signaling, plain := m[nameDirect], m[nameHAProxy], m[nameNginx], m[nameSignaling], m[namePlain]
 	line, err := json.Marshal(summary{
 		Bench: "relay", P50: signaling.P50.Microseconds(), P99: signaling.P99.Microseconds(),
-		P99OverHAProxy: over(signaling.P99, h.P99), P99OverNginx: over(signaling.P99, n.P99), P99Added: (signaling.P99 - direct.P99).Microseconds(),
-		RateOverHAProxy: over(signaling.Rate, h.Rate), RateOverNginx: over(signaling.Rate, n.Rate),
-		PlainP99: plain.P99.Microseconds(), PlainP99OverHAProxy: over(plain.P99, h.P99), PlainRateOverHAProxy: over(plain.Rate, h.Rate),
+		P99OverHAProxy: figure.Ratio(signaling.P99, h.P99), P99OverNginx: figure.Ratio(signaling.P99, n.P99), P99Added: (signaling.P99 - direct.P99).Microseconds(),
+		RateOverHAProxy: figure.Ratio(signaling.Rate, h.Rate), RateOverNginx: figure.Ratio(signaling.Rate, n.Rate),
+		PlainP99: plain.P99.Microseconds(), PlainP99OverHAProxy: figure.Ratio(plain.P99, h.P99), PlainRateOverHAProxy: figure.Ratio(plain.Rate, h.Rate),
 		Stream: math.Round(plain.stream.Delivered/1e5) / 10, StreamP99: plain.stream.P99.Microseconds(),
-		StreamP99OverHAProxy: over(plain.stream.P99, h.stream.P99), StreamP99OverNginx: over(plain.stream.P99, n.stream.P99),
-		StreamCPUOverHAProxy: over(plain.stream.CPU, h.stream.CPU), StreamCPUOverNginx: over(plain.stream.CPU, n.stream.CPU),
-		Throughput: math.Round(plain.stream.Most / 1e6), ThroughputOverHAProxy: over(plain.stream.Most, h.stream.Most),
-		ThroughputOverNginx: over(plain.stream.Most, n.stream.Most),
+		StreamP99OverHAProxy: figure.Ratio(plain.stream.P99, h.stream.P99), StreamP99OverNginx: figure.Ratio(plain.stream.P99, n.stream.P99),
+		StreamCPUOverHAProxy: figure.Ratio(plain.stream.CPU, h.stream.CPU), StreamCPUOverNginx: figure.Ratio(plain.stream.CPU, n.stream.CPU),
+		Throughput: math.Round(plain.stream.Most / 1e6), ThroughputOverHAProxy: figure.Ratio(plain.stream.Most, h.stream.Most),
+		ThroughputOverNginx: figure.Ratio(plain.stream.Most, n.stream.Most),
 	})
 	if err != nil {
 		panic(err) // numbers and strings only
@@ -99,7 +101,3 @@ func median[T cmp.Ordered](rounds []figures, of func(figures) T) (middle T) {
 }
 
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-func over[T time.Duration | float64](a, b T) float64 {
-	return math.Round(100*float64(a)/float64(b)) / 100
-}

@@ -40,7 +40,7 @@ func (d *desktops) setUp(ctx context.Context) error {
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
 	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
 	spec.Lifecycle = &v1alpha1.LifecycleSpec{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
-	if err := recreate(ctx, d.in.Client, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
+	if err := d.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
 		return err
 	}
 	warm, err := d.session(ctx, "warm", v1alpha1.PowerAlwaysOn, v1alpha1.PhaseRunning)
@@ -95,15 +95,4 @@ func (s *slept) asleep(ctx context.Context) error {
 
 func (s *slept) link(ctx context.Context) (string, error) {
 	return s.in.Link(ctx, client.ObjectKeyFromObject(s.session), linkTTL)
-}
-
-// recreate makes a new object in the place of one that an earlier run left.
-func recreate(ctx context.Context, c client.Client, o client.Object) error {
-	old := o.DeepCopyObject().(client.Object)
-	return harness.Eventually(ctx, "a new "+o.GetName(), func() error {
-		if err := client.IgnoreNotFound(c.Delete(ctx, old)); err != nil {
-			return err
-		}
-		return c.Create(ctx, o.DeepCopyObject().(client.Object))
-	})
 }

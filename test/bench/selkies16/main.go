@@ -68,7 +68,7 @@ func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) 
 		return err
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	if err := recreate(ctx, in.Client, ns); err != nil {
+	if err := in.Recreate(ctx, ns); err != nil {
 		return err
 	}
 	defer func() {

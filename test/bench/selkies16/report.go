@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // The kinds of visits.
@@ -22,23 +23,23 @@ func report(w io.Writer, results map[string][]timeline, startDelay time.Duration
 	fmt.Fprintf(w, "a desktop listens %s after its start, and its loop sleeps for %s at a time\n\n", startDelay, blockLoop)
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
-	warm := median(of(results[nameWarm], markFrame))
+	warm := figure.Median(of(results[nameWarm], markFrame))
 	for _, kind := range []struct{ name, title string }{
 		{nameFirst, "cold, first visit of the session"}, {nameCold, "cold, second visit"}, {nameWarm, "warm, straight to the pod"},
 	} {
 		r := of(results[kind.name], markFrame)
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", kind.title, len(r), median(r).Milliseconds(),
-			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), ratio(median(r), warm))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", kind.title, len(r), figure.Median(r).Milliseconds(),
+			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), figure.Ratio(figure.Median(r), warm))
 	}
 	_ = table.Flush()
 	fmt.Fprint(w, "\np50 ms after the visit, as the desktop's page saw it:\n\n")
 	fmt.Fprintln(table, "mark\tfirst\tcold\twarm\t")
 	for _, mark := range marks {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", mark, median(of(results[nameFirst], mark)).Milliseconds(),
-			median(of(results[nameCold], mark)).Milliseconds(), median(of(results[nameWarm], mark)).Milliseconds())
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", mark, figure.Median(of(results[nameFirst], mark)).Milliseconds(),
+			figure.Median(of(results[nameCold], mark)).Milliseconds(), figure.Median(of(results[nameWarm], mark)).Milliseconds())
 	}
 	_ = table.Flush()
-	cold := median(of(results[nameCold], markFrame))
+	cold := figure.Median(of(results[nameCold], markFrame))
 	line, err := json.Marshal(struct {
 		Bench     string  `json:"bench"`
 		Cold      int64   `json:"cold_p50_ms"`
@@ -48,8 +49,8 @@ func report(w io.Writer, results map[string][]timeline, startDelay time.Duration
 		ColdOffer int64   `json:"offer_cold_p50_ms"`
 		WarmOffer int64   `json:"offer_warm_direct_p50_ms"`
 		Start     int64   `json:"start_delay_ms"`
-	}{"selkies16", cold.Milliseconds(), median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), ratio(cold, warm),
-		median(of(results[nameCold], markOffer)).Milliseconds(), median(of(results[nameWarm], markOffer)).Milliseconds(), startDelay.Milliseconds()})
+	}{"selkies16", cold.Milliseconds(), figure.Median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), figure.Ratio(cold, warm),
+		figure.Median(of(results[nameCold], markOffer)).Milliseconds(), figure.Median(of(results[nameWarm], markOffer)).Milliseconds(), startDelay.Milliseconds()})
 	if err != nil {
 		panic(err) // numbers and strings only
 	}
@@ -64,21 +65,4 @@ func of(visits []timeline, mark string) (times []time.Duration) {
 		}
 	}
 	return times
-}
-
-func ratio(a, b time.Duration) float64 {
-	return math.Round(100*float64(a)/float64(b)) / 100
-}
-
-// median of an even number is the mean of the middle two.
-func median(d []time.Duration) time.Duration {
-	s := slices.Sorted(slices.Values(d))
-	if len(s) == 0 {
-		return 0
-	}
-	if mid := len(s) / 2; len(s)%2 == 1 {
-		return s[mid]
-	} else {
-		return (s[mid-1] + s[mid]) / 2
-	}
 }

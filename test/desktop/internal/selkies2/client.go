@@ -177,6 +177,6 @@ func (c *client) write(ctx context.Context) {
 
 // close ends the socket from the server's side.
 func (c *client) close(code int, reason string) {
-	closeWith(c.conn, code, reason)
+	signaling.CloseWith(c.conn, code, reason)
 	c.drop()
 }

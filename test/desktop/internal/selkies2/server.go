@@ -198,13 +198,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	hello, err := ParseHello(string(raw))
 	if err != nil || kind != websocket.TextMessage {
-		closeWith(conn, websocket.CloseProtocolError, reasonProtocol)
+		signaling.CloseWith(conn, websocket.CloseProtocolError, reasonProtocol)
 		return
 	}
 	c := &client{server: s, conn: conn, hello: hello, name: "client-" + string(uuid.NewUUID()), send: make(chan string, sendQueue), drop: cancel}
 	if code, reason := s.register(c); code != 0 {
 		s.log.Info("refused a client", "type", hello.Type, "code", code, "reason", reason)
-		closeWith(conn, code, reason)
+		signaling.CloseWith(conn, code, reason)
 		return
 	}
 	defer s.unregister(c)
@@ -212,8 +212,4 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.log.Info("client has left", "client", c.name)
 	helpers.Go(func() { c.write(ctx) })
 	c.run(ctx)
-}
-
-func closeWith(conn *websocket.Conn, code int, reason string) {
-	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 }

@@ -140,6 +140,6 @@ func (p *peer) text(message string) error {
 
 // close ends the socket from the app's side.
 func (p *peer) close() {
-	closeWith(p.conn, websocket.CloseNormalClosure, "")
+	CloseWith(p.conn, websocket.CloseNormalClosure, "")
 	p.drop()
 }

@@ -116,7 +116,7 @@ func (s *Server) CloseAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, conn := range s.peers {
-		closeWith(conn, websocket.CloseGoingAway, "")
+		CloseWith(conn, websocket.CloseGoingAway, "")
 	}
 }
 
@@ -153,12 +153,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Loop.Step(ctx)
 	hello, err := ParseHello(string(raw))
 	if err != nil || kind != websocket.TextMessage {
-		closeWith(conn, websocket.CloseProtocolError, reasonNotHello)
+		CloseWith(conn, websocket.CloseProtocolError, reasonNotHello)
 		return
 	}
 	if !s.register(hello.UID, conn) {
 		s.Log.Info("refused a peer whose id is taken", "peer", hello.UID)
-		closeWith(conn, websocket.CloseProtocolError, reasonBadPeer)
+		CloseWith(conn, websocket.CloseProtocolError, reasonBadPeer)
 		return
 	}
 	defer s.unregister(hello.UID)
@@ -185,7 +185,8 @@ func keepAlive(ctx context.Context, conn *websocket.Conn) {
 	}
 }
 
-func closeWith(conn *websocket.Conn, code int, reason string) {
+// CloseWith sends a close frame.
+func CloseWith(conn *websocket.Conn, code int, reason string) {
 	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
 }
 
