@@ -12,18 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
-
-// inputsPerTimeout is how many reports of input fit in the idle timeout that they put
-// off; a page sends as many.
-const inputsPerTimeout = 4
 
 // agents serves the agents beside desktops. What they say is believed only of the pod
 // and the session that their token is for, and an address only when the request comes
@@ -61,7 +58,7 @@ func (a *agents) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 		err = fmt.Errorf("the announcement comes from %s, and its sender takes itself for %s: something on the way translates addresses", from, said.Address)
 	}
 	if err == nil {
-		err = a.Directory.Announce(keyOf(view.Session), directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
+		err = a.Directory.Announce(client.ObjectKeyFromObject(view.Session), directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
 	}
 	if err != nil {
 		a.Metrics.Refused(metrics.RefusedAgentAddress)
@@ -91,11 +88,7 @@ func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return
 	}
-	every := agentapi.ReportEvery
-	if l := view.Session.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
-		every = min(every, l.IdleTimeout.Duration/inputsPerTimeout)
-	}
-	w.Header().Set(agentapi.ReportEveryHeader, every.String())
+	w.Header().Set(agentapi.ReportEveryHeader, wake.ReportInputEvery(view.Session).String())
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -135,8 +128,4 @@ func (a *agents) sender(r *http.Request) (netip.Addr, error) {
 
 func (a *agents) logOf(s *v1alpha1.VDISession) *slog.Logger {
 	return a.Log.With("namespace", s.Namespace, "session", s.Name)
-}
-
-func keyOf(s *v1alpha1.VDISession) types.NamespacedName {
-	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/reach"
@@ -86,10 +86,9 @@ func (s *Server) describe(ctx context.Context, v visitor, path string) shell.Sta
 
 // facts are those that are cheap to find out.
 func (s *Server) facts(view directory.View, path string) shell.Facts {
-	key := types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name}
 	return shell.Facts{
 		View: view, Now: time.Now(), NeedsPerson: reach.Slept(view.Session) != nil,
-		Stamps: s.Keeper.Timeline(key),
+		Stamps: s.Keeper.Timeline(client.ObjectKeyFromObject(view.Session)),
 		Early:  starting(view.Session) && s.Clients.Has(view, path),
 		Image:  s.Clients.Observe(view),
 	}
@@ -104,12 +103,10 @@ func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor
 	if !posted(w, r) {
 		return
 	}
-	if v.session.Status.StartTime != nil {
-		if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
-			s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
-			http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
-			return
-		}
+	if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
+		s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
+		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
+		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

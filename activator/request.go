@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/reach"
@@ -58,7 +59,7 @@ var ours = map[string]want{
 // parameters of ours in its address.
 func (s *Server) understand(r *http.Request, view directory.View) (visitor, *http.Request) {
 	v := visitor{
-		key:      types.NamespacedName{Namespace: view.Session.Namespace, Name: view.Session.Name},
+		key:      client.ObjectKeyFromObject(view.Session),
 		session:  view.Session,
 		scripted: scripted(r),
 	}

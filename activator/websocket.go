@@ -40,10 +40,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	h := &socket{server: s, visitor: v, path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
-		var err error
-		if h.release, err = s.held.Acquire(v.key); err != nil {
-			refusal = &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
-		} else {
+		if h.release, refusal = s.acquire(v); refusal == nil {
 			// The wake is on its way while the upgrade is answered.
 			h.visit = s.Keeper.Enter(v.session)
 			h.held = s.holdMetrics(v)
@@ -173,9 +170,9 @@ func (h *socket) Held() error {
 	if !ok {
 		return reach.ErrGone
 	}
-	release, err := s.held.Acquire(h.key)
-	if err != nil {
-		return &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+	release, full := s.acquire(h.visitor)
+	if full != nil {
+		return full
 	}
 	before := h.visit
 	h.visit = s.Keeper.Enter(view.Session)
@@ -225,6 +222,15 @@ func (h *socket) Idle(is bool) {
 // Panicked implements hold.Host.
 func (h *socket) Panicked(p any) {
 	h.server.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
+}
+
+// acquire takes a place among the held, or says which limit is reached.
+func (s *Server) acquire(v visitor) (release func(), full *hold.Ending) {
+	release, err := s.held.Acquire(v.key)
+	if err != nil {
+		return nil, &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
+	}
+	return release, nil
 }
 
 // refuseSocket says why a socket is turned away without waking anything.

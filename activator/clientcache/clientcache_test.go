@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -286,7 +287,7 @@ func TestTheCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	for i := range 2 * maxPaths {
 		c.visit(used, get(fmt.Sprint("/", i)), 200, "x")
 	}
-	if n := len(c.sessions[keyOf(used)].entries); n > maxPaths {
+	if n := len(c.sessions[client.ObjectKeyFromObject(used.Session)].entries); n > maxPaths {
 		t.Errorf("%d paths of one session are kept", n)
 	}
 	huge := strings.Repeat("x", maxBody+1)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 )
@@ -109,7 +109,7 @@ func (r *Recording) Commit() {
 	}
 	c := &content{header: r.header, body: slices.Clip(r.body)}
 	c.sum, c.size = identify(c)
-	r.cache.put(&entry{key: keyOf(r.view), path: r.request.URL.RequestURI(), content: c,
+	r.cache.put(&entry{key: client.ObjectKeyFromObject(r.view.Session), path: r.request.URL.RequestURI(), content: c,
 		pod: r.view.Pod.UID, image: identity(r.view.Pod)}, r.view.Session.UID, r.view.Pod.Image)
 }
 
@@ -126,8 +126,4 @@ func identify(c *content) (s sum, size int64) {
 	_, _ = h.Write(c.body)
 	h.Sum(s[:0])
 	return s, size + int64(len(c.body))
-}
-
-func keyOf(v directory.View) types.NamespacedName {
-	return types.NamespacedName{Namespace: v.Session.Namespace, Name: v.Session.Name}
 }

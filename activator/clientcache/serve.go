@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -46,7 +48,7 @@ func (c *Cache) find(v directory.View, path string) *content {
 	c.Observe(v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.session(keyOf(v), v.Session.UID)
+	s := c.session(client.ObjectKeyFromObject(v.Session), v.Session.UID)
 	if s == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -103,7 +104,7 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 
 // SetSession records a session that was added or changed.
 func (d *Directory) SetSession(s *v1alpha1.VDISession) {
-	key := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+	key := client.ObjectKeyFromObject(s)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(key)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,7 +25,7 @@ func (d *Directory) Feed(ctx context.Context, c cache.Cache) ([]toolscache.Resou
 		return nil, fmt.Errorf("watching pods: %w", err)
 	}
 	onSession, err := sessions.AddEventHandler(handlers(d.SetSession, func(s *v1alpha1.VDISession) {
-		d.DropSession(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
+		d.DropSession(client.ObjectKeyFromObject(s))
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("watching sessions: %w", err)

@@ -87,13 +87,11 @@ type Sleep struct {
 }
 
 const (
-	// reportEvery is how often a page reports input, at most.
-	reportEvery = 15 * time.Second
 	// warnBefore is how long before a sleep a page warns, at most.
 	warnBefore = 2 * time.Minute
-	// timeoutShare is the part of a clock's setting that warnings and the pause between
-	// reports may take, where that is short.
-	timeoutShare = 4
+	// warnShare is the part of a clock's setting that a warning may take, where that is
+	// short.
+	warnShare = 4
 )
 
 // Facts are what a status is made of.
@@ -117,7 +115,7 @@ func Describe(f Facts) Status {
 	st := &f.Session.Status
 	policy := lifecycle.EffectivePolicy(st.Lifecycle)
 	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Timeline: timeline(f.Stamps),
-		ReportMillis: share(reportEvery, policy.IdleTimeout).Milliseconds()}
+		ReportMillis: wake.ReportInputEvery(f.Session).Milliseconds()}
 	switch {
 	case f.Session.Spec.Power == v1alpha1.PowerOff:
 		s.State, s.Message = StateOff, textPoweredOff
@@ -175,17 +173,9 @@ func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep
 			continue
 		}
 		next = &Sleep{Reason: reason, InMillis: max(0, at.Sub(now).Milliseconds()), at: at,
-			WarnMillis: share(warnBefore, max(clock.IdleTimeout, clock.MaxDuration)).Milliseconds()}
+			WarnMillis: min(warnBefore, max(clock.IdleTimeout, clock.MaxDuration)/warnShare).Milliseconds()}
 	}
 	return next
-}
-
-// share is most, or less where that is a large part of the timeout.
-func share(most, timeout time.Duration) time.Duration {
-	if timeout <= 0 {
-		return most
-	}
-	return min(most, timeout/timeoutShare)
 }
 
 func sleptBecause(reason string, p lifecycle.Policy) string {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/reach"
@@ -23,15 +24,6 @@ import (
 )
 
 const (
-	// reportEvery is how often an open connection is reported, at most.
-	reportEvery = 20 * time.Second
-	// reportsPerTimeout is how many reports fit in the timeout that they put off, so
-	// that one lost report does not put a desktop in use to sleep.
-	reportsPerTimeout = 4
-	// inputEvery and inputsPerTimeout are the same for input. Pages report every 15 s, or
-	// four times in a shorter idle timeout: none of their reports must come too soon.
-	inputEvery       = 10 * time.Second
-	inputsPerTimeout = 5
 	// writeTimeout bounds one write to the API server.
 	writeTimeout = 10 * time.Second
 	// lingerFor is how long after the last connection a session is still kept as
@@ -108,7 +100,7 @@ type Visit struct {
 // when it sleeps. The session is as it was when the visitor was let in: a sleep
 // that it does not show yet is not the one to be ended. Leave must be called.
 func (k *Keeper) Enter(s *v1alpha1.VDISession) *Visit {
-	key, slept, now := keyOf(s), sleepTime(s), k.now()
+	key, slept, now := client.ObjectKeyFromObject(s), sleepTime(s), k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v := k.state(key)
@@ -182,15 +174,12 @@ func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
 // later than now. A report that comes soon after another one is not written, nor one
 // from before the desktop woke: a display's clock may be older than the desktop's use.
 func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
-	key, every := keyOf(s), inputEvery
+	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
 	if now := k.now(); at.After(now) {
 		at = now
 	}
 	if began := s.Status.StartTime; began == nil || at.Before(began.Time) {
 		return nil
-	}
-	if l := s.Status.Lifecycle; l != nil && l.IdleTimeout.Duration > 0 {
-		every = min(every, l.IdleTimeout.Duration/inputsPerTimeout)
 	}
 	k.mu.Lock()
 	v := k.state(key)
@@ -407,10 +396,6 @@ func (w written) counts(s *v1alpha1.VDISession, now time.Time) bool {
 	return w.stamp.After(slept) && now.Sub(w.at) < echoWithin
 }
 
-func keyOf(s *v1alpha1.VDISession) types.NamespacedName {
-	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
-}
-
 // sleepTime is when the session was last put to sleep; zero is never.
 func sleepTime(s *v1alpha1.VDISession) time.Time {
 	if s.Status.SleepTime == nil {
@@ -426,11 +411,4 @@ func wakeStamp(now time.Time, s *v1alpha1.VDISession) time.Time {
 		return slept.Add(time.Millisecond)
 	}
 	return now
-}
-
-func reportInterval(s *v1alpha1.VDISession) time.Duration {
-	if l := s.Status.Lifecycle; l != nil && l.DisconnectTimeout.Duration > 0 {
-		return min(reportEvery, l.DisconnectTimeout.Duration/reportsPerTimeout)
-	}
-	return reportEvery
 }
