@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -32,14 +33,22 @@ import (
 // definitionsRetry is how often definitions that are missing are looked for.
 const definitionsRetry = 5 * time.Second
 
-// neededKinds are the definitions without which no controller can work.
-var neededKinds = []schema.GroupVersionKind{
-	v1alpha1.GroupVersion.WithKind("VDISession"),
-	v1alpha1.GroupVersion.WithKind("VDITemplate"),
-	servingv1.SchemeGroupVersion.WithKind("Service"),
-	autoscalingv1alpha1.SchemeGroupVersion.WithKind("PodAutoscaler"),
-	netv1alpha1.SchemeGroupVersion.WithKind("ServerlessService"),
-	netv1alpha1.SchemeGroupVersion.WithKind("Ingress"),
+// neededKinds are the definitions without which the controllers cannot work; without
+// Knative they are this product's own.
+func neededKinds(cfg config.Config) []schema.GroupVersionKind {
+	kinds := []schema.GroupVersionKind{
+		v1alpha1.GroupVersion.WithKind("VDISession"),
+		v1alpha1.GroupVersion.WithKind("VDITemplate"),
+	}
+	if !cfg.Knative.Enabled {
+		return kinds
+	}
+	return append(kinds,
+		servingv1.SchemeGroupVersion.WithKind("Service"),
+		autoscalingv1alpha1.SchemeGroupVersion.WithKind("PodAutoscaler"),
+		netv1alpha1.SchemeGroupVersion.WithKind("ServerlessService"),
+		netv1alpha1.SchemeGroupVersion.WithKind("Ingress"),
+	)
 }
 
 // operator adds the controllers to the manager once the cluster has what they need.
@@ -63,7 +72,7 @@ var (
 // ready, only the leader's controllers run.
 func (o *operator) NeedLeaderElection() bool { return false }
 
-var errNotStarted = errors.New("waiting for the definitions of Knative Serving and of this product; see the log")
+var errNotStarted = errors.New("waiting for definitions that desktops need; the log names them")
 
 func (o *operator) ready(*http.Request) error {
 	if !o.started.Load() {
@@ -93,8 +102,8 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 		if missing == nil {
 			return nil
 		}
-		o.manager.GetLogger().Info("a definition that desktops need is not in the cluster; install Knative Serving and this product's CRDs",
-			"missing", missing.Error(), "retryAfter", definitionsRetry.String())
+		o.manager.GetLogger().Info("a definition that desktops need is not in the cluster; install this product's CRDs and Knative Serving, or set knative.enabled to false to do without Knative",
+			"missing", missing.Error(), "knative.enabled", o.config.Knative.Enabled, "retryAfter", definitionsRetry.String())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -104,7 +113,7 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 }
 
 func (o *operator) missingDefinition() error {
-	for _, kind := range neededKinds {
+	for _, kind := range neededKinds(o.config) {
 		if _, err := o.manager.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err != nil {
 			if meta.IsNoMatchError(err) {
 				return fmt.Errorf("%s %s", kind.GroupVersion(), kind.Kind)
@@ -117,28 +126,41 @@ func (o *operator) missingDefinition() error {
 
 func (o *operator) addControllers(ctx context.Context) error {
 	mgr, c := o.manager, o.manager.GetClient()
-	events := mgr.GetEventRecorder("vdi-operator")
+	recorder := mgr.GetEventRecorder("vdi-operator")
 
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: o.config, Clocks: o.clocks, Signer: o.signer,
-		Events: events, Metrics: o.metrics, Now: time.Now,
+		Client: c, Workload: workload.New(o.config, c, mgr.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
+		Events: recorder, Metrics: o.metrics, Now: time.Now,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("session controller: %w", err)
 	}
+	if o.config.Knative.Enabled {
+		if err := o.addKnativesControllers(ctx, recorder); err != nil {
+			return err
+		}
+	}
+	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
+}
+
+// addKnativesControllers adds what Knative hands to this product by its classes, and
+// what sets its configuration.
+func (o *operator) addKnativesControllers(ctx context.Context, recorder events.EventRecorder) error {
+	mgr, c := o.manager, o.manager.GetClient()
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("autoscaler controller: %w", err)
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("ingress controller: %w", err)
 	}
-	if o.config.Knative.ApplyConfig {
-		knative := &knativeconfig.Reconciler{Client: c, Namespace: o.config.Knative.Namespace, Events: events, Metrics: o.metrics}
-		if err := knative.SetupWithManager(mgr); err != nil {
-			return fmt.Errorf("knativeconfig controller: %w", err)
-		}
+	if !o.config.Knative.ApplyConfig {
+		return nil
 	}
-	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
+	knative := &knativeconfig.Reconciler{Client: c, Namespace: o.config.Knative.Namespace, Events: recorder, Metrics: o.metrics}
+	if err := knative.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("knativeconfig controller: %w", err)
+	}
+	return nil
 }
 
 // phases counts the sessions of the cache.

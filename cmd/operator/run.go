@@ -62,7 +62,8 @@ func run(ctx context.Context, f flags) error {
 	lease, renew, retry := leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
 		Scheme:                        scheme,
-		Cache:                         cacheOptions(cfg.Knative.Namespace),
+		Cache:                         cacheOptions(cfg),
+		Client:                        clientOptions(cfg),
 		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:        f.probeAddress,
 		LeaderElection:                f.leaderElect,
