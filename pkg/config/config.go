@@ -24,8 +24,10 @@ type Config struct {
 	URL URL `json:"url"`
 	// Sessions are the clocks' defaults.
 	Sessions Sessions `json:"sessions"`
-	// Knative says where Knative Serving lives.
+	// Knative says whether desktops run on Knative Serving, and where that lives.
 	Knative Knative `json:"knative"`
+	// Namespaces are those whose sessions are this installation's; empty is all.
+	Namespaces []string `json:"namespaces"`
 	// Activator says where desktops and Knative find the activator.
 	Activator Activator `json:"activator"`
 	// Agent is what runs beside each desktop.
@@ -76,8 +78,11 @@ func (s Sessions) Policy() lifecycle.Policy {
 	}
 }
 
-// Knative says where Knative Serving lives.
+// Knative says whether desktops run on Knative Serving, and where that lives.
 type Knative struct {
+	// Enabled runs each desktop as a Knative Service, otherwise as a Deployment; the
+	// rest has no meaning then.
+	Enabled bool `json:"enabled"`
 	// Namespace holds Knative's config maps.
 	Namespace string `json:"namespace"`
 	// ApplyConfig lets the operator set the keys of Knative's config maps that
@@ -136,7 +141,7 @@ func Default() Config {
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
 		URL:          URL{Scheme: "https"},
 		Sessions:     Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
-		Knative:      Knative{Namespace: "knative-serving", ApplyConfig: true},
+		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:        Agent{Peers: "vdi-activator-peers"},
 		Limits:       defaultLimits(),

@@ -35,6 +35,7 @@ agent:
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
   peers: {{ include "vdi-operator.activator.peersName" $ }}
 knative:
+  enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}
 {{- else }}
