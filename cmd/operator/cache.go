@@ -33,7 +33,7 @@ func newScheme() (*runtime.Scheme, error) {
 
 // cacheOptions keep in memory only what belongs to sessions: a cluster has many more
 // pods, Secrets and claims than desktops.
-func cacheOptions(knativeNamespace string) cache.Options {
+func cacheOptions() cache.Options {
 	ofSession, ofUser := having(v1alpha1.LabelSession), having(v1alpha1.LabelUser)
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
@@ -42,7 +42,6 @@ func cacheOptions(knativeNamespace string) cache.Options {
 			&corev1.Secret{}:                {Label: ofSession},
 			&appsv1.Deployment{}:            {Label: ofSession},
 			&corev1.PersistentVolumeClaim{}: {Label: ofUser},
-			&corev1.ConfigMap{}:             {Namespaces: map[string]cache.Config{knativeNamespace: {}}},
 		},
 	}
 }
