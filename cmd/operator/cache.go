@@ -47,9 +47,6 @@ func cacheOptions(cfg config.Config) cache.Options {
 			&corev1.PersistentVolumeClaim{}: {Label: ofUser},
 		},
 	}
-	if cfg.Knative.Enabled {
-		options.ByObject[&corev1.ConfigMap{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Knative.Namespace: {}}}
-	}
 	for _, namespace := range cfg.Namespaces {
 		if options.DefaultNamespaces == nil {
 			options.DefaultNamespaces = map[string]cache.Config{}

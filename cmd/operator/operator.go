@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/events"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -23,7 +23,8 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
-	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeready"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -59,6 +60,8 @@ type operator struct {
 	clocks  *session.Clocks
 	signer  *token.Signer
 	metrics *vdimetrics.Operator
+	// conditions takes installation.DefinitionsPresent.
+	conditions *installation.Conditions
 
 	started atomic.Bool
 }
@@ -72,7 +75,7 @@ var (
 // ready, only the leader's controllers run.
 func (o *operator) NeedLeaderElection() bool { return false }
 
-var errNotStarted = errors.New("waiting for definitions that desktops need; the log names them")
+var errNotStarted = errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
 
 func (o *operator) ready(*http.Request) error {
 	if !o.started.Load() {
@@ -100,10 +103,11 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 	for {
 		missing := o.missingDefinition()
 		if missing == nil {
+			o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionTrue, "Present", "The cluster has every definition that the operator needs.")
 			return nil
 		}
-		o.manager.GetLogger().Info("a definition that desktops need is not in the cluster; install this product's CRDs and Knative Serving, or set knative.enabled to false to do without Knative",
-			"missing", missing.Error(), "knative.enabled", o.config.Knative.Enabled, "retryAfter", definitionsRetry.String())
+		o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionFalse, "Missing", missing.Error())
+		o.manager.GetLogger().Info("the controllers wait for a definition", "why", missing.Error(), "retryAfter", definitionsRetry.String())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -115,10 +119,13 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 func (o *operator) missingDefinition() error {
 	for _, kind := range neededKinds(o.config) {
 		if _, err := o.manager.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err != nil {
-			if meta.IsNoMatchError(err) {
-				return fmt.Errorf("%s %s", kind.GroupVersion(), kind.Kind)
+			if !meta.IsNoMatchError(err) {
+				return fmt.Errorf("%s of %s cannot be looked for: %w", kind.Kind, kind.GroupVersion(), err)
 			}
-			return err
+			if kind.Group == v1alpha1.GroupName {
+				return fmt.Errorf("%s of %s is not in the cluster: install this chart's CRDs, which helm upgrade does with crds.enabled=true; nothing works until then", kind.Kind, kind.GroupVersion())
+			}
+			return fmt.Errorf("%s of %s is not in the cluster: install Knative Serving %s or later (https://knative.dev/docs/install), or set knative.enabled to false to do without it; no session is made and no desktop sleeps or wakes until then", kind.Kind, kind.GroupVersion(), knativeready.Oldest)
 		}
 	}
 	return nil
@@ -136,29 +143,21 @@ func (o *operator) addControllers(ctx context.Context) error {
 		return fmt.Errorf("session controller: %w", err)
 	}
 	if o.config.Knative.Enabled {
-		if err := o.addKnativesControllers(ctx, recorder); err != nil {
+		if err := o.addKnativesControllers(ctx); err != nil {
 			return err
 		}
 	}
 	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
 }
 
-// addKnativesControllers adds what Knative hands to this product by its classes, and
-// what sets its configuration.
-func (o *operator) addKnativesControllers(ctx context.Context, recorder events.EventRecorder) error {
+// addKnativesControllers adds what Knative hands to this product by its classes.
+func (o *operator) addKnativesControllers(ctx context.Context) error {
 	mgr, c := o.manager, o.manager.GetClient()
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("autoscaler controller: %w", err)
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("ingress controller: %w", err)
-	}
-	if !o.config.Knative.ApplyConfig {
-		return nil
-	}
-	knative := &knativeconfig.Reconciler{Client: c, Namespace: o.config.Knative.Namespace, Events: recorder, Metrics: o.metrics}
-	if err := knative.SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("knativeconfig controller: %w", err)
 	}
 	return nil
 }

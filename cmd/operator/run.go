@@ -78,14 +78,18 @@ func run(ctx context.Context, f flags) error {
 		return err
 	}
 	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions.Policy())
-	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters}
+	conditions, err := reportInstallation(mgr, cfg, counters)
+	if err != nil {
+		return err
+	}
+	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("controllers", operator.ready); err != nil {
 		return err
 	}
-	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, mgr.GetLogger())); err != nil {
+	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())); err != nil {
 		return err
 	}
 	if err := mgr.Add(operator); err != nil {

@@ -18,6 +18,8 @@ import (
 
 // Config is the file's content.
 type Config struct {
+	// Installation tells this installation from others in the cluster.
+	Installation Installation `json:"installation"`
 	// URL says how sessions look from outside.
 	URL URL `json:"url"`
 	// Sessions are the clocks' defaults.
@@ -37,6 +39,15 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies"`
 	// TURN is what browsers and desktops are told about the TURN server.
 	TURN TURN `json:"turn"`
+}
+
+// Installation tells this installation from others in the cluster: whose keys those of
+// Knative's configuration are, and where the operator tells how it does.
+type Installation struct {
+	// Name begins the names of the installation's objects: the chart's fullname.
+	Name string `json:"name"`
+	// Namespace is the one that it is installed in.
+	Namespace string `json:"namespace"`
 }
 
 // URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/
@@ -127,12 +138,13 @@ type TURNDiscovery struct {
 func Default() Config {
 	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
 	return Config{
-		URL:       URL{Scheme: "https"},
-		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
-		Knative:   Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
-		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Agent:     Agent{Peers: "vdi-activator-peers"},
-		Limits:    defaultLimits(),
+		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
+		URL:          URL{Scheme: "https"},
+		Sessions:     Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
+		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
+		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
+		Agent:        Agent{Peers: "vdi-activator-peers"},
+		Limits:       defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},

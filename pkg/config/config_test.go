@@ -18,7 +18,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	}
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
-	if c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
+	if c.Installation != want.Installation || c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
 		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
@@ -32,6 +32,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 
 func TestEveryFieldCanBeSet(t *testing.T) {
 	c, err := Parse([]byte(`
+installation: {name: desk, namespace: desks}
 url: {scheme: http, domain: localhost, port: 8080}
 sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeout: 90s}
 knative: {enabled: false, namespace: serving, applyConfig: false}
@@ -56,6 +57,9 @@ limits:
 	}
 	if !slices.Equal(c.Namespaces, []string{"team-a", "team-b"}) {
 		t.Errorf("namespaces %q", c.Namespaces)
+	}
+	if c.Installation != (Installation{Name: "desk", Namespace: "desks"}) {
+		t.Errorf("have %+v", c.Installation)
 	}
 	l := Default().Limits
 	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
@@ -133,6 +137,9 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
+		"no name":                {least + "installation: {name: ''}", []string{"installation.name"}},
+		"a name in capitals":     {least + "installation: {name: VDI}", []string{"installation.name", "VDI"}},
+		"installed nowhere":      {least + "installation: {namespace: ''}", []string{"installation.namespace"}},
 		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},
 		"Knative perhaps":        {least + "knative: {enabled: maybe}", []string{"enabled"}},
 		"a namespace's pattern":  {least + "namespaces: [a, 'team-*']", []string{"namespaces[1]", "team-*", "be empty for all"}},

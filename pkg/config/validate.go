@@ -19,6 +19,11 @@ func (c *Config) validate() field.ErrorList {
 	bad := func(value any, why string, path ...string) {
 		errs = append(errs, field.Invalid(field.NewPath(path[0], path[1:]...), value, why))
 	}
+	for name, value := range map[string]string{"name": c.Installation.Name, "namespace": c.Installation.Namespace} {
+		if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
+			bad(value, strings.Join(problems, "; "), "installation", name)
+		}
+	}
 	if s := c.URL.Scheme; s != "http" && s != "https" {
 		bad(s, "must be http or https", "url", "scheme")
 	}

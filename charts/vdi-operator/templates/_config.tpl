@@ -5,6 +5,11 @@ activator, which would cut live connections.
 */}}
 {{- define "vdi-operator.config" -}}
 {{- $ := .context -}}
+{{- if eq .program "operator" -}}
+installation:
+  name: {{ include "vdi-operator.fullname" $ }}
+  namespace: {{ $.Release.Namespace | quote }}
+{{ end -}}
 url:
   scheme: {{ $.Values.url.scheme }}
   domain: {{ $.Values.ingress.domain | quote }}
