@@ -21,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
 	"github.com/org/vdi-operator/pkg/controller/session"
@@ -131,6 +132,9 @@ func (o *operator) addControllers(ctx context.Context) error {
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("ingress controller: %w", err)
+	}
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("desktopnetwork controller: %w", err)
 	}
 	if o.config.Knative.ApplyConfig {
 		knative := &knativeconfig.Reconciler{Client: c, Namespace: o.config.Knative.Namespace, Events: events, Metrics: o.metrics}
