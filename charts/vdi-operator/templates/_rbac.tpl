@@ -15,29 +15,48 @@ this installation needs them; takes {context, which} and gives a list, or nothin
 {{- $role := fromYaml . -}}
 {{- if and $role (eq (dig "metadata" "namespace" "" $role) (get $wanted $which)) -}}
 {{- range $rule := $role.rules -}}
-{{- if and $rule.apiGroups (not $.Values.knative.enabled) -}}
-{{- /* Without Knative its objects are not there. */ -}}
-{{- $groups := list -}}
-{{- range $rule.apiGroups -}}
-{{- if not (hasSuffix "knative.dev" .) -}}{{- $groups = append $groups . -}}{{- end -}}
+{{- range $group := $rule.apiGroups -}}
+{{- range $resource := $rule.resources -}}
+{{- $verbs := include "vdi-operator.operator.verbs" (dict "context" $ "which" $which "group" $group "resource" $resource "verbs" $rule.verbs) | fromJsonArray -}}
+{{- if $verbs -}}
+{{- $one := dict "apiGroups" (list $group) "resources" (list $resource) "verbs" $verbs -}}
+{{- if $rule.resourceNames -}}{{- $_ := set $one "resourceNames" $rule.resourceNames -}}{{- end -}}
+{{- $rules = append $rules $one -}}
 {{- end -}}
-{{- $_ := set $rule "apiGroups" $groups -}}
 {{- end -}}
-{{- if or (eq $which "namespaced") (eq $which "cluster") -}}
-{{- $resources := list -}}
-{{- range $rule.resources -}}
-{{- $scoped := has (splitList "/" . | first) (list "vditemplates" "namespaces" "nodes" "persistentvolumes" "storageclasses" "runtimeclasses" "priorityclasses" "customresourcedefinitions") -}}
-{{- if eq $scoped (eq $which "cluster") -}}{{- $resources = append $resources . -}}{{- end -}}
 {{- end -}}
-{{- $_ := set $rule "resources" $resources -}}
-{{- end -}}
-{{- if and $rule.apiGroups $rule.resources -}}{{- $rules = append $rules $rule -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with $rules -}}
 {{- toYaml . -}}
 {{- end -}}
+{{- end -}}
+
+{{/*
+What of a rule's verbs this installation needs, as JSON; takes {context, which, group,
+resource, verbs}.
+*/}}
+{{- define "vdi-operator.operator.verbs" -}}
+{{- $verbs := .verbs -}}
+{{- $base := splitList "/" .resource | first -}}
+{{- $ofCluster := has $base (list "vditemplates" "namespaces" "nodes" "persistentvolumes" "storageclasses" "runtimeclasses" "priorityclasses" "customresourcedefinitions") -}}
+{{- if and (has .which (list "namespaced" "cluster")) (ne $ofCluster (eq .which "cluster")) -}}
+{{- $verbs = list -}}
+{{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
+{{- /* It looks whether Knative is well, and leaves its configuration alone. */ -}}
+{{- $verbs = list -}}
+{{- else if and (not .context.Values.knative.enabled) (hasSuffix "knative.dev" .group) -}}
+{{- /* What is left from when desktops ran on Knative goes when they next sleep. */ -}}
+{{- $kept := ternary (list "get" "list" "delete") list (and (eq .group "serving.knative.dev") (eq .resource "services")) -}}
+{{- $some := list -}}
+{{- range $verbs -}}{{- if has . $kept -}}{{- $some = append $some . -}}{{- end -}}{{- end -}}
+{{- $verbs = $some -}}
+{{- else if and .context.Values.knative.enabled (eq .which "namespaced") (or (and (eq .group "apps") (eq .resource "deployments")) (and (eq .group "") (eq .resource "services"))) -}}
+{{- /* Knative makes them. The other way round, Deployments are left. */ -}}
+{{- $verbs = without $verbs "create" "update" "patch" -}}
+{{- end -}}
+{{- toJson $verbs -}}
 {{- end -}}
 
 {{/*
@@ -119,4 +138,44 @@ in each of watchNamespaces; takes {context, component, namespaced, cluster}.
 {{- else }}
 {{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" (list .namespaced .cluster | compact | join "\n")) $args) }}
 {{- end }}
+{{- end -}}
+
+{{/* Leader election. */}}
+{{- define "vdi-operator.operator.electionRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update, patch]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* To say in words what happens. */}}
+{{- define "vdi-operator.operator.eventRules" -}}
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/*
+The activator faces the internet: it reads sessions and their pods' addresses, and the
+only thing it writes is a session's activity.
+*/}}
+{{- define "vdi-operator.activator.sessionRules" -}}
+- apiGroups: [vdi.kasm.io]
+  resources: [vdisessions]
+  verbs: [get, list, watch]
+- apiGroups: [vdi.kasm.io]
+  resources: [vdisessions/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* It finds coturn by its pods. */}}
+{{- define "vdi-operator.activator.turnRules" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
 {{- end -}}

@@ -55,8 +55,8 @@ type Reconciler struct {
 	told map[string]string
 }
 
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=config-features;config-autoscaler,verbs=patch
+// +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,resourceNames=config-features;config-autoscaler,verbs=patch
 
 // Reconcile sets the keys of one config map.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
