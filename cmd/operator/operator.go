@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -50,6 +50,7 @@ type operator struct {
 	clocks  *session.Clocks
 	signer  *token.Signer
 	metrics *vdimetrics.Operator
+	tracer  trace.Tracer
 
 	started atomic.Bool
 }
@@ -121,12 +122,12 @@ func (o *operator) addControllers(ctx context.Context) error {
 
 	sessions := &session.Reconciler{
 		Client: c, Workload: &workload.Knative{Client: c}, Config: o.config, Clocks: o.clocks, Signer: o.signer,
-		Events: events, Metrics: o.metrics, Now: time.Now,
+		Events: events, Metrics: o.metrics, Now: time.Now, Tracer: o.tracer,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("session controller: %w", err)
 	}
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: o.tracer}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("autoscaler controller: %w", err)
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
@@ -138,24 +139,10 @@ func (o *operator) addControllers(ctx context.Context) error {
 			return fmt.Errorf("knativeconfig controller: %w", err)
 		}
 	}
-	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
-}
-
-// phases counts the sessions of the cache.
-func phases(c client.Reader) vdimetrics.Phases {
-	return func(ctx context.Context) (map[string]int, error) {
-		list := &v1alpha1.VDISessionList{}
-		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, err
+	for _, m := range sessionMetrics(c, mgr.Elected()) {
+		if err := metrics.Registry.Register(m); err != nil {
+			return err
 		}
-		counts := map[string]int{}
-		for i := range list.Items {
-			phase := list.Items[i].Status.Phase
-			if phase == "" {
-				phase = v1alpha1.PhasePending
-			}
-			counts[string(phase)]++
-		}
-		return counts, nil
 	}
+	return nil
 }

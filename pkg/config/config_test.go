@@ -38,6 +38,7 @@ knative: {namespace: serving, applyConfig: false}
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
 trustedProxies: [192.0.2.0/24]
+tracing: {endpoint: "collector.monitoring:4318", insecure: true, samplingRatio: 0.1}
 limits:
   holdTime: 5m
   relayIdleTimeout: 2h
@@ -52,6 +53,9 @@ limits:
 	}
 	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.Duration != 0 || c.Knative.ApplyConfig || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
+	}
+	if c.Tracing != (Tracing{Endpoint: "collector.monitoring:4318", Insecure: true, SamplingRatio: 0.1}) {
+		t.Errorf("have %+v", c.Tracing)
 	}
 	l := Default().Limits
 	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
@@ -123,6 +127,11 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
+		"a collector's URL":      {least + "tracing: {endpoint: 'http://c:4318'}", []string{"tracing.endpoint", "http://c:4318", "without scheme"}},
+		"a collector's host":     {least + "tracing: {endpoint: collector}", []string{"tracing.endpoint", "host:port"}},
+		"a collector's port":     {least + "tracing: {endpoint: 'collector:otlp'}", []string{"tracing.endpoint", "host:port"}},
+		"a sampling percentage":  {least + "tracing: {samplingRatio: 10}", []string{"tracing.samplingRatio", "10", "between 0"}},
+		"no ratio below nothing": {least + "tracing: {samplingRatio: -0.1}", []string{"tracing.samplingRatio"}},
 		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},
 	} {
 		t.Run(name, func(t *testing.T) {

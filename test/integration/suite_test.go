@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
@@ -37,6 +39,7 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
+	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -56,6 +59,12 @@ var (
 	clocks        *session.Clocks
 	configuration string
 	reloads       = make(chan error, 8)
+)
+
+// spans are the controllers' and what tests record with tracer.
+var (
+	spans  = tracetest.NewInMemoryExporter()
+	tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), tracing.Sampled(1)))
 )
 
 // verifier checks what the controllers sign.
@@ -152,14 +161,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	c, events := mgr.GetClient(), mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
 		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
-		Events: events, Metrics: counters, Now: time.Now,
+		Events: events, Metrics: counters, Now: time.Now, Tracer: tracer,
 		// The tests' reports never wait for anybody.
 		Trusting: true,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: tracer}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr); err != nil {

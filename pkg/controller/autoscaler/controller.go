@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingapiv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -33,6 +34,8 @@ type Reconciler struct {
 	Client client.Client
 	// Now is the clock.
 	Now func() time.Time
+	// Tracer goes on with the trace of each wake; nil traces nothing.
+	Tracer trace.Tracer
 }
 
 // +kubebuilder:rbac:groups=autoscaling.internal.knative.dev,resources=podautoscalers,verbs=get;list;watch
@@ -61,11 +64,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	scale := desiredScale(r.Now(), pa, session, service)
+	now := r.Now()
+	scale := desiredScale(now, pa, session, service)
 
 	// The scale comes first: somebody may be waiting for it.
-	if err := r.scale(ctx, deployment, scale); err != nil {
+	scaled, err := r.scale(ctx, deployment, scale)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if scaled && *scale > 0 {
+		r.traceWake(ctx, session, now)
 	}
 	sks, err := r.serverlessService(ctx, pa)
 	if err != nil {
@@ -102,23 +110,23 @@ func get[T client.Object](ctx context.Context, c client.Reader, namespace, name 
 	return into, nil
 }
 
-// scale patches the deployment's scale. A deployment that does not exist yet has
-// replicas 0 by the revision's initial scale, and its event brings us back.
-func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) error {
+// scale patches the deployment's scale where it is another. A deployment that does not
+// exist yet has replicas 0 by the revision's initial scale, and its event brings us back.
+func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) (scaled bool, err error) {
 	if deployment == nil || scale == nil || replicas(deployment) == *scale {
-		return nil
+		return false, nil
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, *scale))
 	target := &appsv1.Deployment{ObjectMeta: deployment.ObjectMeta}
-	err := r.Client.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingapiv1.Scale{}))
+	err = r.Client.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingapiv1.Scale{}))
 	if apierrors.IsNotFound(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("scale deployment %s to %d: %w", deployment.Name, *scale, err)
+		return false, fmt.Errorf("scale deployment %s to %d: %w", deployment.Name, *scale, err)
 	}
 	log.FromContext(ctx).Info("scaled desktop", "deployment", deployment.Name, "replicas", *scale)
-	return nil
+	return true, nil
 }
 
 func replicas(d *appsv1.Deployment) int32 {
