@@ -72,7 +72,8 @@ fuzz: ## Every fuzz test, FUZZTIME (10s) each
 	done
 
 .PHONY: test-alerts
-test-alerts: prometheus ## Each alert fires when it has to and is silent when it has to be
+test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent when it has to be; what the chart gives to monitoring
+	$(GO_TEST) -tags helm ./test/monitoring/
 	promtool check rules charts/vdi-operator/files/alerts/vdi.yaml
 	promtool test rules test/alerts/vdi_test.yaml
 
@@ -106,7 +107,7 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,integration,browser ./...
+	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 

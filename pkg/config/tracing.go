@@ -24,7 +24,7 @@ func (t Tracing) validate() field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("endpoint"), t.Endpoint,
 			"must be host:port of an OTLP receiver by HTTP such as otel-collector.monitoring:4318, without scheme or path; or empty for no tracing"))
 	}
-	if r := t.SamplingRatio; !(r >= 0 && r <= 1) {
+	if r := t.SamplingRatio; r < 0 || r > 1 {
 		errs = append(errs, field.Invalid(path.Child("samplingRatio"), r, "must be between 0 (no wake) and 1 (every wake)"))
 	}
 	return errs

@@ -76,8 +76,8 @@ func (Flag) IsBoolFlag() bool { return true }
 
 // Set implements flag.Value.
 func (f Flag) Set(value string) error {
-	print, err := strconv.ParseBool(value)
-	if err != nil || !print {
+	asked, err := strconv.ParseBool(value)
+	if err != nil || !asked {
 		return err
 	}
 	fmt.Fprintln(f.Out, f.Program, Get())

@@ -51,7 +51,7 @@ func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 	above := func(expr string) func() error {
 		return func() error {
 			v, err := value(expr)
-			if err == nil && !(v > 0 && !math.IsInf(v, 0)) {
+			if err == nil && (math.IsNaN(v) || math.IsInf(v, 0) || v <= 0) {
 				err = fmt.Errorf("%s is %g", expr, v)
 			}
 			return err
