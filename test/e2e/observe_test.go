@@ -123,7 +123,7 @@ func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 
 // evaluated says that each alert was evaluated without an error.
 func evaluated(ctx context.Context, p *monitoring.Prometheus, want int) error {
-	rules, err := p.Rules(ctx)
+	rules, err := p.Rules(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// renderedFor is the Kubernetes that Helm takes the cluster for: one that it was built
+// without knowing of would be too old for the chart.
+const renderedFor = "v1.35.0"
+
 // Render is what the chart would install with these settings, in a cluster that has the
 // named APIs besides its own.
 func (in *Installation) Render(ctx context.Context, apis []string, settings ...string) ([]byte, error) {
@@ -18,7 +22,8 @@ func (in *Installation) Render(ctx context.Context, apis []string, settings ...s
 	if helm == "" {
 		return nil, errors.New("HELM must name the program: run this by make")
 	}
-	args := []string{"template", "vdi", filepath.Join(in.Root, "charts", "vdi-operator"), "--namespace", in.SystemNamespace}
+	args := []string{"template", "vdi", filepath.Join(in.Root, "charts", "vdi-operator"), "--namespace", in.SystemNamespace,
+		"--kube-version", renderedFor}
 	for _, a := range apis {
 		args = append(args, "--api-versions", a)
 	}

@@ -18,7 +18,7 @@ import (
 // error is what Helm says.
 func render(t *testing.T, settings ...string) (string, error) {
 	t.Helper()
-	args := []string{"template", "desk", chart, "--namespace", "desktops"}
+	args := []string{"template", "desk", chart, "--namespace", "desktops", "--kube-version", "v1.35.0"}
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}

@@ -85,7 +85,7 @@ func (p *Prometheus) Log() string { return p.log.String() }
 
 // Vector asks for an expression's value now. Nothing is an error.
 func (p *Prometheus) Vector(ctx context.Context, expr string) (model.Vector, error) {
-	value, _, err := p.Query(ctx, expr, time.Now())
+	value, _, _, err := p.Query(ctx, expr, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expr, err)
 	}
