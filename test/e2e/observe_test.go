@@ -30,7 +30,7 @@ func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 		t.Fatalf("the chart's monitors scrape %v, want operator, activator and coturn", jobs)
 	}
 	running, stop := context.WithCancel(ctx)
-	prometheus, err := monitoring.Start(running, chart, in.Kubeconfig, t.TempDir())
+	prometheus, err := monitoring.Start(running, chart, in.Kube, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

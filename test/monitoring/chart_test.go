@@ -97,13 +97,15 @@ func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "rules", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	config, err := c.configuration("/dev/null", "1s", file)
+	config, err := c.configuration("1s", file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	configFile := filepath.Join(t.TempDir(), "prometheus.yaml")
-	if err := os.WriteFile(configFile, config, 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string][]byte{configFile: config, filepath.Join(filepath.Dir(configFile), podsFile): []byte("[]"), filepath.Join(filepath.Dir(configFile), endpointsFile): []byte("[]")} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if out, err := exec.Command("promtool", "check", "config", configFile).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 )
 
@@ -33,25 +34,25 @@ type Prometheus struct {
 	ended chan error
 }
 
-// Start runs a Prometheus with the chart's monitors and rules over the cluster of the
-// kubeconfig, until ctx ends; it keeps its files in dir.
-func Start(ctx context.Context, c Chart, kubeconfig, dir string) (*Prometheus, error) {
+// Start runs a Prometheus with the chart's monitors and rules until ctx ends; it keeps its
+// files in dir. It scrapes what is in the cluster now, at its own addresses.
+func Start(ctx context.Context, c Chart, cluster kubernetes.Interface, dir string) (*Prometheus, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("%w: install it with make prometheus", err)
 	}
-	kubeconfig, err := filepath.Abs(kubeconfig)
+	pods, endpoints, err := discover(ctx, cluster)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("finding what can be scraped: %w", err)
 	}
 	rules, err := yaml.Marshal(c.Rules)
 	if err != nil {
 		return nil, err
 	}
-	config, err := c.configuration(kubeconfig, scrapeInterval, "rules.yaml")
+	config, err := c.configuration(scrapeInterval, "rules.yaml")
 	if err != nil {
 		return nil, err
 	}
-	for name, content := range map[string][]byte{"prometheus.yaml": config, "rules.yaml": rules} {
+	for name, content := range map[string][]byte{"prometheus.yaml": config, "rules.yaml": rules, podsFile: pods, endpointsFile: endpoints} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return nil, err
 		}

@@ -107,16 +107,16 @@ func (c Chart) Jobs() []string {
 type object = map[string]any
 
 // configuration is what the Prometheus Operator makes of the monitors (its
-// pkg/prometheus/promcfg.go), for a Prometheus outside of the cluster and with an
-// interval of its own.
-func (c Chart) configuration(kubeconfig, interval, rules string) ([]byte, error) {
+// pkg/prometheus/promcfg.go), with an interval of its own and with files in the place of
+// Prometheus' discovery, which Debian's is built without: see discover.
+func (c Chart) configuration(interval, rules string) ([]byte, error) {
 	var scrapes []object
 	for _, m := range c.monitors {
 		for _, e := range m.spec.Endpoints {
-			scrapes = append(scrapes, m.scrape(e, "endpoints", "__meta_kubernetes_service_label_", "__meta_kubernetes_endpoint_port_name", kubeconfig))
+			scrapes = append(scrapes, m.scrape(e, endpointsFile, "__meta_kubernetes_service_label_", "__meta_kubernetes_endpoint_port_name"))
 		}
 		for _, e := range m.spec.PodMetricsEndpoints {
-			scrapes = append(scrapes, m.scrape(e, "pod", "__meta_kubernetes_pod_label_", "__meta_kubernetes_pod_container_port_name", kubeconfig))
+			scrapes = append(scrapes, m.scrape(e, podsFile, "__meta_kubernetes_pod_label_", "__meta_kubernetes_pod_container_port_name"))
 		}
 	}
 	return yaml.Marshal(object{
@@ -126,19 +126,15 @@ func (c Chart) configuration(kubeconfig, interval, rules string) ([]byte, error)
 	})
 }
 
-var notInALabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
-
-func (m monitor) scrape(e endpoint, role, labelPrefix, portLabel, kubeconfig string) object {
-	keep := func(label, value string) object {
-		return object{"action": "keep", "source_labels": []string{label}, "regex": regexp.QuoteMeta(value)}
-	}
+func (m monitor) scrape(e endpoint, targets, labelPrefix, portLabel string) object {
+	keep := func(label, value string) object { return keepOneOf(label, []string{value}) }
 	copied := func(from, to string) object {
 		return object{"source_labels": []string{from}, "target_label": to}
 	}
-	var relabel []object
+	relabel := []object{keepOneOf("__meta_kubernetes_namespace", m.spec.NamespaceSelector.MatchNames)}
 	labels := m.spec.Selector.MatchLabels
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		relabel = append(relabel, keep(labelPrefix+notInALabel.ReplaceAllString(name, "_"), labels[name]))
+		relabel = append(relabel, keep(labelPrefix+labelName(name), labels[name]))
 	}
 	relabel = append(relabel, keep(portLabel, e.Port),
 		object{"action": "drop", "source_labels": []string{"__meta_kubernetes_pod_phase"}, "regex": "(Failed|Succeeded)"},
@@ -149,11 +145,18 @@ func (m monitor) scrape(e endpoint, role, labelPrefix, portLabel, kubeconfig str
 		relabel = append(relabel, object{"action": r.Action, "target_label": r.TargetLabel, "replacement": r.Replacement})
 	}
 	return object{
-		"job_name":     m.kind + "/" + m.name,
-		"metrics_path": e.Path,
-		"kubernetes_sd_configs": []object{{
-			"role": role, "kubeconfig_file": kubeconfig, "namespaces": object{"names": m.spec.NamespaceSelector.MatchNames},
-		}},
+		"job_name":        m.kind + "/" + m.name,
+		"metrics_path":    e.Path,
+		"file_sd_configs": []object{{"files": []string{targets}}},
 		"relabel_configs": relabel,
 	}
+}
+
+// keepOneOf drops what has none of the values.
+func keepOneOf(label string, values []string) object {
+	var alternatives []string
+	for _, v := range values {
+		alternatives = append(alternatives, regexp.QuoteMeta(v))
+	}
+	return object{"action": "keep", "source_labels": []string{label}, "regex": strings.Join(alternatives, "|")}
 }
