@@ -58,21 +58,16 @@ func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 		}
 	}
 	// What is scraped is there before the wake, so that the wake shows as a difference.
+	replicas := map[string]int{}
 	for _, component := range []string{harness.Operator, harness.Activator} {
 		pods, err := in.Programs(ctx, component)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = harness.Eventually(ctx, "the replicas of the "+component+" to be scraped", func() error {
-			up, err := value(fmt.Sprintf(`sum(up{job="vdi-%s", namespace=%q})`, component, in.SystemNamespace))
-			if err == nil && int(up) != len(pods) {
-				err = fmt.Errorf("%g are, want %d", up, len(pods))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		replicas["vdi-"+component] = len(pods)
+	}
+	if err := harness.Eventually(ctx, "each replica to be scraped", func() error { return scraped(ctx, prometheus, replicas) }); err != nil {
+		t.Fatal(err)
 	}
 
 	key := session(ctx, t, "watched", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), nil)
@@ -119,6 +114,28 @@ func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 	if err := harness.Eventually(ctx, "every rule to be evaluated", func() error { return evaluated(ctx, prometheus, len(chart.Rules.All())) }); err != nil {
 		t.Error(err)
 	}
+}
+
+// scraped says that so many replicas of each job, and whatever else the monitors choose,
+// answer Prometheus.
+func scraped(ctx context.Context, p *monitoring.Prometheus, replicas map[string]int) error {
+	targets, err := p.Targets(ctx)
+	if err != nil {
+		return err
+	}
+	up := map[string]int{}
+	for _, target := range targets.Active {
+		if target.Health != promv1.HealthGood {
+			return fmt.Errorf("%s of %s is %s: %s", target.ScrapeURL, target.Labels["job"], target.Health, target.LastError)
+		}
+		up[string(target.Labels["job"])]++
+	}
+	for job, want := range replicas {
+		if up[job] != want {
+			return fmt.Errorf("%d replicas of %s are scraped, want %d", up[job], job, want)
+		}
+	}
+	return nil
 }
 
 // evaluated says that each alert was evaluated without an error.
