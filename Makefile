@@ -27,6 +27,12 @@ export VDI_REGISTRY ?=
 
 GO_TEST := go test -count=1
 
+# What the programs say of themselves with --version and in vdi_build_info.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+VERSION_PACKAGE := github.com/org/vdi-operator/pkg/version
+LDFLAGS := -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -44,6 +50,7 @@ test: gcc verify-generated ## Everything that must pass
 	@# they begin beside the linters, and the tests that need them come last.
 	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
 	@$(MAKE) --no-print-directory test-chart
+	@$(MAKE) --no-print-directory test-alerts
 	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory e2e
@@ -57,7 +64,7 @@ demo-down: platform-tools ## Remove all that make demo brought
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/platform/...
+	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/monitoring/... ./test/platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -75,6 +82,12 @@ test-chart: $(HELM) $(HELM_UNITTEST) ## What the chart renders: unit tests, gold
 	$(HELM_UNITTEST) --strict charts/vdi-operator
 	$(GO_TEST) ./test/chart/...
 
+.PHONY: test-alerts
+test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent when it has to be; what the chart gives to monitoring
+	$(GO_TEST) -tags helm ./test/monitoring/
+	promtool check rules charts/vdi-operator/files/alerts/vdi.yaml
+	promtool test rules test/alerts/vdi_test.yaml
+
 .PHONY: test-browser
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
 	$(GO_TEST) -tags browser -timeout 10m ./activator/
@@ -84,7 +97,7 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/...
 
 .PHONY: e2e
-e2e: platform-tools build ## Users' stories on a real cluster
+e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -parallel 4 -v ./test/e2e/...
 
@@ -105,7 +118,7 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,integration,browser ./...
+	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 
@@ -127,7 +140,7 @@ verify-generated: generate ## Fail when a generated file is not current
 
 .PHONY: build
 build: ## The programs, into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache stays
@@ -179,3 +192,10 @@ haproxy-nginx:
 	@test -x /usr/sbin/haproxy -a -x /usr/sbin/nginx || { \
 		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
 		apt-get update -qq && apt-get install -y --no-install-recommends haproxy nginx-light; }
+
+# Stories start a Prometheus of their own too.
+.PHONY: prometheus
+prometheus:
+	@test -x /usr/bin/prometheus -a -x /usr/bin/promtool || { \
+		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
+		apt-get update -qq && apt-get install -y --no-install-recommends prometheus; }

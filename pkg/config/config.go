@@ -43,6 +43,8 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies"`
 	// TURN is what browsers and desktops are told about the TURN server.
 	TURN TURN `json:"turn"`
+	// Tracing is where the trace of each wake is sent.
+	Tracing Tracing `json:"tracing"`
 }
 
 // Installation tells this installation from others in the cluster: whose keys those of
@@ -152,7 +154,8 @@ func Default() Config {
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
-		TURN: TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+		TURN:    TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+		Tracing: Tracing{SamplingRatio: 1},
 	}
 }
 

@@ -45,6 +45,7 @@ func (c *Config) validate() field.ErrorList {
 		}
 	}
 	errs = append(errs, c.Limits.validate()...)
+	errs = append(errs, c.Tracing.validate()...)
 	for _, cidr := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			bad(cidr, "must be a network in CIDR notation such as 10.0.0.0/8", "trustedProxies")

@@ -139,7 +139,7 @@ func waitingFor(p *corev1.Pod, message string) string {
 	for _, c := range p.Spec.Containers {
 		for name := range c.Resources.Limits {
 			if strings.Contains(string(name), "/") && strings.Contains(message, "Insufficient "+string(name)) {
-				return "Waiting for a GPU"
+				return WaitingForGPU
 			}
 		}
 	}

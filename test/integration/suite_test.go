@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
@@ -39,6 +41,7 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
+	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -62,6 +65,12 @@ var (
 	clocks        *session.Clocks
 	configuration string
 	reloads       = make(chan error, 8)
+)
+
+// spans are the controllers' and what tests record with tracer.
+var (
+	spans  = tracetest.NewInMemoryExporter()
+	tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), tracing.Sampled(1)))
 )
 
 // verifier checks what the controllers sign.
@@ -159,14 +168,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
 		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
-		Events: recorder, Metrics: counters, Now: time.Now,
+		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 		// The tests' reports never wait for anybody.
 		Trusting: true,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: tracer}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	network, err := config.Parse([]byte(leastConfiguration + desktopNetwork))

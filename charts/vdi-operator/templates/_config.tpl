@@ -30,6 +30,12 @@ turn:
   {{- end }}
   credentialTTL: {{ $.Values.turn.credentialTTL }}
   icePolicy: {{ $.Values.turn.icePolicy }}
+{{- if $.Values.tracing.endpoint }}
+tracing:
+  endpoint: {{ $.Values.tracing.endpoint | quote }}
+  insecure: {{ $.Values.tracing.insecure }}
+  samplingRatio: {{ $.Values.tracing.samplingRatio }}
+{{- end }}
 {{- if eq .program "operator" }}
 agent:
   enabled: {{ $.Values.agent.enabled }}
