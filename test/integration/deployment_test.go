@@ -152,7 +152,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	none := func(o client.Object) func() error {
 		return func() error {
 			if err := api.Get(t.Context(), client.ObjectKeyFromObject(s), o); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("there is a %T (%w)", o, err)
+				return fmt.Errorf("there is a %T (%v)", o, err)
 			}
 			return nil
 		}
@@ -178,7 +178,12 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "ChangingOver")
 	// Somebody comes while the old pod is still there.
 	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
-	awaitPhase(t, s, v1alpha1.PhaseCreating)
+	eventually(t, "it wakes", func() error {
+		if get(t, s).Status.StartTime == nil {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	always(t, "no second workload beside the old one's deployment", none(&appsv1.Deployment{}))
 	must(t, api.Delete(t.Context(), revision))
 	always(t, "nor beside its pod", none(&appsv1.Deployment{}))
