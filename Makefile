@@ -24,6 +24,8 @@ export CLUSTER := $(CURDIR)/bin/cluster
 # Where images come from when KUBECONFIG names a cluster of yours: a registry that
 # it can pull from and that you can push to.
 export VDI_REGISTRY ?=
+# false runs the demo's and the stories' desktops on plain Deployments.
+export VDI_KNATIVE ?=
 
 GO_TEST := go test -count=1
 

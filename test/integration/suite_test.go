@@ -21,6 +21,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
@@ -28,6 +30,7 @@ import (
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -53,8 +56,14 @@ const (
 	leastConfiguration = "url: {domain: vdi.example.com}\n"
 )
 
-// api is a client of the real API server, without a cache.
-var api client.WithWatch
+// definitionsOfOurs is the folder with this product's CRDs.
+var definitionsOfOurs = filepath.Join("..", "..", "config", "crd")
+
+// cluster is the real API server, api a client of it without a cache.
+var (
+	cluster *envtest.Environment
+	api     client.WithWatch
+)
 
 // recorder sends Events to it.
 var recorder events.EventRecorder
@@ -86,8 +95,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
+	if os.Getenv(assetsVariable) == "" {
 		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
 	}
 	crds, err := definitions()
@@ -95,20 +103,13 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        crds,
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	restConfig, err := env.Start()
+	cluster = environment(crds)
+	restConfig, err := cluster.Start()
 	if err != nil {
-		return 1, fmt.Errorf("start the control plane from %s: %w", assets, err)
+		return 1, fmt.Errorf("start the control plane from %s: %w", os.Getenv(assetsVariable), err)
 	}
 	defer func() {
-		if stopErr := env.Stop(); err == nil && stopErr != nil {
+		if stopErr := cluster.Stop(); err == nil && stopErr != nil {
 			err = fmt.Errorf("stop the control plane: %w", stopErr)
 		}
 	}()
@@ -125,7 +126,10 @@ func run(m *testing.M) (code int, err error) {
 	if api, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme: scheme, Cache: everywhereElse(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Service{}}}},
+	})
 	if err != nil {
 		return 1, err
 	}
@@ -151,6 +155,28 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// environment is an API server with these definitions.
+func environment(crds []string) *envtest.Environment {
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    os.Getenv(assetsVariable),
+		CRDDirectoryPaths:        crds,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
+	return env
+}
+
+// everywhereElse watches all namespaces but those of installations of their own.
+func everywhereElse() cache.Options {
+	var not []fields.Selector
+	for _, namespace := range apart {
+		not = append(not, fields.OneTermNotEqualSelector("metadata.namespace", namespace))
+	}
+	return cache.Options{DefaultNamespaces: map[string]cache.Config{cache.AllNamespaces: {FieldSelector: fields.AndSelectors(not...)}}}
+}
+
 func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	signer, err := tokentest.NewSigner()
 	if err != nil {
@@ -167,7 +193,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
+		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Clocks: clocks, Signer: signer,
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 		// The tests' reports never wait for anybody.
 		Trusting: true,
@@ -216,7 +242,7 @@ func watchConfiguration(ctx context.Context) (stop func(), err error) {
 // definitions are the folders and files with this product's CRDs and, from the
 // modules that the controllers are built with, Knative's.
 func definitions() ([]string, error) {
-	paths := []string{filepath.Join("..", "..", "config", "crd")}
+	paths := []string{definitionsOfOurs}
 	for module, inside := range map[string][]string{
 		"knative.dev/serving":    {"config/core/300-resources"},
 		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},
