@@ -70,7 +70,7 @@ test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=fold
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/...
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./cmd/operator/
 
 .PHONY: e2e
 e2e: platform-tools build ## Users' stories on a real cluster
