@@ -96,7 +96,7 @@ test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=fold
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/...
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
 
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
