@@ -20,6 +20,8 @@ func (p *platform) install(ctx context.Context, kubeconfig string, images []stri
 	args := []string{"upgrade", "--install", release, chart, "--kubeconfig", kubeconfig,
 		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout,
 		"--set", "url.port=" + strconv.Itoa(env.DefaultPort),
+		// Stories say themselves when they need more.
+		"--set", "activator.replicas=1",
 		// One user of the stories is a crowd, at one desktop.
 		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
 	for key, name := range map[string]string{"operator.image": "vdi-operator", "activator.image": "vdi-activator", "agent.image": "vdi-agent", "coturn.image": "vdi-coturn"} {
