@@ -5,11 +5,16 @@ package apiserver
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/org/vdi-operator/test/chart/render"
 )
@@ -57,6 +62,57 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 					t.Error(err)
 				}
 				return
+			}
+			for _, say := range c.says {
+				if err == nil || !strings.Contains(err.Error(), say) {
+					t.Errorf("it must say %q; it says %v", say, err)
+				}
+			}
+		})
+	}
+}
+
+// The other tests need the definitions: they come back at its end.
+func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
+	path, options := kubeconfig(t), envtest.CRDInstallOptions{Paths: definitions, ErrorIfPathMissing: true}
+	if err := envtest.UninstallCRDs(config, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := envtest.InstallCRDs(config, options); err != nil {
+			t.Error(err)
+		}
+	})
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		groups, err := d.ServerGroups()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
+			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io"
+		}) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the API server still names the groups of definitions that are gone")
+		}
+	}
+	for name, c := range map[string]struct {
+		set  string
+		says []string
+	}{
+		"Knative Serving":          {"selkies.enabled=false", []string{"knative.enabled", "no Knative Serving", "set knative.enabled=false"}},
+		"this product's kinds":     {"knative.enabled=false,crds.enabled=false", []string{"crds.enabled", "VDISession", "set crds.enabled=true"}},
+		"nothing, without Knative": {"knative.enabled=false,selkies.enabled=false", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render.HelmAt(t.Context(), path, "install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", c.set)
+			if len(c.says) == 0 && err != nil {
+				t.Error(err)
 			}
 			for _, say := range c.says {
 				if err == nil || !strings.Contains(err.Error(), say) {
