@@ -47,15 +47,15 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 		flags []string
 		says  []string
 	}{
-		"nothing": {},
-		"the definitions are there, and need not come along": {flags: []string{"--set", "crds.enabled=false"}},
-		"Knative's namespace":                                {[]string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
-		"without Knative, its namespace does not matter":     {flags: []string{"--set", "knative.enabled=false,knative.namespace=serving"}},
-		"a namespace of sessions":                            {[]string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
-		"the release's namespace may be about to come":       {flags: []string{"--set", "watchNamespaces={fresh}", "--namespace", "fresh", "--create-namespace"}},
+		"nothing":             {},
+		"Knative's namespace": {[]string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
+		"without Knative, its namespace does not matter": {flags: []string{"--set", "knative.enabled=false,knative.namespace=serving"}},
+		"a namespace of sessions":                        {[]string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
+		"the release's namespace may be about to come":   {flags: []string{"--set", "watchNamespaces={fresh}", "--namespace", "fresh", "--create-namespace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			flags := append([]string{"install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server"}, c.flags...)
+			// The definitions are there, and are not Helm's.
+			flags := append([]string{"install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", "crds.enabled=false"}, c.flags...)
 			_, err := render.HelmAt(t.Context(), path, flags...)
 			if len(c.says) == 0 {
 				if err != nil {
