@@ -112,6 +112,29 @@ func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
 	}
 }
 
+func TestEveryPanelOfTheDashboardAsksInPromQL(t *testing.T) {
+	type recording struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []recording
+	for _, q := range dashboard(t) {
+		rules = append(rules, recording{"vdi:panel", q.With(Variables{Namespace: "vdi-system", RateInterval: "1m", Range: "6h"})})
+	}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	content, err := yaml.Marshal(object{"groups": []object{{"name": "dashboard", "rules": rules}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Without its linter, which minds that all have one name.
+	if out, err := exec.Command("promtool", "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestWithoutCoturnNothingOfItIsScraped(t *testing.T) {
 	text, err := render(t, append(everything, "coturn.enabled=false")...)
 	if err != nil {
