@@ -31,7 +31,7 @@ func cluster(t *testing.T, objects ...client.Object) client.Client {
 func objectMeta(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace, Name: name, UID: "old", ResourceVersion: "7", CreationTimestamp: metav1.Now(),
-		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "someone"}},
+		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "someone", Operation: metav1.ManagedFieldsOperationUpdate}},
 		Finalizers:      []string{v1alpha1.FinalizerCleanup},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n", UID: "n"}},
 		Labels:          map[string]string{"team": "blue"},

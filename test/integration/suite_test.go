@@ -18,12 +18,14 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -45,6 +47,9 @@ const (
 	knativeNamespace = "knative-serving"
 	// leastConfiguration leaves everything at its default.
 	leastConfiguration = "url: {domain: vdi.example.com}\n"
+	// unserved is a namespace whose sessions these controllers do not see: there tests
+	// reconcile by hand, as an operator that can be stopped.
+	unserved = "unserved"
 )
 
 // api is a client of the real API server, without a cache.
@@ -110,7 +115,12 @@ func run(m *testing.M) (code int, err error) {
 	if api, err = client.New(restConfig, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.VDISession{}: {Field: fields.OneTermNotEqualSelector("metadata.namespace", unserved)},
+		}},
+	})
 	if err != nil {
 		return 1, err
 	}
