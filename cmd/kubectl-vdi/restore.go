@@ -51,6 +51,7 @@ of them: a home that is not there is made anew, and empty.`,
 	}
 	cmd.Flags().StringVarP(&file, "filename", "f", "", "the backup; - is stdin")
 	cmd.Flags().BoolVar(&r.Overwrite, "overwrite", false, "make templates, sessions and keys that exist as they are in the backup")
+	cmd.Flags().BoolVar(&r.KeysOnly, "keys-only", false, "restore the keys alone, as before the chart is installed")
 	cmd.Flags().BoolVar(&r.CreateNamespaces, "create-namespaces", false, "make namespaces that do not exist")
 	return cmd
 }

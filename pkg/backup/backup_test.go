@@ -31,7 +31,7 @@ func cluster(t *testing.T, objects ...client.Object) client.Client {
 func objectMeta(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace, Name: name, UID: "old", ResourceVersion: "7", CreationTimestamp: metav1.Now(),
-		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "someone", Operation: metav1.ManagedFieldsOperationUpdate}},
+		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "someone", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")}}},
 		Finalizers:      []string{v1alpha1.FinalizerCleanup},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n", UID: "n"}},
 		Labels:          map[string]string{"team": "blue"},
@@ -185,6 +185,19 @@ func TestARestoreMakesWhatIsMissingAndSaysSo(t *testing.T) {
 	wants(t, out, "replaced   VDITemplate xfce\n")
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(edited), edited); err != nil || edited.Spec.Image != "desktop:1" {
 		t.Errorf("%v: %s", err, edited.Spec.Image)
+	}
+}
+
+func TestKeysCanBeRestoredBeforeTheChartIsInstalled(t *testing.T) {
+	text, _ := written(t, cluster(t, whole()...), Options{Keys: true, System: "vdi-system"})
+	out, err := restore(t, cluster(t), Restorer{KeysOnly: true}, text)
+	if err != nil || strings.Count(out, "\n") != 2 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	wants(t, out, "created    Secret vdi-system/vdi-signing-key\n", "created    Secret vdi-system/vdi-turn\n")
+	text, _ = written(t, cluster(t, whole()...), Options{})
+	if _, err := restore(t, cluster(t), Restorer{KeysOnly: true}, text); err == nil || !strings.Contains(err.Error(), "--with-keys") {
+		t.Errorf("of a file without keys: %v", err)
 	}
 }
 

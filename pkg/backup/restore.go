@@ -26,6 +26,8 @@ type Restorer struct {
 	Overwrite bool
 	// CreateNamespaces makes namespaces that do not exist.
 	CreateNamespaces bool
+	// KeysOnly restores the keys and leaves the rest: for before an installation.
+	KeysOnly bool
 	// Out is told what became of each object, a line each.
 	Out io.Writer
 }
@@ -44,6 +46,12 @@ const (
 // could not restore; the others are.
 func (r *Restorer) Run(ctx context.Context, objects []*unstructured.Unstructured) error {
 	objects = slices.Clone(objects)
+	if r.KeysOnly {
+		objects = slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return !is(o, secretKind) })
+		if len(objects) == 0 {
+			return errors.New("the file holds no keys: it was made without --with-keys")
+		}
+	}
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return cmp.Compare(rank(a), rank(b)) })
 	results := map[string]int{}
 	tell := func(result, format string, args ...any) {
