@@ -25,7 +25,7 @@ func runCheck(ctx context.Context, args []string) error {
 		return err
 	}
 	checker := &check.Checker{
-		Client: c, Config: cfg, Kinds: neededKinds,
+		Client: c, Config: cfg, Kinds: neededKinds(cfg),
 		Operator: deployment(cfg, f.operator), Activator: deployment(cfg, f.activator),
 		HTTP: http.DefaultClient, Resolver: net.DefaultResolver,
 		Patience: *patience, Out: os.Stdout,

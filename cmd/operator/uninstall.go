@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
 	"github.com/org/vdi-operator/pkg/uninstall"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -35,13 +37,15 @@ func runUninstall(ctx context.Context, args []string) error {
 		return err
 	}
 	u := &uninstall.Uninstaller{
-		Client: c, Workload: &workload.Knative{Client: c}, Namespaces: cfg.Namespaces,
+		Client: c, Workload: workload.New(cfg, c, c), Namespaces: cfg.Namespaces,
 		Operator: deployment(cfg, f.operator), Activator: deployment(cfg, f.activator),
 		Leftovers: leftovers(cfg, *check),
-		GiveBack: func(ctx context.Context) ([]string, error) {
-			return uninstall.GiveKnativeConfigBack(ctx, c, cfg.Knative.Namespace)
-		},
-		Timeout: *timeout, Out: os.Stdout,
+		Timeout:   *timeout, Out: os.Stdout,
+	}
+	if cfg.Knative.Enabled && cfg.Knative.ApplyConfig {
+		u.GiveBack = func(ctx context.Context) ([]string, error) {
+			return knativeconfig.Release(ctx, c, cfg.Knative.Namespace, knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name))
+		}
 	}
 	return u.Run(ctx)
 }
@@ -53,7 +57,7 @@ func leftovers(cfg config.Config, check string) []client.Object {
 	}
 	objects := []client.Object{
 		&coordinationv1.Lease{ObjectMeta: named(electionID)},
-		&corev1.ConfigMap{ObjectMeta: named(cfg.Installation.Name + "-status")},
+		&corev1.ConfigMap{ObjectMeta: named(installation.StatusName(cfg.Installation.Name))},
 	}
 	if check != "" {
 		objects = append(objects, &corev1.Pod{ObjectMeta: named(check)})

@@ -25,6 +25,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
 // program is a Deployment with as many ready replicas as wanted.
@@ -49,7 +50,7 @@ func pod(name, component, ip string, port int32) *corev1.Pod {
 }
 
 func status(conditions string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-status"}, Data: map[string]string{conditionsKey: conditions}}
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-status"}, Data: map[string]string{installation.ConditionsKey: conditions}}
 }
 
 // activator answers as the activator does at all its ports.
@@ -178,7 +179,7 @@ func TestWhatIsWrongIsSaidWithItsRemedy(t *testing.T) {
 		"a stopped activator":    {web, without("vdi-activator", program("vdi-activator", 0, 0)), nil, []string{"FAIL  activator: 0 of 0", "helm upgrade"}},
 		"no conditions":          {web, without("vdi-status"), nil, []string{"FAIL  operator's conditions: there is no ConfigMap vdi-system/vdi-status"}},
 		"conditions of nothing":  {web, without("vdi-status", status("[]")), nil, []string{"FAIL  operator's conditions: ", "has none"}},
-		"no YAML":                {web, without("vdi-status", status("{")), nil, []string{"FAIL  operator's conditions: ", "data.conditions"}},
+		"no YAML":                {web, without("vdi-status", status("{")), nil, []string{"FAIL  operator's conditions: ", "conditions: error"}},
 		"Knative is too old": {web, without("vdi-status", status("- {type: KnativeReady, status: 'False', reason: TooOld, message: \"Upgrade\\nit.\"}\n- {type: Other, status: 'True'}")), nil,
 			[]string{"FAIL  operator's conditions: KnativeReady is False (TooOld): Upgrade it.; do what the message says\n"}},
 		"another program answers": {elsewhere, healthy(web), nil, []string{"FAIL  visitors' Service: ", "answers 200", "want 404", "FAIL  desktops' Service: ", "want 403"}},

@@ -11,7 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
 // definitions checks that the API server knows the kinds that the operator needs.
@@ -76,17 +77,10 @@ func available(d *appsv1.Deployment) bool {
 	return false
 }
 
-// The ConfigMap in which the operator tells how it does: the installation's name with
-// this ending, and the key that holds a list of conditions.
-const (
-	statusSuffix  = "-status"
-	conditionsKey = "conditions"
-)
-
 // conditions checks what the operator says of itself and of Knative.
 func (c *Checker) conditions(ctx context.Context) finding {
 	const what = "operator's conditions"
-	key := types.NamespacedName{Namespace: c.Config.Installation.Namespace, Name: c.Config.Installation.Name + statusSuffix}
+	key := types.NamespacedName{Namespace: c.Config.Installation.Namespace, Name: installation.StatusName(c.Config.Installation.Name)}
 	logs := fmt.Sprintf("the operator writes it when it leads: kubectl -n %s logs deployment/%s", c.Operator.Namespace, c.Operator.Name)
 	cm := &corev1.ConfigMap{}
 	if err := c.Client.Get(ctx, key, cm); apierrors.IsNotFound(err) {
@@ -94,12 +88,12 @@ func (c *Checker) conditions(ctx context.Context) finding {
 	} else if err != nil {
 		return bad(what, err, logs)
 	}
-	var conditions []metav1.Condition
-	if err := yaml.Unmarshal([]byte(cm.Data[conditionsKey]), &conditions); err != nil {
-		return bad(what, fmt.Sprintf("ConfigMap %s: data.%s: %s", key, conditionsKey, err), "delete the ConfigMap; the operator writes it anew")
+	conditions, err := installation.ReadStatus(cm)
+	if err != nil {
+		return bad(what, err, "delete the ConfigMap; the operator writes it anew")
 	}
 	if len(conditions) == 0 {
-		return bad(what, fmt.Sprintf("ConfigMap %s has none in data.%s", key, conditionsKey), logs)
+		return bad(what, fmt.Sprintf("ConfigMap %s has none", key), logs)
 	}
 	var names, unmet []string
 	for _, c := range conditions {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -111,6 +112,11 @@ func (u *Uninstaller) giveBack(ctx context.Context) error {
 	changed, err := u.GiveBack(ctx)
 	for _, what := range changed {
 		u.say("Gave back %s.", what)
+	}
+	if apierrors.IsForbidden(err) {
+		// The right to it is in Knative's namespace and goes with that.
+		u.say("Knative's configuration cannot be seen (%s). If Knative is still there, what this installation has set in its configuration stays.", err)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("give Knative's configuration back: %w", err)
