@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -50,6 +51,10 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 		}
 		return absent(t, &v1alpha1.VDISession{ObjectMeta: s.ObjectMeta})
 	})
+	// What Kubernetes' garbage collector does.
+	for _, o := range []client.Object{&corev1.Secret{}, &autoscalingv1alpha1.PodAutoscaler{}} {
+		must(t, api.DeleteAllOf(t.Context(), o, client.InNamespace(ns), client.MatchingLabels{v1alpha1.LabelSession: s.Name}))
+	}
 	must(t, api.Delete(t.Context(), newTemplate(ns)))
 	must(t, api.Delete(t.Context(), home))
 	// kube-controller-manager would take the protection off, and the volume would be free.
@@ -99,5 +104,5 @@ func TestARestoreSaysWhatTheAPIServerRefuses(t *testing.T) {
 	wantText(t, out.String(), "FAILED     VDISession "+ns+"/Ada: ", "FAILED     VDISession nowhere-"+ns+"/bob: namespace \"nowhere-"+ns+"\" does not exist", "--create-namespaces", "created    VDISession "+ns+"/eve")
 	out.Reset()
 	must(t, (&backup.Restorer{Client: api, Out: &out, CreateNamespaces: true}).Run(t.Context(), objects[1:]))
-	wantText(t, out.String(), "created    VDISession nowhere-"+ns+"/bob (in a new namespace)", "unchanged  VDISession "+ns+"/eve")
+	wantText(t, out.String(), "created    VDISession nowhere-"+ns+"/bob (in a new namespace)", "skipped    VDISession "+ns+"/eve (it exists and differs")
 }
