@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -44,6 +45,7 @@ func cacheOptions(cfg config.Config) cache.Options {
 			&corev1.Secret{}:                {Label: ofSession},
 			&corev1.Service{}:               {Label: ofSession},
 			&appsv1.Deployment{}:            {Label: ofSession},
+			&networkingv1.NetworkPolicy{}:   {Label: having(v1alpha1.LabelDesktopNetwork)},
 			&corev1.PersistentVolumeClaim{}: {Label: ofUser},
 		},
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
@@ -141,6 +142,9 @@ func (o *operator) addControllers(ctx context.Context) error {
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("session controller: %w", err)
+	}
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("desktopnetwork controller: %w", err)
 	}
 	if o.config.Knative.Enabled {
 		if err := o.addKnativesControllers(ctx); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -28,6 +29,9 @@ type Config struct {
 	Knative Knative `json:"knative"`
 	// Namespaces are those whose sessions are this installation's; empty is all.
 	Namespaces []string `json:"namespaces"`
+	// DesktopNetworkPolicy says who may reach desktops and what they may reach, in every
+	// namespace with sessions; without it they are as open as the cluster leaves them.
+	DesktopNetworkPolicy *networkingv1.NetworkPolicySpec `json:"desktopNetworkPolicy,omitempty"`
 	// Activator says where desktops and Knative find the activator.
 	Activator Activator `json:"activator"`
 	// Agent is what runs beside each desktop.
@@ -166,6 +170,9 @@ func Parse(raw []byte) (Config, error) {
 	c := Default()
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if c.DesktopNetworkPolicy != nil {
+		completeNetworkPolicy(c.DesktopNetworkPolicy)
 	}
 	if errs := c.validate(); len(errs) > 0 {
 		return Config{}, fmt.Errorf("configuration: %w", errs.ToAggregate())

@@ -86,6 +86,9 @@ func (c *Config) validate() field.ErrorList {
 	if problems := validation.IsDNS1123Label(c.Knative.Namespace); c.Knative.Enabled && len(problems) > 0 {
 		bad(c.Knative.Namespace, strings.Join(problems, "; "), "knative", "namespace")
 	}
+	if p := c.DesktopNetworkPolicy; p != nil {
+		errs = append(errs, validateNetworkPolicy(p)...)
+	}
 	return append(errs, validateNamespaces(c.Namespaces)...)
 }
 

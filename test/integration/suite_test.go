@@ -35,6 +35,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -176,6 +177,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		return err
 	}
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	network, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
+	if err != nil {
+		return err
+	}
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: network.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
 		return err
 	}
 	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr)

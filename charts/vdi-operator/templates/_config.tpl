@@ -14,6 +14,7 @@ url:
   scheme: {{ $.Values.url.scheme }}
   domain: {{ $.Values.ingress.domain | quote }}
   port: {{ $.Values.url.port | int }}
+namespaces: {{ toJson $.Values.watchNamespaces }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}
   namespace: {{ $.Release.Namespace | quote }}
@@ -38,6 +39,10 @@ knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}
+{{- if $.Values.networkPolicy.enabled }}
+desktopNetworkPolicy:
+  {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}
+{{- end }}
 {{- else }}
 {{- /* int64: a large number from values.yaml would come out as 1e+06. */}}
 limits:
