@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,7 +37,8 @@ func (u *Uninstaller) sayWhatStays(ctx context.Context) error {
 	templates := &v1alpha1.VDITemplateList{}
 	err := u.Client.List(ctx, templates)
 	defined := !meta.IsNoMatchError(err)
-	if err != nil && defined {
+	// Templates belong to the cluster: an installation of one namespace may not see them.
+	if err != nil && defined && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("list templates: %w", err)
 	}
 	names := make([]string, 0, len(templates.Items))

@@ -2,7 +2,7 @@
 
 {{/* The operator's service account: what it may do, the uninstall has to take back. */}}
 {{- define "vdi-operator.uninstall.account" -}}
-{{- ((.Values.operator).serviceAccount).name | default (include "vdi-operator.operator.name" .) -}}
+{{- include "vdi-operator.serviceAccountName" (dict "context" . "component" "operator") -}}
 {{- end -}}
 
 {{/* uninstall.timeout in seconds. */}}
