@@ -13,11 +13,9 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/token"
 )
-
-// labelSigningKey marks the Secret of the chart that holds the signing key.
-const labelSigningKey = v1alpha1.GroupName + "/signing-key"
 
 const (
 	defaultTTL             = 8 * time.Hour
@@ -84,11 +82,11 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 
 func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {
 	var secrets corev1.SecretList
-	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{labelSigningKey: "true"}); err != nil {
+	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{backup.LabelSigningKey: "true"}); err != nil {
 		return nil, fmt.Errorf("looking for the signing key in namespace %s: %w", namespace, err)
 	}
 	if n := len(secrets.Items); n != 1 {
-		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with --system-namespace", namespace, n, labelSigningKey)
+		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with --system-namespace", namespace, n, backup.LabelSigningKey)
 	}
 	signer, err := token.NewSigner(secrets.Items[0].Data[corev1.TLSPrivateKeyKey])
 	if err != nil {

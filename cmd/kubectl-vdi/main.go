@@ -1,5 +1,6 @@
 // kubectl-vdi is a kubectl plugin for the people who give out desktops:
-// `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`.
+// `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`, `kubectl vdi backup`,
+// `kubectl vdi restore`.
 package main
 
 import (
@@ -41,7 +42,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions, make links that open them, and see how the installation does",
+		Short:         "List desktop sessions, make links that open them, back them up, and see how the installation does",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		Version:       version.Get().String(),
 		SilenceUsage:  true,
@@ -49,7 +50,7 @@ func newCommandFor(p *plugin) *cobra.Command {
 	}
 	cmd.SetOut(p.Out)
 	cmd.SetErr(p.ErrOut)
-	cmd.AddCommand(p.newLink(), p.newList(), p.newStatus())
+	cmd.AddCommand(p.newBackup(), p.newLink(), p.newList(), p.newRestore(), p.newStatus())
 	return cmd
 }
 

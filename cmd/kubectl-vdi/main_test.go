@@ -17,6 +17,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -57,7 +58,7 @@ func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{labelSigningKey: "true"}},
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{backup.LabelSigningKey: "true"}},
 		Data: map[string][]byte{corev1.TLSPrivateKeyKey: raw}}, signer.Verifier()
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 
@@ -24,6 +25,13 @@ type flags struct {
 }
 
 func main() {
+	if run := subcommand(os.Args); run != nil {
+		if err := run(ctrl.SetupSignalHandler()); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	var f flags
 	flag.StringVar(&f.config, "config", "/etc/vdi/config/config.yaml", "the installation's configuration file")
 	flag.StringVar(&f.signingKey, "signing-key", "/etc/vdi/signing/tls.key", "private key that signs desktops' tokens")

@@ -54,6 +54,9 @@ const (
 	knativeOperator = "knative.dev/operator@v0.50.0"
 	// leastConfiguration leaves everything at its default.
 	leastConfiguration = "url: {domain: vdi.example.com}\n"
+	// unserved is a namespace whose sessions these controllers do not see: there tests
+	// reconcile by hand, as an operator that can be stopped.
+	unserved = "unserved"
 )
 
 // definitionsOfOurs is the folder with this product's CRDs.

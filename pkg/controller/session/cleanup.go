@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,18 +33,32 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	if remaining != "" {
 		return ctrl.Result{RequeueAfter: cleanUpRetry}, r.terminating(ctx, s, "Waiting for "+remaining+" to be gone.")
 	}
+	return ctrl.Result{}, LetGo(ctx, r.Client, s)
+}
+
+// LetGo releases or deletes a deleted session's home, as its reclaim policy says, and
+// removes the finalizer: for when nothing of its desktop is left.
+func LetGo(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	template := &v1alpha1.VDITemplate{}
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: s.Spec.Template}, template); apierrors.IsNotFound(err) {
+	if err := c.Get(ctx, types.NamespacedName{Name: s.Spec.Template}, template); apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
 		template = nil
 	} else if err != nil {
-		return ctrl.Result{}, err
+		return err
 	}
-	if err := r.releaseHome(ctx, s, workload.ReclaimPolicy(template, s)); err != nil {
-		return ctrl.Result{}, err
+	if err := releaseHome(ctx, c, s, workload.ReclaimPolicy(template, s)); err != nil {
+		return err
 	}
+	return RemoveFinalizer(ctx, c, s)
+}
+
+// RemoveFinalizer lets a session go, or be deleted by whoever wants to, without the
+// operator. It fails with a conflict where somebody has written to the session since.
+func RemoveFinalizer(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	base := s.DeepCopy()
-	controllerutil.RemoveFinalizer(s, v1alpha1.FinalizerCleanup)
-	return ctrl.Result{}, client.IgnoreNotFound(r.Client.Patch(ctx, s, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})))
+	if !controllerutil.RemoveFinalizer(s, v1alpha1.FinalizerCleanup) {
+		return nil
+	}
+	return client.IgnoreNotFound(c.Patch(ctx, s, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})))
 }
 
 func (r *Reconciler) terminating(ctx context.Context, s *v1alpha1.VDISession, message string) error {

@@ -50,7 +50,7 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 				return false, nil
 			}
 		}
-		if err := p.setHolder(ctx, claim, p.session.Name); err != nil {
+		if err := setHolder(ctx, p.Client, claim, p.session.Name); err != nil {
 			return false, err
 		}
 	}
@@ -87,28 +87,28 @@ func (p *pass) letGoUnusedHome(ctx context.Context, upToDate bool) error {
 	if !upToDate || p.observed.Pods > 0 || workload.HomeEnabled(p.template, p.session) {
 		return nil
 	}
-	return p.releaseHome(ctx, p.session, v1alpha1.ReclaimRetain)
+	return releaseHome(ctx, p.Client, p.session, v1alpha1.ReclaimRetain)
 }
 
 // releaseHome ends a session's hold on its home, or deletes the home. A home that
 // somebody else holds is left alone.
-func (r *Reconciler) releaseHome(ctx context.Context, s *v1alpha1.VDISession, policy v1alpha1.ReclaimPolicy) error {
+func releaseHome(ctx context.Context, c client.Client, s *v1alpha1.VDISession, policy v1alpha1.ReclaimPolicy) error {
 	claim := &corev1.PersistentVolumeClaim{}
 	key := types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}
-	if err := r.Client.Get(ctx, key, claim); err != nil {
+	if err := c.Get(ctx, key, claim); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if claim.Annotations[v1alpha1.AnnotationHeldBy] != s.Name || !claim.DeletionTimestamp.IsZero() {
 		return nil
 	}
 	if policy == v1alpha1.ReclaimDelete {
-		return client.IgnoreNotFound(r.Client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}))
+		return client.IgnoreNotFound(c.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}))
 	}
-	return client.IgnoreNotFound(r.setHolder(ctx, claim, ""))
+	return client.IgnoreNotFound(setHolder(ctx, c, claim, ""))
 }
 
 // setHolder writes who holds a home; it fails where somebody else wrote first.
-func (r *Reconciler) setHolder(ctx context.Context, claim *corev1.PersistentVolumeClaim, session string) error {
+func setHolder(ctx context.Context, c client.Client, claim *corev1.PersistentVolumeClaim, session string) error {
 	changed := claim.DeepCopy()
 	delete(changed.Annotations, v1alpha1.AnnotationHeldBy)
 	if session != "" {
@@ -117,5 +117,5 @@ func (r *Reconciler) setHolder(ctx context.Context, claim *corev1.PersistentVolu
 		}
 		changed.Annotations[v1alpha1.AnnotationHeldBy] = session
 	}
-	return r.Client.Patch(ctx, changed, client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{}))
+	return c.Patch(ctx, changed, client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{}))
 }

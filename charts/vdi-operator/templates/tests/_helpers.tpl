@@ -1,0 +1,1 @@
+{{- define "vdi-operator.check.name" -}}{{ include "vdi-operator.fullname" . }}-check{{- end -}}

@@ -1,0 +1,52 @@
+{{- define "vdi-operator.uninstall.name" -}}{{ include "vdi-operator.fullname" . }}-uninstall{{- end -}}
+
+{{/* The operator's service account: what it may do, the uninstall has to take back. */}}
+{{- define "vdi-operator.uninstall.account" -}}
+{{- include "vdi-operator.serviceAccountName" (dict "context" . "component" "operator") -}}
+{{- end -}}
+
+{{/* uninstall.timeout in seconds. */}}
+{{- define "vdi-operator.uninstall.seconds" -}}
+{{- $timeout := (.Values.uninstall).timeout | default "3m" -}}
+{{- mul (regexFind "^[0-9]+" $timeout | int) (hasSuffix "m" $timeout | ternary 60 1) -}}
+{{- end -}}
+
+{{/* Values of a release that did not know uninstall.enabled have none. */}}
+{{- define "vdi-operator.uninstall.enabled" -}}
+{{- if ne (toString (.Values.uninstall).enabled) "false" }}true{{ end -}}
+{{- end -}}
+
+{{/* A role for the hook and its binding; takes {context, name, namespace, rules}. Without a namespace both belong to the cluster. */}}
+{{- define "vdi-operator.uninstall.role" -}}
+{{- $kind := ternary "Role" "ClusterRole" (not (empty .namespace)) }}
+{{- $labels := include "vdi-operator.labels" (dict "context" .context "component" "uninstall") }}
+{{- range list "" "Binding" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}{{ . }}
+metadata:
+  name: {{ $.name }}
+  {{- with $.namespace }}
+  namespace: {{ . | quote }}
+  {{- end }}
+  labels:
+    {{- $labels | nindent 4 }}
+  annotations:
+    helm.sh/hook: pre-delete
+    helm.sh/hook-weight: "-1"
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- if . }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ $.name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "vdi-operator.uninstall.account" $.context }}
+    namespace: {{ $.context.Release.Namespace | quote }}
+{{- else }}
+rules:
+  {{- $.rules | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/uninstall"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// defaultUninstallTimeout leaves room within the five minutes that Helm waits for a hook.
+const defaultUninstallTimeout = 3 * time.Minute
+
+// runUninstall takes the installation back, before Helm deletes its objects.
+func runUninstall(ctx context.Context, args []string) error {
+	f := newInstallationFlags("uninstall")
+	timeout := f.Duration("timeout", defaultUninstallTimeout, "how long it may take; what has not stopped by then is left to stop by itself")
+	check := f.String("check", "", "the pod that helm test left")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if *timeout <= 0 {
+		return fmt.Errorf("--timeout %s: must be above zero, such as 3m", *timeout)
+	}
+	cfg, c, err := f.load()
+	if err != nil {
+		return err
+	}
+	u := &uninstall.Uninstaller{
+		Client: c, Workload: workload.New(cfg, c, c), Namespaces: cfg.Namespaces,
+		Operator: deployment(cfg, f.operator), Activator: deployment(cfg, f.activator),
+		Leftovers: leftovers(cfg, *check),
+		Timeout:   *timeout, Out: os.Stdout,
+	}
+	if cfg.Knative.Enabled && cfg.Knative.ApplyConfig {
+		u.GiveBack = func(ctx context.Context) ([]string, error) {
+			return knativeconfig.Release(ctx, c, cfg.Knative.Namespace, knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name))
+		}
+	}
+	return u.Run(ctx)
+}
+
+// leftovers are what the programs and helm test leave in the installation's namespace.
+func leftovers(cfg config.Config, check string) []client.Object {
+	named := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: cfg.Installation.Namespace, Name: name}
+	}
+	objects := []client.Object{
+		&coordinationv1.Lease{ObjectMeta: named(electionID)},
+		&corev1.ConfigMap{ObjectMeta: named(installation.StatusName(cfg.Installation.Name))},
+	}
+	if check != "" {
+		objects = append(objects, &corev1.Pod{ObjectMeta: named(check)})
+	}
+	return objects
+}

@@ -1,0 +1,168 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/pion/stun"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/pods"
+)
+
+// udpTransport is the value of REQUESTED-TRANSPORT that asks for UDP (RFC 5766, 14.7).
+var udpTransport = []byte{17, 0, 0, 0}
+
+const (
+	// resendEvery is the pause before a request is sent again (RFC 5389, 7.2.1: the
+	// first retransmission comes after 500 ms).
+	resendEvery = 500 * time.Millisecond
+	// largestAnswer is more than a server puts into one.
+	largestAnswer = 2048
+
+	coturnRemedy = "see coturn's log, and whether its ports are let in at this address"
+	insideRemedy = "this pod asks from inside the cluster, where an outside address may not be reachable: try from a browser's network"
+)
+
+// turn asks every server that browsers are told: by each way that is announced, it
+// answers a STUN binding, and refuses an allocation to who shows no credential.
+func (c *Checker) turn(ctx context.Context) []finding {
+	const what = "TURN"
+	if len(c.Config.TURN.URLs) > 0 {
+		var found []finding
+		for _, u := range c.Config.TURN.URLs {
+			uri, err := stun.ParseURI(u)
+			if err != nil {
+				found = append(found, bad(what, fmt.Sprintf("turn.urls: %q: %s", u, err), "correct it, such as turn:turn.example.com:3478?transport=udp"))
+				continue
+			}
+			// Somebody else's server, or an address outside.
+			found = append(found, warned(c.asked(ctx, uri, insideRemedy)))
+		}
+		return found
+	}
+	if c.Config.TURN.Discovery == nil {
+		return []finding{good(what, "no server is announced: media needs a direct path")}
+	}
+	hosts, err := c.discovered(ctx)
+	if err != nil {
+		return []finding{bad(what, err, coturnRemedy)}
+	}
+	if len(hosts) == 0 {
+		return []finding{bad(what, fmt.Sprintf("no pod of coturn is ready in namespace %s", c.Config.TURN.Discovery.Namespace),
+			"kubectl -n "+c.Config.TURN.Discovery.Namespace+" get pods; another program may have the node's port")}
+	}
+	var found []finding
+	for _, host := range hosts {
+		for _, proto := range []stun.ProtoType{stun.ProtoTypeUDP, stun.ProtoTypeTCP} {
+			uri := &stun.URI{Scheme: stun.SchemeTypeTURN, Host: host, Port: c.Config.TURN.Discovery.Port, Proto: proto}
+			found = append(found, c.asked(ctx, uri, coturnRemedy))
+		}
+	}
+	return found
+}
+
+// discovered are the addresses that the activator finds too: those of the nodes of
+// coturn's ready pods.
+func (c *Checker) discovered(ctx context.Context) ([]string, error) {
+	d := c.Config.TURN.Discovery
+	list := &corev1.PodList{}
+	if err := c.Client.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabels(d.Selector)); err != nil {
+		return nil, fmt.Errorf("list coturn's pods: %w", err)
+	}
+	var hosts []string
+	for i := range list.Items {
+		if p := &list.Items[i]; p.Status.HostIP != "" && p.DeletionTimestamp.IsZero() && pods.Ready(p) {
+			hosts = append(hosts, p.Status.HostIP)
+		}
+	}
+	return hosts, nil
+}
+
+// asked asks one server.
+func (c *Checker) asked(ctx context.Context, uri *stun.URI, remedy string) finding {
+	what := "TURN at " + uri.String()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	conn, err := dial(ctx, c.Resolver, uri)
+	if err != nil {
+		return bad(what, err, remedy)
+	}
+	defer func() { _ = conn.Close() }()
+	binding, err := ask(ctx, conn, stun.MethodBinding)
+	if err != nil {
+		return bad(what, "no answer to a STUN binding: "+err.Error(), remedy)
+	}
+	if binding.Type.Class != stun.ClassSuccessResponse {
+		return bad(what, fmt.Sprintf("a STUN binding is answered %s", binding.Type), remedy)
+	}
+	if uri.Scheme == stun.SchemeTypeSTUN || uri.Scheme == stun.SchemeTypeSTUNS {
+		return good(what, "answers a STUN binding")
+	}
+	allocation, err := ask(ctx, conn, stun.MethodAllocate)
+	if err != nil {
+		return bad(what, "no answer to an allocation: "+err.Error(), remedy)
+	}
+	if allocation.Type.Class == stun.ClassSuccessResponse {
+		return bad(what, "anybody can allocate a relay without a credential", "let the server take time-limited credentials only (coturn: use-auth-secret)")
+	}
+	var code stun.ErrorCodeAttribute
+	if err := code.GetFrom(allocation); err != nil || code.Code != stun.CodeUnauthorized {
+		return bad(what, fmt.Sprintf("an allocation without a credential is answered %d %s, want 401", code.Code, code.Reason), remedy)
+	}
+	return good(what, "answers a STUN binding, and 401 to an allocation without a credential")
+}
+
+func dial(ctx context.Context, resolver *net.Resolver, uri *stun.URI) (net.Conn, error) {
+	dialer := &net.Dialer{Resolver: resolver}
+	address := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
+	switch {
+	case uri.Scheme == stun.SchemeTypeTURNS, uri.Scheme == stun.SchemeTypeSTUNS:
+		if uri.Proto == stun.ProtoTypeUDP {
+			return nil, errors.New("TURN over DTLS is not asked from here")
+		}
+		return (&tls.Dialer{NetDialer: dialer, Config: &tls.Config{ServerName: uri.Host, MinVersion: tls.VersionTLS12}}).DialContext(ctx, "tcp", address)
+	case uri.Proto == stun.ProtoTypeTCP:
+		return dialer.DialContext(ctx, "tcp", address)
+	default:
+		return dialer.DialContext(ctx, "udp", address)
+	}
+}
+
+// ask sends one request and returns its answer. It is sent again until then: over UDP
+// it may get lost, and over TCP a server takes it for the same request.
+func ask(ctx context.Context, conn net.Conn, method stun.Method) (*stun.Message, error) {
+	request, err := stun.Build(stun.TransactionID, stun.NewType(method, stun.ClassRequest),
+		stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: udpTransport}, stun.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	answer := &stun.Message{Raw: make([]byte, 0, largestAnswer)}
+	for {
+		if _, err := conn.Write(request.Raw); err != nil {
+			return nil, err
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(resendEvery)); err != nil {
+			return nil, err
+		}
+		for err == nil {
+			if _, err = answer.ReadFrom(conn); err == nil && answer.TransactionID == request.TransactionID {
+				return answer, nil
+			}
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("nothing came within %s", answerWithin)
+		}
+		err = nil
+	}
+}

@@ -1,0 +1,194 @@
+package uninstall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// workers is how many sessions are looked at at once; the API server has limits of its
+// own.
+const workers = 32
+
+// look is what came of one look at one session.
+type look struct {
+	key types.NamespacedName
+	// deleted is whether somebody had deleted the session.
+	deleted bool
+	// remaining is what is still there of its desktop, in words.
+	remaining string
+	err       error
+}
+
+func (l look) over() bool { return l.err == nil && l.remaining == "" }
+
+// takeSessions takes every session's desktop away and lets go of the session as soon as
+// that is gone; at until it lets go of all that are left. An error is about desktops
+// that could not be told to stop, and sessions that could not be let go of.
+func (u *Uninstaller) takeSessions(ctx context.Context, until time.Time) error {
+	pending, err := u.sessions(ctx)
+	if err != nil {
+		return err
+	}
+	u.say("Taking the desktops of %s away.", count(len(pending), "session"))
+	deleted, told := 0, ""
+	for len(pending) > 0 {
+		last := !time.Now().Before(until)
+		looks := u.round(ctx, pending, last)
+		if last {
+			return u.leave(looks)
+		}
+		pending = pending[:0]
+		var first look
+		for _, l := range looks {
+			switch {
+			case !l.over():
+				if len(pending) == 0 {
+					first = l
+				}
+				pending = append(pending, l.key)
+			case l.deleted:
+				deleted++
+			}
+		}
+		if text := waiting(len(pending), first); text != told && text != "" {
+			u.say("%s", text)
+			told = text
+		}
+		if len(pending) > 0 && !pause(ctx) {
+			return fmt.Errorf("sessions that could not be let go of: %d: %w", len(pending), ctx.Err())
+		}
+	}
+	if deleted > 0 {
+		u.say("Finished deleting %s.", count(deleted, "session"))
+	}
+	return nil
+}
+
+func waiting(n int, first look) string {
+	switch {
+	case n == 0:
+		return ""
+	case first.err != nil:
+		return fmt.Sprintf("Trying again with %s; %s: %s", count(n, "session"), first.key, first.err)
+	default:
+		return fmt.Sprintf("Waiting for %s to stop; of %s there is still %s.", count(n, "desktop"), first.key, first.remaining)
+	}
+}
+
+// leave tells what the last round had to leave behind.
+func (u *Uninstaller) leave(looks []look) error {
+	var errs []error
+	for _, l := range looks {
+		switch {
+		case l.err != nil:
+			errs = append(errs, fmt.Errorf("session %s: %w", l.key, l.err))
+		case l.remaining != "":
+			u.say("Did not wait longer for the desktop of %s: %s has been told to stop and goes when it can.", l.key, l.remaining)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// round looks at each session once.
+func (u *Uninstaller) round(ctx context.Context, keys []types.NamespacedName, last bool) []look {
+	looks := make([]look, len(keys))
+	var g errgroup.Group
+	g.SetLimit(workers)
+	for i, key := range keys {
+		g.Go(func() error {
+			looks[i] = u.look(ctx, key, last)
+			return nil
+		})
+	}
+	_ = g.Wait() // Errors are in the looks.
+	return looks
+}
+
+// look tells a session's desktop to go, and lets go of the session when nothing of it is
+// left; the last time in any case.
+func (u *Uninstaller) look(ctx context.Context, key types.NamespacedName, last bool) look {
+	l := look{key: key}
+	// Activators may write to the session meanwhile.
+	l.err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		s := &v1alpha1.VDISession{}
+		if err := u.Client.Get(ctx, key, s); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		l.deleted = !s.DeletionTimestamp.IsZero()
+		var err error
+		l.remaining, err = u.Workload.Delete(ctx, s)
+		if (err != nil || l.remaining != "") && !last {
+			return err
+		}
+		return errors.Join(err, u.letGo(ctx, s, last))
+	})
+	return l
+}
+
+func (u *Uninstaller) letGo(ctx context.Context, s *v1alpha1.VDISession, last bool) error {
+	var err error
+	if s.DeletionTimestamp.IsZero() {
+		err = errors.Join(u.removeTokens(ctx, s), u.sayNotServed(ctx, s))
+	} else {
+		err = session.LetGo(ctx, u.Client, s)
+	}
+	if err == nil || last {
+		err = errors.Join(err, session.RemoveFinalizer(ctx, u.Client, s))
+	}
+	return err
+}
+
+// removeTokens deletes the Secret with the tokens of the desktop's pod: without the
+// installation's key nobody believes them.
+func (u *Uninstaller) removeTokens(ctx context.Context, s *v1alpha1.VDISession) error {
+	secret := &corev1.Secret{}
+	key := types.NamespacedName{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}
+	if err := u.Client.Get(ctx, key, secret); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !metav1.IsControlledBy(secret, s) {
+		return nil
+	}
+	return client.IgnoreNotFound(u.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}))
+}
+
+// sessions lists this installation's; none where the definition is gone, and with it
+// they are.
+func (u *Uninstaller) sessions(ctx context.Context) ([]types.NamespacedName, error) {
+	var keys []types.NamespacedName
+	for _, namespace := range u.spaces() {
+		list := &v1alpha1.VDISessionList{}
+		if err := u.Client.List(ctx, list, client.InNamespace(namespace)); meta.IsNoMatchError(err) {
+			u.say("The definition of VDISessions is gone, and with it all sessions.")
+			return nil, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("list sessions: %w", err)
+		}
+		for i := range list.Items {
+			keys = append(keys, client.ObjectKeyFromObject(&list.Items[i]))
+		}
+	}
+	return keys, nil
+}
+
+// spaces are the namespaces to list in; the empty one is all.
+func (u *Uninstaller) spaces() []string {
+	if len(u.Namespaces) == 0 {
+		return []string{metav1.NamespaceAll}
+	}
+	return u.Namespaces
+}

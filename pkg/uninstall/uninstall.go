@@ -1,0 +1,150 @@
+// Package uninstall takes back what an installation has made in the cluster, before
+// its programs are deleted.
+//
+// It promises that afterwards nothing waits for an operator that is no longer there: no
+// session has our finalizer, whatever else went wrong. Desktops are gone; homes, sessions
+// and templates stay, and another installation takes them up. It ends within its timeout,
+// may be run again at any time, and says in words what it removed and what it leaves. It
+// does not know how the programs were installed.
+package uninstall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const (
+	// operatorsShare and desktopsShare are the parts of the timeout, in percent, until
+	// which the operator's pods and desktops are waited for. The rest is for letting go
+	// of what has not stopped by then.
+	operatorsShare = 25
+	desktopsShare  = 75
+	// lookEvery is the pause between two looks at what is still there.
+	lookEvery = time.Second
+)
+
+// Uninstaller takes an installation back; all but Leftovers and GiveBack are required.
+type Uninstaller struct {
+	// Client reads without a cache: nothing may be missed.
+	Client client.Client
+	// Workload is what the sessions' desktops run on.
+	Workload workload.Workload
+	// Namespaces are those whose sessions are this installation's; empty is all.
+	Namespaces []string
+	// Operator and Activator are the programs' Deployments.
+	Operator, Activator types.NamespacedName
+	// Leftovers are objects that the programs have made for themselves.
+	Leftovers []client.Object
+	// GiveBack gives Knative's configuration back, and returns in words what changed.
+	GiveBack func(context.Context) ([]string, error)
+	// Timeout is how long all of it may take.
+	Timeout time.Duration
+	// Out is told what is done, in lines for people.
+	Out io.Writer
+
+	mu sync.Mutex // guards Out
+}
+
+// Run takes the installation back. An error says what is left that should have gone;
+// sessions are free of the operator even so.
+func (u *Uninstaller) Run(ctx context.Context) error {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, u.Timeout)
+	defer cancel()
+	if err := u.stopPrograms(ctx, begin.Add(u.Timeout*operatorsShare/100)); err != nil {
+		// An operator that still works would undo all that follows.
+		return err
+	}
+	err := errors.Join(
+		u.takeSessions(ctx, begin.Add(u.Timeout*desktopsShare/100)),
+		u.removePolicies(ctx),
+		u.removeLeftovers(ctx),
+		u.giveBack(ctx),
+	)
+	return errors.Join(err, u.sayWhatStays(ctx))
+}
+
+func (u *Uninstaller) removeLeftovers(ctx context.Context) error {
+	var errs []error
+	for _, o := range u.Leftovers {
+		if err := u.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("delete %s: %w", nameOf(u.Client, o), err))
+		} else if err == nil {
+			u.say("Removed %s.", nameOf(u.Client, o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removePolicies deletes the NetworkPolicies that the operator has made beside sessions.
+func (u *Uninstaller) removePolicies(ctx context.Context) error {
+	for _, namespace := range u.spaces() {
+		list := &networkingv1.NetworkPolicyList{}
+		if err := u.Client.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.LabelDesktopNetwork}); err != nil {
+			return fmt.Errorf("list the desktops' network policies: %w", err)
+		}
+		for i := range list.Items {
+			if err := client.IgnoreNotFound(u.Client.Delete(ctx, &list.Items[i])); err != nil {
+				return fmt.Errorf("delete NetworkPolicy %s: %w", client.ObjectKeyFromObject(&list.Items[i]), err)
+			}
+			u.say("Removed NetworkPolicy %s.", client.ObjectKeyFromObject(&list.Items[i]))
+		}
+	}
+	return nil
+}
+
+func (u *Uninstaller) giveBack(ctx context.Context) error {
+	if u.GiveBack == nil {
+		return nil
+	}
+	changed, err := u.GiveBack(ctx)
+	for _, what := range changed {
+		u.say("Gave back %s.", what)
+	}
+	if apierrors.IsForbidden(err) {
+		// The right to it is in Knative's namespace and goes with that.
+		u.say("Knative's configuration cannot be seen (%s). If Knative is still there, what this installation has set in its configuration stays.", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("give Knative's configuration back: %w", err)
+	}
+	return nil
+}
+
+// pause waits for the next look; false when there is none.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(lookEvery):
+		return true
+	}
+}
+
+func (u *Uninstaller) say(format string, args ...any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, _ = fmt.Fprintf(u.Out, format+"\n", args...)
+}
+
+// nameOf is an object's kind and name, for people.
+func nameOf(c client.Client, o client.Object) string {
+	kind := fmt.Sprintf("%T", o)
+	if gvk, err := c.GroupVersionKindFor(o); err == nil {
+		kind = gvk.Kind
+	}
+	return kind + " " + client.ObjectKeyFromObject(o).String()
+}

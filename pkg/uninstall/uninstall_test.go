@@ -1,0 +1,154 @@
+package uninstall
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func micro(t time.Time) *metav1.MicroTime { return &metav1.MicroTime{Time: t} }
+
+func scheme(t *testing.T) *runtime.Scheme {
+	t.Helper()
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, servingv1.AddToScheme} {
+		if err := add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func uninstaller(c client.Client, out *bytes.Buffer) *Uninstaller {
+	return &Uninstaller{
+		Client: c, Workload: &workload.Knative{Client: c}, Timeout: 8 * time.Second, Out: out,
+		Operator:  types.NamespacedName{Namespace: "vdi-system", Name: "vdi-operator"},
+		Activator: types.NamespacedName{Namespace: "vdi-system", Name: "vdi-activator"},
+	}
+}
+
+func TestASessionThatNobodyServesIsAsleepAndSaysSo(t *testing.T) {
+	early, late := now.Add(-time.Hour), now.Add(-time.Minute)
+	for name, tc := range map[string]struct {
+		status v1alpha1.VDISessionStatus
+		slept  *metav1.MicroTime
+		reason string
+	}{
+		"never visited": {},
+		"asleep":        {v1alpha1.VDISessionStatus{SleepTime: micro(late), SleepReason: "IdleTimeout", Activity: &v1alpha1.SessionActivity{LastWakeTime: micro(early)}}, micro(late), "IdleTimeout"},
+		"awake":         {v1alpha1.VDISessionStatus{StartTime: micro(early), SleepTime: micro(early.Add(-time.Hour)), SleepReason: "IdleTimeout"}, micro(now), ""},
+		"asked for while nobody led": {v1alpha1.VDISessionStatus{SleepTime: micro(early), SleepReason: "MaxDuration",
+			Activity: &v1alpha1.SessionActivity{LastWakeTime: micro(late)}}, micro(now), ""},
+		"asked for by a clock ahead": {v1alpha1.VDISessionStatus{Activity: &v1alpha1.SessionActivity{LastWakeTime: micro(now.Add(time.Second))}}, micro(now.Add(time.Second)), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.status.URL, tc.status.PodName, tc.status.Phase = "https://ada--desktops.example.com/", "ada-1", v1alpha1.PhaseRunning
+			tc.status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionHomeReady, Status: metav1.ConditionTrue}}
+			got := notServed(&v1alpha1.VDISession{Status: tc.status}, now)
+			if got.URL != "" || got.PodName != "" || got.StartTime != nil || got.Phase != v1alpha1.PhasePending || got.Message == "" {
+				t.Errorf("still says that it is served: %+v", got)
+			}
+			if !got.SleepTime.Equal(tc.slept) || got.SleepReason != tc.reason {
+				t.Errorf("asleep since %v (%s), want %v (%s)", got.SleepTime, got.SleepReason, tc.slept, tc.reason)
+			}
+			if got.Activity != tc.status.Activity {
+				t.Error("when it was used is lost")
+			}
+			if len(got.Conditions) != 1 || !meta.IsStatusConditionFalse(got.Conditions, v1alpha1.ConditionReady) || got.Conditions[0].Reason != ReasonNotServed {
+				t.Errorf("conditions %+v", got.Conditions)
+			}
+		})
+	}
+}
+
+func TestWhatStaysIsNamedWithTheCommandsThatRemoveIt(t *testing.T) {
+	text := stays(map[string]int{"lab": 1, "desktops": 2}, map[string]int{"desktops": 2}, []string{"kde", "selkies"}, true)
+	for _, want := range []string{
+		"homes (PersistentVolumeClaims): 2: desktops 2\n", "sessions (VDISessions): 3: desktops 2, lab 1\n", "templates (VDITemplates): kde, selkies\n",
+		"kubectl delete pvc -l vdi.kasm.io/user-hash", "kubectl delete crd vdisessions.vdi.kasm.io vditemplates.vdi.kasm.io",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q in:\n%s", want, text)
+		}
+	}
+	if text := stays(nil, nil, nil, false); text != "Nothing is left." {
+		t.Errorf("of nothing: %s", text)
+	}
+}
+
+func TestWithoutItsDefinitionsThereIsNothingToTakeBack(t *testing.T) {
+	gone := func(list client.ObjectList) error {
+		switch list.(type) {
+		case *v1alpha1.VDISessionList, *v1alpha1.VDITemplateList:
+			return &meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("VDISession").GroupKind()}
+		}
+		return nil
+	}
+	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "vdi-desktops", Labels: map[string]string{v1alpha1.LabelDesktopNetwork: "true"}}}
+	other := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "other"}}
+	c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policy, other).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if err := gone(list); err != nil {
+				return err
+			}
+			return c.List(ctx, list, opts...)
+		},
+	}).Build()
+	var out bytes.Buffer
+	if err := uninstaller(c, &out).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"no Deployment vdi-system/vdi-operator", "VDISessions is gone", "Removed NetworkPolicy desktops/vdi-desktops", "Nothing is left."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("want %q in:\n%s", want, &out)
+		}
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(other), other); err != nil {
+		t.Errorf("somebody else's policy: %v", err)
+	}
+}
+
+func TestAFinalizerGoesEvenWhereTheDesktopCannotBeToldTo(t *testing.T) {
+	alive := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "ada", UID: "1", Finalizers: []string{v1alpha1.FinalizerCleanup}}}
+	deleted := alive.DeepCopy()
+	deleted.Name, deleted.UID, deleted.DeletionTimestamp = "bob", "2", &metav1.Time{Time: now}
+	refusal := errors.New("Knative's webhook does not answer")
+	c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(alive, deleted).WithStatusSubresource(alive).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if _, ok := o.(*servingv1.Service); ok {
+				return refusal
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	}).Build()
+	var out bytes.Buffer
+	err := uninstaller(c, &out).Run(t.Context())
+	if !errors.Is(err, refusal) {
+		t.Errorf("said nothing of the desktops that may still run: %v", err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(alive), alive); err != nil || len(alive.Finalizers) != 0 || alive.Status.Message != notServedMessage {
+		t.Errorf("%v: finalizers %v, %q", err, alive.Finalizers, alive.Status.Message)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(deleted), deleted); client.IgnoreNotFound(err) != nil || err == nil {
+		t.Errorf("the deleted session is still there: %v", err)
+	}
+}

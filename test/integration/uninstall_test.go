@@ -1,0 +1,260 @@
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
+	"github.com/org/vdi-operator/pkg/uninstall"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// operatorByHand is the sessions' controller of an installation of its own, which works
+// only when it is told to.
+func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISession {
+	t.Helper()
+	signer, err := tokentest.NewSigner()
+	must(t, err)
+	cfg, err := config.Parse([]byte(leastConfiguration))
+	must(t, err)
+	r := &session.Reconciler{
+		Client: api, Workload: &workload.Knative{Client: api}, Config: cfg, Clocks: session.NewClocks(cfg.Sessions.Policy()), Signer: signer,
+		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now, Trusting: true,
+	}
+	return func(s *v1alpha1.VDISession) *v1alpha1.VDISession {
+		t.Helper()
+		// Twice, as what the first writes brings it again.
+		for range 2 {
+			_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s)})
+			must(t, err)
+		}
+		now := &v1alpha1.VDISession{}
+		must(t, client.IgnoreNotFound(api.Get(t.Context(), client.ObjectKeyFromObject(s), now)))
+		return now
+	}
+}
+
+// inUnserved creates a session that only operatorByHand sees.
+func inUnserved(t *testing.T, name string, change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unserved}}
+	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), ns)))
+	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(unserved))))
+	s := newSession(unserved, name, unserved)
+	s.Spec.User = name + "@example.com"
+	if change != nil {
+		change(s)
+	}
+	must(t, api.Create(t.Context(), s))
+	return s
+}
+
+// awake brings a session's desktop up, as operator, Knative and kubelet do.
+func awake(t *testing.T, reconcile func(*v1alpha1.VDISession) *v1alpha1.VDISession, s *v1alpha1.VDISession) (*appsv1.Deployment, *corev1.Pod) {
+	t.Helper()
+	reconcile(s)
+	deployment := rollOut(t, s)
+	visit(t, s)
+	pod := startPod(t, s)
+	if now := reconcile(s); now.Status.Phase != v1alpha1.PhaseRunning {
+		t.Fatalf("phase %s: %s", now.Status.Phase, now.Status.Message)
+	}
+	return deployment, pod
+}
+
+// programOf is a Deployment of an installation with one running pod.
+func programOf(t *testing.T, name string) (*appsv1.Deployment, *corev1.Pod) {
+	t.Helper()
+	labels, one, noGrace := map[string]string{"app": name}, int32(1), int64(0)
+	spec := corev1.PodSpec{NodeName: "node", TerminationGracePeriodSeconds: &noGrace, Containers: []corev1.Container{{Name: "program", Image: "dev.local/program:1"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: name + "-1", Labels: labels}, Spec: *spec.DeepCopy()}
+	must(t, api.Create(t.Context(), pod))
+	spec.NodeName, spec.TerminationGracePeriodSeconds = "", nil
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: name}, Spec: appsv1.DeploymentSpec{
+		Replicas: &one, Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
+	}}
+	must(t, api.Create(t.Context(), d))
+	t.Cleanup(func() {
+		for _, o := range []client.Object{d, pod} {
+			must(t, client.IgnoreNotFound(api.Delete(context.Background(), o)))
+		}
+	})
+	return d, pod
+}
+
+func uninstaller(out *bytes.Buffer, timeout time.Duration) *uninstall.Uninstaller {
+	key := func(name string) types.NamespacedName { return types.NamespacedName{Namespace: unserved, Name: name} }
+	return &uninstall.Uninstaller{
+		Client: api, Workload: &workload.Knative{Client: api}, Namespaces: []string{unserved},
+		Operator: key("the-operator"), Activator: key("the-activator"), Timeout: timeout, Out: out,
+	}
+}
+
+func absent(t *testing.T, o client.Object) error {
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
+		return fmt.Errorf("%T %s is there (%w)", o, o.GetName(), err)
+	}
+	return nil
+}
+
+func homeOf(s *v1alpha1.VDISession) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}}
+}
+
+func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *testing.T) {
+	reconcile := operatorByHand(t)
+	ada := inUnserved(t, "ada", nil)
+	deployment, pod := awake(t, reconcile, ada)
+	home := homeOf(ada)
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	asleep := inUnserved(t, "asleep", nil)
+	reconcile(asleep)
+	sleeping := rollOut(t, asleep)
+	going := inUnserved(t, "going", func(s *v1alpha1.VDISession) {
+		s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}
+	})
+	reconcile(going)
+	must(t, api.Delete(t.Context(), going))
+	// Another installation's.
+	other := given(t, space(t), "other")
+	awaitCondition(t, other, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+
+	operator, operatorPod := programOf(t, "the-operator")
+	activator, _ := programOf(t, "the-activator")
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: "vdi-operator"}}
+	must(t, api.Create(t.Context(), lease))
+
+	var out bytes.Buffer
+	u := uninstaller(&out, 40*time.Second)
+	u.Leftovers = []client.Object{lease.DeepCopy()}
+	gaveBack := false
+	u.GiveBack = func(ctx context.Context) ([]string, error) {
+		gaveBack = true
+		return []string{"ConfigMap config-features"}, absent(t, &corev1.Pod{ObjectMeta: pod.ObjectMeta})
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(t.Context()) }()
+
+	eventually(t, "both programs scaled to zero", func() error {
+		return errors.Join(hasScale(t, operator, 0)(), hasScale(t, activator, 0)())
+	})
+	always(t, "the desktops stay while the operator could make them anew", func() error {
+		return api.Get(t.Context(), client.ObjectKeyFromObject(ada), &servingv1.Service{})
+	})
+	must(t, api.Delete(t.Context(), operatorPod))
+	eventually(t, "the Knative Services deleted", func() error {
+		return errors.Join(absent(t, &servingv1.Service{ObjectMeta: ada.ObjectMeta}), absent(t, &servingv1.Service{ObjectMeta: going.ObjectMeta}))
+	})
+	if s := get(t, ada); len(s.Finalizers) == 0 {
+		t.Error("let go of a session whose desktop still runs")
+	}
+	// What Kubernetes' garbage collector does.
+	for _, o := range []client.Object{deployment, sleeping, pod} {
+		must(t, api.Delete(t.Context(), o))
+	}
+	must(t, api.DeleteAllOf(t.Context(), &autoscalingv1alpha1.PodAutoscaler{}, client.InNamespace(unserved)))
+	if err := <-ended; err != nil {
+		t.Fatalf("%v:\n%s", err, &out)
+	}
+	if !gaveBack {
+		t.Error("Knative's configuration was not given back")
+	}
+	wantText(t, out.String(), "Stopped Deployment "+unserved+"/the-operator.", "the desktops of 3 sessions", "Finished deleting 1 session.",
+		"Removed Lease "+unserved+"/vdi-operator.", "Gave back ConfigMap config-features.",
+		"sessions (VDISessions): 2: "+unserved+" 2\n", "VDITemplates", "kubectl delete crd")
+
+	for _, s := range []*v1alpha1.VDISession{ada, asleep} {
+		now := get(t, s)
+		if len(now.Finalizers) != 0 || now.Status.URL != "" || now.Status.StartTime != nil {
+			t.Errorf("%s: finalizers %v, status %+v", s.Name, now.Finalizers, now.Status)
+		}
+		awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, uninstall.ReasonNotServed)
+		must(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: workload.TokenSecretName(s.Name)}}))
+	}
+	must(t, absent(t, &v1alpha1.VDISession{ObjectMeta: going.ObjectMeta}))
+	must(t, absent(t, lease))
+	if lost := homeOf(going); api.Get(t.Context(), client.ObjectKeyFromObject(lost), lost) == nil && lost.DeletionTimestamp.IsZero() {
+		t.Error("the home that was to be deleted with its session is there")
+	}
+	uid := home.UID
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	if home.UID != uid || !home.DeletionTimestamp.IsZero() || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
+		t.Errorf("the home of a session that stays: %+v", home.ObjectMeta)
+	}
+	if now := get(t, other); len(now.Finalizers) == 0 || now.Status.URL == "" {
+		t.Errorf("another installation's session: finalizers %v, %+v", now.Finalizers, now.Status)
+	}
+
+	out.Reset()
+	if err := u.Run(t.Context()); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+
+	again := operatorByHand(t)
+	if now := again(ada); len(now.Finalizers) == 0 || now.Status.URL == "" || now.Status.StartTime != nil {
+		t.Errorf("after another installation: finalizers %v, %+v", now.Finalizers, now.Status)
+	}
+	rolled := rollOut(t, ada)
+	awaitHolder(t, ada)
+	visit(t, ada)
+	startPod(t, ada)
+	if now := again(ada); now.Status.Phase != v1alpha1.PhaseRunning {
+		t.Errorf("a visit does not wake it: %s, %s", now.Status.Phase, now.Status.Message)
+	}
+	// The next story's uninstall is not to meet this desktop.
+	must(t, api.Delete(t.Context(), rolled))
+	must(t, api.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(unserved), client.MatchingLabels{v1alpha1.LabelSession: "ada"}))
+}
+
+func awaitHolder(t *testing.T, s *v1alpha1.VDISession) {
+	t.Helper()
+	claim := homeOf(s)
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(claim), claim))
+	if holder := claim.Annotations[v1alpha1.AnnotationHeldBy]; holder != s.Name {
+		t.Errorf("the home is held by %q", holder)
+	}
+}
+
+func TestAnUninstallDoesNotWaitForEverForADesktopThatDoesNotStop(t *testing.T) {
+	reconcile := operatorByHand(t)
+	stuck := inUnserved(t, "stuck", nil)
+	deployment, pod := awake(t, reconcile, stuck)
+	t.Cleanup(func() {
+		for _, o := range []client.Object{deployment, pod} {
+			_ = api.Delete(context.Background(), o)
+		}
+	})
+	var out bytes.Buffer
+	if err := uninstaller(&out, 8*time.Second).Run(t.Context()); err != nil {
+		t.Fatalf("%v:\n%s", err, &out)
+	}
+	wantText(t, out.String(), "Waiting for 1 desktop to stop; of "+unserved+"/stuck there is still deployment", "has been told to stop and goes when it can")
+	if now := get(t, stuck); len(now.Finalizers) != 0 || !strings.Contains(now.Status.Message, "uninstalled") {
+		t.Errorf("finalizers %v, %q", now.Finalizers, now.Status.Message)
+	}
+}
