@@ -10,6 +10,19 @@ import (
 	"time"
 )
 
+// schema is turnserver's own (dbd_sqlite.c, init_sqlite_database): made beforehand, because
+// its threads would make it while others log somebody in, and refuse those as long as the
+// database is locked.
+const schema = `CREATE TABLE IF NOT EXISTS turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128), PRIMARY KEY (realm,name));
+CREATE TABLE IF NOT EXISTS turn_secret (realm varchar(127) default '', value varchar(127), primary key (realm,value));
+CREATE TABLE IF NOT EXISTS allowed_peer_ip (realm varchar(127) default '', ip_range varchar(256), primary key (realm,ip_range));
+CREATE TABLE IF NOT EXISTS denied_peer_ip (realm varchar(127) default '', ip_range varchar(256), primary key (realm,ip_range));
+CREATE TABLE IF NOT EXISTS turn_origin_to_realm (origin varchar(127), realm varchar(127), primary key (origin));
+CREATE TABLE IF NOT EXISTS turn_realm_option (realm varchar(127) default '', opt varchar(32), value varchar(128), primary key (realm,opt));
+CREATE TABLE IF NOT EXISTS oauth_key (kid varchar(128), ikm_key varchar(256), timestamp bigint default 0, lifetime integer default 0, as_rs_alg varchar(64) default '', realm varchar(127) default '', primary key (kid));
+CREATE TABLE IF NOT EXISTS admin_user (name varchar(32), realm varchar(127), password varchar(127), primary key (name));
+`
+
 // writeTimeout bounds one write of the user database.
 const writeTimeout = 10 * time.Second
 
@@ -28,10 +41,8 @@ func (d database) write(ctx context.Context, secrets ...string) error {
 	defer cancel()
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	var sql strings.Builder
-	// turnserver reads while this writes. The table is the one it would make itself.
-	sql.WriteString(".bail on\n.timeout 5000\n" +
-		"CREATE TABLE IF NOT EXISTS turn_secret (realm varchar(127) default '', value varchar(127), primary key (realm,value));\n" +
-		"BEGIN IMMEDIATE;\nDELETE FROM turn_secret;\n")
+	// turnserver does not wait for a lock: a write-ahead log keeps writers out of readers' way.
+	sql.WriteString(".bail on\n.timeout 5000\nPRAGMA journal_mode=WAL;\n" + schema + "BEGIN IMMEDIATE;\nDELETE FROM turn_secret;\n")
 	for _, s := range secrets {
 		fmt.Fprintf(&sql, "INSERT OR IGNORE INTO turn_secret VALUES(%s,%s);\n", quote(d.realm), quote(s))
 	}
