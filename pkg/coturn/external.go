@@ -39,7 +39,7 @@ type node struct {
 	} `json:"status"`
 }
 
-// external finds the server's public address; the zero Addr says that there is none
+// find finds the server's public address; the zero Addr says that there is none
 // besides local.
 func (e External) find(ctx context.Context, local netip.Addr, nodeName string, nodes nodeReader) (netip.Addr, error) {
 	switch e.Mode {
