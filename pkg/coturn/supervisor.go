@@ -117,6 +117,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 	external, err := s.find(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to end before there was anything to run
+		}
 		return err
 	}
 	keep := &secrets{path: s.Secret, overlap: s.Config.SecretOverlap.Duration, now: time.Now,
