@@ -54,6 +54,7 @@ test: gcc verify-generated ## Everything that must pass
 	@$(MAKE) --no-print-directory test-chart
 	@$(MAKE) --no-print-directory test-alerts
 	@$(MAKE) --no-print-directory test-browser
+	@$(MAKE) --no-print-directory test-coturn
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory e2e
 
@@ -94,6 +95,10 @@ test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
 	$(GO_TEST) -tags browser -timeout 10m ./activator/
 
+.PHONY: test-coturn
+test-coturn: coturn build ## The TURN server with real clients outside its network: allocations, refusals, renewal, the end (1 min)
+	$(GO_TEST) -tags coturn -timeout 10m ./test/coturn/
+
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
@@ -120,7 +125,7 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser ./...
+	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 
@@ -186,18 +191,19 @@ $(GOLANGCI_LINT):
 gcc:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
-# The benchmark starts them itself, at ports of its own; their packages' services must
-# not start. Debian asks this file; one that is there already is left alone.
+# Programs of Debian's that tests and benchmarks start themselves, at ports of their own:
+# their packages' services must not start. Debian asks this file; one that is there
+# already is left alone. Takes the programs and the packages.
 POLICY := /usr/sbin/policy-rc.d
-.PHONY: haproxy-nginx
+define install-programs
+	@for program in $(1); do test -x $$program || missing=1; done; test -z "$$missing" || { \
+		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
+		apt-get update -qq && apt-get install -y --no-install-recommends $(2); }
+endef
+.PHONY: haproxy-nginx prometheus coturn
 haproxy-nginx:
-	@test -x /usr/sbin/haproxy -a -x /usr/sbin/nginx || { \
-		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
-		apt-get update -qq && apt-get install -y --no-install-recommends haproxy nginx-light; }
-
-# Stories start a Prometheus of their own too.
-.PHONY: prometheus
+	$(call install-programs,/usr/sbin/haproxy /usr/sbin/nginx,haproxy nginx-light)
 prometheus:
-	@test -x /usr/bin/prometheus -a -x /usr/bin/promtool || { \
-		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
-		apt-get update -qq && apt-get install -y --no-install-recommends prometheus; }
+	$(call install-programs,/usr/bin/prometheus /usr/bin/promtool,prometheus)
+coturn:
+	$(call install-programs,/usr/bin/turnserver /usr/bin/sqlite3 /usr/bin/setpriv /bin/ip,coturn iproute2 util-linux)

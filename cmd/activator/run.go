@@ -30,7 +30,7 @@ const (
 // run serves until ctx ends, and then until the last live connection has, within the
 // grace period.
 func run(ctx context.Context, f flags, log *slog.Logger) error {
-	in, err := readInputs(f)
+	in, err := readInputs(f, log)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL.Scheme == "https"),
 		Verifier: in.verifier,
-		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret, Pods: api.cache, Log: log},
+		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
 		Metrics:  m, Log: log,
 	})
 

@@ -124,7 +124,7 @@ type TURN struct {
 	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
 	// the nodes that Discovery finds; with neither there is no TURN.
 	URLs []string `json:"urls"`
-	// Discovery finds coturn pods that run in their nodes' network.
+	// Discovery finds coturn's pods.
 	Discovery *TURNDiscovery `json:"discovery,omitempty"`
 	// CredentialTTL is how long a minted credential works.
 	CredentialTTL metav1.Duration `json:"credentialTTL"`
@@ -132,12 +132,24 @@ type TURN struct {
 	ICEPolicy string `json:"icePolicy"`
 }
 
-// TURNDiscovery selects coturn's pods; each ready one is announced at its node's
-// address and Port, by UDP and TCP.
+// TURNDiscovery selects coturn's pods; each ready one is announced at its public address,
+// by UDP and TCP at Port. That is Address; or what its supervisor says, if AddressPort is
+// given; or its node's.
 type TURNDiscovery struct {
 	Namespace string            `json:"namespace"`
 	Selector  map[string]string `json:"selector"`
 	Port      int               `json:"port"`
+	Address   string            `json:"address,omitempty"`
+	// AddressPort is the port of the supervisors' metrics.
+	AddressPort int `json:"addressPort,omitempty"`
+	// TLS is announced besides, where it is given.
+	TLS *TURNSecurely `json:"tls,omitempty"`
+}
+
+// TURNSecurely is TURN by TLS, at a name that is in the server's certificate.
+type TURNSecurely struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
 }
 
 // Default is what holds where the file says nothing.

@@ -136,6 +136,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an ICE policy":          {least + "turn: {icePolicy: none}", []string{"turn.icePolicy", "all or relay"}},
 		"discovery without port": {least + "turn: {discovery: {namespace: a, selector: {a: b}}}", []string{"turn.discovery.port"}},
 		"discovery nowhere":      {least + "turn: {discovery: {port: 3478, selector: {a: b}}}", []string{"turn.discovery.namespace"}},
+		"discovery by name":      {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, address: turn.example.com}}", []string{"turn.discovery.address", "IP address"}},
+		"TLS without a name":     {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, tls: {port: 5349}}}", []string{"turn.discovery.tls", "host"}},
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
 		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
