@@ -6,9 +6,10 @@ activator, which would cut live connections.
 {{- define "vdi-operator.config" -}}
 {{- $ := .context -}}
 url:
-  scheme: {{ $.Values.url.scheme }}
+  scheme: {{ include "vdi-operator.url.scheme" $ }}
+  routing: {{ $.Values.url.routing }}
   domain: {{ $.Values.ingress.domain | quote }}
-  port: {{ $.Values.url.port | int }}
+  port: {{ include "vdi-operator.url.port" $ }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}
   namespace: {{ $.Release.Namespace | quote }}
