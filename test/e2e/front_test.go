@@ -20,7 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"text/template"
+	gotemplate "text/template"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -80,7 +80,7 @@ func newFront(ctx context.Context, t *testing.T, image string) *front {
 	must(f.secrets(ctx))
 
 	var manifest bytes.Buffer
-	must(template.Must(template.New("traefik").Parse(traefikManifest)).Execute(&manifest, map[string]any{
+	must(gotemplate.Must(gotemplate.New("traefik").Parse(traefikManifest)).Execute(&manifest, map[string]any{
 		"Namespace": frontNamespace, "Image": image, "EntryPoints": entryPoints,
 	}))
 	objects, err := harness.Objects(manifest.Bytes())

@@ -16,9 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// componentLabel says which part of the chart an object is of.
-const componentLabel = "app.kubernetes.io/component"
-
 // fieldOwner is the name under which a story applies objects.
 const fieldOwner = client.FieldOwner("vdi-story")
 
