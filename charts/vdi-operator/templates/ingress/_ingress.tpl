@@ -32,6 +32,18 @@ all others listen on the scheme's own port, which is 0.
 {{- end -}}
 {{- end -}}
 
+{{/* A session's URL, as pkg/config.URL writes it; takes {context, label}. */}}
+{{- define "vdi-operator.url.session" -}}
+{{- $port := include "vdi-operator.url.port" .context | int -}}
+{{- $suffix := ternary "" (printf ":%d" $port) (eq $port 0) -}}
+{{- include "vdi-operator.url.scheme" .context }}://
+{{- if eq .context.Values.url.routing "path" -}}
+{{- .context.Values.ingress.domain }}{{ $suffix }}/{{ .label }}/
+{{- else -}}
+{{- .label }}.{{ .context.Values.ingress.domain }}{{ $suffix }}/
+{{- end -}}
+{{- end -}}
+
 {{/* The host of our objects: every session's, or the one that has them all as folders. */}}
 {{- define "vdi-operator.ingress.host" -}}
 {{- if ne .Values.url.routing "path" -}}*.{{- end -}}{{ .Values.ingress.domain }}
