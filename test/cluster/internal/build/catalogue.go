@@ -36,8 +36,9 @@ func Knative() Module {
 	}
 }
 
-// Traefik is an ingress controller. Its ACME client comes with the software of every DNS
-// provider that there is, more than half of all packages, for a challenge that nobody takes here.
+// Traefik is an ingress controller. Its ACME client comes with the software of some two
+// hundred DNS providers, for a challenge that nobody takes here: 1,649 packages are left
+// without them.
 func Traefik() Module {
 	return Module{
 		Path:     "github.com/traefik/traefik/v3",
