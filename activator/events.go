@@ -50,7 +50,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.holding, cancel)()
-	p := &openPage{server: s, visitor: v, path: at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
+	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
 	defer p.leave()
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {
 		p.follow(ctx)

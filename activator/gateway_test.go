@@ -53,6 +53,8 @@ type gateway struct {
 	signer *token.Signer
 	// owned is the session as tokens are signed for it.
 	owned *v1alpha1.VDISession
+	// host is where visitors find the session.
+	host string
 
 	mu      sync.Mutex
 	session *v1alpha1.VDISession
@@ -68,7 +70,7 @@ func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 	t.Helper()
 	g := &gateway{t: t, image: "desktop@sha256:aaaa"}
 	cfg := config.Default()
-	cfg.URL = config.URL{Scheme: "http", Domain: "vdi.localhost"}
+	cfg.URL = config.URL{Scheme: "http", Routing: config.RoutingHost, Domain: "vdi.localhost"}
 	cfg.TURN.URLs = []string{"stun:turn.example:3478", "turn:turn.example:3478"}
 	for _, h := range how {
 		h(&cfg)
@@ -78,18 +80,19 @@ func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := metrics.NewActivator(prometheus.NewRegistry())
 	clients := clientcache.New(cfg.Limits.ClientCacheBytes, m)
-	dir := directory.New(cfg.URL.SessionHost, clients.Forget)
+	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	keeper := wake.NewKeeper(ctx, dir, g, m, log)
 	proxies, err := door.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), false),
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
 	g.session.Status.ObservedGeneration, g.session.Status.Phase = 1, v1alpha1.PhaseAsleep
 	g.owned = g.session.DeepCopy()
+	g.host = cfg.URL.SessionHost(alice.Namespace, alice.Name)
 	dir.SetSession(g.session)
 	// As cmd/activator serves it.
 	g.front = httptest.NewUnstartedServer(nil)
@@ -251,7 +254,7 @@ func (g *gateway) do(method, at string, h http.Header) answer {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	req.Host, req.Header = host, h.Clone()
+	req.Host, req.Header = g.host, h.Clone()
 	if other := h.Get("Test-Host"); other != "" {
 		req.Host = other
 	}
@@ -271,7 +274,7 @@ func (g *gateway) do(method, at string, h http.Header) answer {
 func (g *gateway) dial(at string, h http.Header) *websocket.Conn {
 	g.t.Helper()
 	h = h.Clone()
-	h.Set("Host", host)
+	h.Set("Host", g.host)
 	ws, _, err := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+at, h)
 	if err != nil {
 		g.t.Fatalf("the upgrade was refused: %v", err)

@@ -89,13 +89,13 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn) {
 	view, ok := s.Directory.View(v.key)
 	if !ok || view.Session.UID != v.session.UID {
-		s.http.Serve(w, r, conn)
+		s.http.Serve(w, r, conn, v.face)
 		return
 	}
 	s.Clients.Observe(view)
 	rec := s.Clients.Record(w, r, view, conn)
 	defer rec.End()
-	s.http.Serve(rec, r, conn)
+	s.http.Serve(rec, r, conn, v.face)
 	rec.Commit()
 }
 

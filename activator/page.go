@@ -28,7 +28,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 	if v.wants == wantsPage || reach.Slept(v.session) == nil {
 		s.wake(r.Context(), v)
 	}
-	shell.WritePage(w, shell.Page{Name: v.key.Name, Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI())})
+	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI())})
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of
@@ -66,11 +66,13 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) 
 	if reach.Slept(v.session) == nil {
 		defer s.Keeper.Enter(v.session).Leave()
 	}
-	shell.WriteStatus(w, s.describe(r.Context(), v, at(r)))
+	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r)))
 }
 
 // at is the path that a page's frame shows, as the page tells it.
-func at(r *http.Request) string { return r.URL.Query().Get(shell.EventsQuery) }
+func (v visitor) at(r *http.Request) string {
+	return v.face.InsideURI(r.URL.Query().Get(shell.EventsQuery))
+}
 
 // describe says how the session stands now, for a page whose frame shows that path.
 func (s *Server) describe(ctx context.Context, v visitor, path string) shell.Status {

@@ -7,9 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -20,6 +22,8 @@ type visitor struct {
 	key     types.NamespacedName
 	session *v1alpha1.VDISession
 	wants   want
+	// face is how the visitor sees the session.
+	face address.Face
 	// scripted says that a browser's script made the request, or a page that the
 	// desktop showed; not a person who opened a page, nor a program that is no browser.
 	scripted bool
@@ -57,10 +61,11 @@ var ours = map[string]want{
 
 // understand says what a checked request is for. The request that it returns has no
 // parameters of ours in its address.
-func (s *Server) understand(r *http.Request, view directory.View) (visitor, *http.Request) {
+func (s *Server) understand(r *http.Request, view directory.View, face address.Face) (visitor, *http.Request) {
 	v := visitor{
 		key:      client.ObjectKeyFromObject(view.Session),
 		session:  view.Session,
+		face:     face,
 		scripted: scripted(r),
 	}
 	if strings.HasPrefix(r.URL.Path, shell.Prefix) {
@@ -87,6 +92,9 @@ func (s *Server) understand(r *http.Request, view directory.View) (visitor, *htt
 	}
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = shell.Unmarked(r.URL)
+	if v.wants == wantsSocket && face.Prefix != "" {
+		r.URL.Path = signaling.AtRoot(streaming(v.session).Protocol, r.URL.Path)
+	}
 	return v, r
 }
 

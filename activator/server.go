@@ -10,11 +10,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
@@ -47,6 +47,7 @@ type Options struct {
 // Server serves visitors.
 type Server struct {
 	Options
+	routing   address.Routing
 	reacher   *reach.Reacher
 	admission *admission
 	held      *limit.Held
@@ -66,6 +67,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		Options:   o,
+		routing:   address.New(o.Config.URL),
 		reacher:   reach.New(o.Directory),
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
@@ -74,7 +76,7 @@ func New(o Options) *Server {
 		assets:    shell.Assets(),
 		sockets:   newSockets(),
 	}
-	s.http = relay.NewHTTP(o.Config.URL.Scheme, o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
+	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
 		shell.WriteMessage(w, shell.Unavailable)
 	})
@@ -110,11 +112,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isUpgrade(r) && !s.admitsAddress(w, r) {
 		return
 	}
-	view, ok := s.find(r.Host)
-	if !ok {
+	place := s.routing.Of(r)
+	view, ok := s.find(place.Address)
+	switch {
+	case !ok && !isUpgrade(r) && s.sendsOn(w, s.routing.Meant(r, s.known)):
+		return
+	case !ok:
 		s.refuse(w, metrics.RefusedUnknownHost, shell.NotFound)
 		return
+	case place.Bare(r) && !isUpgrade(r):
+		s.sendsOn(w, place.Outside(place.Inside(r).URL))
+		return
 	}
+	r = place.Inside(r)
 	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		if err := s.Guard.Exchange(w, r, view.Session); err != nil {
 			s.refuseToken(w, err)
@@ -129,12 +139,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, metrics.RefusedForeignOrigin, shell.ForeignOrigin)
 		return
 	}
-	s.dispatch(w, r, view)
+	s.dispatch(w, r, view, place.Face)
 }
 
 // dispatch serves a request that was checked.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View) {
-	v, r := s.understand(r, view)
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View, face address.Face) {
+	v, r := s.understand(r, view, face)
 	switch v.wants {
 	case wantsPage, wantsRefresh:
 		s.servePage(w, r, v)
@@ -163,16 +173,29 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory
 	}
 }
 
-func (s *Server) find(hostport string) (directory.View, bool) {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	key, ok := s.Directory.Lookup(strings.ToLower(strings.TrimSuffix(host, ".")))
+func (s *Server) find(address string) (directory.View, bool) {
+	key, ok := s.Directory.Lookup(address)
 	if !ok {
 		return directory.View{}, false
 	}
 	return s.Directory.View(key)
+}
+
+func (s *Server) known(address string) bool {
+	_, ok := s.Directory.Lookup(address)
+	return ok
+}
+
+// sendsOn sends the visitor to another path of this host, with the same method; false
+// when there is none.
+func (s *Server) sendsOn(w http.ResponseWriter, to string) bool {
+	if to == "" {
+		return false
+	}
+	w.Header().Set("Location", to)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+	return true
 }
 
 func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m shell.Message) {

@@ -43,8 +43,8 @@ var definite = []int{http.StatusConflict, http.StatusUnauthorized, http.StatusFo
 // have at the desktop itself.
 type verdicts struct{ kept *lru.Cache }
 
-// address is where an upgrade was refused. A session's next pod has other ones.
-type address struct {
+// upgraded is where an upgrade was refused. A session's next pod has other ones.
+type upgraded struct {
 	session, pod types.UID
 	path         string
 }
@@ -57,14 +57,14 @@ type verdict struct {
 func newVerdicts() verdicts { return verdicts{lru.New(maxVerdicts)} }
 
 // remember notes an answer, unless it may be another one in a moment.
-func (v verdicts) remember(at address, status int, now time.Time) {
+func (v verdicts) remember(at upgraded, status int, now time.Time) {
 	if slices.Contains(definite, status) && len(at.path) <= maxVerdictPath {
 		v.kept.Add(at, verdict{status, now.Add(verdictFor)})
 	}
 }
 
 // recall returns the status that was answered at an address; 0 when none is known.
-func (v verdicts) recall(at address, now time.Time) int {
+func (v verdicts) recall(at upgraded, now time.Time) int {
 	known, ok := v.kept.Get(at)
 	if !ok {
 		return 0
@@ -84,12 +84,12 @@ func (h *socket) Rejected(status int) {
 }
 
 // address is where an upgrade at path goes now; false while that is nowhere.
-func (s *Server) address(v visitor, path string) (address, bool) {
+func (s *Server) address(v visitor, path string) (upgraded, bool) {
 	view, ok := s.Directory.View(v.key)
 	if !ok || view.Session.UID != v.session.UID || view.Asleep() || view.Pod == nil {
-		return address{}, false
+		return upgraded{}, false
 	}
-	return address{session: v.session.UID, pod: view.Pod.UID, path: path}, true
+	return upgraded{session: v.session.UID, pod: view.Pod.UID, path: path}, true
 }
 
 // repeatVerdict answers an upgrade that the desktop has refused a moment ago and, as
@@ -135,5 +135,5 @@ func (s *Server) ask(r *http.Request, v visitor) (*http.Response, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	return relay.Ask(conn, r, s.Config.URL.Scheme)
+	return relay.Ask(conn, r, v.face)
 }

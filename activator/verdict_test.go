@@ -165,7 +165,7 @@ func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
 	d.instead.Store(0)
 	expectEcho(t, restarted, viewerHello)
 	for _, status := range []int{0, 200, 400, 426, 429, 500, 502, 503, 504} {
-		g.verdicts.remember(address{path: "/"}, status, time.Now())
+		g.verdicts.remember(upgraded{path: "/"}, status, time.Now())
 	}
 	if n := g.verdicts.kept.Len(); n != 0 {
 		t.Errorf("%d answers are remembered that are no verdicts", n)
@@ -216,7 +216,7 @@ func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 
 func TestVerdictsAreShortAndBounded(t *testing.T) {
 	v, now := newVerdicts(), time.Now()
-	at := address{session: "1", pod: "p", path: webRTC}
+	at := upgraded{session: "1", pod: "p", path: webRTC}
 	v.remember(at, http.StatusConflict, now)
 	if got := v.recall(at, now.Add(verdictFor-1)); got != http.StatusConflict {
 		t.Errorf("recalled %d within the time", got)
@@ -224,12 +224,12 @@ func TestVerdictsAreShortAndBounded(t *testing.T) {
 	if got := v.recall(at, now.Add(verdictFor)); got != 0 || v.kept.Len() != 0 {
 		t.Errorf("recalled %d after the time, %d kept", got, v.kept.Len())
 	}
-	v.remember(address{path: strings.Repeat("/", maxVerdictPath+1)}, http.StatusConflict, now)
+	v.remember(upgraded{path: strings.Repeat("/", maxVerdictPath+1)}, http.StatusConflict, now)
 	if v.kept.Len() != 0 {
 		t.Error("a path of any length is kept")
 	}
 	for i := range maxVerdicts + 10 {
-		v.remember(address{path: fmt.Sprint(i)}, http.StatusConflict, now)
+		v.remember(upgraded{path: fmt.Sprint(i)}, http.StatusConflict, now)
 	}
 	if n := v.kept.Len(); n > maxVerdicts {
 		t.Errorf("%d are kept, want at most %d", n, maxVerdicts)

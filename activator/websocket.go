@@ -65,7 +65,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       protocol.Traits(),
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
-		Request:      relay.NewRequest(r, s.Config.URL.Scheme, subprotocol),
+		Request:      relay.NewRequest(r, v.face, subprotocol),
 		Limits:       s.holdLimits(v.session),
 		Host:         h,
 	})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -20,9 +21,11 @@ import (
 const QueryParameter = "vdi_token"
 
 // The cookie's names. The prefix __Host- makes browsers insist on Secure, on the
-// path / and on this very host.
+// path / and on this very host; where sessions are folders of one host it cannot be,
+// since a session's cookie is for its folder only, and __Secure- insists on Secure.
 const (
 	secureCookie = "__Host-vdi-session"
+	folderCookie = "__Secure-vdi-session"
 	plainCookie  = "vdi-session"
 )
 
@@ -37,13 +40,14 @@ var ErrNoToken = errors.New("no token")
 // Guard checks visitors.
 type Guard struct {
 	verifier *token.Verifier
+	url      config.URL
 	secure   bool
 	now      func() time.Time
 }
 
-// NewGuard makes a guard. secure says that visitors come by HTTPS.
-func NewGuard(v *token.Verifier, secure bool) *Guard {
-	return &Guard{verifier: v, secure: secure, now: time.Now}
+// NewGuard makes a guard of sessions at such addresses.
+func NewGuard(v *token.Verifier, u config.URL) *Guard {
+	return &Guard{verifier: v, url: u, secure: u.Scheme == "https", now: time.Now}
 }
 
 // Check returns nil when one of the request's tokens opens the session, or else what
@@ -70,16 +74,18 @@ func (g *Guard) Link(r *http.Request) bool {
 	return r.URL.RawQuery != "" && r.URL.Query().Has(QueryParameter)
 }
 
-// Exchange turns a link's token into a cookie and sends the browser to the same
-// address without it.
+// Exchange turns a link's token into a cookie for the session's address and sends the
+// browser to the same address without it. The request is as the session's desktop would
+// see it.
 func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession) error {
 	raw := r.URL.Query().Get(QueryParameter)
 	expires, err := g.verify(raw, s)
 	if err != nil {
 		return err
 	}
+	base := g.url.SessionPath(s.Namespace, s.Name)
 	http.SetCookie(w, &http.Cookie{
-		Name: g.cookieName(), Value: raw, Path: "/", Expires: expires,
+		Name: g.cookieName(), Value: raw, Path: base, Expires: expires,
 		// Lax, not Strict: the redirect below belongs to a navigation that may have
 		// begun on another site, such as a mail or a portal.
 		HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteLaxMode,
@@ -90,7 +96,7 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 	StripQuery(&to)
 	// Relative to the host, whatever the path: "//evil.example/" must not become
 	// another host.
-	w.Header().Set("Location", "/"+strings.TrimLeft(to.RequestURI(), "/\\"))
+	w.Header().Set("Location", base+strings.TrimLeft(to.RequestURI(), "/\\"))
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
@@ -98,7 +104,9 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 // SameOrigin says that no other site's page made the request, as far as browsers
 // tell: it comes from the session's own pages, or from a person who opened the
 // address. Sessions of one domain are one site for cookies, so the cookie alone does
-// not keep one desktop's pages from driving, framing or waking another desktop.
+// not keep one desktop's pages from driving, framing or waking another desktop. Where
+// sessions are folders of one host they share its origin, and nothing that a browser
+// tells keeps their pages apart.
 func (g *Guard) SameOrigin(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
@@ -144,8 +152,11 @@ func bearer(h http.Header) (string, bool) {
 }
 
 func (g *Guard) cookieName() string {
-	if g.secure {
-		return secureCookie
+	switch {
+	case !g.secure:
+		return plainCookie
+	case g.url.ByPath():
+		return folderCookie
 	}
-	return plainCookie
+	return secureCookie
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -33,6 +34,15 @@ func sign(t *testing.T, by *token.Signer, aud token.Audience, s *v1alpha1.VDISes
 }
 
 const host = "alice--desktops.vdi.example.com"
+
+// at is where sessions are that visitors come to by HTTPS, or not.
+func at(secure bool) config.URL {
+	u := config.URL{Scheme: "http", Domain: "vdi.example.com"}
+	if secure {
+		u.Scheme = "https"
+	}
+	return u
+}
 
 func get(target string) *http.Request {
 	return httptest.NewRequest(http.MethodGet, "https://"+host+target, nil)
@@ -80,7 +90,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			if tc.bearer != "" {
 				r.Header.Set("Authorization", tc.bearer)
 			}
-			if err := NewGuard(signer.Verifier(), !tc.plain).Check(r, alice); !errors.Is(err, tc.want) {
+			if err := NewGuard(signer.Verifier(), at(!tc.plain)).Check(r, alice); !errors.Is(err, tc.want) {
 				t.Errorf("Check = %v, want %v", err, tc.want)
 			}
 		})
@@ -92,7 +102,7 @@ func TestALinkBecomesACookie(t *testing.T) {
 	alice := session("alice", "1")
 	raw := sign(t, signer, token.AudienceSession, alice, 0)
 	for _, secure := range []bool{true, false} {
-		g := NewGuard(signer.Verifier(), secure)
+		g := NewGuard(signer.Verifier(), at(secure))
 		r := get("/desk?a=1&vdi_token=" + raw + "&b=%2f+x")
 		if !g.Link(r) {
 			t.Fatal("the link was not recognised")
@@ -126,7 +136,7 @@ func TestALinkBecomesACookie(t *testing.T) {
 func TestALinkLeadsNowhereElse(t *testing.T) {
 	signer := tokentest.Signer(t)
 	alice := session("alice", "1")
-	g := NewGuard(signer.Verifier(), true)
+	g := NewGuard(signer.Verifier(), at(true))
 	raw := sign(t, signer, token.AudienceSession, alice, 0)
 	for target, want := range map[string]string{
 		"/?vdi_token=" + raw:                     "/",
@@ -166,7 +176,7 @@ func TestALinkLeadsNowhereElse(t *testing.T) {
 
 func TestABadLinkMakesNoCookie(t *testing.T) {
 	signer := tokentest.Signer(t)
-	g := NewGuard(signer.Verifier(), true)
+	g := NewGuard(signer.Verifier(), at(true))
 	for raw, want := range map[string]error{
 		"": ErrNoToken, "rubbish": token.ErrMalformed,
 		sign(t, signer, token.AudienceSession, session("bob", "1"), 0): token.ErrForeign,
@@ -185,7 +195,7 @@ func TestABadLinkMakesNoCookie(t *testing.T) {
 }
 
 func TestOtherSitesPagesAreTold(t *testing.T) {
-	g, plain := NewGuard(nil, true), NewGuard(nil, false)
+	g, plain := NewGuard(nil, at(true)), NewGuard(nil, at(false))
 	for name, tc := range map[string]struct {
 		guard  *Guard
 		header map[string]string

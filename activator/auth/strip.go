@@ -21,7 +21,7 @@ func Strip(h http.Header) {
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.TrimSpace(pair)
 			switch name, _, _ := strings.Cut(pair, "="); name {
-			case "", secureCookie, plainCookie:
+			case "", secureCookie, folderCookie, plainCookie:
 			default:
 				keep = append(keep, pair)
 			}

@@ -14,8 +14,9 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// HostFunc gives a session's host name, without port.
-type HostFunc func(namespace, name string) string
+// AddressFunc gives where visitors find a session: its host without port, and its folder
+// there, if it has one. No two sessions have the same.
+type AddressFunc func(namespace, name string) string
 
 // Pod is what the activator needs to know of a session's pod.
 type Pod struct {
@@ -54,15 +55,15 @@ func (v View) Asleep() bool {
 	return v.Session.Status.ObservedGeneration > 0 && v.Session.Status.StartTime == nil
 }
 
-// Directory maps hosts to sessions and sessions to pods.
+// Directory maps addresses to sessions and sessions to pods.
 type Directory struct {
-	host HostFunc
+	address AddressFunc
 	// onDrop is told of each deleted session.
 	onDrop func(types.NamespacedName)
 
-	mu      sync.RWMutex
-	byHost  map[string]types.NamespacedName
-	entries map[types.NamespacedName]*entry
+	mu        sync.RWMutex
+	byAddress map[string]types.NamespacedName
+	entries   map[types.NamespacedName]*entry
 }
 
 type entry struct {
@@ -76,18 +77,18 @@ type entry struct {
 }
 
 // New makes an empty directory. onDrop, if set, is told of each deleted session.
-func New(host HostFunc, onDrop func(types.NamespacedName)) *Directory {
+func New(address AddressFunc, onDrop func(types.NamespacedName)) *Directory {
 	if onDrop == nil {
 		onDrop = func(types.NamespacedName) {}
 	}
-	return &Directory{host: host, onDrop: onDrop, byHost: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
+	return &Directory{address: address, onDrop: onDrop, byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
 }
 
-// Lookup finds the session that a host name belongs to.
-func (d *Directory) Lookup(host string) (types.NamespacedName, bool) {
+// Lookup finds the session that an address belongs to.
+func (d *Directory) Lookup(address string) (types.NamespacedName, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	key, ok := d.byHost[host]
+	key, ok := d.byAddress[address]
 	return key, ok
 }
 
@@ -109,7 +110,7 @@ func (d *Directory) SetSession(s *v1alpha1.VDISession) {
 	defer d.mu.Unlock()
 	e := d.entry(key)
 	e.session = s
-	d.byHost[d.host(key.Namespace, key.Name)] = key
+	d.byAddress[d.address(key.Namespace, key.Name)] = key
 	e.tell()
 }
 
@@ -123,8 +124,8 @@ func (d *Directory) DropSession(key types.NamespacedName) {
 		return
 	}
 	e.session = nil
-	if host := d.host(key.Namespace, key.Name); d.byHost[host] == key {
-		delete(d.byHost, host)
+	if address := d.address(key.Namespace, key.Name); d.byAddress[address] == key {
+		delete(d.byAddress, address)
 	}
 	e.tell()
 	d.prune(key, e)

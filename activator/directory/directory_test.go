@@ -67,7 +67,7 @@ func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
 		t.Errorf("told of %v", dropped)
 	}
 	d.DropPod(pod("a", 1, ""))
-	if len(d.entries) != 0 || len(d.byHost) != 0 {
+	if len(d.entries) != 0 || len(d.byAddress) != 0 {
 		t.Error("something was kept of a deleted session")
 	}
 }

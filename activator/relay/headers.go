@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/auth"
 )
 
@@ -19,8 +20,9 @@ var hopByHop = []string{
 
 // headerForDesktop is what a desktop gets of a visitor's header: none of this
 // product's credentials, no Origin (it was checked here, and desktops compare it
-// with a host or scheme that they may not know), and who forwarded it.
-func headerForDesktop(in *http.Request, scheme string) http.Header {
+// with a host or scheme that they may not know), who forwarded it, and from which
+// folder.
+func headerForDesktop(in *http.Request, face address.Face) http.Header {
 	out := in.Header.Clone()
 	for _, named := range in.Header.Values("Connection") {
 		for name := range strings.SplitSeq(named, ",") {
@@ -36,7 +38,11 @@ func headerForDesktop(in *http.Request, scheme string) http.Header {
 		out.Set("X-Forwarded-For", strings.Join(slices.Concat(in.Header.Values("X-Forwarded-For"), []string{ip}), ", "))
 	}
 	out.Set("X-Forwarded-Host", in.Host)
-	out.Set("X-Forwarded-Proto", scheme)
+	out.Set("X-Forwarded-Proto", face.Scheme)
+	out.Del("X-Forwarded-Prefix")
+	if face.Prefix != "" {
+		out.Set("X-Forwarded-Prefix", face.Prefix)
+	}
 	return out
 }
 

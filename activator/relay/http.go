@@ -7,27 +7,33 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+
+	"github.com/org/vdi-operator/activator/address"
 )
 
 // HTTP passes plain requests to desktops.
-type HTTP struct {
-	scheme string
-	proxy  *httputil.ReverseProxy
+type HTTP struct{ proxy *httputil.ReverseProxy }
+
+// passedKey finds what a request is passed by in its context.
+type passedKey struct{}
+
+type passed struct {
+	conn *lent
+	face address.Face
 }
 
-type connKey struct{}
+func passedBy(ctx context.Context) passed { return ctx.Value(passedKey{}).(passed) }
 
 var errTaken = errors.New("the connection to the desktop was used already")
 
-// NewHTTP makes a proxy that tells desktops the scheme that visitors use. failed
-// answers a request whose desktop broke off.
-func NewHTTP(scheme string, log *slog.Logger, failed func(http.ResponseWriter, *http.Request, error)) *HTTP {
-	h := &HTTP{scheme: scheme}
-	h.proxy = &httputil.ReverseProxy{
+// NewHTTP makes a proxy. failed answers a request whose desktop broke off.
+func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, error)) *HTTP {
+	return &HTTP{&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.Header = headerForDesktop(p.In, scheme)
+			by := passedBy(p.In.Context())
+			p.Out.Header = headerForDesktop(p.In, by.face)
 			p.Out.URL = pathForDesktop(p.In.URL)
-			p.Out.URL.Scheme, p.Out.URL.Host = "http", p.In.Context().Value(connKey{}).(net.Conn).RemoteAddr().String()
+			p.Out.URL.Scheme, p.Out.URL.Host = "http", by.conn.RemoteAddr().String()
 			p.Out.Host = p.In.Host
 		},
 		// Every request has its own connection, the one by which its desktop was
@@ -36,24 +42,27 @@ func NewHTTP(scheme string, log *slog.Logger, failed func(http.ResponseWriter, *
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				if conn, ok := ctx.Value(connKey{}).(*lent); ok && conn.take() {
+				if conn := passedBy(ctx).conn; conn.take() {
 					return conn.Conn, nil
 				}
 				return nil, errTaken
 			},
 			DisableCompression: true,
 		},
+		ModifyResponse: func(answer *http.Response) error {
+			passedBy(answer.Request.Context()).face.Answer(answer.Header, answer.Request.Host)
+			return nil
+		},
 		FlushInterval: -1,
 		ErrorHandler:  failed,
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	return h
+	}}
 }
 
-// Serve passes one request to the desktop at the other end of conn, which it
-// closes.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn) {
+// Serve passes one request, to a session that visitors see by that face, to the desktop
+// at the other end of conn, which it closes.
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face) {
 	l := &lent{Conn: conn}
 	defer l.giveBack()
-	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), connKey{}, net.Conn(l))))
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, passed{l, face})))
 }

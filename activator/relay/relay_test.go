@@ -14,9 +14,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/org/vdi-operator/activator/address"
 )
 
 const enough = 10 * time.Second
+
+// secure is a session with a host of its own.
+var secure = address.Face{Scheme: "https"}
 
 // visitor is a visitor's request as it comes in.
 func visitor(target string, header http.Header) *http.Request {
@@ -66,7 +71,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 	header := browser.Clone()
 	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
-	head := NewRequest(visitor(target, header), "https", "binary").Head()
+	head := NewRequest(visitor(target, header), secure, "binary").Head()
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +90,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 }
 
 func TestWhatADesktopsAnswerMeans(t *testing.T) {
-	q := NewRequest(visitor("/", nil), "http", "binary")
+	q := NewRequest(visitor("/", nil), address.Face{Scheme: "http"}, "binary")
 	accept := "Sec-WebSocket-Accept: " + q.accept + "\r\n"
 	const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	for _, tc := range []struct {
@@ -115,7 +120,7 @@ func TestWhatADesktopsAnswerMeans(t *testing.T) {
 }
 
 func newHTTP() *HTTP {
-	return NewHTTP("https", slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) })
+	return NewHTTP(slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) })
 }
 
 // counted is a connection that says when it was closed.
@@ -148,7 +153,7 @@ func TestARequestTakesTheConnectionItWasLentAndNoOther(t *testing.T) {
 		}
 		open.Add(1)
 		w := httptest.NewRecorder()
-		h.Serve(w, visitor(target, browser), counted{conn, &open})
+		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure)
 		if w.Code != 200 || w.Body.String() != "desktop" {
 			t.Errorf("answered %d %q", w.Code, w.Body)
 		}
@@ -177,7 +182,7 @@ func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	newHTTP().Serve(w, visitor("/", nil), conn)
+	newHTTP().Serve(w, visitor("/", nil), conn, secure)
 	if w.Code != 502 {
 		t.Errorf("answered %d", w.Code)
 	}
@@ -199,7 +204,7 @@ func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		h.Serve(w, r, conn)
+		h.Serve(w, r, conn, secure)
 	}))
 	defer front.Close()
 	resp, err := http.Get(front.URL)

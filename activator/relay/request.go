@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/org/vdi-operator/activator/address"
 )
 
 // acceptGUID is what a key is answered with (RFC 6455, section 1.3).
@@ -27,13 +29,13 @@ type Request struct {
 	protocol string
 }
 
-// NewRequest makes the desktop's upgrade request of a visitor's. scheme is what
-// visitors use; subprotocol is what the visitor was told, and all that is offered.
-func NewRequest(in *http.Request, scheme, subprotocol string) *Request {
+// NewRequest makes the desktop's upgrade request of a visitor's. face is how
+// visitors see the session; subprotocol is what the visitor was told, and all that is offered.
+func NewRequest(in *http.Request, face address.Face, subprotocol string) *Request {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: see crypto/rand
 	key := base64.StdEncoding.EncodeToString(nonce[:])
-	header := headerForDesktop(in, scheme)
+	header := headerForDesktop(in, face)
 	header.Set("Connection", "Upgrade")
 	header.Set("Upgrade", "websocket")
 	header.Set("Sec-WebSocket-Version", "13")

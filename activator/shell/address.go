@@ -71,15 +71,18 @@ func Unmarked(u *url.URL) *url.URL {
 	return &out
 }
 
-func mark(u *url.URL, marker string) string {
+func marked(u *url.URL, marker string) *url.URL {
 	out := *u
 	if out.RawQuery != "" {
 		out.RawQuery += "&"
 	}
 	out.RawQuery += marker + "=1"
-	return local(&out)
+	return &out
 }
 
 // local is an address as a link on its own host, whatever the path: "//evil.example/"
 // must not become another host.
-func local(u *url.URL) string { return "/" + strings.TrimLeft(u.RequestURI(), "/\\") }
+func (p Page) local(u *url.URL) string { return p.Base + strings.TrimLeft(u.RequestURI(), "/\\") }
+
+// ours is a path of ours as a link.
+func (p Page) ours(path string) string { return p.Base + strings.TrimPrefix(path, "/") }

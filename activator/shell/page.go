@@ -43,7 +43,9 @@ type forScript struct {
 type Page struct {
 	// Name is the session's.
 	Name string
-	// Address is what the person asked for, without markers.
+	// Base is the session's folder on its host, with a slash at both ends.
+	Base string
+	// Address is what the person asked for, from that folder and without markers.
 	Address *url.URL
 	// Marked says that the browser does not tell a frame's request from a person's, so
 	// that the frame's address is marked.
@@ -63,10 +65,10 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}{
 		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
 		NoScript: textNoScript, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
-		Address: local(p.Address), Frame: local(p.Address),
+		Address: p.local(p.Address), Frame: p.local(p.Address),
 	}
-	script := forScript{Status: p.Status, Text: scriptText, StatusPath: StatusPath, EventsPath: EventsPath, ActivityPath: ActivityPath,
-		WakePath: WakePath, EventsQuery: EventsQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.ours(StatusPath), EventsPath: p.ours(EventsPath),
+		ActivityPath: p.ours(ActivityPath), WakePath: p.ours(WakePath), EventsQuery: EventsQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
 	}
@@ -76,7 +78,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}
 	data.Script = string(encoded)
 	if p.Marked {
-		data.Frame = mark(p.Address, frameMarker)
+		data.Frame = p.local(marked(p.Address, frameMarker))
 	}
 	status := http.StatusOK
 	switch p.Status.State {
@@ -85,7 +87,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 		if p.Status.Step == StepPlace && p.Status.Detail != "" {
 			data.Hint = textQueueHint
 		}
-		data.Refresh = mark(p.Address, refreshMarker)
+		data.Refresh = p.local(marked(p.Address, refreshMarker))
 		w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
 	case StateFailed:
 		data.Title, data.Hint, data.Action = titleFailed, textFailedHint, textTryAgain

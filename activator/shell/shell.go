@@ -15,7 +15,8 @@ import (
 	"net/http"
 )
 
-// Prefix is the path, on every session's host, that belongs to this product.
+// Prefix is the path, below every session's address, that belongs to this product; the
+// pages' style and script are also below the root of the host.
 const Prefix = "/_vdi/"
 
 const (

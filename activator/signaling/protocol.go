@@ -84,6 +84,23 @@ func AnswersTURN(want v1alpha1.StreamingProtocol, path string) bool {
 	return false
 }
 
+// folderer is a protocol whose clients ask for other paths from a page in a folder than
+// from one at the root.
+type folderer interface {
+	atRoot(path string) string
+}
+
+// AtRoot is the path that a client would have upgraded, had its page been at the root of
+// its host. The page was in a folder there, and path is what is below that.
+func AtRoot(want v1alpha1.StreamingProtocol, path string) string {
+	for _, a := range adapters {
+		if f, ok := a.Protocol.(folderer); ok && allowed(want, a.named) && a.Claims(path) {
+			return f.atRoot(path)
+		}
+	}
+	return path
+}
+
 func allowed(want, named v1alpha1.StreamingProtocol) bool {
 	return want == named || want == v1alpha1.ProtocolAuto || want == ""
 }

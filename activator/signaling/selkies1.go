@@ -46,6 +46,16 @@ func (Selkies1) Converse(o Options) Conversation {
 	return &selkies1{negotiation: negotiation{options: o}}
 }
 
+// atRoot implements folderer: this client calls its app by the first folder of its page's
+// path, and "webrtc" where there is none (v1.6.2, app.js:53 and :372-376). Its desktops'
+// web servers know the latter.
+func (Selkies1) atRoot(path string) string {
+	if strings.TrimSuffix(path, "/") == "/signalling" {
+		return "/webrtc" + path
+	}
+	return path
+}
+
 func (Selkies1) asksTURN(path string) bool { return path == selkies1TURN }
 
 // selkies1 is one viewer's socket: of either peer, since the two know nothing of

@@ -84,7 +84,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 
 	var keeper *wake.Keeper
 	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
-	dir := directory.New(in.config.URL.SessionHost, func(key types.NamespacedName) {
+	dir := directory.New(in.config.URL.SessionAddress, func(key types.NamespacedName) {
 		keeper.Forget(key)
 		clients.Forget(key)
 	})
@@ -96,7 +96,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	}
 	server := activator.New(activator.Options{
 		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Clients: clients,
-		Guard:    auth.NewGuard(in.verifier, in.config.URL.Scheme == "https"),
+		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
 		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
 		Metrics:  m, Log: log,

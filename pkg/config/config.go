@@ -56,11 +56,14 @@ type Installation struct {
 	Namespace string `json:"namespace"`
 }
 
-// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/
+// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/,
+// or scheme://domain[:port]/<session>--<namespace>/ with the routing by path.
 type URL struct {
 	// Scheme is http or https.
 	Scheme string `json:"scheme"`
-	// Domain is the parent of every session's host name.
+	// Routing says whether a session is a host or a folder.
+	Routing Routing `json:"routing"`
+	// Domain is the parent of every session's host name, or the host of all of them.
 	Domain string `json:"domain"`
 	// Port is the port in URLs; 0 is the scheme's own.
 	Port int `json:"port"`
@@ -157,7 +160,7 @@ func Default() Config {
 	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
-		URL:          URL{Scheme: "https"},
+		URL:          URL{Scheme: "https", Routing: RoutingHost},
 		Sessions:     Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},

@@ -203,3 +203,20 @@ func TestSessionsHaveTheirOwnHosts(t *testing.T) {
 		t.Error("two namespaces share a host")
 	}
 }
+
+func TestSessionsMayBeFoldersOfOneHost(t *testing.T) {
+	u := URL{Scheme: "https", Routing: RoutingPath, Domain: "vdi.example.com", Port: 8443}
+	if got := u.SessionURL("team-a", "ada"); got != "https://vdi.example.com:8443/ada--team-a/" {
+		t.Errorf("have %s", got)
+	}
+	if got := u.SessionAddress("team-a", "ada"); got != "vdi.example.com/ada--team-a" {
+		t.Errorf("address %s", got)
+	}
+	if u.SessionAddress("team-a", "ada") == u.SessionAddress("team-b", "ada") {
+		t.Error("two namespaces share an address")
+	}
+	u.Routing = RoutingHost
+	if got := u.SessionAddress("team-a", "ada"); got != "ada--team-a.vdi.example.com" {
+		t.Errorf("address %s", got)
+	}
+}

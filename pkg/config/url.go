@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -12,17 +13,57 @@ import (
 // namespace whose name does not fit a host label.
 const namespaceHashLength = 12
 
-// SessionHost is the session's host name without port. Its first label is
-// <session>--<namespace>: a session's name holds no "--", so the first one
-// separates them and no two sessions share an origin. Where that does not fit the
-// 63 characters of a label, a hash stands for the namespace.
-func (u URL) SessionHost(namespace, name string) string {
-	label := name + "--" + namespace
-	if len(label) > validation.DNS1123LabelMaxLength {
+// Routing says what of a URL leads to its session.
+type Routing string
+
+const (
+	// RoutingHost gives every session a host, and so an origin, of its own. It is what
+	// holds where nothing is said.
+	RoutingHost Routing = "host"
+	// RoutingPath gives every session a folder of one host, which needs no wildcard in
+	// DNS or in a certificate. All sessions share one origin then: see
+	// docs/decisions/0014-path-routing.md.
+	RoutingPath Routing = "path"
+)
+
+// ByPath says that sessions are folders of one host.
+func (u URL) ByPath() bool { return u.Routing == RoutingPath }
+
+// label is unique to the session: <session>--<namespace>. A session's name holds no
+// "--", so the first one separates them and no two sessions share an address. Where
+// that does not fit the 63 characters of a host's label, a hash stands for the
+// namespace.
+func label(namespace, name string) string {
+	l := name + "--" + namespace
+	if len(l) > validation.DNS1123LabelMaxLength {
 		sum := sha256.Sum256([]byte(namespace))
-		label = name + "--" + hex.EncodeToString(sum[:])[:namespaceHashLength]
+		l = name + "--" + hex.EncodeToString(sum[:])[:namespaceHashLength]
 	}
-	return label + "." + u.Domain
+	return l
+}
+
+// SessionHost is the session's host name without port: <session>--<namespace>.<domain>,
+// or the domain itself where sessions are folders.
+func (u URL) SessionHost(namespace, name string) string {
+	if u.ByPath() {
+		return u.Domain
+	}
+	return label(namespace, name) + "." + u.Domain
+}
+
+// SessionPath is the session's folder on its host, with a slash at both ends: "/", or
+// /<session>--<namespace>/ where sessions are folders.
+func (u URL) SessionPath(namespace, name string) string {
+	if u.ByPath() {
+		return "/" + label(namespace, name) + "/"
+	}
+	return "/"
+}
+
+// SessionAddress is the session's host and folder, without port and last slash. No two
+// sessions have the same.
+func (u URL) SessionAddress(namespace, name string) string {
+	return u.SessionHost(namespace, name) + strings.TrimSuffix(u.SessionPath(namespace, name), "/")
 }
 
 // SessionURL is where a person opens the session.
@@ -31,5 +72,5 @@ func (u URL) SessionURL(namespace, name string) string {
 	if u.Port != 0 {
 		host += ":" + strconv.Itoa(u.Port)
 	}
-	return u.Scheme + "://" + host + "/"
+	return u.Scheme + "://" + host + u.SessionPath(namespace, name)
 }

@@ -27,6 +27,9 @@ func (c *Config) validate() field.ErrorList {
 	if s := c.URL.Scheme; s != "http" && s != "https" {
 		bad(s, "must be http or https", "url", "scheme")
 	}
+	if r := c.URL.Routing; r != RoutingHost && r != RoutingPath {
+		bad(r, "must be host or path", "url", "routing")
+	}
 	if problems := validation.IsDNS1123Subdomain(c.URL.Domain); len(problems) > 0 {
 		bad(c.URL.Domain, "must be a bare domain such as vdi.example.com, without scheme, port or wildcard", "url", "domain")
 	}

@@ -48,7 +48,7 @@ func TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease(t *testing.T) {
 	})
 	// What the cluster's administrator gives beforehand: the CRDs came with the other
 	// release, the roles come now.
-	if err := in.Apply(ctx, filepath.Join(in.Root, "config", "rbac", "prerequisites.yaml")); err != nil {
+	if err := in.ApplyFile(ctx, filepath.Join(in.Root, "config", "rbac", "prerequisites.yaml")); err != nil {
 		t.Fatal(err)
 	}
 	kubeconfig, err := in.NamespaceAdmin(ctx, teamNamespace, t.TempDir())

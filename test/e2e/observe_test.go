@@ -17,7 +17,7 @@ import (
 
 func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
 	ctx := story(t)
-	manifests, err := in.Render(ctx, []string{"monitoring.coreos.com/v1"},
+	manifests, err := in.Render(ctx, "vdi", in.SystemNamespace, []string{"monitoring.coreos.com/v1"},
 		"serviceMonitor.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "dashboard.enabled=true")
 	if err != nil {
 		t.Fatal(err)

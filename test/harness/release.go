@@ -58,9 +58,9 @@ func (r Release) Uninstall(ctx context.Context) (string, error) {
 
 // Helm runs any of its commands for the release's namespace and returns what it printed.
 func (r Release) Helm(ctx context.Context, args ...string) (string, error) {
-	helm := os.Getenv("HELM")
-	if helm == "" {
-		return "", errors.New("HELM must name the program: run this by make")
+	helm, err := helmProgram()
+	if err != nil {
+		return "", err
 	}
 	return run(ctx, r.root, helm, append(args, "--kubeconfig", r.Kubeconfig, "--namespace", r.Namespace)...)
 }
@@ -74,4 +74,12 @@ func run(ctx context.Context, dir, program string, args ...string) (string, erro
 		return string(out), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(string(out)))
 	}
 	return string(out), nil
+}
+
+func helmProgram() (string, error) {
+	helm := os.Getenv("HELM")
+	if helm == "" {
+		return "", errors.New("HELM must name the program: run this by make")
+	}
+	return helm, nil
 }

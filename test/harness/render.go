@@ -5,37 +5,116 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// renderedFor is the Kubernetes that Helm takes the cluster for: one that it was built
-// without knowing of would be too old for the chart.
-const renderedFor = "v1.35.0"
+// fieldOwner is the name under which a story applies objects.
+const fieldOwner = client.FieldOwner("vdi-story")
 
-// Render is what the chart would install with these settings, in a cluster that has the
-// named APIs besides its own.
-func (in *Installation) Render(ctx context.Context, apis []string, settings ...string) ([]byte, error) {
-	helm := os.Getenv("HELM")
-	if helm == "" {
-		return nil, errors.New("HELM must name the program: run this by make")
+// Render returns what the chart would install as a release in that namespace, in a
+// cluster that has the named APIs besides its own. Nothing is installed.
+func (in *Installation) Render(ctx context.Context, release, namespace string, apis []string, settings ...string) ([]byte, error) {
+	helm, err := helmProgram()
+	if err != nil {
+		return nil, err
 	}
-	args := []string{"template", "vdi", filepath.Join(in.Root, "charts", "vdi-operator"), "--namespace", in.SystemNamespace,
-		"--kube-version", renderedFor}
+	version, err := in.Kube.Discovery().ServerVersion()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"template", release, in.Chart(), "--namespace", namespace, "--kube-version", version.GitVersion}
 	for _, a := range apis {
 		args = append(args, "--api-versions", a)
 	}
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}
+	out, err := output(ctx, in.Root, helm, args...)
+	return []byte(out), err
+}
+
+// RenderComponents is those objects of it that belong to some components.
+func (in *Installation) RenderComponents(ctx context.Context, release, namespace string, components []string, settings ...string) ([]*unstructured.Unstructured, error) {
+	out, err := in.Render(ctx, release, namespace, nil, settings...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := Objects(out)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(o *unstructured.Unstructured) bool {
+		return !slices.Contains(components, o.GetLabels()[componentLabel])
+	}), nil
+}
+
+// Objects reads a stream of YAML documents.
+func Objects(stream []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), len(stream))
+	for {
+		o := &unstructured.Unstructured{}
+		if err := decoder.Decode(&o.Object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if len(o.Object) > 0 {
+			objects = append(objects, o)
+		}
+	}
+}
+
+// ApplyFile creates or changes the objects of a file.
+func (in *Installation) ApplyFile(ctx context.Context, file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	objects, err := Objects(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return in.Apply(ctx, objects...)
+}
+
+// Apply creates or changes objects as kubectl apply does.
+func (in *Installation) Apply(ctx context.Context, objects ...*unstructured.Unstructured) error {
+	for _, o := range objects {
+		if err := in.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), client.ForceOwnership, fieldOwner); err != nil {
+			return fmt.Errorf("applying %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// Traefik brings Traefik's image and the resource definitions that it serves into the
+// test cluster, and returns the image. The first time takes minutes: it is built.
+func (in *Installation) Traefik(ctx context.Context) (image string, err error) {
+	if in.PortForward {
+		return "", ErrNotOurs
+	}
+	out, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "traefik")
+	return strings.TrimSpace(out), err
+}
+
+// output runs a program and returns its standard output.
+func output(ctx context.Context, dir, program string, args ...string) (string, error) {
 	var errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, helm, args...)
-	cmd.Stderr = &errs
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Stderr = dir, &errs
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("helm template: %w: %s", err, strings.TrimSpace(errs.String()))
+		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(errs.String()))
 	}
-	return out, nil
+	return string(out), nil
 }

@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -22,10 +25,16 @@ type Visitor struct {
 	URL  *url.URL
 	HTTP *http.Client
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// trusts are the authorities whose certificates it accepts; nil is the machine's.
+	trusts *x509.CertPool
 }
 
 // Anybody is a visitor without a link.
 func (in *Installation) Anybody(sessionURL string) (*Visitor, error) {
+	return anybody(sessionURL, in.Address, nil)
+}
+
+func anybody(sessionURL, address string, trusts *x509.CertPool) (*Visitor, error) {
 	u, err := url.Parse(sessionURL)
 	if err != nil {
 		return nil, err
@@ -36,21 +45,31 @@ func (in *Installation) Anybody(sessionURL string) (*Visitor, error) {
 	}
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, in.Address)
+		return d.DialContext(ctx, network, address)
 	}
-	return &Visitor{URL: u, dial: dial, HTTP: &http.Client{
+	return &Visitor{URL: u, dial: dial, trusts: trusts, HTTP: &http.Client{
 		Jar: jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
-		Transport: &http.Transport{DialContext: dial},
+		Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: trusts}},
 	}}, nil
 }
 
 // Invited is a visitor who has exchanged a link for its cookie. That alone wakes
 // nothing.
 func (in *Installation) Invited(ctx context.Context, link string) (*Visitor, error) {
-	v, err := in.Anybody(link)
+	return invited(ctx, link, in.Address, nil)
+}
+
+// By is a visitor who has exchanged a link at another address than the installation's
+// own, that of an ingress, whose certificate is by one of the authorities.
+func By(ctx context.Context, address string, trusts *x509.CertPool, link string) (*Visitor, error) {
+	return invited(ctx, link, address, trusts)
+}
+
+func invited(ctx context.Context, link, address string, trusts *x509.CertPool) (*Visitor, error) {
+	v, err := anybody(link, address, trusts)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +106,7 @@ func (v *Visitor) Get(ctx context.Context, path string, header http.Header) (*ht
 
 // Do sends any request to a path of the session.
 func (v *Visitor) Do(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, []byte, error) {
-	target, err := v.URL.Parse(path)
+	target, err := v.URL.Parse(v.folder() + path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,10 +133,13 @@ func (v *Visitor) do(ctx context.Context, method, target string, header http.Hea
 // WebSocket opens one on a path of the session.
 func (v *Visitor) WebSocket(ctx context.Context, path string) (*websocket.Conn, *http.Response, error) {
 	target := *v.URL
-	target.Scheme, target.Path = "ws", path
-	d := websocket.Dialer{NetDialContext: v.dial, HandshakeTimeout: 10 * time.Second}
+	target.Scheme, target.Path = "ws"+strings.TrimPrefix(v.URL.Scheme, "http"), v.folder()+path
+	d := websocket.Dialer{NetDialContext: v.dial, HandshakeTimeout: 10 * time.Second, TLSClientConfig: &tls.Config{RootCAs: v.trusts}}
 	return d.DialContext(ctx, target.String(), v.Header())
 }
+
+// folder is the session's on its host, without a slash at its end.
+func (v *Visitor) folder() string { return strings.TrimSuffix(v.URL.Path, "/") }
 
 // Status asks for the session's status as the waiting page does.
 func (v *Visitor) Status(ctx context.Context) (shell.Status, error) {

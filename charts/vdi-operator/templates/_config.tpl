@@ -11,9 +11,10 @@ installation:
   namespace: {{ $.Release.Namespace | quote }}
 {{ end -}}
 url:
-  scheme: {{ $.Values.url.scheme }}
+  scheme: {{ include "vdi-operator.url.scheme" $ }}
+  routing: {{ $.Values.url.routing }}
   domain: {{ $.Values.ingress.domain | quote }}
-  port: {{ $.Values.url.port | int }}
+  port: {{ include "vdi-operator.url.port" $ }}
 namespaces: {{ toJson $.Values.watchNamespaces }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}

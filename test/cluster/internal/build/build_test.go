@@ -39,6 +39,44 @@ func TestTheWrapperRepeatsWhatGoHonoursInTheMainModuleOnly(t *testing.T) {
 	}
 }
 
+func TestATrimmedDependencyIsACopyWithoutThatPart(t *testing.T) {
+	text, err := wrapper(Module{Path: "c.invalid/m", Version: "v1.0.0", Trim: &Trim{Path: "a.invalid/x"}}, []byte("module c.invalid/m\n\nrequire a.invalid/x v1.2.3\n"))
+	if err != nil || !strings.Contains(string(text), "a.invalid/x => ./trimmed") {
+		t.Errorf("%v:\n%s", err, text)
+	}
+	source, target := t.TempDir(), filepath.Join(t.TempDir(), "trimmed")
+	for name, content := range map[string]string{"go.mod": "module a.invalid/x", "kept/k.go": "package kept", "all/all.go": "package all // everything", "all/all_test.go": "package all", "all/one/one.go": "package one"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(source, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(source, name), []byte(content), 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (&Trim{Folder: "all", Source: "package all // nothing"}).copy(source, target); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	_ = filepath.WalkDir(target, func(name string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, strings.TrimPrefix(name, target+"/"))
+		}
+		return err
+	})
+	if got := strings.Join(files, " "); got != "all/trimmed.go go.mod kept/k.go" {
+		t.Errorf("left: %s", got)
+	}
+}
+
+func TestWhatIsTrimmedIsPartOfTheKey(t *testing.T) {
+	m := Traefik()
+	whole := m
+	whole.Trim = nil
+	if m.key() == whole.key() {
+		t.Error("a trimmed program and a whole one share a place in the cache")
+	}
+}
+
 func TestAReplacementByAFolderNeedsAVersion(t *testing.T) {
 	_, err := wrapper(Module{Path: "k8s.io/kubernetes", Version: "v1.35.4"}, []byte(upstream))
 	if err == nil || !strings.Contains(err.Error(), "k8s.io/api") {

@@ -36,6 +36,33 @@ func Knative() Module {
 	}
 }
 
+// Traefik is an ingress controller. Its ACME client comes with the software of some two
+// hundred DNS providers, for a challenge that nobody takes here: 1,649 packages are left
+// without them.
+func Traefik() Module {
+	return Module{
+		Path:     "github.com/traefik/traefik/v3",
+		Version:  versions.Traefik,
+		Packages: []string{"cmd/traefik"},
+		Trim:     &Trim{Path: "github.com/go-acme/lego/v4", Folder: "providers/dns", Source: noDNSProviders},
+	}
+}
+
+// noDNSProviders stands for lego's providers/dns/zz_gen_dns_providers.go.
+const noDNSProviders = `package dns
+
+import (
+	"fmt"
+
+	"github.com/go-acme/lego/v4/challenge"
+)
+
+// NewDNSChallengeProviderByName knows none.
+func NewDNSChallengeProviderByName(name string) (challenge.Provider, error) {
+	return nil, fmt.Errorf("the DNS provider %q was left out of this build", name)
+}
+`
+
 // LocalPathProvisioner makes volumes of folders on the node.
 func LocalPathProvisioner() Module {
 	return Module{

@@ -34,6 +34,8 @@ type Module struct {
 	// Staging is the version that stands for replacements by folders inside the module,
 	// which the published module does not have.
 	Staging string
+	// Trim leaves out a part of a dependency that takes long to build, if any.
+	Trim *Trim
 }
 
 // Builder builds into a cache.
@@ -45,7 +47,11 @@ type Builder struct {
 
 // key names what a module's programs are made from.
 func (m Module) key() string {
-	return path.Base(m.Path) + "-" + m.Version + "-" + cache.Key(m.Path, m.Version, m.LinkerFlags, m.Staging, runtime.Version(), runtime.GOARCH)
+	ingredients := []string{m.Path, m.Version, m.LinkerFlags, m.Staging, runtime.Version(), runtime.GOARCH}
+	if m.Trim != nil {
+		ingredients = append(ingredients, m.Trim.Path, m.Trim.Folder, m.Trim.Source)
+	}
+	return path.Base(m.Path) + "-" + m.Version + "-" + cache.Key(ingredients...)
 }
 
 // binary is the file name Go gives to a main package.
@@ -141,6 +147,11 @@ func (b Builder) writeModule(ctx context.Context, m Module, dir string) error {
 	if err != nil {
 		return err
 	}
+	if m.Trim != nil {
+		if err := b.trim(ctx, m.Trim, raw, filepath.Join(dir, trimmed)); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(filepath.Join(dir, "go.mod"), text, 0o644)
 }
 
@@ -175,6 +186,11 @@ func wrapper(m Module, upstream []byte) ([]byte, error) {
 			to, version = r.Old.Path, m.Staging
 		}
 		if err := ours.AddReplace(r.Old.Path, r.Old.Version, to, version); err != nil {
+			return nil, err
+		}
+	}
+	if m.Trim != nil {
+		if err := ours.AddReplace(m.Trim.Path, "", "./"+trimmed, ""); err != nil {
 			return nil, err
 		}
 	}

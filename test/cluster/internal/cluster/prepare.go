@@ -11,6 +11,7 @@ import (
 	"github.com/org/vdi-operator/test/cluster/internal/debian"
 	"github.com/org/vdi-operator/test/cluster/internal/node"
 	"github.com/org/vdi-operator/test/cluster/internal/preflight"
+	"github.com/org/vdi-operator/test/cluster/internal/versions"
 )
 
 // Build makes everything Up needs, without starting anything.
@@ -20,6 +21,13 @@ func (c *Cluster) Build(ctx context.Context) error {
 	}
 	progress := NewProgress(c.Out)
 	if _, err := makeArtifacts(ctx, c.Repo, c.Cache, c.Log, progress); err != nil {
+		return err
+	}
+	err := progress.Step("build Traefik "+versions.Traefik, func() error {
+		_, err := c.traefik(ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.Out, "Everything is built after %.1f s.\n", progress.Seconds())

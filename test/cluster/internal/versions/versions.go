@@ -8,6 +8,9 @@ const (
 	Kubernetes = "v1.35.4"
 	// Knative is knative.dev/serving's version.
 	Knative = "v0.50.0"
+	// Traefik is github.com/traefik/traefik/v3's version. Its go.mod names the version of
+	// the Gateway API that it serves.
+	Traefik = "v3.6.12"
 	// LocalPathProvisioner is github.com/rancher/local-path-provisioner's version.
 	LocalPathProvisioner = "v0.0.30"
 )

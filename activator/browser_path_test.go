@@ -1,0 +1,33 @@
+//go:build browser
+
+package activator
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+func TestThePageWorksInAFolderOfASharedHost(t *testing.T) {
+	v := newVisit(t, byPath)
+	v.home += aliceAt
+	v.link("/desk/")
+	v.until(`document.body.dataset.state === "waiting" && location.pathname === "` + aliceAt + `/desk/" && !location.search`)
+	v.eventually("woken", func() bool { return v.woken() == 1 })
+	v.wakes(page(t))
+	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`) // the desktop is at its root
+	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
+	v.run(chromedp.Evaluate(`frames[0].fetch("/turn").then((a) => a.json()).then((c) => { window.turn = c.iceServers.length; })`, nil))
+	v.until(`window.turn > 0`) // as Selkies 1.6 asks for it, at the root of the host
+	// Where its client goes after three failures.
+	v.run(chromedp.Evaluate(`frames[0].eval('location.replace("/")')`, nil))
+	v.until(`frames[0].location.pathname === "` + aliceAt + `/" && document.title.endsWith(" of /")`)
+	v.sleeps(lifecycle.ReasonIdle, "")
+	v.until(harness.AsleepShown)
+	before := v.woken()
+	v.run(chromedp.Click(harness.WakeButton))
+	v.eventually("woken again", func() bool { return v.woken() == before+1 })
+}

@@ -1,0 +1,195 @@
+package activator
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// aliceAt is alice's session where sessions are folders of one host.
+const aliceAt = "/alice--desktops"
+
+func byPath(c *config.Config) { c.URL.Routing = config.RoutingPath }
+
+// fromFolder is a script of a desktop's page there.
+var fromFolder = http.Header{"Origin": {"http://vdi.localhost"}}
+
+func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
+	g := newGateway(t, byPath)
+	raw := g.sign(token.AudienceSession, g.owned, 0)
+	got := g.do(http.MethodGet, aliceAt+"/desk?x=1&vdi_token="+raw, navigating)
+	if cookie := got.header.Get("Set-Cookie"); got.code != http.StatusSeeOther || got.header.Get("Location") != aliceAt+"/desk?x=1" ||
+		!strings.Contains(cookie, "vdi-session="+raw) || !strings.Contains(cookie, "; Path="+aliceAt+"/;") {
+		t.Fatalf("%d to %q with %q", got.code, got.header.Get("Location"), cookie)
+	}
+	// Pages of a folder without its slash would look for their files beside it.
+	if got := g.do(http.MethodGet, aliceAt+"?vdi_token="+raw, navigating); got.code != http.StatusTemporaryRedirect || got.header.Get("Location") != aliceAt+"/?vdi_token="+raw {
+		t.Errorf("%d to %q", got.code, got.header.Get("Location"))
+	}
+	g.expectNothingWritten()
+}
+
+func TestByPathNobodyIsElsewhere(t *testing.T) {
+	g := newGateway(t, byPath)
+	bob := g.owned.DeepCopy()
+	bob.Name, bob.Spec.User = "bob", "bob@example.com"
+	for at, host := range map[string]string{
+		"/": "vdi.localhost", "/turn": "vdi.localhost", "/bob--desktops/": "vdi.localhost", "/%61lice--desktops/": "vdi.localhost",
+		"/alice--desktops%2F": "vdi.localhost", "//alice--desktops/": "vdi.localhost", aliceAt + "/": "other.localhost", "/_vdi/status": "vdi.localhost",
+		"/desk": host,
+	} {
+		got := g.do(http.MethodGet, at, with(g.as(noBrowser), "Test-Host", host))
+		if got.code != http.StatusNotFound || !strings.Contains(got.body, shell.NotFound.Title) {
+			t.Errorf("%s%s: %d\n%s", host, at, got.code, got.body)
+		}
+	}
+	if got := g.do(http.MethodGet, aliceAt+"/", with(navigating, "Cookie", "vdi-session="+g.sign(token.AudienceSession, bob, 0))); got.code != http.StatusForbidden {
+		t.Errorf("another session's token got %d", got.code)
+	}
+	if got := g.do(http.MethodGet, aliceAt+"/app.js", with(g.as(fetching), "Origin", "http://evil.localhost")); got.code != http.StatusForbidden {
+		t.Errorf("another host's page got %d", got.code)
+	}
+	g.expectNothingWritten()
+}
+
+func TestByPathThePageKnowsItsFolder(t *testing.T) {
+	g := newGateway(t, byPath)
+	got := g.do(http.MethodGet, aliceAt+"/desk?x=1", g.as(navigating))
+	if got.code != http.StatusAccepted {
+		t.Fatalf("%d:\n%s", got.code, got.body)
+	}
+	for _, part := range []string{
+		`content="2; url=` + aliceAt + `/desk?x=1&amp;vdi_refresh=1"`, `href="` + aliceAt + `/desk?x=1"`,
+		`&#34;eventsPath&#34;:&#34;` + aliceAt + `/_vdi/events&#34;`, `&#34;wakePath&#34;:&#34;` + aliceAt + `/_vdi/wake&#34;`, `src="/_vdi/assets/shell.js"`,
+	} {
+		if !strings.Contains(got.body, part) {
+			t.Errorf("the page does not hold %s:\n%s", part, got.body)
+		}
+	}
+	for _, at := range []string{shell.AssetsPath + "shell.js", aliceAt + shell.StatusPath} {
+		if got := g.do(http.MethodGet, at, g.as(fetching)); got.code != http.StatusOK {
+			t.Errorf("%s: %d", at, got.code)
+		}
+	}
+	if got := g.do(http.MethodPost, aliceAt+shell.WakePath, g.as(fromFolder)); got.code != http.StatusNoContent {
+		t.Errorf("waking: %d", got.code)
+	}
+	if got := g.do(http.MethodGet, aliceAt+"/sw.js", with(g.as(fetching), "Service-Worker", "script")); got.code != http.StatusForbidden {
+		t.Errorf("a worker for the session's whole folder: %d", got.code)
+	}
+}
+
+// tellsItsPath is a desktop that says what it was asked, sends on and sets a cookie.
+func tellsItsPath(t *testing.T) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = ws.Close() }()
+			_, m, err := ws.ReadMessage()
+			if err == nil {
+				_ = ws.WriteMessage(websocket.TextMessage, []byte("echo "+string(m)+" at "+r.RequestURI+" of "+r.Header.Get("X-Forwarded-Prefix")))
+			}
+			_, _, _ = ws.ReadMessage()
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "theirs", Value: "1", Path: "/"})
+		if r.URL.Path == "/login" {
+			http.Redirect(w, r, "/desk", http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, r.RequestURI+" of "+r.Header.Get("X-Forwarded-Prefix")+" cookies:"+r.Header.Get("Cookie"))
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func TestByPathADesktopIsAtItsRootAndItsVisitorInTheFolder(t *testing.T) {
+	g := newGateway(t, byPath)
+	g.wakes(tellsItsPath(t))
+	got := g.do(http.MethodGet, aliceAt+"/a%2Fb?x=1", with(g.as(fetching), "X-Forwarded-Prefix", "/evil"))
+	if got.code != http.StatusOK || got.body != "/a%2Fb?x=1 of "+aliceAt+" cookies:" || got.header.Get("Set-Cookie") != "theirs=1; Path="+aliceAt+"/" {
+		t.Errorf("%d %q with %q", got.code, got.body, got.header.Get("Set-Cookie"))
+	}
+	if got := g.do(http.MethodGet, aliceAt+"/login", g.as(framing)); got.code != http.StatusFound || got.header.Get("Location") != aliceAt+"/desk" {
+		t.Errorf("%d to %q", got.code, got.header.Get("Location"))
+	}
+}
+
+func TestByPathAWebSocketIsHeldAndThenServed(t *testing.T) {
+	g := newGateway(t, byPath)
+	plain, old := g.dial(aliceAt+"/desk?x=1", g.as(fromFolder)), g.dial(aliceAt+"/signalling/", g.as(fromFolder))
+	say(t, plain, "first")
+	// Selkies 1.6 names its socket after the page's folder, as it would "webrtc".
+	say(t, old, "HELLO 1")
+	if _, m, err := old.ReadMessage(); err != nil || string(m) != "HELLO" {
+		t.Fatalf("heard %q, %v", m, err)
+	}
+	g.eventually("woken", func() bool { return g.woken() == 1 })
+	g.wakes(tellsItsPath(t))
+	expectEcho(t, plain, "first at /desk?x=1 of "+aliceAt)
+	expectEcho(t, old, "HELLO 1 at /webrtc/signalling/ of "+aliceAt)
+}
+
+func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
+	g := newGateway(t, byPath)
+	got := g.do(http.MethodGet, "/turn", with(fetching, "Referer", "http://vdi.localhost"+aliceAt+"/"))
+	to := got.header.Get("Location")
+	if got.code != http.StatusTemporaryRedirect || to != aliceAt+"/turn" || len(got.header.Values("Set-Cookie")) > 0 {
+		t.Fatalf("%d to %q", got.code, to)
+	}
+	if got := g.do(http.MethodGet, to, fetching); got.code != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", got.code)
+	}
+	if got := g.do(http.MethodGet, to, g.as(fetching)); got.code != http.StatusOK || !strings.Contains(got.body, "turn:turn.example:3478") {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	before := refusals(g, metrics.RefusedUnknownHost)
+	upgrade := with(fromFolder, "Referer", "http://vdi.localhost"+aliceAt+"/")
+	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		upgrade.Set(k, v)
+	}
+	if got := g.do(http.MethodGet, "/websockify", upgrade); got.code != http.StatusNotFound || refusals(g, metrics.RefusedUnknownHost) != before+1 {
+		t.Errorf("a WebSocket at the root got %d: no browser follows a redirect of one", got.code)
+	}
+}
+
+func TestByPathTheClientIsKeptUnderTheDesktopsOwnPaths(t *testing.T) {
+	g := newGateway(t, byPath)
+	g.wakes(newDesktop(t))
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "client")
+	}))
+	defer html.Close()
+	g.wakes(html)
+	if got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing)); got.body != "client" {
+		t.Fatalf("%d %s", got.code, got.body)
+	}
+	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	g.sleeps(lifecycle.ReasonDisconnected, "")
+	if got := g.do(http.MethodGet, aliceAt+shell.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.as(fetching)); !strings.Contains(got.body, `"early":true`) {
+		t.Errorf("the page is not told of the client: %s", got.body)
+	}
+	if got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing)); got.code != http.StatusOK || got.body != "client" {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}

@@ -1,0 +1,151 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// silentFor is how often a silent connection is asked by the activator whether it is still
+// there, every 20 s, before it says something again.
+const silentFor = 2
+
+// TestVisitorsComeInThroughTraefik opens sleeping desktops by https through a real
+// Traefik, by each kind of ingress object that the chart makes, and by path.
+func TestVisitorsComeInThroughTraefik(t *testing.T) {
+	t.Parallel()
+	image, err := in.Traefik(t.Context()) // it may have to be built: no part of the story's time
+	if errors.Is(err, harness.ErrNotOurs) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := story(t)
+	f := newFront(ctx, t, image)
+	byHost := config.URL{Routing: config.RoutingHost, Domain: "byhost.test"}
+	byPath := config.URL{Routing: config.RoutingPath, Domain: "bypath.test"}
+	all := []string{"activator", "ingress"}
+	f.renders(ctx, "byhost", all, "ingress.domain="+byHost.Domain, "ingress.controller=traefik", "ingress.traefik.entryPoints={ingress}")
+	f.renders(ctx, "byhost", all[1:], "ingress.domain="+byHost.Domain, "ingress.type=IngressRoute", "ingress.className=", "ingress.traefik.entryPoints={ingressroute}")
+	f.renders(ctx, "byhost", all[1:], "ingress.domain="+byHost.Domain, "ingress.type=HTTPRoute", "ingress.gateway.create=true", "ingress.gateway.port=8443")
+	f.renders(ctx, "bypath", all, "ingress.domain="+byPath.Domain, "url.routing=path", "ingress.type=IngressRoute", "ingress.className=", "ingress.traefik.entryPoints={path}")
+	echo := echoing(t, nil)
+	desktop := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = clock(time.Minute) })
+	f.ready(ctx)
+
+	t.Run("kinds", func(t *testing.T) { // they end before the front does
+		for entry := range entryPoints {
+			at, cookie := byHost, "__Host-vdi-session"
+			if entry == "path" {
+				at, cookie = byPath, "__Secure-vdi-session"
+			}
+			t.Run(entry, func(t *testing.T) {
+				t.Parallel()
+				key := session(ctx, t, "by-"+entry, echo, nil)
+				v := f.visitor(ctx, t, f.link(ctx, key, at, entry), entry)
+				if c := v.HTTP.Jar.Cookies(v.URL); len(c) != 1 || c[0].Name != cookie {
+					t.Errorf("the link became the cookies %v, want %s", c, cookie)
+				}
+				heldThenSilent(ctx, t, v)
+				if entry == "path" {
+					findsTURN(ctx, t, v)
+				}
+			})
+		}
+		t.Run("browser", func(t *testing.T) {
+			t.Parallel()
+			key := session(ctx, t, "by-browser", desktop, nil)
+			link := f.link(ctx, key, byPath, "path")
+			f.visitor(ctx, t, link, "path") // the way is there
+			browser, err := harness.OpenBrowser(ctx, chromedp.IgnoreCertErrors, chromedp.Flag("host-resolver-rules", "MAP "+byPath.Domain+" "+f.ip))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(browser.Close)
+			p := &person{browser, t, ctx, key}
+			p.does(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(link))
+			p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
+			p.sees(`isSecureContext && location.pathname === "/by-browser--` + namespace + `/" && !location.search`)
+		})
+	})
+}
+
+// heldThenSilent says something while the desktop sleeps, hears it back once it is
+// awake, and is heard after a long silence too.
+func heldThenSilent(ctx context.Context, t *testing.T, v *harness.Visitor) {
+	t.Helper()
+	ws, resp, err := v.WebSocket(ctx, echoPath)
+	if err != nil {
+		t.Fatalf("%v (%+v)", err, resp)
+	}
+	defer func() { _ = ws.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = ws.Close() })()
+	hears := func(want string) {
+		t.Helper()
+		if _, heard, err := ws.ReadMessage(); err != nil || string(heard) != want {
+			t.Fatalf("heard %q, %v; want %q", heard, err, want)
+		}
+	}
+	for _, m := range []string{"one", "two"} {
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hears("one")
+	hears("two")
+	asked := 0
+	ws.SetPingHandler(func(data string) error {
+		if err := ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(patience)); err != nil {
+			return err
+		}
+		if asked++; asked == silentFor {
+			return ws.WriteMessage(websocket.TextMessage, []byte("still here"))
+		}
+		return nil
+	})
+	hears("still here")
+}
+
+// findsTURN asks for the TURN configuration where Selkies 1.6 does, at the root of the
+// host, and is led to the session's.
+func findsTURN(ctx context.Context, t *testing.T, v *harness.Visitor) {
+	t.Helper()
+	root, err := url.Parse("/turn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.URL.ResolveReference(root).String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Referer", v.URL.String())
+	follows := *v.HTTP
+	follows.CheckRedirect = nil
+	resp, err := follows.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		ICEServers []struct{ URLs []string } `json:"iceServers"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || len(answer.ICEServers) == 0 || !strings.HasSuffix(resp.Request.URL.Path, "/turn") {
+		t.Errorf("%s answered %s: %+v, %v", resp.Request.URL, resp.Status, answer, err)
+	}
+}
