@@ -88,8 +88,17 @@ func (c *changeover) moving(remaining string) string {
 	return fmt.Sprintf("The desktop becomes %s; waiting for %s to be gone.", c.to, remaining)
 }
 
-// Scale implements Workload. What is left of the former kind stops by its deletion.
+// Scale implements Workload. What is left of the former kind stops by its deletion,
+// also where there is nothing to take its place, such as without a template.
 func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
+	left, err := c.left(ctx, s)
+	if err != nil {
+		return err
+	}
+	if left != "" && !awake {
+		_, err := c.former.Delete(ctx, s)
+		return err
+	}
 	return c.now.Scale(ctx, s, awake)
 }
 

@@ -70,6 +70,13 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	if o, err := c.Observe(t.Context(), s); err != nil || !o.Exists || !o.Wakeable {
 		t.Errorf("observed %+v (%v), want what a visit can wake", o, err)
 	}
+	for awake, removals := range map[bool]int{true: 0, false: 1} {
+		before.removals = 0
+		if err := c.Scale(t.Context(), s, awake); err != nil || before.removals != removals {
+			t.Errorf("scaled, awake %t: %d removals (%v), want %d", awake, before.removals, err, removals)
+		}
+	}
+	before.removals = 0
 	if d := apply(false); d.Reason != "ChangingOver" || d.Again == 0 || before.removals != 1 || now.applied != 0 {
 		t.Errorf("asleep: %+v, %d removals, applied %d times", d, before.removals, now.applied)
 	}

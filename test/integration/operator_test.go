@@ -35,12 +35,16 @@ var apart = []string{"plain", "changing", "mine", "theirs", "nobodys", unserved}
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
 
+// programFolder goes when the tests end.
+var programFolder string
+
 // program is the operator itself, built once.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "vdi-operator")
 	if err != nil {
 		return "", err
 	}
+	programFolder = dir
 	path := filepath.Join(dir, "operator")
 	out, err := exec.Command("go", "build", "-o", path, "../../cmd/operator").CombinedOutput()
 	if err != nil {

@@ -101,6 +101,11 @@ func run(m *testing.M) (code int, err error) {
 	if os.Getenv(assetsVariable) == "" {
 		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
 	}
+	defer func() {
+		if programFolder != "" {
+			_ = os.RemoveAll(programFolder)
+		}
+	}()
 	crds, err := definitions()
 	if err != nil {
 		return 1, err
