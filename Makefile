@@ -9,10 +9,15 @@ CONTROLLER_GEN_VERSION := v0.20.1
 HELM_VERSION           := v3.22.0
 HELM_DOCS_VERSION      := v1.14.2
 GOLANGCI_LINT_VERSION  := v2.5.0
+KUBECONFORM_VERSION    := v0.8.0
+# Also in test/tools/helm-unittest/go.mod, from which it is built.
+HELM_UNITTEST_VERSION  := v1.1.2
 
 CONTROLLER_GEN := $(TOOLS)/controller-gen-$(CONTROLLER_GEN_VERSION)/controller-gen
 HELM_DOCS      := $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION)/helm-docs
 GOLANGCI_LINT  := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+HELM_UNITTEST  := $(TOOLS)/helm-unittest-$(HELM_UNITTEST_VERSION)/helm-unittest
+export KUBECONFORM := $(TOOLS)/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
 export HELM    := $(TOOLS)/helm-$(HELM_VERSION)/helm
 export CLUSTER := $(CURDIR)/bin/cluster
 
@@ -38,6 +43,7 @@ test: gcc verify-generated ## Everything that must pass
 	@# On a machine that has nothing yet, the cluster's parts take longest to build:
 	@# they begin beside the linters, and the tests that need them come last.
 	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
+	@$(MAKE) --no-print-directory test-chart
 	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory e2e
@@ -64,13 +70,18 @@ fuzz: ## Every fuzz test, FUZZTIME (10s) each
 		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "./$$(dirname "$$file")" | sed "s/^/$$name: /" || exit 1; \
 	done
 
+.PHONY: test-chart
+test-chart: $(HELM) $(HELM_UNITTEST) ## What the chart renders: unit tests, golden files, refusals, who may speak with whom
+	$(HELM_UNITTEST) --strict charts/vdi-operator
+	$(GO_TEST) ./test/chart/...
+
 .PHONY: test-browser
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
 	$(GO_TEST) -tags browser -timeout 10m ./activator/
 
 .PHONY: test-integration
-test-integration: $(CLUSTER) ## Controllers and CRDs against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/...
+test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/...
 
 .PHONY: e2e
 e2e: platform-tools build ## Users' stories on a real cluster
@@ -150,6 +161,10 @@ $(HELM):
 	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 $(HELM_DOCS):
 	GOBIN=$(@D) go install github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION)
+$(KUBECONFORM):
+	GOBIN=$(@D) go install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM_VERSION)
+$(HELM_UNITTEST):
+	cd test/tools/helm-unittest && go build -o $@ github.com/helm-unittest/helm-unittest/cmd/helm-unittest
 $(GOLANGCI_LINT):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 

@@ -29,21 +29,11 @@ func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 			return nil, fmt.Errorf("registering API types: %w", err)
 		}
 	}
-	ofSessions, err := labels.NewRequirement(v1alpha1.LabelSession, selection.Exists, nil)
+	options, err := cacheOptions(scheme, cfg)
 	if err != nil {
 		return nil, err
 	}
-	pods := cache.ByObject{Namespaces: map[string]cache.Config{
-		cache.AllNamespaces: {LabelSelector: labels.NewSelector().Add(*ofSessions)},
-	}}
-	if d := cfg.TURN.Discovery; d != nil {
-		pods.Namespaces[d.Namespace] = cache.Config{LabelSelector: labels.Everything()}
-	}
-	c, err := cache.New(rc, cache.Options{
-		Scheme:           scheme,
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: pods},
-		DefaultTransform: cache.TransformStripManagedFields(),
-	})
+	c, err := cache.New(rc, options)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the watch: %w", err)
 	}
@@ -52,4 +42,33 @@ func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 		return nil, fmt.Errorf("preparing the client: %w", err)
 	}
 	return &api{cache: c, client: w}, nil
+}
+
+// cacheOptions keep the sessions of this installation's namespaces with their pods, and
+// coturn's pods where the TURN server is found by them.
+func cacheOptions(scheme *runtime.Scheme, cfg config.Config) (cache.Options, error) {
+	ofSession, err := labels.NewRequirement(v1alpha1.LabelSession, selection.Exists, nil)
+	if err != nil {
+		return cache.Options{}, err
+	}
+	selected := cache.Config{LabelSelector: labels.NewSelector().Add(*ofSession)}
+	var sessions map[string]cache.Config // nil is everywhere
+	pods := map[string]cache.Config{}
+	if len(cfg.Namespaces) == 0 {
+		pods[cache.AllNamespaces] = selected
+	} else {
+		sessions = map[string]cache.Config{}
+	}
+	for _, namespace := range cfg.Namespaces {
+		sessions[namespace], pods[namespace] = cache.Config{}, selected
+	}
+	if d := cfg.TURN.Discovery; d != nil {
+		pods[d.Namespace] = cache.Config{LabelSelector: labels.Everything()}
+	}
+	return cache.Options{
+		Scheme:            scheme,
+		DefaultNamespaces: sessions,
+		ByObject:          map[client.Object]cache.ByObject{&corev1.Pod{}: {Namespaces: pods}},
+		DefaultTransform:  cache.TransformStripManagedFields(),
+	}, nil
 }

@@ -1,5 +1,5 @@
 // kubectl-vdi is a kubectl plugin for the people who give out desktops:
-// `kubectl vdi list`, `kubectl vdi link SESSION`.
+// `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`.
 package main
 
 import (
@@ -40,14 +40,14 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions and make links that open them",
+		Short:         "List desktop sessions, make links that open them, and see how the installation does",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	cmd.SetOut(p.Out)
 	cmd.SetErr(p.ErrOut)
-	cmd.AddCommand(p.newLink(), p.newList())
+	cmd.AddCommand(p.newLink(), p.newList(), p.newStatus())
 	return cmd
 }
 

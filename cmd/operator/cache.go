@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 )
 
 func newScheme() (*runtime.Scheme, error) {
@@ -31,20 +33,39 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// cacheOptions keep in memory only what belongs to sessions: a cluster has many more
-// pods, Secrets and claims than desktops.
-func cacheOptions(knativeNamespace string) cache.Options {
+// cacheOptions keep in memory only what belongs to sessions of this installation's
+// namespaces: a cluster has many more pods, Secrets and claims than desktops.
+// Templates are cluster-wide, whatever the namespaces.
+func cacheOptions(cfg config.Config) cache.Options {
 	ofSession, ofUser := having(v1alpha1.LabelSession), having(v1alpha1.LabelUser)
-	return cache.Options{
+	options := cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                   {Label: ofSession},
 			&corev1.Secret{}:                {Label: ofSession},
+			&corev1.Service{}:               {Label: ofSession},
 			&appsv1.Deployment{}:            {Label: ofSession},
+			&networkingv1.NetworkPolicy{}:   {Label: having(v1alpha1.LabelDesktopNetwork)},
 			&corev1.PersistentVolumeClaim{}: {Label: ofUser},
-			&corev1.ConfigMap{}:             {Namespaces: map[string]cache.Config{knativeNamespace: {}}},
 		},
 	}
+	for _, namespace := range cfg.Namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// clientOptions read from the API server itself what the installation has no business
+// to watch: objects of the kind that desktops don't run on, which are left from before.
+func clientOptions(cfg config.Config) client.Options {
+	other := client.Object(&servingv1.Service{})
+	if cfg.Knative.Enabled {
+		other = &corev1.Service{}
+	}
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{other}}}
 }
 
 func having(label string) labels.Selector {

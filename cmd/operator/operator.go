@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
@@ -21,8 +22,10 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
-	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeready"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -32,14 +35,22 @@ import (
 // definitionsRetry is how often definitions that are missing are looked for.
 const definitionsRetry = 5 * time.Second
 
-// neededKinds are the definitions without which no controller can work.
-var neededKinds = []schema.GroupVersionKind{
-	v1alpha1.GroupVersion.WithKind("VDISession"),
-	v1alpha1.GroupVersion.WithKind("VDITemplate"),
-	servingv1.SchemeGroupVersion.WithKind("Service"),
-	autoscalingv1alpha1.SchemeGroupVersion.WithKind("PodAutoscaler"),
-	netv1alpha1.SchemeGroupVersion.WithKind("ServerlessService"),
-	netv1alpha1.SchemeGroupVersion.WithKind("Ingress"),
+// neededKinds are the definitions without which the controllers cannot work; without
+// Knative they are this product's own.
+func neededKinds(cfg config.Config) []schema.GroupVersionKind {
+	kinds := []schema.GroupVersionKind{
+		v1alpha1.GroupVersion.WithKind("VDISession"),
+		v1alpha1.GroupVersion.WithKind("VDITemplate"),
+	}
+	if !cfg.Knative.Enabled {
+		return kinds
+	}
+	return append(kinds,
+		servingv1.SchemeGroupVersion.WithKind("Service"),
+		autoscalingv1alpha1.SchemeGroupVersion.WithKind("PodAutoscaler"),
+		netv1alpha1.SchemeGroupVersion.WithKind("ServerlessService"),
+		netv1alpha1.SchemeGroupVersion.WithKind("Ingress"),
+	)
 }
 
 // operator adds the controllers to the manager once the cluster has what they need.
@@ -50,6 +61,8 @@ type operator struct {
 	clocks  *session.Clocks
 	signer  *token.Signer
 	metrics *vdimetrics.Operator
+	// conditions takes installation.DefinitionsPresent.
+	conditions *installation.Conditions
 
 	started atomic.Bool
 }
@@ -63,7 +76,7 @@ var (
 // ready, only the leader's controllers run.
 func (o *operator) NeedLeaderElection() bool { return false }
 
-var errNotStarted = errors.New("waiting for the definitions of Knative Serving and of this product; see the log")
+var errNotStarted = errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
 
 func (o *operator) ready(*http.Request) error {
 	if !o.started.Load() {
@@ -91,10 +104,11 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 	for {
 		missing := o.missingDefinition()
 		if missing == nil {
+			o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionTrue, "Present", "The cluster has every definition that the operator needs.")
 			return nil
 		}
-		o.manager.GetLogger().Info("a definition that desktops need is not in the cluster; install Knative Serving and this product's CRDs",
-			"missing", missing.Error(), "retryAfter", definitionsRetry.String())
+		o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionFalse, "Missing", missing.Error())
+		o.manager.GetLogger().Info("the controllers wait for a definition", "why", missing.Error(), "retryAfter", definitionsRetry.String())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -104,12 +118,15 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 }
 
 func (o *operator) missingDefinition() error {
-	for _, kind := range neededKinds {
+	for _, kind := range neededKinds(o.config) {
 		if _, err := o.manager.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err != nil {
-			if meta.IsNoMatchError(err) {
-				return fmt.Errorf("%s %s", kind.GroupVersion(), kind.Kind)
+			if !meta.IsNoMatchError(err) {
+				return fmt.Errorf("%s of %s cannot be looked for: %w", kind.Kind, kind.GroupVersion(), err)
 			}
-			return err
+			if kind.Group == v1alpha1.GroupName {
+				return fmt.Errorf("%s of %s is not in the cluster: install this chart's CRDs, which helm upgrade does with crds.enabled=true; nothing works until then", kind.Kind, kind.GroupVersion())
+			}
+			return fmt.Errorf("%s of %s is not in the cluster: install Knative Serving %s or later (https://knative.dev/docs/install), or set knative.enabled to false to do without it; no session is made and no desktop sleeps or wakes until then", kind.Kind, kind.GroupVersion(), knativeready.Oldest)
 		}
 	}
 	return nil
@@ -117,28 +134,36 @@ func (o *operator) missingDefinition() error {
 
 func (o *operator) addControllers(ctx context.Context) error {
 	mgr, c := o.manager, o.manager.GetClient()
-	events := mgr.GetEventRecorder("vdi-operator")
+	recorder := mgr.GetEventRecorder("vdi-operator")
 
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: o.config, Clocks: o.clocks, Signer: o.signer,
-		Events: events, Metrics: o.metrics, Now: time.Now,
+		Client: c, Workload: workload.New(o.config, c, mgr.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
+		Events: recorder, Metrics: o.metrics, Now: time.Now,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("session controller: %w", err)
 	}
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("desktopnetwork controller: %w", err)
+	}
+	if o.config.Knative.Enabled {
+		if err := o.addKnativesControllers(ctx); err != nil {
+			return err
+		}
+	}
+	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
+}
+
+// addKnativesControllers adds what Knative hands to this product by its classes.
+func (o *operator) addKnativesControllers(ctx context.Context) error {
+	mgr, c := o.manager, o.manager.GetClient()
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("autoscaler controller: %w", err)
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("ingress controller: %w", err)
 	}
-	if o.config.Knative.ApplyConfig {
-		knative := &knativeconfig.Reconciler{Client: c, Namespace: o.config.Knative.Namespace, Events: events, Metrics: o.metrics}
-		if err := knative.SetupWithManager(mgr); err != nil {
-			return fmt.Errorf("knativeconfig controller: %w", err)
-		}
-	}
-	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
+	return nil
 }
 
 // phases counts the sessions of the cache.

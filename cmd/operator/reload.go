@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 )
@@ -25,12 +28,27 @@ var (
 	_ manager.LeaderElectionRunnable = reloading{}
 )
 
-func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetrics.Operator, log logr.Logger) reloading {
+func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetrics.Operator, conditions *installation.Conditions, log logr.Logger) reloading {
+	tellCurrent(conditions, nil)
 	return reloading{&config.Watcher{
 		Path: path, Every: reloadEvery, Sessions: now,
-		Changed:  func(s config.Sessions) { clocks.Set(s.Policy()) },
-		Reloaded: m.Reloaded, Log: log,
+		Changed: func(s config.Sessions) { clocks.Set(s.Policy()) },
+		Reloaded: func(err error) {
+			m.Reloaded(err)
+			tellCurrent(conditions, err)
+		},
+		Log: log,
 	}}
+}
+
+// tellCurrent tells whether the file is in use; err says why it is refused.
+func tellCurrent(conditions *installation.Conditions, err error) {
+	if err == nil {
+		conditions.Set(installation.ConfigurationCurrent, metav1.ConditionTrue, "Current", "The operator's configuration file is in use as it is now.")
+		return
+	}
+	conditions.Set(installation.ConfigurationCurrent, metav1.ConditionFalse, "Refused", fmt.Sprintf(
+		"The operator's configuration has changed and is refused, so what held before goes on to hold; correct the chart's values and run helm upgrade. %v", err))
 }
 
 // Start implements manager.Runnable.

@@ -62,7 +62,8 @@ func run(ctx context.Context, f flags) error {
 	lease, renew, retry := leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(restConfig, manager.Options{
 		Scheme:                        scheme,
-		Cache:                         cacheOptions(cfg.Knative.Namespace),
+		Cache:                         cacheOptions(cfg),
+		Client:                        clientOptions(cfg),
 		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:        f.probeAddress,
 		LeaderElection:                f.leaderElect,
@@ -77,14 +78,18 @@ func run(ctx context.Context, f flags) error {
 		return err
 	}
 	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions.Policy())
-	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters}
+	conditions, err := reportInstallation(mgr, cfg, counters)
+	if err != nil {
+		return err
+	}
+	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("controllers", operator.ready); err != nil {
 		return err
 	}
-	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, mgr.GetLogger())); err != nil {
+	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())); err != nil {
 		return err
 	}
 	if err := mgr.Add(operator); err != nil {

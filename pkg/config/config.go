@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -18,12 +19,19 @@ import (
 
 // Config is the file's content.
 type Config struct {
+	// Installation tells this installation from others in the cluster.
+	Installation Installation `json:"installation"`
 	// URL says how sessions look from outside.
 	URL URL `json:"url"`
 	// Sessions are the clocks' defaults.
 	Sessions Sessions `json:"sessions"`
-	// Knative says where Knative Serving lives.
+	// Knative says whether desktops run on Knative Serving, and where that lives.
 	Knative Knative `json:"knative"`
+	// Namespaces are those whose sessions are this installation's; empty is all.
+	Namespaces []string `json:"namespaces"`
+	// DesktopNetworkPolicy says who may reach desktops and what they may reach, in every
+	// namespace with sessions; without it they are as open as the cluster leaves them.
+	DesktopNetworkPolicy *networkingv1.NetworkPolicySpec `json:"desktopNetworkPolicy,omitempty"`
 	// Activator says where desktops and Knative find the activator.
 	Activator Activator `json:"activator"`
 	// Agent is what runs beside each desktop.
@@ -35,6 +43,15 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies"`
 	// TURN is what browsers and desktops are told about the TURN server.
 	TURN TURN `json:"turn"`
+}
+
+// Installation tells this installation from others in the cluster: whose keys those of
+// Knative's configuration are, and where the operator tells how it does.
+type Installation struct {
+	// Name begins the names of the installation's objects: the chart's fullname.
+	Name string `json:"name"`
+	// Namespace is the one that it is installed in.
+	Namespace string `json:"namespace"`
 }
 
 // URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/
@@ -65,8 +82,11 @@ func (s Sessions) Policy() lifecycle.Policy {
 	}
 }
 
-// Knative says where Knative Serving lives.
+// Knative says whether desktops run on Knative Serving, and where that lives.
 type Knative struct {
+	// Enabled runs each desktop as a Knative Service, otherwise as a Deployment; the
+	// rest has no meaning then.
+	Enabled bool `json:"enabled"`
 	// Namespace holds Knative's config maps.
 	Namespace string `json:"namespace"`
 	// ApplyConfig lets the operator set the keys of Knative's config maps that
@@ -122,12 +142,13 @@ type TURNDiscovery struct {
 func Default() Config {
 	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
 	return Config{
-		URL:       URL{Scheme: "https"},
-		Sessions:  Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
-		Knative:   Knative{Namespace: "knative-serving", ApplyConfig: true},
-		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Agent:     Agent{Peers: "vdi-activator-peers"},
-		Limits:    defaultLimits(),
+		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
+		URL:          URL{Scheme: "https"},
+		Sessions:     Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
+		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
+		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
+		Agent:        Agent{Peers: "vdi-activator-peers"},
+		Limits:       defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
@@ -149,6 +170,9 @@ func Parse(raw []byte) (Config, error) {
 	c := Default()
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if c.DesktopNetworkPolicy != nil {
+		completeNetworkPolicy(c.DesktopNetworkPolicy)
 	}
 	if errs := c.validate(); len(errs) > 0 {
 		return Config{}, fmt.Errorf("configuration: %w", errs.ToAggregate())

@@ -18,7 +18,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	}
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
-	if c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
+	if c.Installation != want.Installation || c.Sessions != want.Sessions || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
 		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
@@ -32,9 +32,11 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 
 func TestEveryFieldCanBeSet(t *testing.T) {
 	c, err := Parse([]byte(`
+installation: {name: desk, namespace: desks}
 url: {scheme: http, domain: localhost, port: 8080}
 sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeout: 90s}
-knative: {namespace: serving, applyConfig: false}
+knative: {enabled: false, namespace: serving, applyConfig: false}
+namespaces: [team-a, team-b]
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
 trustedProxies: [192.0.2.0/24]
@@ -50,8 +52,14 @@ limits:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.Duration != 0 || c.Knative.ApplyConfig || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
+	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.Duration != 0 || c.Knative.ApplyConfig || c.Knative.Enabled || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
+	}
+	if !slices.Equal(c.Namespaces, []string{"team-a", "team-b"}) {
+		t.Errorf("namespaces %q", c.Namespaces)
+	}
+	if c.Installation != (Installation{Name: "desk", Namespace: "desks"}) {
+		t.Errorf("have %+v", c.Installation)
 	}
 	l := Default().Limits
 	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
@@ -59,6 +67,12 @@ limits:
 	l.UpgradesPerAddress.Burst = 7 // the rest of it stays as it is
 	if c.Limits != l || !slices.Equal(c.TrustedProxies, []string{"192.0.2.0/24"}) {
 		t.Errorf("have %+v and %v, want %+v", c.Limits, c.TrustedProxies, l)
+	}
+}
+
+func TestWithoutKnativeItsNamespaceDoesNotMatter(t *testing.T) {
+	if _, err := Parse([]byte(least + "knative: {enabled: false, namespace: ''}")); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -123,7 +137,14 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
+		"no name":                {least + "installation: {name: ''}", []string{"installation.name"}},
+		"a name in capitals":     {least + "installation: {name: VDI}", []string{"installation.name", "VDI"}},
+		"installed nowhere":      {least + "installation: {namespace: ''}", []string{"installation.namespace"}},
 		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},
+		"Knative perhaps":        {least + "knative: {enabled: maybe}", []string{"enabled"}},
+		"a namespace's pattern":  {least + "namespaces: [a, 'team-*']", []string{"namespaces[1]", "team-*", "be empty for all"}},
+		"no namespace's name":    {least + "namespaces: ['']", []string{"namespaces[0]"}},
+		"a namespace twice":      {least + "namespaces: [a, b, a]", []string{"namespaces[2]", `"a"`, "twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.text))

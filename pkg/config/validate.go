@@ -19,6 +19,11 @@ func (c *Config) validate() field.ErrorList {
 	bad := func(value any, why string, path ...string) {
 		errs = append(errs, field.Invalid(field.NewPath(path[0], path[1:]...), value, why))
 	}
+	for name, value := range map[string]string{"name": c.Installation.Name, "namespace": c.Installation.Namespace} {
+		if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
+			bad(value, strings.Join(problems, "; "), "installation", name)
+		}
+	}
 	if s := c.URL.Scheme; s != "http" && s != "https" {
 		bad(s, "must be http or https", "url", "scheme")
 	}
@@ -78,8 +83,27 @@ func (c *Config) validate() field.ErrorList {
 	if problems := validation.IsDNS1123Label(c.Agent.Peers); len(problems) > 0 {
 		bad(c.Agent.Peers, strings.Join(problems, "; "), "agent", "peers")
 	}
-	if problems := validation.IsDNS1123Label(c.Knative.Namespace); len(problems) > 0 {
+	if problems := validation.IsDNS1123Label(c.Knative.Namespace); c.Knative.Enabled && len(problems) > 0 {
 		bad(c.Knative.Namespace, strings.Join(problems, "; "), "knative", "namespace")
+	}
+	if p := c.DesktopNetworkPolicy; p != nil {
+		errs = append(errs, validateNetworkPolicy(p)...)
+	}
+	return append(errs, validateNamespaces(c.Namespaces)...)
+}
+
+func validateNamespaces(names []string) field.ErrorList {
+	var errs field.ErrorList
+	seen := make(map[string]bool, len(names))
+	for i, name := range names {
+		path := field.NewPath("namespaces").Index(i)
+		switch problems := validation.IsDNS1123Label(name); {
+		case len(problems) > 0:
+			errs = append(errs, field.Invalid(path, name, "must be the name of a namespace, or the list be empty for all: "+strings.Join(problems, "; ")))
+		case seen[name]:
+			errs = append(errs, field.Invalid(path, name, "is in the list twice; name each namespace once"))
+		}
+		seen[name] = true
 	}
 	return errs
 }

@@ -15,6 +15,9 @@ type Operator struct {
 	conflicts prometheus.Counter
 	reloads   *prometheus.CounterVec
 	reloaded  prometheus.Gauge
+
+	corrections prometheus.Counter
+	conditions  *prometheus.GaugeVec
 }
 
 // startupBuckets are in seconds: from an image that is on the node to one of several
@@ -32,6 +35,10 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 			Name: "vdi_session_startup_seconds", Help: "Time from the decision to wake a desktop until its pod is ready.", Buckets: startupBuckets}),
 		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "vdi_knative_config_conflicts_total", Help: "Times that a key of Knative's configuration which desktops need was found to be set otherwise by somebody else."}),
+		corrections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_knative_config_corrections_total", Help: "Keys of Knative's configuration which desktops need that somebody had taken away and that were set again."}),
+		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vdi_operator_condition", Help: "Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown."}, []string{"type"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vdi_operator_config_reloads_total", Help: "Changes of the configuration file that were found while running, by what became of them."}, []string{"result"}),
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -41,7 +48,7 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 		m.reloads.WithLabelValues(result)
 	}
 	m.reloaded.Set(1)
-	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.reloads, m.reloaded)
+	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.corrections, m.conditions, m.reloads, m.reloaded)
 	return m
 }
 
@@ -56,6 +63,24 @@ func (m *Operator) Started(took time.Duration) { m.startup.Observe(took.Seconds(
 
 // ConfigConflict counts a key of Knative's that somebody else sets otherwise.
 func (m *Operator) ConfigConflict() { m.conflicts.Inc() }
+
+// ConfigCorrected counts a key of Knative's that was set again.
+func (m *Operator) ConfigCorrected() { m.corrections.Inc() }
+
+// Condition shows a condition of the installation; the type is one of
+// pkg/controller/installation's.
+func (m *Operator) Condition(conditionType string, isTrue bool) {
+	value := 0.0
+	if isTrue {
+		value = 1
+	}
+	m.conditions.WithLabelValues(conditionType).Set(value)
+}
+
+// ConditionUnknown takes a condition away that is not known any more.
+func (m *Operator) ConditionUnknown(conditionType string) {
+	m.conditions.DeleteLabelValues(conditionType)
+}
 
 // The results of vdi_operator_config_reloads_total.
 const (

@@ -19,13 +19,25 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.Slept("IdleTimeout")
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
+	m.ConfigCorrected()
+	m.Condition("KnativeReady", false)
+	m.Condition("KnativeConfigured", true)
+	m.Condition("DefinitionsPresent", true)
+	m.ConditionUnknown("DefinitionsPresent")
 	m.Reloaded(nil)
 	m.Reloaded(errors.New("bad"))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %+v", err, problems)
 	}
-	want := `# HELP vdi_operator_config_last_reload_successful Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds.
+	want := `# HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
+# TYPE vdi_knative_config_corrections_total counter
+vdi_knative_config_corrections_total 1
+# HELP vdi_operator_condition Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown.
+# TYPE vdi_operator_condition gauge
+vdi_operator_condition{type="KnativeConfigured"} 1
+vdi_operator_condition{type="KnativeReady"} 0
+# HELP vdi_operator_config_last_reload_successful Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds.
 # TYPE vdi_operator_config_last_reload_successful gauge
 vdi_operator_config_last_reload_successful 0
 # HELP vdi_operator_config_reloads_total Changes of the configuration file that were found while running, by what became of them.
@@ -44,7 +56,7 @@ vdi_sessions{phase="Asleep"} 2
 vdi_sessions{phase="Running"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
+		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
 		t.Error(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +15,6 @@ import (
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -30,12 +28,6 @@ const (
 	// Serving v0.50.0, pkg/reconciler/revision/resources/deploy.go:309). Visitors
 	// don't pass Knative's proxies, so it limits no connection.
 	requestTimeoutSeconds = 60
-
-	// progressMargin keeps Knative's own deadline behind our startup timeout, which
-	// gives the clearer message.
-	progressMargin = 10 * time.Minute
-	// progressWithoutTimeout is Knative's deadline where the startup timeout is off.
-	progressWithoutTimeout = 24 * time.Hour
 )
 
 // Knative runs a desktop as a Knative Service of this product's classes. The
@@ -52,43 +44,15 @@ func (k *Knative) Watched() []client.Object {
 }
 
 // Apply implements Workload.
-func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (bool, error) {
+func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
 	desired, err := knativeService(shape)
 	if err != nil {
-		return false, err
+		return Delay{}, err
 	}
-	if err := controllerutil.SetControllerReference(s, desired, k.Client.Scheme()); err != nil {
-		return false, err
-	}
-	existing := &servingv1.Service{}
-	err = k.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing)
-	if apierrors.IsNotFound(err) {
-		if err := k.Client.Create(ctx, desired); err != nil {
-			return false, client.IgnoreAlreadyExists(err)
-		}
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if !metav1.IsControlledBy(existing, s) {
-		return false, apierrors.NewForbidden(servingv1.Resource("services"), existing.Name,
-			fmt.Errorf("a Knative Service of this name exists and belongs to somebody else; delete it or choose another name for the session"))
-	}
-	if existing.Annotations[v1alpha1.AnnotationShapeHash] == desired.Annotations[v1alpha1.AnnotationShapeHash] {
-		return true, nil
-	}
-	if live {
-		return false, nil
-	}
-	base := existing.DeepCopy()
-	maps.Copy(existing.Labels, desired.Labels)
-	maps.Copy(existing.Annotations, desired.Annotations)
-	existing.Spec = desired.Spec
-	if err := k.Client.Patch(ctx, existing, client.MergeFrom(base)); err != nil {
-		return false, err
-	}
-	return true, nil
+	return applied[*servingv1.Service]{
+		what: "Knative Service", resource: servingv1.Resource("services"), live: live,
+		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
+	}.apply(ctx, k.Client, k.Client, s, desired)
 }
 
 // Scale implements Workload.
@@ -96,14 +60,9 @@ func (k *Knative) Scale(context.Context, *v1alpha1.VDISession, bool) error { ret
 
 // Observe implements Workload.
 func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
-	var o Observation
-	pods, err := sessionPods(ctx, k.Client, s)
+	o, err := observePods(ctx, k.Client, s)
 	if err != nil {
 		return o, err
-	}
-	o.Pods, o.Pod = len(pods), current(pods)
-	if o.Pod != nil {
-		o.Progress = podProgress(o.Pod)
 	}
 	service := &servingv1.Service{}
 	if err := k.Client.Get(ctx, client.ObjectKeyFromObject(s), service); err != nil {
@@ -143,22 +102,28 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 		return fmt.Sprintf("Knative Service %q", service.Name), nil
 	}
 	// The Service's deployment outlives it by a moment and may still start a pod.
+	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
+		return deployment, err
+	}
+	return remainingPod(ctx, k.Client, s)
+}
+
+// deployment names a deployment that Knative made for the session; empty without one.
+func (k *Knative) deployment(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
 	deployments := &appsv1.DeploymentList{}
 	if err := k.Client.List(ctx, deployments, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name}); err != nil {
 		return "", err
 	}
-	if len(deployments.Items) > 0 {
-		return fmt.Sprintf("deployment %q", deployments.Items[0].Name), nil
-	}
-	pods, err := sessionPods(ctx, k.Client, s)
-	if err != nil {
-		return "", err
-	}
-	if len(pods) > 0 {
-		return fmt.Sprintf("pod %q", pods[0].Name), nil
+	for i := range deployments.Items {
+		if ofRevision(&deployments.Items[i]) {
+			return fmt.Sprintf("deployment %q", deployments.Items[i].Name), nil
+		}
 	}
 	return "", nil
 }
+
+// ofRevision is whether Knative made an object, or its owner, for a revision.
+func ofRevision(o client.Object) bool { return o.GetLabels()[serving.RevisionLabelKey] != "" }
 
 // knativeService renders a shape. What it returns is hashed before the API server
 // fills in defaults, so that a change is one of template, session or configuration.
@@ -178,15 +143,11 @@ func knativeService(shape Shape) (*servingv1.Service, error) {
 	if template.Annotations == nil {
 		template.Annotations = map[string]string{}
 	}
-	deadline := progressWithoutTimeout
-	if shape.StartupTimeout > 0 {
-		deadline = (shape.StartupTimeout + progressMargin).Round(time.Second)
-	}
 	maps.Copy(template.Annotations, map[string]string{
 		autoscaling.ClassAnnotationKey:        v1alpha1.PodAutoscalerClass,
 		autoscaling.InitialScaleAnnotationKey: "0",
 		autoscaling.MaxScaleAnnotationKey:     "1",
-		serving.ProgressDeadlineAnnotationKey: deadline.String(),
+		serving.ProgressDeadlineAnnotationKey: shape.progressDeadline().String(),
 	})
 	service := &servingv1.Service{
 		ObjectMeta: metav1.ObjectMeta{

@@ -21,6 +21,28 @@ func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 	return list.Items, nil
 }
 
+// observePods is what the session's pods tell.
+func observePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
+	pods, err := sessionPods(ctx, c, s)
+	if err != nil {
+		return Observation{}, err
+	}
+	o := Observation{Pods: len(pods), Pod: current(pods)}
+	if o.Pod != nil {
+		o.Progress = podProgress(o.Pod)
+	}
+	return o, nil
+}
+
+// remainingPod names a pod of the session that exists; empty without one.
+func remainingPod(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (string, error) {
+	list, err := sessionPods(ctx, c, s)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("pod %q", list[0].Name), nil
+}
+
 // current is the pod that the desktop is, of those that exist.
 func current(list []corev1.Pod) *corev1.Pod {
 	return pods.Newest(func(yield func(*corev1.Pod) bool) {

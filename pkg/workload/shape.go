@@ -22,6 +22,25 @@ type Shape struct {
 	Pod corev1.PodTemplateSpec
 	// StartupTimeout is how long a start may take; 0 is without end.
 	StartupTimeout time.Duration
+	// Activator is the host, inside the cluster, that the session's in-cluster name
+	// leads to.
+	Activator string
+}
+
+const (
+	// progressMargin keeps a Deployment's own deadline behind our startup timeout,
+	// which gives the clearer message.
+	progressMargin = 10 * time.Minute
+	// progressWithoutTimeout is that deadline where the startup timeout is off.
+	progressWithoutTimeout = 24 * time.Hour
+)
+
+// progressDeadline is when Kubernetes gives a start up, in whole seconds.
+func (s Shape) progressDeadline() time.Duration {
+	if s.StartupTimeout == 0 {
+		return progressWithoutTimeout
+	}
+	return (s.StartupTimeout + progressMargin).Round(time.Second)
 }
 
 // Build makes the shape of a session's desktop. An error is the template's fault
@@ -32,6 +51,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		Name:           s.Name,
 		Labels:         Labels(s),
 		StartupTimeout: startupTimeout,
+		Activator:      cfg.Activator.Host(),
 	}
 	pod := corev1.PodTemplateSpec{Spec: podSpec(cfg.Activator, t, s)}
 	if cfg.Agent.Enabled {

@@ -2,26 +2,42 @@
 //
 // Build is pure: configuration, template and session go in, the Shape of the
 // desktop comes out. A Workload makes that shape exist and reports what became of
-// it. Only this package knows what a desktop runs on; it does not know when a
-// desktop is awake, nor who holds a home.
+// it. Only this package knows what a desktop runs on, a Knative Service or a plain
+// Deployment, and how it gets from one to the other; it does not know when a desktop
+// is awake, nor who holds a home.
 package workload
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 )
+
+// New is what an installation runs its desktops on, and what takes away a workload of
+// the other kind that it ran them on before.
+//
+// c need not know the other kind by its cache, and must not learn of it that way; api
+// reads from the API server itself.
+func New(cfg config.Config, c client.Client, api client.Reader) Workload {
+	knative, deployment := &Knative{Client: c}, &Deployment{Client: c, API: api}
+	if cfg.Knative.Enabled {
+		return &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
+	}
+	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, api: api, namespaces: cfg.Namespaces}, to: "a Deployment"}
+}
 
 // Workload makes the shape of a session's desktop exist.
 type Workload interface {
 	// Apply makes the shape exist, or, where live is true, leaves a workload of
 	// another shape alone so that nobody's desktop restarts (design decision D11).
-	// It returns whether the workload has the shape now. What the API server
-	// refuses comes back as its own error.
-	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (upToDate bool, err error)
+	// It returns why the workload has not got the shape yet, if so. What the API
+	// server refuses comes back as its own error.
+	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error)
 
 	// Scale makes the desktop run or stop where the implementation does that
 	// directly; where another controller scales it, Scale does nothing.
@@ -38,6 +54,20 @@ type Workload interface {
 	// objects carry v1alpha1.LabelSession.
 	Watched() []client.Object
 }
+
+// Delay is why a workload has not got the wanted shape yet; the zero value is that it
+// has.
+type Delay struct {
+	// Reason is one CamelCase word, as in a condition.
+	Reason string
+	// Message is for people.
+	Message string
+	// Again is when to look again without any event; 0 is never.
+	Again time.Duration
+}
+
+// None is whether the workload has the wanted shape.
+func (d Delay) None() bool { return d == Delay{} }
 
 // Observation is what exists of a session's workload.
 type Observation struct {

@@ -45,7 +45,7 @@ func run(m *testing.M) (code int, err error) {
 	if in, err = harness.Open(ctx); err != nil {
 		return 1, err
 	}
-	if err := removeNamespace(ctx); err != nil {
+	if err := removeNamespaces(ctx, namespace); err != nil {
 		return 1, err
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
@@ -56,24 +56,30 @@ func run(m *testing.M) (code int, err error) {
 	if code != 0 {
 		in.Describe(ctx, os.Stderr, namespace)
 	}
-	return code, removeNamespace(ctx)
+	return code, removeNamespaces(ctx, namespace)
 }
 
-// removeNamespace also removes what an earlier, interrupted run left.
-func removeNamespace(ctx context.Context) error {
+// removeNamespaces also removes what an earlier, interrupted run left.
+func removeNamespaces(ctx context.Context, names ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	return harness.Eventually(ctx, "namespace "+namespace+" to be gone", func() error {
-		err := in.Client.Delete(ctx, ns)
-		if apierrors.IsNotFound(err) {
-			return nil
+	for _, name := range names {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		err := harness.Eventually(ctx, "namespace "+name+" to be gone", func() error {
+			err := in.Client.Delete(ctx, ns)
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			if err == nil {
+				err = fmt.Errorf("it still exists")
+			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			err = fmt.Errorf("it still exists")
-		}
-		return err
-	})
+	}
+	return nil
 }
 
 // story is one test's context, with patience, and a failure on its end.

@@ -32,7 +32,7 @@ func TestHelmUpgradeChangesTheIdleTimeoutOfALiveSessionAndRestartsNothing(t *tes
 	}
 	before := programs()
 	const idle = 29 * time.Minute
-	if err := in.Helm(ctx, "sessions.idleTimeout="+idle.String()); err != nil {
+	if err := in.Release().Upgrade(ctx, in.Chart(), "--reuse-values", "--set", "sessions.idleTimeout="+idle.String()); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()

@@ -10,12 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -74,6 +77,19 @@ func Find() (*Installation, error) {
 		return nil, err
 	}
 	return &Installation{Env: e, Root: root, Config: rc, Client: c, Kube: kube}, nil
+}
+
+// Beside is another release in the same cluster, whose visitors find its activator at
+// its Service: the machine is the cluster's node.
+func (in *Installation) Beside(ctx context.Context, r Release) (*Installation, error) {
+	other := *in
+	other.SystemNamespace = r.Namespace
+	service := &corev1.Service{}
+	if err := in.Client.Get(ctx, types.NamespacedName{Namespace: r.Namespace, Name: r.Name + "-activator"}, service); err != nil {
+		return nil, err
+	}
+	other.Address = net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port)))
+	return &other, nil
 }
 
 // Link makes a session's link as its administrator would: with the plugin.

@@ -1,14 +1,9 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // ErrNotOurs says that a story needs the test cluster's own machine.
@@ -30,30 +25,6 @@ func (in *Installation) Freeze(ctx context.Context, program string) (thaw func()
 }
 
 func (in *Installation) cluster(ctx context.Context, args ...string) error {
-	return run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
-}
-
-// Helm upgrades the release as its administrator would: what was set stays, and the
-// settings come on top.
-func (in *Installation) Helm(ctx context.Context, settings ...string) error {
-	helm := os.Getenv("HELM")
-	if helm == "" {
-		return errors.New("HELM must name the program: run this by make")
-	}
-	args := []string{"upgrade", "vdi", filepath.Join(in.Root, "charts", "vdi-operator"), "--kubeconfig", in.Kubeconfig,
-		"--namespace", in.SystemNamespace, "--reuse-values"}
-	for _, s := range settings {
-		args = append(args, "--set", s)
-	}
-	return run(ctx, in.Root, helm, args...)
-}
-
-func run(ctx context.Context, dir, program string, args ...string) error {
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(out.String()))
-	}
-	return nil
+	_, err := run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
+	return err
 }

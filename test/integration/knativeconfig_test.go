@@ -3,51 +3,472 @@
 package integration
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
-	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: knativeNamespace}})))
-	const claim, nodes = "kubernetes.podspec-persistent-volume-claim", "kubernetes.podspec-nodeselector"
-	features := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: knativeNamespace, Name: "config-features"},
-		// An administrator wants this one otherwise, and has another spelling for that.
-		Data: map[string]string{"_example": "text", nodes: "disabled", "kubernetes.podspec-affinity": "Enabled"},
+const (
+	claimKey, writeKey, nodesKey = "kubernetes.podspec-persistent-volume-claim", "kubernetes.podspec-persistent-volume-write", "kubernetes.podspec-nodeselector"
+	affinityKey                  = "kubernetes.podspec-affinity"
+	zeroKey                      = "allow-zero-initial-scale"
+	// administrator changes what they like, with kubectl edit.
+	administrator = client.FieldOwner("kubectl-edit")
+)
+
+// operating is an installation whose operator looks after a Knative, and tells how it
+// does in the same namespace.
+type operating struct {
+	*testing.T
+	knative, name string
+	registry      *prometheus.Registry
+	stop          func()
+}
+
+func operate(t *testing.T, knative, name string, change func(*knativeconfig.Reconciler)) *operating {
+	t.Helper()
+	o := &operating{T: t, knative: knative, name: name, registry: prometheus.NewRegistry()}
+	counters := metrics.NewOperator(o.registry)
+	conditions := installation.NewConditions(counters, installation.KnativeConfigured)
+	reporter := &installation.Reporter{Client: api, Installation: config.Installation{Name: name, Namespace: knative},
+		Deployment: name + "-operator", Conditions: conditions, Events: recorder}
+	r := &knativeconfig.Reconciler{Client: api, Namespace: knative, Manager: o.manager(), Apply: true,
+		Events: recorder, Metrics: counters, Conditions: conditions}
+	if change != nil {
+		change(r)
 	}
-	must(t, api.Create(t.Context(), features, client.FieldOwner("administrator")))
-	has := func(key, want string) func() error {
-		return func() error {
-			must(t, api.Get(t.Context(), client.ObjectKeyFromObject(features), features))
-			if got := features.Data[key]; got != want {
-				return fmt.Errorf("%s is %q, want %q", key, got, want)
-			}
-			return nil
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- r.Start(ctx) }()
+	go func() { ended <- reporter.Start(ctx) }()
+	o.stop = func() {
+		cancel()
+		must(t, errors.Join(<-ended, <-ended))
+		o.stop = func() {}
+	}
+	t.Cleanup(func() { o.stop() })
+	return o
+}
+
+func (o *operating) manager() client.FieldOwner {
+	return knativeconfig.FieldManager("vdi-system", o.name)
+}
+
+// await waits until the installation says this of Knative's configuration.
+func (o *operating) await(status metav1.ConditionStatus, reason string, says ...string) {
+	o.Helper()
+	eventually(o.T, fmt.Sprintf("KnativeConfigured=%s (%s)", status, reason), func() error {
+		cm := &corev1.ConfigMap{}
+		if err := api.Get(o.Context(), client.ObjectKey{Namespace: o.knative, Name: installation.StatusName(o.name)}, cm); err != nil {
+			return err
 		}
+		conditions, err := installation.ReadStatus(cm)
+		must(o.T, err)
+		c := meta.FindStatusCondition(conditions, installation.KnativeConfigured)
+		if c == nil || c.Status != status || c.Reason != reason {
+			return fmt.Errorf("have %+v", c)
+		}
+		for _, part := range says {
+			if !strings.Contains(c.Message, part) {
+				return fmt.Errorf("%q is not in: %s", part, c.Message)
+			}
+		}
+		return nil
+	})
+}
+
+// counts is a counter's value.
+func (o *operating) counts(name string, want float64) {
+	o.Helper()
+	eventually(o.T, fmt.Sprintf("%s is %v", name, want), func() error {
+		families, err := o.registry.Gather()
+		must(o.T, err)
+		for _, f := range families {
+			if f.GetName() == name && f.GetMetric()[0].GetCounter().GetValue() == want {
+				return nil
+			}
+		}
+		return fmt.Errorf("have %v", families)
+	})
+}
+
+// release does what uninstalling does once the operator has stopped.
+func (o *operating) release() []string {
+	o.Helper()
+	o.stop()
+	released, err := knativeconfig.Release(o.Context(), api, o.knative, o.manager())
+	must(o.T, err)
+	return released
+}
+
+// configMap makes one of Knative's config maps as its YAML does, with what somebody has
+// set there.
+func configMap(t *testing.T, namespace, name string, by client.FieldOwner, data map[string]string) *corev1.ConfigMap {
+	t.Helper()
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{"_example": "text"}}
+	must(t, api.Create(t.Context(), cm, client.FieldOwner("kubectl-client-side-apply")))
+	if len(data) > 0 {
+		maps.Copy(cm.Data, data)
+		must(t, api.Update(t.Context(), cm, by))
 	}
-	eventually(t, "what desktops need is set", has(claim, "enabled"))
-	must(t, has("_example", "text")())
-	must(t, has("kubernetes.podspec-affinity", "Enabled")())
-	always(t, "what an administrator sets stays", has(nodes, "disabled"))
-	eventually(t, "the conflict is told", func() error {
+	return cm
+}
+
+// installedByYAML makes both config maps in a namespace of the test's own.
+func installedByYAML(t *testing.T, features map[string]string) (namespace string, cm *corev1.ConfigMap) {
+	t.Helper()
+	namespace = space(t)
+	configMap(t, namespace, "config-autoscaler", administrator, nil)
+	return namespace, configMap(t, namespace, "config-features", administrator, features)
+}
+
+func data(t *testing.T, cm *corev1.ConfigMap) map[string]string {
+	t.Helper()
+	now := &corev1.ConfigMap{}
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
+	return now.Data
+}
+
+// has checks a key; "" is for one that is not there.
+func has(t *testing.T, cm *corev1.ConfigMap, key, want string) func() error {
+	return func() error {
+		if got := data(t, cm)[key]; got != want {
+			return fmt.Errorf("%s is %q, want %q", key, got, want)
+		}
+		return nil
+	}
+}
+
+// edit changes keys as a person does; nil removes one.
+func edit(t *testing.T, cm *corev1.ConfigMap, changes map[string]any) {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{"data": changes})
+	must(t, err)
+	must(t, api.Patch(t.Context(), cm.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
+}
+
+func eventOf(t *testing.T, namespace, reason string, says ...string) {
+	t.Helper()
+	eventually(t, "an Event "+reason, func() error {
 		list := &eventsv1.EventList{}
-		must(t, api.List(t.Context(), list))
+		must(t, api.List(t.Context(), list, client.InNamespace(namespace)))
 		for _, e := range list.Items {
-			if e.Reason == "ConfigConflict" {
-				wantText(t, e.Note, nodes, "administrator", "knative.applyConfig")
+			if e.Reason == reason {
+				wantText(t, e.Note, says...)
 				return nil
 			}
 		}
 		return fmt.Errorf("%d events, none of it", len(list.Items))
 	})
+}
 
-	remove := fmt.Appendf(nil, `{"data":{%q:null}}`, claim)
-	must(t, api.Patch(t.Context(), features, client.RawPatch(types.MergePatchType, remove), client.FieldOwner("administrator")))
-	eventually(t, "what was taken away comes back", has(claim, "enabled"))
+func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
+	t.Parallel()
+	// An administrator wants one key otherwise, and has another spelling for a second.
+	ns, features := installedByYAML(t, map[string]string{nodesKey: "disabled", affinityKey: "Enabled"})
+	o := operate(t, ns, "vdi", nil)
+	eventually(t, "what desktops need is set", has(t, features, claimKey, "enabled"))
+	must(t, has(t, features, "_example", "text")())
+	must(t, has(t, features, affinityKey, "Enabled")())
+	o.await(metav1.ConditionFalse, "Conflict", nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
+	eventOf(t, ns, "ConfigConflict", nodesKey, "kubectl-edit", "knative.applyConfig")
+	always(t, "what an administrator sets stays", has(t, features, nodesKey, "disabled"))
+	o.counts("vdi_knative_config_conflicts_total", 1)
+	o.counts("vdi_knative_config_corrections_total", 0)
+
+	edit(t, features, map[string]any{claimKey: nil})
+	eventually(t, "what was taken away comes back", has(t, features, claimKey, "enabled"))
+	eventOf(t, ns, "ConfigRestored", claimKey)
+	o.counts("vdi_knative_config_corrections_total", 1)
+
+	// What we own can be taken over: the one who did so is told of, not fought.
+	edit(t, features, map[string]any{claimKey: "disabled"})
+	o.await(metav1.ConditionFalse, "Conflict", nodesKey, claimKey+` is "disabled"`)
+	always(t, "who changes a key of ours keeps it", has(t, features, claimKey, "disabled"))
+
+	edit(t, features, map[string]any{claimKey: nil, nodesKey: nil})
+	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features", "ConfigMap config-autoscaler")
+	must(t, has(t, features, nodesKey, "enabled")())
+	o.counts("vdi_knative_config_conflicts_total", 2)
+	o.counts("vdi_knative_config_corrections_total", 1)
+}
+
+func TestEveryKeyIsGivenBackAsItWas(t *testing.T) {
+	t.Parallel()
+	// Before, by an administrator: as needed, in another spelling, otherwise, and unknown to us.
+	before := map[string]string{claimKey: "enabled", affinityKey: "Enabled", nodesKey: "disabled", "tag-header-based-routing": "enabled"}
+	ns, features := installedByYAML(t, before)
+	was := data(t, features)
+	o := operate(t, ns, "vdi", nil)
+	o.await(metav1.ConditionFalse, "Conflict")
+	must(t, has(t, features, writeKey, "enabled")())
+	// While it runs, somebody else comes to need one of our keys.
+	helm := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{writeKey: "enabled"})
+	must(t, api.Apply(t.Context(), helm, client.FieldOwner("helm")))
+
+	if released := o.release(); !slices.Equal(released, []string{"ConfigMap config-features", "ConfigMap config-autoscaler"}) {
+		t.Errorf("released %q", released)
+	}
+	was[writeKey] = "enabled"
+	if now := data(t, features); !maps.Equal(now, was) {
+		t.Errorf("have %v, want %v", now, was)
+	}
+	if again := o.release(); len(again) > 0 {
+		t.Errorf("released %q a second time", again)
+	}
+	// Nothing is made where nothing is.
+	must(t, api.Delete(t.Context(), features))
+	if released, err := knativeconfig.Release(t.Context(), api, ns, o.manager()); err != nil || len(released) > 0 {
+		t.Errorf("released %q, %v", released, err)
+	}
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(features), features); client.IgnoreNotFound(err) != nil || err == nil {
+		t.Errorf("the config map is there again: %v", err)
+	}
+}
+
+func TestTwoInstallationsDoNotTakeEachOthersClaims(t *testing.T) {
+	t.Parallel()
+	ns, features := installedByYAML(t, nil)
+	first, second := operate(t, ns, "first", nil), operate(t, ns, "second", nil)
+	first.await(metav1.ConditionTrue, "AsNeeded")
+	second.await(metav1.ConditionTrue, "AsNeeded")
+	// Both own the key: neither is in the way of the other's end.
+	eventually(t, "both claim", func() error { return claimedBy(t, features, first.manager(), second.manager()) })
+	first.release()
+	second.counts("vdi_knative_config_corrections_total", 0)
+	must(t, has(t, features, claimKey, "enabled")())
+	must(t, claimedBy(t, features, second.manager()))
+	second.release()
+	must(t, has(t, features, claimKey, "")())
+}
+
+// claimedBy checks who has applied something.
+func claimedBy(t *testing.T, cm *corev1.ConfigMap, want ...client.FieldOwner) error {
+	t.Helper()
+	now := &corev1.ConfigMap{}
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
+	var have []client.FieldOwner
+	for _, entry := range now.ManagedFields {
+		if entry.Operation == metav1.ManagedFieldsOperationApply {
+			have = append(have, client.FieldOwner(entry.Manager))
+		}
+	}
+	slices.Sort(have)
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("claimed by %q, want %q", have, want)
+	}
+	return nil
+}
+
+func TestAnEarlierVersionsClaimIsHandedOver(t *testing.T) {
+	t.Parallel()
+	ns, features := installedByYAML(t, nil)
+	former := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{claimKey: "enabled", writeKey: "enabled"})
+	must(t, api.Apply(t.Context(), former, client.FieldOwner("vdi-operator")))
+	w, err := api.Watch(t.Context(), &corev1.ConfigMapList{}, client.InNamespace(ns), client.MatchingFields{"metadata.name": features.Name})
+	must(t, err)
+	lost := make(chan bool)
+	go func() {
+		defer close(lost)
+		for e := range w.ResultChan() {
+			if cm, ok := e.Object.(*corev1.ConfigMap); ok && cm.Data[claimKey] != "enabled" {
+				lost <- true
+				return
+			}
+		}
+	}()
+	o := operate(t, ns, "vdi", nil)
+	eventually(t, "the claim is ours alone", func() error { return claimedBy(t, features, o.manager()) })
+	o.stop()
+	w.Stop()
+	if <-lost {
+		t.Error("on the way, the key was lost")
+	}
+	o.release()
+	must(t, has(t, features, claimKey, "")())
+}
+
+func TestAMissingKnativeIsToldAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	ns := space(t)
+	o := operate(t, ns, "vdi", nil)
+	o.await(metav1.ConditionFalse, "NotFound", "config-features", ns, "install Knative Serving", "knative.namespace")
+	features := configMap(t, ns, "config-features", administrator, nil)
+	configMap(t, ns, "config-autoscaler", administrator, nil)
+	o.await(metav1.ConditionTrue, "AsNeeded")
+	must(t, has(t, features, claimKey, "enabled")())
+	// And it may go, and come again.
+	must(t, api.Delete(t.Context(), features))
+	o.await(metav1.ConditionFalse, "NotFound", "config-features")
+	features = configMap(t, ns, "config-features", administrator, nil)
+	o.await(metav1.ConditionTrue, "AsNeeded")
+	must(t, has(t, features, claimKey, "enabled")())
+}
+
+func TestWithoutApplyConfigItIsOnlyToldWhatIsAmiss(t *testing.T) {
+	t.Parallel()
+	ns, features := installedByYAML(t, nil)
+	o := operate(t, ns, "vdi", func(r *knativeconfig.Reconciler) { r.Apply = false })
+	o.await(metav1.ConditionFalse, "NotApplied", claimKey, zeroKey, "knative.applyConfig", "docs/knative.md")
+	must(t, has(t, features, claimKey, "")())
+	must(t, claimedBy(t, features))
+}
+
+func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		before  map[string]any
+		section string
+	}{
+		"where nothing is set":             {map[string]any{}, "features"},
+		"where something is":               {map[string]any{"config": map[string]any{"features": map[string]any{affinityKey: "Enabled", claimKey: "enabled"}, "gc": map[string]any{"min-non-active-revisions": "0"}}}, "features"},
+		"where config maps have full name": {map[string]any{"config": map[string]any{"config-features": map[string]any{affinityKey: "enabled"}}}, "config-features"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := knativeServing(t, tc.before)
+			o := operate(t, k.namespace, "vdi", nil)
+			o.await(metav1.ConditionFalse, "WaitingForKnativeOperator", "KnativeServing knative-serving", claimKey, zeroKey)
+			if got := k.set(tc.section)[writeKey]; got != "enabled" {
+				t.Errorf("%s is %q in the KnativeServing", writeKey, got)
+			}
+			if got := data(t, k.features); len(got) != 1 {
+				t.Errorf("the config map was changed: %v", got)
+			}
+			k.write()
+			o.await(metav1.ConditionTrue, "AsNeeded", "KnativeServing knative-serving")
+			must(t, claimedBy(t, k.features))
+
+			// Its claim is lost, and comes again.
+			k.edit(tc.section, writeKey, nil)
+			k.write()
+			eventually(t, "the claim", func() error {
+				if got := k.set(tc.section)[writeKey]; got != "enabled" {
+					return fmt.Errorf("is %q", got)
+				}
+				return nil
+			})
+			o.counts("vdi_knative_config_corrections_total", 1)
+			eventOf(t, k.namespace, "ConfigRestored", writeKey)
+			k.write()
+			o.await(metav1.ConditionTrue, "AsNeeded")
+
+			// Somebody has another mind.
+			k.edit(tc.section, nodesKey, "disabled")
+			k.write()
+			o.await(metav1.ConditionFalse, "Conflict", "config-features: "+nodesKey, `"disabled"`, "kubectl-edit")
+			k.edit(tc.section, nodesKey, nil)
+			k.write()
+			eventually(t, "the key is ours again", func() error {
+				if got := k.set(tc.section)[nodesKey]; got != "enabled" {
+					return fmt.Errorf("is %q", got)
+				}
+				return nil
+			})
+
+			if released := o.release(); !slices.Equal(released, []string{"KnativeServing knative-serving"}) {
+				t.Errorf("released %q", released)
+			}
+			if now, want := k.config(), flatten(tc.before); !maps.Equal(now, want) {
+				t.Errorf("have %v, want %v", now, want)
+			}
+		})
+	}
+}
+
+// knativeServed is a Knative that the Knative Operator has installed. The operator itself
+// does not run: what it would write, write does.
+type knativeServed struct {
+	*testing.T
+	namespace            string
+	object               *unstructured.Unstructured
+	features, autoscaler *corev1.ConfigMap
+}
+
+func knativeServing(t *testing.T, spec map[string]any) *knativeServed {
+	t.Helper()
+	k := &knativeServed{T: t, namespace: space(t), object: &unstructured.Unstructured{Object: map[string]any{"spec": spec}}}
+	k.object.SetGroupVersionKind(schema.GroupVersionKind{Group: "operator.knative.dev", Version: "v1beta1", Kind: "KnativeServing"})
+	k.object.SetNamespace(k.namespace)
+	k.object.SetName("knative-serving")
+	must(t, api.Create(t.Context(), k.object, administrator))
+	k.features = configMap(t, k.namespace, "config-features", "manifestival", nil)
+	k.autoscaler = configMap(t, k.namespace, "config-autoscaler", "manifestival", nil)
+	for _, cm := range []*corev1.ConfigMap{k.features, k.autoscaler} {
+		cm.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(k.object, k.object.GroupVersionKind())}
+		must(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
+	}
+	return k
+}
+
+// set is what the KnativeServing says now for a config map.
+func (k *knativeServed) set(section string) map[string]string {
+	k.Helper()
+	must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
+	set, _, err := unstructured.NestedStringMap(k.object.Object, "spec", "config", section)
+	must(k.T, err)
+	return set
+}
+
+func (k *knativeServed) edit(section, key string, value any) {
+	k.Helper()
+	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"config": map[string]any{section: map[string]any{key: value}}}})
+	must(k.T, err)
+	must(k.T, api.Patch(k.Context(), k.object.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
+}
+
+// write does what the Knative Operator does (v0.50.0, pkg/reconciler/common/config_maps.go).
+func (k *knativeServed) write() {
+	k.Helper()
+	for _, cm := range []*corev1.ConfigMap{k.features, k.autoscaler} {
+		set := k.set(cm.Name)
+		if set == nil {
+			set = k.set(strings.TrimPrefix(cm.Name, "config-"))
+		}
+		must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
+		cm.Data = map[string]string{"_example": "text"}
+		maps.Copy(cm.Data, set)
+		must(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
+	}
+}
+
+// config is all that the KnativeServing sets, by path.
+func (k *knativeServed) config() map[string]string {
+	k.Helper()
+	must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
+	spec, _, err := unstructured.NestedMap(k.object.Object, "spec")
+	must(k.T, err)
+	return flatten(spec)
+}
+
+func flatten(spec map[string]any) map[string]string {
+	flat := map[string]string{}
+	sections, _ := spec["config"].(map[string]any)
+	for section, keys := range sections {
+		for key, value := range keys.(map[string]any) {
+			flat[section+"/"+key] = value.(string)
+		}
+	}
+	return flat
 }

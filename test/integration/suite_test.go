@@ -7,6 +7,7 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -31,8 +33,8 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
+	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
-	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -41,14 +43,18 @@ import (
 )
 
 const (
-	assetsVariable   = "KUBEBUILDER_ASSETS"
-	knativeNamespace = "knative-serving"
+	assetsVariable = "KUBEBUILDER_ASSETS"
+	// knativeOperator is the Knative Operator's module, of Knative Serving's release.
+	knativeOperator = "knative.dev/operator@v0.50.0"
 	// leastConfiguration leaves everything at its default.
 	leastConfiguration = "url: {domain: vdi.example.com}\n"
 )
 
 // api is a client of the real API server, without a cache.
-var api client.Client
+var api client.WithWatch
+
+// recorder sends Events to it.
+var recorder events.EventRecorder
 
 // clocks are the controllers' defaults, configuration the file that changes them, and
 // reloads what became of its changes.
@@ -107,7 +113,7 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 	}
-	if api, err = client.New(restConfig, client.Options{Scheme: scheme}); err != nil {
+	if api, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
@@ -149,10 +155,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	}
 	clocks = session.NewClocks(cfg.Sessions.Policy())
 	counters := metrics.NewOperator(prometheus.NewRegistry())
-	c, events := mgr.GetClient(), mgr.GetEventRecorder("vdi-operator")
+	c := mgr.GetClient()
+	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
 		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
-		Events: events, Metrics: counters, Now: time.Now,
+		Events: recorder, Metrics: counters, Now: time.Now,
 		// The tests' reports never wait for anybody.
 		Trusting: true,
 	}
@@ -162,10 +169,14 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr); err != nil {
+	network, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
+	if err != nil {
 		return err
 	}
-	return (&knativeconfig.Reconciler{Client: c, Namespace: knativeNamespace, Events: events, Metrics: counters}).SetupWithManager(mgr)
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: network.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr)
 }
 
 // watchConfiguration does what cmd/operator does, with a file that tests change.
@@ -209,5 +220,14 @@ func definitions() ([]string, error) {
 			paths = append(paths, filepath.Join(strings.TrimSpace(string(out)), path))
 		}
 	}
-	return paths, nil
+	// No program of this product is built with it, so go.mod does not name it.
+	out, err := exec.Command("go", "mod", "download", "-json", knativeOperator).Output()
+	if err != nil {
+		return nil, fmt.Errorf("download the module %s: %w", knativeOperator, err)
+	}
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return nil, err
+	}
+	return append(paths, filepath.Join(module.Dir, "config/crd/bases/operator.knative.dev_knativeservings.yaml")), nil
 }

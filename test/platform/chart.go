@@ -15,21 +15,36 @@ const (
 	installTimeout = "5m"
 )
 
-// install installs or upgrades the chart with this tree's images.
-func (p *platform) install(ctx context.Context, kubeconfig string, images []string) error {
-	args := []string{"upgrade", "--install", release, chart, "--kubeconfig", kubeconfig,
-		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout,
-		"--set", "url.port=" + strconv.Itoa(env.DefaultPort),
+// settings are what the chart is told so that this tree's images run where the tests
+// look for them.
+func (p *platform) settings(images []string) []string {
+	args := []string{"--set", "url.port=" + strconv.Itoa(env.DefaultPort),
 		// One user of the stories is a crowd, at one desktop.
 		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
-	for key, name := range map[string]string{"operator.image": "vdi-operator", "activator.image": "vdi-activator", "agent.image": "vdi-agent", "coturn.image": "vdi-coturn"} {
-		repository, tag := split(byName(images, name))
-		args = append(args, "--set", key+".repository="+repository, "--set-string", key+".tag="+tag)
-	}
+	args = append(args, imageSettings(images)...)
 	if p.own() {
 		// The test cluster publishes this node port where the sessions' URLs point.
 		args = append(args, "--set", "activator.service.type=NodePort", "--set", "activator.service.nodePort="+strconv.Itoa(env.NodePort))
 	}
+	return args
+}
+
+// imageSettings name the images of the product's own programs.
+func imageSettings(images []string) []string {
+	var args []string
+	for _, of := range []struct{ value, name string }{
+		{"operator.image", "vdi-operator"}, {"activator.image", "vdi-activator"}, {"agent.image", "vdi-agent"}, {"coturn.image", "vdi-coturn"},
+	} {
+		repository, tag := split(byName(images, of.name))
+		args = append(args, "--set", of.value+".repository="+repository, "--set-string", of.value+".tag="+tag)
+	}
+	return args
+}
+
+// install installs or upgrades the chart.
+func (p *platform) install(ctx context.Context, e env.Env) error {
+	args := append([]string{"upgrade", "--install", release, chart, "--kubeconfig", e.Kubeconfig,
+		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout}, e.Settings...)
 	_, err := p.quiet(ctx, p.helm, args...)
 	return err
 }

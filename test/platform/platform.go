@@ -61,8 +61,9 @@ func (p *platform) up(ctx context.Context) error {
 		return err
 	}
 	e := env.Env{Kubeconfig: kubeconfig, SystemNamespace: systemNamespace, Address: env.DefaultAddress,
-		DesktopImage: byName(images, "vdi-desktop"), BenchImage: byName(images, "vdi-bench-backend"), PortForward: !p.own()}
-	if err := step("chart", func() error { return p.install(ctx, kubeconfig, images) }); err != nil {
+		DesktopImage: byName(images, "vdi-desktop"), BenchImage: byName(images, "vdi-bench-backend"), PortForward: !p.own(),
+		Settings: p.settings(images)}
+	if err := step("chart", func() error { return p.install(ctx, e) }); err != nil {
 		return err
 	}
 	return env.Save(p.root, e)

@@ -5,10 +5,16 @@ activator, which would cut live connections.
 */}}
 {{- define "vdi-operator.config" -}}
 {{- $ := .context -}}
+{{- if eq .program "operator" -}}
+installation:
+  name: {{ include "vdi-operator.fullname" $ }}
+  namespace: {{ $.Release.Namespace | quote }}
+{{ end -}}
 url:
   scheme: {{ $.Values.url.scheme }}
   domain: {{ $.Values.ingress.domain | quote }}
   port: {{ $.Values.url.port | int }}
+namespaces: {{ toJson $.Values.watchNamespaces }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}
   namespace: {{ $.Release.Namespace | quote }}
@@ -30,8 +36,13 @@ agent:
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
   peers: {{ include "vdi-operator.activator.peersName" $ }}
 knative:
+  enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}
+{{- if $.Values.networkPolicy.enabled }}
+desktopNetworkPolicy:
+  {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}
+{{- end }}
 {{- else }}
 {{- /* int64: a large number from values.yaml would come out as 1e+06. */}}
 limits:

@@ -19,6 +19,11 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 
 {{- define "vdi-operator.activator.peersName" -}}{{ include "vdi-operator.activator.name" . }}-peers{{- end -}}
 
+{{/* The service account of a component's pods; takes {context, component}. */}}
+{{- define "vdi-operator.serviceAccountName" -}}
+{{- (get .context.Values .component).serviceAccount.name | default (printf "%s-%s" (include "vdi-operator.fullname" .context) .component) -}}
+{{- end -}}
+
 {{- define "vdi-operator.signingSecret.name" -}}
 {{- .Values.auth.signingKey.existingSecret | default (printf "%s-signing-key" (include "vdi-operator.fullname" .)) -}}
 {{- end -}}
@@ -52,6 +57,14 @@ app.kubernetes.io/managed-by: {{ .context.Release.Service }}
 {{- with .context.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/*
+"true" where Helm asks a cluster, and not where it only renders. A list that is empty
+comes with its kind, and who may install may list service accounts.
+*/}}
+{{- define "vdi-operator.cluster" -}}
+{{- if lookup "v1" "ServiceAccount" .Release.Namespace "" }}true{{ end -}}
 {{- end -}}
 
 {{/*

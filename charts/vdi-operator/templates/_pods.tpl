@@ -16,26 +16,64 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Takes {context, image}. */}}
-{{- define "vdi-operator.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .context.Chart.AppVersion }}
+{{/* How many replicas a component has at least; takes {context, component}. */}}
+{{- define "vdi-operator.leastReplicas" -}}
+{{- $values := get .context.Values .component -}}
+{{- if ($values.autoscaling).enabled -}}
+{{ $values.autoscaling.minReplicas | int }}
+{{- else -}}
+{{ $values.replicas | int }}
+{{- end -}}
 {{- end -}}
 
-{{/* Where the pods run; takes a component's values. */}}
+{{/* Whether a component can have more than one replica; takes {context, component}. */}}
+{{- define "vdi-operator.many" -}}
+{{- $values := get .context.Values .component -}}
+{{- if or (gt (include "vdi-operator.leastReplicas" . | int) 1) ($values.autoscaling).enabled }}true{{ end -}}
+{{- end -}}
+
+{{/*
+How a component's pods are spread: over zones first, then over nodes, and never so that
+one cannot start; takes {context, component}.
+*/}}
+{{- define "vdi-operator.topologySpread" -}}
+{{- $values := get .context.Values .component -}}
+{{- $selector := dict "matchLabels" (include "vdi-operator.selectorLabels" . | fromYaml) -}}
+{{- $constraints := list -}}
+{{- range $values.topologySpreadConstraints -}}
+{{- $constraints = append $constraints (merge (deepCopy .) (dict "labelSelector" $selector)) -}}
+{{- else -}}
+{{- if include "vdi-operator.many" . -}}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" -}}
+{{- $constraints = append $constraints (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $selector) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $constraints -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the pods run; takes {context, component}. */}}
 {{- define "vdi-operator.scheduling" -}}
-{{- with .nodeSelector }}
+{{- $values := get .context.Values .component -}}
+{{- with $values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .tolerations }}
+{{- with $values.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .affinity }}
+{{- with $values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .priorityClassName }}
+{{- with include "vdi-operator.topologySpread" . }}
+topologySpreadConstraints:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}

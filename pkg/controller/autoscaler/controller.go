@@ -10,11 +10,9 @@ package autoscaler
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingapiv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,9 +21,9 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
 )
 
 // Reconciler reconciles the PodAutoscalers of this product's class.
@@ -105,27 +103,10 @@ func get[T client.Object](ctx context.Context, c client.Reader, namespace, name 
 // scale patches the deployment's scale. A deployment that does not exist yet has
 // replicas 0 by the revision's initial scale, and its event brings us back.
 func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) error {
-	if deployment == nil || scale == nil || replicas(deployment) == *scale {
+	if deployment == nil || scale == nil {
 		return nil
 	}
-	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, *scale))
-	target := &appsv1.Deployment{ObjectMeta: deployment.ObjectMeta}
-	err := r.Client.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingapiv1.Scale{}))
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("scale deployment %s to %d: %w", deployment.Name, *scale, err)
-	}
-	log.FromContext(ctx).Info("scaled desktop", "deployment", deployment.Name, "replicas", *scale)
-	return nil
-}
-
-func replicas(d *appsv1.Deployment) int32 {
-	if d.Spec.Replicas == nil {
-		return 1
-	}
-	return *d.Spec.Replicas
+	return workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
 }
 
 // serverlessService makes and returns Knative's proxy of the revision, through

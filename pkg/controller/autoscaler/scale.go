@@ -22,7 +22,7 @@ func desiredScale(now time.Time, pa *autoscalingv1alpha1.PodAutoscaler, session 
 		return &zero
 	}
 	decision := lifecycle.DecideSession(now, lifecycle.EffectivePolicy(session.Status.Lifecycle), session)
-	if recordedAsleep(session) && !decision.Awake {
+	if lifecycle.RecordedAsleep(session) && !decision.Awake {
 		return &zero
 	}
 	// Two revisions exist after a change; only the newest may have the desktop's GPU
@@ -39,12 +39,6 @@ func desiredScale(now time.Time, pa *autoscalingv1alpha1.PodAutoscaler, session 
 	}
 	// A clock has run out, but the session's controller has not recorded it yet.
 	return nil
-}
-
-// recordedAsleep is whether the session's controller has said that the desktop
-// sleeps. A status that nobody wrote says nothing.
-func recordedAsleep(s *v1alpha1.VDISession) bool {
-	return s.Status.ObservedGeneration > 0 && s.Status.StartTime == nil
 }
 
 // configurationBehind is the reason that Knative gives while a Service's status

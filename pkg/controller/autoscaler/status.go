@@ -7,6 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+
+	"github.com/org/vdi-operator/pkg/workload"
 )
 
 // setStatus fills in what Knative reads of a PodAutoscaler.
@@ -23,7 +25,7 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 
 	ready, want := int32(0), int32(0)
 	if deployment != nil {
-		ready, want = deployment.Status.ReadyReplicas, replicas(deployment)
+		ready, want = deployment.Status.ReadyReplicas, workload.Replicas(deployment)
 	}
 	if scale != nil {
 		want = *scale

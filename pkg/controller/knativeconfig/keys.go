@@ -1,6 +1,7 @@
 package knativeconfig
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,20 +13,25 @@ const (
 
 // requirement is what desktops need of one of Knative's config maps.
 type requirement struct {
-	name string
+	// configMap is the config map's name.
+	configMap string
 	// data is what the keys must be; Knative reads the values without regard to case.
 	data map[string]string
 }
 
 // requirements are keys of Knative Serving v0.50.0: pkg/apis/config/features.go and
-// pkg/autoscaler/config/config.go.
+// pkg/autoscaler/config/config.go. docs/knative.md has the reason of each, and of those
+// that are left alone: whoever may create a Knative Service in the cluster gets what is
+// switched on here, so nothing is that reaches the node or another container.
 var requirements = []requirement{
-	{name: configFeatures, data: map[string]string{
+	{configMap: configFeatures, data: map[string]string{
 		// The home.
 		"kubernetes.podspec-persistent-volume-claim": "enabled",
 		"kubernetes.podspec-persistent-volume-write": "enabled",
 		"kubernetes.podspec-securitycontext":         "enabled",
-		"kubernetes.podspec-volumes-emptydir":        "enabled",
+		// /dev/shm, and the agent beside the desktop. Both are Knative's own defaults.
+		"kubernetes.podspec-volumes-emptydir": "enabled",
+		"multi-container":                     "enabled",
 		// What a template's podTemplate places desktops with.
 		"kubernetes.podspec-nodeselector":              "enabled",
 		"kubernetes.podspec-tolerations":               "enabled",
@@ -34,42 +40,34 @@ var requirements = []requirement{
 		"kubernetes.podspec-runtimeclassname":          "enabled",
 		"kubernetes.podspec-schedulername":             "enabled",
 		"kubernetes.podspec-priorityclassname":         "enabled",
+		// What a podTemplate prepares a home with, finds a company's servers with, and
+		// tells a desktop about its node with.
+		"kubernetes.podspec-init-containers": "enabled",
+		"kubernetes.podspec-dnspolicy":       "enabled",
+		"kubernetes.podspec-dnsconfig":       "enabled",
+		"kubernetes.podspec-hostaliases":     "enabled",
+		"kubernetes.podspec-fieldref":        "enabled",
 	}},
-	{name: configAutoscaler, data: map[string]string{
+	{configMap: configAutoscaler, data: map[string]string{
 		// A session is made without starting its desktop.
 		"allow-zero-initial-scale": "true",
 	}},
 }
 
-func requirementOf(name string) (requirement, bool) {
-	i := slices.IndexFunc(requirements, func(r requirement) bool { return r.name == name })
-	if i < 0 {
-		return requirement{}, false
-	}
-	return requirements[i], true
+func required(configMap string) bool {
+	return slices.ContainsFunc(requirements, func(r requirement) bool { return r.configMap == configMap })
 }
+
+// keys are in order.
+func (r requirement) keys() []string { return slices.Sorted(maps.Keys(r.data)) }
 
 // unmet lists the keys whose values are not as needed, in order.
 func (r requirement) unmet(data map[string]string) []string {
 	var keys []string
-	for key, value := range r.data {
-		if !strings.EqualFold(data[key], value) {
+	for _, key := range r.keys() {
+		if !strings.EqualFold(data[key], r.data[key]) {
 			keys = append(keys, key)
 		}
 	}
-	slices.Sort(keys)
 	return keys
-}
-
-// apply is what to claim: every key but those that stand as needed in another
-// spelling, and those that are given up.
-func (r requirement) apply(data map[string]string, without []string) map[string]string {
-	claim := make(map[string]string, len(r.data))
-	for key, value := range r.data {
-		spelledOtherwise := data[key] != value && strings.EqualFold(data[key], value)
-		if !spelledOtherwise && !slices.Contains(without, key) {
-			claim[key] = value
-		}
-	}
-	return claim
 }

@@ -32,6 +32,7 @@ type stage struct {
 	workload.Observation
 	refusal error
 	applied []bool // whether each call took the desktop for live
+	scaled  []bool // whether each call made it run
 	counted []string
 	r       *Reconciler
 }
@@ -41,11 +42,17 @@ var (
 	_ Metrics           = (*stage)(nil)
 )
 
-func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, live bool) (bool, error) {
+func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, live bool) (workload.Delay, error) {
 	s.applied = append(s.applied, live)
-	return !live, s.refusal
+	if live {
+		return workload.Delay{Reason: "WaitingForSleep", Message: "later"}, s.refusal
+	}
+	return workload.Delay{}, s.refusal
 }
-func (s *stage) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake bool) error {
+	s.scaled = append(s.scaled, awake)
+	return nil
+}
 func (s *stage) Observe(context.Context, *v1alpha1.VDISession) (workload.Observation, error) {
 	return s.Observation, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -29,31 +30,44 @@ func (p *pass) prepare(ctx context.Context) error {
 	if err := p.ensurePodTokens(ctx); err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the tokens of the desktop's pod")
 	}
-	upToDate, err := p.Workload.Apply(ctx, p.session, shape, p.live())
+	delay, err := p.Workload.Apply(ctx, p.session, shape, p.live())
 	if err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")
 	}
 	p.observed.Exists = true
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, "Applied", "")
-	if upToDate {
+	if delay.None() {
 		p.condition(v1alpha1.ConditionUpToDate, true, "UpToDate", "")
 	} else {
-		p.condition(v1alpha1.ConditionUpToDate, false, "WaitingForSleep",
-			"Template, session or configuration have changed; the change is applied when the desktop next sleeps.")
+		p.condition(v1alpha1.ConditionUpToDate, false, delay.Reason, delay.Message)
 	}
-	if err := p.Workload.Scale(ctx, p.session, p.decision.Awake); err != nil {
-		return err
+	if delay.Again > 0 {
+		p.returnAt(p.now.Add(delay.Again))
 	}
-	return p.letGoUnusedHome(ctx, upToDate)
+	return p.letGoUnusedHome(ctx, delay.None())
 }
 
-// live is whether a change would take a desktop away from somebody. A start that is
-// stuck has nothing to lose, and the change may be what mends it.
-func (p *pass) live() bool {
-	if p.session.Status.StartTime == nil {
-		return false
+// scale makes the desktop run at once, for somebody may be waiting for it, and stop
+// only once its sleep is recorded: a visit that was reported meanwhile makes the record
+// fail. What nobody has looked at before is left alone. It comes before all that may
+// keep a change from being applied: a desktop that is there wakes and sleeps all the same.
+func (p *pass) scale(ctx context.Context) error {
+	if !p.decision.Awake && !lifecycle.RecordedAsleep(p.before) {
+		return nil
 	}
-	return p.session.Status.ReadyTime != nil || !p.observed.Progress.Stuck
+	return p.Workload.Scale(ctx, p.session, p.decision.Awake)
+}
+
+// live is whether a change would take a desktop away from somebody: it is live until
+// its sleep is recorded. A start that is stuck has nothing to lose, and the change may
+// be what mends it.
+func (p *pass) live() bool {
+	for _, st := range []*v1alpha1.VDISessionStatus{&p.before.Status, &p.session.Status} {
+		if st.StartTime != nil && (st.ReadyTime != nil || !p.observed.Progress.Stuck) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusedOr makes a condition of an error that is the API server's refusal, and

@@ -34,6 +34,8 @@ type Env struct {
 	// DesktopImage and BenchImage are the images of this tree.
 	DesktopImage string `json:"desktopImage"`
 	BenchImage   string `json:"benchImage"`
+	// Settings are the flags of helm upgrade with which the release was installed.
+	Settings []string `json:"settings"`
 }
 
 const file = "out/platform.json"

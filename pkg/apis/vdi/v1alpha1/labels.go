@@ -8,6 +8,9 @@ const (
 	// LabelUser carries a hash of spec.user: an e-mail address is not a legal
 	// label value.
 	LabelUser = GroupName + "/user-hash"
+	// LabelDesktopNetwork is on the NetworkPolicy that the operator makes in each
+	// namespace with sessions.
+	LabelDesktopNetwork = GroupName + "/desktop-network"
 	// LabelTemplate is the name of the template that a home belongs to.
 	LabelTemplate = GroupName + "/template"
 

@@ -1,0 +1,116 @@
+{{/* The activator's pods, for policies of other namespaces. */}}
+{{- define "vdi-operator.activator.peer" -}}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ .Release.Namespace | quote }}
+  podSelector:
+    matchLabels:
+      {{- include "vdi-operator.selectorLabels" (dict "context" . "component" "activator") | nindent 6 }}
+{{- end -}}
+
+{{/* The pods of sessions, wherever they are. */}}
+{{- define "vdi-operator.desktops.peer" -}}
+- namespaceSelector: {}
+  podSelector:
+    matchExpressions:
+      - {key: vdi.kasm.io/session, operator: Exists}
+{{- end -}}
+
+{{/*
+Names are looked up at the cluster's DNS: a Service of pods, or a cache in the node's
+network. OpenShift's pods listen at 5353.
+*/}}
+{{- define "vdi-operator.dns.egress" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+- to:
+    - namespaceSelector: {}
+  ports:
+    - {port: 5353, protocol: UDP}
+    - {port: 5353, protocol: TCP}
+{{- end -}}
+
+{{/*
+The API server is no pod, and some networks look at a packet before its Service's address
+has become the server's, others after.
+*/}}
+{{- define "vdi-operator.apiServer.egress" -}}
+{{- $ports := .Values.networkPolicy.apiServer.ports -}}
+{{- if .Values.rbac.clusterScoped -}}
+{{- range (lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "").items -}}
+{{- if eq (dig "metadata" "labels" "kubernetes.io/service-name" "" .) "kubernetes" -}}
+{{- range .ports -}}{{- $ports = append $ports .port -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $numbers := list -}}
+{{- range $ports -}}{{- $numbers = append $numbers (int .) -}}{{- end -}}
+- ports:
+    {{- range uniq $numbers }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .Values.networkPolicy.apiServer.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+Where desktops find TURN servers, and where those relay from: media goes from pod to
+relay port. Any address, because coturn has its node's.
+*/}}
+{{- define "vdi-operator.turn.egress" -}}
+{{- $ports := list -}}
+{{- range .Values.turn.urls -}}
+{{- $default := ternary 5349 3478 (or (hasPrefix "turns:" .) (hasPrefix "stuns:" .)) -}}
+{{- $ports = append $ports (regexFind ":[0-9]+(\\?|$)" . | trimPrefix ":" | trimSuffix "?" | default $default | int) -}}
+{{- end -}}
+{{- if .Values.coturn.enabled -}}
+{{- $ports = append $ports (.Values.coturn.port | int) -}}
+{{- end -}}
+{{- if $ports -}}
+- ports:
+    {{- range uniq $ports }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+    {{- if .Values.coturn.enabled }}
+    - {port: {{ .Values.coturn.relay.minPort | int }}, endPort: {{ .Values.coturn.relay.maxPort | int }}, protocol: UDP}
+    {{- else }}
+    # What TURN servers relay from (RFC 8656, section 7.2).
+    - {port: 49152, endPort: 65535, protocol: UDP}
+    {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The spec of the policy that the operator makes in each namespace with sessions. Desktops
+ask nobody for a password, because the activator has: whoever else reached one would be
+in it.
+*/}}
+{{- define "vdi-operator.desktopNetworkPolicy" -}}
+podSelector:
+  matchExpressions:
+    - {key: vdi.kasm.io/session, operator: Exists}
+policyTypes: [Ingress, Egress]
+ingress:
+  - from:
+      {{- include "vdi-operator.activator.peer" . | nindent 6 }}
+  {{- with .Values.networkPolicy.desktops.ingress }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+egress:
+  {{- include "vdi-operator.dns.egress" . | nindent 2 }}
+  # TURN credentials, and what agents tell.
+  - to:
+      {{- include "vdi-operator.activator.peer" . | nindent 6 }}
+    ports:
+      - {port: 8081, protocol: TCP}
+  {{- with include "vdi-operator.turn.egress" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.networkPolicy.desktops.egress }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}

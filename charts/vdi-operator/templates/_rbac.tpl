@@ -1,0 +1,181 @@
+{{/*
+The operator's rules, generated from the markers in its code (files/rbac/role.yaml), as
+this installation needs them; takes {context, which} and gives a list, or nothing.
+  namespaced  what it does in the namespaces of sessions
+  cluster     what belongs to no namespace
+  knative     what it does in Knative Serving's namespace
+  system      what it does in its own namespace
+*/}}
+{{- define "vdi-operator.operator.rules" -}}
+{{- $ := .context -}}
+{{- $which := .which -}}
+{{- $wanted := dict "namespaced" "" "cluster" "" "knative" "knative-serving" "system" "vdi-system" -}}
+{{- $rules := list -}}
+{{- range regexSplit "(?m)^---\\n" ($.Files.Get "files/rbac/role.yaml") -1 -}}
+{{- $role := fromYaml . -}}
+{{- if and $role (eq (dig "metadata" "namespace" "" $role) (get $wanted $which)) -}}
+{{- range $rule := $role.rules -}}
+{{- range $group := $rule.apiGroups -}}
+{{- range $resource := $rule.resources -}}
+{{- $verbs := include "vdi-operator.operator.verbs" (dict "context" $ "which" $which "group" $group "resource" $resource "verbs" $rule.verbs) | fromJsonArray -}}
+{{- if $verbs -}}
+{{- $one := dict "apiGroups" (list $group) "resources" (list $resource) "verbs" $verbs -}}
+{{- if $rule.resourceNames -}}{{- $_ := set $one "resourceNames" $rule.resourceNames -}}{{- end -}}
+{{- $rules = append $rules $one -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $rules -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+What of a rule's verbs this installation needs, as JSON; takes {context, which, group,
+resource, verbs}.
+*/}}
+{{- define "vdi-operator.operator.verbs" -}}
+{{- $verbs := .verbs -}}
+{{- $base := splitList "/" .resource | first -}}
+{{- $ofCluster := has $base (list "vditemplates" "namespaces" "nodes" "persistentvolumes" "storageclasses" "runtimeclasses" "priorityclasses" "customresourcedefinitions") -}}
+{{- if and (has .which (list "namespaced" "cluster")) (ne $ofCluster (eq .which "cluster")) -}}
+{{- $verbs = list -}}
+{{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
+{{- /* It looks whether Knative is well, and leaves its configuration alone. */ -}}
+{{- $verbs = list -}}
+{{- else if and (not .context.Values.knative.enabled) (hasSuffix "knative.dev" .group) -}}
+{{- /* What is left from when desktops ran on Knative goes when they next sleep. */ -}}
+{{- $kept := ternary (list "get" "list" "delete") list (and (eq .group "serving.knative.dev") (eq .resource "services")) -}}
+{{- $some := list -}}
+{{- range $verbs -}}{{- if has . $kept -}}{{- $some = append $some . -}}{{- end -}}{{- end -}}
+{{- $verbs = $some -}}
+{{- else if and .context.Values.knative.enabled (eq .which "namespaced") (or (and (eq .group "apps") (eq .resource "deployments")) (and (eq .group "") (eq .resource "services"))) -}}
+{{- /* Knative makes them. The other way round, Deployments are left. */ -}}
+{{- $verbs = without $verbs "create" "update" "patch" -}}
+{{- end -}}
+{{- toJson $verbs -}}
+{{- end -}}
+
+{{/*
+A role and its binding to a component's service account; takes {context, component, name,
+namespace, rules}, the rules as text. Without a namespace both belong to the cluster.
+Nothing where there are no rules.
+*/}}
+{{- define "vdi-operator.role" -}}
+{{- if and .rules .context.Values.rbac.create }}
+{{- $kind := ternary "Role" "ClusterRole" (not (empty .namespace)) }}
+{{- $labels := include "vdi-operator.labels" (dict "context" .context "component" .component) }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . | quote }}
+  {{- end }}
+  labels:
+    {{- $labels | nindent 4 }}
+rules:
+  {{- .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . | quote }}
+  {{- end }}
+  labels:
+    {{- $labels | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "vdi-operator.serviceAccountName" . }}
+    namespace: {{ .context.Release.Namespace | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A component's service account; takes {context, component}. */}}
+{{- define "vdi-operator.serviceAccount" -}}
+{{- $account := (get .context.Values .component).serviceAccount }}
+{{- if $account.create }}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "vdi-operator.serviceAccountName" . }}
+  namespace: {{ .context.Release.Namespace | quote }}
+  labels:
+    {{- include "vdi-operator.labels" . | nindent 4 }}
+  {{- with $account.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+The rules of a component in the namespaces of sessions, as one ClusterRole or as a Role
+in each of watchNamespaces; takes {context, component, namespaced, cluster}.
+*/}}
+{{- define "vdi-operator.sessionRoles" -}}
+{{- $name := printf "%s-%s" (include "vdi-operator.fullname" .context) .component }}
+{{- $clusterName := include "vdi-operator.clusterName" (dict "context" .context "name" $name) }}
+{{- $args := dict "context" .context "component" .component }}
+{{- if .context.Values.watchNamespaces }}
+{{- if .context.Values.rbac.clusterScoped }}
+{{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" .cluster) $args) }}
+{{- end }}
+{{- range .context.Values.watchNamespaces }}
+{{- include "vdi-operator.role" (merge (dict "name" (printf "%s-sessions" $clusterName) "namespace" . "rules" $.namespaced) $args) }}
+{{- end }}
+{{- else }}
+{{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" (list .namespaced .cluster | compact | join "\n")) $args) }}
+{{- end }}
+{{- end -}}
+
+{{/* Leader election. */}}
+{{- define "vdi-operator.operator.electionRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update, patch]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* To say in words what happens. */}}
+{{- define "vdi-operator.operator.eventRules" -}}
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/*
+The activator faces the internet: it reads sessions and their pods' addresses, and the
+only thing it writes is a session's activity.
+*/}}
+{{- define "vdi-operator.activator.sessionRules" -}}
+- apiGroups: [vdi.kasm.io]
+  resources: [vdisessions]
+  verbs: [get, list, watch]
+- apiGroups: [vdi.kasm.io]
+  resources: [vdisessions/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* It finds coturn by its pods. */}}
+{{- define "vdi-operator.activator.turnRules" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end -}}

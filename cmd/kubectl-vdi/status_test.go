@@ -1,0 +1,68 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/controller/installation"
+)
+
+func told(namespace, name, conditions string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: installation.StatusName(name), Labels: map[string]string{installation.LabelStatus: name}},
+		Data:       map[string]string{installation.ConditionsKey: conditions},
+	}
+}
+
+const (
+	ready = `
+- {type: KnativeReady, status: "True", reason: Ready, message: Knative Serving 1.23.0 is ready., lastTransitionTime: "2026-01-02T03:04:05Z"}
+`
+	conflicting = `
+- type: KnativeConfigured
+  status: "False"
+  reason: Conflict
+  message: |-
+    config-features: a is "disabled".
+    Let that owner set it.
+`
+)
+
+func TestStatusIsATableThatFailsWhenSomethingIsFalse(t *testing.T) {
+	foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "other"}, Data: map[string]string{installation.ConditionsKey: conflicting}}
+	out, _, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), told("elsewhere", "desk", conflicting), foreign)
+	if err != nil {
+		t.Error(err)
+	}
+	want := `^INSTALLATION +TYPE +STATUS +REASON +MESSAGE\nvdi +KnativeReady +True +Ready +Knative Serving 1\.23\.0 is ready\.\n$`
+	if !regexp.MustCompile(want).MatchString(out) {
+		t.Errorf("printed\n%s", out)
+	}
+	out, _, err = run(t, []string{"status", "--system-namespace", "elsewhere"}, told("elsewhere", "desk", ready+conflicting))
+	if err == nil || err.Error() != "1 of 2 conditions are False" {
+		t.Errorf("failed with %v", err)
+	}
+	if !strings.Contains(out, `config-features: a is "disabled". Let that owner set it.`) {
+		t.Errorf("printed\n%s", out)
+	}
+}
+
+func TestStatusSaysWhyThereIsNone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		there *corev1.ConfigMap
+		says  string
+	}{
+		"another namespace's": {told("elsewhere", "vdi", ready), "--system-namespace"},
+		"one that is no list": {told("vdi-system", "vdi", "rubbish"), "config map vdi-system/vdi-status: conditions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := run(t, []string{"status"}, tc.there); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("have %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/controller/knativeready"
+	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
+)
+
+// reportInstallation adds what tells an administrator how the installation does. It
+// works while the controllers wait for definitions, and the same goes for what looks
+// after Knative and tells of it.
+func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetrics.Operator) (*installation.Conditions, error) {
+	// Rarely read, and some of it in namespaces that may come and go: a cache of it
+	// would be a reason to end.
+	c, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("client without a cache: %w", err)
+	}
+	types := []string{installation.ConfigurationCurrent, installation.DefinitionsPresent}
+	if cfg.Knative.Enabled {
+		types = append(types, installation.KnativeConfigured, installation.KnativeReady)
+	}
+	recorder := mgr.GetEventRecorder("vdi-operator")
+	conditions := installation.NewConditions(counters, types...)
+	if err := mgr.Add(&installation.Reporter{
+		Client: c, Installation: cfg.Installation, Deployment: cfg.Installation.Name + "-operator",
+		Conditions: conditions, Events: recorder,
+	}); err != nil {
+		return nil, err
+	}
+	if !cfg.Knative.Enabled {
+		return conditions, nil
+	}
+	return conditions, lookAfterKnative(mgr, c, cfg, conditions, counters, recorder)
+}
+
+func lookAfterKnative(mgr ctrl.Manager, c client.WithWatch, cfg config.Config, conditions *installation.Conditions, counters *vdimetrics.Operator, recorder events.EventRecorder) error {
+	if err := mgr.Add(&knativeready.Check{Reader: c, Namespace: cfg.Knative.Namespace, Conditions: conditions}); err != nil {
+		return err
+	}
+	return mgr.Add(&knativeconfig.Reconciler{
+		Client: c, Namespace: cfg.Knative.Namespace,
+		Manager: knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name),
+		Apply:   cfg.Knative.ApplyConfig,
+		Events:  recorder, Metrics: counters, Conditions: conditions,
+	})
+}

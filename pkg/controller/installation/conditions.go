@@ -1,0 +1,86 @@
+// Package installation tells an administrator how an installation does: conditions that
+// its parts set, as a list in a ConfigMap beside it, as Events and as a metric.
+//
+// It promises that what is told is current while a leader runs, whether or not its
+// controllers could start, and that nothing is written but changes. It judges nothing
+// itself.
+package installation
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The types of conditions. True is good in each.
+const (
+	// DefinitionsPresent: the cluster has the definitions that the controllers need.
+	DefinitionsPresent = "DefinitionsPresent"
+	// KnativeReady: Knative Serving is there, new enough and ready.
+	KnativeReady = "KnativeReady"
+	// KnativeConfigured: its configuration is as desktops need it.
+	KnativeConfigured = "KnativeConfigured"
+	// ConfigurationCurrent: the configuration file as it is now is in use.
+	ConfigurationCurrent = "ConfigurationCurrent"
+)
+
+// Metrics shows conditions.
+type Metrics interface {
+	// Condition shows a condition that is known.
+	Condition(conditionType string, isTrue bool)
+	// ConditionUnknown shows none.
+	ConditionUnknown(conditionType string)
+}
+
+// Conditions are what the parts of one replica know.
+type Conditions struct {
+	types   []string
+	metrics Metrics
+	// changed holds one signal that something is new.
+	changed chan struct{}
+
+	mu sync.Mutex
+	// now is guarded by mu.
+	now map[string]metav1.Condition
+}
+
+// NewConditions takes conditions of these types.
+func NewConditions(metrics Metrics, types ...string) *Conditions {
+	return &Conditions{types: types, metrics: metrics, changed: make(chan struct{}, 1), now: map[string]metav1.Condition{}}
+}
+
+// Set says how a condition is now. The reason is one word in CamelCase; the message says
+// what is the matter and, where the status is False, what to do about it.
+func (c *Conditions) Set(conditionType string, status metav1.ConditionStatus, reason, message string) {
+	if status == metav1.ConditionUnknown {
+		c.metrics.ConditionUnknown(conditionType)
+	} else {
+		c.metrics.Condition(conditionType, status == metav1.ConditionTrue)
+	}
+	next := metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: strings.TrimSpace(message)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now[conditionType] == next {
+		return
+	}
+	c.now[conditionType] = next
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// known are the conditions that were set.
+func (c *Conditions) known() []metav1.Condition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []metav1.Condition
+	for _, condition := range c.now {
+		all = append(all, condition)
+	}
+	return all
+}
+
+func (c *Conditions) has(conditionType string) bool { return slices.Contains(c.types, conditionType) }

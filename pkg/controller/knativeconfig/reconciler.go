@@ -1,0 +1,308 @@
+// Package knativeconfig sets the keys of Knative Serving's configuration that desktops
+// need, key by key, by server-side apply under the installation's own field manager:
+// in the config maps, or in the KnativeServing that the Knative Operator writes them from.
+//
+// It promises to repair what gets lost, to give back what it took, and never to fight: a
+// key that somebody else sets otherwise stays as they want it, and the installation's
+// conditions say so. It needs none of Knative's definitions and keeps nothing in memory
+// but what it last claimed, so it works, and says what is missing, on any cluster.
+package knativeconfig
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/org/vdi-operator/pkg/controller/installation"
+)
+
+const (
+	// resync is how often all is looked at although no config map has changed: a claim
+	// in a KnativeServing can go without one, while the Knative Operator is down.
+	resync = 10 * time.Minute
+	// retry is how long something that is missing, refused or waited for has until it
+	// is tried again, and watchRetry how long a watch that ended.
+	retry      = 10 * time.Second
+	watchRetry = 5 * time.Second
+)
+
+// Metrics counts what happens to keys.
+type Metrics interface {
+	// ConfigConflict counts a key that was found to be set otherwise by somebody else.
+	ConfigConflict()
+	// ConfigCorrected counts a key that had been taken away and was set again.
+	ConfigCorrected()
+}
+
+// Conditions takes the condition installation.KnativeConfigured.
+type Conditions interface {
+	Set(conditionType string, status metav1.ConditionStatus, reason, message string)
+}
+
+// Reconciler keeps Knative's configuration as desktops need it.
+type Reconciler struct {
+	// Client reads what is there now, not a cache.
+	Client client.WithWatch
+	// Namespace is Knative Serving's.
+	Namespace string
+	// Manager is the installation's FieldManager.
+	Manager client.FieldOwner
+	// Apply sets what is not as needed; without it that is only told.
+	Apply      bool
+	Events     events.EventRecorder
+	Metrics    Metrics
+	Conditions Conditions
+
+	// held are the keys that were claimed at the last look, told the conflicts that
+	// were last told.
+	held map[field]bool
+	told map[string]bool
+}
+
+var (
+	_ manager.Runnable               = (*Reconciler)(nil)
+	_ manager.LeaderElectionRunnable = (*Reconciler)(nil)
+)
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (*Reconciler) NeedLeaderElection() bool { return true }
+
+// +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,resourceNames=config-features;config-autoscaler,verbs=patch
+// +kubebuilder:rbac:groups=operator.knative.dev,resources=knativeservings,namespace=knative-serving,verbs=get;list;patch
+// +kubebuilder:rbac:groups="";events.k8s.io,resources=events,namespace=knative-serving,verbs=create;patch
+
+// Start implements manager.Runnable: it looks at once, at each change of the config maps,
+// and again and again while something is amiss. A namespace that it may not read, or that
+// comes and goes, is told and waited for: an informer would end the whole program.
+func (r *Reconciler) Start(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx, changed) })
+	defer watching.Wait()
+	for {
+		again := r.reconcile(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-time.After(again):
+		}
+	}
+}
+
+// watch says that a config map has changed, at its start, and whenever it may have missed
+// a change.
+func (r *Reconciler) watch(ctx context.Context, changed chan<- struct{}) {
+	for ctx.Err() == nil {
+		r.watchOnce(ctx, changed)
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchRetry):
+		}
+	}
+}
+
+func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
+	w, err := r.Client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(r.Namespace))
+	if err != nil {
+		log.FromContext(ctx).V(1).Info("Knative's config maps cannot be watched", "namespace", r.Namespace, "error", err.Error())
+		return
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if cm, ok := e.Object.(*corev1.ConfigMap); !ok || !required(cm.Name) {
+			continue
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // The next look sees this change too.
+		}
+	}
+}
+
+// reconcile looks once and tells what it found. It returns when to look again.
+func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
+	v := r.look(ctx)
+	if ctx.Err() != nil {
+		return 0
+	}
+	r.Conditions.Set(installation.KnativeConfigured, v.status, v.reason, v.message)
+	return v.again
+}
+
+// look sets what is due.
+func (r *Reconciler) look(ctx context.Context) verdict {
+	configMaps := map[string]*unstructured.Unstructured{}
+	for _, need := range requirements {
+		cm, err := get(ctx, r.Client, configMapKind, r.Namespace, need.configMap)
+		if err != nil {
+			return r.unreadable("config map "+need.configMap, err)
+		}
+		configMaps[need.configMap] = cm
+	}
+	places, serving, err := r.places(ctx, configMaps)
+	if err != nil {
+		return r.unreadable("KnativeServing "+serving, err)
+	}
+	var result found
+	for _, p := range places {
+		p, err := r.settle(ctx, p)
+		if err != nil {
+			return failed(p.place, err)
+		}
+		result.add(p.plan)
+	}
+	r.tell(ctx, places, result.conflicts)
+	if r.Apply {
+		if err := r.handOver(ctx, configMaps); err != nil {
+			return failed(places[0], err)
+		}
+	}
+	if !r.Apply || serving == "" {
+		return result.verdict(r.Apply, places)
+	}
+	return result.verdict(true, places).unlessWaiting(configMaps, result.conflicts, serving)
+}
+
+// places are where keys are set; serving is the Knative Operator's resource, if it wrote
+// the config maps.
+func (r *Reconciler) places(ctx context.Context, configMaps map[string]*unstructured.Unstructured) (places []place, serving string, err error) {
+	for _, need := range requirements {
+		if name := writer(configMaps[need.configMap]); name != "" {
+			o, err := get(ctx, r.Client, knativeServingKind, r.Namespace, name)
+			return []place{{object: o, requirements: requirements}}, name, err
+		}
+	}
+	for _, need := range requirements {
+		places = append(places, place{object: configMaps[need.configMap], requirements: []requirement{need}})
+	}
+	return places, "", nil
+}
+
+type settled struct {
+	place
+	plan
+}
+
+// settle does in one place what is due there.
+func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
+	all, err := p.owners()
+	if err != nil {
+		return settled{place: p}, err
+	}
+	s := settled{p, decide(p, all, r.Manager)}
+	if !r.Apply {
+		return s, nil
+	}
+	if !s.due {
+		r.hold(s.plan)
+		return s, nil
+	}
+	if err := p.apply(ctx, r.Client, r.Manager, s.claim); err != nil {
+		return s, err
+	}
+	var set, corrected []string
+	for _, f := range s.unmet {
+		if _, claimed := s.claim[f.configMap][f.key]; !claimed {
+			continue
+		}
+		set = append(set, f.key)
+		if r.held[f] {
+			corrected = append(corrected, f.key)
+			r.Metrics.ConfigCorrected()
+		}
+	}
+	log.FromContext(ctx).Info("claimed what desktops need in Knative's configuration", "object", p.String(), "set", set, "setAgain", corrected)
+	if len(corrected) > 0 {
+		r.Events.Eventf(p.object, nil, corev1.EventTypeWarning, "ConfigRestored", "Apply", "%s", installation.EventNote(
+			"Somebody had taken away what desktops need, and it was set again: "+strings.Join(corrected, ", ")))
+	}
+	r.hold(s.plan)
+	return s, nil
+}
+
+// hold remembers what is claimed, so that its loss is known for one.
+func (r *Reconciler) hold(p plan) {
+	if r.held == nil {
+		r.held = map[field]bool{}
+	}
+	for configMap, data := range p.claim {
+		for key := range data {
+			r.held[field{configMap, key}] = true
+		}
+	}
+	for _, c := range p.conflicts {
+		delete(r.held, c.field)
+	}
+}
+
+// handOver gives up what installations claimed before each had a manager of its own, all
+// of it in config maps. It comes after the claim under our own, so no key is lost; should
+// another installation of that time need one when ours goes, it sets it again. Where the
+// Knative Operator writes the config maps, it puts back at once what it finds missing.
+func (r *Reconciler) handOver(ctx context.Context, configMaps map[string]*unstructured.Unstructured) error {
+	for _, need := range requirements {
+		p := place{object: configMaps[need.configMap]}
+		given, err := p.release(ctx, r.Client, formerManager)
+		if err != nil {
+			return err
+		}
+		if given {
+			log.FromContext(ctx).Info("gave up the claim of an earlier version", "object", p.String(), "manager", formerManager)
+		}
+	}
+	return nil
+}
+
+// tell says each conflict once, and again when it has been gone or has changed.
+func (r *Reconciler) tell(ctx context.Context, places []place, conflicts []conflict) {
+	now := map[string]bool{}
+	for _, c := range conflicts {
+		text := c.String()
+		now[text] = true
+		if r.told[text] {
+			continue
+		}
+		r.Metrics.ConfigConflict()
+		log.FromContext(ctx).Info("Knative's configuration is in conflict with what desktops need", "conflict", text)
+		r.Events.Eventf(holder(places, c.configMap), nil, corev1.EventTypeWarning, "ConfigConflict", "Apply", "%s", installation.EventNote(text+". "+conflictRemedy))
+	}
+	r.told = now
+}
+
+// holder is the object in which a config map's keys are set.
+func holder(places []place, configMap string) *unstructured.Unstructured {
+	for _, p := range places {
+		for _, need := range p.requirements {
+			if need.configMap == configMap {
+				return p.object
+			}
+		}
+	}
+	return places[0].object
+}
+
+func (r *Reconciler) unreadable(what string, err error) verdict {
+	switch {
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+		return verdict{metav1.ConditionFalse, "NotFound", fmt.Sprintf(
+			"%s is not in namespace %s: install Knative Serving there, or name its namespace in knative.namespace.", what, r.Namespace), retry}
+	case apierrors.IsForbidden(err):
+		return verdict{metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
+			"The operator may not read %s in namespace %s: helm upgrade writes its Role there anew. %v", what, r.Namespace, err), retry}
+	}
+	return verdict{metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("%s in namespace %s: %v", what, r.Namespace, err), retry}
+}

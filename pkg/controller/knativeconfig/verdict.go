@@ -1,0 +1,88 @@
+package knativeconfig
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const conflictRemedy = "Let that owner set it so or leave it out, as docs/knative.md says, or set knative.applyConfig=false and see to it yourself."
+
+// verdict is the condition, and when to look again.
+type verdict struct {
+	status          metav1.ConditionStatus
+	reason, message string
+	again           time.Duration
+}
+
+// found is what the places say together.
+type found struct {
+	unmet     []field
+	conflicts []conflict
+}
+
+func (f *found) add(p plan) {
+	f.unmet = append(f.unmet, p.unmet...)
+	f.conflicts = append(f.conflicts, p.conflicts...)
+}
+
+func (f *found) verdict(apply bool, places []place) verdict {
+	switch {
+	case !apply && len(f.unmet) > 0:
+		return verdict{metav1.ConditionFalse, "NotApplied", fmt.Sprintf(
+			"knative.applyConfig is false, and these keys are not as desktops need them: %s. Set them as docs/knative.md says.", join(f.unmet)), resync}
+	case len(f.conflicts) > 0:
+		return verdict{metav1.ConditionFalse, "Conflict", join(f.conflicts) + ". " + conflictRemedy, resync}
+	}
+	names := make([]string, len(places))
+	for i, p := range places {
+		names[i] = p.String()
+	}
+	return verdict{metav1.ConditionTrue, "AsNeeded", "Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
+}
+
+// unlessWaiting is the verdict, or that the Knative Operator has not written yet what is
+// set in its resource.
+func (v verdict) unlessWaiting(configMaps map[string]*unstructured.Unstructured, conflicts []conflict, serving string) verdict {
+	var late []field
+	for _, need := range requirements {
+		cm := place{object: configMaps[need.configMap]}
+		for _, key := range need.unmet(cm.data(need.configMap)) {
+			f := field{need.configMap, key}
+			if !slices.ContainsFunc(conflicts, func(c conflict) bool { return c.field == f }) {
+				late = append(late, f)
+			}
+		}
+	}
+	if v.status != metav1.ConditionTrue || len(late) == 0 {
+		return v
+	}
+	return verdict{metav1.ConditionFalse, "WaitingForKnativeOperator", fmt.Sprintf(
+		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, see its log and kubectl describe knativeserving.", serving, join(late)), retry}
+}
+
+func failed(p place, err error) verdict {
+	switch {
+	case apierrors.IsForbidden(err):
+		return verdict{metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
+			"The operator may not change %s: helm upgrade writes its Role there anew. %v", p, err), retry}
+	case apierrors.IsConflict(err):
+		// Somebody was faster than we; the next look sees what they did.
+		return verdict{metav1.ConditionUnknown, "Changing", fmt.Sprintf("%s changes at this moment: %v", p, err), retry}
+	}
+	return verdict{metav1.ConditionFalse, "Refused", fmt.Sprintf(
+		"%s cannot be changed: %v. While Knative's webhook is down this is so; it is tried again.", p, err), retry}
+}
+
+func join[T fmt.Stringer](list []T) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = v.String()
+	}
+	return strings.Join(words, "; ")
+}

@@ -1,0 +1,135 @@
+// Package knativeready says whether Knative Serving is there, new enough, and ready to
+// make sessions' workloads. It asks for Knative's own Deployments alone, so that it has an
+// answer on any cluster, and changes nothing.
+package knativeready
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/org/vdi-operator/pkg/controller/installation"
+)
+
+const (
+	// interval is how often Knative is asked for: two requests.
+	interval = 15 * time.Second
+
+	// versionLabel is on everything that Knative installs.
+	versionLabel = "app.kubernetes.io/version"
+	// moduleOffset is what a module's minor version is behind the release's: Knative
+	// 1.23 is knative.dev/serving v0.50.
+	moduleOffset = 27
+)
+
+// Oldest is the oldest Knative Serving that desktops run on.
+var Oldest = version.MajorMinor(1, 20)
+
+// needed are the Deployments without which no session is made or changed. Knative's
+// autoscaler and activator are none of them: sessions have their own.
+var needed = []string{"controller", "webhook"}
+
+// Conditions takes the condition installation.KnativeReady.
+type Conditions interface {
+	Set(conditionType string, status metav1.ConditionStatus, reason, message string)
+}
+
+// Check looks again and again.
+type Check struct {
+	// Reader reads what is there now, not a cache.
+	Reader client.Reader
+	// Namespace is Knative Serving's.
+	Namespace  string
+	Conditions Conditions
+}
+
+var (
+	_ manager.Runnable               = (*Check)(nil)
+	_ manager.LeaderElectionRunnable = (*Check)(nil)
+)
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (*Check) NeedLeaderElection() bool { return true }
+
+// +kubebuilder:rbac:groups=apps,resources=deployments,namespace=knative-serving,verbs=get
+
+// Start implements manager.Runnable.
+func (c *Check) Start(ctx context.Context) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if status, reason, message := c.look(ctx); ctx.Err() == nil {
+			c.Conditions.Set(installation.KnativeReady, status, reason, message)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *Check) look(ctx context.Context) (status metav1.ConditionStatus, reason, message string) {
+	var found []*appsv1.Deployment
+	for _, name := range needed {
+		d := &appsv1.Deployment{}
+		err := c.Reader.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, d)
+		switch {
+		case apierrors.IsNotFound(err):
+			return metav1.ConditionFalse, "NotInstalled", fmt.Sprintf(
+				"There is no Deployment %s in namespace %s: install Knative Serving %s or later (https://knative.dev/docs/install), or name the namespace it is in in knative.namespace.", name, c.Namespace, Oldest)
+		case apierrors.IsForbidden(err):
+			return metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
+				"The operator may not read Deployments in namespace %s: helm upgrade writes its Role there anew. %v", c.Namespace, err)
+		case err != nil:
+			return metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("Deployment %s in namespace %s: %v", name, c.Namespace, err)
+		}
+		found = append(found, d)
+	}
+	return assess(found)
+}
+
+// assess judges the Deployments that are needed.
+func assess(deployments []*appsv1.Deployment) (status metav1.ConditionStatus, reason, message string) {
+	label := deployments[0].Labels[versionLabel]
+	release := releaseOf(label)
+	if release != nil && release.LessThan(Oldest) {
+		return metav1.ConditionFalse, "TooOld", fmt.Sprintf(
+			"Knative Serving is %s, and desktops need %s or later: upgrade it, one minor version after the other.", label, Oldest)
+	}
+	for _, d := range deployments {
+		if d.Status.AvailableReplicas == 0 {
+			return metav1.ConditionFalse, "NotReady", fmt.Sprintf(
+				"Knative's %s has no replica that is ready: sessions that exist sleep and wake, new ones and changes wait. See kubectl -n %s describe deployment %s", d.Name, d.Namespace, d.Name)
+		}
+	}
+	if release == nil {
+		return metav1.ConditionTrue, "VersionUnknown", fmt.Sprintf(
+			"Knative Serving is ready. Its version is not known (label %s is %q); desktops need %s or later.", versionLabel, label, Oldest)
+	}
+	return metav1.ConditionTrue, "Ready", fmt.Sprintf("Knative Serving %s is ready.", label)
+}
+
+// releaseOf reads the label: a release such as 1.23.0, or the version of the module, such
+// as 0.50.0, as those who build Knative themselves have it. It is nil for one that is
+// neither, such as "devel".
+func releaseOf(label string) *version.Version {
+	v, err := version.ParseGeneric(label)
+	if err != nil {
+		return nil
+	}
+	if v.Major() == 0 {
+		if v.Minor() < moduleOffset {
+			return v
+		}
+		return version.MajorMinor(1, v.Minor()-moduleOffset)
+	}
+	return v
+}

@@ -1,0 +1,98 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// waitsForSleep is the reason of what is put off for the sake of a live desktop.
+const waitsForSleep = "WaitingForSleep"
+
+// applied is how one kind of object is applied.
+type applied[T client.Object] struct {
+	// what names the kind for people, resource for the API.
+	what     string
+	resource schema.GroupResource
+	// live keeps an object of another shape as it is.
+	live bool
+	// change makes the existing object's spec the desired one's.
+	change func(existing, desired T)
+}
+
+// apply makes a session's object as desired, whose annotation holds the hash of its
+// shape. An object of somebody else is refused. api tells what c's cache may not show.
+func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
+	if err := controllerutil.SetControllerReference(s, desired, c.Scheme()); err != nil {
+		return Delay{}, err
+	}
+	existing := desired.DeepCopyObject().(T)
+	err := c.Get(ctx, client.ObjectKeyFromObject(desired), existing)
+	if apierrors.IsNotFound(err) {
+		err := c.Create(ctx, desired)
+		if apierrors.IsAlreadyExists(err) {
+			return a.exists(ctx, api, s, desired)
+		}
+		return Delay{}, err
+	}
+	if err != nil {
+		return Delay{}, err
+	}
+	if !metav1.IsControlledBy(existing, s) {
+		return Delay{}, a.foreign(existing)
+	}
+	if !existing.GetDeletionTimestamp().IsZero() {
+		return a.beingDeleted(existing), nil
+	}
+	if existing.GetAnnotations()[v1alpha1.AnnotationShapeHash] == desired.GetAnnotations()[v1alpha1.AnnotationShapeHash] {
+		return Delay{}, nil
+	}
+	if a.live {
+		return Delay{Reason: waitsForSleep, Message: "Template, session or configuration have changed; the change is applied when the desktop next sleeps."}, nil
+	}
+	base := existing.DeepCopyObject().(T)
+	existing.SetLabels(over(existing.GetLabels(), desired.GetLabels()))
+	existing.SetAnnotations(over(existing.GetAnnotations(), desired.GetAnnotations()))
+	a.change(existing, desired)
+	return Delay{}, c.Patch(ctx, existing, client.MergeFrom(base))
+}
+
+// exists looks at an object that the cache does not show: it was made a moment ago, or
+// is somebody else's.
+func (a applied[T]) exists(ctx context.Context, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
+	existing := desired.DeepCopyObject().(T)
+	err := api.Get(ctx, client.ObjectKeyFromObject(desired), existing)
+	switch {
+	case apierrors.IsNotFound(err):
+		return a.beingDeleted(desired), nil
+	case err == nil && !metav1.IsControlledBy(existing, s):
+		return Delay{}, a.foreign(existing)
+	}
+	return Delay{}, err
+}
+
+func (a applied[T]) beingDeleted(o client.Object) Delay {
+	return Delay{Reason: "Preparing", Message: fmt.Sprintf("%s %q is being deleted; a new one is made when it is gone.", a.what, o.GetName()), Again: lookAgain}
+}
+
+func (a applied[T]) foreign(o client.Object) error {
+	return apierrors.NewForbidden(a.resource, o.GetName(),
+		fmt.Errorf("a %s of this name exists and belongs to somebody else; delete it or choose another name for the session", a.what))
+}
+
+func over(base, top map[string]string) map[string]string {
+	all := maps.Clone(base)
+	if all == nil {
+		all = make(map[string]string, len(top))
+	}
+	maps.Copy(all, top)
+	return all
+}

@@ -1,0 +1,110 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// lookAgain is how often something is looked at whose end no event tells.
+const lookAgain = time.Second
+
+// former is the kind of workload that an installation ran its desktops on before.
+type former interface {
+	// left says in words what there is of a session's former workload; empty if
+	// nothing. It is asked often and takes no call to the API server.
+	left(ctx context.Context, s *v1alpha1.VDISession) (string, error)
+	// Delete is Workload's.
+	Delete(ctx context.Context, s *v1alpha1.VDISession) (remaining string, err error)
+}
+
+// changeover is a workload of the present kind that takes the place of the former
+// kind's, session by session: not while a desktop is live, and not before the last pod
+// of the former is gone.
+type changeover struct {
+	client client.Client
+	now    Workload
+	former former
+	// to is the present kind in words.
+	to string
+}
+
+var _ Workload = (*changeover)(nil)
+
+// Watched implements Workload.
+func (c *changeover) Watched() []client.Object { return c.now.Watched() }
+
+// Apply implements Workload.
+func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+	left, err := c.former.left(ctx, s)
+	if err != nil {
+		return Delay{}, err
+	}
+	if left == "" {
+		return c.now.Apply(ctx, s, shape, live)
+	}
+	if live {
+		pods, err := sessionPods(ctx, c.client, s)
+		if err != nil {
+			return Delay{}, err
+		}
+		// A start that has no pod yet loses nothing, and nobody scales the former up.
+		if current(pods) != nil {
+			return Delay{Reason: waitsForSleep, Message: fmt.Sprintf(
+				"The installation runs desktops otherwise now: this one still runs as %s, and becomes %s when it next sleeps.", left, c.to)}, nil
+		}
+	}
+	remaining, err := c.former.Delete(ctx, s)
+	if err != nil {
+		return Delay{}, err
+	}
+	if remaining != "" {
+		return Delay{Reason: "ChangingOver", Message: c.moving(remaining), Again: lookAgain}, nil
+	}
+	return c.now.Apply(ctx, s, shape, live)
+}
+
+func (c *changeover) moving(remaining string) string {
+	return fmt.Sprintf("The desktop becomes %s; waiting for %s to be gone.", c.to, remaining)
+}
+
+// Scale implements Workload. What is left of the former kind stops by its deletion.
+func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
+	return c.now.Scale(ctx, s, awake)
+}
+
+// Observe implements Workload. A desktop of the former kind can be woken: it changes
+// over on its way.
+func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
+	o, err := c.now.Observe(ctx, s)
+	if err != nil {
+		return o, err
+	}
+	left, err := c.former.left(ctx, s)
+	if err != nil || left == "" {
+		return o, err
+	}
+	o.Exists, o.Wakeable = true, true
+	if o.Pod == nil {
+		o.Progress = Progress{Reason: "ChangingOver", Message: c.moving(left)}
+	}
+	return o, nil
+}
+
+// Delete implements Workload.
+func (c *changeover) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	left, err := c.former.left(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if left != "" {
+		if remaining, err := c.former.Delete(ctx, s); err != nil || remaining != "" {
+			return remaining, err
+		}
+	}
+	return c.now.Delete(ctx, s)
+}

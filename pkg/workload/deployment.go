@@ -1,0 +1,221 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+const (
+	// terminationGraceSeconds is what a desktop gets to end in. Under Knative it has as
+	// much, after the 30 s in which its proxy drains.
+	terminationGraceSeconds = 30
+	// keptReplicaSets is how many ReplicaSets of earlier shapes are kept: nobody rolls a
+	// desktop back, and each would be an object for every session.
+	keptReplicaSets = 0
+	// portEnv tells a desktop where to listen, as Knative does for every container.
+	portEnv = "PORT"
+	// servicePort is where in-cluster callers come, as with a Knative Service.
+	servicePort = 80
+)
+
+// Deployment runs a desktop as a plain Deployment, without anything of Knative. The
+// Service beside it gives the session the in-cluster name that it has with Knative, and
+// leads where that leads: to the activator, which wakes the desktop.
+type Deployment struct {
+	Client client.Client
+	// API reads from the API server itself, for objects that are not the product's and
+	// so are in no cache.
+	API client.Reader
+}
+
+var (
+	_ Workload = (*Deployment)(nil)
+	_ former   = (*Deployment)(nil)
+)
+
+// Watched implements Workload.
+func (d *Deployment) Watched() []client.Object {
+	return []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &corev1.Pod{}}
+}
+
+// Apply implements Workload.
+func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+	deployment, service, err := plain(shape)
+	if err != nil {
+		return Delay{}, err
+	}
+	// No desktop notices a changed Service.
+	waits, err := applied[*corev1.Service]{
+		what: "Service", resource: corev1.Resource("services"),
+		change: func(existing, desired *corev1.Service) { existing.Spec = desired.Spec },
+	}.apply(ctx, d.Client, d.API, s, service)
+	if err != nil {
+		return Delay{}, err
+	}
+	delay, err := applied[*appsv1.Deployment]{
+		what: "Deployment", resource: appsv1.Resource("deployments"), live: live,
+		change: func(existing, desired *appsv1.Deployment) {
+			replicas := existing.Spec.Replicas // Scale's
+			existing.Spec = desired.Spec
+			existing.Spec.Replicas = replicas
+		},
+	}.apply(ctx, d.Client, d.API, s, deployment)
+	if delay.None() {
+		delay = waits
+	}
+	return delay, err
+}
+
+// Scale implements Workload.
+func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
+	deployment, err := d.own(ctx, s)
+	if err != nil || deployment == nil || !deployment.DeletionTimestamp.IsZero() {
+		return err
+	}
+	replicas := int32(0)
+	if awake {
+		replicas = 1
+	}
+	return ScaleDeployment(ctx, d.Client, deployment, replicas)
+}
+
+// Observe implements Workload.
+func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
+	o, err := observePods(ctx, d.Client, s)
+	if err != nil {
+		return o, err
+	}
+	deployment, err := d.own(ctx, s)
+	if err != nil || deployment == nil {
+		return o, err
+	}
+	o.Exists, o.Wakeable = true, deployment.DeletionTimestamp.IsZero()
+	if o.Pod == nil && Replicas(deployment) > 0 {
+		o.Progress = noPod(deployment)
+	}
+	return o, nil
+}
+
+// noPod says why a deployment that is to run has no pod, such as a quota that is full.
+func noPod(d *appsv1.Deployment) Progress {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return Progress{Reason: c.Reason, Message: "The desktop's pod cannot be created: " + c.Message, Stuck: true}
+		}
+	}
+	return Progress{}
+}
+
+// left implements former.
+func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	deployment, err := d.own(ctx, s)
+	if err != nil || deployment == nil {
+		return "", err
+	}
+	return fmt.Sprintf("Deployment %q", deployment.Name), nil
+}
+
+// Delete implements Workload. The Deployment goes last, after its pods: as long as it
+// is there, it is known that something is.
+func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	service := &corev1.Service{}
+	err := d.Client.Get(ctx, client.ObjectKeyFromObject(s), service)
+	if client.IgnoreNotFound(err) != nil {
+		return "", err
+	}
+	if err == nil && metav1.IsControlledBy(service, s) {
+		if err := d.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID}); client.IgnoreNotFound(err) != nil {
+			return "", err
+		}
+	}
+	deployment, err := d.own(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if deployment != nil {
+		if deployment.DeletionTimestamp.IsZero() {
+			err := d.Client.Delete(ctx, deployment, client.Preconditions{UID: &deployment.UID}, client.PropagationPolicy(metav1.DeletePropagationForeground))
+			if client.IgnoreNotFound(err) != nil {
+				return "", err
+			}
+		}
+		return fmt.Sprintf("Deployment %q", deployment.Name), nil
+	}
+	return remainingPod(ctx, d.Client, s)
+}
+
+// own is the session's Deployment; nil where there is none.
+func (d *Deployment) own(ctx context.Context, s *v1alpha1.VDISession) (*appsv1.Deployment, error) {
+	deployment := &appsv1.Deployment{}
+	if err := d.Client.Get(ctx, client.ObjectKeyFromObject(s), deployment); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !metav1.IsControlledBy(deployment, s) {
+		return nil, nil
+	}
+	return deployment, nil
+}
+
+// plain renders a shape. What it returns is hashed before the API server fills in
+// defaults, so that a change is one of template, session or configuration.
+func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
+	none, kept, deadline := int32(0), int32(keptReplicaSets), int32(shape.progressDeadline().Seconds())
+	pod := *shape.Pod.DeepCopy()
+	if grace := int64(terminationGraceSeconds); pod.Spec.TerminationGracePeriodSeconds == nil {
+		pod.Spec.TerminationGracePeriodSeconds = &grace
+	}
+	tellPort(pod.Spec.Containers)
+	meta := metav1.ObjectMeta{Name: shape.Name, Namespace: shape.Namespace, Labels: maps.Clone(shape.Labels)}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: *meta.DeepCopy(),
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &none,
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelSession: shape.Name}},
+			Template: pod,
+			// Two pods of one desktop would need two GPUs and write to one home.
+			Strategy:                appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
+			RevisionHistoryLimit:    &kept,
+			ProgressDeadlineSeconds: &deadline,
+		},
+	}
+	service := &corev1.Service{
+		ObjectMeta: meta,
+		Spec: corev1.ServiceSpec{
+			Type:         corev1.ServiceTypeExternalName,
+			ExternalName: shape.Activator,
+			// What Knative writes, too: a name leads to no port, but tools read it.
+			Ports: []corev1.ServicePort{{Name: "http", Port: servicePort, TargetPort: intstr.FromInt32(servicePort)}},
+		},
+	}
+	for _, o := range []client.Object{deployment, service} {
+		hash, err := shapeHash(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.SetAnnotations(map[string]string{v1alpha1.AnnotationShapeHash: hash})
+	}
+	return deployment, service, nil
+}
+
+// tellPort gives the desktop's container the variable that Knative gives it, so that
+// one template serves both.
+func tellPort(containers []corev1.Container) {
+	for i := range containers {
+		c := &containers[i]
+		named := slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == portEnv })
+		if c.Name == v1alpha1.ContainerDesktop && !named && len(c.Ports) > 0 {
+			c.Env = append(c.Env, corev1.EnvVar{Name: portEnv, Value: strconv.Itoa(int(c.Ports[0].ContainerPort))})
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package workload
+
+import (
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+func buildPlain(t *testing.T, tmpl *v1alpha1.VDITemplate, startup time.Duration) (*appsv1.Deployment, *corev1.Service) {
+	t.Helper()
+	shape, err := Build(config.Default(), tmpl, session(), startup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployment, service, err := plain(shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return deployment, service
+}
+
+func TestADesktopIsADeploymentAtZeroThatNeverHasTwoPods(t *testing.T) {
+	d, _ := buildPlain(t, template(), 10*time.Minute)
+	labels := map[string]string{v1alpha1.LabelSession: "ada", v1alpha1.LabelTemplate: "egl", v1alpha1.LabelUser: UserHash("ada@example.com")}
+	equal(t, "name", d.Namespace+"/"+d.Name, "team/ada")
+	equal(t, "labels", d.Labels, labels)
+	equal(t, "pod's labels", d.Spec.Template.Labels, labels)
+	equal(t, "selector", d.Spec.Selector, map[string]any{"matchLabels": map[string]any{v1alpha1.LabelSession: "ada"}})
+	equal(t, "replicas", d.Spec.Replicas, 0)
+	equal(t, "strategy", d.Spec.Strategy, map[string]any{"type": "Recreate"})
+	equal(t, "history", d.Spec.RevisionHistoryLimit, 0)
+	equal(t, "deadline", d.Spec.ProgressDeadlineSeconds, 1200)
+	d, _ = buildPlain(t, template(), 0)
+	equal(t, "deadline without a startup timeout", d.Spec.ProgressDeadlineSeconds, 24*60*60)
+}
+
+func TestAPlainDesktopsPodIsKnativesButForWhatKnativeAdds(t *testing.T) {
+	d, _ := buildPlain(t, template(), 10*time.Minute)
+	service := build(t, template(), session())
+	have, want := d.Spec.Template.Spec, *service.Spec.Template.Spec.PodSpec.DeepCopy()
+	equal(t, "termination grace", have.TerminationGracePeriodSeconds, 30)
+	have.TerminationGracePeriodSeconds = nil
+	want.Containers[0].Env = append(want.Containers[0].Env, corev1.EnvVar{Name: "PORT", Value: "8080"})
+	equal(t, "pod", have, want)
+}
+
+func TestATemplateDecidesOverGraceAndPort(t *testing.T) {
+	tmpl := template()
+	tmpl.Spec.Env = []corev1.EnvVar{{Name: "PORT", Value: "9"}}
+	tmpl.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"terminationGracePeriodSeconds":5}}`)}
+	d, _ := buildPlain(t, tmpl, time.Minute)
+	equal(t, "grace", d.Spec.Template.Spec.TerminationGracePeriodSeconds, 5)
+	equal(t, "port", envOf(d.Spec.Template.Spec.Containers[0], "PORT"), []map[string]any{{"name": "PORT", "value": "9"}})
+}
+
+func TestASessionsInClusterNameLeadsToTheActivator(t *testing.T) {
+	_, s := buildPlain(t, template(), time.Minute)
+	equal(t, "name", s.Namespace+"/"+s.Name, "team/ada")
+	equal(t, "spec", s.Spec, map[string]any{
+		"type": "ExternalName", "externalName": "vdi-activator-internal.vdi-system.svc.cluster.local",
+		"ports": []map[string]any{{"name": "http", "port": 80, "targetPort": 80}},
+	})
+}
+
+func TestAPlainDesktopsHashChangesWithItsShapeOnly(t *testing.T) {
+	hash := func(change func(*v1alpha1.VDITemplate)) string {
+		tmpl := template()
+		change(tmpl)
+		d, _ := buildPlain(t, tmpl, time.Minute)
+		return d.Annotations[v1alpha1.AnnotationShapeHash]
+	}
+	same := hash(func(*v1alpha1.VDITemplate) {})
+	if again := hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.DisplayName = "other" }); again != same || same == "" {
+		t.Errorf("hash %q, then %q", same, again)
+	}
+	if other := hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.Image = "desktop:2" }); other == same {
+		t.Error("another image, the same hash")
+	}
+}
+
+func TestWhyADeploymentHasNoPodIsSaid(t *testing.T) {
+	d := &appsv1.Deployment{Status: appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota: team"},
+	}}}
+	equal(t, "progress", noPod(d), map[string]any{"Reason": "FailedCreate", "Message": "The desktop's pod cannot be created: exceeded quota: team", "Stuck": true})
+	equal(t, "nothing to say", noPod(&appsv1.Deployment{}), Progress{})
+}

@@ -1,0 +1,40 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// ScaleDeployment sets a desktop's replicas by its scale, and by nothing where they are
+// right or the deployment is gone.
+func ScaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) error {
+	if Replicas(d) == replicas {
+		return nil
+	}
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
+	target := &appsv1.Deployment{ObjectMeta: d.ObjectMeta}
+	err := c.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingv1.Scale{}))
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("scale deployment %s to %d: %w", d.Name, replicas, err)
+	}
+	log.FromContext(ctx).Info("scaled desktop", "deployment", d.Name, "replicas", replicas)
+	return nil
+}
+
+// Replicas is how many a deployment asks for; where it does not say, Kubernetes takes 1.
+func Replicas(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}

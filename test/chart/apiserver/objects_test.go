@@ -1,0 +1,88 @@
+//go:build integration
+
+package apiserver
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+// Every object of every set of values, unknown fields refused.
+func TestTheAPIServerTakesEveryObject(t *testing.T) {
+	sets, err := filepath.Glob(values("*"))
+	if err != nil || len(sets) == 0 {
+		t.Fatalf("no sets of values (%v)", err)
+	}
+	strict := client.WithFieldValidation(admin, metav1.FieldValidationStrict)
+	for _, set := range sets {
+		t.Run(filepath.Base(set), func(t *testing.T) {
+			for _, o := range rendered(t, render.Namespace, "--values", set) {
+				// Definitions are installed already, and are compared with their source.
+				if o.GetKind() == "CustomResourceDefinition" {
+					continue
+				}
+				if err := strict.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err != nil && !apierrors.IsAlreadyExists(err) {
+					t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+				}
+			}
+		})
+	}
+}
+
+func TestOurPodsAreRestricted(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Labels: map[string]string{
+		"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}}}
+	if err := admin.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), namespace) })
+
+	privileged := pod("restricted", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "c", Image: "i"}}})
+	if err := admin.Create(t.Context(), privileged, client.DryRunAll); !apierrors.IsForbidden(err) {
+		t.Fatalf("the namespace enforces nothing: %v", err)
+	}
+	for _, set := range []string{"default", "production", "air-gapped", "deployments", "single"} {
+		seen := 0
+		for _, o := range rendered(t, "restricted", "--values", values(set)) {
+			template, has, err := unstructured.NestedMap(o.Object, "spec", "template")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !has {
+				continue
+			}
+			// coturn listens in its node's network by default, which no level below
+			// privileged allows.
+			if shared, _, _ := unstructured.NestedBool(template, "spec", "hostNetwork"); shared {
+				continue
+			}
+			p := &unstructured.Unstructured{Object: template}
+			p.SetAPIVersion("v1")
+			p.SetKind("Pod")
+			p.SetName(o.GetName())
+			p.SetNamespace("restricted")
+			if err := admin.Create(t.Context(), p, client.DryRunAll); err != nil {
+				t.Errorf("%s: the pods of %s %s: %v", set, o.GetKind(), o.GetName(), err)
+			}
+			if strings.Contains(o.GetName(), "operator") || strings.Contains(o.GetName(), "activator") {
+				seen++
+			}
+		}
+		if seen < 2 {
+			t.Errorf("%s: %d of our workloads were looked at, want operator and activator", set, seen)
+		}
+	}
+}
+
+func pod(namespace string, spec corev1.PodSpec) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "privileged", Namespace: namespace}, Spec: spec}
+}

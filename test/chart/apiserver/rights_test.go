@@ -1,0 +1,298 @@
+//go:build integration
+
+package apiserver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+// right is a line such as "patch apps/deployments/scale in team-a named x": the group
+// and a subresource are optional, "in" too where it is about the cluster or all of it.
+type right string
+
+func (r right) attributes(t *testing.T) *authorizationv1.ResourceAttributes {
+	t.Helper()
+	words := strings.Fields(string(r))
+	a := &authorizationv1.ResourceAttributes{Verb: words[0], Version: "*"}
+	parts := strings.Split(words[1], ":")
+	if len(parts) == 2 {
+		a.Group = parts[0]
+	}
+	a.Resource, a.Subresource, _ = strings.Cut(parts[len(parts)-1], "/")
+	for i := 2; i+1 < len(words); i += 2 {
+		switch words[i] {
+		case "in":
+			a.Namespace = words[i+1]
+		case "named":
+			a.Name = words[i+1]
+		default:
+			t.Fatalf("cannot read %q", r)
+		}
+	}
+	return a
+}
+
+// may asks the API server, as `kubectl auth can-i --as` does.
+func may(t *testing.T, user string, groups []string, r right) bool {
+	t.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user, Groups: groups, ResourceAttributes: r.attributes(t)}}
+	if err := admin.Create(t.Context(), review); err != nil {
+		t.Fatal(err)
+	}
+	return review.Status.Allowed
+}
+
+func expectRights(t *testing.T, account string, allowed, denied []right) {
+	t.Helper()
+	user := "system:serviceaccount:" + render.Namespace + ":" + account
+	groups := []string{"system:serviceaccounts", "system:serviceaccounts:" + render.Namespace, "system:authenticated"}
+	for want, rights := range map[bool][]right{true: allowed, false: denied} {
+		for _, r := range rights {
+			if got := may(t, user, groups, r); got != want {
+				t.Errorf("%s: %q is allowed: %v, want %v", account, r, got, want)
+			}
+		}
+	}
+}
+
+const (
+	operatorAccount, activatorAccount = "vdi-operator", "vdi-activator"
+	// elsewhere is a namespace that has no part in anything.
+	elsewhere = "default"
+)
+
+// in gives each right in a namespace.
+func in(namespace string, rights ...right) []right {
+	var all []right
+	for _, r := range rights {
+		all = append(all, r+right(" in "+namespace))
+	}
+	return all
+}
+
+func join(lists ...[]right) []right {
+	var all []right
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+var (
+	// operatorOfSessions is what the operator does where sessions are, either way.
+	operatorOfSessions = []right{
+		"list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status",
+		"list pods", "watch pods", "create secrets", "patch secrets", "create persistentvolumeclaims", "delete persistentvolumeclaims",
+		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies", "delete networking.k8s.io:networkpolicies",
+	}
+	operatorOnKnative = []right{
+		"create serving.knative.dev:services", "delete serving.knative.dev:services", "patch apps:deployments/scale",
+		"watch autoscaling.internal.knative.dev:podautoscalers", "patch autoscaling.internal.knative.dev:podautoscalers/status",
+		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
+	}
+	// nobodysBusiness is what neither program ever does.
+	nobodysBusiness = join(
+		[]right{
+			"create vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "list nodes", "list namespaces", "create namespaces",
+			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles", "bind rbac.authorization.k8s.io:clusterroles",
+			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
+		},
+		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log", "delete secrets", "create serviceaccounts/token",
+			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions", "create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),
+		in("kube-system", "patch configmaps", "create pods"),
+		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network", "patch configmaps named config-domain"),
+		in(render.Namespace, "delete secrets", "create pods", "patch apps:deployments"),
+	)
+	activatorsWork   = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
+	activatorsTaboos = join(
+		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets", "get persistentvolumeclaims", "patch pods",
+			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events"),
+		in(render.Namespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases", "get configmaps"),
+		[]right{"list vdi.kasm.io:vditemplates"},
+	)
+	lease = in(render.Namespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases", "update coordination.k8s.io:leases named vdi-operator")
+)
+
+func install(t *testing.T, flags ...string) {
+	t.Helper()
+	create(t, admin, ofGroup(rendered(t, render.Namespace, flags...), rbacv1.GroupName)...)
+}
+
+func TestRightsEverywhere(t *testing.T) {
+	install(t)
+	expectRights(t, operatorAccount, join(lease, operatorOfSessions, in("team-a", operatorOfSessions...), operatorOnKnative,
+		[]right{"list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates"},
+		in("knative-serving", "list configmaps", "watch configmaps", "patch configmaps named config-features", "patch configmaps named config-autoscaler"),
+	), join(nobodysBusiness,
+		// Knative makes them.
+		in("team-a", "create apps:deployments", "patch apps:deployments", "create services", "patch services"),
+		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
+	))
+	expectRights(t, activatorAccount, join(activatorsWork, in("team-a", activatorsWork...)), join(nobodysBusiness, activatorsTaboos))
+}
+
+func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
+	install(t, "--values", values("watched-namespaces"))
+	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...), in("team-a", operatorOnKnative...),
+		[]right{"list vdi.kasm.io:vditemplates"},
+		in("knative-serving", "patch configmaps named config-features", "create events"),
+	), join(nobodysBusiness, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
+		in("kube-system", "get secrets", "list pods"), in(render.Namespace, "get secrets", "list vdi.kasm.io:vdisessions"),
+		in("knative-serving", "get secrets", "list pods")))
+	expectRights(t, activatorAccount, join(in("team-a", activatorsWork...), in("team-b", activatorsWork...),
+		// It finds coturn by its pods.
+		in(render.Namespace, "list pods", "watch pods"),
+	), join(nobodysBusiness, activatorsTaboos, activatorsWork, in(elsewhere, activatorsWork...), in(render.Namespace, "list vdi.kasm.io:vdisessions")))
+}
+
+func TestWithoutKnativeItsObjectsAreLeftAlone(t *testing.T) {
+	install(t, "--values", values("deployments"))
+	expectRights(t, operatorAccount, join(operatorOfSessions,
+		// What is left from before goes.
+		in("team-a", "list serving.knative.dev:services", "delete serving.knative.dev:services"),
+	), join(nobodysBusiness,
+		in("team-a", "create serving.knative.dev:services", "patch serving.knative.dev:services", "list autoscaling.internal.knative.dev:podautoscalers",
+			"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status"),
+		in("knative-serving", "list configmaps", "patch configmaps named config-features"),
+	))
+}
+
+func TestKnativesConfigurationIsLeftAloneIfToldSo(t *testing.T) {
+	install(t, "--set", "knative.applyConfig=false")
+	expectRights(t, operatorAccount, in("team-a", operatorOnKnative...),
+		in("knative-serving", "list configmaps", "get configmaps named config-features", "patch configmaps named config-features"))
+}
+
+func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
+	install(t)
+	for role, c := range map[string]struct{ may, mayNot []right }{
+		"view": {in("team-a", "list vdi.kasm.io:vdisessions", "get vdi.kasm.io:vdisessions/status"), in("team-a", "create vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status")},
+		"edit": {in("team-a", "create vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions"), join(in("team-a", "patch vdi.kasm.io:vdisessions/status"), []right{"create vdi.kasm.io:vditemplates"})},
+	} {
+		user := give(t, role, "team-a")
+		for want, rights := range map[bool][]right{true: c.may, false: join(c.mayNot, in("team-b", c.may...))} {
+			for _, r := range rights {
+				if got := may(t, user, []string{"system:authenticated"}, r); got != want {
+					t.Errorf("%s: %q is allowed: %v, want %v", role, r, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Somebody whose rights end at their namespace installs all that the chart renders, in
+// a cluster whose administrator has prepared it.
+func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
+	create(t, admin, fromFile(t, filepath.Join(root, "config", "rbac", "prerequisites.yaml"))...)
+	serving, err := moduleFolder("knative.dev/serving")
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, admin, fromFile(t, filepath.Join(serving, "config", "core", "200-roles", "clusterrole-namespaced.yaml"))...)
+	user := give(t, "admin", render.Namespace)
+	as, err := client.New(impersonating(user), client.Options{Scheme: clientgoscheme.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, more := range map[string][]string{
+		"on Knative":     nil,
+		"on Deployments": {"--set", "knative.enabled=false"},
+		"with all of it": {"--set", "activator.autoscaling.enabled=true,operator.replicas=2,ingress.enabled=true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := rendered(t, render.Namespace, append([]string{"--values", values("one-namespace")}, more...)...)
+			for _, o := range objects {
+				if o.GetNamespace() != render.Namespace {
+					t.Errorf("%s %s is not in the release's namespace but in %q", o.GetKind(), o.GetName(), o.GetNamespace())
+				}
+			}
+			create(t, as, objects...)
+			expectRights(t, operatorAccount, join(lease, in(render.Namespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
+				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps")))
+			expectRights(t, activatorAccount, in(render.Namespace, activatorsWork...), join(activatorsWork, in("team-a", activatorsWork...)))
+		})
+	}
+	// Without what the administrator prepared, the rights are not theirs to hand on.
+	stranger := give(t, "view", render.Namespace)
+	asStranger, err := client.New(impersonating(stranger), client.Options{Scheme: clientgoscheme.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range ofGroup(rendered(t, render.Namespace, "--values", values("one-namespace")), rbacv1.GroupName) {
+		if err := asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err == nil {
+			t.Errorf("%s %s was made by somebody who may only look", o.GetKind(), o.GetName())
+		}
+	}
+}
+
+func impersonating(user string) *rest.Config {
+	c := rest.CopyConfig(config)
+	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	return c
+}
+
+// give binds one of Kubernetes' roles for people to a new user in a namespace. What the
+// role is made of the controller manager adds up, which does not run here: the sum is
+// made here, by the same labels.
+func give(t *testing.T, role, namespace string) (user string) {
+	t.Helper()
+	user = fmt.Sprintf("%s-of-%s", role, namespace)
+	var sum []rbacv1.PolicyRule
+	levels := []string{"view"}
+	switch role {
+	case "edit":
+		levels = []string{"view", "edit"}
+	case "admin":
+		levels = []string{"view", "edit", "admin"}
+	}
+	for _, level := range levels {
+		var parts rbacv1.ClusterRoleList
+		if err := admin.List(t.Context(), &parts, client.MatchingLabels{"rbac.authorization.k8s.io/aggregate-to-" + level: "true"}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range parts.Items {
+			sum = append(sum, parts.Items[i].Rules...)
+		}
+	}
+	meta := metav1.ObjectMeta{Name: user, Namespace: namespace}
+	for _, o := range []client.Object{
+		&rbacv1.Role{ObjectMeta: meta, Rules: sum},
+		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}},
+	} {
+		if err := admin.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), o) })
+	}
+	return user
+}
+
+func fromFile(t *testing.T, path string) []*unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := render.Objects(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}

@@ -1,0 +1,84 @@
+package chart
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+// Every value that must be refused, and what the sentence must say: the key, the value
+// and what to do.
+func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
+	namespaced := []string{"rbac.clusterScoped=false", "watchNamespaces={vdi-system}", "crds.enabled=false", "selkies.enabled=false", "knative.applyConfig=false"}
+	without := func(set string, more ...string) []string {
+		var rest []string
+		for _, s := range namespaced {
+			if s != set {
+				rest = append(rest, s)
+			}
+		}
+		return append(rest, more...)
+	}
+	for name, c := range map[string]struct {
+		set  []string
+		says []string
+	}{
+		"a key that there is not":               {[]string{"operator.replica=1"}, []string{"operator", "replica", "additional properties"}},
+		"a key that there is not, at the top":   {[]string{"operators.replicas=1"}, []string{"operators", "additional properties"}},
+		"a wrong type":                          {[]string{"operator.replicas=many"}, []string{"/operator/replicas", "string", "integer"}},
+		"negative replicas of the operator":     {[]string{"operator.replicas=-1"}, []string{"/operator/replicas", "0"}},
+		"negative replicas of the activator":    {[]string{"activator.replicas=-1"}, []string{"/activator/replicas", "0"}},
+		"a domain with a scheme":                {[]string{"ingress.domain=https://vdi.example.com"}, []string{"ingress.domain", `"https://vdi.example.com"`, `"vdi.example.com"`}},
+		"a domain with a wildcard":              {[]string{"ingress.domain=*.vdi.example.com"}, []string{"ingress.domain", `"*.vdi.example.com"`, `"vdi.example.com"`}},
+		"a domain with a port":                  {[]string{"ingress.domain=vdi.example.com:8443"}, []string{"ingress.domain", "url.port"}},
+		"a digest that is none":                 {[]string{"operator.image.digest=latest"}, []string{"/operator/image/digest", "sha256"}},
+		"a registry with a scheme":              {[]string{"global.imageRegistry=https://registry.example.com"}, []string{"/global/imageRegistry"}},
+		"a budget that blocks drains":           {[]string{"activator.podDisruptionBudget.maxUnavailable=0"}, []string{"/activator/podDisruptionBudget/maxUnavailable"}},
+		"a budget that blocks drains, in words": {[]string{"activator.podDisruptionBudget.maxUnavailable=0%"}, []string{"/activator/podDisruptionBudget/maxUnavailable"}},
+		"a namespace that is none":              {[]string{"watchNamespaces={Team_A}"}, []string{"/watchNamespaces/0"}},
+		"a namespace twice":                     {[]string{"watchNamespaces={a,a}"}, []string{"/watchNamespaces", "equal"}},
+		"a clock without a unit":                {[]string{"sessions.idleTimeout=30"}, []string{"/sessions/idleTimeout"}},
+		"more least than most replicas":         {[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.minReplicas=5", "activator.autoscaling.maxReplicas=3"}, []string{"activator.autoscaling.minReplicas 5", "maxReplicas 3"}},
+		"an autoscaler that counts nothing":     {[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetHeldConnections=0", "activator.autoscaling.targetRelayedConnections=0"}, []string{"activator.autoscaling.enabled", "Set targetHeldConnections"}},
+		"a share of no request":                 {[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetCPU=80", "activator.resources=null"}, []string{"activator.autoscaling.targetCPU", "80", "Set the request"}},
+		"a target above the limit":              {[]string{"activator.autoscaling.enabled=true", "limits.heldConnections=1000"}, []string{"targetHeldConnections 5000", "limits.heldConnections 1000", "Lower the target"}},
+		"labels that pods are found by":         {[]string{`activator.podLabels.app\.kubernetes\.io/component=door`}, []string{"activator.podLabels", "app.kubernetes.io/component", "another key"}},
+		"a service account without a name":      {[]string{"operator.serviceAccount.create=false"}, []string{"operator.serviceAccount.create", "operator.serviceAccount.name"}},
+		"one service account for both":          {[]string{"operator.serviceAccount.name=vdi", "activator.serviceAccount.name=vdi"}, []string{"operator.serviceAccount.name", "activator.serviceAccount.name", `"vdi"`, "Give each its own"}},
+		"a spread over nothing":                 {[]string{"operator.topologySpreadConstraints[0].maxSkew=1"}, []string{"operator.topologySpreadConstraints", "topologyKey", "kubernetes.io/hostname"}},
+		"a certificate that nothing uses":       {[]string{"ingress.tls.secretName=wildcard"}, []string{"ingress.tls.secretName", `"wildcard"`}},
+		"the other scheme's port":               {[]string{"url.scheme=https", "url.port=80"}, []string{"url.port is 80", "url.port=0"}},
+		"one namespace's rights, sessions everywhere": {without("watchNamespaces={vdi-system}"),
+			[]string{"rbac.clusterScoped is false", "watchNamespaces={vdi-system}"}},
+		"one namespace's rights, sessions elsewhere": {without("watchNamespaces={vdi-system}", "watchNamespaces={team-a}"),
+			[]string{"watchNamespaces", `["team-a"]`}},
+		"one namespace's rights and definitions":           {without("crds.enabled=false"), []string{"crds.enabled", "Set crds.enabled=false"}},
+		"one namespace's rights and a template":            {without("selkies.enabled=false"), []string{"selkies.enabled", "Set selkies.enabled=false"}},
+		"one namespace's rights and Knative's config maps": {without("knative.applyConfig=false"), []string{"knative.applyConfig", "Set knative.applyConfig=false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var flags []string
+			for _, s := range c.set {
+				flags = append(flags, "--set", s)
+			}
+			_, err := render.Text(t.Context(), render.Namespace, flags...)
+			if err == nil {
+				t.Fatalf("%v was taken", c.set)
+			}
+			for _, say := range c.says {
+				if !strings.Contains(err.Error(), say) {
+					t.Errorf("%v: it must say %q; it says\n%v", c.set, say, err)
+				}
+			}
+		})
+	}
+}
+
+func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
+	_, err := render.Text(t.Context(), render.Namespace, "--kube-version", "v1.28.0")
+	if err == nil || !strings.Contains(err.Error(), "1.29") || !strings.Contains(err.Error(), "1.28") {
+		t.Errorf("it says %v", err)
+	}
+}

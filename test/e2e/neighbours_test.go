@@ -1,0 +1,118 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// teamNamespace belongs to people who have rights there and nowhere else.
+const teamNamespace = "vdi-e2e-team"
+
+// TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease is the story of two
+// releases in one cluster, each with namespaces of its own; one of them was installed
+// without any right beyond its namespace, on CRDs that were there.
+func TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), releasePatience)
+	t.Cleanup(cancel)
+	ours := in.Release()
+	confined := append(slices.Clone(in.Settings), "--set", "watchNamespaces={"+namespace+"}")
+	if err := ours.Upgrade(ctx, in.Chart(), confined...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ours.Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := removeNamespaces(ctx, teamNamespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: teamNamespace}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := removeNamespaces(context.WithoutCancel(ctx), teamNamespace); err != nil {
+			t.Error(err)
+		}
+	})
+	// What the cluster's administrator gives beforehand: the CRDs came with the other
+	// release, the roles come now.
+	if err := in.Apply(ctx, filepath.Join(in.Root, "config", "rbac", "prerequisites.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig, err := in.NamespaceAdmin(ctx, teamNamespace, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := in.ReleaseOf("team", teamNamespace)
+	theirs.Kubeconfig = kubeconfig
+	// One coturn has the node's port; and the node port is the other release's.
+	settings := append(slices.Clone(in.Settings), "--set", "watchNamespaces={"+teamNamespace+"}", "--set", "rbac.clusterScoped=false",
+		"--set", "crds.enabled=false", "--set", "selkies.enabled=false", "--set", "knative.applyConfig=false",
+		"--set", "coturn.enabled=false", "--set", "activator.service.type=ClusterIP")
+	if err := theirs.Upgrade(ctx, in.Chart(), settings...); err != nil {
+		t.Fatal(err)
+	}
+	if printed, err := theirs.Test(ctx); err != nil {
+		t.Errorf("%v: %s", err, printed)
+	}
+
+	team, err := in.Beside(ctx, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl := echoing(t, nil)
+	mine, other := session(ctx, t, "mine", tpl, nil), types.NamespacedName{Namespace: teamNamespace, Name: "other"}
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: other.Namespace, Name: other.Name},
+		Spec: v1alpha1.VDISessionSpec{User: "other@example.com", Template: tpl}}
+	if err := in.Client.Create(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Session(ctx, other, "asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil {
+		t.Fatal(err)
+	}
+	for _, side := range []struct {
+		of, stranger *harness.Installation
+		key          types.NamespacedName
+	}{{in, team, mine}, {team, in, other}} {
+		link, err := side.of.Link(ctx, side.key, linkTTL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visitor, err := side.of.Invited(ctx, link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calling, end := context.WithCancel(ctx)
+		caller := visitor.Call(calling, echoPath, side.key.Name)
+		everyone(ctx, t, []*harness.Caller{caller}, "use the desktop", arrived)
+		end()
+		caller.Wait()
+		if _, err := side.stranger.Invited(ctx, link); err == nil {
+			t.Errorf("the release in %s answers for a session of the one in %s", side.stranger.SystemNamespace, side.of.SystemNamespace)
+		}
+	}
+	printed, err := theirs.Uninstall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(printed)
+	if found, err := in.Objects(ctx, theirs); err != nil || len(found) > 0 {
+		t.Errorf("the release left %v (%v)", found, err)
+	}
+	nothingOfTheDesktops(ctx, t, other)
+	if _, err := in.Session(ctx, mine, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil {
+		t.Errorf("the desktop of the other release: %v", err)
+	}
+}

@@ -1,0 +1,311 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+const (
+	// releasePatience is for a story of many of Helm's commands.
+	releasePatience = 25 * time.Minute
+	noteName        = "note.txt"
+	noteText        = "written before the release was uninstalled"
+)
+
+// TestTheReleaseComesAndGoesUnderItsSessions is one story, told to the one release that
+// serves all of them: it is uninstalled and installed again as the version before,
+// upgraded, rolled back and upgraded again, and told to do without Knative. All the
+// time one desktop is in use as far as there is somebody to serve it, and another one
+// keeps its home.
+func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), releasePatience)
+	t.Cleanup(cancel)
+	r := in.Release()
+	previous, previously, err := in.Previous(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The stories that follow are told to this tree's.
+		if err := r.Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
+			t.Error(err)
+		}
+	})
+	used := session(ctx, t, "in-use", echoing(t, nil), nil)
+	kept := session(ctx, t, "kept", template(t, nil), nil)
+	doomed := session(ctx, t, "doomed", echoing(t, nil), nil)
+	if err := invited(ctx, t, kept).WriteFile(ctx, noteName, noteText); err != nil {
+		t.Fatal(err)
+	}
+
+	step := func(name string, do func(t *testing.T)) {
+		if !t.Run(name, do) {
+			t.FailNow()
+		}
+	}
+	step("uninstalling leaves homes, CRDs and sessions, and no finalizer", func(t *testing.T) {
+		printed, err := r.Uninstall(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log(printed)
+		nothingOfTheRelease(ctx, t, r)
+		nothingOfTheDesktops(ctx, t, used, kept, doomed)
+		if claim := homeOf(ctx, t, kept); claim.DeletionTimestamp != nil {
+			t.Errorf("the home of %s is about to go", kept.Name)
+		}
+		s := &v1alpha1.VDISession{}
+		if err := in.Client.Get(ctx, doomed, s); err != nil {
+			t.Fatal(err)
+		}
+		remove(t, s)
+		err = harness.Eventually(ctx, "a session to go that nobody serves", func() error {
+			if err := in.Client.Get(ctx, doomed, s); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("it is there, with finalizers %v (%w)", s.Finalizers, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+
+	var callers []*harness.Caller
+	var pod string
+	var secrets map[string]map[string][]byte
+	// live checks that nothing has happened to the desktop in use.
+	live := func(t *testing.T) {
+		t.Helper()
+		heard := callers[0].State().Heard
+		everyone(ctx, t, callers, "go on", func(s harness.Call) bool { return arrived(s) && s.Heard > heard })
+		for _, c := range callers {
+			if s := c.State(); s.Opened != 1 || s.Wrong != nil {
+				t.Errorf("a client noticed: %+v", s)
+			}
+		}
+		if now := runningPod(ctx, t, used); now != pod {
+			t.Errorf("the desktop in use runs in pod %s, before %s", now, pod)
+		}
+		if now := secretsOf(ctx, t); !maps.EqualFunc(now, secrets, func(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, slices.Equal) }) {
+			t.Error("the release's Secrets have changed")
+		}
+	}
+	step("the version before takes the sessions up, with their homes", func(t *testing.T) {
+		if err := r.Upgrade(ctx, previous, previously...); err != nil {
+			t.Fatal(err)
+		}
+		readNote(ctx, t, kept)
+		callers = calls(ctx, t, used, 2)
+		everyone(ctx, t, callers, "use the desktop", arrived)
+		pod, secrets = runningPod(ctx, t, used), secretsOf(ctx, t)
+	})
+	step("an upgrade changes all programs and no desktop in use", func(t *testing.T) {
+		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+			t.Fatal(err)
+		}
+		live(t)
+		readNote(ctx, t, kept)
+	})
+	step("helm test finds everything well", func(t *testing.T) {
+		printed, err := r.Test(ctx)
+		t.Log(printed)
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	step("a rollback goes back to the version before, and an upgrade forward again", func(t *testing.T) {
+		if err := r.Rollback(ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+		live(t)
+		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+			t.Fatal(err)
+		}
+		live(t)
+	})
+	step("without Knative the desktop in use goes on and the others wake as Deployments", func(t *testing.T) {
+		asleep(ctx, t, kept)
+		if err := r.Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), "--set", "knative.enabled=false")...); err != nil {
+			t.Fatal(err)
+		}
+		readNote(ctx, t, kept)
+		if err := in.Client.Get(ctx, kept, &servingv1.Service{}); !apierrors.IsNotFound(err) {
+			t.Errorf("session %s still has a Knative Service (%v)", kept.Name, err)
+		}
+		live(t)
+		if printed, err := r.Test(ctx); err != nil {
+			t.Errorf("%v: %s", err, printed)
+		}
+	})
+	step("and with it again", func(t *testing.T) {
+		asleep(ctx, t, kept)
+		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+			t.Fatal(err)
+		}
+		readNote(ctx, t, kept)
+		if err := in.Client.Get(ctx, kept, &servingv1.Service{}); err != nil {
+			t.Errorf("session %s has no Knative Service: %v", kept.Name, err)
+		}
+		live(t)
+	})
+}
+
+// nothingOfTheRelease fails the test when an object of the release is left, or a key of
+// Knative's that it had set.
+func nothingOfTheRelease(ctx context.Context, t *testing.T, r harness.Release) {
+	t.Helper()
+	err := harness.Eventually(ctx, "nothing of the release to be left", func() error {
+		found, err := in.Objects(ctx, r)
+		found = slices.DeleteFunc(found, func(o string) bool {
+			return strings.HasPrefix(o, "CustomResourceDefinition ") || strings.HasPrefix(o, "VDITemplate ")
+		})
+		if err == nil && len(found) > 0 {
+			err = fmt.Errorf("there are still %v", found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	var list corev1.ConfigMapList
+	if err := in.Client.List(ctx, &list, client.InNamespace("knative-serving")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range list.Items {
+		for _, m := range list.Items[i].ManagedFields {
+			if strings.HasPrefix(m.Manager, "vdi-operator") {
+				t.Errorf("Knative's %s still has keys of %s", list.Items[i].Name, m.Manager)
+			}
+		}
+		if v, ok := list.Items[i].Data["allow-zero-initial-scale"]; ok {
+			t.Errorf("Knative's %s still has allow-zero-initial-scale: %q, which it had not before", list.Items[i].Name, v)
+		}
+	}
+}
+
+// nothingOfTheDesktops fails the test when anything runs or would run for the sessions.
+func nothingOfTheDesktops(ctx context.Context, t *testing.T, keys ...types.NamespacedName) {
+	t.Helper()
+	for _, key := range keys {
+		s := &v1alpha1.VDISession{}
+		if err := in.Client.Get(ctx, key, s); err != nil {
+			t.Errorf("session %s: %v", key.Name, err)
+			continue
+		}
+		if len(s.Finalizers) > 0 {
+			t.Errorf("session %s still has the finalizers %v", key.Name, s.Finalizers)
+		}
+		if err := in.NoPods(ctx, s); err != nil {
+			t.Error(err)
+		}
+		if err := in.Client.Get(ctx, key, &servingv1.Service{}); !apierrors.IsNotFound(err) {
+			t.Errorf("session %s still has a Knative Service (%v)", key.Name, err)
+		}
+	}
+}
+
+func homeOf(ctx context.Context, t *testing.T, key types.NamespacedName) *corev1.PersistentVolumeClaim {
+	t.Helper()
+	s, claim := &v1alpha1.VDISession{}, &corev1.PersistentVolumeClaim{}
+	err := in.Client.Get(ctx, key, s)
+	if err == nil {
+		err = in.Client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, claim)
+	}
+	if err != nil {
+		t.Fatalf("the home of session %s: %v", key.Name, err)
+	}
+	return claim
+}
+
+// readNote opens a session, which may be asleep, and expects the file in its home.
+func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
+	t.Helper()
+	err := harness.Eventually(ctx, "session "+key.Name+" to open with its file", func() error {
+		link, err := in.Link(ctx, key, linkTTL)
+		if err != nil {
+			return err
+		}
+		visitor, err := in.Invited(ctx, link)
+		if err != nil {
+			return err
+		}
+		text, err := visitor.ReadFile(ctx, noteName)
+		if err == nil && text != noteText {
+			err = fmt.Errorf("the file holds %q", text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func asleep(ctx context.Context, t *testing.T, key types.NamespacedName) {
+	t.Helper()
+	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	if err == nil {
+		err = in.NoPods(ctx, s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runningPod is the desktop's pod, as the API has it: an operator that has just been
+// replaced may not have said it yet.
+func runningPod(ctx context.Context, t *testing.T, key types.NamespacedName) string {
+	t.Helper()
+	var uid string
+	err := harness.Eventually(ctx, "one pod of session "+key.Name, func() error {
+		s := &v1alpha1.VDISession{}
+		if err := in.Client.Get(ctx, key, s); err != nil {
+			return err
+		}
+		pods, err := in.Pods(ctx, s)
+		if err != nil {
+			return err
+		}
+		if len(pods) != 1 || !harness.Ready(&pods[0]) {
+			return errors.New("there is not one that is ready")
+		}
+		uid = pods[0].Name + " " + string(pods[0].UID)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
+}
+
+// secretsOf are the Secrets that the chart made and sessions depend on: the key that
+// signs links, and what is shared with coturn.
+func secretsOf(ctx context.Context, t *testing.T) map[string]map[string][]byte {
+	t.Helper()
+	all := map[string]map[string][]byte{}
+	for _, name := range []string{"vdi-signing-key", "vdi-turn"} {
+		var secret corev1.Secret
+		if err := in.Client.Get(ctx, types.NamespacedName{Namespace: in.SystemNamespace, Name: name}, &secret); err != nil {
+			t.Fatal(err)
+		}
+		all[name] = secret.Data
+	}
+	return all
+}

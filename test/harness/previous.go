@@ -1,0 +1,68 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// PreviousVersion is the chart's and the programs' version before this tree's, and
+// previousCommit the last one of it.
+const (
+	PreviousVersion = "0.1.0"
+	previousCommit  = "913ab0065f4aa3ee0db450aee79590289bb21866"
+)
+
+// previousImages are those of its images that the product runs, by the value that
+// names them.
+var previousImages = map[string]string{
+	"operator": "operator.image", "activator": "activator.image", "agent": "agent.image", "coturn": "coturn.image",
+}
+
+// Previous builds the previous version from the repository's history, brings its images
+// to the cluster's node, and returns its chart and the settings of helm upgrade under
+// which it runs as this tree's does.
+func (in *Installation) Previous(ctx context.Context) (chart string, settings []string, err error) {
+	if in.PortForward {
+		return "", nil, ErrNotOurs
+	}
+	tree := filepath.Join(in.Root, "out", "previous")
+	if err := in.checkOut(ctx, tree); err != nil {
+		return "", nil, err
+	}
+	cluster, images := filepath.Join(in.Root, "bin", "cluster"), filepath.Join(tree, "out")
+	if err := os.MkdirAll(images, 0o755); err != nil {
+		return "", nil, err
+	}
+	build, load := []string{"image", "build", "--tag", PreviousVersion, "--out", images}, []string{"load"}
+	// Later flags of helm win over earlier ones.
+	settings = append(settings, in.Settings...)
+	for name, value := range previousImages {
+		build = append(build, filepath.Join(tree, "test", "cluster", "images", name+".yaml"))
+		load = append(load, filepath.Join(images, name+".tar"))
+		settings = append(settings, "--set", value+".repository=ghcr.io/org/vdi-"+name, "--set-string", value+".tag="+PreviousVersion)
+	}
+	for _, args := range [][]string{build, load} {
+		if _, err := run(ctx, tree, cluster, args...); err != nil {
+			return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
+		}
+	}
+	return filepath.Join(tree, "charts", "vdi-operator"), settings, nil
+}
+
+// checkOut lays out the previous version's files in a folder.
+func (in *Installation) checkOut(ctx context.Context, tree string) error {
+	if err := os.RemoveAll(tree); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(tree, 0o755); err != nil {
+		return err
+	}
+	archive := filepath.Join(tree, "source.tar")
+	if _, err := run(ctx, in.Root, "git", "archive", "--output", archive, previousCommit); err != nil {
+		return fmt.Errorf("version %s is not in this clone's history; fetch it with git fetch --unshallow: %w", PreviousVersion, err)
+	}
+	_, err := run(ctx, tree, "tar", "-xf", filepath.Base(archive))
+	return err
+}
