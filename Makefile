@@ -67,7 +67,7 @@ demo-down: platform-tools ## Remove all that make demo brought
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/monitoring/... ./test/platform/...
+	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/docs/... ./test/monitoring/... ./test/platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -108,8 +108,8 @@ e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -parallel 4 -v ./test/e2e/...
 
-.PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16
-bench: bench-coldstart bench-hold bench-relay bench-selkies16 ## Every benchmark
+.PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
+bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
 bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	go run ./test/platform run -- go run ./test/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
@@ -118,6 +118,8 @@ bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latenc
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
 bench-selkies16: platform-tools build ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	go run ./test/platform run -- go run ./test/bench/selkies16
+bench-sessions: platform-tools build ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
+	go run ./test/platform run -- go run ./test/bench/sessions
 
 .PHONY: bench-programs
 bench-programs:

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/org/vdi-operator/test/bench/process"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// cost is what n workloads did to one of the product's programs.
+type cost struct {
+	// before and after are the resident memory.
+	before, after int64
+	// making is the processor time until all were at zero, resting that of the quiet
+	// time after.
+	making, resting time.Duration
+}
+
+// programs are the product's two, with what they had used before.
+type programs struct {
+	process map[string]*process.Process
+	memory  map[string]int64
+	cpu     map[string]time.Duration
+}
+
+func watch(ctx context.Context, in *harness.Installation) (*programs, error) {
+	p := &programs{process: map[string]*process.Process{}, memory: map[string]int64{}, cpu: map[string]time.Duration{}}
+	for _, name := range []string{harness.Operator, harness.Activator} {
+		// A fresh process: one that has worked before keeps memory that it does not need.
+		if err := in.Restart(ctx, name); err != nil {
+			return nil, err
+		}
+		pods, err := in.Programs(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(pods) != 1 || len(pods[0].Status.ContainerStatuses) != 1 {
+			return nil, fmt.Errorf("%d pods of the %s, want 1 with 1 container", len(pods), name)
+		}
+		_, id, _ := strings.Cut(pods[0].Status.ContainerStatuses[0].ContainerID, "://")
+		if p.process[name], err = process.InContainer(id); err != nil {
+			return nil, err
+		}
+	}
+	if err := pause(ctx, settling); err != nil {
+		return nil, err
+	}
+	var err error
+	for name, running := range p.process {
+		if p.memory[name], err = running.Resident(); err != nil {
+			return nil, err
+		}
+		if p.cpu[name], err = running.CPU(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// cost reads what the programs have used since, and use in a quiet minute.
+func (p *programs) cost(ctx context.Context) (map[string]cost, error) {
+	costs := map[string]cost{}
+	for name, running := range p.process {
+		now, err := running.CPU()
+		if err != nil {
+			return nil, err
+		}
+		costs[name] = cost{before: p.memory[name], making: now - p.cpu[name]}
+	}
+	if err := pause(ctx, settling); err != nil {
+		return nil, err
+	}
+	began := map[string]time.Duration{}
+	for name, running := range p.process {
+		var err error
+		if began[name], err = running.CPU(); err != nil {
+			return nil, err
+		}
+	}
+	if err := pause(ctx, quiet); err != nil {
+		return nil, err
+	}
+	for name, running := range p.process {
+		now, err := running.CPU()
+		if err != nil {
+			return nil, err
+		}
+		c := costs[name]
+		c.resting = now - began[name]
+		if c.after, err = running.Resident(); err != nil {
+			return nil, err
+		}
+		costs[name] = c
+	}
+	return costs, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,78 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/docs"
+)
+
+const repository = "../.."
+
+// ourKind is a manifest's line that says it is of this product.
+var ourKind = regexp.MustCompile(`(?m)^kind: VDI(Session|Template)$`)
+
+// manifests are the files in config/samples and the blocks in the pages, by where they
+// are, that hold templates or sessions.
+func manifests(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	samples := os.DirFS(filepath.Join(repository, "config", "samples"))
+	files, err := fs.Glob(samples, "*.yaml")
+	must(t, err)
+	for _, file := range files {
+		raw, err := fs.ReadFile(samples, file)
+		must(t, err)
+		found["config/samples/"+file] = string(raw)
+	}
+	pages, err := docs.Pages(repository)
+	must(t, err)
+	for _, page := range pages {
+		for _, block := range page.Blocks() {
+			if ourKind.MatchString(block.Text) {
+				found[fmt.Sprintf("%s:%d", page.Path, block.Line)] = block.Text
+			}
+		}
+	}
+	if len(found) <= len(files) {
+		t.Fatalf("%d samples and no manifest in the pages: they are not found", len(files))
+	}
+	return found
+}
+
+func TestTheAPITakesEverySampleAndEveryManifestInTheDocs(t *testing.T) {
+	ns := space(t)
+	for where, text := range manifests(t) {
+		t.Run(where, func(t *testing.T) {
+			ours := 0
+			for _, one := range strings.Split(text, "\n---\n") {
+				u := &unstructured.Unstructured{}
+				must(t, yaml.UnmarshalStrict([]byte(one), &u.Object))
+				if u.GroupVersionKind().GroupVersion() != v1alpha1.GroupVersion {
+					continue
+				}
+				ours++
+				if u.GetKind() == "VDISession" {
+					u.SetNamespace(ns)
+				}
+				must(t, api.Patch(t.Context(), u, client.Apply, client.DryRunAll, client.FieldOwner("docs"), client.FieldValidation(metav1.FieldValidationStrict)))
+			}
+			if ours == 0 {
+				t.Error("it holds no object of this product's API group")
+			}
+		})
+	}
+}
