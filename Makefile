@@ -24,8 +24,16 @@ export CLUSTER := $(CURDIR)/bin/cluster
 # Where images come from when KUBECONFIG names a cluster of yours: a registry that
 # it can pull from and that you can push to.
 export VDI_REGISTRY ?=
+# false runs the demo's and the stories' desktops on plain Deployments.
+export VDI_KNATIVE ?=
 
 GO_TEST := go test -count=1
+
+# What the programs say of themselves with --version and in vdi_build_info.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+VERSION_PACKAGE := github.com/org/vdi-operator/pkg/version
+LDFLAGS := -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
 
 .PHONY: help
 help: ## Show this list
@@ -44,7 +52,9 @@ test: gcc verify-generated ## Everything that must pass
 	@# they begin beside the linters, and the tests that need them come last.
 	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
 	@$(MAKE) --no-print-directory test-chart
+	@$(MAKE) --no-print-directory test-alerts
 	@$(MAKE) --no-print-directory test-browser
+	@$(MAKE) --no-print-directory test-coturn
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory e2e
 
@@ -57,7 +67,7 @@ demo-down: platform-tools ## Remove all that make demo brought
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/platform/...
+	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/monitoring/... ./test/platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -75,16 +85,26 @@ test-chart: $(HELM) $(HELM_UNITTEST) ## What the chart renders: unit tests, gold
 	$(HELM_UNITTEST) --strict charts/vdi-operator
 	$(GO_TEST) ./test/chart/...
 
+.PHONY: test-alerts
+test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent when it has to be; what the chart gives to monitoring
+	$(GO_TEST) -tags helm ./test/monitoring/
+	promtool check rules charts/vdi-operator/files/alerts/vdi.yaml
+	promtool test rules test/alerts/vdi_test.yaml
+
 .PHONY: test-browser
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
 	$(GO_TEST) -tags browser -timeout 10m ./activator/
 
+.PHONY: test-coturn
+test-coturn: coturn build ## The TURN server with real clients outside its network: allocations, refusals, renewal, the end (1 min)
+	$(GO_TEST) -tags coturn -timeout 10m ./test/coturn/
+
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/...
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
 
 .PHONY: e2e
-e2e: platform-tools build ## Users' stories on a real cluster
+e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
 	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 40m -parallel 4 -v ./test/e2e/...
 
@@ -105,7 +125,7 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,integration,browser ./...
+	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 
@@ -127,7 +147,7 @@ verify-generated: generate ## Fail when a generated file is not current
 
 .PHONY: build
 build: ## The programs, into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache stays
@@ -171,11 +191,19 @@ $(GOLANGCI_LINT):
 gcc:
 	@command -v gcc >/dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
-# The benchmark starts them itself, at ports of its own; their packages' services must
-# not start. Debian asks this file; one that is there already is left alone.
+# Programs of Debian's that tests and benchmarks start themselves, at ports of their own:
+# their packages' services must not start. Debian asks this file; one that is there
+# already is left alone. Takes the programs and the packages.
 POLICY := /usr/sbin/policy-rc.d
-.PHONY: haproxy-nginx
-haproxy-nginx:
-	@test -x /usr/sbin/haproxy -a -x /usr/sbin/nginx || { \
+define install-programs
+	@for program in $(1); do test -x $$program || missing=1; done; test -z "$$missing" || { \
 		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
-		apt-get update -qq && apt-get install -y --no-install-recommends haproxy nginx-light; }
+		apt-get update -qq && apt-get install -y --no-install-recommends $(2); }
+endef
+.PHONY: haproxy-nginx prometheus coturn
+haproxy-nginx:
+	$(call install-programs,/usr/sbin/haproxy /usr/sbin/nginx,haproxy nginx-light)
+prometheus:
+	$(call install-programs,/usr/bin/prometheus /usr/bin/promtool,prometheus)
+coturn:
+	$(call install-programs,/usr/bin/turnserver /usr/bin/sqlite3 /usr/bin/setpriv /bin/ip,coturn iproute2 util-linux)

@@ -85,7 +85,7 @@ func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 		t.Fatal(err)
 	}
 	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), false),
-		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: []byte("shared"), Log: log}, Metrics: m, Log: log})
+		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
 	g.session.Status.ObservedGeneration, g.session.Status.Phase = 1, v1alpha1.PhaseAsleep

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -43,6 +45,9 @@ var ErrGone = errors.New("the session was deleted")
 // Activity is what a write moves forward; zero fields are left alone.
 type Activity struct {
 	Wake, Connected, Input time.Time
+	// Traceparent is the trace of the wake, empty where it is not traced; it is written
+	// with Wake only.
+	Traceparent string
 }
 
 // Writer moves a session's activity forward.
@@ -52,6 +57,9 @@ type Writer interface {
 
 // Keeper writes activity for all sessions of this replica.
 type Keeper struct {
+	// Tracer begins the trace of each wake; none does by default. Set it before use.
+	Tracer trace.Tracer
+
 	ctx     context.Context
 	dir     *directory.Directory
 	writer  Writer
@@ -84,7 +92,7 @@ type visited struct {
 
 // NewKeeper makes a keeper whose writers end with ctx.
 func NewKeeper(ctx context.Context, dir *directory.Directory, w Writer, m *metrics.Activator, log *slog.Logger) *Keeper {
-	return &Keeper{ctx: ctx, dir: dir, writer: w, metrics: m, log: log, now: time.Now, sessions: map[types.NamespacedName]*visited{}}
+	return &Keeper{Tracer: noop.Tracer{}, ctx: ctx, dir: dir, writer: w, metrics: m, log: log, now: time.Now, sessions: map[types.NamespacedName]*visited{}}
 }
 
 // Visit is one open connection. Its methods may be called from any goroutine.
@@ -261,7 +269,8 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 		if view.Asleep() && !wake.counts(view.Session, now) {
 			if asked, waits := k.waits(v, view.Session, now); waits {
 				a.Wake = wakeStamp(now, view.Session)
-				v.timeline.begin(asked)
+				v.timeline.begin(asked, func() traced { return newTraced(k.ctx, k.Tracer, view.Session, asked) })
+				a.Traceparent = v.timeline.traceparent()
 			}
 		}
 		due := reported.Add(reportInterval(view.Session))
@@ -299,6 +308,7 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 		case <-timer.C:
 		case <-k.ctx.Done():
 			timer.Stop()
+			v.timeline.end()
 			if left, open := k.presence(v); open {
 				k.lastReport(key, k.now(), log)
 			} else {
@@ -345,6 +355,7 @@ func (k *Keeper) drop(key types.NamespacedName, v *visited) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v.kept = false
+	v.timeline.end()
 	if k.sessions[key] == v {
 		delete(k.sessions, key)
 	}

@@ -14,6 +14,7 @@ type Timeline struct {
 	requested time.Time
 	seen      map[metrics.Stage]time.Time
 	over      bool
+	trace     traced
 	observe   func(metrics.Stage, time.Duration)
 }
 
@@ -23,10 +24,15 @@ type Stamps struct {
 	Seen      map[metrics.Stage]time.Time
 }
 
-// begin starts a new cold start at the visitor's request.
-func (t *Timeline) begin(at time.Time) {
+// begin starts a new cold start at the visitor's request, and its trace, unless that is
+// the request for which a wake was to be written before.
+func (t *Timeline) begin(at time.Time, trace func() traced) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.trace.open() || !t.requested.Equal(at) {
+		t.trace.end()
+		t.trace = trace()
+	}
 	t.requested, t.seen, t.over = at, map[metrics.Stage]time.Time{}, false
 }
 
@@ -35,6 +41,14 @@ func (t *Timeline) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
+	t.trace.end()
+}
+
+// traceparent is the trace of the cold start under way, empty where it is not traced.
+func (t *Timeline) traceparent() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.trace.parent()
 }
 
 // Mark stamps a stage, once per cold start; without one under way it does nothing.
@@ -48,6 +62,7 @@ func (t *Timeline) Mark(stage metrics.Stage, at time.Time) {
 		return
 	}
 	t.seen[stage] = at
+	t.trace.mark(stage, at)
 	t.observe(stage, at.Sub(t.requested))
 }
 

@@ -39,7 +39,7 @@ func (w *StatusWriter) WriteActivity(ctx context.Context, key types.NamespacedNa
 	if next == (v1alpha1.SessionActivity{}) {
 		return nil
 	}
-	patch, err := json.Marshal(map[string]any{"status": map[string]any{"activity": next}})
+	patch, err := json.Marshal(map[string]any{"status": map[string]any{"activity": activityPatch(next, a.Traceparent)}})
 	if err != nil {
 		return fmt.Errorf("activity of %s: %w", key, err)
 	}
@@ -52,6 +52,22 @@ func (w *StatusWriter) WriteActivity(ctx context.Context, key types.NamespacedNa
 		return fmt.Errorf("activity of %s: %w", key, err)
 	}
 	return nil
+}
+
+// activityPatch is a wake with its trace, or without an earlier wake's.
+func activityPatch(next v1alpha1.SessionActivity, traceparent string) any {
+	if next.LastWakeTime == nil {
+		return next
+	}
+	type activity v1alpha1.SessionActivity
+	var trace *string // null removes the field
+	if traceparent != "" {
+		trace = &traceparent
+	}
+	return struct {
+		activity
+		Traceparent *string `json:"traceparent"`
+	}{activity(next), trace}
 }
 
 // later returns t when it is set and later than have, else nil: leave it alone.

@@ -24,16 +24,13 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	s.Status.Phase = v1alpha1.PhaseAsleep
 	s.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: at(0), LastInputTime: at(0)}
 	writes := 0
-	c := newClient(t, s, &writes)
-	dir := directory.New(func(_, name string) string { return name }, nil)
-	dir.SetSession(s)
-	w := &StatusWriter{Client: c, Directory: dir}
+	w := newWriter(t, s, &writes)
 
 	if err := w.WriteActivity(t.Context(), alice, Activity{Wake: noon.Add(time.Minute), Connected: noon.Add(-time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	var got v1alpha1.VDISession
-	if err := c.Get(t.Context(), alice, &got); err != nil {
+	if err := w.Client.Get(t.Context(), alice, &got); err != nil {
 		t.Fatal(err)
 	}
 	a := got.Status.Activity
@@ -48,6 +45,14 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	if err := w.WriteActivity(t.Context(), gone, Activity{Connected: noon}); !errors.Is(err, ErrGone) {
 		t.Errorf("err = %v, want ErrGone", err)
 	}
+}
+
+// newWriter is a writer of a session that its directory knows as it is given here.
+func newWriter(t *testing.T, s *v1alpha1.VDISession, writes *int) *StatusWriter {
+	t.Helper()
+	dir := directory.New(func(_, name string) string { return name }, nil)
+	dir.SetSession(s)
+	return &StatusWriter{Client: newClient(t, s, writes), Directory: dir}
 }
 
 func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client {

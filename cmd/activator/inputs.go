@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/org/vdi-operator/activator/door"
@@ -12,14 +12,13 @@ import (
 
 // inputs are what the chart mounts into the pod.
 type inputs struct {
-	config   config.Config
-	proxies  door.Proxies
-	verifier *token.Verifier
-	// turnSecret is nil where there is no TURN server.
-	turnSecret []byte
+	config     config.Config
+	proxies    door.Proxies
+	verifier   *token.Verifier
+	turnSecret *turnSecret
 }
 
-func readInputs(f flags) (in inputs, err error) {
+func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 	if in.config, err = config.Load(f.config); err != nil {
 		return inputs{}, err
 	}
@@ -33,14 +32,8 @@ func readInputs(f flags) (in inputs, err error) {
 	if in.verifier, err = token.NewVerifier(cert); err != nil {
 		return inputs{}, err
 	}
-	if f.turnSecret != "" {
-		secret, err := readSecret(f.turnSecret, "TURN secret (--turn-secret)")
-		if err != nil {
-			return inputs{}, err
-		}
-		in.turnSecret = bytes.TrimSpace(secret)
-	}
-	return in, nil
+	in.turnSecret, err = openTURNSecret(f.turnSecret, log)
+	return in, err
 }
 
 // readSecret reads a file and refuses an empty one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func TestAMissingInputIsNamedWithItsFlag(t *testing.T) {
 		"one that is no PEM": {flags{config: good, verificationCert: write("text", "text")}, []string{"certificate"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readInputs(tc.flags)
+			_, err := readInputs(tc.flags, slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("was taken")
 			}

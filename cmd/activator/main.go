@@ -10,13 +10,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"github.com/org/vdi-operator/pkg/logging"
+	"github.com/org/vdi-operator/pkg/version"
 )
 
 type flags struct {
 	config, verificationCert, turnSecret   string
 	listen, internalListen, metricsAddress string
+	pprofAddress                           string
 	gracePeriod                            time.Duration
 	logLevel                               slog.Level
 }
@@ -29,12 +30,14 @@ func main() {
 	flag.StringVar(&f.listen, "listen", ":8080", "address for visitors")
 	flag.StringVar(&f.internalListen, "internal-listen", ":8081", "address for desktops")
 	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":9090", "address for /metrics, /healthz and /readyz")
+	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
 	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flag.Var(version.Flag{Program: "activator", Out: os.Stdout, Exit: os.Exit}, "version", "print the version and end")
 	flag.Parse()
 
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: f.logLevel}))
-	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	log := logging.Setup(os.Stderr, f.logLevel)
+	log.Info("the activator starts", "version", version.Get())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if err := run(ctx, f, log); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/tracing"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // run serves until ctx ends, and then until the last live connection has, within the
 // grace period.
 func run(ctx context.Context, f flags, log *slog.Logger) error {
-	in, err := readInputs(f)
+	in, err := readInputs(f, log)
 	if err != nil {
 		return err
 	}
@@ -41,15 +42,30 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.RegisterBuildInfo(reg)
 	m := metrics.NewActivator(reg)
+	m.HeldLimit.Set(float64(in.config.Limits.HeldConnections))
 
 	ready := &readiness{stopping: ctx}
-	serve := serving{door: door.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 4)}
+	metrics.RegisterReady(reg, ready.check)
+	serve := serving{door: door.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 5)}
 	observe, err := serve.inCluster(f.metricsAddress, observability(reg, ready.check))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = observe.Close() }()
+	if f.pprofAddress != "" {
+		profiles, err := serve.inCluster(f.pprofAddress, profiling())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = profiles.Close() }()
+	}
+	tracer, stopTracing, err := tracing.Start(ctx, in.config.Tracing, "vdi-activator", log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	err = apiserver.Await(ctx, restConfig, func(err error) {
 		log.Warn("the API server does not answer; waiting for it", "error", err)
 	})
@@ -73,6 +89,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		clients.Forget(key)
 	})
 	keeper = wake.NewKeeper(alive, dir, &wake.StatusWriter{Client: api.client, Directory: dir}, m, log)
+	keeper.Tracer = tracer
 	listings, err := dir.Feed(alive, api.cache)
 	if err != nil {
 		return err
@@ -81,7 +98,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL.Scheme == "https"),
 		Verifier: in.verifier,
-		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret, Pods: api.cache, Log: log},
+		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
 		Metrics:  m, Log: log,
 	})
 

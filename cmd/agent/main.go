@@ -10,13 +10,15 @@ import (
 	"syscall"
 
 	"github.com/org/vdi-operator/pkg/agent"
+	"github.com/org/vdi-operator/pkg/version"
 )
 
 func main() {
 	activators := flag.String("activators", "", "host:port of the Service with the address of each activator")
 	port := flag.Uint("desktop-port", 0, "where the desktop listens")
+	flag.Var(version.Flag{Program: "agent", Out: os.Stdout, Exit: os.Exit}, "version", "print the version and end")
 	flag.Parse()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/version"
 )
 
 func main() {
@@ -43,6 +44,7 @@ func newCommandFor(p *plugin) *cobra.Command {
 		Use:           "kubectl-vdi",
 		Short:         "List desktop sessions, make links that open them, back them up, and see how the installation does",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
+		Version:       version.Get().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,7 +16,6 @@ import (
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -63,6 +63,7 @@ type operator struct {
 	metrics *vdimetrics.Operator
 	// conditions takes installation.DefinitionsPresent.
 	conditions *installation.Conditions
+	tracer     trace.Tracer
 
 	started atomic.Bool
 }
@@ -138,7 +139,7 @@ func (o *operator) addControllers(ctx context.Context) error {
 
 	sessions := &session.Reconciler{
 		Client: c, Workload: workload.New(o.config, c, mgr.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
-		Events: recorder, Metrics: o.metrics, Now: time.Now,
+		Events: recorder, Metrics: o.metrics, Now: time.Now, Tracer: o.tracer,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("session controller: %w", err)
@@ -151,36 +152,22 @@ func (o *operator) addControllers(ctx context.Context) error {
 			return err
 		}
 	}
-	return metrics.Registry.Register(vdimetrics.NewSessions(phases(c)))
+	for _, m := range sessionMetrics(c, mgr.Elected()) {
+		if err := metrics.Registry.Register(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addKnativesControllers adds what Knative hands to this product by its classes.
 func (o *operator) addKnativesControllers(ctx context.Context) error {
 	mgr, c := o.manager, o.manager.GetClient()
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: o.tracer}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("autoscaler controller: %w", err)
 	}
 	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("ingress controller: %w", err)
 	}
 	return nil
-}
-
-// phases counts the sessions of the cache.
-func phases(c client.Reader) vdimetrics.Phases {
-	return func(ctx context.Context) (map[string]int, error) {
-		list := &v1alpha1.VDISessionList{}
-		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, err
-		}
-		counts := map[string]int{}
-		for i := range list.Items {
-			phase := list.Items[i].Status.Phase
-			if phase == "" {
-				phase = v1alpha1.PhasePending
-			}
-			counts[string(phase)]++
-		}
-		return counts, nil
-	}
 }

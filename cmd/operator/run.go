@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/session"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/tracing"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 	retryPeriod   = 2 * time.Second
 )
 
-func run(ctx context.Context, f flags) error {
+func run(ctx context.Context, f flags, log *slog.Logger) error {
 	cfg, err := config.Load(f.config)
 	if err != nil {
 		return err
@@ -51,6 +53,11 @@ func run(ctx context.Context, f flags) error {
 	}
 	restConfig.QPS, restConfig.Burst = queriesPerSecond, burst
 
+	tracer, stopTracing, err := tracing.Start(ctx, cfg.Tracing, "vdi-operator", log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	if err := awaitAPI(ctx, restConfig, f.probeAddress, ctrl.Log); err != nil {
 		return err
 	}
@@ -66,6 +73,7 @@ func run(ctx context.Context, f flags) error {
 		Client:                        clientOptions(cfg),
 		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddress},
 		HealthProbeBindAddress:        f.probeAddress,
+		PprofBindAddress:              f.pprofAddress,
 		LeaderElection:                f.leaderElect,
 		LeaderElectionID:              electionID,
 		LeaderElectionNamespace:       f.leaderElectionNamespace,
@@ -77,12 +85,13 @@ func run(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
+	vdimetrics.RegisterBuildInfo(metrics.Registry)
 	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions.Policy())
 	conditions, err := reportInstallation(mgr, cfg, counters)
 	if err != nil {
 		return err
 	}
-	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions}
+	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions, tracer: tracer}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}

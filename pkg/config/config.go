@@ -43,6 +43,8 @@ type Config struct {
 	TrustedProxies []string `json:"trustedProxies"`
 	// TURN is what browsers and desktops are told about the TURN server.
 	TURN TURN `json:"turn"`
+	// Tracing is where the trace of each wake is sent.
+	Tracing Tracing `json:"tracing"`
 }
 
 // Installation tells this installation from others in the cluster: whose keys those of
@@ -122,7 +124,7 @@ type TURN struct {
 	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
 	// the nodes that Discovery finds; with neither there is no TURN.
 	URLs []string `json:"urls"`
-	// Discovery finds coturn pods that run in their nodes' network.
+	// Discovery finds coturn's pods.
 	Discovery *TURNDiscovery `json:"discovery,omitempty"`
 	// CredentialTTL is how long a minted credential works.
 	CredentialTTL metav1.Duration `json:"credentialTTL"`
@@ -130,12 +132,24 @@ type TURN struct {
 	ICEPolicy string `json:"icePolicy"`
 }
 
-// TURNDiscovery selects coturn's pods; each ready one is announced at its node's
-// address and Port, by UDP and TCP.
+// TURNDiscovery selects coturn's pods; each ready one is announced at its public address,
+// by UDP and TCP at Port. That is Address; or what its supervisor says, if AddressPort is
+// given; or its node's.
 type TURNDiscovery struct {
 	Namespace string            `json:"namespace"`
 	Selector  map[string]string `json:"selector"`
 	Port      int               `json:"port"`
+	Address   string            `json:"address,omitempty"`
+	// AddressPort is the port of the supervisors' metrics.
+	AddressPort int `json:"addressPort,omitempty"`
+	// TLS is announced besides, where it is given.
+	TLS *TURNSecurely `json:"tls,omitempty"`
+}
+
+// TURNSecurely is TURN by TLS, at a name that is in the server's certificate.
+type TURNSecurely struct {
+	Host string `json:"host"`
+	Port int    `json:"port"`
 }
 
 // Default is what holds where the file says nothing.
@@ -152,7 +166,8 @@ func Default() Config {
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
-		TURN: TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+		TURN:    TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+		Tracing: Tracing{SamplingRatio: 1},
 	}
 }
 

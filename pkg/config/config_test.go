@@ -40,6 +40,7 @@ namespaces: [team-a, team-b]
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
 trustedProxies: [192.0.2.0/24]
+tracing: {endpoint: "collector.monitoring:4318", insecure: true, samplingRatio: 0.1}
 limits:
   holdTime: 5m
   relayIdleTimeout: 2h
@@ -60,6 +61,9 @@ limits:
 	}
 	if c.Installation != (Installation{Name: "desk", Namespace: "desks"}) {
 		t.Errorf("have %+v", c.Installation)
+	}
+	if c.Tracing != (Tracing{Endpoint: "collector.monitoring:4318", Insecure: true, SamplingRatio: 0.1}) {
+		t.Errorf("have %+v", c.Tracing)
 	}
 	l := Default().Limits
 	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
@@ -132,6 +136,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an ICE policy":          {least + "turn: {icePolicy: none}", []string{"turn.icePolicy", "all or relay"}},
 		"discovery without port": {least + "turn: {discovery: {namespace: a, selector: {a: b}}}", []string{"turn.discovery.port"}},
 		"discovery nowhere":      {least + "turn: {discovery: {port: 3478, selector: {a: b}}}", []string{"turn.discovery.namespace"}},
+		"discovery by name":      {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, address: turn.example.com}}", []string{"turn.discovery.address", "IP address"}},
+		"TLS without a name":     {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, tls: {port: 5349}}}", []string{"turn.discovery.tls", "host"}},
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
 		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
@@ -140,6 +146,11 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"no name":                {least + "installation: {name: ''}", []string{"installation.name"}},
 		"a name in capitals":     {least + "installation: {name: VDI}", []string{"installation.name", "VDI"}},
 		"installed nowhere":      {least + "installation: {namespace: ''}", []string{"installation.namespace"}},
+		"a collector's URL":      {least + "tracing: {endpoint: 'http://c:4318'}", []string{"tracing.endpoint", "http://c:4318", "without scheme"}},
+		"a collector's host":     {least + "tracing: {endpoint: collector}", []string{"tracing.endpoint", "host:port"}},
+		"a collector's port":     {least + "tracing: {endpoint: 'collector:otlp'}", []string{"tracing.endpoint", "host:port"}},
+		"a sampling percentage":  {least + "tracing: {samplingRatio: 10}", []string{"tracing.samplingRatio", "10", "between 0"}},
+		"no ratio below nothing": {least + "tracing: {samplingRatio: -0.1}", []string{"tracing.samplingRatio"}},
 		"Knative nowhere":        {least + "knative: {namespace: ''}", []string{"knative.namespace"}},
 		"Knative perhaps":        {least + "knative: {enabled: maybe}", []string{"enabled"}},
 		"a namespace's pattern":  {least + "namespaces: [a, 'team-*']", []string{"namespaces[1]", "team-*", "be empty for all"}},

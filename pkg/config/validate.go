@@ -45,6 +45,7 @@ func (c *Config) validate() field.ErrorList {
 		}
 	}
 	errs = append(errs, c.Limits.validate()...)
+	errs = append(errs, c.Tracing.validate()...)
 	for _, cidr := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			bad(cidr, "must be a network in CIDR notation such as 10.0.0.0/8", "trustedProxies")
@@ -70,6 +71,15 @@ func (c *Config) validate() field.ErrorList {
 		}
 		if len(d.Selector) == 0 {
 			bad(d.Selector, "must hold the labels of coturn's pods", "turn", "discovery", "selector")
+		}
+		if _, err := netip.ParseAddr(d.Address); d.Address != "" && err != nil {
+			bad(d.Address, "must be an IP address", "turn", "discovery", "address")
+		}
+		if d.AddressPort < 0 || d.AddressPort > 65535 {
+			bad(d.AddressPort, "must be between 1 and 65535, or 0 for none", "turn", "discovery", "addressPort")
+		}
+		if t := d.TLS; t != nil && (t.Host == "" || t.Port < 1 || t.Port > 65535) {
+			bad(*t, "must have a host that is in the certificate, and a port between 1 and 65535", "turn", "discovery", "tls")
 		}
 	}
 	for name, value := range map[string]string{"service": c.Activator.Service, "namespace": c.Activator.Namespace} {

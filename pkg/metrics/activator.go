@@ -77,6 +77,8 @@ type Activator struct {
 	ColdStart *prometheus.HistogramVec
 	Holds     prometheus.Counter
 	Held      prometheus.Gauge
+	// HeldLimit is how many may be held.
+	HeldLimit prometheus.Gauge
 	Relayed   prometheus.Gauge
 	// Pending are connections without a first request.
 	Pending prometheus.Gauge
@@ -109,6 +111,8 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 			Name: "vdi_activator_holds_total", Help: "Connections that had to be held because their desktop was not reachable yet."}),
 		Held: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_held_connections", Help: "Connections that are held now."}),
+		HeldLimit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vdi_activator_held_connections_limit", Help: "Connections that this replica holds at most."}),
 		Relayed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
 		Idle: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -131,9 +135,25 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 	for _, r := range []string{CacheHit, CacheMiss} {
 		m.CacheServed.WithLabelValues(r)
 	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.Relayed, m.Pending, m.Idle, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
+	for _, r := range Refusals {
+		m.Refusals.WithLabelValues(string(r))
+	}
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.HeldLimit, m.Relayed, m.Pending, m.Idle, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 
 // Refused counts one refusal.
 func (m *Activator) Refused(why Refusal) { m.Refusals.WithLabelValues(string(why)).Inc() }
+
+// RegisterReady registers vdi_activator_ready; ready returns why visitors should not
+// come, if they should not.
+func RegisterReady(reg prometheus.Registerer, ready func() error) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "vdi_activator_ready", Help: "Whether this replica takes visitors: 0 before its first listing and once it was told to end."},
+		func() float64 {
+			if ready() != nil {
+				return 0
+			}
+			return 1
+		}))
+}

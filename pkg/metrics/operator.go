@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // Operator holds the operator's metrics.
@@ -47,10 +50,16 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 	for _, result := range []string{reloadApplied, reloadRefused} {
 		m.reloads.WithLabelValues(result)
 	}
+	for _, reason := range sleepReasons {
+		m.sleeps.WithLabelValues(string(reason))
+	}
 	m.reloaded.Set(1)
 	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.corrections, m.conditions, m.reloads, m.reloaded)
 	return m
 }
+
+// sleepReasons are for what a desktop that is awake is put to sleep.
+var sleepReasons = []lifecycle.Reason{lifecycle.ReasonIdle, lifecycle.ReasonDisconnected, lifecycle.ReasonMaxDuration, lifecycle.ReasonStartup, lifecycle.ReasonPoweredOff}
 
 // Woke counts a wake.
 func (m *Operator) Woke() { m.wakes.Inc() }
@@ -99,35 +108,66 @@ func (m *Operator) Reloaded(err error) {
 	m.reloaded.Set(1)
 }
 
-// Phases counts the sessions in each phase.
-type Phases func(ctx context.Context) (map[string]int, error)
+// Sessions is a count of all sessions.
+type Sessions struct {
+	// ByPhase may leave out phases that no session is in.
+	ByPhase map[v1alpha1.Phase]int
+	// WaitingForGPU are those that wake and for which no GPU is free.
+	WaitingForGPU int
+	// LongestStart is how long the one that has been waking for longest has done so.
+	LongestStart time.Duration
+}
+
+// CountSessions counts the sessions.
+type CountSessions func(ctx context.Context) (Sessions, error)
 
 // countTimeout bounds how long a scrape waits for the count.
 const countTimeout = 5 * time.Second
 
+// phases are all that a session can be in.
+var phases = []v1alpha1.Phase{v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
+
 type sessions struct {
-	count Phases
-	desc  *prometheus.Desc
+	count   CountSessions
+	counts  func() bool
+	byPhase *prometheus.Desc
+	waiting *prometheus.Desc
+	longest *prometheus.Desc
 }
 
 var _ prometheus.Collector = sessions{}
 
-// NewSessions is the gauge of sessions by phase, counted at each scrape.
-func NewSessions(count Phases) prometheus.Collector {
-	return sessions{count: count, desc: prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil)}
+// NewSessions is the gauge of sessions by phase, counted at each scrape at which counts
+// is true: a replica that does not lead would count them a second time.
+func NewSessions(count CountSessions, counts func() bool) prometheus.Collector {
+	return sessions{
+		count: count, counts: counts,
+		byPhase: prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil),
+		waiting: prometheus.NewDesc("vdi_sessions_waiting_for_gpu", "Sessions that wake and for which no GPU is free.", nil, nil),
+		longest: prometheus.NewDesc("vdi_session_longest_start_seconds", "How long the session that has been waking for longest has done so; 0 where none wakes.", nil, nil),
+	}
 }
 
-func (s sessions) Describe(ch chan<- *prometheus.Desc) { ch <- s.desc }
+func (s sessions) Describe(ch chan<- *prometheus.Desc) {
+	ch <- s.byPhase
+	ch <- s.waiting
+	ch <- s.longest
+}
 
 func (s sessions) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
-	defer cancel()
-	phases, err := s.count(ctx)
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(s.desc, err)
+	if !s.counts() {
 		return
 	}
-	for phase, n := range phases {
-		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(n), phase)
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	all, err := s.count(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(s.byPhase, err)
+		return
 	}
+	for _, phase := range phases {
+		ch <- prometheus.MustNewConstMetric(s.byPhase, prometheus.GaugeValue, float64(all.ByPhase[phase]), string(phase))
+	}
+	ch <- prometheus.MustNewConstMetric(s.waiting, prometheus.GaugeValue, float64(all.WaitingForGPU))
+	ch <- prometheus.MustNewConstMetric(s.longest, prometheus.GaugeValue, all.LongestStart.Seconds())
 }

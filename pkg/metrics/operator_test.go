@@ -9,12 +9,20 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+func leads() bool { return true }
 
 func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := NewOperator(reg)
-	reg.MustRegister(NewSessions(func(context.Context) (map[string]int, error) { return map[string]int{"Asleep": 2, "Running": 1}, nil }))
+	RegisterBuildInfo(reg)
+	reg.MustRegister(NewSessions(func(context.Context) (Sessions, error) {
+		return Sessions{ByPhase: map[v1alpha1.Phase]int{v1alpha1.PhaseAsleep: 2, v1alpha1.PhaseCreating: 1}, WaitingForGPU: 1}, nil
+	}, leads))
+	reg.MustRegister(NewGPUSeconds(func(context.Context) ([]GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
 	m.Woke()
 	m.Slept("IdleTimeout")
 	m.Started(2 * time.Second)
@@ -46,25 +54,45 @@ vdi_operator_config_reloads_total{result="applied"} 1
 vdi_operator_config_reloads_total{result="refused"} 1
 # HELP vdi_session_sleeps_total Desktops that were put to sleep, by the reason of the decision.
 # TYPE vdi_session_sleeps_total counter
+vdi_session_sleeps_total{reason="DisconnectTimeout"} 0
 vdi_session_sleeps_total{reason="IdleTimeout"} 1
+vdi_session_sleeps_total{reason="MaxDuration"} 0
+vdi_session_sleeps_total{reason="PoweredOff"} 0
+vdi_session_sleeps_total{reason="StartupTimeout"} 0
 # HELP vdi_session_wakes_total Desktops that were woken.
 # TYPE vdi_session_wakes_total counter
 vdi_session_wakes_total 1
 # HELP vdi_sessions Sessions by phase.
 # TYPE vdi_sessions gauge
 vdi_sessions{phase="Asleep"} 2
-vdi_sessions{phase="Running"} 1
+vdi_sessions{phase="Creating"} 1
+vdi_sessions{phase="Failed"} 0
+vdi_sessions{phase="Pending"} 0
+vdi_sessions{phase="Running"} 0
+vdi_sessions{phase="Terminating"} 0
+# HELP vdi_sessions_waiting_for_gpu Sessions that wake and for which no GPU is free.
+# TYPE vdi_sessions_waiting_for_gpu gauge
+vdi_sessions_waiting_for_gpu 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions"); err != nil {
+		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestACountThatFailsIsNotZero(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(NewSessions(func(context.Context) (map[string]int, error) { return nil, errors.New("no cache") }))
+	reg.MustRegister(NewSessions(func(context.Context) (Sessions, error) { return Sessions{}, errors.New("no cache") }, leads))
 	if _, err := reg.Gather(); err == nil || !strings.Contains(err.Error(), "no cache") {
 		t.Errorf("have %v", err)
+	}
+}
+
+func TestAReplicaThatStandsByCountsNoSessions(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	standsBy := func() bool { return false }
+	reg.MustRegister(NewSessions(func(context.Context) (Sessions, error) { return Sessions{}, errors.New("was asked") }, standsBy))
+	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
+		t.Errorf("%d series, %v", n, err)
 	}
 }

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,7 +17,7 @@ const lookAgain = time.Second
 // former is the kind of workload that an installation ran its desktops on before.
 type former interface {
 	// left says in words what there is of a session's former workload; empty if
-	// nothing. It is asked often and takes no call to the API server.
+	// nothing. It takes no call to the API server for each session.
 	left(ctx context.Context, s *v1alpha1.VDISession) (string, error)
 	// Delete is Workload's.
 	Delete(ctx context.Context, s *v1alpha1.VDISession) (remaining string, err error)
@@ -31,6 +32,9 @@ type changeover struct {
 	former former
 	// to is the present kind in words.
 	to string
+	// settled holds the UIDs of sessions of which nothing is left of the former kind:
+	// it does not come back as long as this program runs.
+	settled sync.Map
 }
 
 var _ Workload = (*changeover)(nil)
@@ -38,9 +42,21 @@ var _ Workload = (*changeover)(nil)
 // Watched implements Workload.
 func (c *changeover) Watched() []client.Object { return c.now.Watched() }
 
+// left says in words what there is of a session's former workload; empty if nothing.
+func (c *changeover) left(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	if _, settled := c.settled.Load(s.UID); settled {
+		return "", nil
+	}
+	left, err := c.former.left(ctx, s)
+	if err == nil && left == "" {
+		c.settled.Store(s.UID, nil)
+	}
+	return left, err
+}
+
 // Apply implements Workload.
 func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
-	left, err := c.former.left(ctx, s)
+	left, err := c.left(ctx, s)
 	if err != nil {
 		return Delay{}, err
 	}
@@ -84,7 +100,7 @@ func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	if err != nil {
 		return o, err
 	}
-	left, err := c.former.left(ctx, s)
+	left, err := c.left(ctx, s)
 	if err != nil || left == "" {
 		return o, err
 	}
@@ -97,7 +113,7 @@ func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 
 // Delete implements Workload.
 func (c *changeover) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
-	left, err := c.former.left(ctx, s)
+	left, err := c.left(ctx, s)
 	if err != nil {
 		return "", err
 	}
@@ -106,5 +122,9 @@ func (c *changeover) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 			return remaining, err
 		}
 	}
-	return c.now.Delete(ctx, s)
+	remaining, err := c.now.Delete(ctx, s)
+	if err == nil && remaining == "" {
+		c.settled.Delete(s.UID)
+	}
+	return remaining, err
 }

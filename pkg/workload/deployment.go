@@ -87,7 +87,8 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bo
 	if awake {
 		replicas = 1
 	}
-	return ScaleDeployment(ctx, d.Client, deployment, replicas)
+	_, err := ScaleDeployment(ctx, d.Client, deployment, replicas)
+	return err
 }
 
 // Observe implements Workload.
@@ -120,10 +121,13 @@ func noPod(d *appsv1.Deployment) Progress {
 // left implements former.
 func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
 	deployment, err := d.own(ctx, s)
-	if err != nil || deployment == nil {
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Deployment %q", deployment.Name), nil
+	if deployment != nil {
+		return fmt.Sprintf("Deployment %q", deployment.Name), nil
+	}
+	return podOf(ctx, d.Client, s, func(p *corev1.Pod) bool { return !ofRevision(p) })
 }
 
 // Delete implements Workload. The Deployment goes last, after its pods: as long as it
@@ -152,7 +156,7 @@ func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 		}
 		return fmt.Sprintf("Deployment %q", deployment.Name), nil
 	}
-	return remainingPod(ctx, d.Client, s)
+	return podOf(ctx, d.Client, s, anyPod)
 }
 
 // own is the session's Deployment; nil where there is none.

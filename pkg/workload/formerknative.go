@@ -50,16 +50,7 @@ func (f *formerKnative) left(ctx context.Context, s *v1alpha1.VDISession) (strin
 	if deployment, err := f.deployment(ctx, s); err != nil || deployment != "" {
 		return deployment, err
 	}
-	pods, err := sessionPods(ctx, f.Client, s)
-	if err != nil {
-		return "", err
-	}
-	for i := range pods {
-		if ofRevision(&pods[i]) {
-			return fmt.Sprintf("pod %q", pods[i].Name), nil
-		}
-	}
-	return "", nil
+	return podOf(ctx, f.Client, s, func(p *corev1.Pod) bool { return ofRevision(p) })
 }
 
 // Delete implements former.

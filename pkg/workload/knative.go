@@ -105,7 +105,7 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
 		return deployment, err
 	}
-	return remainingPod(ctx, k.Client, s)
+	return podOf(ctx, k.Client, s, anyPod)
 }
 
 // deployment names a deployment that Knative made for the session; empty without one.

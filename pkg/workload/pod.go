@@ -33,7 +33,6 @@ const (
 	readinessPeriodSeconds = 1
 
 	// What holds where the API server's defaults were not applied.
-	defaultGPUResource  = "nvidia.com/gpu"
 	defaultGPUs         = int32(1)
 	defaultMemory       = "4Gi"
 	defaultCPU          = "2"
@@ -129,11 +128,11 @@ func env(activator config.Activator, port int32, t *v1alpha1.VDITemplate, s *v1a
 }
 
 func resources(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.ResourceRequirements {
-	gpus := valueOr(t.Spec.Resources.DefaultGPU, defaultGPUs)
+	gpuResource, gpus := GPUs(t, s)
 	memory := valueOr(t.Spec.Resources.DefaultMemory, resource.MustParse(defaultMemory))
 	cpu := valueOr(t.Spec.Resources.DefaultCPU, resource.MustParse(defaultCPU))
 	if r := s.Spec.Resources; r != nil {
-		gpus, memory, cpu = valueOr(r.GPU, gpus), valueOr(r.Memory, memory), valueOr(r.CPU, cpu)
+		memory, cpu = valueOr(r.Memory, memory), valueOr(r.CPU, cpu)
 	}
 	r := corev1.ResourceRequirements{
 		Limits: corev1.ResourceList{corev1.ResourceMemory: memory, corev1.ResourceCPU: cpu},
@@ -143,11 +142,7 @@ func resources(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.ResourceR
 		},
 	}
 	if gpus > 0 {
-		name := t.Spec.GPUResourceName
-		if name == "" {
-			name = defaultGPUResource
-		}
-		r.Limits[corev1.ResourceName(name)] = *resource.NewQuantity(int64(gpus), resource.DecimalSI)
+		r.Limits[corev1.ResourceName(gpuResource)] = *resource.NewQuantity(int64(gpus), resource.DecimalSI)
 	}
 	return r
 }

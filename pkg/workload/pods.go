@@ -34,14 +34,21 @@ func observePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 	return o, nil
 }
 
-// remainingPod names a pod of the session that exists; empty without one.
-func remainingPod(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (string, error) {
+// podOf names a pod of the session of which which is true; empty without one.
+func podOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, which func(*corev1.Pod) bool) (string, error) {
 	list, err := sessionPods(ctx, c, s)
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("pod %q", list[0].Name), nil
+	for i := range list {
+		if which(&list[i]) {
+			return fmt.Sprintf("pod %q", list[i].Name), nil
+		}
+	}
+	return "", nil
 }
+
+func anyPod(*corev1.Pod) bool { return true }
 
 // current is the pod that the desktop is, of those that exist.
 func current(list []corev1.Pod) *corev1.Pod {
@@ -139,7 +146,7 @@ func waitingFor(p *corev1.Pod, message string) string {
 	for _, c := range p.Spec.Containers {
 		for name := range c.Resources.Limits {
 			if strings.Contains(string(name), "/") && strings.Contains(message, "Insufficient "+string(name)) {
-				return "Waiting for a GPU"
+				return WaitingForGPU
 			}
 		}
 	}

@@ -12,23 +12,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// ScaleDeployment sets a desktop's replicas by its scale, and by nothing where they are
-// right or the deployment is gone.
-func ScaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) error {
+// ScaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
+// right or the deployment is gone; it returns whether it set them.
+func ScaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
 	if Replicas(d) == replicas {
-		return nil
+		return false, nil
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
 	target := &appsv1.Deployment{ObjectMeta: d.ObjectMeta}
-	err := c.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingv1.Scale{}))
+	err = c.SubResource("scale").Patch(ctx, target, patch, client.WithSubResourceBody(&autoscalingv1.Scale{}))
 	if apierrors.IsNotFound(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("scale deployment %s to %d: %w", d.Name, replicas, err)
+		return false, fmt.Errorf("scale deployment %s to %d: %w", d.Name, replicas, err)
 	}
 	log.FromContext(ctx).Info("scaled desktop", "deployment", d.Name, "replicas", replicas)
-	return nil
+	return true, nil
 }
 
 // Replicas is how many a deployment asks for; where it does not say, Kubernetes takes 1.

@@ -77,7 +77,11 @@ func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOt
 		if len(list.Items) != 1 {
 			return fmt.Errorf("%d ConfigMaps", len(list.Items))
 		}
-		text := list.Items[0].Data[installation.ConditionsKey]
+		conditions, err := installation.ReadStatus(&list.Items[0])
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%+v", conditions)
 		for _, part := range []string{key, "disabled", "kubectl-edit"} {
 			if failed == nil || !strings.Contains(text, part) {
 				return fmt.Errorf("%v; conditions are\n%s", failed, text)

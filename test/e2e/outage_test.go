@@ -114,7 +114,11 @@ func TestNothingNoticesThatTheAPIServerIsAwayForAMinute(t *testing.T) {
 	if err := in.NodeReady(ctx); err != nil {
 		t.Error(err)
 	}
-	for _, namespace := range []string{in.SystemNamespace, "knative-serving"} {
+	namespaces := []string{in.SystemNamespace}
+	if in.Knative {
+		namespaces = append(namespaces, "knative-serving")
+	}
+	for _, namespace := range namespaces {
 		if err := in.AllReady(ctx, namespace); err != nil {
 			t.Error(err)
 		}

@@ -20,14 +20,18 @@ import (
 func (in *Installation) Leftovers(ctx context.Context, s *v1alpha1.VDISession) ([]string, error) {
 	var left []string
 	lists := []client.ObjectList{
-		&corev1.PodList{}, &corev1.SecretList{}, &corev1.ServiceList{}, &corev1.PersistentVolumeClaimList{}, &appsv1.DeploymentList{},
+		&corev1.PodList{}, &corev1.SecretList{}, &corev1.ServiceList{}, &corev1.PersistentVolumeClaimList{}, &appsv1.DeploymentList{}, &appsv1.ReplicaSetList{},
 		&servingv1.ServiceList{}, &servingv1.RevisionList{}, &servingv1.RouteList{}, &servingv1.ConfigurationList{},
 	}
 	for _, list := range lists {
-		if err := in.Client.List(ctx, list, client.InNamespace(s.Namespace)); err != nil {
+		err := in.Client.List(ctx, list, client.InNamespace(s.Namespace))
+		if meta.IsNoMatchError(err) && !in.Knative {
+			continue // a cluster without Knative's definitions
+		}
+		if err != nil {
 			return nil, err
 		}
-		err := meta.EachListItem(list, func(item runtime.Object) error {
+		err = meta.EachListItem(list, func(item runtime.Object) error {
 			if o := item.(client.Object); belongs(o, s) {
 				left = append(left, fmt.Sprintf("%T %s", o, o.GetName()))
 			}

@@ -199,9 +199,15 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 // startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready.
 func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	t.Helper()
-	noGrace := int64(0)
+	noGrace, labels := int64(0), workload.Labels(s)
+	service := &servingv1.Service{}
+	err := api.Get(t.Context(), client.ObjectKeyFromObject(s), service)
+	must(t, client.IgnoreNotFound(err))
+	if err == nil { // Knative labels its pods.
+		labels[serving.RevisionLabelKey] = fmt.Sprintf("%s-%05d", s.Name, service.Generation)
+	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, GenerateName: s.Name + "-", Labels: workload.Labels(s)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, GenerateName: s.Name + "-", Labels: labels},
 		Spec: corev1.PodSpec{
 			NodeName: "node", TerminationGracePeriodSeconds: &noGrace,
 			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},

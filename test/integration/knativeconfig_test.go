@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -341,7 +343,11 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 		before  map[string]any
 		section string
 	}{
+		"where there is no spec":           {nil, "features"},
 		"where nothing is set":             {map[string]any{}, "features"},
+		"where another part is set":        {map[string]any{"version": "1.23.0"}, "features"},
+		"where another config map is set":  {map[string]any{"config": map[string]any{"gc": map[string]any{"min-non-active-revisions": "0"}}}, "features"},
+		"where an empty one is":            {map[string]any{"config": map[string]any{"features": map[string]any{}, "autoscaler": map[string]any{}}}, "features"},
 		"where something is":               {map[string]any{"config": map[string]any{"features": map[string]any{affinityKey: "Enabled", claimKey: "enabled"}, "gc": map[string]any{"min-non-active-revisions": "0"}}}, "features"},
 		"where config maps have full name": {map[string]any{"config": map[string]any{"config-features": map[string]any{affinityKey: "enabled"}}}, "config-features"},
 	} {
@@ -390,8 +396,11 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			if released := o.release(); !slices.Equal(released, []string{"KnativeServing knative-serving"}) {
 				t.Errorf("released %q", released)
 			}
-			if now, want := k.config(), flatten(tc.before); !maps.Equal(now, want) {
-				t.Errorf("have %v, want %v", now, want)
+			if now := k.spec(); !reflect.DeepEqual(now, tc.before) {
+				t.Errorf("have %v, want %v", now, tc.before)
+			}
+			if again := o.release(); len(again) > 0 {
+				t.Errorf("released %q a second time", again)
 			}
 		})
 	}
@@ -408,7 +417,10 @@ type knativeServed struct {
 
 func knativeServing(t *testing.T, spec map[string]any) *knativeServed {
 	t.Helper()
-	k := &knativeServed{T: t, namespace: space(t), object: &unstructured.Unstructured{Object: map[string]any{"spec": spec}}}
+	k := &knativeServed{T: t, namespace: space(t), object: &unstructured.Unstructured{Object: map[string]any{}}}
+	if spec != nil {
+		k.object.Object["spec"] = runtime.DeepCopyJSON(spec)
+	}
 	k.object.SetGroupVersionKind(schema.GroupVersionKind{Group: "operator.knative.dev", Version: "v1beta1", Kind: "KnativeServing"})
 	k.object.SetNamespace(k.namespace)
 	k.object.SetName("knative-serving")
@@ -453,22 +465,39 @@ func (k *knativeServed) write() {
 	}
 }
 
-// config is all that the KnativeServing sets, by path.
-func (k *knativeServed) config() map[string]string {
+// spec is all that the KnativeServing says; nil where it says nothing.
+func (k *knativeServed) spec() map[string]any {
 	k.Helper()
 	must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
 	spec, _, err := unstructured.NestedMap(k.object.Object, "spec")
 	must(k.T, err)
-	return flatten(spec)
+	return spec
 }
 
-func flatten(spec map[string]any) map[string]string {
-	flat := map[string]string{}
-	sections, _ := spec["config"].(map[string]any)
-	for section, keys := range sections {
-		for key, value := range keys.(map[string]any) {
-			flat[section+"/"+key] = value.(string)
+func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {
+	t.Parallel()
+	k := knativeServing(t, nil)
+	o := operate(t, k.namespace, "vdi", nil)
+	o.await(metav1.ConditionFalse, "WaitingForKnativeOperator")
+	k.write()
+	o.await(metav1.ConditionTrue, "AsNeeded")
+	// From now on the Knative Operator does not read "features".
+	k.edit("config-features", affinityKey, "enabled")
+	k.write()
+	eventually(t, "the keys are where they are read", func() error {
+		if got := k.set("config-features")[writeKey]; got != "enabled" {
+			return fmt.Errorf("%s is %q", writeKey, got)
 		}
+		if got := k.set("features"); len(got) > 0 {
+			return fmt.Errorf("left behind: %v", got)
+		}
+		return nil
+	})
+	k.write()
+	o.await(metav1.ConditionTrue, "AsNeeded")
+	o.release()
+	want := map[string]any{"config": map[string]any{"config-features": map[string]any{affinityKey: "enabled"}}}
+	if got := k.spec(); !reflect.DeepEqual(got, want) {
+		t.Errorf("have %v, want %v", got, want)
 	}
-	return flat
 }

@@ -52,8 +52,9 @@ func told(t *testing.T, ns string, says ...string) *corev1.ConfigMap {
 		if err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "vdi-status"}, cm); err != nil {
 			return err
 		}
+		text := strings.Join(strings.Fields(cm.Data[installation.ConditionsKey]), " ") // YAML breaks long lines.
 		for _, part := range says {
-			if text := cm.Data[installation.ConditionsKey]; !strings.Contains(text, part) {
+			if !strings.Contains(text, part) {
 				return fmt.Errorf("%q is not in\n%s", part, text)
 			}
 		}

@@ -19,6 +19,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -41,6 +44,7 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
+	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -55,8 +59,14 @@ const (
 	unserved = "unserved"
 )
 
-// api is a client of the real API server, without a cache.
-var api client.WithWatch
+// definitionsOfOurs is the folder with this product's CRDs.
+var definitionsOfOurs = filepath.Join("..", "..", "config", "crd")
+
+// cluster is the real API server, api a client of it without a cache.
+var (
+	cluster *envtest.Environment
+	api     client.WithWatch
+)
 
 // recorder sends Events to it.
 var recorder events.EventRecorder
@@ -67,6 +77,12 @@ var (
 	clocks        *session.Clocks
 	configuration string
 	reloads       = make(chan error, 8)
+)
+
+// spans are the controllers' and what tests record with tracer.
+var (
+	spans  = tracetest.NewInMemoryExporter()
+	tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), tracing.Sampled(1)))
 )
 
 // verifier checks what the controllers sign.
@@ -82,8 +98,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
+	if os.Getenv(assetsVariable) == "" {
 		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
 	}
 	crds, err := definitions()
@@ -91,20 +106,13 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        crds,
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	restConfig, err := env.Start()
+	cluster = environment(crds)
+	restConfig, err := cluster.Start()
 	if err != nil {
-		return 1, fmt.Errorf("start the control plane from %s: %w", assets, err)
+		return 1, fmt.Errorf("start the control plane from %s: %w", os.Getenv(assetsVariable), err)
 	}
 	defer func() {
-		if stopErr := env.Stop(); err == nil && stopErr != nil {
+		if stopErr := cluster.Stop(); err == nil && stopErr != nil {
 			err = fmt.Errorf("stop the control plane: %w", stopErr)
 		}
 	}()
@@ -122,10 +130,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.VDISession{}: {Field: fields.OneTermNotEqualSelector("metadata.namespace", unserved)},
-		}},
+		Scheme: scheme, Cache: everywhereElse(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Service{}}}},
 	})
 	if err != nil {
 		return 1, err
@@ -152,6 +158,28 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// environment is an API server with these definitions.
+func environment(crds []string) *envtest.Environment {
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    os.Getenv(assetsVariable),
+		CRDDirectoryPaths:        crds,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
+	return env
+}
+
+// everywhereElse watches all namespaces but those of installations of their own.
+func everywhereElse() cache.Options {
+	var not []fields.Selector
+	for _, namespace := range apart {
+		not = append(not, fields.OneTermNotEqualSelector("metadata.namespace", namespace))
+	}
+	return cache.Options{DefaultNamespaces: map[string]cache.Config{cache.AllNamespaces: {FieldSelector: fields.AndSelectors(not...)}}}
+}
+
 func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	signer, err := tokentest.NewSigner()
 	if err != nil {
@@ -168,15 +196,15 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
-		Client: c, Workload: &workload.Knative{Client: c}, Config: cfg, Clocks: clocks, Signer: signer,
-		Events: recorder, Metrics: counters, Now: time.Now,
+		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Clocks: clocks, Signer: signer,
+		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 		// The tests' reports never wait for anybody.
 		Trusting: true,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: tracer}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	network, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
@@ -217,7 +245,7 @@ func watchConfiguration(ctx context.Context) (stop func(), err error) {
 // definitions are the folders and files with this product's CRDs and, from the
 // modules that the controllers are built with, Knative's.
 func definitions() ([]string, error) {
-	paths := []string{filepath.Join("..", "..", "config", "crd")}
+	paths := []string{definitionsOfOurs}
 	for module, inside := range map[string][]string{
 		"knative.dev/serving":    {"config/core/300-resources"},
 		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},

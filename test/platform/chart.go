@@ -19,6 +19,9 @@ const (
 // look for them.
 func (p *platform) settings(images []string) []string {
 	args := []string{"--set", "url.port=" + strconv.Itoa(env.DefaultPort),
+		"--set", "knative.enabled=" + strconv.FormatBool(p.knative),
+		// The node is small, and the stories scale it themselves.
+		"--set", "activator.replicas=1",
 		// One user of the stories is a crowd, at one desktop.
 		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
 	args = append(args, imageSettings(images)...)

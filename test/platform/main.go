@@ -7,6 +7,7 @@
 //
 // A cluster that runs already is used and left running. With KUBECONFIG set, the
 // cluster it names is used; images are then pushed to the registry in VDI_REGISTRY.
+// With VDI_KNATIVE=false desktops run on plain Deployments.
 package main
 
 import (

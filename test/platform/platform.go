@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/org/vdi-operator/test/platform/env"
@@ -19,6 +20,8 @@ type platform struct {
 	cluster, helm string
 	// kubeconfig is the user's own cluster's; empty for the test cluster.
 	kubeconfig, registry string
+	// knative is whether desktops are to run on Knative.
+	knative bool
 	// broughtCluster says that the cluster did not run before.
 	broughtCluster bool
 }
@@ -30,6 +33,9 @@ func newPlatform() (*platform, error) {
 	}
 	p := &platform{root: root, cluster: os.Getenv("CLUSTER"), helm: os.Getenv("HELM"),
 		kubeconfig: os.Getenv("KUBECONFIG"), registry: os.Getenv("VDI_REGISTRY")}
+	if p.knative, err = knative(os.Getenv("VDI_KNATIVE")); err != nil {
+		return nil, err
+	}
 	if p.cluster == "" || p.helm == "" {
 		return nil, errors.New("CLUSTER and HELM must name the programs: run this by make")
 	}
@@ -37,6 +43,18 @@ func newPlatform() (*platform, error) {
 		return nil, errors.New("KUBECONFIG names a cluster of yours, which needs images from a registry: set VDI_REGISTRY to one that you can push to and it can pull from, or unset KUBECONFIG to use the test cluster")
 	}
 	return p, nil
+}
+
+// knative reads VDI_KNATIVE; where it is empty, it is the chart's default.
+func knative(value string) (bool, error) {
+	if value == "" {
+		return true, nil
+	}
+	on, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, fmt.Errorf("VDI_KNATIVE is %q: set it to false for desktops on plain Deployments, or leave it out", value)
+	}
+	return on, nil
 }
 
 func (p *platform) own() bool { return p.kubeconfig == "" }
@@ -60,7 +78,7 @@ func (p *platform) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := env.Env{Kubeconfig: kubeconfig, SystemNamespace: systemNamespace, Address: env.DefaultAddress,
+	e := env.Env{Kubeconfig: kubeconfig, SystemNamespace: systemNamespace, Knative: p.knative, Address: env.DefaultAddress,
 		DesktopImage: byName(images, "vdi-desktop"), BenchImage: byName(images, "vdi-bench-backend"), PortForward: !p.own(),
 		Settings: p.settings(images)}
 	if err := step("chart", func() error { return p.install(ctx, e) }); err != nil {

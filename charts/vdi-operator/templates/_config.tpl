@@ -27,9 +27,24 @@ turn:
     selector:
       {{- include "coturn.selectorLabels" $ | nindent 6 }}
     port: {{ $.Values.coturn.port | int }}
+    {{- with $.Values.coturn.externalIP }}
+    address: {{ . | quote }}
+    {{- end }}
+    {{- if include "coturn.findsAddress" (dict "Values" $.Values.coturn) }}
+    addressPort: {{ $.Values.coturn.metrics.port | int }}
+    {{- end }}
+    {{- if $.Values.coturn.tls.enabled }}
+    tls: {host: {{ $.Values.coturn.tls.host | quote }}, port: {{ $.Values.coturn.tls.port | int }}}
+    {{- end }}
   {{- end }}
   credentialTTL: {{ $.Values.turn.credentialTTL }}
   icePolicy: {{ $.Values.turn.icePolicy }}
+{{- if $.Values.tracing.endpoint }}
+tracing:
+  endpoint: {{ $.Values.tracing.endpoint | quote }}
+  insecure: {{ $.Values.tracing.insecure }}
+  samplingRatio: {{ $.Values.tracing.samplingRatio }}
+{{- end }}
 {{- if eq .program "operator" }}
 agent:
   enabled: {{ $.Values.agent.enabled }}

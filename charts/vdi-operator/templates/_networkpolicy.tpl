@@ -56,6 +56,14 @@ has become the server's, others after.
   {{- end }}
 {{- end -}}
 
+{{/* Where traces go, if anywhere: the receiver's address is its name's. */}}
+{{- define "vdi-operator.tracing.egress" -}}
+{{- with regexFind ":[0-9]+$" ((.Values.tracing).endpoint | default "") -}}
+- ports:
+    - {port: {{ trimPrefix ":" . | int }}, protocol: TCP}
+{{- end -}}
+{{- end -}}
+
 {{/*
 Where desktops find TURN servers, and where those relay from: media goes from pod to
 relay port. Any address, because coturn has its node's.

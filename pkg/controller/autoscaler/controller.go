@@ -12,6 +12,7 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,6 +32,8 @@ type Reconciler struct {
 	Client client.Client
 	// Now is the clock.
 	Now func() time.Time
+	// Tracer goes on with the trace of each wake; nil traces nothing.
+	Tracer trace.Tracer
 }
 
 // +kubebuilder:rbac:groups=autoscaling.internal.knative.dev,resources=podautoscalers,verbs=get;list;watch
@@ -59,11 +62,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	scale := desiredScale(r.Now(), pa, session, service)
+	now := r.Now()
+	scale := desiredScale(now, pa, session, service)
 
 	// The scale comes first: somebody may be waiting for it.
-	if err := r.scale(ctx, deployment, scale); err != nil {
+	scaled, err := r.scale(ctx, deployment, scale)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if scaled && *scale > 0 {
+		r.traceWake(ctx, session, now)
 	}
 	sks, err := r.serverlessService(ctx, pa)
 	if err != nil {
@@ -102,9 +110,9 @@ func get[T client.Object](ctx context.Context, c client.Reader, namespace, name 
 
 // scale patches the deployment's scale. A deployment that does not exist yet has
 // replicas 0 by the revision's initial scale, and its event brings us back.
-func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) error {
+func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) (scaled bool, err error) {
 	if deployment == nil || scale == nil {
-		return nil
+		return false, nil
 	}
 	return workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
 }

@@ -74,6 +74,11 @@ func (p place) owners() (owners, error) {
 // apply claims the values, by config map, and gives back what was claimed before and is
 // not among them. An object that has gone meanwhile is not made anew: its UID is asked for.
 func (p place) apply(ctx context.Context, c client.Client, manager client.FieldOwner, values map[string]map[string]string) error {
+	if p.object.GetKind() == knativeServingKind.Kind {
+		if err := p.withdraw(ctx, c, manager, values); err != nil {
+			return err
+		}
+	}
 	claim := bare(p.object)
 	for configMap, data := range values {
 		if len(data) == 0 {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,6 +53,8 @@ type Reconciler struct {
 	Metrics Metrics
 	// Now is the clock.
 	Now func() time.Time
+	// Tracer goes on with the trace of each wake; nil traces nothing.
+	Tracer trace.Tracer
 	// Trusting believes from the start that who is not reported is not there. Without it
 	// the activators get the time to report whom they have: while the API server was
 	// away, or nobody led, they could not.

@@ -33,7 +33,11 @@ func (p *pass) observe(ctx context.Context) (err error) {
 			st.ReadyTime = p.micro()
 			took := st.ReadyTime.Sub(st.StartTime.Time)
 			st.LastStartDuration = &metav1.Duration{Duration: took}
-			p.happened = append(p.happened, func() { p.Metrics.Started(took) })
+			from, to := st.StartTime.Time, p.now
+			p.happened = append(p.happened, func() {
+				p.Metrics.Started(took)
+				p.record("pod_ready", from, to)
+			})
 		}
 	}
 	return nil
@@ -62,6 +66,7 @@ func (p *pass) wake() {
 	st.StartTime, st.ReadyTime, st.PodName = p.micro(), nil, ""
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
+		p.record("decide", p.now, p.Now())
 		p.event(corev1.EventTypeNormal, "Awake", "The desktop wakes: %s", p.decision.Reason)
 	})
 }

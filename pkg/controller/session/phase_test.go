@@ -31,8 +31,9 @@ type stage struct {
 	now time.Time
 	workload.Observation
 	refusal error
-	applied []bool // whether each call took the desktop for live
-	scaled  []bool // whether each call made it run
+	delay   workload.Delay // of what is not live
+	applied []bool         // whether each call took the desktop for live
+	scaled  []bool         // whether each call made it run
 	counted []string
 	r       *Reconciler
 }
@@ -47,7 +48,7 @@ func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shap
 	if live {
 		return workload.Delay{Reason: "WaitingForSleep", Message: "later"}, s.refusal
 	}
-	return workload.Delay{}, s.refusal
+	return s.delay, s.refusal
 }
 func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake bool) error {
 	s.scaled = append(s.scaled, awake)
@@ -175,6 +176,7 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	if got := strings.Join(s.counted, ", "); got != "woke, started in 3s, slept DisconnectTimeout" {
 		t.Errorf("counted %s", got)
 	}
+	now, _ = s.look() // What waited for the sleep is applied now.
 	version := now.ResourceVersion
 	if now, _ = s.look(); now.ResourceVersion != version {
 		t.Error("nothing changed, and it was written all the same")
@@ -266,6 +268,52 @@ func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
 	s.pod(corev1.ConditionFalse)
 	if s.look(); !last() {
 		t.Error("a desktop that was reachable was not taken for live")
+	}
+}
+
+func TestADesktopStopsAndChangesOnlyOnceItsSleepIsRecorded(t *testing.T) {
+	s := newStage(t)
+	last := func(of []bool) bool { return of[len(of)-1] }
+	if s.look(); last(s.scaled) {
+		t.Error("what is asleep was made to run")
+	}
+	s.visit()
+	if s.look(); !last(s.scaled) {
+		t.Error("a visit did not make it run at once")
+	}
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	s.now = s.now.Add(5 * time.Minute)
+	before := len(s.scaled)
+	if now, _ := s.look(); now.Status.StartTime != nil || len(s.scaled) != before || !last(s.applied) {
+		t.Errorf("in the pass that records its sleep: start %v, scaled %d times, live %t", now.Status.StartTime, len(s.scaled)-before, last(s.applied))
+	}
+	if s.look(); last(s.scaled) || last(s.applied) {
+		t.Error("after its sleep was recorded it was not stopped and free to change")
+	}
+}
+
+func TestADesktopWithoutATemplateWakesAndSleepsAllTheSame(t *testing.T) {
+	s := newStage(t)
+	if err := s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.visit()
+	if s.look(); !s.scaled[len(s.scaled)-1] {
+		t.Error("it was not made to run")
+	}
+}
+
+func TestAChangeoverIsSaidAndLookedAtAgain(t *testing.T) {
+	s := newStage(t)
+	s.delay = workload.Delay{Reason: "ChangingOver", Message: "waiting for the old one to be gone.", Again: time.Second}
+	now, again := s.look()
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionUpToDate)
+	if c.Status != metav1.ConditionFalse || c.Reason != "ChangingOver" || c.Message != s.delay.Message {
+		t.Errorf("condition %+v", c)
+	}
+	if again != time.Second {
+		t.Errorf("comes back in %s", again)
 	}
 }
 

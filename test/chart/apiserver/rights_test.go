@@ -228,6 +228,22 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 			expectRights(t, activatorAccount, in(render.Namespace, activatorsWork...), join(activatorsWork, in("team-a", activatorsWork...)))
 		})
 	}
+	t.Run("by Helm", func(t *testing.T) {
+		asUser := []string{"--kube-as-user", user, "--kube-as-group", "system:authenticated", "--namespace", render.Namespace}
+		helm := func(args ...string) error {
+			_, err := render.HelmAt(t.Context(), kubeconfig(t), append(args, asUser...)...)
+			return err
+		}
+		if err := helm("install", render.Release, chart, "--values", values("one-namespace")); err != nil {
+			t.Fatal(err)
+		}
+		if err := helm("upgrade", render.Release, chart, "--values", values("one-namespace"), "--set", "operator.replicas=2"); err != nil {
+			t.Error(err)
+		}
+		if err := helm("uninstall", render.Release, "--no-hooks"); err != nil {
+			t.Error(err)
+		}
+	})
 	// Without what the administrator prepared, the rights are not theirs to hand on.
 	stranger := give(t, "view", render.Namespace)
 	asStranger, err := client.New(impersonating(stranger), client.Options{Scheme: clientgoscheme.Scheme})

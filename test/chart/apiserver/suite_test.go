@@ -16,12 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -58,6 +60,7 @@ func run(m *testing.M) (code int, err error) {
 	if root, err = render.Root(); err != nil {
 		return 1, err
 	}
+	ctrl.SetLogger(logr.Discard())
 	definitions = []string{filepath.Join(root, "config", "crd")}
 	for module, inside := range map[string][]string{
 		"knative.dev/serving":    {"config/core/300-resources"},

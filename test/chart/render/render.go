@@ -34,8 +34,14 @@ func Root() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Helm runs Helm in the tree's root. Its error says what Helm said.
+// Helm runs Helm in the tree's root, without a cluster whatever this machine has. Its
+// error says what Helm said.
 func Helm(ctx context.Context, args ...string) (string, error) {
+	return HelmAt(ctx, os.DevNull, args...)
+}
+
+// HelmAt is Helm for the cluster of a kubeconfig.
+func HelmAt(ctx context.Context, kubeconfig string, args ...string) (string, error) {
 	program := os.Getenv(helmVariable)
 	if program == "" {
 		return "", fmt.Errorf("%s is not set: these tests need Helm, which `make test-chart` provides", helmVariable)
@@ -47,8 +53,7 @@ func Helm(ctx context.Context, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, &out, &errs
-	// No cluster is asked, whatever this machine has.
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+os.DevNull)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	if err := cmd.Run(); err != nil {
 		return out.String(), errors.New(strings.TrimSpace(errs.String() + out.String()))
 	}

@@ -27,6 +27,8 @@ type Env struct {
 	Kubeconfig string `json:"kubeconfig"`
 	// SystemNamespace holds the chart's release.
 	SystemNamespace string `json:"systemNamespace"`
+	// Knative is whether desktops run on Knative, otherwise on plain Deployments.
+	Knative bool `json:"knative"`
 	// Address is the host and port of the activator; where PortForward is set, only
 	// while a port-forward runs.
 	Address     string `json:"address"`

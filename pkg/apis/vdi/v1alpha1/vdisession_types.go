@@ -141,6 +141,12 @@ type SessionActivity struct {
 	// LastInputTime is when somebody last typed or moved the pointer.
 	// +optional
 	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
+	// Traceparent is the trace of the wake at lastWakeTime, which the operator goes on
+	// with: a traceparent of W3C Trace Context, version 00. It is set where tracing is on.
+	// +optional
+	// +kubebuilder:validation:MaxLength=55
+	// +kubebuilder:validation:Pattern=`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // EffectiveLifecycle is what the clocks came out as after values, template and

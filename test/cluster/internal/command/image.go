@@ -36,7 +36,7 @@ the same bytes.`,
 			if err != nil {
 				return err
 			}
-			builder := image.Builder{Root: root, Cache: s.cacheDir(), Log: cmd.ErrOrStderr()}
+			builder := image.Builder{Root: root, Cache: s.cacheDir(), Version: tag, Log: cmd.ErrOrStderr()}
 			for _, file := range specs {
 				spec, err := image.ReadSpec(file)
 				if err != nil {

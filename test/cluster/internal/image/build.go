@@ -27,6 +27,8 @@ type Builder struct {
 	Root string
 	// Cache holds root filesystems between builds.
 	Cache cache.Dir
+	// Version is told to the programs whose spec asks for it.
+	Version string
 	// Log receives the output of the compiler and of mmdebstrap.
 	Log io.Writer
 }
@@ -158,7 +160,11 @@ func (b Builder) programs(ctx context.Context, programs []Program) ([]entry, fun
 	var entries []entry
 	for i, p := range programs {
 		out := filepath.Join(dir, fmt.Sprintf("%d-%s", i, filepath.Base(p.Path)))
-		if err := compile(ctx, filepath.Join(b.Root, p.Module), p.Package, out, b.Log); err != nil {
+		version := ""
+		if p.Version {
+			version = b.Version
+		}
+		if err := compile(ctx, filepath.Join(b.Root, p.Module), p.Package, out, version, b.Log); err != nil {
 			cleanup()
 			return nil, nil, err
 		}

@@ -50,6 +50,9 @@ type Program struct {
 	Package string `json:"package"`
 	// Path is where the program lands in the image.
 	Path string `json:"path"`
+	// Version tells the program the image's tag as its version; one of this product's,
+	// which changes with each tag then.
+	Version bool `json:"version,omitempty"`
 }
 
 // File is a file or a folder of the repository.

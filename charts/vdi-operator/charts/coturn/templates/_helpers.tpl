@@ -3,10 +3,6 @@
 {{- .Values.fullnameOverride | default (printf "%s-coturn" (.Release.Name | trimSuffix "-operator" | trunc 40 | trimSuffix "-")) -}}
 {{- end -}}
 
-{{- define "coturn.configSecret.name" -}}
-{{- .Values.existingConfigSecret | default (include "coturn.fullname" .) -}}
-{{- end -}}
-
 {{/* The activator finds the pods by these labels. */}}
 {{- define "coturn.selectorLabels" -}}
 app.kubernetes.io/name: coturn
@@ -19,45 +15,23 @@ app.kubernetes.io/component: turn
 app.kubernetes.io/part-of: vdi-operator
 {{- end -}}
 
-{{/*
-turnserver.conf; takes {Values, secret}. The node's address is given by flags, because
-only the pod knows it.
-*/}}
-{{- define "coturn.config" -}}
-listening-port={{ .Values.port | int }}
-min-port={{ .Values.relay.minPort | int }}
-max-port={{ .Values.relay.maxPort | int }}
-realm={{ .Values.realm }}
-
-# Time-limited credentials that the activator mints.
-use-auth-secret
-static-auth-secret={{ .secret }}
-stale-nonce=600
-user-quota={{ .Values.quota.perUser | int }}
-total-quota={{ .Values.quota.total | int }}
-
-# WebRTC relays UDP only; relaying TCP would open the network's services to users.
-no-tcp-relay
-no-multicast-peers
-{{- range .Values.deniedPeers }}
-denied-peer-ip={{ . }}
+{{/* Labels of every object. */}}
+{{- define "coturn.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "coturn.podLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
 {{- end }}
-{{- range .Values.allowedPeers }}
-allowed-peer-ip={{ . }}
-{{- end }}
+{{- end -}}
 
-fingerprint
-no-tls
-no-dtls
-no-cli
-no-software-attribute
-# Smaller answers make the server less useful to amplify attacks.
-no-rfc5780
-no-stun-backward-compatibility
-response-origin-only-with-rfc5780
+{{/* Set where the public address is asked of the Node, which takes a right. */}}
+{{- define "coturn.readsNode" -}}
+{{- if has .Values.externalAddress.mode (list "NodeExternalIP" "NodeAnnotation") }}true{{ end -}}
+{{- end -}}
 
-log-file=stdout
-simple-log
-pidfile=/run/turnserver/turnserver.pid
-userdb=/var/lib/turn/turndb
-{{ end -}}
+{{/* Set where only the pods know the public address. */}}
+{{- define "coturn.findsAddress" -}}
+{{- if ne .Values.externalAddress.mode "None" }}true{{ end -}}
+{{- end -}}

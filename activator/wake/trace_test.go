@@ -1,0 +1,132 @@
+package wake
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/tracing"
+)
+
+// recorder makes the keeper's spans readable.
+func (w *world) recorder() *tracetest.InMemoryExporter {
+	exporter := tracetest.NewInMemoryExporter()
+	w.Tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), tracing.Sampled(1)))
+	return exporter
+}
+
+func TestAWakeIsOneTraceFromTheRequestToTheFirstMessage(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		exporter := w.recorder()
+		began := time.Now()
+		v := w.Enter(w.session)
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		v.Mark(metrics.StageReached)
+		time.Sleep(time.Second)
+		v.Mark(metrics.StageFirstMessage)
+
+		writes := w.written()
+		if len(writes) != 1 || writes[0].Traceparent == "" {
+			t.Fatalf("written: %+v, want a wake with its trace", writes)
+		}
+		spans := exporter.GetSpans()
+		var names []string
+		whole := spans[len(spans)-1]
+		for _, s := range spans {
+			names = append(names, s.Name)
+			if s.SpanContext.TraceID() != whole.SpanContext.TraceID() || !strings.Contains(writes[0].Traceparent, s.SpanContext.TraceID().String()) {
+				t.Errorf("%s is of another trace than %s", s.Name, writes[0].Traceparent)
+			}
+			if s.Name != "wake" && s.Parent.SpanID() != whole.SpanContext.SpanID() {
+				t.Errorf("%s is not below the wake", s.Name)
+			}
+		}
+		if got := strings.Join(names, " "); got != "wake_written reached first_message wake" {
+			t.Fatalf("spans: %s", got)
+		}
+		if !whole.StartTime.Equal(began) || whole.EndTime.Sub(began) != 3*time.Second || spans[1].EndTime.Sub(spans[1].StartTime) != 2*time.Second {
+			t.Errorf("the wake took %s, reaching the desktop %s", whole.EndTime.Sub(whole.StartTime), spans[1].EndTime.Sub(spans[1].StartTime))
+		}
+		v.Leave()
+		time.Sleep(time.Minute)
+		if n := len(exporter.GetSpans()); n != len(spans) {
+			t.Errorf("%d spans after the visit, want %d", n, len(spans))
+		}
+	})
+}
+
+func TestAWakeWithoutAWebSocketEndsWithItsLastStage(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		exporter := w.recorder()
+		v := w.Enter(w.session)
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		v.Mark(metrics.StageReached)
+		time.Sleep(time.Hour)
+		v.Leave()
+		time.Sleep(time.Minute)
+		spans := exporter.GetSpans()
+		if last := spans[len(spans)-1]; last.Name != "wake" || last.EndTime.Sub(last.StartTime) != 2*time.Second {
+			t.Errorf("%s took %s, want the wake until the desktop was reached", last.Name, last.EndTime.Sub(last.StartTime))
+		}
+	})
+}
+
+func TestAWakeThatIsWrittenAgainIsOneTrace(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		exporter := w.recorder()
+		w.fail = errors.New("the API server is away")
+		v := w.Enter(w.session)
+		time.Sleep(10 * time.Second)
+		w.mu.Lock()
+		w.fail = nil
+		w.mu.Unlock()
+		time.Sleep(time.Second)
+		if writes := w.written(); len(writes) == 0 || writes[0].Traceparent == "" {
+			t.Errorf("written: %+v", writes)
+		}
+		v.Leave()
+		time.Sleep(time.Minute)
+		traces := map[trace.TraceID]bool{}
+		for _, s := range exporter.GetSpans() {
+			traces[s.SpanContext.TraceID()] = true
+		}
+		if len(traces) != 1 {
+			t.Errorf("%d traces of one wake", len(traces))
+		}
+	})
+}
+
+func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
+	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	const first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+	writes := 0
+	w := newWriter(t, s, &writes)
+	expect := func(a Activity, want string) {
+		t.Helper()
+		if err := w.WriteActivity(t.Context(), alice, a); err != nil {
+			t.Fatal(err)
+		}
+		var got v1alpha1.VDISession
+		if err := w.Client.Get(t.Context(), alice, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Status.Activity.Traceparent != want {
+			t.Errorf("traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
+		}
+	}
+	expect(Activity{Wake: noon, Connected: noon, Traceparent: first}, first)
+	expect(Activity{Connected: noon.Add(time.Minute)}, first)
+	expect(Activity{Wake: noon.Add(time.Hour), Connected: noon.Add(time.Hour)}, "")
+}

@@ -1,0 +1,34 @@
+{{/* For a Prometheus without its Operator; takes {context, port}. */}}
+{{- define "vdi-operator.prometheusAnnotations" -}}
+{{- if .context.Values.prometheusAnnotations.enabled -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .port | quote }}
+prometheus.io/path: /metrics
+{{- end -}}
+{{- end -}}
+
+{{/*
+Metadata of an object that is watched for by labels of its own, perhaps in a namespace
+of its own; takes {context, component, name, values}. Those labels win.
+*/}}
+{{- define "vdi-operator.monitoring.metadata" -}}
+name: {{ .name }}
+namespace: {{ .values.namespace | default .context.Release.Namespace | quote }}
+labels:
+  {{- merge (dict) .values.labels (include "vdi-operator.labels" . | fromYaml) | toYaml | nindent 2 }}
+{{- end -}}
+
+{{/*
+What is scraped of a program's port "metrics"; takes {values, job}. The job's name is
+the release's, so that alerts and dashboard know it whoever scrapes.
+*/}}
+{{- define "vdi-operator.monitoring.endpoint" -}}
+port: metrics
+path: /metrics
+interval: {{ .values.interval }}
+scrapeTimeout: {{ .values.scrapeTimeout }}
+relabelings:
+  - action: replace
+    targetLabel: job
+    replacement: {{ .job }}
+{{- end -}}

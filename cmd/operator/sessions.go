@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// sessionMetrics are read from the sessions of the cache at each scrape, by the leader
+// alone.
+func sessionMetrics(c client.Reader, elected <-chan struct{}) []prometheus.Collector {
+	leads := func() bool {
+		select {
+		case <-elected:
+			return true
+		default:
+			return false
+		}
+	}
+	return []prometheus.Collector{
+		vdimetrics.NewSessions(countSessions(c, time.Now), leads),
+		vdimetrics.NewGPUSeconds(gpuDesktops(c), leads, time.Now, workload.DefaultGPUResource),
+	}
+}
+
+func countSessions(c client.Reader, now func() time.Time) vdimetrics.CountSessions {
+	return func(ctx context.Context) (vdimetrics.Sessions, error) {
+		list := &v1alpha1.VDISessionList{}
+		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return vdimetrics.Sessions{}, err
+		}
+		all := vdimetrics.Sessions{ByPhase: map[v1alpha1.Phase]int{}}
+		for i := range list.Items {
+			st := &list.Items[i].Status
+			phase := st.Phase
+			if phase == "" {
+				phase = v1alpha1.PhasePending
+			}
+			all.ByPhase[phase]++
+			if phase != v1alpha1.PhaseCreating {
+				continue
+			}
+			if strings.HasPrefix(st.Message, workload.WaitingForGPU) {
+				all.WaitingForGPU++
+			}
+			if st.StartTime != nil {
+				all.LongestStart = max(all.LongestStart, now().Sub(st.StartTime.Time))
+			}
+		}
+		return all, nil
+	}
+}
+
+// gpuDesktops lists the sessions whose template exists and that have GPUs.
+func gpuDesktops(c client.Reader) vdimetrics.GPUDesktops {
+	return func(ctx context.Context) ([]vdimetrics.GPUDesktop, error) {
+		sessions, templates := &v1alpha1.VDISessionList{}, &v1alpha1.VDITemplateList{}
+		if err := c.List(ctx, sessions, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		if err := c.List(ctx, templates, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		byName := make(map[string]*v1alpha1.VDITemplate, len(templates.Items))
+		for i := range templates.Items {
+			byName[templates.Items[i].Name] = &templates.Items[i]
+		}
+		var desktops []vdimetrics.GPUDesktop
+		for i := range sessions.Items {
+			s := &sessions.Items[i]
+			t := byName[s.Spec.Template]
+			if t == nil || s.DeletionTimestamp != nil {
+				continue
+			}
+			resource, count := workload.GPUs(t, s)
+			if count == 0 {
+				continue
+			}
+			d := vdimetrics.GPUDesktop{Resource: resource, GPUs: float64(count), Created: s.CreationTimestamp.Time,
+				AwakeSince: at(s.Status.StartTime), AsleepSince: at(s.Status.SleepTime)}
+			if a := s.Status.Activity; a != nil {
+				d.Woken = at(a.LastWakeTime)
+			}
+			desktops = append(desktops, d)
+		}
+		return desktops, nil
+	}
+}
+
+func at(t *metav1.MicroTime) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}

@@ -1,0 +1,180 @@
+//go:build integration
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
+)
+
+// patience is for the periods in which the operator looks again, and a slow machine.
+const patience = time.Minute
+
+// program is the whole operator, against a kube-apiserver that has neither Knative nor
+// this product's definitions.
+type program struct {
+	*testing.T
+	env     *envtest.Environment
+	cluster client.Client
+	health  string
+	ended   chan error
+}
+
+func startProgram(t *testing.T) *program {
+	t.Helper()
+	ctrl.SetLogger(logr.Discard())
+	env := &envtest.Environment{BinaryAssetsDirectory: os.Getenv("KUBEBUILDER_ASSETS")}
+	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
+	rc, err := env.Start()
+	if err != nil {
+		t.Fatalf("%v: make test-integration provides what this needs", err)
+	}
+	p := &program{T: t, env: env, ended: make(chan error, 1)}
+	t.Cleanup(func() { p.must(env.Stop()) })
+	p.cluster, err = client.New(rc, client.Options{})
+	p.must(err)
+	admin, err := env.AddUser(envtest.User{Name: "administrator", Groups: []string{"system:masters"}}, nil)
+	p.must(err)
+	kubeconfig, err := admin.KubeConfig()
+	p.must(err)
+	key, err := tokentest.NewKey()
+	p.must(err)
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"kubeconfig": kubeconfig, "key": key,
+		"config.yaml": []byte("url: {domain: vdi.example.com}\ninstallation: {name: vdi, namespace: default}\n")} {
+		p.must(os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p.must(err)
+	p.health = l.Addr().String()
+	p.must(l.Close())
+	t.Setenv("KUBECONFIG", filepath.Join(dir, "kubeconfig"))
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), signingKey: filepath.Join(dir, "key"),
+			metricsAddress: "0", probeAddress: p.health, leaderElect: true, leaderElectionNamespace: "default"})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		p.must(<-p.ended)
+	})
+	return p
+}
+
+func (p *program) must(err error) {
+	p.Helper()
+	if err != nil {
+		p.Fatal(err)
+	}
+}
+
+// eventually waits until check returns nil, and fails when the operator ends.
+func (p *program) eventually(what string, check func() error) {
+	p.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	var last error
+	for {
+		if last = check(); last == nil {
+			return
+		}
+		select {
+		case err := <-p.ended:
+			p.ended <- err
+			p.Fatalf("%s: the operator has ended: %v", what, err)
+		case <-deadline:
+			p.Fatalf("%s: not within %s: %v", what, patience, last)
+		case <-tick.C:
+		}
+	}
+}
+
+// answers checks what kubelet is told.
+func (p *program) answers(path string, want int) func() error {
+	return func() error {
+		resp, err := http.Get("http://" + p.health + path)
+		if err != nil {
+			return err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			return fmt.Errorf("%s: %s", path, resp.Status)
+		}
+		return nil
+	}
+}
+
+func (p *program) says(parts ...string) func() error {
+	return func() error {
+		cm := &corev1.ConfigMap{}
+		if err := p.cluster.Get(p.Context(), client.ObjectKey{Namespace: "default", Name: "vdi-status"}, cm); err != nil {
+			return err
+		}
+		conditions, err := installation.ReadStatus(cm)
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%+v", conditions)
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				return fmt.Errorf("%q is not in %s", part, text)
+			}
+		}
+		return nil
+	}
+}
+
+func (p *program) install(paths ...string) {
+	p.Helper()
+	_, err := envtest.InstallCRDs(p.env.Config, envtest.CRDInstallOptions{Paths: paths, ErrorIfPathMissing: true})
+	p.must(err)
+}
+
+// inModule is a path inside a module that the operator is built with.
+func (p *program) inModule(module, path string) string {
+	p.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	p.must(err)
+	return filepath.Join(strings.TrimSpace(string(dir)), path)
+}
+
+func TestAnOperatorWithoutKnativeSaysWhatIsMissingAndGoesOnWhenItComes(t *testing.T) {
+	p := startProgram(t)
+	p.eventually("it lives", p.answers("/healthz", http.StatusOK))
+	p.eventually("what is missing is told", p.says(
+		"VDISession of vdi.kasm.io/v1alpha1 is not in the cluster: install this chart's CRDs", "Reason:Current",
+		"config map config-features is not in namespace knative-serving",
+		"There is no Deployment controller in namespace knative-serving: install Knative Serving 1.20 or later"))
+	p.must(p.answers("/readyz", http.StatusInternalServerError)())
+
+	p.install(filepath.Join("..", "..", "config", "crd"))
+	p.eventually("Knative is missing", p.says("Service of serving.knative.dev/v1 is not in the cluster: install Knative Serving 1.20 or later"))
+
+	p.install(p.inModule("knative.dev/serving", "config/core/300-resources"),
+		p.inModule("knative.dev/networking", "config/ingress.yaml"), p.inModule("knative.dev/networking", "config/serverlessservice.yaml"))
+	p.must(p.cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "knative-serving"}}))
+	for _, name := range []string{"config-features", "config-autoscaler"} {
+		p.must(p.cluster.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: name}}))
+	}
+	p.eventually("it is ready", p.answers("/readyz", http.StatusOK))
+	p.eventually("only Knative's programs are missing", p.says("Reason:Present", "Reason:AsNeeded", "Reason:NotInstalled"))
+}

@@ -1,0 +1,108 @@
+package coturn
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// certificate takes a renewed certificate to turnserver. It copies what it has checked:
+// turnserver reads both files by themselves, and would fall over a pair of which only
+// one is new.
+type certificate struct {
+	// folder holds tls.crt and tls.key, as a mounted Secret of type kubernetes.io/tls does.
+	folder string
+	files  files
+	// reload makes turnserver read the files again.
+	reload  func() error
+	metrics *metrics.TURN
+	log     *slog.Logger
+
+	chain, key []byte
+	failed     string
+}
+
+// begin takes the first certificate, before turnserver runs.
+func (c *certificate) begin() error {
+	chain, key, leaf, err := c.read()
+	if err != nil {
+		return err
+	}
+	if err := c.store(chain, key); err != nil {
+		return err
+	}
+	c.metrics.Certificate(leaf.NotAfter)
+	c.log.Info("serving a certificate", "expires", leaf.NotAfter, "names", leaf.DNSNames, "addresses", leaf.IPAddresses)
+	if time.Now().After(leaf.NotAfter) {
+		c.log.Warn("the certificate has expired: browsers refuse it", "expired", leaf.NotAfter)
+	}
+	return nil
+}
+
+// look takes a renewed certificate. Those who are connected stay so.
+func (c *certificate) look(context.Context) {
+	chain, key, leaf, err := c.read()
+	if err == nil {
+		if bytes.Equal(chain, c.chain) && bytes.Equal(key, c.key) {
+			c.failed = ""
+			return
+		}
+		if err = c.store(chain, key); err == nil {
+			err = c.reload()
+		}
+	}
+	if err != nil {
+		if c.failed != err.Error() {
+			c.failed = err.Error()
+			c.log.Error("the certificate is not taken; the one before holds", "error", err)
+			c.metrics.CertificateChanged(err)
+		}
+		return
+	}
+	c.failed = ""
+	c.metrics.Certificate(leaf.NotAfter)
+	c.metrics.CertificateChanged(nil)
+	c.log.Info("the certificate was renewed", "expires", leaf.NotAfter, "names", leaf.DNSNames, "addresses", leaf.IPAddresses)
+}
+
+func (c *certificate) read() (chain, key []byte, leaf *x509.Certificate, err error) {
+	certPath, keyPath := filepath.Join(c.folder, "tls.crt"), filepath.Join(c.folder, "tls.key")
+	if chain, err = os.ReadFile(certPath); err != nil {
+		return nil, nil, nil, fmt.Errorf("read the certificate: %w", err)
+	}
+	if key, err = os.ReadFile(keyPath); err != nil {
+		return nil, nil, nil, fmt.Errorf("read the certificate's key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("certificate %s and key %s: %w", certPath, keyPath, err)
+	}
+	return chain, key, pair.Leaf, nil
+}
+
+func (c *certificate) store(chain, key []byte) error {
+	for path, content := range map[string][]byte{c.files.certificate(): chain, c.files.key(): key} {
+		if err := writeFile(path, content); err != nil {
+			return err
+		}
+	}
+	c.chain, c.key = chain, key
+	return nil
+}
+
+// writeFile replaces a file at once, readable by its owner alone.
+func writeFile(path string, content []byte) error {
+	next := path + ".new"
+	if err := os.WriteFile(next, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}

@@ -1,0 +1,65 @@
+package coturn
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+const least = "port: 3478\nrealm: vdi\nrelay: {minPort: 49160, maxPort: 49179}\n"
+
+func TestAWrongConfigurationNamesTheFieldAndTheRemedy(t *testing.T) {
+	for name, tc := range map[string]struct{ yaml, field, says string }{
+		"a low port":                {strings.Replace(least, "3478", "443", 1), "port", "without the right"},
+		"no realm":                  {strings.Replace(least, "realm: vdi", "realm: ''", 1), "realm", "letters"},
+		"a realm with a line":       {strings.Replace(least, "realm: vdi", `realm: "a\nno-auth"`, 1), "realm", "letters"},
+		"too few ports":             {strings.Replace(least, "49179", "49170", 1), "relay.maxPort", "at least 20"},
+		"ports the wrong way":       {strings.Replace(least, "49179", "49100", 1), "relay.maxPort", "leaves 0"},
+		"TLS at the same port":      {least + "tlsPort: 3478", "tlsPort", "neither port"},
+		"a peer's name":             {least + "deniedPeers: [10.0.0.0/8, intranet]", "deniedPeers[1]", "10.0.0.0/8"},
+		"a negative quota":          {least + "quota: {perUser: -1}", "quota.perUser", "0"},
+		"an unknown mode":           {least + "external: {mode: Guess}", "external.mode", "NodeExternalIP"},
+		"no address":                {least + "external: {mode: Fixed}", "external.address", "IP address"},
+		"no STUN server's port":     {least + "external: {mode: STUN, stunServer: stun.example.com}", "external.stunServer", "host:port"},
+		"no annotation":             {least + "external: {mode: NodeAnnotation}", "external.annotation", "annotation"},
+		"a field that is not there": {least + "static-auth-secret: x", "static-auth-secret", "unknown field"},
+	} {
+		_, err := ParseConfig([]byte(tc.yaml))
+		if err == nil || !strings.Contains(err.Error(), tc.field) || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v; want %s and %q", name, err, tc.field, tc.says)
+		}
+	}
+	if _, err := ParseConfig([]byte(least)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTurnserversConfigurationIsClosedByDefault(t *testing.T) {
+	c, err := ParseConfig([]byte(least + "deniedPeers: [10.0.0.0/8]\nallowedPeers: [10.244.0.0/16]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := netip.MustParseAddr("192.0.2.1")
+	conf, err := turnserverConf(c, here, netip.Addr{}, files{"/run/coturn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"use-auth-secret", "no-cli", "no-tcp-relay", "no-multicast-peers", "no-tls", "no-dtls", "stale-nonce=600", "listening-ip=192.0.2.1", "relay-ip=192.0.2.1",
+		"denied-peer-ip=10.0.0.0-10.255.255.255", "allowed-peer-ip=192.0.2.1", "allowed-peer-ip=10.244.0.0-10.244.255.255", "userdb=/run/coturn/turndb"} {
+		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
+			t.Errorf("no line %q in\n%s", line, conf)
+		}
+	}
+	for _, text := range []string{"external-ip", "static-auth-secret", "max-bps", "default-address-family", "cert="} {
+		if strings.Contains(conf, text) {
+			t.Errorf("%s in\n%s", text, conf)
+		}
+	}
+	c.TLSPort, c.Quota.BytesPerSecond = 5349, 1000
+	conf, _ = turnserverConf(c, netip.MustParseAddr("fd00::1"), netip.MustParseAddr("2a00::1"), files{"/run/coturn"})
+	for _, line := range []string{"external-ip=2a00::1/fd00::1", "tls-listening-port=5349", "cert=/run/coturn/tls.crt", "pkey=/run/coturn/tls.key", "no-tlsv1_1", "max-bps=1000", "allocation-default-address-family=keep"} {
+		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
+			t.Errorf("no line %q in\n%s", line, conf)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package coturn
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// oneNode is an API server with one Node.
+type oneNode struct{ only node }
+
+var _ nodeReader = oneNode{}
+
+func (o oneNode) node(context.Context, string) (node, error) { return o.only, nil }
+
+func TestTheNodeSaysItsPublicAddress(t *testing.T) {
+	var n node
+	raw := `{"metadata":{"annotations":{"vdi.kasm.io/external-address":"203.0.113.7","broken":"turn.example.com"}},
+		"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.5"},{"type":"Hostname","address":"n1"},{"type":"ExternalIP","address":"2001:db8::7"},{"type":"ExternalIP","address":"203.0.113.8"}]}}`
+	if err := json.Unmarshal([]byte(raw), &n); err != nil {
+		t.Fatal(err)
+	}
+	here := netip.MustParseAddr("10.0.0.5")
+	for _, tc := range []struct {
+		e          External
+		want, says string
+	}{
+		{External{Mode: ExternalNodeAnnotation, Annotation: "vdi.kasm.io/external-address"}, "203.0.113.7", ""},
+		{External{Mode: ExternalNodeAnnotation, Annotation: "broken"}, "", "kubectl annotate node n1 broken="},
+		{External{Mode: ExternalNodeAnnotation, Annotation: "missing"}, "", "kubectl annotate node n1 missing="},
+		{External{Mode: ExternalNodeAddress}, "203.0.113.8", ""},
+	} {
+		got, err := tc.e.find(context.Background(), here, "n1", oneNode{n})
+		if tc.says != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%+v: %v, want %q", tc.e, err, tc.says)
+			}
+		} else if err != nil || got.String() != tc.want {
+			t.Errorf("%+v: %v %v, want %s", tc.e, got, err, tc.want)
+		}
+	}
+	n.Status.Addresses = n.Status.Addresses[:3]
+	if _, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode{n}); err == nil || !strings.Contains(err.Error(), "no ExternalIP") {
+		t.Errorf("an address of the other family was taken: %v", err)
+	}
+}
+
+func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
+	proc := t.TempDir()
+	if err := os.Mkdir(filepath.Join(proc, "net"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Ports 49160, 49161, 49161 again, 53 and 49180.
+	udp := "  sl  local_address rem_address   st tx_queue\n" +
+		" 1: 014DC6C6:C008 00000000:0000 07\n 2: 014DC6C6:C009 00000000:0000 07\n 3: 0100007F:C009 00000000:0000 07\n 4: 00000000:0035 00000000:0000 07\n 5: 00000000:C01C 00000000:0000 07\n"
+	if err := os.WriteFile(filepath.Join(proc, "net", "udp"), []byte(udp), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := portsUsed(proc, PortRange{49160, 49179}); err != nil || n != 2 {
+		t.Errorf("%d ports (%v), want 2", n, err)
+	}
+}

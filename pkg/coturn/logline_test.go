@@ -1,0 +1,109 @@
+package coturn
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// read takes a log in and returns what was passed on at debug.
+func read(t *testing.T, raw []byte, level slog.Level) (*prometheus.Registry, *allocations, string) {
+	t.Helper()
+	reg, live := prometheus.NewRegistry(), newAllocations()
+	zero := func() float64 { return 0 }
+	m := metrics.NewTURN(reg, metrics.TURNState{Allocations: zero, Ports: zero, PortsUsed: zero, TLS: true})
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))
+	if err := newLogReader(m, live, log).read(bytes.NewReader(raw)); err != nil {
+		t.Fatal(err)
+	}
+	return reg, live, out.String()
+}
+
+// The log is of turnserver 4.6.1 itself: three pairs of clients, by UDP, TCP and TLS, of
+// which one of each asked for four denied peers; a wrong secret; an expired credential;
+// and one client with five allocations where three are allowed.
+func TestARealLogTellsWhatHappened(t *testing.T) {
+	raw, err := os.ReadFile("testdata/turnserver-4.6.1.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, live, said := read(t, raw, slog.LevelDebug)
+	want := `
+# HELP vdi_turn_allocations_opened_total Allocations that were opened.
+# TYPE vdi_turn_allocations_opened_total counter
+vdi_turn_allocations_opened_total 9
+# HELP vdi_turn_refusals_total Requests of clients that were refused, by reason.
+# TYPE vdi_turn_refusals_total counter
+vdi_turn_refusals_total{reason="credential"} 2
+vdi_turn_refusals_total{reason="denied_peer"} 12
+vdi_turn_refusals_total{reason="no_port"} 0
+vdi_turn_refusals_total{reason="other"} 0
+vdi_turn_refusals_total{reason="quota"} 2
+# HELP vdi_turn_relayed_bytes_total Bytes that passed between allocations and their peers; counted every 4096 packets of an allocation and at its end.
+# TYPE vdi_turn_relayed_bytes_total counter
+vdi_turn_relayed_bytes_total{direction="from_peers"} 30
+vdi_turn_relayed_bytes_total{direction="to_peers"} 30
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_turn_allocations_opened_total", "vdi_turn_refusals_total", "vdi_turn_relayed_bytes_total"); err != nil {
+		t.Error(err)
+	}
+	if n, _ := live.count(); n != 3 {
+		t.Errorf("%d allocations are open, want those of the last client", n)
+	}
+	if credentialUser.MatchString(said) {
+		t.Error("credentials' user names were passed on")
+	}
+	for _, text := range []string{"user=desktops/greedy", "Quota Reached", "TLS/TCP listener opened", "session=000000000000000001"} {
+		if !strings.Contains(said, text) {
+			t.Errorf("%q was not passed on", text)
+		}
+	}
+}
+
+func TestOnlyWhatAPersonNeedsIsSaidAtInfo(t *testing.T) {
+	raw, err := os.ReadFile("testdata/turnserver-4.6.1.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, said := read(t, raw, slog.LevelInfo)
+	for _, text := range []string{"CREATE_PERMISSION processed, success", "usage: ", "tcp or tls connected"} {
+		if strings.Contains(said, text) {
+			t.Errorf("%q is said", text)
+		}
+	}
+	for _, text := range []string{"error 403: Forbidden IP", "error 401: Unauthorized", "Relay ports initialization done"} {
+		if !strings.Contains(said, text) {
+			t.Errorf("%q is not said", text)
+		}
+	}
+}
+
+func TestStrangersCannotFloodTheLog(t *testing.T) {
+	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/bad>: incoming packet message processed, error 401: Unauthorized\n"
+	reg, _, said := read(t, []byte(strings.Repeat(line, 5*logLinesBurst)), slog.LevelInfo)
+	if n := strings.Count(said, "\n"); n < logLinesBurst || n > 3*logLinesBurst {
+		t.Errorf("%d lines were passed on", n)
+	}
+	if n, err := testutil.GatherAndCount(reg, "vdi_turn_log_lines_left_out_total"); err != nil || n != 1 {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
+func TestALineWithoutEndTakesNoMemory(t *testing.T) {
+	endless := "1: : " + strings.Repeat("x", 100*longestLine) + "\n2: : session 000000000000000009: new, realm=<vdi>, username=<1795654063:a>, lifetime=600\n"
+	_, live, said := read(t, []byte(endless), slog.LevelInfo)
+	if n, _ := live.count(); n != 1 {
+		t.Error("the line after it is lost")
+	}
+	if len(said) > 2*longestLine {
+		t.Errorf("%d bytes were passed on", len(said))
+	}
+}

@@ -1,0 +1,106 @@
+package coturn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// lookEvery is how often mounted files are looked at: reads of a few hundred bytes, much
+// oftener than kubelet brings a change.
+const lookEvery = 5 * time.Second
+
+// longestSecret keeps it well below what fits a line of SQL or a MAC's key sensibly.
+const longestSecret = 1024
+
+// readSecret reads the shared secret as the activator does: without the space around it.
+func readSecret(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the shared secret: %w", err)
+	}
+	s := strings.TrimSpace(string(raw))
+	switch {
+	case s == "":
+		return "", fmt.Errorf("the shared secret in %s is empty", path)
+	case len(s) > longestSecret:
+		return "", fmt.Errorf("the shared secret in %s has %d bytes, above %d", path, len(s), longestSecret)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "", fmt.Errorf("the shared secret in %s holds a control character such as a line break", path)
+	}
+	return s, nil
+}
+
+// secrets takes the shared secret into turnserver's database whenever it changes, and
+// leaves the former one there for as long as credentials made of it are good.
+type secrets struct {
+	path    string
+	overlap time.Duration
+	write   func(ctx context.Context, secrets ...string) error
+	now     func() time.Time
+	changed func(err error)
+	log     *slog.Logger
+
+	current, former string
+	until           time.Time // when former ends
+	failed          string    // the last failure that was told
+}
+
+// begin takes the first secret.
+func (s *secrets) begin(ctx context.Context) error {
+	now, err := readSecret(s.path)
+	if err != nil {
+		return err
+	}
+	s.current = now
+	return s.write(ctx, now)
+}
+
+// look takes what has changed.
+func (s *secrets) look(ctx context.Context) {
+	now, err := readSecret(s.path)
+	switch {
+	case err != nil:
+	case now != s.current:
+		// A failed write is tried again at the next look.
+		if err = s.write(ctx, now, s.current); err != nil {
+			break
+		}
+		s.former, s.current, s.until = s.current, now, s.now().Add(s.overlap)
+		s.log.Info("the shared secret has changed; credentials made with the former one are taken for a while", "until", s.until.UTC())
+		s.changed(nil)
+	case s.former != "" && !s.now().Before(s.until):
+		if err = s.write(ctx, s.current); err != nil {
+			break
+		}
+		s.former = ""
+		s.log.Info("the former shared secret is no longer taken")
+	}
+	if err == nil || ctx.Err() != nil {
+		s.failed = ""
+		return
+	}
+	if s.failed != err.Error() {
+		s.failed = err.Error()
+		s.log.Error("the shared secret is not taken; the one before holds", "error", err)
+		s.changed(err)
+	}
+}
+
+// watch looks again and again until ctx ends.
+func watch(ctx context.Context, look func(context.Context)) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			look(ctx)
+		}
+	}
+}

@@ -1,0 +1,309 @@
+package coturn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const (
+	// endTimeout is how long turnserver may take to end once it was told to.
+	endTimeout = 3 * time.Second
+	// answerEvery is how often turnserver is asked whether it answers, and startEvery how
+	// often until it does for the first time.
+	answerEvery = 5 * time.Second
+	startEvery  = 100 * time.Millisecond
+	// findAgain is the pause before the public address is looked for again.
+	findAgain = 5 * time.Second
+)
+
+// Options are a supervisor's surroundings.
+type Options struct {
+	Config Config
+	// Address is the one that turnserver listens on and relays from.
+	Address netip.Addr
+	// NodeName is read by the modes that ask for the Node.
+	NodeName string
+	// Secret is the file with the shared secret, Certificate the folder with tls.crt and
+	// tls.key where the configuration has a TLS port.
+	Secret, Certificate string
+	// Folder, in memory, is for what turnserver reads and writes.
+	Folder string
+	// Turnserver and SQLite are the programs; Proc is the kernel's folder of that name.
+	Turnserver, SQLite, Proc string
+	// Listen is where metrics and health are served.
+	Listen string
+	// Grace is how long open allocations may go on after the end was asked for.
+	Grace time.Duration
+	Log   *slog.Logger
+}
+
+// Supervisor runs one turnserver.
+type Supervisor struct {
+	Options
+	files    files
+	registry *prometheus.Registry
+	metrics  *metrics.TURN
+	live     *allocations
+	nodes    nodeReader
+
+	waits    atomic.Pointer[string]     // what the start waits for
+	external atomic.Pointer[netip.Addr] // how clients reach the server, once that is known
+	running  atomic.Bool                // turnserver was started
+	answers  atomic.Bool                // turnserver answered when it was asked last
+	stopping atomic.Bool
+}
+
+// New prepares a supervisor.
+func New(o Options) (*Supervisor, error) {
+	version, err := exec.Command(o.Turnserver, "--version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("run turnserver: %w", err)
+	}
+	s := &Supervisor{Options: o, files: files{o.Folder}, registry: prometheus.NewRegistry(), live: newAllocations(), nodes: apiNodes{}}
+	s.metrics = metrics.NewTURN(s.registry, metrics.TURNState{
+		Allocations: func() float64 { n, _ := s.live.count(); return float64(n) },
+		Ports:       func() float64 { return float64(o.Config.Relay.Size()) },
+		PortsUsed: func() float64 {
+			n, err := portsUsed(o.Proc, o.Config.Relay)
+			if err != nil {
+				o.Log.Warn("the relay ports in use cannot be counted", "error", err)
+			}
+			return float64(n)
+		},
+		Version: firstWord(string(version)),
+		TLS:     o.Config.TLSPort != 0,
+	})
+	s.waitsFor("the start")
+	return s, nil
+}
+
+func firstWord(s string) string {
+	if words := strings.Fields(s); len(words) > 0 {
+		return words[0]
+	}
+	return "unknown"
+}
+
+func (s *Supervisor) waitsFor(what string) { s.waits.Store(&what) }
+
+// Run runs turnserver until ctx ends and the open allocations have, within the grace. An
+// error says that turnserver could not be started, or ended by itself.
+func (s *Supervisor) Run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for metrics and health: %w", err)
+	}
+	web := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: endTimeout}
+	go func() { _ = web.Serve(listener) }()
+	defer func() { _ = web.Close() }()
+
+	external, err := s.find(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to end before there was anything to run
+		}
+		return err
+	}
+	keep := &secrets{path: s.Secret, overlap: s.Config.SecretOverlap.Duration, now: time.Now,
+		write:   database{path: s.files.database(), program: s.SQLite, realm: s.Config.Realm}.write,
+		changed: s.metrics.SecretChanged, log: s.Log}
+	if err := keep.begin(ctx); err != nil {
+		return err
+	}
+	var cert *certificate
+	if s.Config.TLSPort != 0 {
+		cert = &certificate{folder: s.Certificate, files: s.files, metrics: s.metrics, log: s.Log}
+		if err := cert.begin(); err != nil {
+			return err
+		}
+	}
+	conf, err := turnserverConf(s.Config, s.Address, external, s.files)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(s.files.conf(), []byte(conf)); err != nil {
+		return fmt.Errorf("write turnserver's configuration: %w", err)
+	}
+	server, err := s.start()
+	if err != nil {
+		return err
+	}
+
+	// What is watched goes on while the server drains.
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	work.Go(func() { watch(alive, keep.look) })
+	if cert != nil {
+		cert.reload = server.reload
+		work.Go(func() { watch(alive, cert.look) })
+	}
+	work.Go(func() { s.ask(alive) })
+
+	select {
+	case <-server.ended:
+		return fmt.Errorf("turnserver ended by itself: %w", server.why)
+	case <-ctx.Done():
+	}
+	return s.drain(server)
+}
+
+// find finds the public address, and waits until there is one where the mode wants it.
+func (s *Supervisor) find(ctx context.Context) (netip.Addr, error) {
+	for {
+		external, err := s.Config.External.find(ctx, s.Address, s.NodeName, s.nodes)
+		switch {
+		case err == nil && external.IsValid() && external.Is4() != s.Address.Is4():
+			return netip.Addr{}, fmt.Errorf("the public address %s and the server's own, %s, must be of one family", external, s.Address)
+		case err == nil:
+			seen := s.Address
+			if external.IsValid() {
+				seen = external
+			}
+			s.external.Store(&seen)
+			s.Log.Info("clients reach this server", "address", seen, "listening", s.Address, "mode", s.Config.External.Mode)
+			return external, nil
+		}
+		s.waitsFor("the public address: " + err.Error())
+		s.Log.Error("the public address is not known; trying again", "error", err, "after", findAgain.String())
+		select {
+		case <-ctx.Done():
+			return netip.Addr{}, err
+		case <-time.After(findAgain):
+		}
+	}
+}
+
+// server is a running turnserver.
+type server struct {
+	process *os.Process
+	ended   chan struct{} // closed at its end, after why is set
+	why     error
+}
+
+func (s *Supervisor) start() (*server, error) {
+	cmd := exec.Command(s.Turnserver, "-c", s.files.conf())
+	// Nothing of ours is its business.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Dir = s.Folder
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = in, in
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start turnserver: %w", err), in.Close(), out.Close())
+	}
+	_ = in.Close()
+	s.waitsFor("turnserver's first answer")
+	s.running.Store(true)
+	r := &server{process: cmd.Process, ended: make(chan struct{})}
+	go func() {
+		if err := newLogReader(s.metrics, s.live, s.Log).read(out); err != nil {
+			s.Log.Error("turnserver's log cannot be read", "error", err)
+			// It must never wait for a reader.
+			_, _ = io.Copy(io.Discard, out)
+		}
+		_ = out.Close()
+		if r.why = cmd.Wait(); r.why == nil {
+			r.why = errors.New("without an error; its log says why")
+		}
+		close(r.ended)
+	}()
+	return r, nil
+}
+
+// reload makes turnserver read its certificate again (mainrelay.c, reload_ssl_certs).
+func (r *server) reload() error {
+	if err := r.process.Signal(syscall.SIGUSR2); err != nil {
+		return fmt.Errorf("tell turnserver to reload its certificate: %w", err)
+	}
+	return nil
+}
+
+// end ends it.
+func (r *server) end() {
+	_ = r.process.Signal(syscall.SIGTERM)
+	select {
+	case <-r.ended:
+	case <-time.After(endTimeout):
+		_ = r.process.Kill()
+		<-r.ended
+	}
+}
+
+// ask keeps asking turnserver whether it answers, as a client would.
+func (s *Supervisor) ask(ctx context.Context) {
+	at := net.JoinHostPort(s.Address.String(), strconv.Itoa(s.Config.Port))
+	pause := startEvery
+	for {
+		_, err := askSTUN(ctx, s.Address, at)
+		if ctx.Err() != nil {
+			return
+		}
+		answers := err == nil
+		if s.answers.Swap(answers) != answers {
+			s.metrics.Up(answers)
+			if answers {
+				s.Log.Info("turnserver answers", "address", at)
+			} else {
+				s.Log.Warn("turnserver does not answer", "error", err)
+			}
+		}
+		if answers {
+			pause = answerEvery
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// drain waits for the open allocations, and ends turnserver.
+func (s *Supervisor) drain(r *server) error {
+	s.stopping.Store(true)
+	s.metrics.Draining()
+	n, _ := s.live.count()
+	s.Log.Info("shutting down: open allocations may go on", "allocations", n, "gracePeriod", s.Grace.String())
+	grace := time.NewTimer(s.Grace)
+	defer grace.Stop()
+	for {
+		n, changed := s.live.count()
+		if n == 0 {
+			break
+		}
+		select {
+		case <-changed:
+			continue
+		case <-grace.C:
+			s.Log.Warn("the grace period is over; the allocations that are left are cut", "allocations", n)
+		case <-r.ended:
+			return fmt.Errorf("turnserver ended by itself: %w", r.why)
+		}
+		break
+	}
+	r.end()
+	s.Log.Info("turnserver has ended")
+	return nil
+}

@@ -1,0 +1,143 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// GPUDesktop is a session as far as its GPUs are concerned; a zero time is never.
+type GPUDesktop struct {
+	// Resource is what the GPUs are counted in, such as nvidia.com/gpu, GPUs their number.
+	Resource string
+	GPUs     float64
+	// Created is since when the session exists.
+	Created time.Time
+	// AwakeSince is when the present awake period began; zero while asleep.
+	AwakeSince time.Time
+	// AsleepSince is when it was last put to sleep, Woken when it was last asked for.
+	AsleepSince, Woken time.Time
+}
+
+// within splits from..to into the time that the desktop was awake and that it slept.
+// Of several naps within it, the last alone is known.
+func (d GPUDesktop) within(from, to time.Time) (awake, asleep time.Duration) {
+	if d.Created.After(from) {
+		from = d.Created
+	}
+	if !from.Before(to) {
+		return 0, 0
+	}
+	whole := to.Sub(from)
+	if d.AwakeSince.IsZero() {
+		// What it was awake for since from, before the last sleep.
+		began := from
+		if d.Woken.After(from) && d.Woken.Before(d.AsleepSince) {
+			began = d.Woken
+		}
+		awake = between(began, d.AsleepSince, whole)
+	} else {
+		awake = between(latest(from, d.AwakeSince), to, whole)
+		if d.AsleepSince.Before(d.AwakeSince) {
+			awake += between(from, d.AsleepSince, whole-awake)
+		}
+	}
+	return awake, whole - awake
+}
+
+// between is the time from a to b, and within 0 and most.
+func between(a, b time.Time, most time.Duration) time.Duration {
+	return max(0, min(b.Sub(a), most))
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// GPUDesktops lists the sessions with GPUs.
+type GPUDesktops func(ctx context.Context) ([]GPUDesktop, error)
+
+// gpuSeconds integrates GPU time at each scrape, from what the sessions' status says of
+// when they woke and slept. So nothing runs per session, and how often it is scraped
+// changes nothing but how late a counter moves.
+type gpuSeconds struct {
+	list   GPUDesktops
+	counts func() bool
+	now    func() time.Time
+	used   *prometheus.Desc
+	saved  *prometheus.Desc
+
+	mu sync.Mutex
+	// until is up to when it was integrated; zero while another replica counts.
+	until        time.Time
+	awake, slept map[string]float64
+}
+
+var _ prometheus.Collector = (*gpuSeconds)(nil)
+
+// NewGPUSeconds counts the GPU seconds of sessions, used and saved, from the first
+// scrape on at which counts is true; a replica that does not lead must not count what
+// the leader counts. Resources are those that have series from the start.
+func NewGPUSeconds(list GPUDesktops, counts func() bool, now func() time.Time, resources ...string) prometheus.Collector {
+	g := &gpuSeconds{
+		list: list, counts: counts, now: now,
+		used: prometheus.NewDesc("vdi_gpu_seconds_used_total",
+			"GPUs times the seconds for which sessions were awake, from each wake to the next sleep.", []string{"resource"}, nil),
+		saved: prometheus.NewDesc("vdi_gpu_seconds_saved_total",
+			"GPUs times the seconds for which sessions slept: what the same sessions, always on, would have held besides.", []string{"resource"}, nil),
+		awake: map[string]float64{}, slept: map[string]float64{},
+	}
+	for _, r := range resources {
+		g.awake[r], g.slept[r] = 0, 0
+	}
+	return g
+}
+
+// Describe implements prometheus.Collector.
+func (g *gpuSeconds) Describe(ch chan<- *prometheus.Desc) {
+	ch <- g.used
+	ch <- g.saved
+}
+
+// Collect implements prometheus.Collector.
+func (g *gpuSeconds) Collect(ch chan<- prometheus.Metric) {
+	if !g.counts() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	desktops, err := g.list(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(g.used, err)
+		return
+	}
+	g.integrate(desktops)
+	for resource, seconds := range g.awake {
+		ch <- prometheus.MustNewConstMetric(g.used, prometheus.CounterValue, seconds, resource)
+		ch <- prometheus.MustNewConstMetric(g.saved, prometheus.CounterValue, g.slept[resource], resource)
+	}
+}
+
+// integrate adds what has passed since the last scrape; the caller holds the lock.
+func (g *gpuSeconds) integrate(desktops []GPUDesktop) {
+	from, to := g.until, g.now()
+	if to.Before(from) {
+		return // the clock was set back; what was counted stays
+	}
+	g.until = to
+	if from.IsZero() {
+		from = to // time before this process counted was another's to count
+	}
+	for _, d := range desktops {
+		awake, asleep := d.within(from, to)
+		g.awake[d.Resource] += d.GPUs * awake.Seconds()
+		g.slept[d.Resource] += d.GPUs * asleep.Seconds()
+	}
+}

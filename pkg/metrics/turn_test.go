@@ -1,0 +1,25 @@
+package metrics
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestTheTURNServersMetricsFollowPrometheusConventions(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	one := func() float64 { return 1 }
+	m := NewTURN(reg, TURNState{Allocations: one, Ports: one, PortsUsed: one, Version: "4.6.1", TLS: true})
+	m.Refused(TURNRefusedPeer)
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	if n := testutil.CollectAndCount(m.refusals); n != len(TURNRefusals) {
+		t.Errorf("%d series of refusals, want one for each of %d reasons", n, len(TURNRefusals))
+	}
+}

@@ -1,0 +1,86 @@
+// Package version says what a program was built from. Releases are told by the
+// linker; a plain go build or go install knows what Go itself records.
+package version
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strconv"
+)
+
+// Set by the linker: go build -ldflags "-X <this package>.version=v1.2.3 -X <this
+// package>.revision=0123abcd".
+var version, revision string
+
+// Info is what a program was built from.
+type Info struct {
+	// Version is a release such as v1.2.3, or what git describe says of a tree between
+	// two of them.
+	Version string
+	// Revision is the commit.
+	Revision string
+	// Go is the version of Go that built it.
+	Go string
+}
+
+// unknown stands for what nobody told.
+const unknown = "unknown"
+
+// Get says what this program was built from.
+func Get() Info {
+	build, _ := debug.ReadBuildInfo()
+	return from(version, revision, build)
+}
+
+// from completes what the linker told by what Go recorded; build may be nil.
+func from(version, revision string, build *debug.BuildInfo) Info {
+	i := Info{Version: version, Revision: revision, Go: unknown}
+	if build != nil {
+		i.Go = build.GoVersion
+		if i.Version == "" && build.Main.Version != "(devel)" {
+			i.Version = build.Main.Version
+		}
+		for _, s := range build.Settings {
+			if s.Key == "vcs.revision" && i.Revision == "" {
+				i.Revision = s.Value
+			}
+		}
+	}
+	if i.Version == "" {
+		i.Version = unknown
+	}
+	if i.Revision == "" {
+		i.Revision = unknown
+	}
+	return i
+}
+
+// String is one line for people.
+func (i Info) String() string {
+	return fmt.Sprintf("%s (revision %s, %s)", i.Version, i.Revision, i.Go)
+}
+
+// Flag is --version: it prints the line and ends the program in order.
+type Flag struct {
+	Program string
+	Out     io.Writer
+	Exit    func(code int)
+}
+
+// String implements flag.Value.
+func (Flag) String() string { return "false" }
+
+// IsBoolFlag lets the flag stand alone.
+func (Flag) IsBoolFlag() bool { return true }
+
+// Set implements flag.Value.
+func (f Flag) Set(value string) error {
+	asked, err := strconv.ParseBool(value)
+	if err != nil || !asked {
+		return err
+	}
+	fmt.Fprintln(f.Out, f.Program, Get())
+	f.Exit(0)
+	return nil
+}

@@ -1,0 +1,44 @@
+package version
+
+import (
+	"bytes"
+	"flag"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+func TestWhatTheLinkerToldComesBeforeWhatGoRecorded(t *testing.T) {
+	recorded := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.0.1"}, Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}}}
+	plain := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"}}
+	for name, c := range map[string]struct {
+		version, revision string
+		build             *debug.BuildInfo
+		want              Info
+	}{
+		"a release":          {"v1.2.3", "def", recorded, Info{"v1.2.3", "def", "go1.26.8"}},
+		"go install":         {"", "", recorded, Info{"v1.0.1", "abc", "go1.26.8"}},
+		"go build, no git":   {"", "", plain, Info{unknown, unknown, "go1.26.8"}},
+		"nothing is known":   {"", "", nil, Info{unknown, unknown, unknown}},
+		"a release, no more": {"v1.2.3", "", nil, Info{"v1.2.3", unknown, unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := from(c.version, c.revision, c.build); got != c.want {
+				t.Errorf("have %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheFlagPrintsTheVersionAndEndsTheProgram(t *testing.T) {
+	var out bytes.Buffer
+	ended := -1
+	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
+	flags.Var(Flag{Program: "operator", Out: &out, Exit: func(code int) { ended = code }}, "version", "")
+	if err := flags.Parse([]string{"--version=false"}); err != nil || ended != -1 || out.Len() > 0 {
+		t.Fatalf("--version=false: %v, ended with %d, printed %q", err, ended, out.String())
+	}
+	if err := flags.Parse([]string{"--version"}); err != nil || ended != 0 || !strings.HasPrefix(out.String(), "operator "+Get().Version) {
+		t.Errorf("--version: %v, ended with %d, printed %q", err, ended, out.String())
+	}
+}

@@ -1,0 +1,90 @@
+package workload
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// kind is a workload that says what a test wants it to say, and counts what it is
+// asked to do.
+type kind struct {
+	is                string // what is left of it
+	asked             int
+	applied, removals int
+}
+
+var (
+	_ Workload = (*kind)(nil)
+	_ former   = (*kind)(nil)
+)
+
+func (k *kind) left(context.Context, *v1alpha1.VDISession) (string, error) {
+	k.asked++
+	return k.is, nil
+}
+func (k *kind) Delete(context.Context, *v1alpha1.VDISession) (string, error) {
+	k.removals++
+	return k.is, nil
+}
+func (k *kind) Apply(context.Context, *v1alpha1.VDISession, Shape, bool) (Delay, error) {
+	k.applied++
+	return Delay{}, nil
+}
+func (k *kind) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+func (k *kind) Observe(context.Context, *v1alpha1.VDISession) (Observation, error) {
+	return Observation{}, nil
+}
+func (k *kind) Watched() []client.Object { return nil }
+
+func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	s := session()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "ada-1", Labels: Labels(s)}}
+	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod).Build()
+	now, before := &kind{}, &kind{is: `Knative Service "ada"`}
+	c := &changeover{client: cluster, now: now, former: before, to: "a Deployment"}
+	apply := func(live bool) Delay {
+		t.Helper()
+		delay, err := c.Apply(t.Context(), s, Shape{}, live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return delay
+	}
+
+	if d := apply(true); d.Reason != "WaitingForSleep" || !strings.Contains(d.Message, `still runs as Knative Service "ada"`) || before.removals != 0 {
+		t.Errorf("live: %+v, %d removals", d, before.removals)
+	}
+	if o, err := c.Observe(t.Context(), s); err != nil || !o.Exists || !o.Wakeable {
+		t.Errorf("observed %+v (%v), want what a visit can wake", o, err)
+	}
+	if d := apply(false); d.Reason != "ChangingOver" || d.Again == 0 || before.removals != 1 || now.applied != 0 {
+		t.Errorf("asleep: %+v, %d removals, applied %d times", d, before.removals, now.applied)
+	}
+	if err := cluster.Delete(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if d := apply(true); d.Reason != "ChangingOver" || before.removals != 2 {
+		t.Errorf("a start without a pod: %+v, %d removals", d, before.removals)
+	}
+	before.is = ""
+	if d := apply(false); !d.None() || now.applied != 1 {
+		t.Errorf("nothing left: %+v, applied %d times", d, now.applied)
+	}
+	asked := before.asked
+	if apply(true); before.asked != asked || now.applied != 2 {
+		t.Errorf("settled: asked %d times more, applied %d times", before.asked-asked, now.applied)
+	}
+}

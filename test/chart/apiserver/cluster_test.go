@@ -1,0 +1,124 @@
+//go:build integration
+
+package apiserver
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+const chart = "charts/vdi-operator"
+
+// kubeconfig is a file by which Helm reaches the API server as its administrator.
+func kubeconfig(t *testing.T) (path string) {
+	t.Helper()
+	c := clientcmdapi.NewConfig()
+	c.Clusters["test"] = &clientcmdapi.Cluster{Server: "https://" + strings.TrimPrefix(config.Host, "https://"), CertificateAuthorityData: config.CAData}
+	c.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
+	c.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "admin"}
+	c.CurrentContext = "test"
+	raw, err := clientcmd.Write(*c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What only a cluster can tell, Helm says before it changes anything.
+func TestWhatTheClusterLacksIsSaid(t *testing.T) {
+	path := kubeconfig(t)
+	for name, c := range map[string]struct {
+		flags []string
+		says  []string
+	}{
+		"nothing":             {},
+		"Knative's namespace": {[]string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
+		"without Knative, its namespace does not matter": {flags: []string{"--set", "knative.enabled=false,knative.namespace=serving"}},
+		"a namespace of sessions":                        {[]string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
+		"the release's namespace may be about to come":   {flags: []string{"--set", "watchNamespaces={fresh}", "--namespace", "fresh", "--create-namespace"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The definitions are there, and are not Helm's.
+			flags := append([]string{"install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", "crds.enabled=false"}, c.flags...)
+			_, err := render.HelmAt(t.Context(), path, flags...)
+			if len(c.says) == 0 {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			for _, say := range c.says {
+				if err == nil || !strings.Contains(err.Error(), say) {
+					t.Errorf("it must say %q; it says %v", say, err)
+				}
+			}
+		})
+	}
+}
+
+// The other tests need the definitions: they come back at its end.
+func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
+	path, options := kubeconfig(t), envtest.CRDInstallOptions{Paths: definitions, ErrorIfPathMissing: true}
+	if err := envtest.UninstallCRDs(config, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := envtest.InstallCRDs(config, options); err != nil {
+			t.Error(err)
+		}
+	})
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		groups, err := d.ServerGroups()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
+			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io"
+		}) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the API server still names the groups of definitions that are gone")
+		}
+	}
+	for name, c := range map[string]struct {
+		set  string
+		says []string
+	}{
+		"Knative Serving":          {"selkies.enabled=false", []string{"knative.enabled", "no Knative Serving", "set knative.enabled=false"}},
+		"this product's kinds":     {"knative.enabled=false,crds.enabled=false", []string{"crds.enabled", "VDISession", "set crds.enabled=true"}},
+		"nothing, without Knative": {"knative.enabled=false,selkies.enabled=false", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render.HelmAt(t.Context(), path, "install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", c.set)
+			if len(c.says) == 0 && err != nil {
+				t.Error(err)
+			}
+			for _, say := range c.says {
+				if err == nil || !strings.Contains(err.Error(), say) {
+					t.Errorf("it must say %q; it says %v", say, err)
+				}
+			}
+		})
+	}
+}

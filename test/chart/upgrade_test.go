@@ -1,0 +1,59 @@
+package chart
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+// previous is the chart that upgrades come from.
+var previous = filepath.Join("test", "e2e", "testdata", "vdi-operator-0.1.0.tgz")
+
+func TestAnUpgradeMakesNothingAnew(t *testing.T) {
+	ctx := t.Context()
+	before := objects(t)(render.Helm(ctx, "template", render.Release, previous, "--namespace", render.Namespace, "--kube-version", render.KubeVersion))
+	after := map[string]*unstructured.Unstructured{}
+	for _, o := range objects(t)(render.Text(ctx, render.Namespace)) {
+		after[identity(o)] = o
+	}
+	if len(before) < 15 {
+		t.Fatalf("the previous chart has %d objects", len(before))
+	}
+	for _, old := range before {
+		now := after[identity(old)]
+		if now == nil {
+			t.Errorf("%s would be deleted", identity(old))
+			continue
+		}
+		for _, immutable := range [][]string{{"spec", "selector"}, {"spec", "clusterIP"}, {"roleRef"}, {"type"}} {
+			a, _, _ := unstructured.NestedFieldNoCopy(old.Object, immutable...)
+			b, _, _ := unstructured.NestedFieldNoCopy(now.Object, immutable...)
+			if !reflect.DeepEqual(a, b) {
+				t.Errorf("%s: %v changes from %v to %v", identity(old), immutable, a, b)
+			}
+		}
+	}
+}
+
+func identity(o *unstructured.Unstructured) string {
+	return o.GroupVersionKind().GroupKind().String() + " " + o.GetNamespace() + "/" + o.GetName()
+}
+
+func objects(t *testing.T) func(text string, err error) []*unstructured.Unstructured {
+	t.Helper()
+	return func(text string, err error) []*unstructured.Unstructured {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := render.Objects(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+}

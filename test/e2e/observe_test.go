@@ -1,0 +1,161 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/harness"
+	"github.com/org/vdi-operator/test/monitoring"
+)
+
+func TestAPrometheusSeesOneWakeInEveryPanelOfTheDashboard(t *testing.T) {
+	ctx := story(t)
+	manifests, err := in.Render(ctx, []string{"monitoring.coreos.com/v1"},
+		"serviceMonitor.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "dashboard.enabled=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := monitoring.ParseChart(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jobs := chart.Jobs(); len(jobs) != 3 {
+		t.Fatalf("the chart's monitors scrape %v, want operator, activator and coturn", jobs)
+	}
+	running, stop := context.WithCancel(ctx)
+	prometheus, err := monitoring.Start(running, chart, in.Kube, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		stop()
+		prometheus.Wait()
+		if said := prometheus.Log(); t.Failed() && said != "" {
+			t.Logf("Prometheus says:\n%s", said)
+		}
+	}()
+	value := func(expr string) (float64, error) {
+		v, err := prometheus.Vector(ctx, expr)
+		if err != nil {
+			return 0, err
+		}
+		return float64(v[0].Value), nil
+	}
+	above := func(expr string) func() error {
+		return func() error {
+			v, err := value(expr)
+			if err == nil && (math.IsNaN(v) || math.IsInf(v, 0) || v <= 0) {
+				err = fmt.Errorf("%s is %g", expr, v)
+			}
+			return err
+		}
+	}
+	// What is scraped is there before the wake, so that the wake shows as a difference.
+	replicas := map[string]int{}
+	for _, component := range []string{harness.Operator, harness.Activator} {
+		pods, err := in.Programs(ctx, component)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replicas["vdi-"+component] = len(pods)
+	}
+	if err := harness.Eventually(ctx, "each replica to be scraped", func() error { return scraped(ctx, prometheus, replicas) }); err != nil {
+		t.Fatal(err)
+	}
+
+	key := session(ctx, t, "watched", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), nil)
+	if err := harness.Eventually(ctx, "GPU seconds to be saved", above(`sum(vdi_gpu_seconds_saved_total)`)); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := invited(ctx, t, key).View(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	if err := stream.WaitFrames(ctx, wantFrames); err != nil {
+		t.Fatal(err)
+	}
+
+	vars := monitoring.Variables{Namespace: in.SystemNamespace, RateInterval: "4m", Range: "5m"}
+	queries, err := monitoring.Queries(chart.Dashboard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range queries {
+		err := harness.Eventually(ctx, "the panel "+q.Panel+" to show something", func() error {
+			_, err := prometheus.Vector(ctx, q.With(vars))
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, expr := range []string{
+		`sum(increase(vdi_session_wakes_total[4m]))`,
+		`histogram_quantile(0.5, sum by (le) (rate(vdi_activator_cold_start_seconds_bucket{stage="reached"}[4m])))`,
+		`histogram_quantile(0.5, sum by (le) (rate(vdi_activator_cold_start_seconds_bucket{stage="first_message"}[4m])))`,
+		`sum(increase(vdi_activator_holds_total[4m]))`,
+		`sum(vdi_gpu_seconds_used_total)`,
+		`sum(vdi_activator_relayed_bytes_total)`,
+	} {
+		if err := harness.Eventually(ctx, "the wake to show", above(expr)); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%d queries of the dashboard have data", len(queries))
+
+	if err := harness.Eventually(ctx, "every rule to be evaluated", func() error { return evaluated(ctx, prometheus, len(chart.Rules.All())) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// scraped says that so many replicas of each job, and whatever else the monitors choose,
+// answer Prometheus.
+func scraped(ctx context.Context, p *monitoring.Prometheus, replicas map[string]int) error {
+	targets, err := p.Targets(ctx)
+	if err != nil {
+		return err
+	}
+	up := map[string]int{}
+	for _, target := range targets.Active {
+		if target.Health != promv1.HealthGood {
+			return fmt.Errorf("%s of %s is %s: %s", target.ScrapeURL, target.Labels["job"], target.Health, target.LastError)
+		}
+		up[string(target.Labels["job"])]++
+	}
+	for job, want := range replicas {
+		if up[job] != want {
+			return fmt.Errorf("%d replicas of %s are scraped, want %d", up[job], job, want)
+		}
+	}
+	return nil
+}
+
+// evaluated says that each alert was evaluated without an error.
+func evaluated(ctx context.Context, p *monitoring.Prometheus, want int) error {
+	rules, err := p.Rules(ctx, nil)
+	if err != nil {
+		return err
+	}
+	seen := 0
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			alert, ok := r.(promv1.AlertingRule)
+			if !ok || alert.Health != promv1.RuleHealthGood {
+				return fmt.Errorf("rule %+v", r)
+			}
+			seen++
+		}
+	}
+	if seen != want {
+		return fmt.Errorf("%d rules, want %d", seen, want)
+	}
+	return nil
+}

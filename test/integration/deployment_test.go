@@ -1,0 +1,288 @@
+//go:build integration
+
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// deploymentOf waits for the session's own Deployment.
+func deploymentOf(t *testing.T, c client.Client, s *v1alpha1.VDISession) *appsv1.Deployment {
+	t.Helper()
+	d := &appsv1.Deployment{}
+	eventually(t, "a Deployment", func() error { return c.Get(t.Context(), client.ObjectKeyFromObject(s), d) })
+	return d
+}
+
+// gone waits until an object of the session's name is not there.
+func gone(t *testing.T, s *v1alpha1.VDISession, o client.Object) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%T %s to be gone", o, s.Name), func() error {
+		err := api.Get(t.Context(), client.ObjectKeyFromObject(s), o)
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("still there (%w)", err)
+	})
+}
+
+// collect does what Kubernetes' garbage collector does for a Deployment that waits for
+// its pods.
+func collect(t *testing.T, d *appsv1.Deployment) {
+	t.Helper()
+	eventually(t, "the Deployment to be deleted", func() error {
+		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		if d.DeletionTimestamp.IsZero() {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	must(t, api.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+}
+
+func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testing.T) {
+	in := install(t, cluster, api, "plain")
+	in.run(false)
+	s := given(t, "plain", "ada")
+	d := deploymentOf(t, api, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	must(t, hasScale(t, d, 0)())
+	service := &corev1.Service{}
+	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), service))
+	if service.Spec.Type != corev1.ServiceTypeExternalName || service.Spec.ExternalName != "vdi-activator-internal.vdi-system.svc.cluster.local" {
+		t.Errorf("the session's in-cluster name leads to %+v", service.Spec)
+	}
+	for _, o := range []client.Object{d, service} {
+		if !metav1.IsControlledBy(o, get(t, s)) {
+			t.Errorf("%T does not belong to the session", o)
+		}
+	}
+
+	visit(t, s)
+	eventually(t, "the desktop scaled up", hasScale(t, d, 1))
+	pod := startPod(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseRunning)
+
+	must(t, api.Patch(t.Context(), newTemplate("plain"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+	if now := deploymentOf(t, api, s); now.Generation != 2 || now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:1" {
+		t.Errorf("a live desktop's Deployment was changed: generation %d", now.Generation)
+	}
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	eventually(t, "the desktop scaled down", hasScale(t, d, 0))
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	if now := deploymentOf(t, api, s); now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:2" || *now.Spec.Replicas != 0 {
+		t.Errorf("after the sleep: %d replicas of %s", *now.Spec.Replicas, now.Spec.Template.Spec.Containers[0].Image)
+	}
+	must(t, api.Delete(t.Context(), service))
+	eventually(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })
+
+	must(t, api.Delete(t.Context(), s))
+	collect(t, d)
+	eventually(t, "says that it waits for the pod", func() error {
+		if now := get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
+			return errors.New(now.Status.Message)
+		}
+		return nil
+	})
+	must(t, api.Delete(t.Context(), pod))
+	gone(t, s, &v1alpha1.VDISession{})
+	gone(t, s, &corev1.Service{})
+
+	for kind, o := range map[string]client.Object{
+		"Deployment": d,
+		"Service": &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "plain"},
+			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "elsewhere.example.com"}},
+	} {
+		foreign := o.DeepCopyObject().(client.Object)
+		foreign.SetName("theirs-" + string(kind[0]|0x20))
+		foreign.SetResourceVersion("")
+		foreign.SetUID("")
+		foreign.SetOwnerReferences(nil)
+		foreign.SetFinalizers(nil)
+		foreign.SetDeletionTimestamp(nil)
+		foreign.SetLabels(nil)
+		must(t, api.Create(t.Context(), foreign))
+		clash := given(t, "plain", foreign.GetName())
+		must(t, patchSession(t, clash, `{"spec":{"persistence":{"enabled":false}}}`))
+		c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, "Refused")
+		wantText(t, c.Message, kind, "belongs to somebody else", "choose another name")
+		must(t, api.Delete(t.Context(), clash))
+		gone(t, clash, &v1alpha1.VDISession{})
+		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign))
+		if !foreign.GetDeletionTimestamp().IsZero() {
+			t.Errorf("the %s of somebody else was deleted", kind)
+		}
+	}
+}
+
+func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t *testing.T) {
+	in := install(t, cluster, api, "changing")
+	in.run(true)
+	s := given(t, "changing", "ada")
+	revision := rollOut(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	home := func() types.UID {
+		claim := &corev1.PersistentVolumeClaim{}
+		must(t, api.Get(t.Context(), types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, claim))
+		if claim.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
+			t.Errorf("the home is held by %q", claim.Annotations[v1alpha1.AnnotationHeldBy])
+		}
+		return claim.UID
+	}
+	before := home()
+	visit(t, s)
+	eventually(t, "the desktop scaled up", hasScale(t, revision, 1))
+	pod := startPod(t, s)
+	awake := awaitPhase(t, s, v1alpha1.PhaseRunning)
+	none := func(o client.Object) func() error {
+		return func() error {
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(s), o); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("there is a %T (%v)", o, err)
+			}
+			return nil
+		}
+	}
+	stays := func(what string, there, other client.Object) {
+		t.Helper()
+		c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+		wantText(t, c.Message, what, "when it next sleeps")
+		always(t, "the live desktop stays as it is", func() error {
+			must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), there))
+			if now := get(t, s); !there.GetDeletionTimestamp().IsZero() || now.Status.Phase != v1alpha1.PhaseRunning || !now.Status.StartTime.Equal(awake.Status.StartTime) {
+				return fmt.Errorf("phase %s, %v", now.Status.Phase, there.GetDeletionTimestamp())
+			}
+			return none(other)()
+		})
+	}
+
+	in.run(false)
+	stays(`Knative Service "ada"`, &servingv1.Service{}, &appsv1.Deployment{})
+	must(t, hasScale(t, revision, 1)())
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	gone(t, s, &servingv1.Service{})
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "ChangingOver")
+	// Somebody comes while the old pod is still there.
+	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	eventually(t, "it wakes", func() error {
+		if get(t, s).Status.StartTime == nil {
+			return errors.New("it does not")
+		}
+		return nil
+	})
+	always(t, "no second workload beside the old one's deployment", none(&appsv1.Deployment{}))
+	must(t, api.Delete(t.Context(), revision))
+	always(t, "nor beside its pod", none(&appsv1.Deployment{}))
+	must(t, api.Delete(t.Context(), pod))
+	plain := deploymentOf(t, api, s)
+	eventually(t, "then it is started", hasScale(t, plain, 1))
+	pod = startPod(t, s)
+	awake = awaitPhase(t, s, v1alpha1.PhaseRunning)
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	if home() != before {
+		t.Error("it has another home")
+	}
+
+	in.run(true)
+	stays(`Deployment "ada"`, &appsv1.Deployment{}, &servingv1.Service{})
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	gone(t, s, &corev1.Service{})
+	always(t, "no Knative Service beside the Deployment", none(&servingv1.Service{}))
+	collect(t, plain)
+	always(t, "nor beside its pod", none(&servingv1.Service{}))
+	must(t, api.Delete(t.Context(), pod))
+	knativeService(t, s)
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	if home() != before {
+		t.Error("it has another home")
+	}
+}
+
+func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
+	mine, theirs := install(t, cluster, api, "mine", "plain"), install(t, cluster, api, "theirs")
+	mine.run(false)
+	theirs.run(true)
+	here, there, nobodys := given(t, "mine", "ada"), given(t, "theirs", "ada"), newSession("nobodys", "ada", "mine")
+	must(t, api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nobodys.Namespace}}))
+	must(t, api.Create(t.Context(), nobodys))
+
+	d := deploymentOf(t, api, here)
+	awaitPhase(t, here, v1alpha1.PhaseAsleep)
+	revision := rollOut(t, there)
+	awaitPhase(t, there, v1alpha1.PhaseAsleep)
+	for s, has := range map[*v1alpha1.VDISession]*appsv1.Deployment{here: d, there: revision} {
+		visit(t, s)
+		eventually(t, "the desktop scaled up", hasScale(t, has, 1))
+	}
+	visit(t, nobodys)
+	always(t, "what is in nobody's namespace is touched by nobody", func() error {
+		if now := get(t, nobodys); len(now.Finalizers) > 0 || now.Status.ObservedGeneration != 0 {
+			return fmt.Errorf("finalizers %v, status %+v", now.Finalizers, now.Status)
+		}
+		return nil
+	})
+	for _, in := range []*installation{mine, theirs} {
+		eventually(t, "one session is counted", func() error {
+			n, err := in.sessions()
+			if err == nil && n != 1 {
+				err = fmt.Errorf("%d are", n)
+			}
+			return err
+		})
+	}
+	// Indexes serve confined installations, too: a template's change finds its sessions.
+	must(t, api.Patch(t.Context(), newTemplate("mine"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	awaitCondition(t, here, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+}
+
+func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
+	env := environment([]string{definitionsOfOurs})
+	restConfig, err := env.Start()
+	must(t, err)
+	t.Cleanup(func() { must(t, env.Stop()) })
+	c, err := client.New(restConfig, client.Options{Scheme: api.Scheme()})
+	must(t, err)
+	in := install(t, env, c, "plain")
+	in.run(false)
+	must(t, c.Create(t.Context(), newTemplate("plain")))
+	s := newSession("plain", "ada", "plain")
+	s.Spec.Power = v1alpha1.PowerAlwaysOn
+	must(t, c.Create(t.Context(), s))
+	d := deploymentOf(t, c, s)
+	eventually(t, "it runs", func() error {
+		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		if *d.Spec.Replicas != 1 {
+			return fmt.Errorf("%d replicas", *d.Spec.Replicas)
+		}
+		return nil
+	})
+	must(t, c.Delete(t.Context(), s))
+	eventually(t, "it goes", func() error {
+		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		if d.DeletionTimestamp.IsZero() {
+			return errors.New("it is not deleted")
+		}
+		return nil
+	})
+	must(t, c.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+	eventually(t, "the session is gone", func() error {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(s), s); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("still there (%w)", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,200 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/pkg/token/tokentest"
+)
+
+// apart are the namespaces of installations of their own: the controllers that all
+// other tests share look at every namespace but these.
+var apart = []string{"plain", "changing", "mine", "theirs", "nobodys", unserved}
+
+// stopWithin bounds how long an operator takes to end.
+const stopWithin = 30 * time.Second
+
+// program is the operator itself, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "vdi-operator")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "operator")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/operator").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the operator: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// installation is one operator, run as its program with rights in its own namespaces
+// only.
+type installation struct {
+	t          *testing.T
+	namespaces []string
+	kubeconfig string
+	key        string
+	dir        string
+	metrics    string
+
+	end func()
+}
+
+// install makes an installation's namespaces and rights in the cluster of env.
+func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces ...string) *installation {
+	t.Helper()
+	i := &installation{t: t, namespaces: namespaces, dir: t.TempDir(), end: func() {}}
+	for _, name := range namespaces {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		must(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
+	}
+	user := "operator-of-" + strings.Join(namespaces, "-")
+	grant(t, c, user, namespaces)
+	authenticated, err := env.AddUser(envtest.User{Name: user}, nil)
+	must(t, err)
+	kubeconfig, err := authenticated.KubeConfig()
+	must(t, err)
+	key, err := tokentest.NewKey()
+	must(t, err)
+	i.kubeconfig, i.key = i.file("kubeconfig", kubeconfig), i.file("tls.key", key)
+	t.Cleanup(func() { i.stop() })
+	return i
+}
+
+// grant gives a user the operator's rights as they are generated: on namespaced kinds
+// in these namespaces, and cluster-wide on templates alone.
+func grant(t *testing.T, c client.Client, user string, namespaces []string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))
+	must(t, err)
+	role := &rbacv1.ClusterRole{}
+	must(t, yaml.UnmarshalStrict(raw, role))
+	subject := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
+	templates := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vditemplates"}, Verbs: []string{"get", "list", "watch"}},
+	}}
+	must(t, c.Create(t.Context(), templates))
+	must(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
+	for _, ns := range namespaces {
+		must(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
+		must(t, c.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user},
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user}, Subjects: subject}))
+	}
+}
+
+func (i *installation) file(name string, content []byte) string {
+	i.t.Helper()
+	path := filepath.Join(i.dir, name)
+	must(i.t, os.WriteFile(path, content, 0o600))
+	return path
+}
+
+// run starts the operator, in place of the one that ran, and waits until it is ready.
+func (i *installation) run(knative bool) {
+	i.t.Helper()
+	i.stop()
+	operator, err := program()
+	must(i.t, err)
+	// What sets Knative's configuration has tests of its own, and would need rights there.
+	config := i.file("config.yaml", fmt.Appendf(nil, "%sknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
+		leastConfiguration, knative, strings.Join(i.namespaces, ", ")))
+	probes := freeAddress(i.t)
+	i.metrics = freeAddress(i.t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, operator, "--config", config, "--signing-key", i.key,
+		"--health-probe-bind-address", probes, "--metrics-bind-address", i.metrics)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.kubeconfig)
+	log, err := os.Create(filepath.Join(i.dir, "operator.log"))
+	must(i.t, err)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopWithin
+	must(i.t, cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+		_ = log.Close()
+	}()
+	i.end = func() {
+		cancel()
+		<-ended
+		if text, err := os.ReadFile(log.Name()); err == nil && i.t.Failed() {
+			i.t.Logf("the operator of %v:\n%s", i.namespaces, text)
+		}
+	}
+	eventually(i.t, "the operator to be ready", func() error {
+		_, err := fetch("http://" + probes + "/readyz")
+		return err
+	})
+}
+
+// stop ends the operator, if it runs.
+func (i *installation) stop() {
+	i.end()
+	i.end = func() {}
+}
+
+// sessions is what the operator's metric says of how many sessions there are.
+func (i *installation) sessions() (int, error) {
+	text, err := fetch("http://" + i.metrics + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "vdi_sessions{") {
+			continue
+		}
+		var n int
+		if _, err := fmt.Sscan(line[strings.LastIndex(line, " "):], &n); err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func fetch(url string) (string, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return string(text), err
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

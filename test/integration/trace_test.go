@@ -1,0 +1,104 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "traced")
+	deployment := rollOut(t, s)
+	s = awaitPhase(t, s, v1alpha1.PhaseAsleep)
+
+	// The activator's part, with the session as the watch would bring it.
+	ctx, stop := context.WithCancel(t.Context())
+	dir := directory.New(func(_, name string) string { return name }, nil)
+	dir.SetSession(s)
+	keeper := wake.NewKeeper(ctx, dir, &wake.StatusWriter{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	keeper.Tracer = tracer
+	visit := keeper.Enter(s)
+	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
+	if now.Status.Activity.Traceparent == "" {
+		t.Fatal("the wake was written without its trace")
+	}
+	startPod(t, s)
+	dir.SetSession(awaitPhase(t, s, v1alpha1.PhaseRunning))
+	visit.Mark(metrics.StageReached)
+	visit.Mark(metrics.StageFirstMessage)
+	visit.Leave()
+	stop()
+	keeper.Wait()
+
+	want := []string{"decide", "first_message", "pod_ready", "reached", "scale", "wake", "wake_written"}
+	eventually(t, "the spans of both sides", func() error {
+		if got := namesOf(traceOf(now)); !slices.Equal(got, want) {
+			return fmt.Errorf("have %v, want %v", got, want)
+		}
+		return nil
+	})
+	trace := traceOf(now)
+	var whole tracetest.SpanStub
+	for _, span := range trace {
+		if span.Name == "wake" {
+			whole = span
+		}
+	}
+	for _, span := range trace {
+		if span.Name != "wake" && span.Parent.SpanID() != whole.SpanContext.SpanID() {
+			t.Errorf("%s is not below the wake", span.Name)
+		}
+		for _, a := range span.Attributes {
+			if strings.Contains(a.Value.Emit(), s.Spec.User) {
+				t.Errorf("%s tells whose it is: %s=%s", span.Name, a.Key, a.Value.Emit())
+			}
+		}
+	}
+
+	// What the next wake is for has nothing to do with it.
+	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	eventually(t, "the deployment scaled up again", hasScale(t, deployment, 1))
+	always(t, "the trace is over", func() error {
+		if got := traceOf(now); len(got) != len(trace) {
+			return fmt.Errorf("%v were added", namesOf(got[len(trace):]))
+		}
+		return nil
+	})
+	must(t, client.IgnoreNotFound(api.Delete(t.Context(), s)))
+}
+
+// traceOf are the spans of the trace that a session's last wake began.
+func traceOf(s *v1alpha1.VDISession) (trace []tracetest.SpanStub) {
+	for _, span := range spans.GetSpans() {
+		if strings.Contains(s.Status.Activity.Traceparent, span.SpanContext.TraceID().String()) {
+			trace = append(trace, span)
+		}
+	}
+	return trace
+}
+
+func namesOf(trace []tracetest.SpanStub) (names []string) {
+	for _, span := range trace {
+		names = append(names, span.Name)
+	}
+	slices.Sort(names)
+	return names
+}

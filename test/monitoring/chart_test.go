@@ -1,0 +1,191 @@
+//go:build helm
+
+package monitoring
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// render is what the chart gives to a release "desk" in the namespace "desktops"; its
+// error is what Helm says.
+func render(t *testing.T, settings ...string) (string, error) {
+	t.Helper()
+	args := []string{"template", "desk", chart, "--namespace", "desktops", "--kube-version", "v1.35.0"}
+	for _, s := range settings {
+		args = append(args, "--set", s)
+	}
+	var out, errs bytes.Buffer
+	cmd := exec.Command(os.Getenv("HELM"), args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if errs.Len() == 0 {
+			t.Fatalf("HELM must name the program: run this by make (%v)", err)
+		}
+		return errs.String(), err
+	}
+	return out.String(), nil
+}
+
+var everything = []string{"serviceMonitor.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "dashboard.enabled=true"}
+
+func TestNothingIsMadeForAMonitoringSystemThatThereIsNot(t *testing.T) {
+	text, err := render(t)
+	if err != nil {
+		t.Fatal(text)
+	}
+	for _, part := range []string{"monitoring.coreos.com", "grafana_dashboard", "prometheus.io/", "--pprof-bind-address", "tracing:"} {
+		if strings.Contains(text, part) {
+			t.Errorf("%q is in the default render", part)
+		}
+	}
+	if !strings.Contains(text, "--log-level=info") || !strings.Contains(text, "name: desk-operator-metrics") {
+		t.Error("the log's level or the Service of the operator's metrics is missing")
+	}
+}
+
+func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
+	text, err := render(t, append(everything, "prometheusRule.runbookURL=https://wiki.example.com/vdi",
+		"prometheusRule.additionalRules[0].alert=Mine", "prometheusRule.additionalRules[0].expr=up == 0",
+		"serviceMonitor.labels.release=stack", "podMonitor.interval=5s", "podMonitor.scrapeTimeout=4s")...)
+	if err != nil {
+		t.Fatal(text)
+	}
+	c, err := ParseChart([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"desk-coturn", "desk-operator", "desk-activator"}; !sameStrings(c.Jobs(), want) {
+		t.Errorf("jobs %v, want %v", c.Jobs(), want)
+	}
+	rules := c.Rules.All()
+	if len(rules) != len(alerts(t))+1 || rules[len(rules)-1].Alert != "Mine" {
+		t.Errorf("%d alerts, the last of them %s", len(rules), rules[len(rules)-1].Alert)
+	}
+	for _, r := range rules[:len(rules)-1] {
+		if strings.Contains(r.Expr, "vdi-system") || strings.Contains(r.Expr, `job="vdi-`) || !strings.Contains(r.Expr, `namespace="desktops"`) || r.Labels["namespace"] == "vdi-system" {
+			t.Errorf("%s asks for another release: %s", r.Alert, r.Expr)
+		}
+		if want := "https://wiki.example.com/vdi#" + strings.ToLower(r.Alert); r.Annotations["runbook_url"] != want {
+			t.Errorf("%s: runbook %s, want %s", r.Alert, r.Annotations["runbook_url"], want)
+		}
+	}
+	if queries, err := Queries(c.Dashboard); err != nil || len(queries) != len(dashboard(t)) {
+		t.Errorf("%d queries, %v", len(queries), err)
+	}
+	for _, part := range []string{"release: stack", `grafana_dashboard: "1"`, "interval: 5s", "scrapeTimeout: 4s"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("want %q in the manifests", part)
+		}
+	}
+
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	spec, err := yaml.Marshal(c.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, spec, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("promtool", "check", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	config, err := c.configuration("1s", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configFile := filepath.Join(t.TempDir(), "prometheus.yaml")
+	for name, content := range map[string][]byte{configFile: config, filepath.Join(filepath.Dir(configFile), podsFile): []byte("[]"), filepath.Join(filepath.Dir(configFile), endpointsFile): []byte("[]")} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("promtool", "check", "config", configFile).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestEveryPanelOfTheDashboardAsksInPromQL(t *testing.T) {
+	type recording struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []recording
+	for _, q := range dashboard(t) {
+		rules = append(rules, recording{"vdi:panel", q.With(Variables{Namespace: "vdi-system", RateInterval: "1m", Range: "6h"})})
+	}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	content, err := yaml.Marshal(object{"groups": []object{{"name": "dashboard", "rules": rules}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Without its linter, which minds that all have one name.
+	if out, err := exec.Command("promtool", "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestWithoutCoturnNothingOfItIsScraped(t *testing.T) {
+	text, err := render(t, append(everything, "coturn.enabled=false")...)
+	if err != nil {
+		t.Fatal(text)
+	}
+	c, err := ParseChart([]byte(text))
+	if err != nil || !sameStrings(c.Jobs(), []string{"desk-operator", "desk-activator"}) {
+		t.Errorf("jobs %v, %v", c.Jobs(), err)
+	}
+}
+
+func TestSwitchesReachThePrograms(t *testing.T) {
+	text, err := render(t, "operator.logLevel=debug", "activator.logLevel=warn", "operator.pprof.enabled=true", "activator.pprof.enabled=true",
+		"prometheusAnnotations.enabled=true", "tracing.endpoint=otel:4318", "tracing.insecure=true", "tracing.samplingRatio=0.5")
+	if err != nil {
+		t.Fatal(text)
+	}
+	for part, times := range map[string]int{
+		"--log-level=debug": 1, "--log-level=warn": 1, "--pprof-bind-address=127.0.0.1:6060": 2,
+		`prometheus.io/port: "8080"`: 1, `prometheus.io/port: "9090"`: 1, `prometheus.io/scrape: "true"`: 2,
+		`endpoint: "otel:4318"`: 2, "insecure: true": 2, "samplingRatio: 0.5": 2,
+	} {
+		if n := strings.Count(text, part); n != times {
+			t.Errorf("%q is there %d times, want %d", part, n, times)
+		}
+	}
+}
+
+func TestBadValuesAreRefusedByName(t *testing.T) {
+	for setting, says := range map[string]string{
+		"tracing.endpoint=http://otel:4318":        "endpoint",
+		"tracing.samplingRatio=10":                 "samplingRatio",
+		"operator.logLevel=loud":                   "logLevel",
+		"serviceMonitor.interval=0s":               "interval",
+		"serviceMonitor.intervall=1s":              "intervall",
+		"prometheusRule.runbookURL=docs/alerts.md": "runbookURL",
+		"prometheusRule.additionalRules=none":      "additionalRules",
+		"dashboard.namespace=Not_A_Namespace":      "namespace",
+		"activator.pprof.address=0.0.0.0:6060":     "address",
+		"podMonitor.labels.release.of=a":           "release",
+		"prometheusAnnotations.enabled=perhaps":    "prometheusAnnotations",
+	} {
+		if text, err := render(t, setting); err == nil || !strings.Contains(text, says) {
+			t.Errorf("%s: %v, want %q in: %s", setting, err, says, text)
+		}
+	}
+}
+
+func sameStrings(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}

@@ -1,0 +1,152 @@
+package monitoring
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const chart = "../../charts/vdi-operator"
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func dashboard(t *testing.T) []Query {
+	t.Helper()
+	queries, err := Queries(read(t, filepath.Join(chart, "files/dashboards/vdi.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queries
+}
+
+func alerts(t *testing.T) []Rule {
+	t.Helper()
+	rules, err := ParseRules(read(t, filepath.Join(chart, "files/alerts/vdi.yaml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules.All()
+}
+
+// registered are the names of the series that operator and activator have from their
+// start.
+func registered(t *testing.T) map[string]bool {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	leads := func() bool { return true }
+	metrics.RegisterBuildInfo(reg)
+	metrics.NewActivator(reg)
+	metrics.RegisterReady(reg, func() error { return nil })
+	metrics.NewOperator(reg)
+	reg.MustRegister(
+		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
+		metrics.NewGPUSeconds(func(context.Context) ([]metrics.GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, f := range families {
+		names[f.GetName()] = true
+		if f.GetMetric()[0].Histogram != nil {
+			names[f.GetName()+"_bucket"], names[f.GetName()+"_count"], names[f.GetName()+"_sum"] = true, true, true
+		}
+	}
+	return names
+}
+
+// ours are this product's metrics in an expression; coturn's have a test of their own.
+var ours = regexp.MustCompile(`\bvdi_[a-z0-9_]+`)
+
+func TestDashboardAndAlertsAskForMetricsThatThereAre(t *testing.T) {
+	names := registered(t)
+	exprs := map[string]string{}
+	for _, q := range dashboard(t) {
+		exprs[q.Expr] = q.Panel
+	}
+	for _, r := range alerts(t) {
+		exprs[r.Expr] = r.Alert
+	}
+	if len(exprs) < 60 {
+		t.Fatalf("%d expressions were found", len(exprs))
+	}
+	for expr, where := range exprs {
+		for _, name := range ours.FindAllString(expr, -1) {
+			if !names[name] && !strings.HasPrefix(name, "vdi_turn_") {
+				t.Errorf("%s: there is no metric %s", where, name)
+			}
+		}
+	}
+}
+
+func TestEveryExpressionIsAboutOneInstallation(t *testing.T) {
+	selector := regexp.MustCompile(`\{[^}]*\}`)
+	for _, q := range dashboard(t) {
+		for _, s := range selector.FindAllString(q.Expr, -1) {
+			if !strings.Contains(s, `namespace="$namespace"`) {
+				t.Errorf("%s: %s", q.Panel, q.Expr)
+			}
+		}
+	}
+	for _, r := range alerts(t) {
+		for _, s := range selector.FindAllString(r.Expr, -1) {
+			if !strings.Contains(s, `namespace="vdi-system"`) {
+				t.Errorf("%s: %s", r.Alert, r.Expr)
+			}
+		}
+	}
+}
+
+func TestEveryAlertTellsWhatToDo(t *testing.T) {
+	pages := string(read(t, "../../docs/alerts.md"))
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^## (VDI\w+)$`).FindAllStringSubmatch(pages, -1) {
+		documented[m[1]] = true
+	}
+	for _, r := range alerts(t) {
+		if s := r.Labels["severity"]; s != "critical" && s != "warning" {
+			t.Errorf("%s: severity %q", r.Alert, s)
+		}
+		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+			t.Errorf("%s: annotations %v", r.Alert, r.Annotations)
+		}
+		if want := "docs/alerts.md#" + strings.ToLower(r.Alert); !strings.HasSuffix(r.Annotations["runbook_url"], want) {
+			t.Errorf("%s: runbook %q, want ...%s", r.Alert, r.Annotations["runbook_url"], want)
+		}
+		if !documented[r.Alert] {
+			t.Errorf("%s has no section in docs/alerts.md", r.Alert)
+		}
+		delete(documented, r.Alert)
+	}
+	for name := range documented {
+		t.Errorf("docs/alerts.md has a section %s, which is no alert", name)
+	}
+}
+
+func TestEveryMetricIsExplained(t *testing.T) {
+	text := string(read(t, "../../docs/operations.md"))
+	for name := range registered(t) {
+		plain := name
+		for _, part := range []string{"_bucket", "_count", "_sum"} {
+			plain = strings.TrimSuffix(plain, part)
+		}
+		if !strings.Contains(text, "`"+plain) {
+			t.Errorf("docs/operations.md does not explain %s", plain)
+		}
+	}
+}
