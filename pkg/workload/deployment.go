@@ -87,7 +87,7 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bo
 	if awake {
 		replicas = 1
 	}
-	_, err := ScaleDeployment(ctx, d.Client, deployment, replicas)
+	_, err = ScaleDeployment(ctx, d.Client, deployment, replicas)
 	return err
 }
 
