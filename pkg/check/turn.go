@@ -59,18 +59,27 @@ func (c *Checker) turn(ctx context.Context) []finding {
 		return []finding{bad(what, fmt.Sprintf("no pod of coturn is ready in namespace %s", c.Config.TURN.Discovery.Namespace),
 			"kubectl -n "+c.Config.TURN.Discovery.Namespace+" get pods; another program may have the node's port")}
 	}
+	d := c.Config.TURN.Discovery
+	judge, remedy := func(f finding) finding { return f }, coturnRemedy
+	if d.Address != "" {
+		hosts, judge, remedy = []string{d.Address}, warned, insideRemedy
+	}
 	var found []finding
 	for _, host := range hosts {
 		for _, proto := range []stun.ProtoType{stun.ProtoTypeUDP, stun.ProtoTypeTCP} {
-			uri := &stun.URI{Scheme: stun.SchemeTypeTURN, Host: host, Port: c.Config.TURN.Discovery.Port, Proto: proto}
-			found = append(found, c.asked(ctx, uri, coturnRemedy))
+			uri := &stun.URI{Scheme: stun.SchemeTypeTURN, Host: host, Port: d.Port, Proto: proto}
+			found = append(found, judge(c.asked(ctx, uri, remedy)))
 		}
+	}
+	if d.TLS != nil {
+		uri := &stun.URI{Scheme: stun.SchemeTypeTURNS, Host: d.TLS.Host, Port: d.TLS.Port, Proto: stun.ProtoTypeTCP}
+		found = append(found, warned(c.asked(ctx, uri, insideRemedy)))
 	}
 	return found
 }
 
-// discovered are the addresses that the activator finds too: those of the nodes of
-// coturn's ready pods.
+// discovered are the addresses of the nodes of coturn's ready pods, where it listens whatever is
+// announced.
 func (c *Checker) discovered(ctx context.Context) ([]string, error) {
 	d := c.Config.TURN.Discovery
 	list := &corev1.PodList{}
