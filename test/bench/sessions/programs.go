@@ -19,7 +19,8 @@ type cost struct {
 	making, resting time.Duration
 }
 
-// programs are the product's two, with what they had used before.
+// programs are one replica of each of the product's two, with what it had used before.
+// Each replica keeps all sessions.
 type programs struct {
 	process map[string]*process.Process
 	memory  map[string]int64
@@ -37,8 +38,8 @@ func watch(ctx context.Context, in *harness.Installation) (*programs, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(pods) != 1 || len(pods[0].Status.ContainerStatuses) != 1 {
-			return nil, fmt.Errorf("%d pods of the %s, want 1 with 1 container", len(pods), name)
+		if len(pods) == 0 || len(pods[0].Status.ContainerStatuses) != 1 {
+			return nil, fmt.Errorf("%d pods of the %s are ready, want one or more, with 1 container each", len(pods), name)
 		}
 		_, id, _ := strings.Cut(pods[0].Status.ContainerStatuses[0].ContainerID, "://")
 		if p.process[name], err = process.InContainer(id); err != nil {
