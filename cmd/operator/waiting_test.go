@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -70,7 +71,7 @@ func startProgram(t *testing.T) *program {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), signingKey: filepath.Join(dir, "key"),
-			metricsAddress: "0", probeAddress: p.health, leaderElect: true, leaderElectionNamespace: "default"})
+			metricsAddress: "0", probeAddress: p.health, leaderElect: true, leaderElectionNamespace: "default"}, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() {
 		cancel()

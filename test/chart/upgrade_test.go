@@ -11,7 +11,7 @@ import (
 )
 
 // previous is the chart that upgrades come from.
-var previous = filepath.Join("test", "e2e", "testdata", "vdi-operator-0.1.0.tgz")
+var previous = filepath.Join("test", "chart", "testdata", "vdi-operator-0.1.0.tgz")
 
 func TestAnUpgradeMakesNothingAnew(t *testing.T) {
 	ctx := t.Context()
