@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -160,8 +161,8 @@ func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "turn", Name: "a", UID: "1", Labels: map[string]string{"app": "coturn"}}}
 	p.Status = corev1.PodStatus{HostIP: "192.0.2.2", PodIP: host, Phase: corev1.PodRunning,
 		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}, ContainerStatuses: []corev1.ContainerStatus{{}}}
-	c := fake.NewClientBuilder().WithObjects(p).Build()
-	tn := &TURN{Pods: c, Log: slog.New(slog.DiscardHandler), Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"},
+	cluster := func() client.Reader { return fake.NewClientBuilder().WithObjects(p.DeepCopy()).Build() }
+	tn := &TURN{Pods: cluster(), Log: slog.New(slog.DiscardHandler), Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"},
 		Port: 3478, AddressPort: addressPort, TLS: &config.TURNSecurely{Host: "turn.example.com", Port: 5349}}}}
 	expect := func(want string) {
 		t.Helper()
@@ -179,9 +180,7 @@ func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
 		t.Errorf("asked %d times", n)
 	}
 	p.Status.ContainerStatuses[0].RestartCount = 1
-	if err := c.Update(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
+	tn.Pods = cluster()
 	want := "stun:203.0.113.7:3478 turn:203.0.113.7:3478?transport=udp turn:203.0.113.7:3478?transport=tcp " + tls
 	expect(want)
 	say("")

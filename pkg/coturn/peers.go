@@ -18,6 +18,9 @@ import (
 // above zero; "::" itself turnserver refuses anyway.
 func peerRanges(peer string) ([]string, error) {
 	if a, err := netip.ParseAddr(peer); err == nil {
+		if a.Zone() != "" {
+			return nil, errors.New("must have no zone")
+		}
 		return peerNetwork(netip.PrefixFrom(a, a.BitLen()))
 	}
 	if n, err := netip.ParsePrefix(peer); err == nil {
@@ -42,9 +45,6 @@ func peerRanges(peer string) ([]string, error) {
 
 func peerNetwork(n netip.Prefix) ([]string, error) {
 	first := n.Addr()
-	if first.Zone() != "" {
-		return nil, errors.New("must have no zone")
-	}
 	last := first.AsSlice()
 	for bit := n.Bits(); bit < first.BitLen(); bit++ {
 		last[bit/8] |= 1 << (7 - bit%8)
