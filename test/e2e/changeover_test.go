@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestAnInstallationChangesOverWhileADesktopIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := in.Helm(context.WithoutCancel(ctx), fmt.Sprintf("knative.enabled=%t", in.Knative)); err != nil {
+		if err := in.Release().Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
 			t.Error(err)
 		}
 	})
@@ -44,7 +45,7 @@ func TestAnInstallationChangesOverWhileADesktopIsInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := only(t, s)
-		if err := in.Helm(ctx, fmt.Sprintf("knative.enabled=%t", knative)); err != nil {
+		if err := in.Release().Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), "--set", fmt.Sprintf("knative.enabled=%t", knative))...); err != nil {
 			t.Fatal(err)
 		}
 		s, err = in.Session(ctx, key, "told that it changes when it sleeps", func(s *v1alpha1.VDISession) bool {

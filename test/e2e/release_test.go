@@ -32,9 +32,8 @@ const (
 
 // TestTheReleaseComesAndGoesUnderItsSessions is one story, told to the one release that
 // serves all of them: it is uninstalled and installed again as the version before,
-// upgraded, rolled back and upgraded again, and told to do without Knative. All the
-// time one desktop is in use as far as there is somebody to serve it, and another one
-// keeps its home.
+// upgraded, rolled back and upgraded again. All the time one desktop is in use as far as
+// there is somebody to serve it, and another one keeps its home.
 func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), releasePatience)
 	t.Cleanup(cancel)
@@ -141,31 +140,6 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 		}
 		live(t)
 	})
-	step("without Knative the desktop in use goes on and the others wake as Deployments", func(t *testing.T) {
-		asleep(ctx, t, kept)
-		if err := r.Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), "--set", "knative.enabled=false")...); err != nil {
-			t.Fatal(err)
-		}
-		readNote(ctx, t, kept)
-		if err := in.Client.Get(ctx, kept, &servingv1.Service{}); !apierrors.IsNotFound(err) {
-			t.Errorf("session %s still has a Knative Service (%v)", kept.Name, err)
-		}
-		live(t)
-		if printed, err := r.Test(ctx); err != nil {
-			t.Errorf("%v: %s", err, printed)
-		}
-	})
-	step("and with it again", func(t *testing.T) {
-		asleep(ctx, t, kept)
-		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
-			t.Fatal(err)
-		}
-		readNote(ctx, t, kept)
-		if err := in.Client.Get(ctx, kept, &servingv1.Service{}); err != nil {
-			t.Errorf("session %s has no Knative Service: %v", kept.Name, err)
-		}
-		live(t)
-	})
 }
 
 // nothingOfTheRelease fails the test when an object of the release is left, or a key of
@@ -253,17 +227,6 @@ func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func asleep(ctx context.Context, t *testing.T, key types.NamespacedName) {
-	t.Helper()
-	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err == nil {
-		err = in.NoPods(ctx, s)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

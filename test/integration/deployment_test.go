@@ -235,7 +235,7 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 		}
 		return nil
 	})
-	for _, in := range []*installation{mine, theirs} {
+	for _, in := range []*operatorProgram{mine, theirs} {
 		eventually(t, "one session is counted", func() error {
 			n, err := in.sessions()
 			if err == nil && n != 1 {

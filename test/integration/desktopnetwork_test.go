@@ -61,10 +61,10 @@ func TestANamespaceHasItsNetworkPolicyAsLongAsSessions(t *testing.T) {
 	awaitPolicy(t, namespace)
 
 	must(t, api.Delete(t.Context(), first))
-	eventually(t, "the first session to be gone", func() error { return gone(t, first) })
+	eventually(t, "the first session to be gone", func() error { return nowhere(t, first) })
 	awaitPolicy(t, namespace)
 	must(t, api.Delete(t.Context(), second))
-	eventually(t, "the network policy to be gone", func() error { return gone(t, policyOf(namespace)) })
+	eventually(t, "the network policy to be gone", func() error { return nowhere(t, policyOf(namespace)) })
 }
 
 func TestANetworkPolicyOfSomebodyElseIsLeftAlone(t *testing.T) {
@@ -85,7 +85,7 @@ func TestANetworkPolicyOfSomebodyElseIsLeftAlone(t *testing.T) {
 	})
 }
 
-func gone(t *testing.T, o client.Object) error {
+func nowhere(t *testing.T, o client.Object) error {
 	t.Helper()
 	err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o)
 	if err == nil {

@@ -53,9 +53,9 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// installation is one operator, run as its program with rights in its own namespaces
+// operatorProgram is one operator, run as its program with rights in its own namespaces
 // only.
-type installation struct {
+type operatorProgram struct {
 	t          *testing.T
 	namespaces []string
 	kubeconfig string
@@ -67,9 +67,9 @@ type installation struct {
 }
 
 // install makes an installation's namespaces and rights in the cluster of env.
-func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces ...string) *installation {
+func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces ...string) *operatorProgram {
 	t.Helper()
-	i := &installation{t: t, namespaces: namespaces, dir: t.TempDir(), end: func() {}}
+	i := &operatorProgram{t: t, namespaces: namespaces, dir: t.TempDir(), end: func() {}}
 	for _, name := range namespaces {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		must(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
@@ -109,7 +109,7 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	}
 }
 
-func (i *installation) file(name string, content []byte) string {
+func (i *operatorProgram) file(name string, content []byte) string {
 	i.t.Helper()
 	path := filepath.Join(i.dir, name)
 	must(i.t, os.WriteFile(path, content, 0o600))
@@ -117,7 +117,7 @@ func (i *installation) file(name string, content []byte) string {
 }
 
 // run starts the operator, in place of the one that ran, and waits until it is ready.
-func (i *installation) run(knative bool) {
+func (i *operatorProgram) run(knative bool) {
 	i.t.Helper()
 	i.stop()
 	operator, err := program()
@@ -157,13 +157,13 @@ func (i *installation) run(knative bool) {
 }
 
 // stop ends the operator, if it runs.
-func (i *installation) stop() {
+func (i *operatorProgram) stop() {
 	i.end()
 	i.end = func() {}
 }
 
 // sessions is what the operator's metric says of how many sessions there are.
-func (i *installation) sessions() (int, error) {
+func (i *operatorProgram) sessions() (int, error) {
 	text, err := fetch("http://" + i.metrics + "/metrics")
 	if err != nil {
 		return 0, err
