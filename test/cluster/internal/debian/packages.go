@@ -30,16 +30,24 @@ var (
 		{"etcd", "etcd-server"},
 	}
 	etcd = []tool{{"etcd", "etcd-server"}}
+	// What unpacks a distribution into a folder.
+	bootstrap = []tool{{"mmdebstrap", "mmdebstrap"}}
 )
 
 // CNIPlugins is where Debian puts the pods' network plugins.
 const CNIPlugins = "/usr/lib/cni"
 
-// Node installs what a node needs, Etcd only etcd. Both return the packages they installed.
+// Node installs what a node needs, Etcd only etcd, Bootstrap what makes images of Debian's
+// packages. Each returns the packages it installed.
 func Node(ctx context.Context, log io.Writer) ([]string, error) { return install(ctx, node, log) }
 
 // Etcd installs etcd.
 func Etcd(ctx context.Context, log io.Writer) ([]string, error) { return install(ctx, etcd, log) }
+
+// Bootstrap installs mmdebstrap.
+func Bootstrap(ctx context.Context, log io.Writer) ([]string, error) {
+	return install(ctx, bootstrap, log)
+}
 
 func install(ctx context.Context, tools []tool, log io.Writer) ([]string, error) {
 	packages := missing(tools)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/test/cluster/internal/debian"
 )
 
 // rootfsRecipe changes whenever debianLayer would make something else of the same
@@ -59,8 +60,8 @@ func (b Builder) debianLayer(ctx context.Context, packages []string) (v1.Layer, 
 
 // bootstrap runs mmdebstrap and stores what it made, trimmed, at final.
 func (b Builder) bootstrap(ctx context.Context, host aptHost, packages []string, final string) error {
-	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		return errors.New("mmdebstrap is not installed: apt-get install --no-install-recommends mmdebstrap")
+	if _, err := debian.Bootstrap(ctx, b.Log); err != nil {
+		return err
 	}
 	dir, cleanup, err := b.Cache.Scratch("rootfs")
 	if err != nil {
