@@ -148,8 +148,12 @@ func dial(ctx context.Context, resolver *net.Resolver, uri *stun.URI) (net.Conn,
 // ask sends one request and returns its answer. It is sent again until then: over UDP
 // it may get lost, and over TCP a server takes it for the same request.
 func ask(ctx context.Context, conn net.Conn, method stun.Method) (*stun.Message, error) {
-	request, err := stun.Build(stun.TransactionID, stun.NewType(method, stun.ClassRequest),
-		stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: udpTransport}, stun.Fingerprint)
+	parts := []stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}
+	if method == stun.MethodAllocate {
+		// coturn refuses a binding with it, as a request that it does not understand.
+		parts = append(parts, stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: udpTransport})
+	}
+	request, err := stun.Build(append(parts, stun.Fingerprint)...)
 	if err != nil {
 		return nil, err
 	}
