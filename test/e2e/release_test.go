@@ -25,7 +25,7 @@ import (
 
 const (
 	// releasePatience is for a story of many of Helm's commands.
-	releasePatience = 25 * time.Minute
+	releasePatience = 12 * time.Minute
 	noteName        = "note.txt"
 	noteText        = "written before the release was uninstalled"
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // PreviousVersion is the chart's and the programs' version before this tree's, and
@@ -36,17 +37,23 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 		return "", nil, err
 	}
 	build, load := []string{"image", "build", "--tag", PreviousVersion, "--out", images}, []string{"load"}
-	// Later flags of helm win over earlier ones.
-	settings = append(settings, in.Settings...)
-	for name, value := range previousImages {
+	for name := range previousImages {
 		build = append(build, filepath.Join(tree, "test", "cluster", "images", name+".yaml"))
 		load = append(load, filepath.Join(images, name+".tar"))
-		settings = append(settings, "--set", value+".repository=ghcr.io/org/vdi-"+name, "--set-string", value+".tag="+PreviousVersion)
 	}
-	for _, args := range [][]string{build, load} {
-		if _, err := run(ctx, tree, cluster, args...); err != nil {
-			return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
-		}
+	built, err := output(ctx, tree, cluster, build...)
+	if err == nil {
+		_, err = run(ctx, tree, cluster, load...)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
+	}
+	// Later flags of helm win over earlier ones.
+	settings = append(settings, in.Settings...)
+	for _, reference := range strings.Fields(built) {
+		repository, tag, _ := strings.Cut(reference, ":")
+		value := previousImages[repository[strings.LastIndex(repository, "-")+1:]]
+		settings = append(settings, "--set", value+".repository="+repository, "--set-string", value+".tag="+tag)
 	}
 	return filepath.Join(tree, "charts", "vdi-operator"), settings, nil
 }

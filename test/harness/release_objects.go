@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 )
 
 // Objects names everything in the cluster, of whatever kind, that carries the labels
@@ -18,7 +19,10 @@ func (in *Installation) Objects(ctx context.Context, r Release) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	client, err := metadata.NewForConfig(in.Config)
+	config := rest.CopyConfig(in.Config)
+	// Every kind is looked at, those that are about to go included.
+	config.WarningHandler = rest.NoWarnings{}
+	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, err
 	}
