@@ -39,8 +39,8 @@ type Collection struct {
 	Notes []string
 }
 
-func (c *Collection) note(format string, args ...any) {
-	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
+func (b *Collection) note(format string, args ...any) {
+	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
 }
 
 // Collect reads what belongs into a backup, in the order in which it is restored.

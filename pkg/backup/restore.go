@@ -180,10 +180,11 @@ func (r *Restorer) findVolume(ctx context.Context, claim *unstructured.Unstructu
 	}
 	pv := &corev1.PersistentVolume{}
 	err = r.Client.Get(ctx, client.ObjectKey{Name: volume}, pv)
-	if err != nil && !apierrors.IsNotFound(err) {
+	gone := apierrors.IsNotFound(err)
+	if err != nil && !gone {
 		return "", fmt.Errorf("is its volume %s still there? %w", volume, err)
 	}
-	if err != nil || !awaits(pv, claim) {
+	if gone || !awaits(pv, claim) {
 		return fmt.Sprintf("a new home, empty: its volume %s is not there for it", volume), nil
 	}
 	base := pv.DeepCopy()

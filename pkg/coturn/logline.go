@@ -13,9 +13,8 @@ type event struct {
 	session string
 	// user is whom a credential is for, without the credential's expiry.
 	user string
-	// method and code are a refusal's.
-	method string
-	code   int
+	// code is a refusal's.
+	code int
 	// received and sent are bytes since the session's last report, from and to peers.
 	received, sent uint64
 	// text is the line for people.

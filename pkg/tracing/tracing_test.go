@@ -120,8 +120,8 @@ func TestAWakesTraceCrossesInTheSessionAndOnlyForThatWake(t *testing.T) {
 		t.Errorf("took %s, want what was recorded", d)
 	}
 	for _, a := range spans[0].Attributes {
-		if strings.Contains(a.Value.Emit(), "ada") {
-			t.Errorf("the span tells its user: %s", a.Value.Emit())
+		if strings.Contains(a.Value.String(), "ada") {
+			t.Errorf("the span tells its user: %s", a.Value.String())
 		}
 	}
 

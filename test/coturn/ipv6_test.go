@@ -52,7 +52,7 @@ func (c *rawClient) ask(method stun.Method, attributes ...stun.Setter) (int, *st
 
 // peerAddress writes an address as it is: net.IP would make IPv4 of a mapped one.
 func peerAddress(a netip.Addr, id [stun.TransactionIDSize]byte) stun.RawAttribute {
-	value := []byte{0, 2, 0x21 ^ 0, 0x12 ^ 80}
+	value := []byte{0, 2, 0x21, 0x12 ^ 80}
 	key := append([]byte{0x21, 0x12, 0xa4, 0x42}, id[:]...)
 	for i, b := range a.As16() {
 		value = append(value, b^key[i])

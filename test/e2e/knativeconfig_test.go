@@ -84,7 +84,7 @@ func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOt
 		text := fmt.Sprintf("%+v", conditions)
 		for _, part := range []string{key, "disabled", "kubectl-edit"} {
 			if failed == nil || !strings.Contains(text, part) {
-				return fmt.Errorf("%v; conditions are\n%s", failed, text)
+				return fmt.Errorf("kubectl vdi status ended with: %w; conditions are\n%s", failed, text)
 			}
 		}
 		return nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -83,7 +84,7 @@ func TestAVisitorsTURNCredentialOpensNoWayIntoTheCluster(t *testing.T) {
 func allocation(ctx context.Context, t *testing.T, visitor *harness.Visitor) net.PacketConn {
 	t.Helper()
 	resp, body, err := visitor.Get(ctx, "/turn", nil)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("/turn: %v %s", err, body)
 	}
 	var c turn.RTCConfig

@@ -152,7 +152,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	none := func(o client.Object) func() error {
 		return func() error {
 			if err := api.Get(t.Context(), client.ObjectKeyFromObject(s), o); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("there is a %T (%v)", o, err)
+				return fmt.Errorf("there is a %T (%w)", o, err)
 			}
 			return nil
 		}

@@ -65,8 +65,8 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 			t.Errorf("%s is not below the wake", span.Name)
 		}
 		for _, a := range span.Attributes {
-			if strings.Contains(a.Value.Emit(), s.Spec.User) {
-				t.Errorf("%s tells whose it is: %s=%s", span.Name, a.Key, a.Value.Emit())
+			if strings.Contains(a.Value.String(), s.Spec.User) {
+				t.Errorf("%s tells whose it is: %s=%s", span.Name, a.Key, a.Value.String())
 			}
 		}
 	}

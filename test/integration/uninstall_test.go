@@ -153,7 +153,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	u := uninstaller(&out, 40*time.Second)
 	u.Leftovers = []client.Object{lease.DeepCopy()}
 	gaveBack := false
-	u.GiveBack = func(ctx context.Context) ([]string, error) {
+	u.GiveBack = func(context.Context) ([]string, error) {
 		gaveBack = true
 		return []string{"ConfigMap config-features"}, absent(t, &corev1.Pod{ObjectMeta: pod.ObjectMeta})
 	}

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// Release and Namespace are what every render is for.
-	Release, Namespace = "vdi", "vdi-system"
+	// Release is what every render is for.
+	Release = "vdi"
+	// Namespace is where it is installed.
+	Namespace = "vdi-system"
 	// KubeVersion is the cluster's that the chart believes to have.
 	KubeVersion = "v1.35.4"
 	// helmVariable names the program; the Makefile sets it.
