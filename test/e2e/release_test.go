@@ -35,9 +35,9 @@ const (
 // upgraded, rolled back and upgraded again. All the time one desktop is in use as far as
 // there is somebody to serve it, and another one keeps its home.
 func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), releasePatience)
+	whole, cancel := context.WithTimeout(t.Context(), releasePatience)
 	t.Cleanup(cancel)
-	r := in.Release()
+	ctx, r := whole, in.Release()
 	previous, previously, err := in.Previous(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +56,9 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 	}
 
 	step := func(name string, do func(t *testing.T)) {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(whole, patience)
+		defer end()
 		if !t.Run(name, do) {
 			t.FailNow()
 		}
@@ -87,6 +90,8 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 		}
 	})
 
+	// The desktop is in use for longer than one step.
+	use := func() []*harness.Caller { return calls(whole, t, used, 2) }
 	var callers []*harness.Caller
 	var pod string
 	var secrets map[string]map[string][]byte
@@ -112,7 +117,7 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		readNote(ctx, t, kept)
-		callers = calls(ctx, t, used, 2)
+		callers = use()
 		everyone(ctx, t, callers, "use the desktop", arrived)
 		pod, secrets = runningPod(ctx, t, used), secretsOf(ctx, t)
 	})
