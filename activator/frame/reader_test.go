@@ -311,7 +311,9 @@ func TestWhatWaitsForAMessagesEndIsBounded(t *testing.T) {
 func TestAPeerThatDoesNotReadFailsTheWriteInTime(t *testing.T) {
 	a, _ := sockets(t)
 	w := NewWriter(a, false)
-	w.CutOff(50 * time.Millisecond)
+	// Long enough for the socket to be full by then on a busy machine too: what is cut off
+	// before its first byte would leave room for a frame.
+	w.CutOff(2 * time.Second)
 	var err error
 	for err == nil {
 		err = w.Pass(make([]byte, 1<<20), false, false)
