@@ -96,14 +96,18 @@ func (c *Checker) conditions(ctx context.Context) finding {
 		return bad(what, fmt.Sprintf("ConfigMap %s has none", key), logs)
 	}
 	var names, unmet []string
+	judge := warned // of what the operator may not see nobody can say that it is ill
 	for _, c := range conditions {
 		names = append(names, c.Type)
 		if c.Status != metav1.ConditionTrue {
+			if c.Reason != installation.ReasonForbidden {
+				judge = func(f finding) finding { return f }
+			}
 			unmet = append(unmet, fmt.Sprintf("%s is %s (%s): %s", c.Type, c.Status, c.Reason, strings.Join(strings.Fields(c.Message), " ")))
 		}
 	}
 	if len(unmet) > 0 {
-		return bad(what, strings.Join(unmet, "; "), "do what the message says")
+		return judge(bad(what, strings.Join(unmet, "; "), "do what the message says"))
 	}
 	return good(what, "%s", strings.Join(names, ", "))
 }

@@ -24,6 +24,9 @@ const (
 	KnativeConfigured = "KnativeConfigured"
 	// ConfigurationCurrent: the configuration file as it is now is in use.
 	ConfigurationCurrent = "ConfigurationCurrent"
+
+	// ReasonForbidden says that the operator may not see what a condition is about.
+	ReasonForbidden = "Forbidden"
 )
 
 // Metrics shows conditions.

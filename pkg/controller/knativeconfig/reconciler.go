@@ -301,8 +301,9 @@ func (r *Reconciler) unreadable(what string, err error) verdict {
 		return verdict{metav1.ConditionFalse, "NotFound", fmt.Sprintf(
 			"%s is not in namespace %s: install Knative Serving there, or name its namespace in knative.namespace.", what, r.Namespace), retry}
 	case apierrors.IsForbidden(err):
-		return verdict{metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
-			"The operator may not read %s in namespace %s: helm upgrade writes its Role there anew. %v", what, r.Namespace, err), retry}
+		// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
+		return verdict{metav1.ConditionUnknown, installation.ReasonForbidden, fmt.Sprintf(
+			"The operator may not read %s in namespace %s. With rbac.clusterScoped=false an administrator of the cluster sees to its keys; otherwise helm upgrade writes the operator's Role there anew. %v", what, r.Namespace, err), retry}
 	}
 	return verdict{metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("%s in namespace %s: %v", what, r.Namespace, err), retry}
 }

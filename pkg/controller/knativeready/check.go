@@ -86,8 +86,9 @@ func (c *Check) look(ctx context.Context) (status metav1.ConditionStatus, reason
 			return metav1.ConditionFalse, "NotInstalled", fmt.Sprintf(
 				"There is no Deployment %s in namespace %s: install Knative Serving %s or later (https://knative.dev/docs/install), or name the namespace it is in in knative.namespace.", name, c.Namespace, Oldest)
 		case apierrors.IsForbidden(err):
-			return metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
-				"The operator may not read Deployments in namespace %s: helm upgrade writes its Role there anew. %v", c.Namespace, err)
+			// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
+			return metav1.ConditionUnknown, installation.ReasonForbidden, fmt.Sprintf(
+				"The operator may not read Deployments in namespace %s. With rbac.clusterScoped=false an administrator of the cluster looks after Knative; otherwise helm upgrade writes the operator's Role there anew. %v", c.Namespace, err)
 		case err != nil:
 			return metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("Deployment %s in namespace %s: %v", name, c.Namespace, err)
 		}
