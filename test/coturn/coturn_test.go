@@ -130,7 +130,7 @@ func TestANewSecretIsTakenWithoutCuttingAnybody(t *testing.T) {
 		if err == nil {
 			return fmt.Errorf("it is, at %s", relay.LocalAddr())
 		}
-		return nil //nolint:nilerr // That it fails is what is waited for.
+		return nil
 	})
 	exchange(t, browser, desktop)
 	s.expectMetric(`vdi_turn_secret_changes_total{result="applied"}`, 1)
