@@ -53,7 +53,8 @@ func podTargets(pods []corev1.Pod) []target {
 	all := []target{}
 	for i := range pods {
 		p := &pods[i]
-		if p.Status.PodIP == "" {
+		// Targets are found once: a pod that is about to go would be down for the rest of the time.
+		if p.Status.PodIP == "" || p.DeletionTimestamp != nil {
 			continue
 		}
 		for _, c := range p.Spec.Containers {
