@@ -28,7 +28,6 @@ const silentFor = 2
 // TestVisitorsComeInThroughTraefik opens sleeping desktops by https through a real
 // Traefik, by each kind of ingress object that the chart makes, and by path.
 func TestVisitorsComeInThroughTraefik(t *testing.T) {
-	t.Parallel()
 	image, err := in.Traefik(t.Context()) // it may have to be built: no part of the story's time
 	if errors.Is(err, harness.ErrNotOurs) {
 		t.Skip(err)
@@ -57,6 +56,7 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 			}
 			t.Run(entry, func(t *testing.T) {
 				t.Parallel()
+				ctx := story(t)
 				key := session(ctx, t, "by-"+entry, echo, nil)
 				v := f.visitor(ctx, t, f.link(ctx, key, at, entry), entry)
 				if c := v.HTTP.Jar.Cookies(v.URL); len(c) != 1 || c[0].Name != cookie {
@@ -70,6 +70,7 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 		}
 		t.Run("browser", func(t *testing.T) {
 			t.Parallel()
+			ctx := story(t)
 			key := session(ctx, t, "by-browser", desktop, nil)
 			link := f.link(ctx, key, byPath, "path")
 			f.visitor(ctx, t, link, "path") // the way is there
