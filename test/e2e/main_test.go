@@ -24,7 +24,7 @@ import (
 const (
 	namespace = "vdi-e2e"
 	// patience is how long a story may take on a slow machine; none asserts a time.
-	patience = 4 * time.Minute
+	patience = 6 * time.Minute
 	linkTTL  = time.Hour
 )
 
