@@ -1,16 +1,12 @@
 package addons
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/mod/modfile"
 
 	"github.com/org/vdi-operator/test/cluster/internal/build"
 	"github.com/org/vdi-operator/test/cluster/internal/cache"
@@ -26,9 +22,9 @@ const knativeCPU = "30m"
 
 // borrowed are the files that Knative's repository links to in its siblings. Published
 // modules hold no links, so the files are taken from where they point.
-var borrowed = map[string][]string{
-	"knative.dev/caching":    {"config/image.yaml"},
-	"knative.dev/networking": {"config/certificate.yaml", "config/domain-claim.yaml", "config/ingress.yaml", "config/serverlessservice.yaml", "config/config-network.yaml"},
+var borrowed = map[string]choice{
+	"knative.dev/caching":    these("config/image.yaml"),
+	"knative.dev/networking": these("config/certificate.yaml", "config/domain-claim.yaml", "config/ingress.yaml", "config/serverlessservice.yaml", "config/config-network.yaml"),
 }
 
 // unwanted are published files that are not applied: autoscaling of Knative's own parts needs the
@@ -39,48 +35,7 @@ func unwanted(file string) bool {
 
 // KnativeSources returns Knative's published manifests as one file in the cache.
 func KnativeSources(ctx context.Context, b build.Builder) (string, error) {
-	final := b.Cache.Path("manifests", "knative-"+versions.Knative+".yaml")
-	if cache.Has(final) {
-		return final, nil
-	}
-	m := build.Knative()
-	dir, goMod, err := b.Download(ctx, m.Path, m.Version)
-	if err != nil {
-		return "", err
-	}
-	files, err := yamlFiles(filepath.Join(dir, "config", "core"))
-	if err != nil {
-		return "", err
-	}
-	raw, err := os.ReadFile(goMod)
-	if err != nil {
-		return "", err
-	}
-	requirements, err := modfile.ParseLax(goMod, raw, nil)
-	if err != nil {
-		return "", err
-	}
-	for _, r := range requirements.Require {
-		if len(borrowed[r.Mod.Path]) == 0 {
-			continue
-		}
-		sibling, _, err := b.Download(ctx, r.Mod.Path, r.Mod.Version)
-		if err != nil {
-			return "", err
-		}
-		for _, file := range borrowed[r.Mod.Path] {
-			files = append(files, filepath.Join(sibling, file))
-		}
-	}
-	var stream bytes.Buffer
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&stream, "\n---\n%s", raw)
-	}
-	return final, publish(b.Cache, final, stream.Bytes())
+	return gathered(ctx, b, build.Knative(), "knative", folder(filepath.Join("config", "core")), borrowed)
 }
 
 func publish(c cache.Dir, final string, content []byte) error {
