@@ -101,7 +101,7 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
 
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster

@@ -56,6 +56,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"one namespace's rights and definitions":           {without("crds.enabled=false"), []string{"crds.enabled", "Set crds.enabled=false"}},
 		"one namespace's rights and a template":            {without("selkies.enabled=false"), []string{"selkies.enabled", "Set selkies.enabled=false"}},
 		"one namespace's rights and Knative's config maps": {without("knative.applyConfig=false"), []string{"knative.applyConfig", "Set knative.applyConfig=false"}},
+		"one namespace's rights and the nodes' addresses":  {without("", "coturn.externalAddress.mode=NodeExternalIP"), []string{"coturn.externalAddress.mode is NodeExternalIP", "STUN", "coturn.rbac.create=false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +79,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 
 func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
 	_, err := render.Text(t.Context(), render.Namespace, "--kube-version", "v1.28.0")
-	if err == nil || !strings.Contains(err.Error(), "1.29") || !strings.Contains(err.Error(), "1.28") {
+	if err == nil || !strings.Contains(err.Error(), "1.30") || !strings.Contains(err.Error(), "1.28") {
 		t.Errorf("it says %v", err)
 	}
 }

@@ -5,23 +5,16 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	_ "embed"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	gotemplate "text/template"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -61,7 +54,7 @@ type front struct {
 // newFront brings it up; it goes with the test.
 func newFront(ctx context.Context, t *testing.T, image string) *front {
 	t.Helper()
-	f := &front{t: t, trusts: x509.NewCertPool()}
+	f := &front{t: t}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -111,55 +104,22 @@ func newFront(ctx context.Context, t *testing.T, image string) *front {
 // secrets are what the activators check links and TURN with, copied, and a certificate by
 // an authority of the test's own.
 func (f *front) secrets(ctx context.Context) error {
-	secret := func(name string, kind corev1.SecretType, data map[string][]byte) error {
-		return in.Client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: frontNamespace, Name: name}, Type: kind, Data: data})
-	}
 	for name, key := range map[string]string{"vdi-signing-key": "tls.crt", "vdi-turn": "secret"} {
 		var s corev1.Secret
 		if err := in.Client.Get(ctx, types.NamespacedName{Namespace: in.SystemNamespace, Name: name}, &s); err != nil {
 			return err
 		}
-		if err := secret(name, corev1.SecretTypeOpaque, map[string][]byte{key: s.Data[key]}); err != nil {
+		theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: frontNamespace, Name: name}, Data: map[string][]byte{key: s.Data[key]}}
+		if err := in.Client.Create(ctx, theirs); err != nil {
 			return err
 		}
 	}
-	crt, key, err := f.certificate("*.byhost.test", "bypath.test")
+	tls, trusts, err := certificate(frontNamespace, frontTLS, "*.byhost.test", "bypath.test")
 	if err != nil {
 		return err
 	}
-	return secret(frontTLS, corev1.SecretTypeTLS, map[string][]byte{corev1.TLSCertKey: crt, corev1.TLSPrivateKeyKey: key})
-}
-
-// certificate makes one by an authority that the front's visitors trust.
-func (f *front) certificate(names ...string) (crt, key []byte, err error) {
-	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "story"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	if authority, err = x509.ParseCertificate(der); err != nil {
-		return nil, nil, err
-	}
-	f.trusts.AddCert(authority)
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	if der, err = x509.CreateCertificate(rand.Reader, leaf, authority, &leafKey.PublicKey, authorityKey); err != nil {
-		return nil, nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(leafKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), nil
+	f.trusts = trusts
+	return in.Client.Create(ctx, tls)
 }
 
 // renders applies those parts of the chart.

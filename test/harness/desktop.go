@@ -84,7 +84,7 @@ func Ready(p *corev1.Pod) bool {
 	return pods.Ready(p) && p.DeletionTimestamp == nil
 }
 
-// AllReady waits until every pod of the namespace is ready.
+// AllReady waits until every pod of the namespace is ready or has done its work.
 func (in *Installation) AllReady(ctx context.Context, namespace string) error {
 	return Eventually(ctx, "the pods of "+namespace+" to be ready", func() error {
 		var list corev1.PodList
@@ -92,7 +92,8 @@ func (in *Installation) AllReady(ctx context.Context, namespace string) error {
 			return err
 		}
 		for i := range list.Items {
-			if p := &list.Items[i]; !Ready(p) {
+			// One that has done its work, like a test's or a Job's, is never ready again.
+			if p := &list.Items[i]; p.Status.Phase != corev1.PodSucceeded && !Ready(p) {
 				return fmt.Errorf("pod %s is not", p.Name)
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -105,6 +107,32 @@ func (in *Installation) Traefik(ctx context.Context) (image string, err error) {
 	}
 	out, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "traefik")
 	return strings.TrimSpace(out), err
+}
+
+// Define brings the resource definitions of others that the chart can make resources of
+// into the cluster, and waits until they are served.
+func (in *Installation) Define(ctx context.Context) error {
+	files, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "definitions")
+	if err != nil {
+		return err
+	}
+	for _, file := range strings.Fields(files) {
+		if err := in.ApplyFile(ctx, file); err != nil {
+			return err
+		}
+	}
+	return Eventually(ctx, "the definitions to be served", func() error {
+		var list apiextensionsv1.CustomResourceDefinitionList
+		if err := in.Client.List(ctx, &list); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if d := &list.Items[i]; !apihelpers.IsCRDConditionTrue(d, apiextensionsv1.Established) {
+				return errors.New(d.Name + " is not")
+			}
+		}
+		return nil
+	})
 }
 
 // output runs a program and returns its standard output.

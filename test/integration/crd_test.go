@@ -3,12 +3,15 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
@@ -99,4 +102,21 @@ func TestUserAndTemplateOfASessionCannotChange(t *testing.T) {
 	must(t, api.Create(t.Context(), s))
 	wantText(t, patchSession(t, s, `{"spec":{"user":"bob"}}`).Error(), "spec.user cannot change")
 	wantText(t, patchSession(t, s, `{"spec":{"template":"second"}}`).Error(), "spec.template cannot change")
+}
+
+// One such time would keep every reader of its type from listing any session.
+func TestATimeThatProgramsCannotReadIsRefused(t *testing.T) {
+	s := newSession(space(t), "timed", "none")
+	must(t, api.Create(t.Context(), s))
+	for _, field := range []string{"startTime", "readyTime", "sleepTime"} {
+		set := func(value string) error {
+			return api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"status":{%q:%q}}`, field, value)))
+		}
+		err := set("2026-01-02T03:04:05Z")
+		if err == nil {
+			t.Fatalf("%s without microseconds was taken", field)
+		}
+		wantText(t, err.Error(), "status."+field)
+		must(t, set("2026-01-02T03:04:05.000006Z"))
+	}
 }

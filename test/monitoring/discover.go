@@ -3,7 +3,10 @@ package monitoring
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 
@@ -25,27 +28,37 @@ type target struct {
 	Labels  map[string]string `json:"labels"`
 }
 
-// discover lists what Prometheus' own discovery would find in the roles pod and
-// endpoints, with those of its labels that monitors use. Nothing is chosen here.
-func discover(ctx context.Context, cluster kubernetes.Interface) (pods, endpoints []byte, err error) {
+// discover writes into dir what Prometheus' own discovery would find now in the roles pod
+// and endpoints, with those of its labels that monitors use. Nothing is chosen here.
+func discover(ctx context.Context, cluster kubernetes.Interface, dir string) error {
 	everything := metav1.ListOptions{}
-	podList, err := cluster.CoreV1().Pods("").List(ctx, everything)
+	pods, err := cluster.CoreV1().Pods("").List(ctx, everything)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	services, err := cluster.CoreV1().Services("").List(ctx, everything)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	slices, err := cluster.DiscoveryV1().EndpointSlices("").List(ctx, everything)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if pods, err = json.Marshal(podTargets(podList.Items)); err != nil {
-		return nil, nil, err
+	return errors.Join(
+		write(filepath.Join(dir, podsFile), podTargets(pods.Items)),
+		write(filepath.Join(dir, endpointsFile), endpointTargets(services.Items, slices.Items, pods.Items)))
+}
+
+// write replaces a file of targets at once: Prometheus may be reading it.
+func write(file string, targets []target) error {
+	content, err := json.Marshal(targets)
+	if err != nil {
+		return err
 	}
-	endpoints, err = json.Marshal(endpointTargets(services.Items, slices.Items, podList.Items))
-	return pods, endpoints, err
+	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // podTargets are all ports of all containers that have an address.
@@ -53,8 +66,7 @@ func podTargets(pods []corev1.Pod) []target {
 	all := []target{}
 	for i := range pods {
 		p := &pods[i]
-		// Targets are found once: a pod that is about to go would be down for the rest of the time.
-		if p.Status.PodIP == "" || p.DeletionTimestamp != nil {
+		if p.Status.PodIP == "" {
 			continue
 		}
 		for _, c := range p.Spec.Containers {

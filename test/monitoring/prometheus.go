@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 )
@@ -24,6 +25,8 @@ const (
 	program = "/usr/bin/prometheus"
 	// scrapeInterval makes rates known soon; no figure is taken from it.
 	scrapeInterval = "1s"
+	// discoverInterval is how soon it knows what has come and gone.
+	discoverInterval = time.Second
 )
 
 // Prometheus is a real one, on this machine.
@@ -35,13 +38,13 @@ type Prometheus struct {
 }
 
 // Start runs a Prometheus with the chart's monitors and rules until ctx ends; it keeps its
-// files in dir. It scrapes what is in the cluster now, at its own addresses.
+// files in dir. It scrapes what is in the cluster, at its own addresses, and follows what
+// comes and goes.
 func Start(ctx context.Context, c Chart, cluster kubernetes.Interface, dir string) (*Prometheus, error) {
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("%w: install it with make prometheus", err)
 	}
-	pods, endpoints, err := discover(ctx, cluster)
-	if err != nil {
+	if err := discover(ctx, cluster, dir); err != nil {
 		return nil, fmt.Errorf("finding what can be scraped: %w", err)
 	}
 	rules, err := yaml.Marshal(c.Rules)
@@ -52,7 +55,7 @@ func Start(ctx context.Context, c Chart, cluster kubernetes.Interface, dir strin
 	if err != nil {
 		return nil, err
 	}
-	for name, content := range map[string][]byte{"prometheus.yaml": config, "rules.yaml": rules, podsFile: pods, endpointsFile: endpoints} {
+	for name, content := range map[string][]byte{"prometheus.yaml": config, "rules.yaml": rules} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return nil, err
 		}
@@ -69,7 +72,11 @@ func Start(ctx context.Context, c Chart, cluster kubernetes.Interface, dir strin
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting Prometheus: %w", err)
 	}
-	go func() { p.ended <- cmd.Wait() }()
+	go func() {
+		// One that fails leaves the targets as they are until the next.
+		wait.UntilWithContext(ctx, func(ctx context.Context) { _ = discover(ctx, cluster, dir) }, discoverInterval)
+		p.ended <- cmd.Wait()
+	}()
 	client, err := api.NewClient(api.Config{Address: "http://" + address})
 	if err != nil {
 		return nil, err

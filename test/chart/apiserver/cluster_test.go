@@ -93,7 +93,7 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
-			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io"
+			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io" || g.Name == "monitoring.coreos.com"
 		}) {
 			break
 		}
@@ -107,6 +107,7 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 	}{
 		"Knative Serving":          {"selkies.enabled=false", []string{"knative.enabled", "no Knative Serving", "set knative.enabled=false"}},
 		"this product's kinds":     {"knative.enabled=false,crds.enabled=false", []string{"crds.enabled", "VDISession", "set crds.enabled=true"}},
+		"the Prometheus Operator":  {"knative.enabled=false,selkies.enabled=false,serviceMonitor.enabled=true", []string{"serviceMonitor.enabled", "monitoring.coreos.com/v1", "prometheusAnnotations.enabled=true"}},
 		"nothing, without Knative": {"knative.enabled=false,selkies.enabled=false", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

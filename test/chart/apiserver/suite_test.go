@@ -30,7 +30,12 @@ import (
 	"github.com/org/vdi-operator/test/chart/render"
 )
 
-const assetsVariable = "KUBEBUILDER_ASSETS"
+const (
+	assetsVariable = "KUBEBUILDER_ASSETS"
+	// definitionsVariable names the files with the CRDs of others that the chart makes
+	// resources of.
+	definitionsVariable = "CRD_FILES"
+)
 
 var (
 	// admin may do all.
@@ -39,7 +44,7 @@ var (
 	config *rest.Config
 	// root is the tree.
 	root string
-	// definitions are the files and folders with this product's and Knative's CRDs.
+	// definitions are the files and folders with this product's, Knative's and others' CRDs.
 	definitions []string
 )
 
@@ -57,11 +62,15 @@ func run(m *testing.M) (code int, err error) {
 	if assets == "" {
 		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
 	}
+	others := strings.Fields(os.Getenv(definitionsVariable))
+	if len(others) == 0 {
+		return 1, fmt.Errorf("%s is not set: these tests need the CRDs of others. `make test-integration` provides them", definitionsVariable)
+	}
 	if root, err = render.Root(); err != nil {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.Discard())
-	definitions = []string{filepath.Join(root, "config", "crd")}
+	definitions = append(others, filepath.Join(root, "config", "crd"))
 	for module, inside := range map[string][]string{
 		"knative.dev/serving":    {"config/core/300-resources"},
 		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},

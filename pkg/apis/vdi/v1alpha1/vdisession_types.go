@@ -134,12 +134,18 @@ const (
 type SessionActivity struct {
 	// LastWakeTime is when somebody last asked for the desktop while it slept.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastWakeTime *metav1.MicroTime `json:"lastWakeTime,omitempty"`
 	// LastConnectedTime is when a connection, held or relayed, was last seen open.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastConnectedTime *metav1.MicroTime `json:"lastConnectedTime,omitempty"`
 	// LastInputTime is when somebody last typed or moved the pointer.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
 	// Traceparent is the trace of the wake at lastWakeTime, which the operator goes on
 	// with: a traceparent of W3C Trace Context, version 00. It is set where tracing is on.
@@ -160,6 +166,9 @@ type EffectiveLifecycle struct {
 
 // VDISessionStatus is what the operator and the activators know of a session.
 // The operator owns all of it but activity, which the activators write.
+//
+// Its times have six digits of a second: a list with one that has not could be read by
+// nobody who reads them as MicroTime.
 type VDISessionStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
@@ -176,9 +185,13 @@ type VDISessionStatus struct {
 	PodName string `json:"podName,omitempty"`
 	// StartTime is when the present awake period began; unset while asleep.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
 	// ReadyTime is when the desktop became reachable in the present awake period.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	ReadyTime *metav1.MicroTime `json:"readyTime,omitempty"`
 	// LastStartDuration is how long the last start that succeeded took, from startTime
 	// to readyTime; it stays while the desktop sleeps.
@@ -186,6 +199,8 @@ type VDISessionStatus struct {
 	LastStartDuration *metav1.Duration `json:"lastStartDuration,omitempty"`
 	// SleepTime is when the desktop was last put to sleep.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	SleepTime *metav1.MicroTime `json:"sleepTime,omitempty"`
 	// SleepReason is why: the reason of that decision.
 	// +optional

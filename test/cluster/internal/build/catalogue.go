@@ -63,6 +63,16 @@ func NewDNSChallengeProviderByName(name string) (challenge.Provider, error) {
 }
 `
 
+// PrometheusOperator and CertManager bring definitions; nothing of them is built.
+func PrometheusOperator() Module {
+	return Module{Path: "github.com/prometheus-operator/prometheus-operator", Version: versions.PrometheusOperator}
+}
+
+// CertManager is the other.
+func CertManager() Module {
+	return Module{Path: "github.com/cert-manager/cert-manager", Version: versions.CertManager}
+}
+
 // LocalPathProvisioner makes volumes of folders on the node.
 func LocalPathProvisioner() Module {
 	return Module{
