@@ -6,13 +6,11 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -105,15 +103,7 @@ func (in *Installation) Plugin(ctx context.Context, args ...string) (string, err
 	if _, err := os.Stat(plugin); err != nil {
 		return "", fmt.Errorf("%w: build it with make build", err)
 	}
-	var errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, plugin, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+in.Kubeconfig)
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("kubectl vdi %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
-	}
-	return string(out), nil
+	return output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
 // pollEvery is how often a condition is looked at; no figure is taken from it.

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // helmTimeout covers what Helm waits for on a slow machine.
@@ -63,17 +61,6 @@ func (r Release) Helm(ctx context.Context, args ...string) (string, error) {
 		return "", err
 	}
 	return run(ctx, r.root, helm, append(args, "--kubeconfig", r.Kubeconfig, "--namespace", r.Namespace)...)
-}
-
-// run runs a program and returns what it printed, on both its streams.
-func run(ctx context.Context, dir, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return string(out), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(string(out)))
-	}
-	return string(out), nil
 }
 
 func helmProgram() (string, error) {

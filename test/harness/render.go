@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,16 +132,4 @@ func (in *Installation) Define(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// output runs a program and returns its standard output.
-func output(ctx context.Context, dir, program string, args ...string) (string, error) {
-	var errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Stderr = dir, &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(errs.String()))
-	}
-	return string(out), nil
 }

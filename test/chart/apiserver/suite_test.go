@@ -70,7 +70,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.Discard())
-	definitions = append(others, filepath.Join(root, "config", "crd"))
+	definitions = append([]string{filepath.Join(root, "config", "crd")}, others...)
 	for module, inside := range map[string][]string{
 		"knative.dev/serving":    {"config/core/300-resources"},
 		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},
