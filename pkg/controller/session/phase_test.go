@@ -17,6 +17,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -370,5 +371,35 @@ func TestThePodsTokensAreRenewedBeforeTheyEnd(t *testing.T) {
 				t.Error("one that was taken away is not made again")
 			}
 		})
+	}
+}
+
+func TestAStartIsCountedOnceThoughTheCacheIsBehind(t *testing.T) {
+	s := newStage(t)
+	s.visit()
+	s.look()
+	stale := s.session()
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	s.r.Client = interceptor.NewClient(s.r.Client.(client.WithWatch), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if session, is := o.(*v1alpha1.VDISession); is {
+				stale.DeepCopyInto(session)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+	if _, after := s.look(); after == 0 {
+		t.Error("it does not look again")
+	}
+	starts := 0
+	for _, c := range s.counted {
+		if strings.HasPrefix(c, "started") {
+			starts++
+		}
+	}
+	if starts != 1 {
+		t.Errorf("counted %v, want one start", s.counted)
 	}
 }

@@ -123,10 +123,13 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry)}, nil
 }
 
-// patch is locked where the desktop wakes or sleeps: a visit that was reported
-// meanwhile has to be part of that decision. Any other write needs no lock.
+// patch is locked where the desktop wakes, becomes ready or sleeps: a visit that was
+// reported meanwhile has to be part of that decision, and a pass over a session that is
+// no longer as it was read would count the same start twice. Any other write needs no
+// lock.
 func (p *pass) patch() client.Patch {
-	if p.before.Status.StartTime.Equal(p.session.Status.StartTime) {
+	before, now := &p.before.Status, &p.session.Status
+	if before.StartTime.Equal(now.StartTime) && before.ReadyTime.Equal(now.ReadyTime) {
 		return client.MergeFrom(p.before)
 	}
 	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
