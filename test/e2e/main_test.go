@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -96,6 +97,8 @@ func template(t *testing.T, change func(*v1alpha1.VDITemplateSpec)) string {
 	t.Helper()
 	spec := in.DemoTemplate()
 	spec.Resources.DefaultGPU = ptr(int32(0))
+	// The node is small, and desktops of several stories wait for clocks there at once.
+	spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","resources":{"requests":{"cpu":"50m"}}}]}}`)}
 	spec.Lifecycle = &v1alpha1.LifecycleSpec{DisconnectTimeout: clock(12 * time.Second), StartupTimeout: clock(3 * time.Minute)}
 	if change != nil {
 		change(&spec)
