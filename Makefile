@@ -106,7 +106,7 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
-	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 60m -parallel 6 -v ./test/e2e/...
+	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 60m -parallel 4 -v ./test/e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark

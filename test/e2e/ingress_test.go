@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
 
@@ -28,7 +27,6 @@ const silentFor = 2
 // TestVisitorsComeInThroughTraefik opens sleeping desktops by https through a real
 // Traefik, by each kind of ingress object that the chart makes, and by path.
 func TestVisitorsComeInThroughTraefik(t *testing.T) {
-	t.Parallel()
 	image, err := in.Traefik(t.Context()) // it may have to be built: no part of the story's time
 	if errors.Is(err, harness.ErrNotOurs) {
 		t.Skip(err)
@@ -79,7 +77,7 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 			}
 			t.Cleanup(browser.Close)
 			p := &person{browser, t, ctx, key}
-			p.does(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(link))
+			p.opens(link)
 			p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
 			p.sees(`isSecureContext && location.pathname === "/by-browser--` + namespace + `/" && !location.search`)
 		})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,8 +44,25 @@ func arrives(ctx context.Context, t *testing.T, key types.NamespacedName) *perso
 	}
 	t.Cleanup(browser.Close)
 	p := &person{browser, t, ctx, key}
-	p.does(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(link)) // a headless tab has no focus of its own
+	p.opens(link)
 	return p
+}
+
+// opens goes to a link. A browser gives up a page's load when this machine's network
+// changes, which every pod that comes or goes does.
+func (p *person) opens(link string) {
+	p.t.Helper()
+	p.does(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
+	for {
+		err := chromedp.Run(p.Ctx, chromedp.Navigate(link))
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
+			p.t.Fatal(err)
+		}
+		p.t.Log(err)
+	}
 }
 
 func (p *person) does(actions ...chromedp.Action) {
