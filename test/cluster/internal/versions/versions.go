@@ -11,10 +11,11 @@ const (
 	// Traefik is github.com/traefik/traefik/v3's version. Its go.mod names the version of
 	// the Gateway API that it serves.
 	Traefik = "v3.6.12"
-	// PrometheusOperator is github.com/prometheus-operator/prometheus-operator's version,
-	// and CertManager github.com/cert-manager/cert-manager's: their CRDs alone are used.
+	// PrometheusOperator is github.com/prometheus-operator/prometheus-operator's version;
+	// its CRDs alone are used.
 	PrometheusOperator = "v0.94.1"
-	CertManager        = "v1.20.2"
+	// CertManager is github.com/cert-manager/cert-manager's version; its CRDs alone are used.
+	CertManager = "v1.20.2"
 	// LocalPathProvisioner is github.com/rancher/local-path-provisioner's version.
 	LocalPathProvisioner = "v0.0.30"
 )
