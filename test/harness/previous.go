@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // PreviousVersion is the chart's and the programs' version before this tree's, and
-// previousCommit the last one of it.
+// previousCommit the last one of it. It runs sessions on Knative only.
 const (
 	PreviousVersion = "0.1.0"
 	previousCommit  = "913ab0065f4aa3ee0db450aee79590289bb21866"
@@ -23,10 +24,19 @@ var previousImages = map[string]string{
 
 // Previous builds the previous version from the repository's history, brings its images
 // to the cluster's node, and returns its chart and the settings of helm upgrade under
-// which it runs as this tree's does.
+// which it runs as this tree's does. Without Knative, where that version cannot run, it
+// is this tree's with pods that every upgrade replaces.
 func (in *Installation) Previous(ctx context.Context) (chart string, settings []string, err error) {
 	if in.PortForward {
 		return "", nil, ErrNotOurs
+	}
+	// Later flags of helm win over earlier ones.
+	settings = slices.Clone(in.Settings)
+	if !in.Knative {
+		for _, program := range []string{Operator, Activator, "coturn"} {
+			settings = append(settings, "--set-string", program+".podAnnotations.version="+PreviousVersion)
+		}
+		return in.Chart(), settings, nil
 	}
 	tree := filepath.Join(in.Root, "out", "previous")
 	if err := in.checkOut(ctx, tree); err != nil {
@@ -48,8 +58,6 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 	if err != nil {
 		return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
 	}
-	// Later flags of helm win over earlier ones.
-	settings = append(settings, in.Settings...)
 	for _, reference := range strings.Fields(built) {
 		repository, tag, _ := strings.Cut(reference, ":")
 		value := previousImages[repository[strings.LastIndex(repository, "-")+1:]]

@@ -22,6 +22,8 @@ func (p *platform) settings(images []string) []string {
 		"--set", "knative.enabled=" + strconv.FormatBool(p.knative),
 		// The node is small, and the stories scale it themselves.
 		"--set", "activator.replicas=1",
+		// Visitors who vanish leave allocations, and every change of coturn waits for those.
+		"--set", "coturn.terminationGracePeriodSeconds=10",
 		// One user of the stories is a crowd, at one desktop.
 		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
 	args = append(args, imageSettings(images)...)

@@ -8,7 +8,7 @@
 // Each contender makes its workloads in a namespace of its own, and all of them wait
 // there at zero pods until the end. What is counted is what the API server then holds
 // in that namespace, object by object, and its bytes in the encoding in which the API
-// server stores it. While ours are made, and during a quiet minute afterwards, the
+// server stores it. While ours are made, and in a quiet minute before and after, the
 // memory and the processor time of the operator and of the activator are read from
 // their processes: they run on this machine, the test cluster's. The last line printed
 // is one line of JSON.
@@ -25,9 +25,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/test/harness"
@@ -37,10 +39,8 @@ const (
 	namespacePrefix = "vdi-bench-"
 	// patience bounds the making of one contender's workloads, and their end.
 	patience = 10 * time.Minute
-	// settling lets what the making caused be over and collected; quiet is how long
-	// the processor's time is taken.
+	// settling lets what came before be over and collected.
 	settling = 30 * time.Second
-	quiet    = time.Minute
 	// writers make workloads at the same time.
 	writers = 8
 )
@@ -61,6 +61,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctrl.SetLogger(logr.Discard())
 	if err := run(ctx, *sessions, *others, *stockKnative); err != nil {
 		fmt.Fprintln(os.Stderr, "sessions:", err)
 		os.Exit(1)

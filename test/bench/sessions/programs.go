@@ -14,9 +14,9 @@ import (
 type cost struct {
 	// before and after are the resident memory.
 	before, after int64
-	// making is the processor time until all were at zero, resting that of the quiet
-	// time after.
-	making, resting time.Duration
+	// idle is the processor time of a quiet minute before the first, making that until
+	// all were at zero, resting that of a quiet minute with all of them asleep.
+	idle, making, resting time.Duration
 }
 
 // programs are one replica of each of the product's two, with what it had used before.
@@ -24,11 +24,12 @@ type cost struct {
 type programs struct {
 	process map[string]*process.Process
 	memory  map[string]int64
-	cpu     map[string]time.Duration
+	// idle is a quiet minute's processor time, cpu all of it until now.
+	idle, cpu map[string]time.Duration
 }
 
 func watch(ctx context.Context, in *harness.Installation) (*programs, error) {
-	p := &programs{process: map[string]*process.Process{}, memory: map[string]int64{}, cpu: map[string]time.Duration{}}
+	p := &programs{process: map[string]*process.Process{}, memory: map[string]int64{}}
 	for _, name := range []string{harness.Operator, harness.Activator} {
 		// A fresh process: one that has worked before keeps memory that it does not need.
 		if err := in.Restart(ctx, name); err != nil {
@@ -46,57 +47,72 @@ func watch(ctx context.Context, in *harness.Installation) (*programs, error) {
 			return nil, err
 		}
 	}
-	if err := pause(ctx, settling); err != nil {
+	var err error
+	if p.idle, err = p.quietMinute(ctx); err != nil {
 		return nil, err
 	}
-	var err error
 	for name, running := range p.process {
 		if p.memory[name], err = running.Resident(); err != nil {
 			return nil, err
 		}
-		if p.cpu[name], err = running.CPU(); err != nil {
-			return nil, err
-		}
 	}
-	return p, nil
+	p.cpu, err = p.used()
+	return p, err
 }
 
 // cost reads what the programs have used since, and use in a quiet minute.
 func (p *programs) cost(ctx context.Context) (map[string]cost, error) {
+	made, err := p.used()
+	if err != nil {
+		return nil, err
+	}
+	resting, err := p.quietMinute(ctx)
+	if err != nil {
+		return nil, err
+	}
 	costs := map[string]cost{}
 	for name, running := range p.process {
-		now, err := running.CPU()
-		if err != nil {
-			return nil, err
-		}
-		costs[name] = cost{before: p.memory[name], making: now - p.cpu[name]}
-	}
-	if err := pause(ctx, settling); err != nil {
-		return nil, err
-	}
-	began := map[string]time.Duration{}
-	for name, running := range p.process {
-		var err error
-		if began[name], err = running.CPU(); err != nil {
-			return nil, err
-		}
-	}
-	if err := pause(ctx, quiet); err != nil {
-		return nil, err
-	}
-	for name, running := range p.process {
-		now, err := running.CPU()
-		if err != nil {
-			return nil, err
-		}
-		c := costs[name]
-		c.resting = now - began[name]
+		c := cost{before: p.memory[name], idle: p.idle[name], making: made[name] - p.cpu[name], resting: resting[name]}
 		if c.after, err = running.Resident(); err != nil {
 			return nil, err
 		}
 		costs[name] = c
 	}
 	return costs, nil
+}
+
+// quietMinute is the processor time of a minute in which nobody wants anything.
+func (p *programs) quietMinute(ctx context.Context) (map[string]time.Duration, error) {
+	if err := pause(ctx, settling); err != nil {
+		return nil, err
+	}
+	before, err := p.used()
+	if err != nil {
+		return nil, err
+	}
+	if err := pause(ctx, time.Minute); err != nil {
+		return nil, err
+	}
+	after, err := p.used()
+	if err != nil {
+		return nil, err
+	}
+	for name := range after {
+		after[name] -= before[name]
+	}
+	return after, nil
+}
+
+// used is the programs' processor time since their start.
+func (p *programs) used() (map[string]time.Duration, error) {
+	all := map[string]time.Duration{}
+	for name, running := range p.process {
+		var err error
+		if all[name], err = running.CPU(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

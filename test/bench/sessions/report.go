@@ -33,10 +33,10 @@ func report(w io.Writer, results map[string]*result) {
 	_ = table.Flush()
 
 	table = tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\nprogram\tMiB before\tMiB after\tKiB a session\tCPU ms to make one\tCPU ms a minute for 1000 asleep\t")
+	fmt.Fprintln(table, "\nprogram\tMiB before\tMiB after\tKiB a session\tCPU ms to make one\tCPU ms a minute with none\twith all\ta 1000 asleep\t")
 	for _, name := range []string{harness.Operator, harness.Activator} {
 		c := us.programs[name]
-		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.2f\t%.1f\t\n", name, float64(c.before)/mib, float64(c.after)/mib, us.memory(name)/kib, us.making(name), us.resting(name))
+		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", name, float64(c.before)/mib, float64(c.after)/mib, us.memory(name)/kib, us.making(name), ms(c.idle), ms(c.resting), us.resting(name))
 	}
 	_ = table.Flush()
 
@@ -66,14 +66,13 @@ type summary struct {
 	Objects  float64 `json:"objects_per_session"`
 	Bytes    float64 `json:"bytes_per_session"`
 	// Stored has the database's history and gaps in it.
-	Stored          float64 `json:"database_bytes_per_session"`
-	Rate            float64 `json:"made_per_second"`
-	OperatorBytes   float64 `json:"operator_bytes_per_session"`
-	ActivatorBytes  float64 `json:"activator_bytes_per_session"`
-	OperatorMaking  float64 `json:"operator_cpu_ms_to_make_one"`
-	OperatorResting float64 `json:"operator_cpu_ms_per_1000_min"`
-	ActivatorMaking float64 `json:"activator_cpu_ms_to_make_one"`
-	// ActivatorResting has the probes and scrapes of a replica in it.
+	Stored           float64 `json:"database_bytes_per_session"`
+	Rate             float64 `json:"made_per_second"`
+	OperatorBytes    float64 `json:"operator_bytes_per_session"`
+	ActivatorBytes   float64 `json:"activator_bytes_per_session"`
+	OperatorMaking   float64 `json:"operator_cpu_ms_to_make_one"`
+	OperatorResting  float64 `json:"operator_cpu_ms_per_1000_min"`
+	ActivatorMaking  float64 `json:"activator_cpu_ms_to_make_one"`
 	ActivatorResting float64 `json:"activator_cpu_ms_per_1000_min"`
 	FloorBytes       float64 `json:"floor_bytes,omitempty"`
 	OverFloor        float64 `json:"over_floor,omitempty"`
@@ -105,9 +104,11 @@ func (r *result) memory(program string) float64 {
 // making is milliseconds a session.
 func (r *result) making(program string) float64 { return per(ms(r.programs[program].making), r.n) }
 
-// resting is milliseconds a minute for a thousand sessions.
+// resting is milliseconds a minute for a thousand sessions: what a quiet minute with
+// all of them takes more than one with none.
 func (r *result) resting(program string) float64 {
-	return per(thousand*ms(r.programs[program].resting)/quiet.Minutes(), r.n)
+	c := r.programs[program]
+	return per(thousand*ms(c.resting-c.idle), r.n)
 }
 
 func per(total float64, n int) float64 { return total / float64(n) }

@@ -17,7 +17,7 @@ func TestTheLastLineIsJSONAboutOneSession(t *testing.T) {
 	report(&out, map[string]*result{
 		nameOurs: {n: 10, took: 5 * time.Second, stored: 100_000, census: tally{kind("secrets"): {10, 5_000}, kind("services"): {30, 15_000}},
 			programs: map[string]cost{
-				harness.Operator:  {before: 1 << 20, after: 2 << 20, making: 50 * time.Millisecond, resting: 10 * time.Millisecond},
+				harness.Operator:  {before: 1 << 20, after: 2 << 20, making: 50 * time.Millisecond, idle: 30 * time.Millisecond, resting: 40 * time.Millisecond},
 				harness.Activator: {before: 1 << 20, after: 1<<20 + 10_240, making: 20 * time.Millisecond},
 			}},
 		nameKnative: {n: 5, took: 5 * time.Second, census: tally{kind("services"): {5, 5_000}}},
