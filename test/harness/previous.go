@@ -58,6 +58,8 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 	if err != nil {
 		return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
 	}
+	// It need not know every setting of this tree's.
+	settings = append(settings, "--skip-schema-validation")
 	for _, reference := range strings.Fields(built) {
 		repository, tag, _ := strings.Cut(reference, ":")
 		value := previousImages[repository[strings.LastIndex(repository, "-")+1:]]
