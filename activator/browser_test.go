@@ -73,9 +73,7 @@ func (v *visit) until(expression string) {
 	ctx, cancel := context.WithTimeout(v.ctx, enough)
 	defer cancel()
 	if err := v.Until(ctx, expression); err != nil {
-		var page string
-		_ = chromedp.Run(v.Ctx, chromedp.Evaluate(`document.body.className + " " + document.body.dataset.state + " focus:" + document.activeElement?.id + " " + document.hasFocus() + " " + document.title + ": " + document.body.innerText`, &page))
-		v.t.Fatalf("%v; the page says %s", err, page)
+		v.t.Fatalf("%v; %s", err, v.Describe())
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,21 +47,11 @@ func arrives(ctx context.Context, t *testing.T, key types.NamespacedName) *perso
 	return p
 }
 
-// opens goes to a link. A browser gives up a page's load when this machine's network
-// changes, which every pod that comes or goes does.
+// opens goes to a link.
 func (p *person) opens(link string) {
 	p.t.Helper()
-	p.does(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
-	for {
-		err := chromedp.Run(p.Ctx, chromedp.Navigate(link))
-		if err == nil {
-			return
-		}
-		if !strings.Contains(err.Error(), "ERR_NETWORK_CHANGED") {
-			p.t.Fatal(err)
-		}
-		p.t.Log(err)
-	}
+	// A headless tab has no focus of its own.
+	p.does(emulation.SetFocusEmulationEnabled(true), chromedp.Navigate(link))
 }
 
 func (p *person) does(actions ...chromedp.Action) {
@@ -75,7 +64,7 @@ func (p *person) does(actions ...chromedp.Action) {
 func (p *person) sees(expression string) {
 	p.t.Helper()
 	if err := p.Until(p.ctx, expression); err != nil {
-		p.t.Fatal(err)
+		p.t.Fatalf("%v; %s", err, p.Describe())
 	}
 }
 

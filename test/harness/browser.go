@@ -79,6 +79,27 @@ func (b *Browser) Until(ctx context.Context, expression string) error {
 	})
 }
 
+// Describe tells what the page and the frame in it show, for the report of a failure.
+func (b *Browser) Describe() string {
+	const describe = `(() => {
+	const frame = document.getElementById("frame");
+	let inside = "none";
+	try {
+		const its = frame?.contentDocument;
+		if (frame) inside = its ? its.URL + " " + JSON.stringify(frames[0].desktop?.marks) + ": " + its.body?.innerText : "not this page's to read: another origin's, or the browser's own error page";
+	} catch (error) { inside = String(error); }
+	return location + " class:" + document.body.className + " state:" + document.body.dataset.state + " focus:" + document.activeElement?.id + " " + document.hasFocus() +
+		" loaded:" + performance.getEntriesByType("resource").map(e => e.name + "=" + e.responseStatus) + " " + document.title + ": " + document.body.innerText + "; its frame: " + inside;
+})()`
+	ctx, cancel := context.WithTimeout(b.Ctx, describeWithin)
+	defer cancel()
+	var page string
+	if err := chromedp.Run(ctx, chromedp.Evaluate(describe, &page)); err != nil {
+		return "the page does not answer: " + err.Error()
+	}
+	return "the page is " + page
+}
+
 // What the demo desktop's page shows, which is in the frame of the page around it.
 const (
 	FirstFrameShown = `frames[0]?.desktop && frames[0].desktop.marks.firstFrame > 0`

@@ -80,7 +80,7 @@ func Knative(published []byte, images map[string]string) (definitions, rest []by
 	var first, second []object
 	for _, o := range objects {
 		replaceAll(o, replacer)
-		setVersion(o)
+		setVersion(o, versions.Knative)
 		if o.isWorkload() {
 			fit(o)
 		}
@@ -101,7 +101,7 @@ func Knative(published []byte, images map[string]string) (definitions, rest []by
 }
 
 // setVersion fills in the version where the release process would: instead of "devel".
-func setVersion(o object) {
+func setVersion(o object, version string) {
 	const label = "app.kubernetes.io/version"
 	places := []map[string]any{child(o, "metadata")}
 	if o.isWorkload() {
@@ -109,7 +109,7 @@ func setVersion(o object) {
 	}
 	for _, place := range places {
 		if labels, ok := place["labels"].(map[string]any); ok && labels[label] == "devel" {
-			labels[label] = strings.TrimPrefix(versions.Knative, "v")
+			labels[label] = strings.TrimPrefix(version, "v")
 		}
 	}
 }

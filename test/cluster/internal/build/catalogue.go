@@ -36,6 +36,16 @@ func Knative() Module {
 	}
 }
 
+// KnativeOperator installs Knative Serving from a KnativeServing resource. Its webhook,
+// which would convert resources of earlier versions, is left out.
+func KnativeOperator() Module {
+	return Module{
+		Path:     "knative.dev/operator",
+		Version:  versions.KnativeOperator,
+		Packages: []string{"cmd/operator"},
+	}
+}
+
 // Traefik is an ingress controller. Its ACME client comes with the software of some two
 // hundred DNS providers, for a challenge that nobody takes here: 1,649 packages are left
 // without them.

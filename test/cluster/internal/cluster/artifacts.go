@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/org/vdi-operator/test/cluster/internal/addons"
 	"github.com/org/vdi-operator/test/cluster/internal/build"
@@ -36,7 +38,14 @@ type part struct {
 	program string // on disk
 	path    string // in the image
 	user    string
+	// data are files that the program reads, by their path in the image, and env is where
+	// it is told so.
+	data map[string]string
+	env  []string
 }
+
+// knativePrefix comes before a Knative command's name in that of its part.
+const knativePrefix = "knative-"
 
 // knativeCommands are Knative's programs; "queue" runs beside every user's container.
 var knativeCommands = []string{"controller", "activator", "autoscaler", "webhook", "queue"}
@@ -55,13 +64,11 @@ func makeArtifacts(ctx context.Context, repo string, c cache.Dir, log io.Writer,
 		return nil, err
 	}
 	err = progress.Step("build Knative Serving "+versions.Knative, func() error {
-		dir, err := b.Binaries(ctx, build.Knative())
+		knative, err := knativeParts(ctx, b)
 		if err != nil {
 			return err
 		}
-		for _, name := range knativeCommands {
-			parts = append(parts, part{"knative-" + name, filepath.Join(dir, name), "/ko-app/" + name, nonRoot})
-		}
+		parts = append(parts, knative...)
 		a.knative, err = addons.KnativeSources(ctx, b)
 		return err
 	})
@@ -73,7 +80,7 @@ func makeArtifacts(ctx context.Context, repo string, c cache.Dir, log io.Writer,
 		if err != nil {
 			return err
 		}
-		parts = append(parts, part{"local-path-provisioner", filepath.Join(dir, "local-path-provisioner"), "/usr/bin/local-path-provisioner", ""})
+		parts = append(parts, part{name: "local-path-provisioner", program: filepath.Join(dir, "local-path-provisioner"), path: "/usr/bin/local-path-provisioner"})
 		if a.localPath, err = addons.LocalPathSources(ctx, b); err != nil {
 			return err
 		}
@@ -82,7 +89,7 @@ func makeArtifacts(ctx context.Context, repo string, c cache.Dir, log io.Writer,
 			if err != nil {
 				return err
 			}
-			parts = append(parts, part{own.name, program, "/" + own.name, own.user})
+			parts = append(parts, part{name: own.name, program: program, path: "/" + own.name, user: own.user})
 		}
 		return nil
 	})
@@ -97,6 +104,28 @@ func makeArtifacts(ctx context.Context, repo string, c cache.Dir, log io.Writer,
 	return a, nil
 }
 
+// knativeParts builds what the cache lacks of Knative Serving's programs.
+func knativeParts(ctx context.Context, b build.Builder) ([]part, error) {
+	dir, err := b.Binaries(ctx, build.Knative())
+	if err != nil {
+		return nil, err
+	}
+	var parts []part
+	for _, name := range knativeCommands {
+		parts = append(parts, part{name: knativePrefix + name, program: filepath.Join(dir, name), path: "/ko-app/" + name, user: nonRoot})
+	}
+	return parts, nil
+}
+
+// knativeImages maps a command's name, such as "controller", to its image.
+func (a *artifacts) knativeImages() map[string]string {
+	images := map[string]string{}
+	for _, name := range knativeCommands {
+		images[name] = a.references[knativePrefix+name]
+	}
+	return images
+}
+
 // addImage packs a part into an image, unless the cache has it. The tag is made of what is
 // in the image, so a changed program is a changed reference.
 func (a *artifacts) addImage(c cache.Dir, p part) error {
@@ -105,11 +134,15 @@ func (a *artifacts) addImage(c cache.Dir, p part) error {
 		return err
 	}
 	// The folder's name holds the hash of what the program was built from.
-	key := cache.Key(p.name, filepath.Base(filepath.Dir(p.program)), fmt.Sprint(info.Size()), p.path, p.user)
+	ingredients := []string{p.name, filepath.Base(filepath.Dir(p.program)), fmt.Sprint(info.Size()), p.path, p.user}
+	ingredients = append(ingredients, slices.Sorted(maps.Keys(p.data))...)
+	key := cache.Key(append(ingredients, p.env...)...)
 	reference := imagePrefix + p.name + ":" + key
 	archive := c.Path("images", p.name+"-"+key+".tar")
 	if !cache.Has(archive) {
-		img, err := image.FromBinaries(image.Spec{Name: imagePrefix + p.name, User: p.user, Entrypoint: []string{p.path}}, map[string]string{p.path: p.program})
+		files := map[string]string{p.path: p.program}
+		maps.Copy(files, p.data)
+		img, err := image.FromFiles(image.Spec{Name: imagePrefix + p.name, User: p.user, Env: p.env, Entrypoint: []string{p.path}}, files)
 		if err != nil {
 			return err
 		}

@@ -38,11 +38,7 @@ func (c *Cluster) applyManifests(ctx context.Context, built *artifacts, progress
 	if published, err = os.ReadFile(built.knative); err != nil {
 		return false, err
 	}
-	images := map[string]string{}
-	for _, name := range knativeCommands {
-		images[name] = built.references["knative-"+name]
-	}
-	definitions, knative, err := addons.Knative(published, images)
+	definitions, knative, err := addons.Knative(published, built.knativeImages())
 	if err != nil {
 		return false, err
 	}

@@ -23,12 +23,20 @@ func (c *Cluster) Build(ctx context.Context) error {
 	if _, err := makeArtifacts(ctx, c.Repo, c.Cache, c.Log, progress); err != nil {
 		return err
 	}
-	err := progress.Step("build Traefik "+versions.Traefik, func() error {
-		_, err := c.traefik(ctx)
-		return err
-	})
-	if err != nil {
-		return err
+	for _, extra := range []struct {
+		name  string
+		build func(context.Context) (*artifacts, error)
+	}{
+		{"Traefik " + versions.Traefik, c.traefik},
+		{"the Knative Operator " + versions.KnativeOperator, c.knativeOperator},
+	} {
+		err := progress.Step("build "+extra.name, func() error {
+			_, err := extra.build(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(c.Out, "Everything is built after %.1f s.\n", progress.Seconds())
 	return nil

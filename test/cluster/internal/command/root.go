@@ -36,7 +36,7 @@ packages. It needs root, and takes away all it made with "cluster down".`,
 	flags.StringVar(&s.repo, "repo", "", "the repository's root (default: found from the working folder, then from this program)")
 	root.AddCommand(
 		upCommand(s), downCommand(s), statusCommand(s), kubeconfigCommand(s), loadCommand(s), logsCommand(s),
-		freezeCommand(s), thawCommand(s), buildCommand(s), assetsCommand(s), traefikCommand(s), definitionsCommand(s), imageCommand(s), launchCommand(s), forwardCommand(),
+		freezeCommand(s), thawCommand(s), buildCommand(s), assetsCommand(s), traefikCommand(s), knativeOperatorCommand(s), definitionsCommand(s), imageCommand(s), launchCommand(s), forwardCommand(),
 	)
 	return root
 }

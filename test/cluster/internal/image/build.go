@@ -66,12 +66,16 @@ func (b Builder) Build(ctx context.Context, spec Spec) (v1.Image, error) {
 	return assemble(spec, layers)
 }
 
-// FromBinaries makes an image of programs that are compiled already, keyed by their path
-// in the image.
-func FromBinaries(spec Spec, binaries map[string]string) (v1.Image, error) {
-	entries := make([]entry, 0, len(binaries))
-	for inImage, onDisk := range binaries {
-		entries = append(entries, entry{path: inImage, source: onDisk, mode: 0o755})
+// FromFiles makes an image of files that are there already, such as programs that are
+// compiled, keyed by their path in the image.
+func FromFiles(spec Spec, files map[string]string) (v1.Image, error) {
+	entries := make([]entry, 0, len(files))
+	for inImage, onDisk := range files {
+		info, err := os.Stat(onDisk)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", spec.Name, err)
+		}
+		entries = append(entries, entry{path: inImage, source: onDisk, mode: fileMode(info, 0)})
 	}
 	l, err := layer(entries)
 	if err != nil {

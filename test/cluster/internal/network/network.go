@@ -22,6 +22,9 @@ var sysctls = map[string]string{
 	// Without this a reply between two pods on one bridge skips the translation back to
 	// the Service's address.
 	"net/bridge/bridge-nf-call-iptables": "1",
+	// A pod's link gets no address of its own on this side. Chromium takes an address that
+	// comes or goes for another network and gives up what it loads over HTTP/2.
+	"net/ipv6/conf/default/addr_gen_mode": "1",
 }
 
 // Up creates the node's link and the packet rules. What the machine's settings were before
