@@ -421,17 +421,24 @@ func knativeServing(t *testing.T, spec map[string]any) *knativeServed {
 	if spec != nil {
 		k.object.Object["spec"] = runtime.DeepCopyJSON(spec)
 	}
+	k.features = configMap(t, k.namespace, "config-features", "manifestival", nil)
+	k.autoscaler = configMap(t, k.namespace, "config-autoscaler", "manifestival", nil)
+	k.create()
+	return k
+}
+
+// create makes the KnativeServing, to which the config maps belong from then on.
+func (k *knativeServed) create() {
+	k.Helper()
 	k.object.SetGroupVersionKind(schema.GroupVersionKind{Group: "operator.knative.dev", Version: "v1beta1", Kind: "KnativeServing"})
 	k.object.SetNamespace(k.namespace)
 	k.object.SetName("knative-serving")
-	must(t, api.Create(t.Context(), k.object, administrator))
-	k.features = configMap(t, k.namespace, "config-features", "manifestival", nil)
-	k.autoscaler = configMap(t, k.namespace, "config-autoscaler", "manifestival", nil)
+	must(k.T, api.Create(k.Context(), k.object, administrator))
 	for _, cm := range []*corev1.ConfigMap{k.features, k.autoscaler} {
+		must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
 		cm.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(k.object, k.object.GroupVersionKind())}
-		must(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
+		must(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
 	}
-	return k
 }
 
 // set is what the KnativeServing says now for a config map.
@@ -472,6 +479,37 @@ func (k *knativeServed) spec() map[string]any {
 	spec, _, err := unstructured.NestedMap(k.object.Object, "spec")
 	must(k.T, err)
 	return spec
+}
+
+func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
+	t.Parallel()
+	namespace, features := installedByYAML(t, nil)
+	autoscaler := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "config-autoscaler"}}
+	o := operate(t, namespace, "vdi", nil)
+	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features")
+
+	k := &knativeServed{T: t, namespace: namespace, object: &unstructured.Unstructured{}, features: features, autoscaler: autoscaler}
+	k.create()
+	o.await(metav1.ConditionTrue, "AsNeeded", "KnativeServing knative-serving")
+	if got := k.set("features")[writeKey]; got != "enabled" {
+		t.Errorf("%s is %q in the KnativeServing", writeKey, got)
+	}
+	for _, cm := range []*corev1.ConfigMap{features, autoscaler} {
+		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), cm))
+		cm.OwnerReferences = nil
+		must(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
+	}
+	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features")
+	o.counts("vdi_knative_config_corrections_total", 0)
+
+	want := []string{"KnativeServing knative-serving", "ConfigMap config-features", "ConfigMap config-autoscaler"}
+	if released := o.release(); !slices.Equal(released, want) {
+		t.Errorf("released %q, want %q", released, want)
+	}
+	if now := k.spec(); now != nil {
+		t.Errorf("the KnativeServing keeps %v", now)
+	}
+	must(t, has(t, features, writeKey, "")())
 }
 
 func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {

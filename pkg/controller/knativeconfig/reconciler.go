@@ -11,6 +11,8 @@ package knativeconfig
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,9 +67,9 @@ type Reconciler struct {
 	Metrics    Metrics
 	Conditions Conditions
 
-	// held are the keys that were claimed at the last look, told the conflicts that
-	// were last told.
-	held map[field]bool
+	// held are the keys that were claimed at the last look, by place, told the conflicts
+	// that were last told.
+	held map[string]map[field]bool
 	told map[string]bool
 }
 
@@ -157,6 +159,7 @@ func (r *Reconciler) look(ctx context.Context) verdict {
 	if err != nil {
 		return r.unreadable("KnativeServing "+serving, err)
 	}
+	r.forgetAllBut(places)
 	var result found
 	for _, p := range places {
 		p, err := r.settle(ctx, p)
@@ -208,7 +211,7 @@ func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
 		return s, nil
 	}
 	if !s.due {
-		r.hold(s.plan)
+		r.hold(s)
 		return s, nil
 	}
 	if err := p.apply(ctx, r.Client, r.Manager, s.claim); err != nil {
@@ -220,7 +223,7 @@ func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
 			continue
 		}
 		set = append(set, f.key)
-		if r.held[f] {
+		if r.held[p.String()][f] {
 			corrected = append(corrected, f.key)
 			r.Metrics.ConfigCorrected()
 		}
@@ -230,23 +233,30 @@ func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
 		r.Events.Eventf(p.object, nil, corev1.EventTypeWarning, "ConfigRestored", "Apply", "%s", installation.EventNote(
 			"Somebody had taken away what desktops need, and it was set again: "+strings.Join(corrected, ", ")))
 	}
-	r.hold(s.plan)
+	r.hold(s)
 	return s, nil
 }
 
 // hold remembers what is claimed, so that its loss is known for one.
-func (r *Reconciler) hold(p plan) {
-	if r.held == nil {
-		r.held = map[field]bool{}
-	}
-	for configMap, data := range p.claim {
+func (r *Reconciler) hold(s settled) {
+	held := map[field]bool{}
+	for configMap, data := range s.claim {
 		for key := range data {
-			r.held[field{configMap, key}] = true
+			held[field{configMap, key}] = true
 		}
 	}
-	for _, c := range p.conflicts {
-		delete(r.held, c.field)
+	if r.held == nil {
+		r.held = map[string]map[field]bool{}
 	}
+	r.held[s.String()] = held
+}
+
+// forgetAllBut forgets what is claimed elsewhere: when the Knative Operator takes over
+// the config maps or leaves them, nobody has taken anything away.
+func (r *Reconciler) forgetAllBut(places []place) {
+	maps.DeleteFunc(r.held, func(name string, _ map[field]bool) bool {
+		return !slices.ContainsFunc(places, func(p place) bool { return p.String() == name })
+	})
 }
 
 // handOver gives up what installations claimed before each had a manager of its own, all

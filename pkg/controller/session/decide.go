@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -103,7 +104,10 @@ func (p *pass) startFailed() string {
 		seen = p.before.Status.Message
 	}
 	if seen == "" {
-		seen = "nothing was seen of its pod."
+		seen = "nothing was seen of its pod"
+	}
+	if !strings.HasSuffix(seen, ".") { // a container runtime's words end as they like
+		seen += "."
 	}
 	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.", duration.HumanDuration(p.policy.StartupTimeout), seen)
 }

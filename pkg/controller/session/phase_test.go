@@ -189,7 +189,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	s.visit()
 	s.look()
 	s.pod(corev1.ConditionFalse)
-	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "The desktop's image cannot be pulled: no such tag.", Stuck: true}
+	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "The desktop's image cannot be pulled: no such tag", Stuck: true}
 	s.look()
 	for range 12 { // The visitor stays.
 		s.now = s.now.Add(time.Minute)
@@ -204,7 +204,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	}
 	s.Pod, s.Pods, s.Progress = nil, 0, workload.Progress{}
 	now, _ := s.look()
-	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m. Last seen: The desktop's image cannot be pulled: no such tag.")
+	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m. Last seen: The desktop's image cannot be pulled: no such tag. Visit it")
 	s.now = s.now.Add(time.Hour)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "no such tag")

@@ -53,7 +53,7 @@ func KnativeOperator(published []byte, image string) ([]byte, error) {
 // KnativeServing is the resource by which the Knative Operator installs Serving as modestly
 // as Knative does here, without an ingress. images are as for Knative.
 func KnativeServing(images map[string]string) ([]byte, error) {
-	override := map[string]any{"queue-proxy": images["queue"]}
+	override := map[string]any{}
 	var workloads []any
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		if name == "queue" { // runs beside every user's container
@@ -77,6 +77,7 @@ func KnativeServing(images map[string]string) ([]byte, error) {
 			"high-availability": map[string]any{"replicas": 1},
 			"registry":          map[string]any{"override": override},
 			"workloads":         workloads,
+			"config":            map[string]any{"deployment": map[string]any{"queue-sidecar-image": images["queue"]}},
 		},
 	})
 }

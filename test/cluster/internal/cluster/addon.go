@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/org/vdi-operator/test/cluster/internal/build"
 )
@@ -28,14 +30,19 @@ func (c *Cluster) add(ctx context.Context, built *artifacts, a addOn) error {
 	}
 	client := c.kubectl(kubernetes)
 	return within(ctx, applyLimit, func(ctx context.Context) error {
-		if _, err := c.applyOnce(ctx, client, a.name, a.manifest); err != nil {
+		// Always: whoever asks again may have removed a part of it.
+		file := filepath.Join(c.Layout.Manifests(), a.name+".yaml")
+		if err := os.WriteFile(file, a.manifest, 0o644); err != nil {
+			return err
+		}
+		if err := client.apply(ctx, file); err != nil {
 			return err
 		}
 		args := []string{"wait", "--for=condition=Established", "--timeout=60s"}
 		for _, d := range a.definitions {
 			args = append(args, "crd/"+d)
 		}
-		_, err := client.run(ctx, args...)
+		_, err = client.run(ctx, args...)
 		return err
 	})
 }

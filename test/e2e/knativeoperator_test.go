@@ -1,0 +1,158 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain has Knative's configuration
+// belong to a KnativeServing while the product goes on, is uninstalled, and is installed
+// again.
+func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
+	if !in.Knative {
+		t.Skip("this installation has nothing to do with Knative's configuration")
+	}
+	serving, err := in.KnativeOperator(t.Context()) // it may have to be built: no part of the story's time
+	if errors.Is(err, harness.ErrNotOurs) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, cancel := context.WithTimeout(t.Context(), releasePatience)
+	t.Cleanup(cancel)
+	k := &knative{t: t, ctx: whole, serving: serving}
+	r := in.Release()
+	key := session(whole, t, "operated", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = nil }), nil)
+	if err := invited(whole, t, key).WriteFile(whole, noteName, noteText); err != nil {
+		t.Fatal(err)
+	}
+	pod := runningPod(whole, t, key)
+
+	if err := in.Apply(whole, serving.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	left := false
+	t.Cleanup(func() { // The stories that follow have a Knative of nobody's, and this tree's release.
+		ctx := context.WithoutCancel(whole)
+		if !left {
+			err = in.WithoutKnativeOperator(ctx, serving)
+		}
+		if err := errors.Join(err, r.Upgrade(ctx, in.Chart(), in.Settings...)); err != nil {
+			t.Error(err)
+		}
+	})
+	k.isSetIn("KnativeServing " + serving.GetName())
+	if now := runningPod(whole, t, key); now != pod {
+		t.Errorf("the desktop runs in pod %s, before the takeover in %s", now, pod)
+	}
+
+	printed, err := r.Uninstall(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(printed)
+	k.eventually("every key to be given back", func() error {
+		config, _, err := unstructured.NestedMap(k.now().Object, "spec", "config")
+		if before, _, _ := unstructured.NestedMap(serving.Object, "spec", "config"); !reflect.DeepEqual(config, before) {
+			return fmt.Errorf("the KnativeServing has %v, before %v (%w)", config, before, err)
+		}
+		data := k.features()
+		delete(data, "_example")
+		if len(data) > 0 {
+			return fmt.Errorf("config-features has %v", data)
+		}
+		return nil
+	})
+
+	if err := r.Upgrade(whole, in.Chart(), in.Settings...); err != nil {
+		t.Fatal(err)
+	}
+	k.isSetIn("KnativeServing " + serving.GetName())
+	// The new installation's links are signed with a key of its own.
+	if got, err := invited(whole, t, key).ReadFile(whole, noteName); err != nil || got != noteText {
+		t.Errorf("the file holds %q (%v), want %q", got, err, noteText)
+	}
+
+	// No config map holds a claim now, so what the resource loses is lost everywhere.
+	const lost = "kubernetes.podspec-hostaliases"
+	patch := fmt.Appendf(nil, `{"spec":{"config":{"features":{%q:null}}}}`, lost)
+	if err := in.Client.Patch(whole, serving.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-edit")); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually("the key again, in the resource and in the config map", func() error {
+		if got, _, err := unstructured.NestedString(k.now().Object, "spec", "config", "features", lost); got != "enabled" {
+			return fmt.Errorf("%s is %q in the KnativeServing (%w)", lost, got, err)
+		}
+		if got := k.features()[lost]; got != "enabled" {
+			return fmt.Errorf("%s is %q in config-features", lost, got)
+		}
+		return nil
+	})
+
+	err = in.WithoutKnativeOperator(whole, serving)
+	if left = true; err != nil {
+		t.Fatal(err)
+	}
+	k.isSetIn("ConfigMap config-features and ConfigMap config-autoscaler")
+}
+
+// knative is the configuration of Knative and the resource that it is written from.
+type knative struct {
+	t       *testing.T
+	ctx     context.Context
+	serving *unstructured.Unstructured
+}
+
+func (k *knative) eventually(what string, check func() error) {
+	k.t.Helper()
+	if err := harness.Eventually(k.ctx, what, check); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// isSetIn waits until the installation is well and says where its keys are.
+func (k *knative) isSetIn(place string) {
+	k.t.Helper()
+	k.eventually("the keys in "+place, func() error {
+		out, err := in.Plugin(k.ctx, "status", "--system-namespace", in.SystemNamespace)
+		if err == nil && !strings.Contains(out, "is set in "+place+".") {
+			err = errors.New(out)
+		}
+		return err
+	})
+}
+
+// now is the resource as it is.
+func (k *knative) now() *unstructured.Unstructured {
+	k.t.Helper()
+	now := k.serving.DeepCopy()
+	if err := in.Client.Get(k.ctx, client.ObjectKeyFromObject(now), now); err != nil {
+		k.t.Fatal(err)
+	}
+	return now
+}
+
+// features are what is in config-features.
+func (k *knative) features() map[string]string {
+	k.t.Helper()
+	var cm corev1.ConfigMap
+	if err := in.Client.Get(k.ctx, types.NamespacedName{Namespace: k.serving.GetNamespace(), Name: "config-features"}, &cm); err != nil {
+		k.t.Fatal(err)
+	}
+	return cm.Data
+}

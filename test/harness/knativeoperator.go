@@ -1,0 +1,80 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// knativeOperator is the name of the Knative Operator's Deployment and of its namespace.
+const knativeOperator = "knative-operator"
+
+// KnativeOperator deploys the Knative Operator in the test cluster and returns a
+// KnativeServing with which it takes over the Knative that is there. The first time takes
+// minutes: it is built.
+func (in *Installation) KnativeOperator(ctx context.Context) (*unstructured.Unstructured, error) {
+	if in.PortForward {
+		return nil, ErrNotOurs
+	}
+	out, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "knative-operator")
+	if err != nil {
+		return nil, err
+	}
+	objects, err := Objects([]byte(out))
+	if err != nil {
+		return nil, err
+	}
+	if len(objects) != 1 {
+		return nil, fmt.Errorf("cluster knative-operator printed %d objects, want a KnativeServing: %s", len(objects), out)
+	}
+	return objects[0], nil
+}
+
+// WithoutKnativeOperator takes the Knative Operator and its resource away. Knative stays,
+// as if it had been installed by YAML.
+func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *unstructured.Unstructured) error {
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: knativeOperator, Name: knativeOperator}}
+	if err := client.IgnoreNotFound(in.Client.Delete(ctx, d)); err != nil {
+		return err
+	}
+	// It would uninstall Knative when its resource goes.
+	err := Eventually(ctx, "the Knative Operator to end", func() error {
+		var pods corev1.PodList
+		if err := in.Client.List(ctx, &pods, client.InNamespace(knativeOperator)); err != nil {
+			return err
+		}
+		if n := len(pods.Items); n > 0 {
+			return fmt.Errorf("%d pods", n)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	if err := in.Client.Patch(ctx, serving.DeepCopy(), patch); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if err := in.Client.Delete(ctx, serving, client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	return Eventually(ctx, "Knative's configuration to belong to nobody", func() error {
+		var list corev1.ConfigMapList
+		if err := in.Client.List(ctx, &list, client.InNamespace(serving.GetNamespace())); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if cm := &list.Items[i]; len(cm.OwnerReferences) > 0 {
+				return fmt.Errorf("config map %s has an owner", cm.Name)
+			}
+		}
+		return nil
+	})
+}
