@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	corev1 "k8s.io/api/core/v1"
@@ -142,6 +145,49 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	v.eventually("opening it counts as using it", func() bool { return v.inputs() == 1 })
 	// The stage is out of everybody's way.
 	v.until(`document.getElementById("stage").inert && getComputedStyle(document.getElementById("stage")).visibility === "hidden"`)
+}
+
+func TestADesktopsPageThatDidNotComeThroughIsAskedForAgain(t *testing.T) {
+	v := newVisit(t)
+	v.link("/desk/")
+	v.until(`document.body.dataset.state === "waiting"`)
+	lost := int32(2) // the frame's first document, and what asks whether it was lost
+	chromedp.ListenTarget(v.Ctx, func(event any) {
+		e, ok := event.(*fetch.EventRequestPaused)
+		if !ok {
+			return
+		}
+		go func() {
+			ctx := cdp.WithExecutor(v.Ctx, chromedp.FromContext(v.Ctx).Target)
+			if atomic.AddInt32(&lost, -1) >= 0 {
+				_ = fetch.FailRequest(e.RequestID, network.ErrorReasonInternetDisconnected).Do(ctx)
+			} else {
+				_ = fetch.ContinueRequest(e.RequestID).Do(ctx)
+			}
+		}()
+	})
+	v.run(fetch.Enable().WithPatterns([]*fetch.RequestPattern{{URLPattern: v.home + "/desk/*"}}))
+	v.wakes(page(t))
+	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`)
+}
+
+func TestADesktopThatLivesAtAnotherOriginIsShownAsItIs(t *testing.T) {
+	elsewhere := page(t)
+	var asked atomic.Int32
+	redirects := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+	}))
+	t.Cleanup(redirects.Close)
+	v := newVisit(t)
+	v.link("/desk/")
+	v.wakes(redirects)
+	v.until(harness.DesktopShown)
+	time.Sleep(2 * time.Second) // longer than until a lost page is asked for again
+	v.until(harness.DesktopShown)
+	if n := asked.Load(); n > 2 {
+		t.Errorf("the desktop was asked %d times, want its page and once whether it was lost", n)
+	}
 }
 
 func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {

@@ -184,12 +184,24 @@
     }
   };
 
-  const onLoad = () => {
+  // The desktop's page did not come through, as when this computer changes its network,
+  // and the frame shows an error of the browser's. A desktop that redirects to another
+  // origin looks the same from here.
+  const lost = async () => {
+    const src = frame.src;
+    if (performance.getEntriesByName(src).at(-1)?.responseStatus !== 0) return false;
+    try {
+      return (await fetch(src, { redirect: "manual" })).type !== "opaqueredirect";
+    } catch {
+      return true;
+    }
+  };
+  const onLoad = async () => {
     const its = inside();
-    if (its?.documentElement.dataset.vdi === "nothing") {
-      // The desktop went while its page was asked for. It is asked for again when there
-      // is something new, or else soon.
-      const mine = frame;
+    const mine = frame;
+    // Or the desktop went while its page was asked for. It is asked for again when there
+    // is something new, or else soon.
+    if (its ? its.documentElement.dataset.vdi === "nothing" : await lost()) {
       setTimeout(() => {
         if (mine !== frame) return;
         unload();
@@ -197,6 +209,7 @@
       }, 1000);
       return;
     }
+    if (mine !== frame) return;
     loaded = true;
     if (its) {
       watch(frame.contentWindow);
