@@ -8,10 +8,10 @@ const (
 	Kubernetes = "v1.35.4"
 	// Knative is knative.dev/serving's version.
 	Knative = "v0.50.0"
-	// KnativeOperator is knative.dev/operator's version. Of the releases of Serving that
-	// it brings, the test cluster's is KnativeRelease, which is Knative's other name.
+	// KnativeOperator is knative.dev/operator's version.
 	KnativeOperator = "v0.50.0"
-	KnativeRelease  = "1.23.0"
+	// KnativeRelease is what the Knative Operator calls the version of Serving above.
+	KnativeRelease = "1.23.0"
 	// Traefik is github.com/traefik/traefik/v3's version. Its go.mod names the version of
 	// the Gateway API that it serves.
 	Traefik = "v3.6.12"
