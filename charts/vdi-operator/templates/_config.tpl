@@ -15,13 +15,13 @@ url:
   routing: {{ $.Values.url.routing }}
   domain: {{ $.Values.ingress.domain | quote }}
   port: {{ include "vdi-operator.url.port" $ }}
-namespaces: {{ toJson $.Values.watchNamespaces }}
+namespaces: {{ toJson ($.Values.watchNamespaces | default list) }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}
   namespace: {{ $.Release.Namespace | quote }}
   internalPort: 8081
 turn:
-  urls: {{ toJson $.Values.turn.urls }}
+  urls: {{ toJson ($.Values.turn.urls | default list) }}
   {{- if and (not $.Values.turn.urls) $.Values.coturn.enabled }}
   discovery:
     namespace: {{ $.Release.Namespace | quote }}
@@ -84,7 +84,7 @@ limits:
   upgradesPerAddress:
     perSecond: {{ $.Values.limits.upgradesPerAddress.perSecond }}
     burst: {{ $.Values.limits.upgradesPerAddress.burst | int64 }}
-trustedProxies: {{ toJson $.Values.activator.trustedProxies }}
+trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}
 {{- end }}
 {{- end -}}
 

@@ -26,7 +26,7 @@ if it has a dot or a colon or is "localhost".
 
 {{/* The Secrets for pulling images, of all charts and of this one; empty where there are none. */}}
 {{- define "vdi-operator.imagePullSecrets" -}}
-{{- with concat ((.Values.global).imagePullSecrets | default list) .Values.imagePullSecrets | uniq -}}
+{{- with concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq -}}
 {{- toYaml . -}}
 {{- end -}}
 {{- end -}}

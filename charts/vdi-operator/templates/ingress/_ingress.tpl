@@ -50,7 +50,7 @@ all others listen on the scheme's own port, which is 0.
 {{- end -}}
 
 {{- define "vdi-operator.ingress.controller" -}}
-{{- $class := .Values.ingress.className | lower -}}
+{{- $class := .Values.ingress.className | default "" | lower -}}
 {{- $known := "" -}}
 {{- range list "nginx" "traefik" "haproxy" "contour" "gce" "alb" -}}
 {{- if contains . $class }}{{ $known = . }}{{ end -}}

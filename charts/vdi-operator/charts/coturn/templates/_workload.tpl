@@ -72,7 +72,7 @@ spec:
       # Else names of the cluster, such as a STUN server's, would not be found there.
       dnsPolicy: ClusterFirstWithHostNet
       {{- end }}
-      {{- with concat ((.Values.global).imagePullSecrets | default list) .Values.imagePullSecrets | uniq }}
+      {{- with concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
       {{- end }}
