@@ -2,8 +2,11 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +18,9 @@ import (
 
 // knativeOperator is the name of the Knative Operator's Deployment and of its namespace.
 const knativeOperator = "knative-operator"
+
+// knativeOperatorsClient is the field manager under which it writes.
+const knativeOperatorsClient = "manifestival"
 
 // KnativeOperator deploys the Knative Operator in the test cluster and returns a
 // KnativeServing with which it takes over the Knative that is there. The first time takes
@@ -37,8 +43,8 @@ func (in *Installation) KnativeOperator(ctx context.Context) (*unstructured.Unst
 	return objects[0], nil
 }
 
-// WithoutKnativeOperator takes the Knative Operator and its resource away. Knative stays,
-// as if it had been installed by YAML.
+// WithoutKnativeOperator takes the Knative Operator and its resource away, and what it has
+// set in the configuration. Knative stays, as if it had been installed by YAML.
 func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *unstructured.Unstructured) error {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: knativeOperator, Name: knativeOperator}}
 	if err := client.IgnoreNotFound(in.Client.Delete(ctx, d)); err != nil {
@@ -65,8 +71,8 @@ func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *uns
 	if err := in.Client.Delete(ctx, serving, client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	return Eventually(ctx, "Knative's configuration to belong to nobody", func() error {
-		var list corev1.ConfigMapList
+	var list corev1.ConfigMapList
+	err = Eventually(ctx, "Knative's configuration to belong to nobody", func() error {
 		if err := in.Client.List(ctx, &list, client.InNamespace(serving.GetNamespace())); err != nil {
 			return err
 		}
@@ -77,4 +83,40 @@ func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *uns
 		}
 		return nil
 	})
+	for i := range list.Items {
+		// Those that this product has keys in.
+		if cm := &list.Items[i]; cm.Name == "config-features" || cm.Name == "config-autoscaler" {
+			err = errors.Join(err, in.forget(ctx, cm, knativeOperatorsClient))
+		}
+	}
+	return err
+}
+
+// forget takes away the keys of a config map that a manager has set by updates.
+func (in *Installation) forget(ctx context.Context, cm *corev1.ConfigMap, manager string) error {
+	keys := map[string]any{}
+	for _, entry := range cm.ManagedFields {
+		if entry.Manager != manager || entry.FieldsV1 == nil {
+			continue
+		}
+		var fields struct {
+			Data map[string]any `json:"f:data"`
+		}
+		if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+			return err
+		}
+		for field := range fields.Data {
+			if key, ok := strings.CutPrefix(field, "f:"); ok && !strings.HasPrefix(key, "_") { // _example
+				keys[key] = nil
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"data": keys})
+	if err != nil {
+		return err
+	}
+	return in.Client.Patch(ctx, cm, client.RawPatch(types.MergePatchType, patch))
 }
