@@ -37,8 +37,10 @@ import (
 
 const (
 	namespacePrefix = "vdi-bench-"
-	// patience bounds the making of one contender's workloads, and their end.
-	patience = 10 * time.Minute
+	// patience and, for each workload, patienceEach bound the making of one contender's
+	// workloads, and their end.
+	patience     = 10 * time.Minute
+	patienceEach = 3 * time.Second
 	// settling lets what came before be over and collected.
 	settling = 30 * time.Second
 	// writers make workloads at the same time.
@@ -124,13 +126,14 @@ type result struct {
 // measure makes n workloads, counts them, and removes them.
 func measure(ctx context.Context, in *harness.Installation, count *census, c contender, n int) (r *result, err error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceOf(c)}}
-	if err := gone(ctx, in, ns); err != nil {
+	within := patience + time.Duration(n)*patienceEach
+	if err := gone(ctx, in, ns, within); err != nil {
 		return nil, err
 	}
 	if err := in.Client.Create(ctx, ns.DeepCopy()); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, gone(context.WithoutCancel(ctx), in, ns)) }()
+	defer func() { err = errors.Join(err, gone(context.WithoutCancel(ctx), in, ns, within)) }()
 
 	r = &result{n: n}
 	var watched *programs
@@ -148,7 +151,7 @@ func measure(ctx context.Context, in *harness.Installation, count *census, c con
 	if err := makeAll(ctx, c, n); err != nil {
 		return nil, err
 	}
-	wait, cancel := context.WithTimeout(ctx, patience)
+	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if err := harness.Eventually(wait, c.name()+" to be at zero", func() error { return c.atZero(ctx, n) }); err != nil {
 		return nil, err
@@ -200,8 +203,8 @@ func makeAll(ctx context.Context, c contender, n int) error {
 }
 
 // gone deletes a namespace and waits until nothing is left of it.
-func gone(ctx context.Context, in *harness.Installation, ns *corev1.Namespace) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func gone(ctx context.Context, in *harness.Installation, ns *corev1.Namespace, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	return harness.Eventually(ctx, "namespace "+ns.Name+" to be gone", func() error {
 		err := in.Client.Delete(ctx, ns.DeepCopy())
