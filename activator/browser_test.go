@@ -171,6 +171,20 @@ func TestADesktopsPageThatDidNotComeThroughIsAskedForAgain(t *testing.T) {
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`)
 }
 
+func TestAPageWhoseScriptDidNotComeThroughOffersToBeLoadedAgain(t *testing.T) {
+	v := newVisit(t)
+	v.run(network.Enable(), network.SetBlockedURLs([]string{"*/_vdi/assets/shell.js"}))
+	v.link("/desk/")
+	shown := `getComputedStyle(document.getElementById("stuck")).visibility === "visible"`
+	if err := v.Until(v.ctx, shown); err != nil {
+		t.Fatalf("%v; %s", err, v.Describe())
+	}
+	v.run(network.SetBlockedURLs(nil))
+	v.wakes(page(t))
+	v.run(chromedp.Click("#stuck a"))
+	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/" && !document.getElementById("stuck")`)
+}
+
 func TestADesktopThatLivesAtAnotherOriginIsShownAsItIs(t *testing.T) {
 	elsewhere := page(t)
 	var asked atomic.Int32

@@ -56,15 +56,15 @@ type Page struct {
 // WritePage sends the page around a desktop.
 func WritePage(w http.ResponseWriter, p Page) {
 	data := struct {
-		Title, Name, Hint, Action, Allow, FrameTitle, WarnTitle, StepsLabel, NoScript string
-		Address, Frame, Refresh                                                       string
-		RefreshSeconds                                                                int
-		Steps                                                                         []step
-		Status                                                                        Status
-		Script                                                                        string
+		Title, Name, Hint, Action, Allow, FrameTitle, WarnTitle, StepsLabel, NoScript, Stuck, Reload string
+		Address, Frame, Refresh                                                                      string
+		RefreshSeconds                                                                               int
+		Steps                                                                                        []step
+		Status                                                                                       Status
+		Script                                                                                       string
 	}{
 		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
-		NoScript: textNoScript, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
+		NoScript: textNoScript, Stuck: textStuck, Reload: textReload, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
 		Address: p.local(p.Address), Frame: p.local(p.Address),
 	}
 	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.ours(StatusPath), EventsPath: p.ours(EventsPath),

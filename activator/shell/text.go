@@ -36,6 +36,8 @@ const (
 	textQueueHint  = "It starts by itself as soon as there is room. Leave this page open."
 	textAsleepHint = "It starts again when you wake it."
 	textNoScript   = "This page refreshes itself every two seconds."
+	textStuck      = "Does nothing happen?"
+	textReload     = "Load the page again"
 	textUsually    = "usually about {time}"
 	textLonger     = "longer than usual, still working on it"
 	textSeconds    = "{time} s"

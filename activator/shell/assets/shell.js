@@ -30,6 +30,7 @@
     return;
   }
   performance.mark("vdi-page-shown");
+  byId("stuck")?.remove();
 
   // ---- What the page was told, and when.
   const settled = 3000; // ms: until then a wake that was just asked for may not show yet
