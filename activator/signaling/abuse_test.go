@@ -1,10 +1,13 @@
 package signaling
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -147,7 +150,8 @@ var goodNegotiation = []string{
 	answer(strings.Replace(sdpOf("a=sendonly", "a=setup:active"), "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-128.0 5186584356436577426 0 IN IP4 0.0.0.0", 1)),
 }
 
-// goodCandidates pass under policy all; the last alone passes under relay.
+// goodCandidates pass under policy all; the last alone passes under relay, without the
+// address behind the relay.
 var goodCandidates = []string{
 	hostCandidate,
 	strings.TrimPrefix(hostCandidate, "candidate:"),
@@ -174,6 +178,36 @@ func passesAsItIs(t *testing.T, c Conversation, m Message) {
 	}
 }
 
+// passesWithoutRelated checks that a relay's candidate passes without the address behind
+// the relay, in both directions, and all else as it is.
+func passesWithoutRelated(t *testing.T, c Conversation, m Message) {
+	t.Helper()
+	payload := func(data []byte) (prefix string, v any) {
+		at := bytes.IndexByte(data, '{')
+		if err := json.Unmarshal(data[at:], &v); err != nil {
+			t.Fatal(err)
+		}
+		return string(data[:at]), v
+	}
+	wantPrefix, want := payload(bytes.Replace(m.Data, []byte("raddr 10.42.0.17 rport 38341"), []byte("raddr 0.0.0.0 rport 0"), 1))
+	fromClient, err := c.FromClient(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromDesktop, err := c.FromDesktop(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range [][]Message{fromClient.ToDesktop, fromDesktop.ToClient} {
+		if len(out) != 1 {
+			t.Fatalf("%s became %d messages", m.Data, len(out))
+		}
+		if prefix, got := payload(out[0].Data); prefix != wantPrefix || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s became %s", m.Data, out[0].Data)
+		}
+	}
+}
+
 // negotiates checks what every WebRTC signaling lets pass and keeps back.
 func negotiates(t *testing.T, p Protocol, first Message, with func(payload string) Message) {
 	t.Helper()
@@ -193,7 +227,8 @@ func negotiates(t *testing.T, p Protocol, first Message, with func(payload strin
 	for _, c := range goodCandidates {
 		passesAsItIs(t, all, with(trickle(c)))
 		if c == relayCandidate {
-			passesAsItIs(t, relay, with(trickle(c)))
+			passesWithoutRelated(t, relay, with(trickle(c)))
+			passesWithoutRelated(t, relay, with(answer(sdpOf("a="+c))))
 			continue
 		}
 		fromClient, err := relay.FromClient(with(trickle(c)))

@@ -18,9 +18,13 @@ type candidateInit struct {
 
 // Fields of a candidate, separated by single spaces (RFC 8839, section 5.1).
 const (
+	candidateAddress  = 4
 	candidateTypeWord = 6
 	candidateFields   = 8
 )
+
+// What stands for an address that is nobody's business.
+const anyIPv4, anyIPv6 = "0.0.0.0", "::"
 
 var errCandidate = errors.New("not an ICE candidate")
 
@@ -48,4 +52,32 @@ func isRelay(candidate string) (bool, error) {
 		return false, err
 	}
 	return c.Type() == ice.CandidateTypeRelay, nil
+}
+
+// addressOf is the address of a candidate that isRelay has read.
+func addressOf(candidate string) string { return strings.Split(candidate, " ")[candidateAddress] }
+
+// withoutRelated is a relay's candidate, which isRelay has read, without the address
+// behind the relay: that of the pod, or of the person. It may be zeros "for privacy
+// reasons" (RFC 8839, section 5.1). What else follows the type stays.
+func withoutRelated(candidate string) string {
+	fields := strings.SplitN(candidate, " ", candidateFields+1)
+	if len(fields) <= candidateFields {
+		return candidate
+	}
+	zero := anyIPv4
+	if strings.Contains(fields[candidateAddress], ":") {
+		zero = anyIPv6
+	}
+	// Word by word rather than pair by pair: readers may disagree on what is a pair.
+	rest := strings.Fields(fields[candidateFields])
+	for i := 0; i+1 < len(rest); i++ {
+		switch strings.ToLower(rest[i]) {
+		case "raddr":
+			rest[i+1] = zero
+		case "rport":
+			rest[i+1] = "0"
+		}
+	}
+	return strings.Join(append(fields[:candidateFields:candidateFields], rest...), " ")
 }

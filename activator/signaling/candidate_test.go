@@ -1,9 +1,52 @@
 package signaling
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+func TestWhoIsBehindARelayIsNotTold(t *testing.T) {
+	const before, behind = "candidate:5 1 UDP 16777215 198.51.100.4 50388 typ relay", "10.42.0.17"
+	for rest, want := range map[string]string{
+		"": "", " raddr 10.42.0.17 rport 38341": " raddr 0.0.0.0 rport 0", " rport 38341 raddr 10.42.0.17": " rport 0 raddr 0.0.0.0",
+		" RADDR 10.42.0.17 RPort 38341 generation 0": " RADDR 0.0.0.0 RPort 0 generation 0",
+		"  raddr  10.42.0.17  rport 38341":           " raddr 0.0.0.0 rport 0",
+		" generation raddr 10.42.0.17 rport 1":       " generation raddr 0.0.0.0 rport 0",
+		" tcptype passive raddr 10.42.0.17":          " tcptype passive raddr 0.0.0.0",
+		" raddr 0.0.0.0 rport 0 ufrag mQ2f":          " raddr 0.0.0.0 rport 0 ufrag mQ2f",
+	} {
+		if got := withoutRelated(before + rest); got != before+want || strings.Contains(got, behind) {
+			t.Errorf("%q became %q, want %q", rest, got, want)
+		}
+	}
+	const v6 = "candidate:5 1 UDP 16777215 2001:db8::4 50388 typ relay raddr "
+	if got := withoutRelated(v6 + "2001:db8:1::17 rport 38341"); got != v6+":: rport 0" {
+		t.Errorf("by IPv6: %q", got)
+	}
+}
+
+func TestNoLineOfADescriptionTellsWhereItsSenderIsUnderPolicyRelay(t *testing.T) {
+	c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 9}}
+	said := strings.NewReplacer("o=- 1 2 IN IP4 127.0.0.1", "o=- 1 2 IN IP4 10.42.0.17", "c=IN IP4 0.0.0.0", "c=IN IP4 10.42.0.17").Replace(
+		sdpOf("a=rtcp:38341 IN IP4 10.42.0.17", "a="+hostCandidate, "a="+relayCandidate, "m=audio 9 RTP/AVP 0", "c=IN IP6 fd00::17", "m=audio 50388 RTP/AVP 0", "c=IN IP4 198.51.100.4"))
+	var got struct{ SDP struct{ SDP string } }
+	if err := json.Unmarshal(c.fromDesktop([]byte(answer(said))), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{"10.42.0.17", "fd00::17"} {
+		if strings.Contains(got.SDP.SDP, address) {
+			t.Errorf("%s is told in %q", address, got.SDP.SDP)
+		}
+	}
+	for _, line := range []string{"o=- 1 2 IN IP4 0.0.0.0\r\n", "c=IN IP4 0.0.0.0\r\n", "a=rtcp:38341 IN IP4 0.0.0.0\r\n", "c=IN IP6 ::\r\n", "c=IN IP4 198.51.100.4\r\n"} {
+		if !strings.Contains(got.SDP.SDP, line) {
+			t.Errorf("%q is not in %q", line, got.SDP.SDP)
+		}
+	}
+}
 
 func FuzzCandidate(f *testing.F) {
 	for _, c := range goodCandidates {
@@ -19,7 +62,13 @@ func FuzzCandidate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got := filterCandidates("a="+candidate+"\r\n", func(string) bool { return false }); strings.HasPrefix(candidate, "candidate:") && got != "" {
+		if relay {
+			bare := withoutRelated(candidate)
+			if again, err := isRelay(bare); !again || err != nil || withoutRelated(bare) != bare {
+				t.Errorf("%q became %q, which is a relay's: %t, %v", candidate, bare, again, err)
+			}
+		}
+		if got := rewriteCandidates("a="+candidate+"\r\n", func(string) (string, bool) { return "", false }); strings.HasPrefix(candidate, "candidate:") && got != "" {
 			t.Errorf("%q is not found in a session description", candidate)
 		}
 	})

@@ -15,8 +15,8 @@ import (
 // negotiation watches the JSON by which a browser and a desktop agree on a WebRTC
 // connection: {"sdp": <session description>} and {"ice": <candidate>}. It checks
 // what the client sends, counts candidates of both and keeps those back that the
-// policy does not allow. A message in which nothing is kept back passes byte for
-// byte.
+// policy does not allow, and under the policy relay every address but the relay's. A
+// message in which nothing is kept back passes byte for byte.
 //
 // Of a desktop's messages none is a reason to end its user's connection: what cannot
 // be understood passes, or is dropped where a candidate might hide in it.
@@ -64,12 +64,14 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	if v := n.countClient(); v != nil {
 		return nil, v
 	}
-	relay, err := isRelay(c)
+	passes, ok, err := n.candidate(c)
 	switch {
 	case err != nil:
 		return nil, badCandidate()
-	case n.relayOnly() && !relay:
+	case !ok:
 		return nil, nil
+	case passes != c:
+		return withText(data, "ice", "candidate", passes), nil
 	}
 	return data, nil
 }
@@ -86,18 +88,18 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 		return nil, badSDP()
 	}
 	var v *Violation
-	kept := filterCandidates(d.SDP, func(candidate string) bool {
+	kept := n.description(d.SDP, func(candidate string) (string, bool) {
 		if v == nil {
 			v = n.countClient()
 		}
 		if v != nil {
-			return true // It is over: look at no more of them.
+			return candidate, true // It is over: look at no more of them.
 		}
-		relay, err := isRelay(candidate)
+		passes, ok, err := n.candidate(candidate)
 		if err != nil {
 			v = badCandidate()
 		}
-		return relay || !n.relayOnly()
+		return passes, ok
 	})
 	if v != nil {
 		return nil, v
@@ -107,10 +109,39 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 	if parsed.UnmarshalString(d.SDP) != nil || len(parsed.TimeDescriptions) == 0 {
 		return nil, badSDP()
 	}
-	if len(kept) == len(d.SDP) {
+	if kept == d.SDP {
 		return data, nil
 	}
-	return withSDP(data, kept), nil
+	return withText(data, "sdp", "sdp", kept), nil
+}
+
+// candidate is what passes of a candidate: all of it, or under the policy relay that of
+// a relay without the address behind it. An error is that it cannot be read.
+func (n *negotiation) candidate(c string) (passes string, ok bool, err error) {
+	relay, err := isRelay(c)
+	switch {
+	case err != nil || !n.relayOnly():
+		return c, !n.relayOnly(), err
+	case !relay:
+		return "", false, nil
+	}
+	return withoutRelated(c), true, nil
+}
+
+// description is what passes of a session description, whose candidates pass as it says.
+func (n *negotiation) description(sdp string, pass func(string) (string, bool)) string {
+	if !n.relayOnly() {
+		return rewriteCandidates(sdp, pass)
+	}
+	relays := map[string]bool{}
+	kept := rewriteCandidates(sdp, func(candidate string) (string, bool) {
+		passes, ok := pass(candidate)
+		if relay, err := isRelay(passes); ok && relay && err == nil {
+			relays[addressOf(passes)] = true
+		}
+		return passes, ok
+	})
+	return withoutAddresses(kept, relays)
 }
 
 // fromDesktop returns what goes on of a desktop's JSON or of its other words, nil
@@ -131,8 +162,15 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 	case m.ICE == nil:
 		return data
 	}
-	if c := m.ICE.Candidate; c != "" && !n.desktopMay(c) {
+	c := m.ICE.Candidate
+	if c == "" {
+		return data
+	}
+	switch passes, ok := n.desktopCandidate(c); {
+	case !ok:
 		return nil
+	case passes != c:
+		return withText(data, "ice", "candidate", passes)
 	}
 	return data
 }
@@ -142,11 +180,11 @@ func (n *negotiation) desktopSDP(data, raw []byte) []byte {
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
 		return n.unlessRelayOnly(data, true)
 	}
-	kept := filterCandidates(d.SDP, n.desktopMay)
-	if len(kept) == len(d.SDP) {
+	kept := n.description(d.SDP, n.desktopCandidate)
+	if kept == d.SDP {
 		return data
 	}
-	return withSDP(data, kept)
+	return withText(data, "sdp", "sdp", kept)
 }
 
 // unlessRelayOnly drops data if a candidate may hide in it and that matters.
@@ -157,17 +195,14 @@ func (n *negotiation) unlessRelayOnly(data []byte, suspect bool) []byte {
 	return data
 }
 
-// desktopMay counts a candidate of the desktop and says whether it goes on.
-func (n *negotiation) desktopMay(candidate string) bool {
+// desktopCandidate counts a candidate of the desktop and says what of it goes on.
+func (n *negotiation) desktopCandidate(c string) (passes string, ok bool) {
 	n.desktop++
 	if n.options.MaxCandidates > 0 && n.desktop > n.options.MaxCandidates {
-		return false
+		return "", false
 	}
-	if !n.relayOnly() {
-		return true
-	}
-	relay, err := isRelay(candidate)
-	return relay && err == nil
+	passes, ok, err := n.candidate(c)
+	return passes, ok && (err == nil || !n.relayOnly())
 }
 
 func (n *negotiation) countClient() *Violation {

@@ -3,22 +3,42 @@ package signaling
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"strings"
 )
 
-// filterCandidates returns a session description without the candidates that keep
-// refuses; everything else of it, line ends included, stays as it is. keep sees each
-// candidate once, in order, as "candidate:...".
-func filterCandidates(sdp string, keep func(candidate string) bool) string {
-	var kept strings.Builder
-	copied := 0 // sdp[:copied] is in kept, as far as it was kept.
+// rewriteCandidates returns a session description with each candidate as pass returns
+// it, and without those that it refuses; everything else, line ends included, stays as it
+// is. pass sees each candidate once, in order, as "candidate:...".
+func rewriteCandidates(sdp string, pass func(candidate string) (rewritten string, ok bool)) string {
+	return rewriteLines(sdp, func(line string) string {
+		c, is := candidateOf(line)
+		if !is {
+			return line
+		}
+		switch rewritten, ok := pass(c); {
+		case !ok:
+			return ""
+		case rewritten != c:
+			return "a=" + rewritten + line[len(strings.TrimRight(line, "\r\n")):]
+		}
+		return line
+	})
+}
+
+// rewriteLines returns a session description with each line, its end included, as rewrite
+// returns it.
+func rewriteLines(sdp string, rewrite func(line string) string) string {
+	var out strings.Builder
+	copied := 0 // sdp[:copied] is in out, rewritten.
 	for start := 0; start < len(sdp); {
 		end := len(sdp)
 		if i := strings.IndexByte(sdp[start:], '\n'); i >= 0 {
 			end = start + i + 1
 		}
-		if c, ok := candidateOf(sdp[start:end]); ok && !keep(c) {
-			kept.WriteString(sdp[copied:start])
+		if line := rewrite(sdp[start:end]); line != sdp[start:end] {
+			out.WriteString(sdp[copied:start])
+			out.WriteString(line)
 			copied = end
 		}
 		start = end
@@ -26,8 +46,44 @@ func filterCandidates(sdp string, keep func(candidate string) bool) string {
 	if copied == 0 {
 		return sdp
 	}
-	kept.WriteString(sdp[copied:])
-	return kept.String()
+	out.WriteString(sdp[copied:])
+	return out.String()
+}
+
+// withoutAddresses returns a session description in which the lines that name an address
+// beside the candidates' name none: the session's origin, the default destination and
+// that of RTCP (RFC 8866, sections 5.2 and 5.7; RFC 3605). An address of a relay's in
+// known stays. With ICE they are a formality, and zeros stand there as a rule (RFC 8840,
+// section 4.1.1).
+func withoutAddresses(sdp string, known map[string]bool) string {
+	return rewriteLines(sdp, func(line string) string {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || !namesAddress(fields[0]) {
+			return line
+		}
+		kind, address := fields[len(fields)-2], fields[len(fields)-1]
+		zero := anyIPv4
+		switch ip, err := netip.ParseAddr(address); {
+		case err == nil && (ip.IsUnspecified() || ip.IsLoopback()), known[address]:
+			return line
+		case strings.EqualFold(kind, "IP6"):
+			zero = anyIPv6
+		case !strings.EqualFold(kind, "IP4"):
+			return line
+		}
+		i := strings.LastIndex(line, address)
+		return line[:i] + zero + line[i+len(address):]
+	})
+}
+
+// namesAddress says that a line of SDP that begins with this word ends with an address.
+func namesAddress(word string) bool {
+	for _, kind := range []string{"o=", "c=", "a=rtcp:"} {
+		if len(word) >= len(kind) && strings.EqualFold(word[:len(kind)], kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // candidateAttribute names a candidate in a line of SDP (RFC 8839, section 5.1).
@@ -52,15 +108,15 @@ func candidateOf(line string) (string, bool) {
 	return attribute, rest == "" || strings.ContainsRune(": \t", rune(rest[0]))
 }
 
-// withSDP is a message that holds a session description, with another text in it.
-// Both levels may have fields that we don't know; they stay.
-func withSDP(data []byte, sdp string) []byte {
-	var message, description map[string]json.RawMessage
-	if json.Unmarshal(data, &message) != nil || json.Unmarshal(message["sdp"], &description) != nil {
+// withText is a message in whose object outer the text inner is another one. Both levels
+// may have fields that we don't know; they stay.
+func withText(data []byte, outer, inner, text string) []byte {
+	var message, object map[string]json.RawMessage
+	if json.Unmarshal(data, &message) != nil || json.Unmarshal(message[outer], &object) != nil {
 		return nil
 	}
-	description["sdp"] = encode(sdp)
-	message["sdp"] = encode(description)
+	object[inner] = encode(text)
+	message[outer] = encode(object)
 	return encode(message)
 }
 

@@ -48,14 +48,14 @@ func FuzzSessionDescription(f *testing.F) {
 	f.Add("a=candidate:\na=candidate:1\r\n A = CANDIDATE\t1\na=candidates\n\na=candidate")
 	f.Fuzz(func(t *testing.T, sdp string) {
 		seen := 0
-		if got := filterCandidates(sdp, func(string) bool { seen++; return true }); got != sdp {
+		if got := rewriteCandidates(sdp, func(c string) (string, bool) { seen++; return c, true }); got != sdp {
 			t.Errorf("%q became %q though all was kept", sdp, got)
 		}
-		rest := filterCandidates(sdp, func(string) bool { return false })
+		rest := rewriteCandidates(sdp, func(string) (string, bool) { return "", false })
 		if lines := strings.Count(sdp, "\n") - strings.Count(rest, "\n"); lines > seen || seen-lines > 1 {
 			t.Errorf("%d candidates, but %d lines less", seen, lines)
 		}
-		if again := filterCandidates(rest, func(string) bool { return false }); again != rest {
+		if again := rewriteCandidates(rest, func(string) (string, bool) { return "", false }); again != rest {
 			t.Errorf("%q still had a candidate", rest)
 		}
 	})
