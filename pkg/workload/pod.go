@@ -1,9 +1,6 @@
 package workload
 
 import (
-	"fmt"
-	"strconv"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -50,7 +47,7 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 		Name:      v1alpha1.ContainerDesktop,
 		Image:     t.Spec.Image,
 		Ports:     []corev1.ContainerPort{{ContainerPort: port}},
-		Env:       env(activator, port, t, s),
+		Env:       env(activator, t, s),
 		Resources: resources(t, s),
 		// Without a period Knative's proxy tries fast for ten seconds and kubelet then
 		// asks every ten: a desktop that needs longer would be found late.
@@ -58,11 +55,7 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 			ProbeHandler:  corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(port)}},
 			PeriodSeconds: readinessPeriodSeconds,
 		},
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: &no,
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext: desktopSecurity(t.Spec.Security),
 	}
 	spec := corev1.PodSpec{
 		ImagePullSecrets: t.Spec.ImagePullSecrets,
@@ -99,32 +92,6 @@ func desktopPort(t *v1alpha1.VDITemplate) int32 {
 		return defaultPort
 	}
 	return t.Spec.Streaming.Port
-}
-
-// env is what Selkies needs to know, then the template's own, which wins where
-// both name a variable.
-func env(activator config.Activator, port int32, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) []corev1.EnvVar {
-	turn := fmt.Sprintf("http://%s.%s.svc:%d/turn", activator.Service, activator.Namespace, activator.InternalPort)
-	ours := []corev1.EnvVar{
-		// The activator checks who comes; a second password would only be in the way.
-		{Name: "SELKIES_ENABLE_BASIC_AUTH", Value: "false"},
-		{Name: "SELKIES_PORT", Value: strconv.Itoa(int(port))},
-		{Name: "SELKIES_TURN_REST_URI", Value: turn},
-		{Name: "SELKIES_TURN_REST_USERNAME", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: TokenKey,
-		}}},
-	}
-	set := make(map[string]bool, len(t.Spec.Env))
-	for _, e := range t.Spec.Env {
-		set[e.Name] = true
-	}
-	var all []corev1.EnvVar
-	for _, e := range ours {
-		if !set[e.Name] {
-			all = append(all, e)
-		}
-	}
-	return append(all, t.Spec.Env...)
 }
 
 func resources(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.ResourceRequirements {

@@ -118,7 +118,6 @@ func TestADesktopsPodMayDoLittleAndKnowsItsTURN(t *testing.T) {
 	equal(t, "port", c.Ports, []map[string]any{{"containerPort": 8080}})
 	equal(t, "environment", c.Env, []map[string]any{
 		{"name": "SELKIES_ENABLE_BASIC_AUTH", "value": "false"},
-		{"name": "SELKIES_PORT", "value": "8080"},
 		{"name": "SELKIES_TURN_REST_URI", "value": "http://vdi-activator-internal.vdi-system.svc:8081/turn"},
 		{"name": "SELKIES_TURN_REST_USERNAME", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "token"}}},
 	})
@@ -307,4 +306,68 @@ func TestAHomeBelongsToUserAndTemplate(t *testing.T) {
 	equal(t, "the template's policy", ReclaimPolicy(tm, session()), "Delete")
 	s.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimRetain
 	equal(t, "the session's policy", ReclaimPolicy(tm, s), "Retain")
+}
+
+func TestADesktopIsToldWhatItsImagesDefaultsDoNotSay(t *testing.T) {
+	noPassword, turn := []string{"SELKIES_ENABLE_BASIC_AUTH=false"}, []string{"SELKIES_TURN_REST_URI", "SELKIES_TURN_REST_USERNAME"}
+	both := slices.Concat(noPassword, turn)
+	for name, c := range map[string]struct {
+		protocol v1alpha1.StreamingProtocol
+		port     int32
+		env      []corev1.EnvVar
+		want     []string
+	}{
+		"nothing said":                      {"", 0, nil, both},
+		"auto":                              {v1alpha1.ProtocolAuto, 8080, nil, both},
+		"auto, elsewhere":                   {v1alpha1.ProtocolAuto, 3000, nil, both},
+		"selkies 1":                         {v1alpha1.ProtocolSelkies1, 8080, nil, both},
+		"selkies 1, elsewhere":              {v1alpha1.ProtocolSelkies1, 9000, nil, slices.Concat(noPassword, []string{"NGINX_PORT=9000"}, turn)},
+		"selkies 1 without nginx":           {v1alpha1.ProtocolSelkies1, 9000, []corev1.EnvVar{{Name: "SELKIES_PORT", Value: "9000"}}, append(slices.Clone(both), "SELKIES_PORT=9000")},
+		"selkies 1 with a port of its own":  {v1alpha1.ProtocolSelkies1, 9000, []corev1.EnvVar{{Name: "NGINX_PORT", Value: "9000"}}, append(slices.Clone(both), "NGINX_PORT=9000")},
+		"selkies 2 by WebRTC":               {v1alpha1.ProtocolSelkies2WebRTC, 8080, nil, both},
+		"selkies 2 by WebRTC, elsewhere":    {v1alpha1.ProtocolSelkies2WebRTC, 9000, nil, slices.Concat(noPassword, []string{"SELKIES_PORT=9000"}, turn)},
+		"selkies 2":                         {v1alpha1.ProtocolSelkies2WebSockets, 8080, nil, noPassword},
+		"selkies 2, elsewhere":              {v1alpha1.ProtocolSelkies2WebSockets, 9000, nil, append(slices.Clone(noPassword), "SELKIES_PORT=9000")},
+		"linuxserver":                       {v1alpha1.ProtocolLinuxServer, 3000, nil, nil},
+		"linuxserver, elsewhere":            {v1alpha1.ProtocolLinuxServer, 8080, nil, []string{"CUSTOM_PORT=8080"}},
+		"linuxserver, as the template says": {v1alpha1.ProtocolLinuxServer, 8080, []corev1.EnvVar{{Name: "CUSTOM_PORT", Value: "8080"}}, []string{"CUSTOM_PORT=8080"}},
+		"any other":                         {v1alpha1.ProtocolWebSocket, 6080, nil, nil},
+		"a password after all":              {v1alpha1.ProtocolSelkies2WebSockets, 8080, []corev1.EnvVar{{Name: "SELKIES_ENABLE_BASIC_AUTH", Value: "true"}}, []string{"SELKIES_ENABLE_BASIC_AUTH=true"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tm := template()
+			tm.Spec.Streaming, tm.Spec.Env = v1alpha1.StreamingSpec{Protocol: c.protocol, Port: c.port}, c.env
+			var have []string
+			for _, e := range desktop(t, build(t, tm, session())).Env {
+				if e.Value != "" && e.Name != "SELKIES_TURN_REST_URI" {
+					e.Name += "=" + e.Value
+				}
+				have = append(have, e.Name)
+			}
+			if !slices.Equal(have, c.want) {
+				t.Errorf("have %q, want %q", have, c.want)
+			}
+		})
+	}
+}
+
+func TestAnImageThatStartsAsRootKeepsWhatItBecomesAnotherUserWith(t *testing.T) {
+	tm := template()
+	tm.Spec.Security = v1alpha1.SecurityImageRoot
+	may := desktop(t, build(t, tm, session())).SecurityContext
+	equal(t, "privilege escalation", may.AllowPrivilegeEscalation, false)
+	equal(t, "seccomp", may.SeccompProfile, map[string]any{"type": "RuntimeDefault"})
+	if len(may.Capabilities.Add) != 0 {
+		t.Errorf("%v is added, which Knative refuses", may.Capabilities.Add)
+	}
+	for _, kept := range []corev1.Capability{"ALL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"} {
+		if slices.Contains(may.Capabilities.Drop, kept) {
+			t.Errorf("%s is dropped", kept)
+		}
+	}
+	for _, gone := range []corev1.Capability{"NET_RAW", "MKNOD", "SYS_CHROOT", "SETPCAP"} {
+		if !slices.Contains(may.Capabilities.Drop, gone) {
+			t.Errorf("%s stays", gone)
+		}
+	}
 }

@@ -74,6 +74,13 @@ type VDITemplateSpec struct {
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",message="must be a quantity of zero or more, such as 512Mi or 1Gi"
 	SharedMemory *resource.Quantity `json:"sharedMemory,omitempty"`
 
+	// Security is what the desktop's container may: Restricted, which suits images that
+	// run as an ordinary user, or ImageRoot for those whose init starts as root and gives
+	// that up itself, such as linuxserver.io's.
+	// +optional
+	// +kubebuilder:default=Restricted
+	Security SecurityProfile `json:"security,omitempty"`
+
 	// Lifecycle sets this template's clocks.
 	// +optional
 	Lifecycle *LifecycleSpec `json:"lifecycle,omitempty"`
@@ -118,6 +125,21 @@ type TemplateResources struct {
 	DefaultCPU *resource.Quantity `json:"defaultCPU,omitempty"`
 }
 
+// SecurityProfile is what a desktop's container may. With each, privilege escalation is
+// off and the runtime's seccomp profile on.
+// +kubebuilder:validation:Enum=Restricted;ImageRoot
+type SecurityProfile string
+
+const (
+	// SecurityRestricted leaves the container no capability.
+	SecurityRestricted SecurityProfile = "Restricted"
+	// SecurityImageRoot leaves a container that starts as root the capabilities by which
+	// it prepares its files and becomes another user: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
+	// KILL, SETGID and SETUID. The namespace must allow them: Pod Security "baseline" does,
+	// "restricted" does not.
+	SecurityImageRoot SecurityProfile = "ImageRoot"
+)
+
 // StreamingProtocol names how a desktop talks to its viewer.
 // +kubebuilder:validation:Enum=Auto;Selkies1;Selkies2WebRTC;Selkies2WebSockets;LinuxServer;WebSocket
 type StreamingProtocol string
@@ -149,6 +171,7 @@ const (
 )
 
 // StreamingSpec says where and how a desktop serves its viewer.
+// +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol != 'LinuxServer' || !has(self.port) || !(self.port in [3001, 8082, 8083])",message="with protocol LinuxServer port must not be 3001, 8082 or 8083, where these images have HTTPS and their own inner servers; their plain HTTP is at 3000"
 type StreamingSpec struct {
 	// Protocol is how the desktop talks to its viewer. Auto goes by the path of each
 	// request; a named protocol leaves other paths to plain WebSocket.
@@ -156,7 +179,9 @@ type StreamingSpec struct {
 	// +kubebuilder:default=Auto
 	Protocol StreamingProtocol `json:"protocol,omitempty"`
 
-	// Port is the TCP port of the desktop's web server.
+	// Port is the TCP port of the desktop's web server, which must speak plain HTTP. With a
+	// named protocol the desktop is told it where it is not the image's own default; under
+	// Auto and WebSocket it only says where the desktop listens.
 	// +optional
 	// +kubebuilder:default=8080
 	// +kubebuilder:validation:Minimum=1
