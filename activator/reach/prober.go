@@ -16,17 +16,37 @@ import (
 // well below the 4096 that Linux queues for a listener (net.core.somaxconn).
 const dialsAtOnce = 64
 
+// behindSockets is how long a plain request lets the WebSockets go ahead that wait with
+// it. Selkies 1.6.2 begins to sleep some 9 ms after it listens unless both its viewers
+// have said HELLO by then, and it reads one request after the other: a page's last fonts
+// must not be what it reads first.
+const behindSockets = 25 * time.Millisecond
+
 // waiter is one visitor. Its place is nil once it was told, or has left.
 type waiter struct {
 	prober *prober
 	visit  Visit
 	tell   func(net.Conn, error)
-	// looks says that it wants to know, and no connection.
-	looks bool
+	wants  wants
+	// came is its number among those who have come.
+	came  uint64
 	place *list.Element
 	// checked says that the visit was found to have hope when it came.
 	checked bool
 }
+
+// wants is what a waiter waits for.
+type wants int
+
+const (
+	// forSocket wants a connection for a WebSocket.
+	forSocket wants = iota
+	// forRequest wants a connection for a plain request.
+	forRequest
+	// forWord wants to know, and no connection.
+	forWord
+	kinds
+)
 
 // leave ends the wait; false when tell is under way or was called.
 func (w *waiter) leave() bool {
@@ -51,9 +71,11 @@ type prober struct {
 	attempts chan attempt
 
 	mu sync.Mutex
-	// queue holds *waiter, who came first in front; looking counts those who only look.
-	queue   *list.List
-	looking int
+	// queues hold *waiter, who came first in front; came counts all there were.
+	queues [kinds]*list.List
+	came   uint64
+	// ahead is until when plain requests leave the desktop to WebSockets.
+	ahead time.Time
 }
 
 // attempt is the outcome of one dial; without a connection it failed.
@@ -64,18 +86,19 @@ type attempt struct {
 }
 
 func newProber(r *Reacher, session types.NamespacedName) *prober {
-	return &prober{reacher: r, session: session, poke: make(chan struct{}, 1),
-		attempts: make(chan attempt, dialsAtOnce), queue: list.New()}
+	p := &prober{reacher: r, session: session, poke: make(chan struct{}, 1), attempts: make(chan attempt, dialsAtOnce)}
+	for i := range p.queues {
+		p.queues[i] = list.New()
+	}
+	return p
 }
 
 func (p *prober) enter(w *waiter) *waiter {
 	w.prober = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.place = p.queue.PushBack(w)
-	if w.looks {
-		p.looking++
-	}
+	p.came++
+	w.came, w.place = p.came, p.queues[w.wants].PushBack(w)
 	p.nudge()
 	return w
 }
@@ -87,41 +110,70 @@ func (p *prober) nudge() {
 	}
 }
 
-func (p *prober) waiting() int {
+func (p *prober) waiting() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.Len()
-}
-
-// remove takes a waiter from the queue; the caller holds the lock.
-func (p *prober) remove(w *waiter) {
-	p.queue.Remove(w.place)
-	w.place = nil
-	if w.looks {
-		p.looking--
+	for _, q := range p.queues {
+		n += q.Len()
 	}
+	return n
 }
 
-// give hands a connection to who has waited longest for one, and tells all who only
-// look; false when nobody wants it.
+// ready is how many attempts are worth to be made at a desktop that accepts, and, where
+// somebody has to let others go ahead, for how long. Any attempt tells all who only look.
+func (p *prober) ready() (n int, then time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, then = p.queues[forSocket].Len(), time.Until(p.ahead)
+	if then <= 0 {
+		n += p.queues[forRequest].Len()
+	}
+	if n == 0 && p.queues[forWord].Len() > 0 {
+		n = 1
+	}
+	return n, then
+}
+
+// remove takes a waiter from its queue; the caller holds the lock.
+func (p *prober) remove(w *waiter) {
+	p.queues[w.wants].Remove(w.place)
+	w.place = nil
+}
+
+// give hands a connection to who has waited longest for one, and tells all who only look;
+// false when nobody wants it.
 func (p *prober) give(conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	given := false
-	for at := p.queue.Front(); at != nil && (!given || p.looking > 0); {
+	for at := p.queues[forWord].Front(); at != nil; at = p.queues[forWord].Front() {
 		w := at.Value.(*waiter)
-		at = at.Next()
-		switch {
-		case w.looks:
-			p.remove(w)
-			go w.tell(nil, nil)
-		case !given:
-			given = true
-			p.remove(w)
-			go w.tell(conn, nil)
+		p.remove(w)
+		go w.tell(nil, nil)
+	}
+	var first *waiter
+	if at := p.queues[forSocket].Front(); at != nil {
+		first = at.Value.(*waiter)
+	}
+	if at := p.queues[forRequest].Front(); at != nil && !time.Now().Before(p.ahead) {
+		if w := at.Value.(*waiter); first == nil || w.came < first.came {
+			first = w
 		}
 	}
-	return given
+	if first == nil {
+		return false
+	}
+	p.remove(first)
+	go first.tell(conn, nil)
+	return true
+}
+
+// lead lets the WebSockets that wait go ahead, at a desktop that has just begun to accept.
+func (p *prober) lead() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.queues[forSocket].Len() > 0 {
+		p.ahead = time.Now().Add(behindSockets)
+	}
 }
 
 // turnAway tells those who have no hope, of all or of those who have just come, who
@@ -129,15 +181,17 @@ func (p *prober) give(conn net.Conn) bool {
 func (p *prober) turnAway(view directory.View, known, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for at := p.queue.Back(); at != nil; {
-		w := at.Value.(*waiter)
-		if w.checked && !all {
-			return
-		}
-		at, w.checked = at.Prev(), true
-		if err := hopeless(view, known, w.visit); err != nil {
-			p.remove(w)
-			go w.tell(nil, err)
+	for _, q := range p.queues {
+		for at := q.Back(); at != nil; {
+			w := at.Value.(*waiter)
+			if w.checked && !all {
+				break
+			}
+			at, w.checked = at.Prev(), true
+			if err := hopeless(view, known, w.visit); err != nil {
+				p.remove(w)
+				go w.tell(nil, err)
+			}
 		}
 	}
 }
@@ -165,26 +219,34 @@ func (p *prober) run() {
 		p.turnAway(view, known, view.Changed != seen)
 		seen = view.Changed
 		t.look(view)
-		waiting := p.waiting()
-		if waiting == 0 {
+		if p.waiting() == 0 {
 			if p.reacher.retire(p) {
 				return
 			}
 			continue
 		}
-		for range t.due(waiting) {
+		ready, then := p.ready()
+		for range t.due(ready) {
 			inFlight++
 			t.inFlight++
 			go p.attempt(ctx, t.round, t.addr, timeout(t.known()))
 		}
-		timer.Reset(t.wait())
+		wait := t.wait()
+		if then > 0 {
+			wait = min(wait, then)
+		}
+		timer.Reset(wait)
 		select {
 		case <-view.Changed:
 		case <-p.poke:
 		case <-timer.C:
 		case a := <-p.attempts:
 			inFlight--
+			accepted := t.accepts
 			current := t.tried(a)
+			if t.accepts && !accepted {
+				p.lead()
+			}
 			if a.conn != nil && (!current || !p.give(a.conn)) {
 				_ = a.conn.Close()
 			}

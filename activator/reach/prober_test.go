@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -305,4 +306,65 @@ func TestADialThatEndsAsItIsCancelledLeaksNoConnection(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		var mu sync.Mutex
+		var order []string
+		var gave []time.Time
+		tell := func(who string) func(net.Conn, error) {
+			return func(net.Conn, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				order, gave = append(order, who), append(gave, time.Now())
+			}
+		}
+		request := func() {
+			if _, err := r.Dial(t.Context(), visit); err != nil {
+				t.Error(err)
+			}
+			tell("font")(nil, nil)
+		}
+		for range 4 { // fonts, which the page loads before its script opens the sockets
+			go request()
+		}
+		synctest.Wait()
+		for range 2 {
+			r.Await(visit, tell("socket"))
+		}
+		time.Sleep(time.Second)
+		p.set(func(p *port) { p.accepts = true })
+		time.Sleep(eagerPause + behindSockets)
+		synctest.Wait()
+		if got := strings.Join(order, " "); got != "socket socket font font font font" {
+			t.Fatalf("order: %s", got)
+		}
+		if wait := gave[2].Sub(gave[1]); wait < behindSockets-eagerPause || wait > behindSockets {
+			t.Errorf("the first font waited for %s behind the sockets", wait)
+		}
+		// That is for a desktop that has just come: sockets that ask again and again, as at
+		// a web server whose desktop is not there yet, keep nobody waiting.
+		began := time.Now()
+		asks := true
+		var again func(net.Conn, error)
+		again = func(net.Conn, error) {
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			if asks {
+				r.Await(visit, again)
+			}
+		}
+		r.Await(visit, again)
+		request()
+		if waited := time.Since(began); waited > behindSockets {
+			t.Errorf("a request waited for %s", waited)
+		}
+		mu.Lock()
+		asks = false
+		mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+	})
 }

@@ -50,16 +50,17 @@ type Visit struct {
 	Slept time.Time
 }
 
-// Dial waits until the session's desktop accepts a connection and returns it. It
-// returns early when the session is gone or switched off, or was put to sleep by
-// a clock after the visitor came.
+// Dial waits until the session's desktop accepts a connection for a plain request and
+// returns it; WebSockets that wait for its start get theirs before. It returns early when
+// the session is gone or switched off, or was put to sleep by a clock after the visitor
+// came.
 func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	type outcome struct {
 		conn net.Conn
 		err  error
 	}
 	told := make(chan outcome, 1)
-	w := r.await(&waiter{visit: visit, tell: func(c net.Conn, err error) { told <- outcome{c, err} }})
+	w := r.await(&waiter{visit: visit, wants: forRequest, tell: func(c net.Conn, err error) { told <- outcome{c, err} }})
 	select {
 	case o := <-told:
 		return o.conn, o.err
@@ -73,21 +74,21 @@ func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	}
 }
 
-// Await is Dial for those who have better things to do than to wait: tell is called
+// Await is Dial for WebSockets, which have better things to do than to wait: tell is called
 // once, on a goroutine of its own, with the connection or the reason why there will
 // be none. A visitor who waits costs a few words of memory and no goroutine.
 //
 // cancel ends the wait. tell may be under way by then: it must then close what it
 // gets.
 func (r *Reacher) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
-	w := r.await(&waiter{visit: visit, tell: tell})
+	w := r.await(&waiter{visit: visit, wants: forSocket, tell: tell})
 	return func() { w.leave() }
 }
 
 // Look is Await for those who want to know that the desktop accepts, and no connection:
 // they take none from those who do.
 func (r *Reacher) Look(visit Visit, tell func(error)) (cancel func()) {
-	w := r.await(&waiter{visit: visit, looks: true, tell: func(_ net.Conn, err error) { tell(err) }})
+	w := r.await(&waiter{visit: visit, wants: forWord, tell: func(_ net.Conn, err error) { tell(err) }})
 	return func() { w.leave() }
 }
 

@@ -63,13 +63,14 @@ func (t *target) forget() {
 
 func (t *target) known() time.Duration { return time.Since(t.since) }
 
-// due is how many attempts to begin now.
-func (t *target) due(waiting int) int {
+// due is how many attempts to begin now, where so many are wanted once the desktop
+// accepts.
+func (t *target) due(ready int) int {
 	switch {
 	case t.addr == "":
 		return 0
 	case t.accepts:
-		return max(0, min(waiting, dialsAtOnce)-t.inFlight)
+		return max(0, min(ready, dialsAtOnce)-t.inFlight)
 	case t.inFlight > 0 || time.Now().Before(t.next):
 		return 0
 	}
