@@ -5,16 +5,24 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// unavailableRetry is what a refused request is told to wait, in seconds.
-const unavailableRetry = 5
+const (
+	// unavailableRetry is what a refused request is told to wait, in seconds.
+	unavailableRetry = 5
+	// documentAgain is the pause after which a desktop that was not ready to answer is
+	// asked for its document again.
+	documentAgain = 250 * time.Millisecond
+)
 
 // serveFrame serves the desktop's document to the frame of our page, which is told of
 // refusals by other means.
@@ -47,24 +55,42 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse
 	defer release()
 	visit := s.Keeper.Enter(v.session)
 	defer visit.Leave()
-	conn, err := s.dialHeld(r.Context(), v, visit)
-	release()
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.count(err)
-			refuse(w, err)
+	until := time.Now().Add(s.Config.Limits.HoldHTTP.Duration)
+	for {
+		conn, err := s.dialHeld(r.Context(), v, visit, until)
+		if err != nil {
+			if r.Context().Err() == nil {
+				s.count(err)
+				refuse(w, err)
+			}
+			return
 		}
-		return
+		visit.Mark(metrics.StageReached)
+		// The page's frame is not shown what a web server says whose desktop is not there
+		// yet; programs make of such an answer what they like.
+		patient := v.wants == wantsFrame && time.Until(until) > documentAgain
+		if !patient {
+			release()
+			visit.Served()
+		}
+		if !s.pass(w, r, v, conn, patient) {
+			return
+		}
+		select {
+		case <-time.After(documentAgain):
+		case <-r.Context().Done():
+			return
+		}
+		if time.Until(until) < documentAgain {
+			until = time.Now().Add(documentAgain) // once more: what it says then is the answer
+		}
 	}
-	visit.Mark(metrics.StageReached)
-	visit.Served()
-	s.pass(w, r, v, conn)
 }
 
-// dialHeld connects to the desktop; a request waits for it no longer than HoldHTTP.
-func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit) (net.Conn, error) {
+// dialHeld connects to the desktop, for which a request waits no longer than until then.
+func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, until time.Time) (net.Conn, error) {
 	defer s.holdMetrics(v)()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Config.Limits.HoldHTTP.Duration, errNotInTime)
+	ctx, cancel := context.WithDeadlineCause(ctx, until, errNotInTime)
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -76,27 +102,49 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit) (ne
 // serveKept answers for a desktop that is not there yet, from what it served on an
 // earlier visit; false when it has to answer for itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
-	view, ok := s.Directory.View(v.key)
-	if !ok || view.Session.UID != v.session.UID || !starting(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) ||
-		reach.Slept(view.Session) != nil || s.reacher.Now(r.Context(), v.key) {
+	view, ok := s.current(v)
+	if !ok || !s.Clients.Has(view, r.URL.RequestURI()) {
+		return false
+	}
+	if view, ok = s.early(r.Context(), v); !ok {
 		return false
 	}
 	defer s.Keeper.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
 }
 
-// pass passes a request on, and keeps the answer where it is a part of the client.
-func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn) {
+// current is the visitor's session as it is now; false when it is gone.
+func (s *Server) current(v visitor) (directory.View, bool) {
 	view, ok := s.Directory.View(v.key)
-	if !ok || view.Session.UID != v.session.UID {
-		s.http.Serve(w, r, conn, v.face)
-		return
+	return view, ok && view.Session.UID == v.session.UID
+}
+
+// early is the visitor's session while its desktop starts and is not there yet, so that
+// what is known of it may be said in its place.
+func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
+	view, ok := s.current(v)
+	return view, ok && starting(view.Session) && reach.Slept(view.Session) == nil && !s.reacher.Now(ctx, v.key)
+}
+
+// pass passes a request on, and keeps the answer where it is a part of the client. It says
+// whether a patient one has to be asked again, because the desktop was not ready to
+// answer.
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient bool) (again bool) {
+	view, ok := s.current(v)
+	if !ok {
+		return s.http.Serve(w, r, conn, v.face, patient)
 	}
 	s.Clients.Observe(view)
 	rec := s.Clients.Record(w, r, view, conn)
 	defer rec.End()
-	s.http.Serve(rec, r, conn, v.face)
+	if v.wants == wantsMode {
+		rec.If(signaling.NamesMode)
+	}
+	if s.http.Serve(rec, r, conn, v.face, patient) {
+		return true
+	}
 	rec.Commit()
+	return false
 }
 
 // count counts an error that is a refusal; a shutdown, for one, is none.

@@ -45,6 +45,8 @@ const (
 	wantsFrame
 	wantsSocket
 	wantsTURN
+	// wantsMode asks which mode the desktop is in.
+	wantsMode
 	// wantsWorker is a script that would answer page loads in the browser.
 	wantsWorker
 	// Paths of ours: see package shell.
@@ -81,6 +83,8 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 		v.wants = wantsSocket
 	case r.Method == http.MethodGet && s.answersTURN(r, v):
 		v.wants = wantsTURN
+	case s.asksMode(r, v):
+		v.wants = wantsMode
 	case isWorker(r):
 		v.wants = wantsWorker
 	case document == shell.Top:

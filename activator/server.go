@@ -156,6 +156,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory
 		}
 	case wantsTURN:
 		s.TURN.serve(w, v.session)
+	case wantsMode:
+		s.serveMode(w, r, v)
 	case wantsWorker:
 		s.serveWorker(w, r, v)
 	case wantsStatus:

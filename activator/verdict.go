@@ -41,7 +41,11 @@ var definite = []int{http.StatusConflict, http.StatusUnauthorized, http.StatusFo
 // A visitor's upgrade is accepted before the desktop is asked, so its refusal can
 // only close the WebSocket. What is remembered lets the next upgrade fail as it would
 // have at the desktop itself.
-type verdicts struct{ kept *lru.Cache }
+type verdicts struct {
+	kept *lru.Cache
+	// there are the UIDs of pods at which an upgrade has succeeded.
+	there *lru.Cache
+}
 
 // upgraded is where an upgrade was refused. A session's next pod has other ones.
 type upgraded struct {
@@ -54,7 +58,18 @@ type verdict struct {
 	until  time.Time
 }
 
-func newVerdicts() verdicts { return verdicts{lru.New(maxVerdicts)} }
+func newVerdicts() verdicts { return verdicts{kept: lru.New(maxVerdicts), there: lru.New(maxVerdicts)} }
+
+// upgraded notes that the pod took an upgrade.
+func (v verdicts) upgraded(pod types.UID) { v.there.Add(pod, struct{}{}) }
+
+// starts says that a refusal may well mean that the pod's desktop is still to come: the
+// web servers in front of Selkies in linuxserver.io's images and of docker-nvidia-egl-desktop
+// answer 404 while it starts, since the page for their 502 is not there.
+func (v verdicts) starts(pod types.UID, status int) bool {
+	_, there := v.there.Get(pod)
+	return status == http.StatusNotFound && !there
+}
 
 // remember notes an answer, unless it may be another one in a moment.
 func (v verdicts) remember(at upgraded, status int, now time.Time) {
@@ -77,16 +92,25 @@ func (v verdicts) recall(at upgraded, now time.Time) int {
 }
 
 // Rejected implements hold.Host.
-func (h *socket) Rejected(status int) {
-	if at, ok := h.server.address(h.visitor, h.path); ok {
-		h.server.verdicts.remember(at, status, time.Now())
+func (h *socket) Rejected(status int) (starts bool) {
+	s := h.server
+	at, ok := s.address(h.visitor, h.path)
+	switch {
+	case !ok:
+		return false
+	case s.verdicts.starts(at.pod, status):
+		return true
+	case status == http.StatusConflict:
+		s.forgetMode(h.visitor)
 	}
+	s.verdicts.remember(at, status, time.Now())
+	return false
 }
 
 // address is where an upgrade at path goes now; false while that is nowhere.
 func (s *Server) address(v visitor, path string) (upgraded, bool) {
-	view, ok := s.Directory.View(v.key)
-	if !ok || view.Session.UID != v.session.UID || view.Asleep() || view.Pod == nil {
+	view, ok := s.current(v)
+	if !ok || view.Asleep() || view.Pod == nil {
 		return upgraded{}, false
 	}
 	return upgraded{session: v.session.UID, pod: view.Pod.UID, path: path}, true

@@ -176,8 +176,11 @@ func TestADesktopsChallengeReachesTheClient(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 410} {
 		g := newGateway(t)
 		d := newSelkies2(t, webSockets)
-		d.instead.Store(int32(status))
 		g.wakes(d.Server)
+		there := g.dial(webSockets, g.as(fromPage))
+		say(t, there, "cr")
+		expectEcho(t, there, "cr")
+		d.instead.Store(int32(status))
 		expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, fmt.Sprint(status))
 		told := g.expectUpgradeRefused(webSockets, status)
 		if challenge := told.header.Get("WWW-Authenticate"); (status == 401) != (challenge != "") {

@@ -153,6 +153,9 @@ func (h *socket) Live() {
 	h.unhold()
 	h.visit.Served()
 	h.server.Metrics.Relayed.Inc()
+	if at, ok := h.server.address(h.visitor, h.path); ok {
+		h.server.verdicts.upgraded(at.pod)
+	}
 }
 
 // Held implements hold.Host: the visitor comes again, so to say, and wants the

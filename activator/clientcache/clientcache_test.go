@@ -111,6 +111,34 @@ func TestAClientIsServedWhileItsDesktopStarts(t *testing.T) {
 	}
 }
 
+func TestFontsAreKeptWhateverTheirServerTakesThemFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		path, kind, body string
+		kept             bool
+	}{
+		"by its name":            {"/fonts/MaterialIcons.woff2", "application/octet-stream", "wOF2...", true},
+		"by its name, untyped":   {"/roboto.TTF?v=2", "", "whatever", true},
+		"by what it begins with": {"/font/4711", "application/octet-stream", "wOF2...", true},
+		"another one's magic":    {"/font/4712", "binary/octet-stream", "OTTO...", true},
+		"a download":             {"/files/report", "application/octet-stream", "%PDF-1.7", false},
+		"nothing":                {"/files/empty", "application/octet-stream", "", false},
+		"a page by that name":    {"/a.woff2", "application/x-thing", "wOF2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(1 << 20)
+			c.visit(view("alice", image, runs), get(tc.path), 200, tc.body, "Content-Type", tc.kind)
+			if tc.kept {
+				expectServed(t, c, view("alice", "", ""), get(tc.path), tc.body)
+			} else {
+				expectNotServed(t, c, view("alice", "", ""), get(tc.path))
+			}
+			if n := c.recording.Load(); n != 0 {
+				t.Errorf("%d bytes are still lent", n)
+			}
+		})
+	}
+}
+
 func TestNobodyIsServedWhatAnotherSessionsDesktopServed(t *testing.T) {
 	c := newCache(1 << 20)
 	c.visit(view("mallory", image, runs), get("/"), 200, "poison")

@@ -1,6 +1,7 @@
 package clientcache
 
 import (
+	"bytes"
 	"maps"
 	"mime"
 	"net/http"
@@ -17,6 +18,16 @@ var clientTypes = []string{
 	"application/manifest+json", "image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/x-icon", "image/vnd.microsoft.icon",
 	"font/woff", "font/woff2", "font/ttf", "font/otf", "application/font-woff", "application/font-woff2",
 }
+
+// fonts are the endings of font files' names, and fontMagic what such files begin with.
+// Many web servers, Selkies 1.6's for one, know no media type for them.
+var (
+	fonts     = []string{".woff2", ".woff", ".ttf", ".otf"}
+	fontMagic = []string{"wOF2", "wOFF", "OTTO", "\x00\x01\x00\x00"}
+)
+
+// untyped are the media types of a server that knows none.
+var untyped = []string{"", "application/octet-stream", "binary/octet-stream"}
 
 // keptHeader are the fields of an answer that are served again. An answer may have
 // others, which are not.
@@ -40,28 +51,50 @@ func asksForClient(r *http.Request) bool {
 	return len(h) == 0 && len(r.URL.RequestURI()) <= maxPath
 }
 
+// impersonal says that an answer to such a request is whole and nobody's own.
+func impersonal(r *http.Request, status int, h http.Header) bool {
+	return r.Method == http.MethodGet && status == http.StatusOK && len(h.Values("Set-Cookie")) == 0 && len(h.Values("Trailer")) == 0
+}
+
 // mayKeep says that an answer to such a request is a part of the client and nobody's
-// own.
-func mayKeep(r *http.Request, status int, h http.Header) bool {
-	if r.Method != http.MethodGet || status != http.StatusOK || len(h.Values("Set-Cookie")) > 0 || len(h.Values("Trailer")) > 0 {
-		return false
+// own; with byMagic, that it is if it begins as a font does.
+func mayKeep(r *http.Request, status int, h http.Header) (keep, byMagic bool) {
+	if !impersonal(r, status, h) {
+		return false, false
 	}
 	for _, d := range members(h, "Cache-Control") {
 		if name, _, _ := strings.Cut(d, "="); name == "private" || name == "no-store" {
-			return false
+			return false, false
 		}
 	}
 	for _, name := range members(h, "Vary") {
 		if name != "accept-encoding" {
-			return false
+			return false, false
 		}
 	}
-	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil {
-		return false
+	kind := ""
+	if given := h.Get("Content-Type"); given != "" {
+		var err error
+		if kind, _, err = mime.ParseMediaType(given); err != nil {
+			return false, false
+		}
 	}
-	// Manifests often have the type of any JSON, which as a rule is no client file.
-	return slices.Contains(clientTypes, kind) || kind == "application/json" && path.Base(r.URL.Path) == "manifest.json"
+	name := strings.ToLower(path.Base(r.URL.Path))
+	switch {
+	case slices.Contains(clientTypes, kind):
+		return true, false
+	case kind == "application/json":
+		// Manifests often have the type of any JSON, which as a rule is no client file.
+		return name == "manifest.json", false
+	case !slices.Contains(untyped, kind):
+		return false, false
+	}
+	return true, !slices.Contains(fonts, path.Ext(name)) || h.Get("Content-Encoding") != ""
+}
+
+// isFont says that a file begins as fonts do.
+func isFont(begins []byte) bool {
+	return slices.ContainsFunc(fontMagic, func(m string) bool { return bytes.HasPrefix(begins, []byte(m)) })
 }
 
 // wantsFresh says that a person reloads past all caches.

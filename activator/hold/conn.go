@@ -43,8 +43,9 @@ type Host interface {
 	// Held says that the connection is held again, because its desktop went after it
 	// had upgraded; an error, that it may not be.
 	Held() error
-	// Rejected says that the desktop refused the upgrade, by an HTTP status or 0.
-	Rejected(status int)
+	// Rejected says that the desktop refused the upgrade, by an HTTP status or 0. Its
+	// answer is whether that may only mean that the desktop starts.
+	Rejected(status int) (starts bool)
 	// Reached says that the desktop accepted a connection.
 	Reached()
 	// Live says that the desktop has everything and is talked to.
@@ -106,6 +107,8 @@ type Conn struct {
 	waits  int
 	again  *time.Timer
 	pause  time.Duration
+	// refused is how the desktop that starts refused the upgrade last, if it did.
+	refused *relay.Rejected
 
 	keepalive keepalive
 }

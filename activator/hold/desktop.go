@@ -19,8 +19,12 @@ const (
 	// answerWithin is how long a desktop that accepted the connection may take to
 	// answer the upgrade before another attempt is made.
 	answerWithin = 30 * time.Second
-	// askAgainAfter is the pause after a desktop that was not ready to answer.
-	askAgainAfter = 50 * time.Millisecond
+	// askAgainAfter is the pause after a desktop that was not ready to answer, and
+	// askAgainAtMost the longest: it grows with the wait, of which it is a part of
+	// askAgainShare, so that what takes long is found hardly later.
+	askAgainAfter  = 50 * time.Millisecond
+	askAgainAtMost = 2 * time.Second
+	askAgainShare  = 40
 	// againAfter is the pause after a desktop that went before it said anything; it
 	// doubles up to againAtMost.
 	againAfter  = 100 * time.Millisecond
@@ -300,10 +304,14 @@ func (c *Conn) lost(why error) bool {
 	case errors.As(why, &e):
 		c.failLocked(e)
 	case errors.As(why, &no):
-		c.opts.Host.Rejected(no.Status)
+		if c.opts.Host.Rejected(no.Status) {
+			c.refused = no
+			return c.hold(c.askAgain())
+		}
 		c.failLocked(rejected(no))
 	case errors.Is(why, relay.ErrStarting):
-		return c.hold(max(askAgainAfter, c.opts.Traits.Redial))
+		c.refused = nil
+		return c.hold(c.askAgain())
 	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
 		c.failLocked(said.ending())
 	case c.settled:
@@ -319,6 +327,13 @@ func (c *Conn) lost(why error) bool {
 		return c.hold(pause)
 	}
 	return false
+}
+
+// askAgain is the pause before a desktop is asked again that was not ready to answer; the
+// caller holds the lock.
+func (c *Conn) askAgain() time.Duration {
+	held := c.opts.Limits.HoldTime - time.Until(c.keepalive.until)
+	return max(c.opts.Traits.Redial, askAgainAfter, min(held/askAgainShare, askAgainAtMost))
 }
 
 // early says that the desktop closed because another client has to come first. The

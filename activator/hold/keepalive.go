@@ -77,7 +77,11 @@ func (c *Conn) due() bool {
 	}
 	now := time.Now()
 	if c.phase == waiting && !now.Before(k.until) {
-		c.failLocked(ErrTimeout)
+		if c.refused != nil {
+			c.failLocked(rejected(c.refused))
+		} else {
+			c.failLocked(ErrTimeout)
+		}
 		return false
 	}
 	ping := !now.Before(k.next)

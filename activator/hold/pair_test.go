@@ -138,7 +138,9 @@ type held struct {
 	again   int
 
 	reached, firsts, inputs, idles, rejected atomic.Int32
-	toDesktop, toClient                      atomic.Int64
+	// starts says that a refusal may only mean that the desktop starts.
+	starts              atomic.Bool
+	toDesktop, toClient atomic.Int64
 }
 
 var _ Host = (*held)(nil)
@@ -196,7 +198,10 @@ func (h *held) Held() error {
 	return h.full
 }
 
-func (h *held) Rejected(n int)  { h.rejected.Store(int32(n)) }
+func (h *held) Rejected(n int) bool {
+	h.rejected.Store(int32(n))
+	return h.starts.Load()
+}
 func (h *held) Reached()        { h.reached.Add(1) }
 func (h *held) Live()           {}
 func (h *held) First()          { h.firsts.Add(1) }

@@ -20,9 +20,12 @@ type passedKey struct{}
 type passed struct {
 	conn *lent
 	face address.Face
+	// patient is for a request that is asked again if the desktop is not ready to answer;
+	// again says that it was not, and that nothing was written.
+	patient, again bool
 }
 
-func passedBy(ctx context.Context) passed { return ctx.Value(passedKey{}).(passed) }
+func passedBy(ctx context.Context) *passed { return ctx.Value(passedKey{}).(*passed) }
 
 var errTaken = errors.New("the connection to the desktop was used already")
 
@@ -50,19 +53,33 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 			DisableCompression: true,
 		},
 		ModifyResponse: func(answer *http.Response) error {
-			passedBy(answer.Request.Context()).face.Answer(answer.Header, answer.Request.Host)
+			by := passedBy(answer.Request.Context())
+			if by.patient && starting(answer.StatusCode) {
+				return ErrStarting
+			}
+			by.face.Answer(answer.Header, answer.Request.Host)
 			return nil
 		},
 		FlushInterval: -1,
-		ErrorHandler:  failed,
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// It is called while nothing was written yet.
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if by := passedBy(r.Context()); by.patient && r.Context().Err() == nil {
+				by.again = true
+				return
+			}
+			failed(w, r, err)
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 }
 
 // Serve passes one request, to a session that visitors see by that face, to the desktop
-// at the other end of conn, which it closes.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face) {
-	l := &lent{Conn: conn}
-	defer l.giveBack()
-	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, passed{l, face})))
+// at the other end of conn, which it closes. Of a patient request, one for a document, it
+// writes nothing and returns true where the desktop breaks off or answers 502, 503 or 504:
+// it is to be asked again.
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face, patient bool) (again bool) {
+	by := &passed{conn: &lent{Conn: conn}, face: face, patient: patient}
+	defer by.conn.giveBack()
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, by)))
+	return by.again
 }

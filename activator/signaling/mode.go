@@ -1,0 +1,75 @@
+package signaling
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// moded is a protocol of a desktop that speaks one of several at a time, and whose client
+// asks which before it opens anything.
+type moded interface {
+	// mode is the protocol's name in the answer.
+	mode() string
+}
+
+// Selkies 2 tells its mode at /api/status. Its client waits 2 s for that, and then takes
+// the mode that it was in last, or the one by WebSockets (selkies 3a0bc7a,
+// stream_server.py:1380 and selkies-dashboard, main.jsx:20-46).
+const selkies2Status = "/api/status"
+
+func (Selkies2WebRTC) mode() string     { return "webrtc" }
+func (Selkies2WebSockets) mode() string { return "websockets" }
+
+var (
+	_ moded = Selkies2WebRTC{}
+	_ moded = Selkies2WebSockets{}
+)
+
+// AsksMode says whether a request for path asks a desktop of the wanted protocol which
+// mode it is in.
+func AsksMode(want v1alpha1.StreamingProtocol, path string) bool {
+	if !strings.HasSuffix(path, selkies2Status) {
+		return false
+	}
+	for _, a := range adapters {
+		if _, is := a.Protocol.(moded); is && allowed(want, a.named) {
+			return true
+		}
+	}
+	return false
+}
+
+type modeAnswer struct {
+	Mode string `json:"current_mode"`
+}
+
+// NamesMode says that a desktop's answer to such a request names its mode. A desktop
+// whose streamer has died names none.
+func NamesMode(answer []byte) bool {
+	var m modeAnswer
+	return json.Unmarshal(answer, &m) == nil && m.Mode != ""
+}
+
+// AnswerMode is the answer for a desktop that is not there: the one that it gave last,
+// unless the template names the protocol of another mode, or else what the template
+// names; nil where neither is known.
+func AnswerMode(want v1alpha1.StreamingProtocol, last []byte) []byte {
+	var m modeAnswer
+	if json.Unmarshal(last, &m) != nil {
+		m.Mode = ""
+	}
+	for _, a := range adapters {
+		its, is := a.Protocol.(moded)
+		if !is || a.named != want || its.mode() == m.Mode {
+			continue
+		}
+		answer, _ := json.Marshal(modeAnswer{its.mode()}) // a string can be written
+		return answer
+	}
+	if m.Mode == "" {
+		return nil
+	}
+	return last
+}
