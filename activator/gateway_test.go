@@ -74,6 +74,7 @@ type gateway struct {
 	// replicas are the others.
 	api      *gateway
 	replicas []*gateway
+	how      []func(*config.Config)
 }
 
 func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
@@ -83,7 +84,7 @@ func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 
 func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, image: "desktop@sha256:aaaa", signer: signer}
+	g := &gateway{t: t, image: "desktop@sha256:aaaa", signer: signer, how: how}
 	cfg := config.Default()
 	cfg.URL = config.URL{Scheme: "http", Routing: config.RoutingHost, Domain: "vdi.localhost"}
 	cfg.TURN.URLs = []string{"stun:turn.example:3478", "turn:turn.example:3478"}

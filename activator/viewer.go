@@ -347,6 +347,7 @@ func (s *Server) take(ctx context.Context, v visitor, page string) error {
 	if err != nil {
 		return err
 	}
+	s.viewers.asks(sessionPage{v.key, page}) // its stream, if any, may be another replica's
 	if from != "" {
 		s.Metrics.Takeovers.Inc()
 		s.Log.Info("a page took the desktop over", "namespace", v.key.Namespace, "session", v.key.Name)

@@ -62,7 +62,7 @@ func (g *gateway) WriteViewer(_ context.Context, key types.NamespacedName, v *v1
 // another is a second replica of the activator.
 func (g *gateway) another() *gateway {
 	g.t.Helper()
-	r := newGatewayAs(g.t, g.signer)
+	r := newGatewayAs(g.t, g.signer, g.how...)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r.api, g.replicas = g, append(g.replicas, r)

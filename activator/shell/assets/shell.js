@@ -337,7 +337,7 @@
     try {
       const answer = await fetch(page.takePath + "?" + page.pageQuery + "=" + name, { method: "POST" });
       if (!answer.ok) throw new Error(answer.status);
-      if (!listening()) ask();
+      if (!listening()) listen();
     } catch {
       if (status.state === "elsewhere") put(byId("hint"), text.stayFails);
     }
@@ -368,14 +368,22 @@
   // begins with the same session storage, and has another one.
   const nameKey = "vdi-page";
   let name = "";
-  const locked = (one) => new Promise((resolve) => {
-    // Held until this page is gone. The page that was loaded in this tab before lets go
-    // at once; another tab's does not.
-    navigator.locks.request(nameKey + "-" + one, { signal: AbortSignal.timeout(500) }, () => {
-      resolve(true);
-      return new Promise(() => {});
+  const holding = []; // what would let go
+  const lock = (one) => new Promise((resolve) => {
+    navigator.locks.request(nameKey + "-" + one, { ifAvailable: true }, (granted) => {
+      resolve(Boolean(granted));
+      return granted && new Promise((release) => { holding.push(release); });
     }).catch(() => resolve(false));
   });
+  const locked = async (one) => {
+    // The page that was loaded in this tab before lets go in a moment; another tab's does
+    // not.
+    for (let tries = 0; tries < 5; tries++) {
+      if (await lock(one)) return true;
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+    return false;
+  };
   const takeName = async () => {
     let one = "";
     try {

@@ -130,7 +130,8 @@ const (
 )
 
 // SessionActivity holds max-registers: a writer only ever moves them forward, so
-// any number of activators can write them without knowing of each other.
+// any number of activators can write them without knowing of each other. Viewer is none;
+// it is written on the condition that the session is as its writer saw it.
 type SessionActivity struct {
 	// LastWakeTime is when somebody last asked for the desktop while it slept.
 	// +optional
