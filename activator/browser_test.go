@@ -402,6 +402,17 @@ func TestPictures(t *testing.T) {
 			v.wakes(page(t))
 			v.until(harness.DesktopShown)
 			take("4-desktop")
+			v.speaks(v1alpha1.ProtocolSelkies1)
+			for _, page := range []string{one, ""} {
+				if err := v.WriteViewer(v.ctx, alice, &v1alpha1.SessionViewer{Page: page, Since: metav1.MicroTime{Time: time.Now()}}, ""); err != nil {
+					t.Fatal(err)
+				}
+				if page != "" {
+					v.until(elsewhereShown)
+					take("9-elsewhere")
+				}
+			}
+			v.until(harness.DesktopShown)
 			v.idles(90 * time.Second)
 			v.until(harness.WarningShown)
 			take("5-warning")

@@ -52,6 +52,11 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	defer context.AfterFunc(s.holding, cancel)()
 	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
 	defer p.leave()
+	if p.viewing.page = shell.PageOf(r); p.viewing.page != "" {
+		named := sessionPage{v.key, p.viewing.page}
+		s.viewers.enter(named)
+		defer s.viewers.leave(named)
+	}
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {
 		p.follow(ctx)
 	}
@@ -65,6 +70,7 @@ type openPage struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	last    *shell.Status
+	viewing viewing
 	// usually is how long starts take; it is looked up once for each start.
 	usually  time.Duration
 	lookedUp bool
@@ -98,10 +104,14 @@ func (p *openPage) follow(ctx context.Context) {
 		if err := p.tell(view); err != nil {
 			return
 		}
+		if p.view(ctx, view) {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-view.Changed:
+		case <-p.viewing.again:
 		case o := <-p.told:
 			p.cancel = nil
 			if now, ok := p.server.Directory.View(p.key); ok && o.err == nil && now.Pod != nil {
@@ -168,6 +178,7 @@ func (p *openPage) tell(view directory.View) error {
 		p.lookedUp, p.usually = true, p.server.Directory.UsualStart(view.Session.Spec.Template)
 	}
 	f.Usually = p.usually
+	f.Viewing = viewingOf(view.Session, p.viewing.page, p.viewing.claimed)
 	status := shell.Describe(f)
 	if p.last != nil && status.Same(*p.last) {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,18 +65,32 @@ type gateway struct {
 	log     bytes.Buffer
 	// image is what the next pod runs.
 	image string
+	// version counts the changes of the session, refusing is what the API server answers
+	// to who records a viewer, and viewers are the records.
+	version  int
+	refusing error
+	viewed   []*v1alpha1.SessionViewer
+	// api is the one whose API server this replica has, where it is not the only one;
+	// replicas are the others.
+	api      *gateway
+	replicas []*gateway
+	how      []func(*config.Config)
 }
 
 func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, image: "desktop@sha256:aaaa"}
+	return newGatewayAs(t, tokentest.Signer(t), how...)
+}
+
+func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config)) *gateway {
+	t.Helper()
+	g := &gateway{t: t, image: "desktop@sha256:aaaa", signer: signer, how: how}
 	cfg := config.Default()
 	cfg.URL = config.URL{Scheme: "http", Routing: config.RoutingHost, Domain: "vdi.localhost"}
 	cfg.TURN.URLs = []string{"stun:turn.example:3478", "turn:turn.example:3478"}
 	for _, h := range how {
 		h(&cfg)
 	}
-	g.signer = tokentest.Signer(t)
 	log := slog.New(slog.NewTextHandler(lockedWriter{&g.mu, &g.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	m := metrics.NewActivator(prometheus.NewRegistry())
@@ -86,7 +101,7 @@ func newGateway(t testing.TB, how ...func(*config.Config)) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
@@ -129,13 +144,16 @@ func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a w
 	if key != alice {
 		return errors.New("another session's activity")
 	}
+	if g.api != nil {
+		return g.api.WriteActivity(context.Background(), key, a)
+	}
 	time.Sleep(g.latency)
 	g.mu.Lock()
 	g.writes = append(g.writes, a)
 	g.mu.Unlock()
 	if !a.Wake.IsZero() {
 		g.change(func(s *v1alpha1.VDISession) {
-			s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: a.Wake}}
+			s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: a.Wake}, Viewer: viewerOf(s)}
 		})
 	}
 	return nil
@@ -144,9 +162,18 @@ func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a w
 func (g *gateway) change(how func(*v1alpha1.VDISession)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.changeLocked(how)
+}
+
+func (g *gateway) changeLocked(how func(*v1alpha1.VDISession)) {
 	g.session = g.session.DeepCopy()
 	how(g.session)
+	g.version++
+	g.session.ResourceVersion = strconv.Itoa(g.version)
 	g.Directory.SetSession(g.session)
+	for _, r := range g.replicas {
+		r.Directory.SetSession(g.session)
+	}
 }
 
 // sleeps is what the operator records when a clock puts the desktop to sleep.
@@ -168,6 +195,9 @@ func (g *gateway) wakes(desktop *httptest.Server) {
 	p := podOf(g.owned, desktop)
 	p.Name, p.UID, p.Spec.Containers[0].Image = "p", "p", g.image
 	g.Directory.SetPod(p)
+	for _, r := range g.replicas {
+		r.Directory.SetPod(p)
+	}
 }
 
 // podOf is a pod of the session's in which a desktop of the test's runs.

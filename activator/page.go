@@ -28,7 +28,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 	if v.wants == wantsPage || reach.Slept(v.session) == nil {
 		s.wake(r.Context(), v)
 	}
-	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI())})
+	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of
@@ -39,17 +39,27 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	s.wake(r.Context(), v)
+	if page := shell.PageOf(r); page != "" {
+		// Who wakes it wants to see it here. Should that not be recorded, the page claims
+		// the view, or offers to take it over.
+		_ = s.take(r.Context(), v, page)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
 // wake asks for the desktop, and waits a moment until the record shows it.
 func (s *Server) wake(ctx context.Context, v visitor) {
 	defer s.Keeper.Enter(v.session).Leave()
+	s.await(ctx, v, func(view directory.View) bool { return reach.Slept(view.Session) == nil })
+}
+
+// await waits a moment for what was just written to come back by the watch.
+func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) bool) {
 	ctx, cancel := context.WithTimeout(ctx, recordedWithin)
 	defer cancel()
 	for {
 		view, ok := s.Directory.View(v.key)
-		if !ok || reach.Slept(view.Session) == nil {
+		if !ok || so(view) {
 			return
 		}
 		select {
@@ -66,7 +76,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) 
 	if reach.Slept(v.session) == nil {
 		defer s.Keeper.Enter(v.session).Leave()
 	}
-	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r)))
+	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r), shell.PageOf(r)))
 }
 
 // at is the path that a page's frame shows, as the page tells it.
@@ -74,8 +84,10 @@ func (v visitor) at(r *http.Request) string {
 	return v.face.InsideURI(r.URL.Query().Get(shell.EventsQuery))
 }
 
-// describe says how the session stands now, for a page whose frame shows that path.
-func (s *Server) describe(ctx context.Context, v visitor, path string) shell.Status {
+// describe says how the session stands now, for a page of that name, if it has one,
+// whose frame shows that path.
+func (s *Server) describe(ctx context.Context, v visitor, path, page string) shell.Status {
+	claimed := s.polls(ctx, v, page)
 	view, ok := s.Directory.View(v.key)
 	if !ok {
 		view.Session = v.session
@@ -83,6 +95,7 @@ func (s *Server) describe(ctx context.Context, v visitor, path string) shell.Sta
 	f := s.facts(view, path)
 	f.Reachable = s.reacher.Now(ctx, v.key)
 	f.Usually = s.Directory.UsualStart(view.Session.Spec.Template)
+	f.Viewing = viewingOf(view.Session, page, claimed)
 	return shell.Describe(f)
 }
 

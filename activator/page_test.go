@@ -33,8 +33,14 @@ type told struct {
 // open opens a page's stream.
 func (g *gateway) open() *told {
 	g.t.Helper()
+	return g.openAs("")
+}
+
+// openAs opens the stream of a page of that name.
+func (g *gateway) openAs(page string) *told {
+	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at=/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at=/&page="+page, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}

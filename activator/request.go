@@ -54,11 +54,13 @@ const (
 	wantsEvents
 	wantsActivity
 	wantsWake
+	wantsTake
 	wantsNothing
 )
 
 var ours = map[string]want{
 	shell.StatusPath: wantsStatus, shell.EventsPath: wantsEvents, shell.ActivityPath: wantsActivity, shell.WakePath: wantsWake,
+	shell.TakePath: wantsTake,
 }
 
 // understand says what a checked request is for. The request that it returns has no

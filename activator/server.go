@@ -36,6 +36,7 @@ type Options struct {
 	Proxies   door.Proxies
 	Directory *directory.Directory
 	Keeper    *wake.Keeper
+	Viewers   ViewerWriter
 	Clients   *clientcache.Cache
 	Guard     *auth.Guard
 	Verifier  *token.Verifier
@@ -53,6 +54,7 @@ type Server struct {
 	held      *limit.Held
 	http      *relay.HTTP
 	pages     *pages
+	viewers   *viewers
 	verdicts  verdicts
 	assets    http.Handler
 
@@ -81,6 +83,8 @@ func New(o Options) *Server {
 		shell.WriteMessage(w, shell.Unavailable)
 	})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
+	s.viewers = newViewers(s.holding, o)
+	o.Directory.Observe(s.viewerChanged)
 	return s
 }
 
@@ -168,6 +172,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory
 		s.serveActivity(w, r, v)
 	case wantsWake:
 		s.serveWake(w, r, v)
+	case wantsTake:
+		s.serveTake(w, r, v)
 	case wantsNothing:
 		http.NotFound(w, r)
 	case wantsAnything:

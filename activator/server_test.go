@@ -61,7 +61,7 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 			before := refusals(g, tc.why)
 			asked := 0
 			for _, kind := range []http.Header{header, upgrade} {
-				for _, at := range []string{"/", "/ws", "/turn", shell.StatusPath, shell.EventsPath, shell.ActivityPath, shell.WakePath} {
+				for _, at := range []string{"/", "/ws", "/turn", shell.StatusPath, shell.EventsPath, shell.ActivityPath, shell.WakePath, shell.TakePath} {
 					for _, method := range []string{http.MethodGet, http.MethodPost} {
 						got := g.do(method, at, kind)
 						asked++

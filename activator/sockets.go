@@ -2,6 +2,9 @@ package activator
 
 import (
 	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/hold"
 )
@@ -12,7 +15,7 @@ type sockets struct {
 	mu   sync.Mutex
 	open int
 	// conns are those that are held or relayed; the others are being refused.
-	conns map[*hold.Conn]struct{}
+	conns map[*socket]struct{}
 	// unheld says that none may be held any longer, closed that no more are accepted,
 	// cut that all must end.
 	unheld, closed, cut bool
@@ -21,7 +24,7 @@ type sockets struct {
 }
 
 func newSockets() *sockets {
-	return &sockets{conns: map[*hold.Conn]struct{}{}, ended: make(chan struct{})}
+	return &sockets{conns: map[*socket]struct{}{}, ended: make(chan struct{})}
 }
 
 // enter counts one in; false when no more are accepted.
@@ -43,21 +46,32 @@ func (s *sockets) leave() {
 }
 
 // add tells a connection that has entered of every stop, those before included.
-func (s *sockets) add(c *hold.Conn) {
+func (s *sockets) add(h *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c] = struct{}{}
+	s.conns[h] = struct{}{}
 	if s.cut {
-		c.End(hold.ShuttingDown)
+		h.conn.End(hold.ShuttingDown)
 	} else if s.unheld {
-		c.StopHolding()
+		h.conn.StopHolding()
 	}
 }
 
-func (s *sockets) drop(c *hold.Conn) {
+func (s *sockets) drop(h *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	delete(s.conns, h)
+}
+
+// endViewer ends those of a session's only viewer that were opened before that moment.
+func (s *sockets) endViewer(key types.NamespacedName, before time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for h := range s.conns {
+		if h.only && h.key == key && h.opened.Before(before) {
+			h.conn.End(hold.UsedElsewhere)
+		}
+	}
 }
 
 // stopHolding ends those that are held.
@@ -65,8 +79,8 @@ func (s *sockets) stopHolding() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unheld = true
-	for c := range s.conns {
-		c.StopHolding()
+	for h := range s.conns {
+		h.conn.StopHolding()
 	}
 }
 
@@ -75,8 +89,8 @@ func (s *sockets) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cut = true
-	for c := range s.conns {
-		c.End(hold.ShuttingDown)
+	for h := range s.conns {
+		h.conn.End(hold.ShuttingDown)
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		s.unavailable(w, hold.ShuttingDown)
 		return
 	}
-	h := &socket{server: s, visitor: v, path: strings.Clone(r.URL.Path)} // without what else was read with it
+	h := &socket{server: s, visitor: v, opened: time.Now(), path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
 		if h.release, refusal = s.acquire(v); refusal == nil {
@@ -62,8 +62,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		}()
 		return
 	}
+	traits := protocol.Traits()
+	h.only = traits.SingleViewer
+	s.viewers.recognise(v.session, h.path)
 	h.conn = hold.Accept(conn, before, hold.Options{
-		Traits:       protocol.Traits(),
+		Traits:       traits,
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
 		Request:      relay.NewRequest(r, v.face, subprotocol),
 		Limits:       s.holdLimits(v.session),
@@ -79,7 +82,10 @@ type socket struct {
 	conn   *hold.Conn
 	// protocol is the adapter's name, path where the client upgraded.
 	protocol, path string
-	visit          *wake.Visit
+	// opened is when it came; only says that its desktop has room for one viewer.
+	opened time.Time
+	only   bool
+	visit  *wake.Visit
 	// release gives the place among the held back, held ends its count; nil while the
 	// connection is live.
 	release, held func()
@@ -99,8 +105,8 @@ func (h *socket) serve() {
 			h.conn.End(&hold.Ending{Code: hold.CloseInternalError, Reason: "the gateway failed"})
 		}
 	}()
-	s.sockets.add(h.conn)
-	defer s.sockets.drop(h.conn)
+	s.sockets.add(h)
+	defer s.sockets.drop(h)
 	h.log(h.conn.Serve())
 }
 

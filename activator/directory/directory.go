@@ -60,6 +60,8 @@ type Directory struct {
 	address AddressFunc
 	// onDrop is told of each deleted session.
 	onDrop func(types.NamespacedName)
+	// onChange are told of each change of a session; see Observe.
+	onChange []func(before, after *v1alpha1.VDISession)
 
 	mu        sync.RWMutex
 	byAddress map[string]types.NamespacedName
@@ -103,15 +105,33 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
+// Observe lets f be told of each change of a session that was known before, in their
+// order; f must not wait. Call it before the first session is set.
+func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
+	d.onChange = append(d.onChange, f)
+}
+
 // SetSession records a session that was added or changed.
 func (d *Directory) SetSession(s *v1alpha1.VDISession) {
+	before := d.set(s)
+	if before == nil {
+		return
+	}
+	for _, tell := range d.onChange {
+		tell(before, s)
+	}
+}
+
+// set returns what was known of the session before; nil is nothing.
+func (d *Directory) set(s *v1alpha1.VDISession) (before *v1alpha1.VDISession) {
 	key := client.ObjectKeyFromObject(s)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entry(key)
-	e.session = s
+	before, e.session = e.session, s
 	d.byAddress[d.address(key.Namespace, key.Name)] = key
 	e.tell()
+	return before
 }
 
 // DropSession forgets a deleted session.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,6 +75,53 @@ func TestAViewerThatIsPlayedBeforeItsControllerIsPlayedAgain(t *testing.T) {
 	_, err := receive(h.client)
 	expectClose(t, err, 4000, "Server disconnected, closing connection.")
 	_ = expectEnd(t, h)
+}
+
+func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hold(t, pipes{}, signaling.Selkies1{}, Limits{BufferedBytes: 1 << 20, BufferedFrames: 10, MessageBytes: 1 << 20, HoldTime: 5 * time.Minute})
+		client := make(chan error, 1)
+		greeted := make(chan string, 10)
+		go func() {
+			for {
+				_, m, err := h.client.ReadMessage()
+				if err != nil {
+					client <- err
+					return
+				}
+				greeted <- string(m)
+			}
+		}()
+		go send(t, h.client, "HELLO 1")
+		if m := <-greeted; m != "HELLO" {
+			t.Fatalf("greeted with %q", m)
+		}
+		began, last := time.Now(), time.Now()
+		var pauses []time.Duration
+		var end error
+		for end == nil {
+			select {
+			case end = <-client:
+			case <-h.waiting:
+				h.waiting <- struct{}{}
+				pauses, last = append(pauses, time.Since(last)), time.Now()
+				desktop := h.connect()
+				expectMessages(t, desktop, "HELLO 1")
+				sendClose(t, desktop, websocket.FormatCloseMessage(1002, "invalid peer uid"))
+				go func() { _, _ = receive(desktop) }()
+			}
+		}
+		const ms = time.Millisecond
+		if want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second, time.Second}; !slices.Equal(pauses[:len(want)], want) || slices.Max(pauses) != time.Second {
+			t.Errorf("asked again after %v, want %v and so on", pauses, want)
+		}
+		// It is held no longer than everybody.
+		if held := time.Since(began).Round(time.Second); held != 5*time.Minute {
+			t.Errorf("held for %s", held)
+		}
+		expectClose(t, end, 1013, "the desktop did not answer in time")
+		_ = h.client.Close()
+	})
 }
 
 func TestADesktopThatClosesHasItsWordBeforeItsFirstMessageToo(t *testing.T) {

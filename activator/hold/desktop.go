@@ -321,8 +321,15 @@ func (c *Conn) lost(why error) bool {
 			c.failLocked(Unreachable(err))
 			return false
 		}
-		c.keepalive.held(c.opts.Limits.HoldTime)
+		if early {
+			c.keepalive.arm(true) // it has been held all the while
+		} else {
+			c.keepalive.held(c.opts.Limits.HoldTime)
+		}
 		pause := c.pause
+		if most := c.opts.Traits.EarlyPause; early && most > 0 {
+			pause = min(pause, most)
+		}
 		c.pause = min(2*c.pause, againAtMost)
 		return c.hold(pause)
 	}
@@ -336,8 +343,8 @@ func (c *Conn) askAgain() time.Duration {
 	return max(c.opts.Traits.Redial, askAgainAfter, min(held/askAgainShare, askAgainAtMost))
 }
 
-// early says that the desktop closed because another client has to come first. The
-// caller does not hold the lock.
+// early says that the desktop closed because another client has to come, or to go,
+// first. The caller does not hold the lock.
 func (c *Conn) early(why error) bool {
 	var said *closed
 	patient, ok := c.opts.Conversation.(signaling.Patient)

@@ -25,6 +25,8 @@ const (
 	ClosePoweredOff = 4403
 	// CloseStartFailed: the desktop did not start; the reason says why.
 	CloseStartFailed = 4408
+	// CloseUsedElsewhere: another page shows the desktop now, which has one viewer.
+	CloseUsedElsewhere = 4409
 	// CloseAsleep: a clock put the desktop to sleep; loading the page wakes it.
 	CloseAsleep = 4410
 	// CloseIdle: nothing was said for limits.relayIdleTimeout.
@@ -102,6 +104,10 @@ var ShuttingDown = &Ending{Code: CloseServiceRestart, Reason: "the gateway resta
 
 // ErrTimeout is the end of a connection whose desktop neither came nor failed.
 var ErrTimeout = &Ending{Code: CloseTryAgainLater, Reason: "the desktop did not answer in time", Refusal: metrics.RefusedHoldTimeout}
+
+// UsedElsewhere is the end of a viewer's connections when another page has taken the
+// desktop over.
+var UsedElsewhere = &Ending{Code: CloseUsedElsewhere, Reason: "the desktop is used in another tab", Refusal: metrics.RefusedUsedElsewhere}
 
 var errInvalidText = &Ending{Code: CloseInvalidText, Reason: "a text message is not valid UTF-8", Refusal: metrics.RefusedEncoding}
 

@@ -15,6 +15,23 @@ const (
 	refreshMarker = "vdi_refresh"
 )
 
+// PageQuery is the query parameter, of paths of ours, with the name that a page made up
+// for itself. It is no secret and gives no right.
+const PageQuery = "page"
+
+// PageOf is the name of the page that asks; empty where it has none, or none that is as
+// our script makes them.
+func PageOf(r *http.Request) string {
+	name := r.URL.Query().Get(PageQuery)
+	if len(name) != pageDigits || strings.Trim(name, "0123456789abcdef") != "" {
+		return ""
+	}
+	return name
+}
+
+// pageDigits is how many hexadecimal digits a page's name has.
+const pageDigits = 32
+
 // Kind says what a browser loads a document for.
 type Kind int
 

@@ -32,8 +32,10 @@ type forScript struct {
 	EventsPath   string `json:"eventsPath"`
 	ActivityPath string `json:"activityPath"`
 	WakePath     string `json:"wakePath"`
+	TakePath     string `json:"takePath"`
 	// Query parameters of ours, and whether the frame's address must be marked.
 	EventsQuery    string `json:"eventsQuery"`
+	PageQuery      string `json:"pageQuery"`
 	FrameMarker    string `json:"frameMarker"`
 	RefreshMarker  string `json:"refreshMarker"`
 	MarksAddresses bool   `json:"marksAddresses"`
@@ -68,7 +70,8 @@ func WritePage(w http.ResponseWriter, p Page) {
 		Address: p.local(p.Address), Frame: p.local(p.Address),
 	}
 	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.ours(StatusPath), EventsPath: p.ours(EventsPath),
-		ActivityPath: p.ours(ActivityPath), WakePath: p.ours(WakePath), EventsQuery: EventsQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+		ActivityPath: p.ours(ActivityPath), WakePath: p.ours(WakePath), TakePath: p.ours(TakePath),
+		EventsQuery: EventsQuery, PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
 	}

@@ -33,6 +33,9 @@ const (
 	// WakePath takes a POST of a person who asks for a desktop that a clock put to
 	// sleep.
 	WakePath = Prefix + "wake"
+	// TakePath takes a POST of a person who wants to see, on the page that PageQuery
+	// names, a desktop that another page shows and that can be shown once.
+	TakePath = Prefix + "take"
 )
 
 // securityPolicy allows our own style and script, and the desktop in a frame. A page of

@@ -30,6 +30,26 @@ const (
 	StateAsleep State = "asleep"
 	// StateOff: an administrator switched it off; say so.
 	StateOff State = "off"
+	// StateElsewhere: another page shows it, and it can be shown once; offer to take it
+	// over.
+	StateElsewhere State = "elsewhere"
+)
+
+// Viewing says whose the view of a desktop is that can have one viewer only, as one page
+// sees it.
+type Viewing string
+
+// The answers.
+const (
+	// ViewingFree: the desktop takes several, or settles it with them itself.
+	ViewingFree Viewing = ""
+	// ViewingOpen: nobody's as yet, or it is not known which page asks; a frame that is
+	// not loaded waits.
+	ViewingOpen Viewing = "open"
+	// ViewingYours: this page shows it.
+	ViewingYours Viewing = "yours"
+	// ViewingOthers: another page shows it.
+	ViewingOthers Viewing = "others"
 )
 
 // Step is how far a start has come, for programs; Message says it to people.
@@ -64,6 +84,8 @@ type Status struct {
 	// belongs to; under another name the frame is loaded again.
 	Early bool   `json:"early,omitempty"`
 	Image string `json:"image,omitempty"`
+	// Viewing says whether this page may show the desktop.
+	Viewing Viewing `json:"viewing,omitempty"`
 	// WaitedMillis is how long the present start has taken so far, UsuallyMillis how
 	// long starts of this template take; 0 is unknown.
 	WaitedMillis  int64 `json:"waitedMillis,omitempty"`
@@ -108,17 +130,20 @@ type Facts struct {
 	Usually time.Duration
 	Early   bool
 	Image   string
+	Viewing Viewing
 }
 
 // Describe makes the status.
 func Describe(f Facts) Status {
 	st := &f.Session.Status
 	policy := lifecycle.EffectivePolicy(st.Lifecycle)
-	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Timeline: timeline(f.Stamps),
+	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Viewing: f.Viewing, Timeline: timeline(f.Stamps),
 		ReportMillis: wake.ReportInputEvery(f.Session).Milliseconds()}
 	switch {
 	case f.Session.Spec.Power == v1alpha1.PowerOff:
 		s.State, s.Message = StateOff, textPoweredOff
+	case f.Viewing == ViewingOthers && !f.NeedsPerson:
+		s.State, s.Message = StateElsewhere, textElsewhere
 	case f.Reachable:
 		s.State, s.Step, s.Message = StateReady, StepConnecting, textConnects
 		s.Sleep = nextSleep(f.Now, policy, f.Session)

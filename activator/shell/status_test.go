@@ -85,6 +85,30 @@ func TestWhatAPageIsTold(t *testing.T) {
 	}
 }
 
+func TestAPageIsToldWhenAnotherOneShowsTheDesktop(t *testing.T) {
+	awake := session("")
+	for name, tc := range map[string]struct {
+		viewing          Viewing
+		reachable, slept bool
+		state            State
+	}{
+		"it takes many":             {ViewingFree, true, false, StateReady},
+		"nobody shows it":           {ViewingOpen, true, false, StateReady},
+		"this page shows it":        {ViewingYours, true, false, StateReady},
+		"another one does":          {ViewingOthers, true, false, StateElsewhere},
+		"another one waits for it":  {ViewingOthers, false, false, StateElsewhere},
+		"it sleeps for all of them": {ViewingOthers, false, true, StateAsleep},
+	} {
+		got := Describe(Facts{View: directory.View{Session: awake, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, NeedsPerson: tc.slept, Viewing: tc.viewing})
+		if got.State != tc.state || got.Viewing != tc.viewing {
+			t.Errorf("%s: told %s, %q; want %s", name, got.State, got.Viewing, tc.state)
+		}
+		if got.State == StateElsewhere && (got.Summary != textElsewhere || got.Detail != "" || got.Sleep != nil) {
+			t.Errorf("%s: told %+v", name, got)
+		}
+	}
+}
+
 func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 	after := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(d)} }
 	for name, tc := range map[string]struct {

@@ -14,6 +14,7 @@ const (
 	titleFailed  = "Your desktop did not start"
 	titleAsleep  = "Your desktop is asleep"
 	titleOff     = "Your desktop is switched off"
+	titleElse    = "This desktop is open in another tab"
 	titleFrame   = "Desktop"
 	titleWarning = "Your desktop is about to sleep"
 
@@ -51,6 +52,10 @@ const (
 	textUnderstood = "Understood"
 	textStayFails  = "That did not get through. Try again."
 
+	textElsewhere     = "It can be shown in one place at a time. The other tab may also be in another browser, or on another computer."
+	textElsewhereHint = "When you use it here, it stops there. Nothing in it is lost."
+	textTake          = "Use it here"
+
 	textSleptIdle = "Nobody typed or moved the pointer for %s."
 	textSleptMax  = "It had been awake for %s, as long as it may be."
 
@@ -81,10 +86,11 @@ const (
 
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
-	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleFrame": titleFrame,
+	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
 	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
 	"warnIdle": textWarnIdle, "warnMax": textWarnMax, "warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
+	"elsewhereHint": textElsewhereHint, "take": textTake,
 }
 
 // inWords is a clock's setting as people say it: "30 minutes", "1 hour 30 minutes".

@@ -47,11 +47,12 @@ type Conversation interface {
 	Attached()
 }
 
-// Patient is a Conversation whose desktop may turn a client away for coming first.
+// Patient is a Conversation whose desktop may turn a client away for the moment at which
+// it comes.
 type Patient interface {
 	// Early says whether a desktop that closed before its first message has to be
-	// asked again, because another client that it waits for may come in a moment. It
-	// is called once for each close, and not endlessly true.
+	// asked again, because another client has to come, or to go, first. It is called
+	// once for each close. The client waits no longer than it is held at most.
 	Early(code int, reason string) bool
 }
 

@@ -42,6 +42,12 @@ type Traits struct {
 	// Interrupted is the close code that makes the protocol's client connect again
 	// when the desktop went away while the two were talking.
 	Interrupted int
+	// SingleViewer says that the desktop has room for one viewer, turns every other one
+	// away and tells none of them: who views has to be settled before it.
+	SingleViewer bool
+	// EarlyPause is the longest pause before a desktop that turned its client away early
+	// (see Patient) is asked again; 0 leaves it to the holder.
+	EarlyPause time.Duration
 }
 
 // adapters are every protocol, with its name in a template. Auto asks them in this
@@ -66,6 +72,31 @@ func For(want v1alpha1.StreamingProtocol, path string) Protocol {
 		}
 	}
 	return Plain{}
+}
+
+// SingleViewer says whether a desktop of the named protocol has room for one viewer
+// only. Under Auto that is known once a client has come; see Recognise.
+func SingleViewer(named v1alpha1.StreamingProtocol) (only, known bool) {
+	if named == v1alpha1.ProtocolAuto || named == "" {
+		return false, false
+	}
+	for _, a := range adapters {
+		if a.named == named {
+			return a.Traits().SingleViewer, true
+		}
+	}
+	return false, true
+}
+
+// Recognise says what a client that upgrades this path gives away of its desktop: whether
+// it has room for one viewer only. A path that is nobody's own gives away nothing.
+func Recognise(want v1alpha1.StreamingProtocol, path string) (only, known bool) {
+	for _, a := range adapters {
+		if a.named != v1alpha1.ProtocolWebSocket && allowed(want, a.named) && a.Claims(path) {
+			return a.Traits().SingleViewer, true
+		}
+	}
+	return false, false
 }
 
 // turnAsker is a protocol whose clients ask their desktop for a TURN configuration.

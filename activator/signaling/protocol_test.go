@@ -84,3 +84,22 @@ func TestEveryProtocolsClientIsToldToComeBackWithACodeThatItFollows(t *testing.T
 		t.Errorf("Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
 	}
 }
+
+func TestADesktopWithRoomForOneViewerIsKnownByItsProtocolOrByItsClient(t *testing.T) {
+	for named, want := range map[v1alpha1.StreamingProtocol]struct{ only, known bool }{
+		v1alpha1.ProtocolSelkies1: {true, true}, v1alpha1.ProtocolSelkies2WebRTC: {false, true}, v1alpha1.ProtocolSelkies2WebSockets: {false, true},
+		v1alpha1.ProtocolLinuxServer: {false, true}, v1alpha1.ProtocolWebSocket: {false, true}, v1alpha1.ProtocolAuto: {}, "": {},
+	} {
+		if only, known := SingleViewer(named); only != want.only || known != want.known {
+			t.Errorf("SingleViewer(%q) = %v, %v", named, only, known)
+		}
+	}
+	for path, want := range map[string]struct{ only, known bool }{
+		"/webrtc/signalling/": {true, true}, "/ws": {true, true}, "/api/webrtc/signaling/": {false, true}, "/api/websockets": {false, true},
+		"/websockets": {false, true}, "/websockify": {}, "/": {},
+	} {
+		if only, known := Recognise(v1alpha1.ProtocolAuto, path); only != want.only || known != want.known {
+			t.Errorf("Recognise(Auto, %q) = %v, %v", path, only, known)
+		}
+	}
+}

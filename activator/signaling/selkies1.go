@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
@@ -16,6 +17,16 @@ const selkies1TURN = "/turn"
 const (
 	selkies1VideoApp = "0"
 	selkies1AudioApp = "2"
+)
+
+// A peer that is taken is turned away by the server, in its answer to HELLO (v1.6.2,
+// signalling_web.py:417-422). Its client would connect again at once, on both sockets,
+// and for ever. The earlier viewer may go at any moment, and a page that is loaded again
+// meets its own former sockets for an instant: it is asked again soon, and then each
+// second.
+const (
+	selkies1Taken = "invalid peer uid"
+	selkies1Pause = time.Second
 )
 
 // Selkies1 is the signaling of Selkies 1.6: a viewer opens one socket for video
@@ -38,7 +49,8 @@ func (Selkies1) Claims(path string) bool {
 // Traits implements Protocol. Any close makes this client connect again (v1.6.2,
 // webrtc.js:745-761).
 func (Selkies1) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closeRestart}
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closeRestart,
+		SingleViewer: true, EarlyPause: selkies1Pause}
 }
 
 // Converse implements Protocol.
@@ -64,6 +76,8 @@ type selkies1 struct {
 	greeting
 	negotiation
 }
+
+var _ Patient = (*selkies1)(nil)
 
 // FromClient implements Conversation. After its HELLO the client has nothing to say
 // until the desktop offers.
@@ -103,6 +117,12 @@ func (c *selkies1) FromDesktop(m Message) (Step, error) {
 func (c *selkies1) Attached() {
 	c.greeting.attach()
 	c.negotiation.attach()
+}
+
+// Early implements Patient. It is endlessly true: for how long the client waits for its
+// turn is its holder's.
+func (c *selkies1) Early(code int, reason string) bool {
+	return c.greeted && code == closeProtocol && reason == selkies1Taken
 }
 
 // selkies1Peer is the peer that a HELLO registers. The metadata is optional, as it is

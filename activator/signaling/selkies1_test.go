@@ -49,6 +49,26 @@ func TestSelkies1TakesAHelloWithAndWithoutMetadata(t *testing.T) {
 	}
 }
 
+func TestASelkies1ViewerThatFindsItsPeerTakenWaitsForIt(t *testing.T) {
+	c := Selkies1{}.Converse(roomy).(Patient)
+	if c.Early(1002, "invalid peer uid") {
+		t.Error("without a HELLO it is no verdict on a peer")
+	}
+	if _, err := c.(Conversation).FromClient(selkies1Hi); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if !c.Early(1002, "invalid peer uid") {
+			t.Fatal("it does not wait for as long as it is held")
+		}
+	}
+	for reason, code := range map[string]int{"invalid protocol": 1002, "": 1002, "invalid peer uid": 1000} {
+		if c.Early(code, reason) {
+			t.Errorf("%d %q does not turn it away for another viewer", code, reason)
+		}
+	}
+}
+
 func FuzzSelkies1(f *testing.F) {
 	talk(f, []string{"C HELLO 1\nA\nD HELLO", "A\nC HELLO 3\nA\nD ERROR x", "C HELLO 0", "B 1"}, plainly)
 	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {

@@ -88,14 +88,15 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		keeper.Forget(key)
 		clients.Forget(key)
 	})
-	keeper = wake.NewKeeper(alive, dir, &wake.StatusWriter{Client: api.client, Directory: dir}, m, log)
+	writer := &wake.StatusWriter{Client: api.client, Directory: dir}
+	keeper = wake.NewKeeper(alive, dir, writer, m, log)
 	keeper.Tracer = tracer
 	listings, err := dir.Feed(alive, api.cache)
 	if err != nil {
 		return err
 	}
 	server := activator.New(activator.Options{
-		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Clients: clients,
+		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Viewers: writer, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
 		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},

@@ -50,6 +50,7 @@ const (
 	RefusedCandidate       Refusal = "candidate_invalid"
 	RefusedCandidates      Refusal = "candidates"
 	RefusedDesktopRejected Refusal = "desktop_rejected"
+	RefusedUsedElsewhere   Refusal = "used_elsewhere"
 
 	// What a pod's agent sent that was not believed.
 	RefusedAgentToken   Refusal = "agent_token"
@@ -86,6 +87,8 @@ type Activator struct {
 	Idle prometheus.Gauge
 	// Pages are open pages that are told of each change.
 	Pages prometheus.Gauge
+	// Takeovers counts desktops that a person took over from another page.
+	Takeovers prometheus.Counter
 	// CacheServed counts requests that came while their desktop could not be reached,
 	// by whether its client was kept; CacheBytes is what is kept of all clients.
 	CacheServed *prometheus.CounterVec
@@ -121,6 +124,8 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 			Name: "vdi_activator_pending_connections", Help: "Connections that have not sent their first request yet."}),
 		Pages: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_pages", Help: "Open pages that are told of each change now."}),
+		Takeovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vdi_activator_takeovers_total", Help: "Desktops with room for one viewer that a person took over from another page."}),
 		CacheServed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vdi_activator_client_cache_requests_total", Help: "Requests for client files that came while their desktop could not be reached, by result."}, []string{"result"}),
 		CacheBytes: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -138,7 +143,7 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 	for _, r := range Refusals {
 		m.Refusals.WithLabelValues(string(r))
 	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.HeldLimit, m.Relayed, m.Pending, m.Idle, m.Pages, m.CacheServed, m.CacheBytes, m.Refusals)
+	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.HeldLimit, m.Relayed, m.Pending, m.Idle, m.Pages, m.Takeovers, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 

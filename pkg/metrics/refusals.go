@@ -6,7 +6,7 @@ var Refusals = []Refusal{
 	RefusedUnknownHost, RefusedNoToken, RefusedBadToken, RefusedExpiredToken, RefusedForeignToken, RefusedForeignOrigin,
 	RefusedPoweredOff, RefusedAsleep, RefusedStartFailed, RefusedHoldTimeout, RefusedSessionLimit, RefusedReplicaLimit,
 	RefusedBufferedBytes, RefusedBufferedFrames, RefusedMessageTooLong, RefusedProtocol, RefusedBinary, RefusedEncoding,
-	RefusedSecondHello, RefusedDesktopPeer, RefusedSDP, RefusedCandidate, RefusedCandidates, RefusedDesktopRejected,
+	RefusedSecondHello, RefusedDesktopPeer, RefusedSDP, RefusedCandidate, RefusedCandidates, RefusedDesktopRejected, RefusedUsedElsewhere,
 	RefusedAgentToken, RefusedAgentAddress, RefusedAgentReport,
 	RefusedPages, RefusedUserRate, RefusedAddressRate, RefusedPending, RefusedPendingPerAddress,
 	RefusedHeaderTimeout, RefusedHeaderBytes, RefusedMalformedHead, RefusedHTTP2, RefusedH2CUpgrade, RefusedHTTP10Upgrade,

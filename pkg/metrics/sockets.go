@@ -27,7 +27,8 @@ const (
 
 // Sockets are the metrics of WebSockets once they are relayed.
 type Sockets struct {
-	// HeldAgain counts connections whose desktop went before its first message.
+	// HeldAgain counts how often a connection's desktop went before its first message, or
+	// turned it away for the moment.
 	HeldAgain prometheus.Counter
 	// RelayIdle are relayed connections on which nothing was said for some time.
 	RelayIdle prometheus.Gauge
@@ -40,7 +41,7 @@ func newSockets(reg prometheus.Registerer) Sockets {
 		Name: "vdi_activator_relayed_bytes_total", Help: "Bytes of WebSocket frames that were passed between clients and desktops, by direction."}, []string{"direction"})
 	s := Sockets{
 		HeldAgain: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_activator_held_again_total", Help: "Connections that were held again because their desktop went before its first message."}),
+			Name: "vdi_activator_held_again_total", Help: "How often a connection was held again because its desktop went before its first message, or wanted another client to come or to go first."}),
 		RelayIdle: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "vdi_activator_relayed_connections_idle", Help: "WebSocket connections that are relayed and on which nothing was said for a minute."}),
 		BytesToDesktop: bytes.WithLabelValues(string(ToDesktop)),

@@ -107,6 +107,8 @@ func TestActivityIsNeverOverwritten(t *testing.T) {
 	s := given(t, ns, "ada")
 	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	const viewer = `{"status":{"activity":{"viewer":{"page":"00112233445566778899aabbccddeeff","since":"2030-01-01T12:00:00.000000Z","replica":"a"}}}}`
+	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(viewer))))
 	// Reports and the operator's own writes run against each other.
 	var last string
 	for i := range 20 {
@@ -115,6 +117,9 @@ func TestActivityIsNeverOverwritten(t *testing.T) {
 		must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
 		power := []v1alpha1.Power{v1alpha1.PowerOff, v1alpha1.PowerOnDemand}[i%2]
 		must(t, patchSession(t, s, fmt.Sprintf(`{"spec":{"power":%q}}`, power)))
+	}
+	if v := get(t, s).Status.Activity.Viewer; v == nil || v.Page != "00112233445566778899aabbccddeeff" || v.Replica != "a" {
+		t.Errorf("the viewer became %+v", v)
 	}
 	always(t, "the last report stays", func() error {
 		if got := get(t, s).Status.Activity.LastInputTime.UTC().Format(metav1.RFC3339Micro); got != last {

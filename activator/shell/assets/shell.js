@@ -63,6 +63,7 @@
     failed: () => ({ title: text.titleFailed, hint: text.failedHint, action: text.tryAgain }),
     asleep: () => ({ title: text.titleAsleep, hint: text.asleepHint, action: text.wake }),
     off: () => ({ title: text.titleOff }),
+    elsewhere: () => ({ title: text.titleElsewhere, hint: text.elsewhereHint, action: text.take }),
   };
 
   const show = () => {
@@ -147,7 +148,8 @@
     if (status.state === "waiting" || status.state === "ready") {
       // The desktop that starts is of another image than the client that was kept.
       if (frame && early && status.image && status.image !== image) unload();
-      if (!frame && (status.state === "ready" || status.early)) load();
+      // A desktop that can be shown once is shown by the page that has its view.
+      if (!frame && status.viewing !== "open" && (status.state === "ready" || status.early)) load();
       if (status.state === "ready") reveal();
       else cover();
     } else {
@@ -330,16 +332,31 @@
     }
   });
 
+  // ---- Taking over what another page shows.
+  const take = async () => {
+    try {
+      const answer = await fetch(page.takePath + "?" + page.pageQuery + "=" + name, { method: "POST" });
+      if (!answer.ok) throw new Error(answer.status);
+      if (!listening()) listen();
+    } catch {
+      if (status.state === "elsewhere") put(byId("hint"), text.stayFails);
+    }
+  };
+
   // ---- Waking. Without this script the button is a link that does the same.
   byId("again").addEventListener("click", async (event) => {
     event.preventDefault();
+    if (status.state === "elsewhere") {
+      take();
+      return;
+    }
     askedAt = performance.now();
     understood = "";
     tell({ ...status, state: "waiting", step: "waking", summary: text.waking, message: text.waking, detail: "", early: false, waitedMillis: 0 });
     byId("title").tabIndex = -1;
     byId("title").focus();
     try {
-      const answer = await fetch(page.wakePath, { method: "POST" });
+      const answer = await fetch(page.wakePath + (name ? "?" + page.pageQuery + "=" + name : ""), { method: "POST" });
       if (!answer.ok) location.reload();
       else if (!listening()) ask();
     } catch {
@@ -347,17 +364,58 @@
     }
   });
 
+  // ---- This page's name. It stays when the tab is loaded again; a duplicate of the tab
+  // begins with the same session storage, and has another one.
+  const nameKey = "vdi-page";
+  let name = "";
+  const holding = []; // what would let go
+  const lock = (one) => new Promise((resolve) => {
+    navigator.locks.request(nameKey + "-" + one, { ifAvailable: true }, (granted) => {
+      resolve(Boolean(granted));
+      return granted && new Promise((release) => { holding.push(release); });
+    }).catch(() => resolve(false));
+  });
+  const locked = async (one) => {
+    // The page that was loaded in this tab before lets go in a moment; another tab's does
+    // not.
+    for (let tries = 0; tries < 5; tries++) {
+      if (await lock(one)) return true;
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+    return false;
+  };
+  const takeName = async () => {
+    let one = "";
+    try {
+      one = sessionStorage.getItem(nameKey) || "";
+    } catch { /* this browser keeps nothing */ }
+    const locks = Boolean(navigator.locks); // not on an insecure address
+    const again = performance.getEntriesByType("navigation")[0]?.type === "reload";
+    if (/^[0-9a-f]{32}$/.test(one) && (locks ? await locked(one) : again)) return one;
+    one = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    try {
+      sessionStorage.setItem(nameKey, one);
+    } catch { /* it has another one next time */ }
+    if (locks) locked(one);
+    return one;
+  };
+
   // ---- Being told.
   const retry = 3000; // ms: pause after the stream of changes was refused
   const path = () => asked.pathname + asked.search;
   let events = null;
   let again = 0;
   const listening = () => events?.readyState === EventSource.OPEN;
+  const query = () => "?" + page.eventsQuery + "=" + encodeURIComponent(path()) + "&" + page.pageQuery + "=" + name;
   const listen = () => {
     clearTimeout(again);
+    if (!name) return; // it is being made
     events?.close();
-    events = new EventSource(page.eventsPath + "?" + page.eventsQuery + "=" + encodeURIComponent(path()));
-    events.onmessage = (event) => tell(JSON.parse(event.data));
+    events = new EventSource(page.eventsPath + query());
+    events.onmessage = (event) => {
+      tell(JSON.parse(event.data));
+      if (status.state === "elsewhere") rest();
+    };
     events.onerror = () => {
       // A stream that broke off is opened again by the browser; one that was refused
       // is not: ask, and try again later.
@@ -368,7 +426,7 @@
     clearTimeout(again);
     again = setTimeout(listen, retry);
     try {
-      const answer = await fetch(page.statusPath + "?" + page.eventsQuery + "=" + encodeURIComponent(path()), { cache: "no-store" });
+      const answer = await fetch(page.statusPath + query(), { cache: "no-store" });
       if (answer.ok) {
         // Of two answers the stream's is the newer one.
         if (!listening()) tell(await answer.json());
@@ -379,17 +437,27 @@
       if (!shown()) put(byId("summary"), text.offline);
     }
   };
-  // Browsers open few connections to one host: a page that nobody sees keeps none.
+  // Browsers open few connections to one host: a page that nobody sees keeps none, unless
+  // it has the only view, which it would lose, and must be told when another page takes.
+  const rest = () => {
+    if (document.visibilityState === "visible") return;
+    if (status.state === "elsewhere" || (shown() && status.viewing !== "yours")) {
+      clearTimeout(again);
+      events?.close();
+    }
+  };
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") {
       if (!events || events.readyState === EventSource.CLOSED) listen();
-    } else if (shown()) {
-      clearTimeout(again);
-      events?.close();
+    } else {
+      rest();
     }
   });
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 
   show();
-  listen();
+  takeName().then((one) => {
+    name = one;
+    listen();
+  });
 })();

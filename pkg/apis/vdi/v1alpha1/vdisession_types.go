@@ -130,7 +130,8 @@ const (
 )
 
 // SessionActivity holds max-registers: a writer only ever moves them forward, so
-// any number of activators can write them without knowing of each other.
+// any number of activators can write them without knowing of each other. Viewer is none;
+// it is written on the condition that the session is as its writer saw it.
 type SessionActivity struct {
 	// LastWakeTime is when somebody last asked for the desktop while it slept.
 	// +optional
@@ -153,6 +154,31 @@ type SessionActivity struct {
 	// +kubebuilder:validation:MaxLength=55
 	// +kubebuilder:validation:Pattern=`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`
 	Traceparent string `json:"traceparent,omitempty"`
+	// Viewer says which page around the desktop shows it, where the desktop can have one
+	// viewer only; no max-register, but a record that one page hands to another. It is
+	// there for such desktops alone, and neither wakes anything nor counts as activity.
+	// +optional
+	Viewer *SessionViewer `json:"viewer,omitempty"`
+}
+
+// SessionViewer is the page that shows a desktop which can have one viewer only.
+type SessionViewer struct {
+	// Page is the page's name, which it made up for itself; empty while no page shows
+	// the desktop. A desktop that was put to sleep since is shown by none either.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9a-f]{32})?$`
+	Page string `json:"page"`
+	// Since is when the page became the viewer. Connections of the viewer before are
+	// ended, where that was another page: those that were opened before this moment.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	Since metav1.MicroTime `json:"since"`
+	// Replica is the replica of the activator that the page is connected to, by a name
+	// that it made up as it started. It alone clears the record once the page is closed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Replica string `json:"replica"`
 }
 
 // EffectiveLifecycle is what the clocks came out as after values, template and
