@@ -163,7 +163,8 @@ func selkies2Routes(mux *http.ServeMux, mode string) {
 		_, _ = w.Write([]byte("OK"))
 	})
 	mux.HandleFunc("/api/status", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, map[string]any{"current_mode": mode, "available_modes": []string{mode}, "dual_mode": false})
+		// stream_server.py, _get_status. Both modes are registered, whichever may be used.
+		writeJSON(w, map[string]any{"current_mode": mode, "available_modes": []string{"webrtc", "websockets"}, "enable_dual_mode": false})
 	})
 }
 
