@@ -28,7 +28,7 @@ const (
 )
 
 func parseProtocol(text string) (protocolName, error) {
-	all := []protocolName{selkies1, selkies2WebRTC, selkies2WebSockets, linuxServer, plain}
+	all := speaks[bare]
 	if name := protocolName(text); slices.Contains(all, name) {
 		return name, nil
 	}
