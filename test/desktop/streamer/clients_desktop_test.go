@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-func TestASecondTabOfSelkies1StormsWithSocketsAndTheFirstKeepsItsPicture(t *testing.T) {
+func TestASecondTabOfSelkies1StormsWithSockets(t *testing.T) {
 	d := startLayout(t, egl, "DESKTOP_LOOPBACK_ONLY=false")
 	d.up()
 	browser := newBrowser(t)
@@ -41,9 +41,6 @@ func TestASecondTabOfSelkies1StormsWithSocketsAndTheFirstKeepsItsPicture(t *test
 	t.Logf("%.1f sockets a second", rate)
 	if rate < 2 {
 		t.Errorf("the second tab opened %.1f sockets a second, want a storm", rate)
-	}
-	if v := d.status().Viewers; !v["video"] || !v["audio"] {
-		t.Errorf("the first tab is gone: %v", v)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,7 +90,7 @@ func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoo
 	}
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := errors.Join(v.WaitFrames(ctx, 15), v.WaitAudio(ctx, 3), v.WaitInput(ctx)); err != nil {
+	if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1), v.WaitInput(ctx)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,16 +121,23 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 		t.Run(strings.ReplaceAll(folder, "/", "-"), func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			d := startLayout(t, lsio, "SUBFOLDER="+folder, "DESKTOP_HOME="+home, "DESKTOP_START_DELAY="+late.String())
+			if err := os.Chmod(filepath.Dir(home), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			began := time.Now()
+			d := startLayout(t, lsio, "SUBFOLDER="+folder, "DESKTOP_HOME="+home, "DESKTOP_START_DELAY="+late.String())
 			d.eventually("the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
 			d.answers(folder+"linuxserver.js", http.StatusOK)
-			if code := upgrade(t, d.base+folder+"websockets", ""); code != http.StatusNotFound {
-				t.Errorf("%s after the start a socket got %d, want 404", time.Since(began), code)
+			// On a busy machine Selkies may be there already.
+			if code := upgrade(t, d.base+folder+"websockets", ""); code != http.StatusNotFound && time.Since(began) < late {
+				t.Errorf("a socket got %d before Selkies was there, want 404", code)
 			}
 			var info syscall.Stat_t
 			if err := syscall.Stat(home, &info); err != nil || info.Uid != abc || info.Gid != abc {
 				t.Errorf("the home belongs to %d:%d (%v)", info.Uid, info.Gid, err)
+			}
+			if log := d.log.String(); strings.Contains(log, "cannot be written") {
+				t.Errorf("the home is not the user's: %s", log)
 			}
 			for _, pid := range append(descendants(t, d.cmd.Process.Pid), d.cmd.Process.Pid) {
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -144,7 +152,7 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 				t.Fatal(err)
 			}
 			defer v.Close()
-			if err := errors.Join(v.WaitFrames(ctx, 15), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
+			if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
 				t.Fatal(err)
 			}
 			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
