@@ -66,6 +66,7 @@ type frontConfig struct {
 	upstream       int // where it believes that Selkies listens
 	folder         string
 	user, password string
+	dir            string // of its files, while the process lives
 }
 
 // front makes what stands before the desktop's own server.
@@ -82,7 +83,7 @@ func (d *desktop) front() (*front.Front, error) {
 	} else {
 		site.Sockets = []string{c.folder + "websocket"}
 	}
-	return front.New(site)
+	return front.New(site, c.dir)
 }
 
 // serveFront runs nginx: in linuxserver's images before Selkies, in the others only when
@@ -92,7 +93,6 @@ func (d *desktop) serveFront(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	if d.config.layout == egl && !reachable(ctx, d.config.front.upstream, lookForSelkies) {
 		return nil
 	}

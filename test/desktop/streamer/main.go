@@ -91,6 +91,12 @@ func run(ctx context.Context, marks *milestones) error {
 	if !persists {
 		marks.log.Warn("the home folder cannot be written, using one that will not persist", "wanted", c.home, "used", home)
 	}
+	if c.layout != bare {
+		if c.front.dir, err = os.MkdirTemp("", "front-"); err != nil {
+			return fmt.Errorf("make a folder for nginx: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(c.front.dir) }()
+	}
 	group, err := process.Own(marks.log)
 	if err != nil {
 		return err

@@ -51,21 +51,14 @@ type Front struct {
 	dir  string
 }
 
-// New writes the site's files.
-func New(site Site) (*Front, error) {
+// New writes the site's files into a folder, where nginx keeps its own, too. The folder is
+// the caller's to remove once nginx has ended.
+func New(site Site, dir string) (*Front, error) {
 	if _, err := exec.LookPath(program); err != nil {
 		return nil, fmt.Errorf("nginx: %w: install the package nginx-light", err)
 	}
-	dir, err := os.MkdirTemp("", "front-")
-	if err != nil {
-		return nil, err
-	}
 	f := &Front{site: site, dir: dir}
-	if err := f.write(); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return f, f.write()
 }
 
 func (f *Front) write() error {
@@ -101,6 +94,3 @@ func (f *Front) render(w *strings.Builder) error {
 func (f *Front) Run(ctx context.Context, group *process.Group) {
 	group.Keep(ctx, process.Spec{Name: "nginx", Args: []string{program, "-e", "stderr", "-p", f.dir, "-c", f.file()}}, restartPause)
 }
-
-// Close removes the site's files.
-func (f *Front) Close() { _ = os.RemoveAll(f.dir) }
