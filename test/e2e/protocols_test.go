@@ -7,33 +7,70 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/desktop/viewer"
 	"github.com/org/vdi-operator/test/harness"
 )
 
-// sleeping is a session at zero pods whose desktop speaks a protocol, with its visitor.
+// sleeping is a session at zero pods whose desktop has these settings, with its visitor.
 // The template leaves it to the activator to recognise the protocol.
-func sleeping(t *testing.T, protocol string) *harness.Visitor {
+func sleeping(t *testing.T, name string, env map[string]string, change func(*v1alpha1.VDITemplateSpec)) *harness.Visitor {
 	t.Helper()
 	ctx := story(t)
-	key := session(ctx, t, protocol, template(t, func(s *v1alpha1.VDITemplateSpec) {
-		s.Env = append(s.Env, corev1.EnvVar{Name: "DESKTOP_PROTOCOL", Value: protocol})
+	key := session(ctx, t, name, template(t, func(s *v1alpha1.VDITemplateSpec) {
+		for name, value := range env {
+			s.Env = append(s.Env, corev1.EnvVar{Name: name, Value: value})
+		}
+		if change != nil {
+			change(s)
+		}
 	}), nil)
 	return invited(ctx, t, key)
 }
 
-func TestDesktopsOfEveryProtocolShowTheirPictureFromZeroPods(t *testing.T) {
+// asRoot lets the desktop start as root, with the rights that s6 needs.
+// Replace by: s.Security = v1alpha1.SecurityImageRoot
+func asRoot(s *v1alpha1.VDITemplateSpec) {
+	s.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","resources":{"requests":{"cpu":"50m"}},
+		"securityContext":{"runAsUser":0,"capabilities":null}}]}}`)}
+}
+
+func TestDesktopsLaidOutAsTheirImagesShowTheirPictureFromZeroPods(t *testing.T) {
 	t.Parallel()
-	// Selkies 1.6 has stories of its own.
-	for protocol, speaks := range map[string]viewer.Protocol{
-		"selkies2-webrtc": viewer.Selkies2WebRTC, "selkies2-websockets": viewer.Selkies2WebSockets, "linuxserver": viewer.LinuxServer,
+	for name, c := range map[string]struct {
+		env    map[string]string
+		change func(*v1alpha1.VDITemplateSpec)
+		speaks viewer.Protocol
+	}{
+		// Selkies 1.6.2 by itself, whose loop sleeps 2 s at a time.
+		"bare": {env: map[string]string{"DESKTOP_BLOCK_LOOP": "2s", "DESKTOP_START_DELAY": "1s"}},
+		// The same behind an nginx that opens the port last.
+		"egl": {env: map[string]string{"DESKTOP_LAYOUT": "egl", "DESKTOP_BLOCK_LOOP": "2s", "DESKTOP_START_DELAY": "1s"}},
+		// nginx first, which answers 404 until Selkies is there; s6, which starts as root.
+		"linuxserver": {
+			env: map[string]string{"DESKTOP_LAYOUT": "linuxserver", "DESKTOP_START_DELAY": "3s"},
+			change: func(s *v1alpha1.VDITemplateSpec) {
+				s.Streaming.Port, s.Persistence.MountPath = 3000, "/config"
+				asRoot(s)
+			},
+			speaks: viewer.LinuxServer,
+		},
+		// A web server that answers before its service is there, and before its app is.
+		"selkies2-webrtc": {
+			env:    map[string]string{"DESKTOP_PROTOCOL": "selkies2-webrtc", "DESKTOP_STARTING": "1s", "DESKTOP_PEER_DELAY": "2s"},
+			speaks: viewer.Selkies2WebRTC,
+		},
+		"selkies2-websockets": {
+			env:    map[string]string{"DESKTOP_PROTOCOL": "selkies2-websockets", "DESKTOP_STARTING": "1s"},
+			speaks: viewer.Selkies2WebSockets,
+		},
 	} {
-		t.Run(protocol, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := story(t)
-			stream, err := sleeping(t, protocol).View(ctx, func(o *viewer.Options) { o.Protocol = speaks })
+			stream, err := sleeping(t, name, c.env, c.change).View(ctx, func(o *viewer.Options) { o.Protocol = c.speaks })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +78,7 @@ func TestDesktopsOfEveryProtocolShowTheirPictureFromZeroPods(t *testing.T) {
 			if err := stream.WaitFrames(ctx, wantFrames); err != nil {
 				t.Fatal(err)
 			}
-			if s := stream.Stats(); speaks != viewer.Selkies2WebRTC && s.Broken != 0 {
+			if s := stream.Stats(); (c.speaks == viewer.Selkies2WebSockets || c.speaks == viewer.LinuxServer) && s.Broken != 0 {
 				t.Errorf("%d pictures of %d are missing", s.Broken, s.Frames)
 			}
 		})
@@ -51,7 +88,7 @@ func TestDesktopsOfEveryProtocolShowTheirPictureFromZeroPods(t *testing.T) {
 func TestWhatAPlainWebSocketSaysArrivesCompleteAndInOrder(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
-	visitor := sleeping(t, "plain")
+	visitor := sleeping(t, "plain", map[string]string{"DESKTOP_PROTOCOL": "plain"}, nil)
 	const messages, numbers = 20, 100
 	var say [][]byte
 	for i := range messages {

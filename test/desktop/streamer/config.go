@@ -6,13 +6,18 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/org/vdi-operator/test/desktop/internal/display"
+	"github.com/org/vdi-operator/test/desktop/internal/rootstart"
 )
 
 // config is what the environment asks for. README.md has the table.
 type config struct {
+	layout     layoutName
+	front      frontConfig // of the layouts that have one
+	user       rootstart.User
 	protocol   protocolName
 	token      string // that Selkies 2's clients must know; "" lets everybody in
 	addr       string
@@ -77,19 +82,48 @@ func readConfig(getenv func(string) string) (config, error) {
 		problems = append(problems, fmt.Errorf("DESKTOP_RESOLUTION: %w", err))
 	}
 	c := config{
-		addr: net.JoinHostPort(or("SELKIES_ADDR", "0.0.0.0"), strconv.Itoa(number("SELKIES_PORT", 8080, 1, 65535))),
 		size: size, frameRate: number("DESKTOP_FRAMERATE", 15, 1, 60), bitrate: number("DESKTOP_BITRATE", 2500, 100, 50000),
-		home: or("DESKTOP_HOME", "/home/user"), loopback: flag("DESKTOP_LOOPBACK_ONLY"),
+		loopback:   flag("DESKTOP_LOOPBACK_ONLY"),
 		startDelay: duration("DESKTOP_START_DELAY"), slowAccept: duration("DESKTOP_SLOW_ACCEPT"), blockLoop: duration("DESKTOP_BLOCK_LOOP"),
 		starting: duration("DESKTOP_STARTING"), peerDelay: duration("DESKTOP_PEER_DELAY"), token: getenv("SELKIES_MASTER_TOKEN"),
 		exits: number("DESKTOP_EXIT_ON_UPGRADE", 0, 0, 1000), exitAfter: duration("DESKTOP_EXIT_AFTER"), allowExit: flag("DESKTOP_ALLOW_EXIT"),
 		stateDir: or("DESKTOP_STATE_DIR", "/dev/shm"),
 	}
-	if c.protocol, err = parseProtocol(or("DESKTOP_PROTOCOL", string(selkies1))); err != nil {
+	port := func(name string, otherwise int) int { return number(name, otherwise, 1, 65535) }
+	at := func(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+	home := "/home/user"
+	if c.layout, err = parseLayout(or("DESKTOP_LAYOUT", string(bare))); err != nil {
 		problems = append(problems, err)
 	}
-	if flag("SELKIES_ENABLE_BASIC_AUTH") {
-		c.basicUser, c.basicPass = or("SELKIES_BASIC_AUTH_USER", "user"), or("SELKIES_BASIC_AUTH_PASSWORD", "mypasswd")
+	switch c.layout {
+	case egl:
+		c.front = frontConfig{port: port("NGINX_PORT", 8080), upstream: port("SELKIES_PORT", 8081), folder: "/"}
+		c.addr = at("127.0.0.1", c.front.upstream)
+		if strings.ToLower(getenv("SELKIES_ENABLE_BASIC_AUTH")) != "false" {
+			c.front.user, c.front.password = or("SELKIES_BASIC_AUTH_USER", "ubuntu"), or("SELKIES_BASIC_AUTH_PASSWORD", or("PASSWD", "mypasswd"))
+		}
+	case lsio:
+		home = "/config"
+		c.front = frontConfig{port: port("CUSTOM_PORT", 3000), upstream: port("CUSTOM_WS_PORT", 8082), folder: or("SUBFOLDER", "/"),
+			user: or("CUSTOM_USER", "abc"), password: getenv("PASSWORD")}
+		if f := c.front.folder; f[0] != '/' || f[len(f)-1] != '/' {
+			problems = append(problems, fmt.Errorf("SUBFOLDER %q: want a path with a slash at both ends, such as /desk/", f))
+		}
+		c.addr = at("0.0.0.0", port("SELKIES_PORT", c.front.upstream))
+		c.user = rootstart.User{UID: number("PUID", 911, 1, 1<<31-1), GID: number("PGID", 911, 1, 1<<31-1)}
+	default:
+		c.addr = at(or("SELKIES_ADDR", "0.0.0.0"), port("SELKIES_PORT", 8080))
+		if flag("SELKIES_ENABLE_BASIC_AUTH") {
+			c.basicUser, c.basicPass = or("SELKIES_BASIC_AUTH_USER", "user"), or("SELKIES_BASIC_AUTH_PASSWORD", "mypasswd")
+		}
+	}
+	c.home = or("DESKTOP_HOME", home)
+	if c.protocol, err = parseProtocol(or("DESKTOP_PROTOCOL", string(c.layout.protocol()))); err != nil {
+		problems = append(problems, err)
+	} else if c.layout != "" {
+		if err := c.layout.fits(c.protocol); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	switch text := getenv("DESKTOP_CRASH_ON_START"); text {
 	case "", "false", "0":

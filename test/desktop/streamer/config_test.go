@@ -23,7 +23,7 @@ func TestConfigDefaultsAndKnobs(t *testing.T) {
 }
 
 func TestAllBadSettingsAreNamedAtOnce(t *testing.T) {
-	env := map[string]string{"SELKIES_PORT": "http", "DESKTOP_RESOLUTION": "big", "DESKTOP_SLOW_ACCEPT": "-1s", "DESKTOP_FRAMERATE": "0", "DESKTOP_LOOPBACK_ONLY": "perhaps", "DESKTOP_CRASH_ON_START": "x", "DESKTOP_PROTOCOL": "vnc"}
+	env := map[string]string{"SELKIES_PORT": "http", "DESKTOP_RESOLUTION": "big", "DESKTOP_SLOW_ACCEPT": "-1s", "DESKTOP_FRAMERATE": "0", "DESKTOP_LOOPBACK_ONLY": "perhaps", "DESKTOP_CRASH_ON_START": "x", "DESKTOP_PROTOCOL": "vnc", "DESKTOP_LAYOUT": "podium"}
 	_, err := readConfig(func(n string) string { return env[n] })
 	if err == nil {
 		t.Fatal("took them")
@@ -31,6 +31,50 @@ func TestAllBadSettingsAreNamedAtOnce(t *testing.T) {
 	for name, value := range env {
 		if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), value) {
 			t.Errorf("%s=%s is not named in: %v", name, value, err)
+		}
+	}
+}
+
+func TestEachLayoutListensWhereItsImageDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		env      map[string]string
+		addr     string
+		front    frontConfig
+		home     string
+		protocol protocolName
+	}{
+		"egl": {map[string]string{"DESKTOP_LAYOUT": "egl", "SELKIES_ENABLE_BASIC_AUTH": "false"},
+			"127.0.0.1:8081", frontConfig{port: 8080, upstream: 8081, folder: "/"}, "/home/user", selkies1},
+		"egl with a password, unless told otherwise": {map[string]string{"DESKTOP_LAYOUT": "egl", "NGINX_PORT": "9000", "PASSWD": "secret"},
+			"127.0.0.1:8081", frontConfig{port: 9000, upstream: 8081, folder: "/", user: "ubuntu", password: "secret"}, "/home/user", selkies1},
+		"egl with Selkies on nginx's port": {map[string]string{"DESKTOP_LAYOUT": "egl", "SELKIES_PORT": "8080", "SELKIES_ENABLE_BASIC_AUTH": "False"},
+			"127.0.0.1:8080", frontConfig{port: 8080, upstream: 8080, folder: "/"}, "/home/user", selkies1},
+		"linuxserver": {map[string]string{"DESKTOP_LAYOUT": "linuxserver"},
+			"0.0.0.0:8082", frontConfig{port: 3000, upstream: 8082, folder: "/", user: "abc"}, "/config", linuxServer},
+		"linuxserver with settings": {map[string]string{"DESKTOP_LAYOUT": "linuxserver", "CUSTOM_PORT": "3100", "CUSTOM_WS_PORT": "8100", "SUBFOLDER": "/desk/", "PASSWORD": "secret"},
+			"0.0.0.0:8100", frontConfig{port: 3100, upstream: 8100, folder: "/desk/", user: "abc", password: "secret"}, "/config", linuxServer},
+		"linuxserver with Selkies on nginx's port": {map[string]string{"DESKTOP_LAYOUT": "linuxserver", "SELKIES_PORT": "3000"},
+			"0.0.0.0:3000", frontConfig{port: 3000, upstream: 8082, folder: "/", user: "abc"}, "/config", linuxServer},
+	} {
+		got, err := readConfig(func(n string) string { return c.env[n] })
+		if err != nil || got.addr != c.addr || got.front != c.front || got.home != c.home || got.protocol != c.protocol {
+			t.Errorf("%s: %s, %+v, %s, %s, %v", name, got.addr, got.front, got.home, got.protocol, err)
+		}
+	}
+}
+
+func TestALayoutIsRefusedWhereItsImagesDoNotSpeakTheProtocol(t *testing.T) {
+	for layout, protocol := range map[layoutName]protocolName{egl: plain, lsio: selkies1} {
+		env := map[string]string{"DESKTOP_LAYOUT": string(layout), "DESKTOP_PROTOCOL": string(protocol)}
+		_, err := readConfig(func(n string) string { return env[n] })
+		if err == nil {
+			t.Errorf("%s took %s", layout, protocol)
+			continue
+		}
+		for _, word := range []string{"DESKTOP_LAYOUT", string(layout), string(protocol), string(speaks[layout][0]), "bare"} {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%v does not say %s", err, word)
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +37,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // for the user that a layout becomes
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	binary = filepath.Join(dir, "streamer")
 	build := exec.Command("go", "build", "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -47,12 +52,30 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// logged is what a program has said so far.
+type logged struct {
+	mu   sync.Mutex // guards said
+	said bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.String()
+}
+
 // running is one streamer on a free loopback port.
 type running struct {
 	t     *testing.T
 	base  string
 	cmd   *exec.Cmd
-	log   *bytes.Buffer
+	log   *logged
 	ended chan error
 }
 
@@ -64,7 +87,7 @@ func startDesktop(t *testing.T, env ...string) *running {
 	}
 	host, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
-	d := &running{t: t, base: "http://" + host + ":" + port, log: &bytes.Buffer{}, ended: make(chan error, 1)}
+	d := &running{t: t, base: "http://" + host + ":" + port, log: &logged{}, ended: make(chan error, 1)}
 	d.cmd = exec.Command(binary)
 	d.cmd.Env = append(os.Environ(), append([]string{
 		"SELKIES_ADDR=" + host, "SELKIES_PORT=" + port, "DESKTOP_LOOPBACK_ONLY=true", "DESKTOP_HOME=" + t.TempDir(), "DESKTOP_STATE_DIR=" + t.TempDir(),

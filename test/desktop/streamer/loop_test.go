@@ -116,18 +116,26 @@ func TestAViewerOfADesktopThatIsUpMeetsSleepAfterSleep(t *testing.T) {
 	})
 }
 
-func TestFilesTakeTwoToFourSecondsWhileNobodyIsConnected(t *testing.T) {
+func TestEveryRequestWaitsWhileNobodyIsConnected(t *testing.T) {
 	inLoop(t, func(ctx context.Context, l *loop, _ *crowd) {
-		files := l.through(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		all := l.through(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		time.Sleep(100 * time.Millisecond)
-		for range 5 {
+		for _, path := range []string{"/", "/selkies1.js", "/fonts/text.ttf", "/health", "/turn"} {
 			began := time.Now()
-			files.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/turn", http.NoBody))
+			all.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
 			// Seen with the real one: 2.8 to 3.6 s; `curl -m1 /health` mostly fails.
 			if took := time.Since(began); took < selkiesSleep || took > 2*selkiesSleep+2*gap {
-				t.Errorf("a request took %s, want 2 s to 4 s", took)
+				t.Errorf("%s took %s, want 2 s to 4 s", path, took)
 			}
 			time.Sleep(370 * time.Millisecond)
+		}
+		for _, path := range []string{"/ws", "/webrtc/signalling/"} {
+			l.until(ctx, func() bool { return l.phase == asleep })
+			began := time.Now()
+			all.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
+			if took := time.Since(began); took < selkiesSleep/2 || took > selkiesSleep {
+				t.Errorf("an upgrade at %s took %s, want until the sleep was over", path, took)
+			}
 		}
 	})
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/org/vdi-operator/test/desktop/internal/display"
 	"github.com/org/vdi-operator/test/desktop/internal/iceconfig"
 	"github.com/org/vdi-operator/test/desktop/internal/process"
+	"github.com/org/vdi-operator/test/desktop/internal/rootstart"
 )
 
 const (
@@ -53,7 +54,13 @@ func main() {
 	stop()
 	if err != nil {
 		log.Error("the desktop has failed", "error", err.Error())
-		os.Exit(1)
+		status := 1
+		var failure *rootstart.Failure
+		if errors.As(err, &failure) {
+			fmt.Fprintln(os.Stderr, failure.Says)
+			status = failure.Status
+		}
+		os.Exit(status)
 	}
 	marks.mark("ended")
 }
@@ -62,6 +69,11 @@ func run(ctx context.Context, marks *milestones) error {
 	c, err := readConfig(os.Getenv)
 	if err != nil {
 		return err
+	}
+	if c.layout == lsio {
+		if err := rootstart.Become(c.user, c.home, os.Stderr); err != nil {
+			return err
+		}
 	}
 	servers, err := iceconfig.New(os.Getenv, marks.log)
 	if err != nil {
@@ -78,6 +90,12 @@ func run(ctx context.Context, marks *milestones) error {
 	}
 	if !persists {
 		marks.log.Warn("the home folder cannot be written, using one that will not persist", "wanted", c.home, "used", home)
+	}
+	if c.layout != bare {
+		if c.front.dir, err = os.MkdirTemp("", "front-"); err != nil {
+			return fmt.Errorf("make a folder for nginx: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(c.front.dir) }()
 	}
 	group, err := process.Own(marks.log)
 	if err != nil {
@@ -140,6 +158,9 @@ func (d *desktop) serve(ctx context.Context) error {
 	part(func() error { d.servers.Prefetch(ctx); return nil })
 	part(func() error { return d.screen.run(ctx, d.home) })
 	part(func() error { return d.listen(ctx, handler) })
+	if d.config.layout != bare {
+		part(func() error { return d.serveFront(ctx) })
+	}
 	<-ctx.Done()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -149,8 +170,7 @@ func (d *desktop) serve(ctx context.Context) error {
 
 // listen serves HTTP until ctx ends; requests under way are cut then.
 func (d *desktop) listen(ctx context.Context, handler http.Handler) error {
-	pause(ctx, d.config.startDelay)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.addr)
+	listener, err := d.open(ctx)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w: SELKIES_ADDR and SELKIES_PORT choose another", d.config.addr, err)
 	}

@@ -28,7 +28,7 @@ const (
 )
 
 func parseProtocol(text string) (protocolName, error) {
-	all := []protocolName{selkies1, selkies2WebRTC, selkies2WebSockets, linuxServer, plain}
+	all := speaks[bare]
 	if name := protocolName(text); slices.Contains(all, name) {
 		return name, nil
 	}
@@ -163,7 +163,8 @@ func selkies2Routes(mux *http.ServeMux, mode string) {
 		_, _ = w.Write([]byte("OK"))
 	})
 	mux.HandleFunc("/api/status", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, map[string]any{"current_mode": mode, "available_modes": []string{mode}, "dual_mode": false})
+		// stream_server.py, _get_status. Both modes are registered, whichever may be used.
+		writeJSON(w, map[string]any{"current_mode": mode, "available_modes": []string{"webrtc", "websockets"}, "enable_dual_mode": false})
 	})
 }
 

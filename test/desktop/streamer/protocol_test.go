@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -136,23 +137,43 @@ func TestSelkies2sProbesNeedNoPassword(t *testing.T) {
 	}
 }
 
-func TestThePageBringsTheScriptOfItsProtocol(t *testing.T) {
+func TestThePageBringsTheScriptsAndStylesOfItsProtocol(t *testing.T) {
 	for protocol, want := range map[protocolName]string{
-		selkies1: `src="selkies1.js"`, selkies2WebRTC: `src="selkies2.js"`, selkies2WebSockets: `data-path="api/websockets"`,
-		linuxServer: `data-path="websockets"`, plain: `src="plain.js"`,
+		selkies1: `src="selkies1.js"`, selkies2WebRTC: `src="mode.js"`, selkies2WebSockets: `src="mode.js"`,
+		linuxServer: `src="linuxserver.js"`, plain: `src="plain.js"`,
 	} {
 		base := routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})
 		page := ask(t, base+"/")
 		if !strings.Contains(page.body, want) {
 			t.Errorf("%s: the page lacks %s:\n%s", protocol, want, page.body)
 		}
-		for _, line := range strings.Split(page.body, "\n") {
-			if _, rest, ok := strings.Cut(line, `<script src="`); ok {
-				script, _, _ := strings.Cut(rest, `"`)
-				if got := ask(t, base+"/"+script); got.status != http.StatusOK {
-					t.Errorf("%s: %s answered %d", protocol, script, got.status)
-				}
+		for _, file := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
+			if got := ask(t, base+"/"+file[1]); got.status != http.StatusOK {
+				t.Errorf("%s: %s answered %d", protocol, file[1], got.status)
 			}
+		}
+	}
+}
+
+func TestSelkies1sPageHasFontsOfNoTypeThatABrowserKnows(t *testing.T) {
+	base := routesOf(t, nil)
+	fonts := regexp.MustCompile(`url\(([^)]+)\)`).FindAllStringSubmatch(ask(t, base+"/fonts.css").body, -1)
+	if len(fonts) < 2 {
+		t.Fatalf("only %d fonts", len(fonts))
+	}
+	for _, font := range fonts {
+		got := ask(t, base+"/"+font[1])
+		if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/octet-stream" || len(got.body) < 1000 {
+			t.Errorf("%s: %d, %q, %d bytes", font[1], got.status, got.header.Get("Content-Type"), len(got.body))
+		}
+	}
+}
+
+func TestSelkies2SaysWhichModeItIsIn(t *testing.T) {
+	for protocol, mode := range map[protocolName]string{selkies2WebRTC: "webrtc", selkies2WebSockets: "websockets"} {
+		want := `{"available_modes":["webrtc","websockets"],"current_mode":"` + mode + `","enable_dual_mode":false}`
+		if got := ask(t, routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})+"/api/status"); strings.TrimSpace(got.body) != want {
+			t.Errorf("%s: /api/status says %s, want %s", protocol, got.body, want)
 		}
 	}
 }

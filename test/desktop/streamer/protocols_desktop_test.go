@@ -72,7 +72,12 @@ func TestEveryPageShowsMovingPicturesInChromium(t *testing.T) {
 	for _, name := range []string{"selkies2-webrtc", "selkies2-websockets", "linuxserver", "plain"} {
 		t.Run(name, func(t *testing.T) {
 			// A browser offers no loopback candidates: media takes the machine's own address.
-			d := startDesktop(t, "DESKTOP_PROTOCOL="+name, "DESKTOP_LOOPBACK_ONLY=false")
+			env := []string{"DESKTOP_PROTOCOL=" + name, "DESKTOP_LOOPBACK_ONLY=false"}
+			start := func() *running { return startDesktop(t, env...) }
+			if name == string(linuxServer) {
+				start = func() *running { return startLayout(t, lsio, env...) }
+			}
+			d := start()
 			d.upIn()
 			tab, cancel := chromedp.NewContext(browser)
 			defer cancel()

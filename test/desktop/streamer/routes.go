@@ -102,6 +102,7 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		Display      string             `json:"display"`
 		Resolution   string             `json:"resolution"`
 		FrameRate    int                `json:"frameRate"`
+		Layout       layoutName         `json:"layout"`
 		Protocol     protocolName       `json:"protocol"`
 		Viewers      any                `json:"viewers"`
 		FramesSent   uint64             `json:"framesSent"`
@@ -112,7 +113,7 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		HomePersists bool               `json:"homePersists"`
 		Milestones   map[string]float64 `json:"milestonesMillis"`
 	}{
-		StandIn: d.speaks.client.StandIn + " (test double)", Protocol: d.config.protocol, UptimeMillis: time.Since(d.marks.start).Milliseconds(),
+		StandIn: d.speaks.client.StandIn + " (test double)", Layout: d.config.layout, Protocol: d.config.protocol, UptimeMillis: time.Since(d.marks.start).Milliseconds(),
 		Resolution: d.config.size.String(), FrameRate: d.config.frameRate,
 		Viewers:    d.speaks.connected(),
 		FramesSent: d.app.FramesSent() + d.streamed.Load(), Home: d.home, HomePersists: d.persists, Milestones: d.marks.all(),

@@ -3,27 +3,29 @@
 // offer. What it relays has the other side's name before it.
 "use strict";
 
-const RETRY_MS = 3000; // after a handshake that failed; the third time the page is loaded again
+const RETRY_MS = 3000; // after a handshake that failed; after the third try the page is loaded again
 const CALL_MS = 1000; // after ERROR peer server not found
 const REJECTED = 4000, SUPERSEDED = 4001; // it stays away then
 let failures = 0;
 
-async function connect() {
+// call opens the socket. It tells live when there is a connection for media, and reloading
+// before it loads the page again.
+async function call(live, reloading) {
   desktop.connections++;
   show("connecting");
   const configuration = await iceConfiguration(FOLDER + "api/turn");
   const socket = new WebSocket(webSocketURL(FOLDER + "api/webrtc/signaling/"));
-  let live = true, opened = false, server = "";
+  let here = true, opened = false, server = "";
   const connection = media(configuration, {
     send: (value) => { if (socket.readyState === WebSocket.OPEN) socket.send(server + " " + JSON.stringify(value)); },
-    onTrack: (event) => { if (event.track.kind === "video") showStream(event, () => live); else hear(event); },
+    onTrack: (event) => { if (event.track.kind === "video") showStream(event, () => here); else hear(event); },
     onChannel: takeChannel,
-    onICE: (state) => { if (state === "connected") mark("iceConnected"); },
+    onICE: (state) => { if (state === "connected") { mark("iceConnected"); live(); } },
     failed: () => socket.close(),
   });
   const stopCounting = countFrames();
   desktop.stats = () => videoStats(connection.stats());
-  const call = () => { if (socket.readyState === WebSocket.OPEN) socket.send("SESSION server"); };
+  const ring = () => { if (socket.readyState === WebSocket.OPEN) socket.send("SESSION server"); };
 
   socket.onopen = () => {
     opened = true;
@@ -35,9 +37,9 @@ async function connect() {
     }));
   };
   socket.onmessage = async (event) => {
-    if (event.data === "HELLO") { mark("hello"); return call(); }
+    if (event.data === "HELLO") { mark("hello"); return ring(); }
     if (event.data.startsWith("SESSION_OK")) { server = event.data.split(" ")[1]; return; }
-    if (event.data.startsWith("ERROR")) { if (event.data === "ERROR peer server not found") setTimeout(call, CALL_MS); return; }
+    if (event.data.startsWith("ERROR")) { if (event.data === "ERROR peer server not found") setTimeout(ring, CALL_MS); return; }
     try {
       const said = JSON.parse(event.data.substring(event.data.indexOf(" ") + 1));
       if (said.sdp) { mark("offer"); show("offered"); }
@@ -48,17 +50,15 @@ async function connect() {
     }
   };
   socket.onclose = (event) => {
-    live = false;
+    here = false;
     connection.close();
     stopCounting();
     forget();
     const reason = event.reason || (event.code === 1000 ? "" : "code " + event.code);
     if (event.code === REJECTED || event.code === SUPERSEDED) return show("over", reason);
     show("closed", reason);
-    if (opened) return connect();
-    if (++failures > 3) location.reload();
-    else setTimeout(connect, RETRY_MS);
+    if (opened) return call(live, reloading);
+    const again = ++failures > 3 ? async () => { await reloading(); location.reload(); } : () => call(live, reloading);
+    setTimeout(again, RETRY_MS);
   };
 }
-
-connect();

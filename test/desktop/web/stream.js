@@ -1,9 +1,8 @@
 // Does what Selkies 2's web client does in WebSockets mode, and that of linuxserver's
 // images: one socket, settings and input as text, pictures as binary messages, which this
-// page decodes by itself (VP8 here) and acknowledges. The path is in the script's tag.
+// page decodes by itself (VP8 here) and acknowledges.
 "use strict";
 
-const PATH = document.currentScript.dataset.path;
 const RELOAD_MS = 5000;
 const ACK_MS = 50;
 const BAD_TOKEN = 4001; // it stays away then
@@ -12,13 +11,15 @@ const HEADER = 10; // 04, key, number (2), top (2), width (2), height (2)
 const canvas = document.createElement("canvas");
 const painter = canvas.getContext("2d", { alpha: false });
 
-function connect() {
+// stream opens the socket at a path beside the page. Before the page is loaded again after
+// its end, reloading is told whether it was ever open.
+function stream(path, reloading = async () => {}) {
   desktop.connections++;
   show("connecting");
-  const socket = new WebSocket(webSocketURL(FOLDER + PATH + location.search));
+  const socket = new WebSocket(webSocketURL(FOLDER + path + location.search));
   socket.binaryType = "arraybuffer";
   const tell = (text) => { if (socket.readyState === WebSocket.OPEN) socket.send(text); };
-  let live = true, last = 0, acknowledged = 0;
+  let live = true, opened = false, last = 0, acknowledged = 0;
   desktop.gaps = 0; // pictures that are missing in the count
 
   const decoder = new VideoDecoder({
@@ -60,7 +61,7 @@ function connect() {
   document.addEventListener("visibilitychange", watchTab);
   const stopCounting = countFrames();
 
-  socket.onopen = () => { mark("wsOpen"); show("waiting"); };
+  socket.onopen = () => { opened = true; mark("wsOpen"); show("waiting"); };
   socket.onmessage = (event) => {
     if (event.data instanceof ArrayBuffer) return picture(event.data);
     if (event.data.startsWith("MODE ")) {
@@ -83,10 +84,8 @@ function connect() {
     const reason = event.reason || "code " + event.code;
     if (event.code === BAD_TOKEN || /superseded/i.test(event.reason)) return show("over", reason);
     show("closed", reason);
-    setTimeout(() => location.reload(), RELOAD_MS);
+    setTimeout(async () => { await reloading(opened); location.reload(); }, RELOAD_MS);
     const page = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
     if (page && page.status === 401) location.reload();
   };
 }
-
-connect();

@@ -41,6 +41,8 @@ function media(configuration, { send, onTrack, onChannel, onICE, failed }) {
       else if (said.ice && connection && connection.remoteDescription) await connection.addIceCandidate(said.ice);
       else if (said.ice && early.length < 64) early.push(said.ice);
     },
+    // settled is false while an offer is being answered.
+    settled: () => !connection || connection.signalingState === "stable",
     close: () => { if (connection) connection.close(); },
     stats: () => (connection ? connection.getStats() : null),
   };

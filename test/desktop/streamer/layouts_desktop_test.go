@@ -1,0 +1,198 @@
+//go:build desktop
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/org/vdi-operator/test/desktop/viewer"
+)
+
+const (
+	abc = 911 // the user of linuxserver.io's images
+	// late is how long Selkies is missing where a story needs to see that.
+	late = 1500 * time.Millisecond
+	soon = 500 * time.Millisecond
+)
+
+// startLayout starts a desktop with nginx in front, at d.base.
+func startLayout(t *testing.T, layout layoutName, env ...string) *running {
+	t.Helper()
+	if layout == lsio && os.Geteuid() != 0 {
+		t.Skip("this layout starts as root")
+	}
+	front, selkies := freePort(t), freePort(t)
+	own := []string{
+		"DESKTOP_LAYOUT=" + string(layout), "SELKIES_ENABLE_BASIC_AUTH=false",
+		"NGINX_PORT=" + front, "CUSTOM_PORT=" + front, "SELKIES_PORT=" + selkies, "CUSTOM_WS_PORT=" + selkies,
+	}
+	d := startDesktop(t, append(own, env...)...)
+	d.base = "http://127.0.0.1:" + front
+	return d
+}
+
+// freePort is one that nobody listens at.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+func (d *running) answers(path string, want int) {
+	d.t.Helper()
+	if got, body := d.get(path); got != want {
+		d.t.Errorf("%s answered %d, want %d: %s", path, got, want, body)
+	}
+}
+
+// logs waits for words in the log.
+func (d *running) logs(words string) {
+	d.t.Helper()
+	d.eventually("the log says "+words, func() bool { return strings.Contains(d.log.String(), words) })
+}
+
+func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoop(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	d := startLayout(t, egl, "DESKTOP_START_DELAY="+late.String(), "DESKTOP_BLOCK_LOOP=700ms")
+	d.upIn()
+	if took := time.Since(began); took < late {
+		t.Errorf("the page was served after %s, want not before Selkies listens", took)
+	}
+	d.eventually("/turn and /health wait for the loop", func() bool {
+		began := time.Now()
+		d.answers("/turn", http.StatusOK)
+		d.answers("/health", http.StatusOK)
+		return time.Since(began) > 1400*time.Millisecond
+	})
+	began = time.Now()
+	for _, path := range []string{"/", "/selkies1.js", "/fonts/text.ttf"} {
+		d.answers(path, http.StatusOK)
+	}
+	d.answers("/elsewhere/signalling/", http.StatusNotFound) // nginx passes on one folder only
+	if took := time.Since(began); took > soon {
+		t.Errorf("files took %s: nginx has no loop that sleeps", took)
+	}
+	ctx := deadline(t)
+	v := d.visit(ctx)
+	if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1), v.WaitInput(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnEglDesktopAsksForItsPasswordUnlessToldNotTo(t *testing.T) {
+	t.Parallel()
+	d := startLayout(t, egl, "SELKIES_ENABLE_BASIC_AUTH=", "PASSWD=secret")
+	d.eventually("nginx answers", func() bool { code, _ := d.get("/"); return code != 0 })
+	d.answers("/", http.StatusUnauthorized)
+	d.answers("/health", http.StatusUnauthorized)
+	d.base = strings.Replace(d.base, "http://", "http://ubuntu:secret@", 1)
+	d.answers("/", http.StatusOK)
+}
+
+func TestNginxNeverGetsThePortThatSelkiesHasTaken(t *testing.T) {
+	t.Parallel()
+	same := freePort(t)
+	d := startLayout(t, egl, "NGINX_PORT="+same, "SELKIES_PORT="+same)
+	d.base = "http://127.0.0.1:" + same
+	d.up() // Selkies itself, which a pod's address does not lead to
+	d.logs("bind() to 0.0.0.0:" + same + " failed (98: Address already in use)")
+	d.logs("program ended, starting it again")
+}
+
+func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"/", "/desk/"} {
+		t.Run(strings.ReplaceAll(folder, "/", "-"), func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			if err := os.Chmod(filepath.Dir(home), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			d := startLayout(t, lsio, "SUBFOLDER="+folder, "DESKTOP_HOME="+home, "DESKTOP_START_DELAY="+late.String())
+			d.eventually("the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
+			d.answers(folder+"linuxserver.js", http.StatusOK)
+			// On a busy machine Selkies may be there already.
+			if code := upgrade(t, d.base+folder+"websockets", ""); code != http.StatusNotFound && time.Since(began) < late {
+				t.Errorf("a socket got %d before Selkies was there, want 404", code)
+			}
+			var info syscall.Stat_t
+			if err := syscall.Stat(home, &info); err != nil || info.Uid != abc || info.Gid != abc {
+				t.Errorf("the home belongs to %d:%d (%v)", info.Uid, info.Gid, err)
+			}
+			if log := d.log.String(); strings.Contains(log, "cannot be written") {
+				t.Errorf("the home is not the user's: %s", log)
+			}
+			for _, pid := range append(descendants(t, d.cmd.Process.Pid), d.cmd.Process.Pid) {
+				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+				if err == nil && !strings.Contains(string(status), fmt.Sprintf("\nUid:\t%d\t%d\t%d\t%d\n", abc, abc, abc, abc)) {
+					t.Errorf("process %d is somebody else's:\n%s", pid, status)
+				}
+			}
+			d.eventually("Selkies listens", func() bool { return upgrade(t, d.base+folder+"websockets", "") == http.StatusSwitchingProtocols })
+			ctx := deadline(t)
+			v, err := viewer.Dial(ctx, viewer.Options{URL: d.base + folder, Protocol: viewer.LinuxServer, LoopbackOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer v.Close()
+			if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
+				t.Fatal(err)
+			}
+			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
+		})
+	}
+}
+
+func TestLinuxserversSelkiesNeverGetsNginxsPort(t *testing.T) {
+	t.Parallel()
+	same := freePort(t)
+	d := startLayout(t, lsio, "CUSTOM_PORT="+same, "SELKIES_PORT="+same)
+	d.base = "http://127.0.0.1:" + same
+	d.logs("starting Data WS on port " + same)
+	if code := upgrade(t, d.base+"/websockets", ""); code != http.StatusNotFound {
+		t.Errorf("a socket got %d, want 404", code)
+	}
+}
+
+// TestALinuxserverDesktopDiesAsS6Does starts it as pods do that are not allowed what it needs.
+func TestALinuxserverDesktopDiesAsS6Does(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can take rights away")
+	}
+	for name, c := range map[string]struct {
+		setpriv []string
+		says    string
+		status  int
+	}{
+		"without capabilities": {[]string{"--bounding-set=-all", "--inh-caps=-all"}, "s6-applyuidgid: fatal: unable to set supplementary group list: Operation not permitted\n", 111},
+		"as another user":      {[]string{"--reuid=1000", "--regid=1000", "--clear-groups"}, "/run belongs to uid 0 instead of 1000", 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command("setpriv", append(c.setpriv, binary)...)
+			cmd.Env = append(os.Environ(), "DESKTOP_LAYOUT=linuxserver", "DESKTOP_HOME="+t.TempDir())
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != c.status || !strings.Contains(string(out), c.says) {
+				t.Errorf("%v, want exit status %d and %q:\n%s", err, c.status, c.says, out)
+			}
+		})
+	}
+}
