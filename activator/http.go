@@ -13,6 +13,7 @@ import (
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -99,18 +100,27 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 	return s.reacher.Dial(ctx, v.reach(visit))
 }
 
-// serveKept answers for a desktop that is not there yet, from what it served on an
-// earlier visit; false when it has to answer for itself.
+// serveKept answers for a desktop that is not there yet, or that stands still while nobody
+// looks at it, from what it served on an earlier visit; false when it has to answer for
+// itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
 	view, ok := s.current(v)
-	if !ok || !s.Clients.Has(view, r.URL.RequestURI()) {
+	if !ok || reach.Slept(view.Session) != nil || !s.Clients.Has(view, r.URL.RequestURI()) {
 		return false
 	}
-	if view, ok = s.early(r.Context(), v); !ok {
-		return false
+	if !standsStill(view.Session) {
+		if view, ok = s.early(r.Context(), v); !ok {
+			return false
+		}
 	}
 	defer s.Keeper.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
+}
+
+// standsStill says that the session's desktop, as far as is known of it, answers nothing
+// for seconds at a time while it has no viewer.
+func standsStill(s *v1alpha1.VDISession) bool {
+	return signaling.StandsStill(streaming(s).Protocol, singleViewer(s))
 }
 
 // current is the visitor's session as it is now; false when it is gone.

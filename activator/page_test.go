@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,6 +365,48 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 	}
 	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "/ of two" {
 		t.Errorf("the frame got %s", got.body)
+	}
+}
+
+func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.VDISession)
+		kept   bool
+	}{
+		"Selkies 1.6, as the template says": {func(s *v1alpha1.VDISession) {
+			s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolSelkies1}
+		}, true},
+		"Selkies 1.6, as its client showed": {func(s *v1alpha1.VDISession) {
+			s.Status.Activity = &v1alpha1.SessionActivity{Viewer: &v1alpha1.SessionViewer{Since: metav1.MicroTime{Time: time.Now()}}}
+		}, true},
+		"nothing is known": {func(*v1alpha1.VDISession) {}, false},
+		"another": {func(s *v1alpha1.VDISession) {
+			s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolLinuxServer}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			var asked atomic.Int32
+			desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = fmt.Fprintf(w, "answer %d", asked.Add(1))
+			}))
+			defer desktop.Close()
+			g.change(tc.change)
+			g.wakes(desktop)
+			g.change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = &metav1.MicroTime{Time: time.Now()} })
+			g.do(http.MethodGet, "/", g.as(framing))
+			want := "answer 2"
+			if tc.kept {
+				want = "answer 1"
+			}
+			if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != want {
+				t.Errorf("a visitor of the live desktop got %q, want %q", got.body, want)
+			}
+			if got := g.do(http.MethodGet, "/", g.as(with(framing, "Cache-Control", "no-cache"))); !strings.HasPrefix(got.body, "answer") || got.body == "answer 1" {
+				t.Errorf("who reloads past all caches got %q", got.body)
+			}
+		})
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // Serve answers a request with what the session's desktop answered on an earlier
 // visit; false, and nothing written, when there is no such answer. Call it only while
-// the desktop cannot be reached.
+// the desktop cannot be reached, or answers too late.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, v directory.View) bool {
 	if c.max == 0 || r.Method != http.MethodGet || wantsFresh(r) || !asksForClient(r) {
 		return false

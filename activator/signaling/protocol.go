@@ -45,6 +45,9 @@ type Traits struct {
 	// SingleViewer says that the desktop has room for one viewer, turns every other one
 	// away and tells none of them: who views has to be settled before it.
 	SingleViewer bool
+	// StandsStill says that the desktop answers nothing for seconds at a time while it has
+	// no viewer: its client's files are better had from elsewhere.
+	StandsStill bool
 	// EarlyPause is the longest pause before a desktop that turned its client away early
 	// (see Patient) is asked again; 0 leaves it to the holder.
 	EarlyPause time.Duration
@@ -86,6 +89,18 @@ func SingleViewer(named v1alpha1.StreamingProtocol) (only, known bool) {
 		}
 	}
 	return false, true
+}
+
+// StandsStill says whether a desktop of the named protocol answers nothing for seconds at
+// a time while it has no viewer. Where none is named it goes by whether the desktop was
+// recognised as one with room for one viewer only.
+func StandsStill(named v1alpha1.StreamingProtocol, single bool) bool {
+	for _, a := range adapters {
+		if t := a.Traits(); t.StandsStill && allowed(named, a.named) && (named == a.named || single && t.SingleViewer) {
+			return true
+		}
+	}
+	return false
 }
 
 // Recognise says what a client that upgrades this path gives away of its desktop: whether

@@ -50,7 +50,7 @@ func (Selkies1) Claims(path string) bool {
 // webrtc.js:745-761).
 func (Selkies1) Traits() Traits {
 	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closeRestart,
-		SingleViewer: true, EarlyPause: selkies1Pause}
+		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause}
 }
 
 // Converse implements Protocol.
