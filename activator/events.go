@@ -14,7 +14,6 @@ import (
 	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const (
@@ -116,7 +115,7 @@ func (p *openPage) follow(ctx context.Context) {
 			p.cancel = nil
 			if now, ok := p.server.Directory.View(p.key); ok && o.err == nil && now.Pod != nil {
 				p.pod, p.started = now.Pod.UID, now.Pod.Started
-				p.visit.Mark(metrics.StageReached)
+				p.visit.Reached()
 				p.visit.Served()
 			} else {
 				p.hopeless = view.Changed

@@ -14,7 +14,6 @@ import (
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const (
@@ -66,7 +65,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse
 			}
 			return
 		}
-		visit.Mark(metrics.StageReached)
+		visit.Reached()
 		// The page's frame is not shown what a web server says whose desktop is not there
 		// yet; programs make of such an answer what they like.
 		patient := v.wants == wantsFrame && time.Until(until) > documentAgain

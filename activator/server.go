@@ -55,6 +55,7 @@ type Server struct {
 	http      *relay.HTTP
 	pages     *pages
 	viewers   *viewers
+	witness   *witness
 	verdicts  verdicts
 	assets    http.Handler
 
@@ -85,6 +86,8 @@ func New(o Options) *Server {
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
 	o.Directory.Observe(s.viewerChanged)
+	s.witness = newWitness(s.reacher, o.Keeper)
+	o.Directory.Observe(s.witness.see)
 	return s
 }
 
@@ -93,6 +96,7 @@ func New(o Options) *Server {
 func (s *Server) StopHolding() {
 	s.stopHolding(hold.ShuttingDown)
 	s.sockets.stopHolding()
+	s.witness.stop()
 }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.

@@ -370,6 +370,9 @@ func (s *Server) refuseTake(w http.ResponseWriter, err error) {
 // viewerChanged ends the connections of a viewer that another page has taken over. Those
 // of the new one are younger than its record.
 func (s *Server) viewerChanged(before, after *v1alpha1.VDISession) {
+	if before == nil {
+		return
+	}
 	was, is := viewedBy(before), viewedBy(after)
 	if was == "" || is == "" || was == is {
 		return

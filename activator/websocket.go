@@ -152,7 +152,7 @@ func (h *socket) Await(tell func(net.Conn, error)) (cancel func()) {
 func (h *socket) Gone() error { return h.server.reacher.Check(h.reach(h.visit)) }
 
 // Reached implements hold.Host.
-func (h *socket) Reached() { h.visit.Mark(metrics.StageReached) }
+func (h *socket) Reached() { h.visit.Reached() }
 
 // Live implements hold.Host.
 func (h *socket) Live() {

@@ -60,7 +60,7 @@ type Directory struct {
 	address AddressFunc
 	// onDrop is told of each deleted session.
 	onDrop func(types.NamespacedName)
-	// onChange are told of each change of a session; see Observe.
+	// onChange are told of each new session and of each change of one; see Observe.
 	onChange []func(before, after *v1alpha1.VDISession)
 
 	mu        sync.RWMutex
@@ -105,8 +105,8 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
-// Observe lets f be told of each change of a session that was known before, in their
-// order; f must not wait. Call it before the first session is set.
+// Observe lets f be told of each session that is new, with nil before, or has changed, in
+// their order; f must not wait. Call it before the first session is set.
 func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
 	d.onChange = append(d.onChange, f)
 }
@@ -114,9 +114,6 @@ func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
 // SetSession records a session that was added or changed.
 func (d *Directory) SetSession(s *v1alpha1.VDISession) {
 	before := d.set(s)
-	if before == nil {
-		return
-	}
 	for _, tell := range d.onChange {
 		tell(before, s)
 	}

@@ -44,7 +44,7 @@ var ErrGone = errors.New("the session was deleted")
 
 // Activity is what a write moves forward; zero fields are left alone.
 type Activity struct {
-	Wake, Connected, Input time.Time
+	Wake, Connected, Input, Reached time.Time
 	// Traceparent is the trace of the wake, empty where it is not traced; it is written
 	// with Wake only.
 	Traceparent string
@@ -83,8 +83,9 @@ type visited struct {
 	// first such visitor came; came is false before the first of all.
 	slept, asked time.Time
 	came         bool
-	// left is when the last visitor went, typed the last input that was reported.
-	left, typed time.Time
+	// left is when the last visitor went, typed the last input that was reported, and
+	// reached when the desktop was last reported as reached.
+	left, typed, reached time.Time
 	// kept says that a writer runs; poke tells it that one of the above changed.
 	kept bool
 	poke chan struct{}
@@ -97,11 +98,12 @@ func NewKeeper(ctx context.Context, dir *directory.Directory, w Writer, m *metri
 
 // Visit is one open connection. Its methods may be called from any goroutine.
 type Visit struct {
-	keeper *Keeper
-	slept  time.Time
-	state  *visited
-	served sync.Once
-	left   sync.Once
+	keeper  *Keeper
+	session types.NamespacedName
+	slept   time.Time
+	state   *visited
+	served  sync.Once
+	left    sync.Once
 }
 
 // Enter reports a connection that waits for the session's desktop, and wakes it
@@ -122,7 +124,7 @@ func (k *Keeper) Enter(s *v1alpha1.VDISession) *Visit {
 		k.running.Go(func() { k.keep(key, v) })
 	}
 	v.nudge()
-	return &Visit{keeper: k, slept: slept, state: v}
+	return &Visit{keeper: k, session: key, slept: slept, state: v}
 }
 
 // state returns what is kept of a session; the caller holds the lock.

@@ -35,6 +35,7 @@ func (w *StatusWriter) WriteActivity(ctx context.Context, key types.NamespacedNa
 		LastWakeTime:      later(have.LastWakeTime, a.Wake),
 		LastConnectedTime: later(have.LastConnectedTime, a.Connected),
 		LastInputTime:     later(have.LastInputTime, a.Input),
+		LastReachedTime:   later(have.LastReachedTime, a.Reached),
 	}
 	if next == (v1alpha1.SessionActivity{}) {
 		return nil

@@ -61,8 +61,8 @@ func current(list []corev1.Pod) *corev1.Pod {
 	})
 }
 
-// ready says that the desktop can be reached: its pod is ready, or would be if its
-// agent were, which only makes it reachable sooner.
+// ready says that the pod is ready, or would be if its agent were, which only makes the
+// desktop reachable sooner.
 func ready(p *corev1.Pod) bool {
 	if pods.Ready(p) {
 		return true

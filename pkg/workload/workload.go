@@ -84,11 +84,6 @@ type Observation struct {
 	Progress Progress
 }
 
-// Ready is whether the current pod can be reached.
-func (o Observation) Ready() bool {
-	return o.Pod != nil && ready(o.Pod)
-}
-
 // Progress says in words how far a desktop's start has come.
 type Progress struct {
 	// Reason is one CamelCase word, as in a condition.

@@ -196,7 +196,8 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 	return deployment, pa
 }
 
-// startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready.
+// startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready. An
+// activator has reached it.
 func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	t.Helper()
 	noGrace, labels := int64(0), workload.Labels(s)
@@ -214,8 +215,11 @@ func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 		},
 	}
 	must(t, api.Create(t.Context(), pod))
-	const patch = `{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}]}}`
+	const patch = `{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}],` +
+		`"containerStatuses":[{"name":"desktop","ready":true,"restartCount":0,"image":"","imageID":"","state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}}}]}}`
 	must(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
+	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
+		fmt.Appendf(nil, `{"status":{"activity":{"lastReachedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro)))))
 	return pod
 }
 

@@ -30,7 +30,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		if p.observed.Pod != nil {
 			st.PodName = p.observed.Pod.Name
 		}
-		if st.ReadyTime == nil && p.observed.Ready() {
+		if st.ReadyTime == nil && p.reachable() {
 			st.ReadyTime = p.micro()
 			took := st.ReadyTime.Sub(st.StartTime.Time)
 			st.LastStartDuration = &metav1.Duration{Duration: took}
@@ -42,6 +42,25 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// reachable is whether visitors get to the desktop.
+func (p *pass) reachable() bool {
+	var reached time.Time
+	if a := p.session.Status.Activity; a != nil && a.LastReachedTime != nil {
+		reached = a.LastReachedTime.Time
+	}
+	return p.observed.Reachable(reached)
+}
+
+// notReached says what is wrong with a desktop that is ready by its own account only.
+func notReached(s *v1alpha1.VDISession) string {
+	port := ""
+	if st := s.Status.Streaming; st != nil && st.Port != 0 {
+		port = fmt.Sprintf(" %d", st.Port)
+	}
+	return "The desktop's programs run, but nobody has reached its port" + port + " at the pod's address yet. " +
+		"It must be listened on at all addresses (0.0.0.0), not at 127.0.0.1 only, and network policies must let the activator in."
 }
 
 // decide asks whether the desktop is to be awake and records a change.
@@ -100,6 +119,9 @@ func (p *pass) sleep() {
 // startFailed says why a desktop did not start, with the last that was seen of it.
 func (p *pass) startFailed() string {
 	seen := p.observed.Progress.Message
+	if p.observed.Ready() {
+		seen = notReached(p.session)
+	}
 	if seen == "" {
 		seen = p.before.Status.Message
 	}

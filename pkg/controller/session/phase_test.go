@@ -123,11 +123,49 @@ func (s *stage) visit() {
 	}
 }
 
+// pod is one that kubelet probes at its address.
 func (s *stage) pod(ready corev1.ConditionStatus) {
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}}
 	s.Pods = 1
-	s.Pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1"}, Status: corev1.PodStatus{
-		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}},
-	}}
+	s.Pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1"},
+		Spec:   corev1.PodSpec{Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, ReadinessProbe: probe}}},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}},
+	}
+}
+
+// knativePod is one that Knative's proxy beside the desktop takes for ready, since started.
+func (s *stage) knativePod(started time.Time) {
+	s.pod(corev1.ConditionTrue)
+	s.Pod.Spec.Containers[0].ReadinessProbe = nil
+	s.Pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: v1alpha1.ContainerDesktop, Ready: true,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(started)}}}}
+}
+
+// reached is an activator's record.
+func (s *stage) reached(at time.Time) {
+	s.t.Helper()
+	session := s.session()
+	base := session.DeepCopy()
+	session.Status.Activity.LastReachedTime = &metav1.MicroTime{Time: at}
+	if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stays lets a visitor wait for longer than the startup timeout.
+func (s *stage) stays() {
+	s.t.Helper()
+	for range 12 {
+		s.now = s.now.Add(time.Minute)
+		session := s.session()
+		base := session.DeepCopy()
+		at := metav1.NewMicroTime(s.now)
+		session.Status.Activity.LastConnectedTime = &at
+		if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
+			s.t.Fatal(err)
+		}
+		s.look()
+	}
 }
 
 func (s *stage) wants(have *v1alpha1.VDISession, phase v1alpha1.Phase, says string) {
@@ -135,6 +173,55 @@ func (s *stage) wants(have *v1alpha1.VDISession, phase v1alpha1.Phase, says stri
 	if have.Status.Phase != phase || !strings.Contains(have.Status.Message, says) {
 		s.t.Errorf("have %s: %q, want %s: %q", have.Status.Phase, have.Status.Message, phase, says)
 	}
+}
+
+func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
+	s := newStage(t)
+	s.look()
+	s.visit()
+	s.look()
+	s.knativePod(s.now)
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached its port")
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady)
+	if now.Status.ReadyTime != nil || c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNotReached {
+		t.Errorf("ready since %v, %+v", now.Status.ReadyTime, c)
+	}
+	s.now = s.now.Add(3 * time.Second)
+	s.reached(s.now)
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	if now.Status.LastStartDuration == nil || now.Status.LastStartDuration.Duration < 3*time.Second {
+		t.Errorf("started in %v, want the time until it was reached", now.Status.LastStartDuration)
+	}
+	// Its program starts again, and is reached by nobody.
+	s.knativePod(s.now.Add(2 * time.Second))
+	s.now = s.now.Add(4 * time.Second)
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached")
+}
+
+func TestADesktopThatNobodyReachesFailsToStart(t *testing.T) {
+	s := newStage(t)
+	s.look()
+	s.visit()
+	s.look()
+	s.knativePod(s.now)
+	s.look()
+	s.stays()
+	s.wants(s.session(), v1alpha1.PhaseFailed, "It must be listened on at all addresses (0.0.0.0)")
+}
+
+func TestADesktopIsReadyBeforeKubeletSaysSoIfItWasReached(t *testing.T) {
+	s := newStage(t)
+	s.look()
+	s.visit()
+	s.look()
+	s.knativePod(s.now)
+	s.Pod.Status.Conditions[0].Status = corev1.ConditionFalse
+	s.reached(s.now.Add(time.Second))
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
 }
 
 func TestASessionsLifeInPhasesAndWords(t *testing.T) {
@@ -191,17 +278,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	s.pod(corev1.ConditionFalse)
 	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "The desktop's image cannot be pulled: no such tag", Stuck: true}
 	s.look()
-	for range 12 { // The visitor stays.
-		s.now = s.now.Add(time.Minute)
-		session := s.session()
-		base := session.DeepCopy()
-		at := metav1.NewMicroTime(s.now)
-		session.Status.Activity.LastConnectedTime = &at
-		if err := s.r.Client.Status().Patch(t.Context(), session, client.MergeFrom(base)); err != nil {
-			t.Fatal(err)
-		}
-		s.look()
-	}
+	s.stays()
 	s.Pod, s.Pods, s.Progress = nil, 0, workload.Progress{}
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "did not start within 10m. Last seen: The desktop's image cannot be pulled: no such tag. Visit it")

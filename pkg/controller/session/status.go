@@ -53,8 +53,10 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 	case !p.observed.Exists:
 		return v1alpha1.PhasePending, "Pending", p.blocked, false
 
-	case p.decision.Awake && p.observed.Ready():
+	case p.decision.Awake && p.reachable():
 		return v1alpha1.PhaseRunning, "Running", "", true
+	case p.decision.Awake && p.observed.Ready():
+		return v1alpha1.PhaseCreating, v1alpha1.ReasonNotReached, notReached(p.session), false
 	case p.decision.Awake && progress.Message != "":
 		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
 	case p.decision.Awake:

@@ -129,6 +129,11 @@ const (
 	ConditionReady = "Ready"
 )
 
+// ReasonNotReached, of the condition Ready, says that Kubernetes takes the desktop's pod
+// for ready although nobody has reached it at the pod's address yet. It asks the
+// activators to try.
+const ReasonNotReached = "NotReached"
+
 // SessionActivity holds max-registers: a writer only ever moves them forward, so
 // any number of activators can write them without knowing of each other. Viewer is none;
 // it is written on the condition that the session is as its writer saw it.
@@ -148,6 +153,13 @@ type SessionActivity struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
+	// LastReachedTime is when an activator last had a connection of the desktop's, at the
+	// pod's address, that was worth to be recorded: the first one of each start of the
+	// desktop's container.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	LastReachedTime *metav1.MicroTime `json:"lastReachedTime,omitempty"`
 	// Traceparent is the trace of the wake at lastWakeTime, which the operator goes on
 	// with: a traceparent of W3C Trace Context, version 00. It is set where tracing is on.
 	// +optional

@@ -110,6 +110,10 @@ func (in *SessionActivity) DeepCopyInto(out *SessionActivity) {
 		in, out := &in.LastInputTime, &out.LastInputTime
 		*out = (*in).DeepCopy()
 	}
+	if in.LastReachedTime != nil {
+		in, out := &in.LastReachedTime, &out.LastReachedTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Viewer != nil {
 		in, out := &in.Viewer, &out.Viewer
 		*out = new(SessionViewer)

@@ -1,0 +1,79 @@
+package activator
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// witness answers the operator, which asks by a session's condition whether a desktop that
+// Kubernetes takes for ready can be reached. Where somebody visits the answer is there
+// before the question; a desktop that is always on has no visitors for long.
+//
+// To look is no visit: it wakes nothing and keeps nothing awake.
+type witness struct {
+	reacher *reach.Reacher
+	keeper  *wake.Keeper
+
+	mu sync.Mutex
+	// looks are the looks under way, by session; nil once there are to be none.
+	looks map[types.NamespacedName]*look
+}
+
+// look is one under way; its cancel is guarded by the witness's lock.
+type look struct{ cancel func() }
+
+func newWitness(r *reach.Reacher, k *wake.Keeper) *witness {
+	return &witness{reacher: r, keeper: k, looks: map[types.NamespacedName]*look{}}
+}
+
+// see takes in a session as it is now.
+func (w *witness) see(_, s *v1alpha1.VDISession) {
+	key := client.ObjectKeyFromObject(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	current := w.looks[key]
+	switch asked := wake.AskedToReach(s); {
+	case w.looks == nil, asked == (current != nil):
+	case current != nil:
+		current.cancel()
+		delete(w.looks, key)
+	default:
+		visit := reach.Visit{Session: key, UID: s.UID}
+		if slept := s.Status.SleepTime; slept != nil {
+			visit.Slept = slept.Time
+		}
+		l := &look{}
+		w.looks[key] = l
+		l.cancel = w.reacher.Look(visit, func(err error) {
+			if err == nil {
+				w.keeper.Reached(key)
+			}
+			w.forget(key, l)
+		})
+	}
+}
+
+// forget ends what is known of a look, so that the next question is answered by another.
+func (w *witness) forget(key types.NamespacedName, l *look) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.looks[key] == l {
+		delete(w.looks, key)
+	}
+}
+
+// stop ends all looks.
+func (w *witness) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.looks {
+		l.cancel()
+	}
+	w.looks = nil
+}

@@ -1,0 +1,48 @@
+package workload
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Ready is whether Kubernetes takes the current pod for ready. With Knative that says
+// nothing of whether it can be reached: its proxy asks the desktop at 127.0.0.1.
+func (o Observation) Ready() bool { return o.Pod != nil && ready(o.Pod) }
+
+// Reachable is whether the desktop can be reached at its pod's address: an activator has
+// reached it since its container started, or kubelet's probe has found it there. reached
+// is the session's status.activity.lastReachedTime, zero for never.
+func (o Observation) Reachable(reached time.Time) bool {
+	if o.Pod == nil {
+		return false
+	}
+	return probedAtAddress(o.Pod) && ready(o.Pod) || reachedSinceStart(o.Pod, reached)
+}
+
+// probedAtAddress says that the desktop's readiness is asked for at the pod's address. In
+// a pod of Knative's the container has no probe.
+func probedAtAddress(p *corev1.Pod) bool {
+	for i := range p.Spec.Containers {
+		c := &p.Spec.Containers[i]
+		if c.Name != v1alpha1.ContainerDesktop || c.ReadinessProbe == nil {
+			continue
+		}
+		probe := c.ReadinessProbe
+		return probe.TCPSocket != nil && probe.TCPSocket.Host == "" || probe.HTTPGet != nil && probe.HTTPGet.Host == "" || probe.GRPC != nil
+	}
+	return false
+}
+
+// reachedSinceStart compares with the container's start, which is told in whole seconds,
+// rounded down.
+func reachedSinceStart(p *corev1.Pod, reached time.Time) bool {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.Name == v1alpha1.ContainerDesktop {
+			return c.State.Running != nil && !reached.IsZero() && !reached.Before(c.State.Running.StartedAt.Time)
+		}
+	}
+	return false
+}
