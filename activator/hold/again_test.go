@@ -92,7 +92,7 @@ func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 				greeted <- string(m)
 			}
 		}()
-		go send(t, h.client, "HELLO 1")
+		go func() { _ = h.client.WriteMessage(websocket.TextMessage, []byte("HELLO 1")) }()
 		if m := <-greeted; m != "HELLO" {
 			t.Fatalf("greeted with %q", m)
 		}
