@@ -153,7 +153,10 @@ func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a w
 	g.mu.Unlock()
 	if !a.Wake.IsZero() {
 		g.change(func(s *v1alpha1.VDISession) {
-			s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: a.Wake}, Viewer: viewerOf(s)}
+			if s.Status.Activity == nil {
+				s.Status.Activity = &v1alpha1.SessionActivity{}
+			}
+			s.Status.Activity.LastWakeTime = &metav1.MicroTime{Time: a.Wake}
 		})
 	}
 	return nil
