@@ -58,7 +58,10 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		pod.Spec.Containers = append(pod.Spec.Containers, agent(cfg, t, s))
 	}
 	if t.Spec.PodTemplate != nil {
-		var err error
+		err := withoutNulls(t)
+		if err != nil {
+			return Shape{}, fmt.Errorf("template %q: spec.podTemplate.%w", t.Name, err)
+		}
 		if pod, err = merge(pod, t.Spec.PodTemplate.Raw); err != nil {
 			return Shape{}, fmt.Errorf("template %q: spec.podTemplate: %w", t.Name, err)
 		}

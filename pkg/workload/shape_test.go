@@ -371,3 +371,40 @@ func TestAnImageThatStartsAsRootKeepsWhatItBecomesAnotherUserWith(t *testing.T) 
 		}
 	}
 }
+
+func TestANullInAPodTemplateIsRefusedHoweverItWasApplied(t *testing.T) {
+	const written = `{"spec":{"containers":[{"name":"desktop","securityContext":{"capabilities":null,"runAsUser":0}}]}}`
+	const pruned = `{"spec":{"containers":[{"name":"desktop","securityContext":{"runAsUser":0}}]}}`
+	applied := func(podTemplate string) map[string]string {
+		return map[string]string{corev1.LastAppliedConfigAnnotation: `{"kind":"VDITemplate","spec":{"image":"x","podTemplate":` + podTemplate + `}}`}
+	}
+	for name, tc := range map[string]struct {
+		raw         string
+		annotations map[string]string
+		refused     bool
+	}{
+		"by create":                     {written, nil, true},
+		"by apply, which drops it":      {pruned, applied(written), true},
+		"by apply, and mended since":    {`{"spec":{"containers":[{"name":"desktop","securityContext":{"capabilities":{"drop":[]},"runAsUser":0}}]}}`, applied(written), false},
+		"by apply, without":             {pruned, applied(pruned), false},
+		"an annotation that is no JSON": {pruned, map[string]string{corev1.LastAppliedConfigAnnotation: "{"}, false},
+		"null itself":                   {"null", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tm := template()
+			tm.Annotations, tm.Spec.PodTemplate = tc.annotations, &runtime.RawExtension{Raw: []byte(tc.raw)}
+			_, err := Build(config.Default(), tm, session(), time.Minute)
+			if tc.refused != (err != nil) {
+				t.Fatalf("refused: %v, want %t", err, tc.refused)
+			}
+			if err != nil && (!strings.Contains(err.Error(), `template "egl": spec.podTemplate.spec.containers[0].securityContext.capabilities: null is refused`) || !strings.Contains(err.Error(), "capabilities: {drop: []}")) {
+				t.Error(err)
+			}
+		})
+	}
+	tm := template()
+	tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","securityContext":{"capabilities":{"drop":[]}}}]}}`)}
+	if caps := desktop(t, build(t, tm, session())).SecurityContext.Capabilities; caps == nil || len(caps.Drop) != 0 {
+		t.Errorf("the remedy leaves %+v", caps)
+	}
+}

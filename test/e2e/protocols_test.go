@@ -30,11 +30,11 @@ func sleeping(t *testing.T, name string, env map[string]string, change func(*v1a
 	return invited(ctx, t, key)
 }
 
-// asRoot lets the desktop start as root, with the rights that s6 needs.
-// Replace by: s.Security = v1alpha1.SecurityImageRoot
+// asRoot lets the desktop start as root, as the images do for which that is meant; the
+// stand-in's own user is an ordinary one.
 func asRoot(s *v1alpha1.VDITemplateSpec) {
-	s.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","resources":{"requests":{"cpu":"50m"}},
-		"securityContext":{"runAsUser":0,"capabilities":null}}]}}`)}
+	s.Security = v1alpha1.SecurityImageRoot
+	s.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","resources":{"requests":{"cpu":"50m"}},"securityContext":{"runAsUser":0}}]}}`)}
 }
 
 func TestDesktopsLaidOutAsTheirImagesShowTheirPictureFromZeroPods(t *testing.T) {

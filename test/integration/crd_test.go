@@ -62,6 +62,8 @@ func TestTheAPIRefusesWhatCannotWorkAndSaysWhy(t *testing.T) {
 		"a template without image":    {templateKind + "spec: {}", []string{"spec.image", "Required value"}},
 		"an image with a blank":       {templateKind + "spec: {image: 'a b'}", []string{"without blanks"}},
 		"a port of Knative's":         {templateKind + "spec: {image: a, streaming: {port: 8012}}", []string{"taken by Knative's sidecar"}},
+		"linuxserver.io's HTTPS":      {templateKind + "spec: {image: a, streaming: {protocol: LinuxServer, port: 3001}}", []string{"spec.streaming", "port must not be 3001", "their plain HTTP is at 3000"}},
+		"a security there is not":     {templateKind + "spec: {image: a, security: Privileged}", []string{"spec.security", "ImageRoot"}},
 		"a protocol there is not":     {templateKind + "spec: {image: a, streaming: {protocol: VNC}}", []string{"spec.streaming.protocol", "Selkies2WebRTC"}},
 		"an ICE policy there is not":  {templateKind + "spec: {image: a, streaming: {icePolicy: none}}", []string{"spec.streaming.icePolicy", "relay"}},
 		"a relative mount path":       {templateKind + "spec: {image: a, persistence: {mountPath: home}}", []string{"must be an absolute path"}},
@@ -88,7 +90,7 @@ func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
 		"a clock switched off":      sessionKind + "spec: {user: a, template: a, timeout: 0s}",
 		"quantities as numbers":     sessionKind + "spec: {user: a, template: a, resources: {cpu: 2, memory: 4294967296}}",
 		"the smallest template":     templateKind + "spec: {image: 'ghcr.io/selkies-project/nvidia-egl-desktop:latest'}",
-		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
+		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, security: ImageRoot, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(t, api.Create(t.Context(), parse(t, ns, object)))
