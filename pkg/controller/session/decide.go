@@ -50,6 +50,9 @@ func (p *pass) reachable() bool {
 	if a := p.session.Status.Activity; a != nil && a.LastReachedTime != nil {
 		reached = a.LastReachedTime.Time
 	}
+	if reached.IsZero() && p.session.Status.ReadyTime != nil {
+		return p.observed.Ready() // it woke before activators recorded that
+	}
 	return p.observed.Reachable(reached)
 }
 

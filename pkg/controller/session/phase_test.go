@@ -201,6 +201,22 @@ func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
 	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached")
 }
 
+func TestADesktopThatWasReadyBeforeAnUpgradeStaysSo(t *testing.T) {
+	s := newStage(t)
+	s.look()
+	s.visit()
+	s.look()
+	s.knativePod(s.now)
+	session := s.session()
+	base := session.DeepCopy()
+	session.Status.ReadyTime = &metav1.MicroTime{Time: s.now}
+	if err := s.r.Client.Status().Patch(t.Context(), session, client.MergeFrom(base)); err != nil {
+		t.Fatal(err)
+	}
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+}
+
 func TestADesktopThatNobodyReachesFailsToStart(t *testing.T) {
 	s := newStage(t)
 	s.look()
