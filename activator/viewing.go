@@ -1,0 +1,127 @@
+package activator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// viewing is an open page's part in who views. Its methods run on the page's goroutine.
+type viewing struct {
+	// page is the page's name; empty is a page without one, which claims nothing.
+	page string
+	// claimed says that the page may show the desktop although the record says nobody:
+	// its claim was written a moment ago, or, with unwritten, cannot be.
+	claimed, unwritten bool
+	// adopted says that the record has this replica's name, or once had it: of two
+	// replicas that believe to have the page's stream the later one keeps it.
+	adopted bool
+	// passive says that the page saw its desktop asleep, and that no person has asked for
+	// it on this page since.
+	passive bool
+	// again is when to try again; nil is at the next change.
+	again <-chan time.Time
+}
+
+// view claims the only view of a desktop for this page where nobody has it, and puts
+// this replica's name to a page that has it. It says whether the page has to be told.
+func (p *openPage) view(ctx context.Context, view directory.View) (news bool) {
+	s, w := view.Session, &p.viewing
+	w.again = nil
+	if p.last != nil {
+		switch p.last.State {
+		case shell.StateAsleep, shell.StateFailed, shell.StateOff:
+			w.passive = true
+		}
+	}
+	by := viewedBy(s)
+	switch {
+	case w.page == "" || !singleViewer(s) || by != "" && by != w.page:
+		w.claimed, w.unwritten = false, false
+		return false
+	case by == w.page:
+		w.claimed, w.unwritten, w.passive = false, false, false
+		w.adopted = w.adopted || viewerOf(s).Replica == p.server.viewers.replica
+		if !w.adopted {
+			rec := *viewerOf(s)
+			rec.Replica = p.server.viewers.replica
+			w.adopted = p.recorded(ctx, s, &rec) == nil
+		}
+		return false
+	case w.claimed && !w.unwritten, !p.wants():
+		return false
+	}
+	err := p.recorded(ctx, s, p.server.viewers.record(s, w.page))
+	told := w.claimed
+	switch {
+	case err == nil:
+		w.claimed, w.unwritten, w.adopted = true, false, true
+	case errors.Is(err, wake.ErrChanged), errors.As(err, new(errBusy)):
+		return false
+	default:
+		// Nobody's desktop waits for the record.
+		w.claimed, w.unwritten = true, true
+	}
+	return !told
+}
+
+// wants says that the page would show the desktop. One that saw it asleep leaves it to
+// the page on which a person woke it, until the desktop is there.
+func (p *openPage) wants() bool {
+	if p.last == nil {
+		return false
+	}
+	switch p.last.State {
+	case shell.StateReady:
+		return true
+	case shell.StateWaiting:
+		return !p.viewing.passive
+	}
+	return false
+}
+
+// recorded writes a record on the condition that the session is as s, and notes when to
+// try again.
+func (p *openPage) recorded(ctx context.Context, s *v1alpha1.VDISession, rec *v1alpha1.SessionViewer) error {
+	err := p.server.viewers.write(ctx, s, rec, s.ResourceVersion)
+	if err == nil {
+		return nil
+	}
+	pause := viewerRetry
+	if busy := (errBusy{}); errors.As(err, &busy) {
+		pause = busy.wait
+	}
+	p.viewing.again = time.After(pause)
+	return err
+}
+
+// polls is view for a page that asks instead of being told: it says whether the page has
+// claimed the view just now.
+func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed bool) {
+	view, ok := s.Directory.View(v.key)
+	if page == "" || !ok || !singleViewer(view.Session) {
+		return false
+	}
+	switch viewedBy(view.Session) {
+	case "":
+		if reach.Slept(view.Session) != nil {
+			return false
+		}
+		err := s.viewers.write(ctx, view.Session, s.viewers.record(view.Session, page), view.Session.ResourceVersion)
+		if errors.Is(err, wake.ErrChanged) || errors.As(err, new(errBusy)) {
+			return false
+		}
+		claimed = true
+	case page:
+	default:
+		return false
+	}
+	s.viewers.asks(sessionPage{v.key, page})
+	return claimed
+}
