@@ -2,7 +2,6 @@ package activator
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -128,62 +129,144 @@ func TestTheFrameWaitsForItsDocumentNoLongerThanARequestIsHeld(t *testing.T) {
 	g.eventually("who left waits no longer", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 0 })
 }
 
-// twoModes is a Selkies 2 in the mode that it says.
-func twoModes(t *testing.T, mode string) *httptest.Server {
-	t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/api/status":
-			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			_, _ = fmt.Fprintf(w, `{"current_mode": %q, "available_modes": ["websockets", "webrtc"], "enable_dual_mode": true}`, mode)
-		case webSockets, webRTC:
-			http.Error(w, "inactive", http.StatusConflict)
-		default:
-			w.Header().Set("Content-Type", "text/html")
-			_, _ = io.WriteString(w, "client")
-		}
-	}))
-	t.Cleanup(srv.Close)
-	return srv
-}
-
 func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
-	const path = "/api/status"
-	named := func(p v1alpha1.StreamingProtocol) func(*v1alpha1.VDISession) {
-		return func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: p} }
+	const path = "/api/status?t=1"
+	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
+	asks := func(what, want string) {
+		t.Helper()
+		got := g.do(http.MethodGet, path, g.as(fetching))
+		switch {
+		case want == "" && got.code != http.StatusServiceUnavailable:
+			t.Errorf("%s: %d %s, want that it waits", what, got.code, got.body)
+		case want != "" && (got.code != 200 || got.body != want || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store"):
+			t.Errorf("%s: %d %s %v, want %s", what, got.code, got.body, got.header, want)
+		}
 	}
-	short := func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond }
-	sleeps := func(g *gateway) {
+	named := func(p v1alpha1.StreamingProtocol) {
+		g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: p} })
+	}
+	sleeps := func() {
 		g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
 		g.sleeps(lifecycle.ReasonDisconnected, "")
 	}
-	g := newGateway(t, short)
-	if got := g.do(http.MethodGet, path, g.as(fetching)); got.code != http.StatusServiceUnavailable {
-		t.Errorf("a mode that nobody knows: %d %s", got.code, got.body)
-	}
-	g.change(named(v1alpha1.ProtocolSelkies2WebRTC))
-	if got := g.do(http.MethodGet, path, g.as(fetching)); got.code != 200 || got.body != `{"current_mode":"webrtc"}` || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("the template's mode: %d %s %v", got.code, got.body, got.header)
-	}
+	asks("nobody knows", "")
+	named(v1alpha1.ProtocolSelkies2WebRTC)
+	asks("the template's word", `{"current_mode":"webrtc"}`)
 	if g.woken() == 0 {
 		t.Error("who asks for the mode wakes nothing")
 	}
-	g.change(named(v1alpha1.ProtocolAuto))
-	g.wakes(twoModes(t, "webrtc"))
-	said := g.do(http.MethodGet, path, g.as(fetching))
-	sleeps(g)
-	if got := g.do(http.MethodGet, path, g.as(fetching)); got.code != 200 || got.body != said.body {
-		t.Errorf("its last word: %d %s, want %s", got.code, got.body, said.body)
+	// Without it, by the client that got through last.
+	named(v1alpha1.ProtocolAuto)
+	for at, want := range map[string]string{webRTC: `{"current_mode":"webrtc"}`, webSockets: `{"current_mode":"websockets"}`} {
+		g.wakes(newSelkies2(t, at).Server)
+		g.dial(at, g.as(fromPage))
+		g.eventually("it is recorded", func() bool {
+			view, _ := g.Directory.View(alice)
+			return string(signaling.ModeAnswer(protocolOf(view.Session))) == want
+		})
+		sleeps()
+		asks("its last client's", want)
+		time.Sleep(wake.ReportPause)
 	}
-	// It comes up in the other mode: what was said is forgotten where it shows.
-	g.wakes(twoModes(t, "websockets"))
+	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+	asks("switched off", "")
+	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = "" })
+	named(v1alpha1.ProtocolWebSocket)
+	asks("another desktop's own address", "")
+}
+
+func TestAFrameThatAsksForTheModeWakesNothingThatAClockPutToSleep(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
+	g.wakes(newDesktop(t))
+	g.sleeps(lifecycle.ReasonIdle, "")
+	g.do(http.MethodGet, "/api/status", g.as(framing))
+	if g.woken() != 0 {
+		t.Error("it wakes")
+	}
+}
+
+func TestAClientThatDidNotGetThroughSaysNothingOfItsDesktop(t *testing.T) {
+	g := newGateway(t)
+	d := newSelkies2(t, webSockets)
+	g.wakes(d.Server)
 	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
-	sleeps(g)
-	if got := g.do(http.MethodGet, path, g.as(fetching)); got.code != http.StatusServiceUnavailable {
-		t.Errorf("a mode in which it refused: %d %s", got.code, got.body)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, a := range g.writes {
+		if a.Protocol != "" {
+			t.Errorf("recorded as %s", a.Protocol)
+		}
 	}
-	g.change(named(v1alpha1.ProtocolWebSocket))
-	if got := g.do(http.MethodGet, path, g.as(fetching)); got.code != http.StatusServiceUnavailable {
-		t.Errorf("another desktop's own address: %d %s", got.code, got.body)
+}
+
+func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) {
+		c.Limits.HeldConnectionsPerSession, c.Limits.HoldHTTP.Duration = 1, 2*time.Second
+	})
+	silent := make(chan struct{})
+	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			_, _ = io.WriteString(w, "<html>it goes on")
+			_ = http.NewResponseController(w).Flush()
+			<-silent
+		case "/never":
+			<-silent
+		}
+	}))
+	defer desktop.Close()
+	defer close(silent)
+	g.wakes(desktop)
+	for _, path := range []string{"/", "/never"} {
+		ctx, leave := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host, r.Header = g.host, g.as(framing)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if resp, err := http.DefaultClient.Do(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		}()
+		g.eventually("another request finds a place beside "+path, func() bool {
+			return g.do(http.MethodGet, "/app.js", g.as(fetching)).code == 200
+		})
+		leave()
+		<-done
+	}
+}
+
+func TestA404IsBelievedToBeAStartForAsLongAsOneTakes(t *testing.T) {
+	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	v := newVerdicts()
+	young, old := podRun{"p", now.Add(-time.Minute)}, podRun{"q", now.Add(-time.Hour)}
+	within := 10 * time.Minute
+	for name, tc := range map[string]struct {
+		at     podRun
+		status int
+		want   bool
+	}{
+		"a container that began just now": {young, 404, true}, "one that began long ago": {old, 404, false}, "one of which nothing is known": {podRun{pod: "r"}, 404, true},
+		"another answer": {young, 403, false},
+	} {
+		if got := v.starts(tc.at, tc.status, within, now); got != tc.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	v.upgraded(old)
+	v.upgraded(young)
+	if v.starts(young, 404, within, now) {
+		t.Error("it took an upgrade")
+	}
+	v.brokeOff(old, now)
+	if !v.starts(old, 404, within, now.Add(time.Second)) || v.starts(old, 404, within, now.Add(time.Hour)) {
+		t.Error("it broke off, and may start again behind its web server, but not for ever")
+	}
+	if !v.starts(podRun{"p", now}, 404, within, now) {
+		t.Error("its container has started again")
 	}
 }

@@ -151,12 +151,17 @@ func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a w
 	g.mu.Lock()
 	g.writes = append(g.writes, a)
 	g.mu.Unlock()
-	if !a.Wake.IsZero() {
+	if !a.Wake.IsZero() || a.Protocol != "" {
 		g.change(func(s *v1alpha1.VDISession) {
 			if s.Status.Activity == nil {
 				s.Status.Activity = &v1alpha1.SessionActivity{}
 			}
-			s.Status.Activity.LastWakeTime = &metav1.MicroTime{Time: a.Wake}
+			if !a.Wake.IsZero() {
+				s.Status.Activity.LastWakeTime = &metav1.MicroTime{Time: a.Wake}
+			}
+			if a.Protocol != "" {
+				s.Status.Activity.Protocol = a.Protocol
+			}
 		})
 	}
 	return nil

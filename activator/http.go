@@ -10,6 +10,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
@@ -68,12 +69,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse
 		visit.Reached()
 		// The page's frame is not shown what a web server says whose desktop is not there
 		// yet; programs make of such an answer what they like.
-		patient := v.wants == wantsFrame && time.Until(until) > documentAgain
-		if !patient {
+		answered := func() {
 			release()
 			visit.Served()
 		}
-		if !s.pass(w, r, v, conn, patient) {
+		patient := v.wants == wantsFrame && time.Until(until) > documentAgain
+		if !patient {
+			answered()
+			s.pass(w, r, v, conn, nil)
+			return
+		}
+		if !s.pass(w, r, v, conn, &relay.Patience{Until: until, Answered: answered}) {
 			return
 		}
 		select {
@@ -104,22 +110,17 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 // itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
 	view, ok := s.current(v)
-	if !ok || reach.Slept(view.Session) != nil || !s.Clients.Has(view, r.URL.RequestURI()) {
+	if !ok || !wanted(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) {
 		return false
 	}
-	if !standsStill(view.Session) {
+	// With a viewer it stands still no longer, and answers for itself.
+	if s.sockets.viewed(v.key) || !signaling.TraitsOf(protocolOf(view.Session)).StandsStill {
 		if view, ok = s.early(r.Context(), v); !ok {
 			return false
 		}
 	}
 	defer s.Keeper.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
-}
-
-// standsStill says that the session's desktop, as far as is known of it, answers nothing
-// for seconds at a time while it has no viewer.
-func standsStill(s *v1alpha1.VDISession) bool {
-	return signaling.StandsStill(streaming(s).Protocol, singleViewer(s))
 }
 
 // current is the visitor's session as it is now; false when it is gone.
@@ -132,13 +133,18 @@ func (s *Server) current(v visitor) (directory.View, bool) {
 // what is known of it may be said in its place.
 func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
 	view, ok := s.current(v)
-	return view, ok && starting(view.Session) && reach.Slept(view.Session) == nil && !s.reacher.Now(ctx, v.key)
+	return view, ok && starting(view.Session) && wanted(view.Session) && !s.reacher.Now(ctx, v.key)
+}
+
+// wanted says that the desktop may be woken, or is awake.
+func wanted(s *v1alpha1.VDISession) bool {
+	return s.Spec.Power != v1alpha1.PowerOff && reach.Slept(s) == nil
 }
 
 // pass passes a request on, and keeps the answer where it is a part of the client. It says
 // whether a patient one has to be asked again, because the desktop was not ready to
 // answer.
-func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient bool) (again bool) {
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience) (again bool) {
 	view, ok := s.current(v)
 	if !ok {
 		return s.http.Serve(w, r, conn, v.face, patient)
@@ -146,9 +152,6 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn ne
 	s.Clients.Observe(view)
 	rec := s.Clients.Record(w, r, view, conn)
 	defer rec.End()
-	if v.wants == wantsMode {
-		rec.If(signaling.NamesMode)
-	}
 	if s.http.Serve(rec, r, conn, v.face, patient) {
 		return true
 	}

@@ -14,14 +14,14 @@ func (s *Server) asksMode(r *http.Request, v visitor) bool {
 }
 
 // serveMode answers for a desktop that is not there yet, if its mode is known. One that is
-// there answers for itself, and its answer is kept.
+// there answers for itself.
 func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
 	view, ok := s.early(r.Context(), v)
 	if !ok {
 		s.serveRequest(w, r, v)
 		return
 	}
-	answer := signaling.AnswerMode(streaming(view.Session).Protocol, s.Clients.Body(view, r.URL.RequestURI()))
+	answer := signaling.ModeAnswer(protocolOf(view.Session))
 	if answer == nil {
 		s.serveRequest(w, r, v)
 		return
@@ -31,9 +31,4 @@ func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(answer)
-}
-
-// forgetMode forgets the mode in which the desktop refuses its client: it is in another.
-func (s *Server) forgetMode(v visitor) {
-	s.Clients.Drop(v.key, func(path string) bool { return signaling.AsksMode(streaming(v.session).Protocol, path) })
 }

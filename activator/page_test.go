@@ -377,7 +377,7 @@ func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T
 			s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolSelkies1}
 		}, true},
 		"Selkies 1.6, as its client showed": {func(s *v1alpha1.VDISession) {
-			s.Status.Activity = &v1alpha1.SessionActivity{Viewer: &v1alpha1.SessionViewer{Since: metav1.MicroTime{Time: time.Now()}}}
+			s.Status.Activity = &v1alpha1.SessionActivity{Protocol: v1alpha1.ProtocolSelkies1}
 		}, true},
 		"nothing is known": {func(*v1alpha1.VDISession) {}, false},
 		"another": {func(s *v1alpha1.VDISession) {

@@ -80,6 +80,9 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 		return v, r
 	}
 	document, told := shell.Document(r)
+	if document == shell.Frame {
+		v.scripted = true
+	}
 	switch {
 	case isUpgrade(r):
 		v.wants = wantsSocket
@@ -94,7 +97,7 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 	case document == shell.Refresh:
 		v.wants, v.marked = wantsRefresh, !told
 	case document == shell.Frame:
-		v.wants, v.scripted = wantsFrame, true
+		v.wants = wantsFrame
 	}
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = shell.Unmarked(r.URL)

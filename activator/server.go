@@ -86,7 +86,7 @@ func New(o Options) *Server {
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
 	o.Directory.Observe(s.viewerChanged)
-	s.witness = newWitness(s.reacher, o.Keeper)
+	s.witness = newWitness(o.Directory, s.reacher, o.Keeper)
 	o.Directory.Observe(s.witness.see)
 	return s
 }

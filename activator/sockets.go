@@ -16,6 +16,8 @@ type sockets struct {
 	open int
 	// conns are those that are held or relayed; the others are being refused.
 	conns map[*socket]struct{}
+	// viewing counts the only viewers that talk to their desktops.
+	viewing map[types.NamespacedName]int
 	// unheld says that none may be held any longer, closed that no more are accepted,
 	// cut that all must end.
 	unheld, closed, cut bool
@@ -24,7 +26,7 @@ type sockets struct {
 }
 
 func newSockets() *sockets {
-	return &sockets{conns: map[*socket]struct{}{}, ended: make(chan struct{})}
+	return &sockets{conns: map[*socket]struct{}{}, viewing: map[types.NamespacedName]int{}, ended: make(chan struct{})}
 }
 
 // enter counts one in; false when no more are accepted.
@@ -72,6 +74,28 @@ func (s *sockets) endViewer(key types.NamespacedName, before time.Time) {
 			h.conn.End(hold.UsedElsewhere)
 		}
 	}
+}
+
+// views says that a session's only viewer talks to its desktop, or does not any more.
+func (s *sockets) views(h *socket, does bool) {
+	if !h.only || h.views == does {
+		return
+	}
+	h.views = does
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if does {
+		s.viewing[h.key]++
+	} else if s.viewing[h.key]--; s.viewing[h.key] == 0 {
+		delete(s.viewing, h.key)
+	}
+}
+
+// viewed says that a session's desktop has its only viewer here.
+func (s *sockets) viewed(key types.NamespacedName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.viewing[key] > 0
 }
 
 // stopHolding ends those that are held.

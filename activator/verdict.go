@@ -43,14 +43,22 @@ var definite = []int{http.StatusConflict, http.StatusUnauthorized, http.StatusFo
 // have at the desktop itself.
 type verdicts struct {
 	kept *lru.Cache
-	// there are the UIDs of pods at which an upgrade has succeeded.
+	// there are the runs of which an upgrade has succeeded, or that have broken off since,
+	// with the time of that.
 	there *lru.Cache
+}
+
+// podRun is one run of a pod's container; began is zero until the API tells.
+type podRun struct {
+	pod   types.UID
+	began time.Time
 }
 
 // upgraded is where an upgrade was refused. A session's next pod has other ones.
 type upgraded struct {
-	session, pod types.UID
-	path         string
+	session types.UID
+	run     podRun
+	path    string
 }
 
 type verdict struct {
@@ -60,15 +68,27 @@ type verdict struct {
 
 func newVerdicts() verdicts { return verdicts{kept: lru.New(maxVerdicts), there: lru.New(maxVerdicts)} }
 
-// upgraded notes that the pod took an upgrade.
-func (v verdicts) upgraded(pod types.UID) { v.there.Add(pod, struct{}{}) }
+// upgraded notes that the desktop took an upgrade.
+func (v verdicts) upgraded(at podRun) { v.there.Add(at, struct{}{}) }
 
-// starts says that a refusal may well mean that the pod's desktop is still to come: the
-// web servers in front of Selkies in linuxserver.io's images and of docker-nvidia-egl-desktop
-// answer 404 while it starts, since the page for their 502 is not there.
-func (v verdicts) starts(pod types.UID, status int) bool {
-	_, there := v.there.Get(pod)
-	return status == http.StatusNotFound && !there
+// brokeOff notes that the desktop ended a connection: it may be about to start again
+// behind a web server that stays.
+func (v verdicts) brokeOff(at podRun, now time.Time) { v.there.Add(at, now) }
+
+// starts says that a refusal may well mean that the desktop is still to come: the web
+// servers in front of Selkies in linuxserver.io's images and of docker-nvidia-egl-desktop
+// answer 404 while it starts, since the page for their 502 is not there. It is believed
+// until an upgrade has succeeded, and for as long as a start may take.
+func (v verdicts) starts(at podRun, status int, within time.Duration, now time.Time) bool {
+	since := at.began
+	if known, ok := v.there.Get(at); ok {
+		broke, is := known.(time.Time)
+		if !is {
+			return false
+		}
+		since = broke
+	}
+	return status == http.StatusNotFound && (since.IsZero() || now.Sub(since) < within)
 }
 
 // remember notes an answer, unless it may be another one in a moment.
@@ -98,10 +118,8 @@ func (h *socket) Rejected(status int) (starts bool) {
 	switch {
 	case !ok:
 		return false
-	case s.verdicts.starts(at.pod, status):
+	case s.verdicts.starts(at.run, status, s.holdLimits(h.session).HoldTime, time.Now()):
 		return true
-	case status == http.StatusConflict:
-		s.forgetMode(h.visitor)
 	}
 	s.verdicts.remember(at, status, time.Now())
 	return false
@@ -113,7 +131,7 @@ func (s *Server) address(v visitor, path string) (upgraded, bool) {
 	if !ok || view.Asleep() || view.Pod == nil {
 		return upgraded{}, false
 	}
-	return upgraded{session: v.session.UID, pod: view.Pod.UID, path: path}, true
+	return upgraded{session: v.session.UID, run: podRun{view.Pod.UID, view.Pod.Began}, path: path}, true
 }
 
 // repeatVerdict answers an upgrade that the desktop has refused a moment ago and, as

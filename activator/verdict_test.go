@@ -219,7 +219,7 @@ func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 
 func TestVerdictsAreShortAndBounded(t *testing.T) {
 	v, now := newVerdicts(), time.Now()
-	at := upgraded{session: "1", pod: "p", path: webRTC}
+	at := upgraded{session: "1", run: podRun{pod: "p"}, path: webRTC}
 	v.remember(at, http.StatusConflict, now)
 	if got := v.recall(at, now.Add(verdictFor-1)); got != http.StatusConflict {
 		t.Errorf("recalled %d within the time", got)

@@ -65,11 +65,10 @@ type viewers struct {
 	writes  *limit.Rate[types.NamespacedName]
 
 	mu sync.Mutex
-	// open are the streams of each page, leaving the clocks of those that have none any
-	// more, and marking the sessions whose kind is being recorded.
+	// open are the streams of each page, and leaving the clocks of those that have none
+	// any more.
 	open    map[sessionPage]int
 	leaving map[sessionPage]*time.Timer
-	marking map[types.NamespacedName]bool
 }
 
 type sessionPage struct {
@@ -80,7 +79,7 @@ type sessionPage struct {
 func newViewers(stopping context.Context, o Options) *viewers {
 	return &viewers{dir: o.Directory, writer: o.Viewers, log: o.Log, stopping: stopping, replica: rand.Text()[:10],
 		writes: limit.NewRate[types.NamespacedName](viewerWrites, viewerBurst),
-		open:   map[sessionPage]int{}, leaving: map[sessionPage]*time.Timer{}, marking: map[types.NamespacedName]bool{}}
+		open:   map[sessionPage]int{}, leaving: map[sessionPage]*time.Timer{}}
 }
 
 // viewerOf is the record; nil is none.
@@ -91,11 +90,9 @@ func viewerOf(s *v1alpha1.VDISession) *v1alpha1.SessionViewer {
 	return s.Status.Activity.Viewer
 }
 
-// singleViewer says that the session's desktop can have one viewer only. Where the
-// template does not name the protocol, a record says that such a client has come.
+// singleViewer says that the session's desktop can have one viewer only.
 func singleViewer(s *v1alpha1.VDISession) bool {
-	only, known := signaling.SingleViewer(streaming(s).Protocol)
-	return only || !known && viewerOf(s) != nil
+	return signaling.TraitsOf(protocolOf(s)).SingleViewer
 }
 
 // viewedBy is the page that shows the desktop; empty is none. Whoever did before the
@@ -232,42 +229,6 @@ func (v *viewers) release(p sessionPage) {
 	})
 }
 
-// recognise records what a client's path gives away of a desktop whose template does not
-// name its protocol. It is written when it is news: once in a session's life, mostly.
-func (v *viewers) recognise(s *v1alpha1.VDISession, path string) {
-	if _, named := signaling.SingleViewer(streaming(s).Protocol); named {
-		return
-	}
-	only, known := signaling.Recognise(streaming(s).Protocol, path)
-	if !known || only == singleViewer(s) {
-		return
-	}
-	key := client.ObjectKeyFromObject(s)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.marking[key] || v.stopping.Err() != nil {
-		return
-	}
-	v.marking[key] = true
-	// It ends in a time of its own; see settle.
-	go func() {
-		defer func() {
-			v.mu.Lock()
-			defer v.mu.Unlock()
-			delete(v.marking, key)
-		}()
-		v.settle(key, func(now *v1alpha1.VDISession) (*v1alpha1.SessionViewer, bool) {
-			switch {
-			case now.UID != s.UID || only == singleViewer(now):
-				return nil, false
-			case only:
-				return v.record(now, ""), true
-			}
-			return nil, true
-		})
-	}()
-}
-
 // settleAttempts bounds how often a write is tried that nobody waits for.
 const settleAttempts = 8
 
@@ -376,6 +337,7 @@ func (s *Server) viewerChanged(before, after *v1alpha1.VDISession) {
 	if was == "" || is == "" || was == is {
 		return
 	}
-	key, since := client.ObjectKeyFromObject(after), viewerOf(after).Since.Time
-	time.AfterFunc(leaveWithin, func() { s.sockets.endViewer(key, since) })
+	// By this replica's clock: that of the replica which wrote the record may differ.
+	key, seen := client.ObjectKeyFromObject(after), time.Now()
+	time.AfterFunc(leaveWithin, func() { s.sockets.endViewer(key, seen) })
 }

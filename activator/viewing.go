@@ -43,7 +43,7 @@ func (p *openPage) view(ctx context.Context, view directory.View) (news bool) {
 	by := viewedBy(s)
 	switch {
 	case w.page == "" || !singleViewer(s) || by != "" && by != w.page:
-		w.claimed, w.unwritten = false, false
+		w.claimed, w.unwritten, w.adopted = false, false, false
 		return false
 	case by == w.page:
 		w.claimed, w.unwritten, w.passive = false, false, false
@@ -119,6 +119,11 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 		}
 		claimed = true
 	case page:
+		if rec := *viewerOf(view.Session); rec.Replica != s.viewers.replica && !s.viewers.here(sessionPage{v.key, page}) {
+			// It asked another replica before, which would take it for closed.
+			rec.Replica = s.viewers.replica
+			_ = s.viewers.write(ctx, view.Session, &rec, view.Session.ResourceVersion) // or the next time
+		}
 	default:
 		return false
 	}

@@ -64,7 +64,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	traits := protocol.Traits()
 	h.only = traits.SingleViewer
-	s.viewers.recognise(v.session, h.path)
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
@@ -85,7 +84,9 @@ type socket struct {
 	// opened is when it came; only says that its desktop has room for one viewer.
 	opened time.Time
 	only   bool
-	visit  *wake.Visit
+	// views says that it counts as its desktop's viewer; see sockets.views.
+	views bool
+	visit *wake.Visit
 	// release gives the place among the held back, held ends its count; nil while the
 	// connection is live.
 	release, held func()
@@ -107,11 +108,16 @@ func (h *socket) serve() {
 	}()
 	s.sockets.add(h)
 	defer s.sockets.drop(h)
-	h.log(h.conn.Serve())
+	end := h.conn.Serve()
+	if at, ok := s.address(h.visitor, h.path); ok && h.release == nil && !hold.Left(end) {
+		s.verdicts.brokeOff(at.run, time.Now())
+	}
+	h.log(end)
 }
 
 // leave gives back what serveWebSocket took.
 func (h *socket) leave() {
+	h.server.sockets.views(h, false)
 	switch {
 	case h.visit == nil: // refused
 	case h.release != nil:
@@ -159,8 +165,12 @@ func (h *socket) Live() {
 	h.unhold()
 	h.visit.Served()
 	h.server.Metrics.Relayed.Inc()
+	h.server.sockets.views(h, true)
 	if at, ok := h.server.address(h.visitor, h.path); ok {
-		h.server.verdicts.upgraded(at.pod)
+		h.server.verdicts.upgraded(at.run)
+	}
+	if !named(h.session) {
+		h.server.Keeper.Speaks(h.key, signaling.Recognise(h.path))
 	}
 }
 
@@ -172,6 +182,7 @@ func (h *socket) Held() error {
 		return hold.ShuttingDown
 	}
 	s.Metrics.HeldAgain.Inc()
+	s.sockets.views(h, false)
 	if h.release != nil {
 		return nil // it went while the backlog was played
 	}
@@ -270,6 +281,24 @@ func streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {
 		return v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolAuto}
 	}
 	return *s.Status.Streaming
+}
+
+// named says that the template names the desktop's protocol.
+func named(s *v1alpha1.VDISession) bool {
+	p := streaming(s).Protocol
+	return p != v1alpha1.ProtocolAuto && p != ""
+}
+
+// protocolOf is the protocol that the template names, or else that of the last client that
+// got through; empty while there is neither.
+func protocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol {
+	switch {
+	case named(s):
+		return streaming(s).Protocol
+	case s.Status.Activity != nil:
+		return s.Status.Activity.Protocol
+	}
+	return ""
 }
 
 func refusalOf(err error) metrics.Refusal {

@@ -2,10 +2,12 @@ package activator
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/reach"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -17,6 +19,7 @@ import (
 //
 // To look is no visit: it wakes nothing and keeps nothing awake.
 type witness struct {
+	dir     *directory.Directory
 	reacher *reach.Reacher
 	keeper  *wake.Keeper
 
@@ -25,11 +28,12 @@ type witness struct {
 	looks map[types.NamespacedName]*look
 }
 
-// look is one under way; its cancel is guarded by the witness's lock.
+// look is one under way, or the pause before the next; its cancel is guarded by the
+// witness's lock.
 type look struct{ cancel func() }
 
-func newWitness(r *reach.Reacher, k *wake.Keeper) *witness {
-	return &witness{reacher: r, keeper: k, looks: map[types.NamespacedName]*look{}}
+func newWitness(d *directory.Directory, r *reach.Reacher, k *wake.Keeper) *witness {
+	return &witness{dir: d, reacher: r, keeper: k, looks: map[types.NamespacedName]*look{}}
 }
 
 // see takes in a session as it is now.
@@ -54,18 +58,30 @@ func (w *witness) see(_, s *v1alpha1.VDISession) {
 			if err == nil {
 				w.keeper.Reached(key)
 			}
-			w.forget(key, l)
+			w.again(key, l)
 		})
 	}
 }
 
-// forget ends what is known of a look, so that the next question is answered by another.
-func (w *witness) forget(key types.NamespacedName, l *look) {
+// again looks once more in a while, unless the question is withdrawn by then: what was
+// reported may not have been written, or count for nothing where clocks differ.
+func (w *witness) again(key types.NamespacedName, l *look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.looks[key] == l {
-		delete(w.looks, key)
+	if w.looks[key] != l {
+		return
 	}
+	later := time.AfterFunc(2*wake.ReportPause, func() {
+		w.mu.Lock()
+		if w.looks[key] == l {
+			delete(w.looks, key)
+		}
+		w.mu.Unlock()
+		if view, ok := w.dir.View(key); ok {
+			w.see(nil, view.Session)
+		}
+	})
+	l.cancel = func() { later.Stop() }
 }
 
 // stop ends all looks.

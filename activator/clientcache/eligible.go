@@ -23,7 +23,7 @@ var clientTypes = []string{
 // Many web servers, Selkies 1.6's for one, know no media type for them.
 var (
 	fonts     = []string{".woff2", ".woff", ".ttf", ".otf"}
-	fontMagic = []string{"wOF2", "wOFF", "OTTO", "\x00\x01\x00\x00"}
+	fontMagic = []string{"wOF2", "wOFF", "OTTO"}
 )
 
 // untyped are the media types of a server that knows none.
@@ -51,15 +51,10 @@ func asksForClient(r *http.Request) bool {
 	return len(h) == 0 && len(r.URL.RequestURI()) <= maxPath
 }
 
-// impersonal says that an answer to such a request is whole and nobody's own.
-func impersonal(r *http.Request, status int, h http.Header) bool {
-	return r.Method == http.MethodGet && status == http.StatusOK && len(h.Values("Set-Cookie")) == 0 && len(h.Values("Trailer")) == 0
-}
-
 // mayKeep says that an answer to such a request is a part of the client and nobody's
 // own; with byMagic, that it is if it begins as a font does.
 func mayKeep(r *http.Request, status int, h http.Header) (keep, byMagic bool) {
-	if !impersonal(r, status, h) {
+	if r.Method != http.MethodGet || status != http.StatusOK || len(h.Values("Set-Cookie")) > 0 || len(h.Values("Trailer")) > 0 {
 		return false, false
 	}
 	for _, d := range members(h, "Cache-Control") {
@@ -89,7 +84,7 @@ func mayKeep(r *http.Request, status int, h http.Header) (keep, byMagic bool) {
 	case !slices.Contains(untyped, kind):
 		return false, false
 	}
-	return true, !slices.Contains(fonts, path.Ext(name)) || h.Get("Content-Encoding") != ""
+	return true, !slices.Contains(fonts, path.Ext(name))
 }
 
 // isFont says that a file begins as fonts do.

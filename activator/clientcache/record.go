@@ -19,9 +19,6 @@ type Recording struct {
 	request *http.Request
 	view    directory.View
 
-	// judge decides in the end, where the caller knows better what the answer is.
-	judge func(body []byte) bool
-
 	decided, keep bool
 	// byMagic says that it depends on how the body begins.
 	byMagic bool
@@ -59,18 +56,11 @@ func (r *Recording) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// If lets an answer be kept that is no file of a client's, if judge says so once the whole
-// body is there. Call it before the answer is written.
-func (r *Recording) If(judge func(body []byte) bool) { r.judge = judge }
-
 func (r *Recording) decide(status int) {
 	r.decided, r.length = true, -1
 	h := r.Header()
-	keep := impersonal(r.request, status, h)
-	if r.judge == nil {
-		keep, r.byMagic = mayKeep(r.request, status, h)
-	}
-	if !keep {
+	var keep bool
+	if keep, r.byMagic = mayKeep(r.request, status, h); !keep {
 		return
 	}
 	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
@@ -117,7 +107,7 @@ func (r *Recording) End() { r.forget() }
 
 // Commit keeps the answer, if it may be kept and is whole.
 func (r *Recording) Commit() {
-	if !r.keep || r.length >= 0 && r.length != int64(len(r.body)) || r.judge != nil && !r.judge(r.body) || r.byMagic && len(r.body) == 0 {
+	if !r.keep || r.length >= 0 && r.length != int64(len(r.body)) || r.byMagic && len(r.body) == 0 {
 		return
 	}
 	c := &content{header: r.header, body: slices.Clip(r.body)}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
@@ -59,29 +58,4 @@ func (c *Cache) find(v directory.View, path string) *content {
 	}
 	c.recent.MoveToFront(e.place)
 	return e.content
-}
-
-// Body is what the session's desktop answered at a path on an earlier visit; nil when
-// that is not known.
-func (c *Cache) Body(v directory.View, path string) []byte {
-	if found := c.find(v, path); found != nil {
-		return found.body
-	}
-	return nil
-}
-
-// Drop forgets what is kept of the session at paths of which is is true.
-func (c *Cache) Drop(key types.NamespacedName, is func(path string) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer c.report()
-	s := c.sessions[key]
-	if s == nil {
-		return
-	}
-	for path, e := range s.entries {
-		if is(path) {
-			c.drop(e)
-		}
-	}
 }

@@ -7,6 +7,7 @@ package directory
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,9 @@ type Pod struct {
 	// that the desktop's container runs.
 	Scheduled bool
 	Started   bool
+	// Began is when that container began to run, in whole seconds; zero until the API
+	// tells.
+	Began time.Time
 	// IP is the API's, or until that knows it, the announced one; empty until
 	// either is there. Port is where the desktop listens.
 	IP   string

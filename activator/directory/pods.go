@@ -96,6 +96,9 @@ func summarise(r *record) Pod {
 	for i := range p.Status.ContainerStatuses {
 		if s := &p.Status.ContainerStatuses[i]; s.Name == v1alpha1.ContainerDesktop {
 			out.Started, out.ImageID = s.State.Running != nil, s.ImageID
+			if r := s.State.Running; r != nil {
+				out.Began = r.StartedAt.Time
+			}
 		}
 	}
 	if r.said != nil && agrees(p, r.said.Address) {

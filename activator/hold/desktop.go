@@ -163,6 +163,9 @@ func (c *Conn) upgrade(d *desktop) error {
 	}
 	d.deadline(time.Time{})
 	d.open = true
+	c.mu.Lock()
+	c.refused = nil
+	c.mu.Unlock()
 	return nil
 }
 

@@ -214,6 +214,7 @@ func (p *prober) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var seen <-chan struct{}
+	led := 0 // the address at which WebSockets went ahead
 	for {
 		view, known := p.reacher.dir.View(p.session)
 		p.turnAway(view, known, view.Changed != seen)
@@ -242,9 +243,9 @@ func (p *prober) run() {
 		case <-timer.C:
 		case a := <-p.attempts:
 			inFlight--
-			accepted := t.accepts
 			current := t.tried(a)
-			if t.accepts && !accepted {
+			if t.accepts && led != t.round {
+				led = t.round
 				p.lead()
 			}
 			if a.conn != nil && (!current || !p.give(a.conn)) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"time"
 
 	"github.com/org/vdi-operator/activator/address"
 )
@@ -20,9 +21,18 @@ type passedKey struct{}
 type passed struct {
 	conn *lent
 	face address.Face
-	// patient is for a request that is asked again if the desktop is not ready to answer;
-	// again says that it was not, and that nothing was written.
-	patient, again bool
+	// patience is for a request that is asked again if the desktop is not ready to answer,
+	// nil for others; again says that it was not, and that nothing was written.
+	patience *Patience
+	again    bool
+}
+
+// Patience is what a request has for a document whose desktop may not be ready to answer.
+type Patience struct {
+	// Until is how long the head of an answer is waited for.
+	Until time.Time
+	// Answered is called when the desktop has answered for good.
+	Answered func()
 }
 
 func passedBy(ctx context.Context) *passed { return ctx.Value(passedKey{}).(*passed) }
@@ -54,8 +64,12 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 		},
 		ModifyResponse: func(answer *http.Response) error {
 			by := passedBy(answer.Request.Context())
-			if by.patient && starting(answer.StatusCode) {
-				return ErrStarting
+			if p := by.patience; p != nil {
+				if starting(answer.StatusCode) {
+					return ErrStarting
+				}
+				by.conn.waits(time.Time{})
+				p.Answered()
 			}
 			by.face.Answer(answer.Header, answer.Request.Host)
 			return nil
@@ -63,7 +77,7 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 		FlushInterval: -1,
 		// It is called while nothing was written yet.
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if by := passedBy(r.Context()); by.patient && r.Context().Err() == nil {
+			if by := passedBy(r.Context()); by.patience != nil && r.Context().Err() == nil {
 				by.again = true
 				return
 			}
@@ -74,12 +88,15 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 }
 
 // Serve passes one request, to a session that visitors see by that face, to the desktop
-// at the other end of conn, which it closes. Of a patient request, one for a document, it
-// writes nothing and returns true where the desktop breaks off or answers 502, 503 or 504:
-// it is to be asked again.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face, patient bool) (again bool) {
-	by := &passed{conn: &lent{Conn: conn}, face: face, patient: patient}
+// at the other end of conn, which it closes. Of a request with patience it writes nothing
+// and returns true where the desktop breaks off, does not answer in time or answers 502,
+// 503 or 504: it is to be asked again.
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face, patience *Patience) (again bool) {
+	by := &passed{conn: &lent{Conn: conn}, face: face, patience: patience}
 	defer by.conn.giveBack()
+	if patience != nil {
+		by.conn.waits(patience.Until)
+	}
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, by)))
 	return by.again
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 // lent is a connection offered to a transport: taken once, or closed at the end.
@@ -12,6 +13,9 @@ type lent struct {
 }
 
 func (l *lent) take() bool { return l.taken.CompareAndSwap(false, true) }
+
+// waits bounds how long the next bytes are waited for; zero does not.
+func (l *lent) waits(until time.Time) { _ = l.SetReadDeadline(until) }
 
 func (l *lent) giveBack() {
 	if l.take() {

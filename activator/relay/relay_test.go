@@ -153,7 +153,7 @@ func TestARequestTakesTheConnectionItWasLentAndNoOther(t *testing.T) {
 		}
 		open.Add(1)
 		w := httptest.NewRecorder()
-		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure, false)
+		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure, nil)
 		if w.Code != 200 || w.Body.String() != "desktop" {
 			t.Errorf("answered %d %q", w.Code, w.Body)
 		}
@@ -182,7 +182,7 @@ func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	newHTTP().Serve(w, visitor("/", nil), conn, secure, false)
+	newHTTP().Serve(w, visitor("/", nil), conn, secure, nil)
 	if w.Code != 502 {
 		t.Errorf("answered %d", w.Code)
 	}
@@ -204,7 +204,7 @@ func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		h.Serve(w, r, conn, secure, false)
+		h.Serve(w, r, conn, secure, nil)
 	}))
 	defer front.Close()
 	resp, err := http.Get(front.URL)

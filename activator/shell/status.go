@@ -164,7 +164,8 @@ func Describe(f Facts) Status {
 
 // sayable are the operator's reasons for which this page has better words: it sees the
 // pod itself, and sooner.
-var sayable = map[string]bool{"": true, "Waking": true, "Scheduling": true, "Preparing": true, "Starting": true, "Running": true, "Asleep": true}
+var sayable = map[string]bool{"": true, "Waking": true, "Scheduling": true, "Preparing": true, "Starting": true, "Running": true, "Asleep": true,
+	v1alpha1.ReasonNotReached: true}
 
 func progress(v directory.View) (Step, string) {
 	step, text := StepWaking, textWaking

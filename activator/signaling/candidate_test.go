@@ -48,6 +48,39 @@ func TestNoLineOfADescriptionTellsWhereItsSenderIsUnderPolicyRelay(t *testing.T)
 	}
 }
 
+func TestWhatSomeReaderMayTakeForAnAddressDoesNotPassUnderPolicyRelay(t *testing.T) {
+	const behind = "10.42.0.17"
+	for name, line := range map[string]string{
+		"a carriage return": "a=x:1\ra=" + hostCandidate, "a form feed": "a=x:1\fa=" + hostCandidate, "a next line": "a=x:1\u0085c=IN IP4 " + behind,
+		"a line separator": "a=x:1\u2028a=" + hostCandidate, "remote candidates": "a=remote-candidates:1 " + behind + " 5000",
+		"a source filter": "a=source-filter: incl IN IP4 * " + behind, "more behind the address": "c=IN IP4 " + behind + " more",
+		"a time to live": "c=IN IP4 " + behind + "/127", "no address type": "c=IN IP " + behind, "spaces": "a= rtcp:9 IN IP4 " + behind, "upper case": "C=IN IP4 " + behind,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 9}}
+			said := []byte(answer(sdpOf(line)))
+			toDesktop, v := c.fromClient(said)
+			if v == nil && strings.Contains(string(toDesktop), behind) {
+				t.Errorf("the desktop hears %s", toDesktop)
+			}
+			if toClient := c.fromDesktop(said); strings.Contains(string(toClient), behind) {
+				t.Errorf("the browser hears %s", toClient)
+			}
+		})
+	}
+	c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay}}
+	for _, twice := range []string{`{"ice":{"candidate":"` + hostCandidate + `"},"ice":null}`, `{"sdp":{"type":"offer","sdp":"` + behind + `"},"sdp":null}`} {
+		toDesktop, _ := c.fromClient([]byte(twice))
+		if len(toDesktop)+len(c.fromDesktop([]byte(twice))) > 0 {
+			t.Errorf("%s passes", twice)
+		}
+	}
+	var got struct{ SDP struct{ SDP string } }
+	if err := json.Unmarshal(c.fromDesktop([]byte(answer(strings.Replace(sdpOf(), "o=- 1 2 IN IP4 127.0.0.1", "o=me@pod 1 2 IN IP4 "+behind, 1)))), &got); err != nil || !strings.Contains(got.SDP.SDP, "o=- 1 2 IN IP4 0.0.0.0\r\n") {
+		t.Errorf("%v, %q", err, got.SDP.SDP)
+	}
+}
+
 func FuzzCandidate(f *testing.F) {
 	for _, c := range goodCandidates {
 		f.Add(c)

@@ -41,35 +41,14 @@ func AsksMode(want v1alpha1.StreamingProtocol, path string) bool {
 	return false
 }
 
-type modeAnswer struct {
-	Mode string `json:"current_mode"`
-}
-
-// NamesMode says that a desktop's answer to such a request names its mode. A desktop
-// whose streamer has died names none.
-func NamesMode(answer []byte) bool {
-	var m modeAnswer
-	return json.Unmarshal(answer, &m) == nil && m.Mode != ""
-}
-
-// AnswerMode is the answer for a desktop that is not there: the one that it gave last,
-// unless the template names the protocol of another mode, or else what the template
-// names; nil where neither is known.
-func AnswerMode(want v1alpha1.StreamingProtocol, last []byte) []byte {
-	var m modeAnswer
-	if json.Unmarshal(last, &m) != nil {
-		m.Mode = ""
-	}
+// ModeAnswer is the answer in the place of a desktop of that protocol; nil where its
+// clients ask for no mode.
+func ModeAnswer(p v1alpha1.StreamingProtocol) []byte {
 	for _, a := range adapters {
-		its, is := a.Protocol.(moded)
-		if !is || a.named != want || its.mode() == m.Mode {
-			continue
+		if its, is := a.Protocol.(moded); is && a.named == p {
+			answer, _ := json.Marshal(map[string]string{"current_mode": its.mode()}) // strings can be written
+			return answer
 		}
-		answer, _ := json.Marshal(modeAnswer{its.mode()}) // a string can be written
-		return answer
 	}
-	if m.Mode == "" {
-		return nil
-	}
-	return last
+	return nil
 }

@@ -50,6 +50,8 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	switch {
 	case err != nil:
 		return nil, unreadable(data)
+	case n.relayOnly() && ambiguous(data):
+		return nil, nil
 	case m.SDP != nil && m.ICE != nil:
 		return nil, unexpected("invalid protocol: a message holds either sdp or ice")
 	case m.SDP != nil:
@@ -84,7 +86,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 	switch {
 	case d.Type == "rollback" && d.SDP == "":
 		return data, nil
-	case d.Type != "offer" && d.Type != "answer" && d.Type != "pranswer" || d.SDP == "":
+	case d.Type != "offer" && d.Type != "answer" && d.Type != "pranswer" || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
 		return nil, badSDP()
 	}
 	var v *Violation
@@ -155,6 +157,8 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 	case err != nil:
 		// "HELLO" and the like; or an object that only JavaScript takes for one.
 		return n.unlessRelayOnly(data, bytes.HasPrefix(bytes.TrimLeft(data, jsonSpace), []byte{'{'}))
+	case n.relayOnly() && ambiguous(data):
+		return nil
 	case m.SDP != nil && m.ICE != nil:
 		return n.unlessRelayOnly(data, true)
 	case m.SDP != nil:
@@ -177,7 +181,7 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 
 func (n *negotiation) desktopSDP(data, raw []byte) []byte {
 	var d description
-	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
+	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil || hidesLines(d.SDP) {
 		return n.unlessRelayOnly(data, true)
 	}
 	kept := n.description(d.SDP, n.desktopCandidate)
@@ -246,6 +250,13 @@ func readRelayed(data []byte) (relayed, error) {
 		m.SDP = nil
 	}
 	return m, nil
+}
+
+// ambiguous says that a JSON object, or one in it, has a name twice: of what is said first
+// we saw nothing, and another reader may.
+func ambiguous(data []byte) bool {
+	strict, err := json.UnmarshalStrict(data, &map[string]any{}, json.DisallowDuplicateFields)
+	return err != nil || len(strict) > 0
 }
 
 // unreadable says what is wrong with a message that could not be read: its candidate,

@@ -77,41 +77,26 @@ func For(want v1alpha1.StreamingProtocol, path string) Protocol {
 	return Plain{}
 }
 
-// SingleViewer says whether a desktop of the named protocol has room for one viewer
-// only. Under Auto that is known once a client has come; see Recognise.
-func SingleViewer(named v1alpha1.StreamingProtocol) (only, known bool) {
-	if named == v1alpha1.ProtocolAuto || named == "" {
-		return false, false
-	}
+// TraitsOf are the traits of a protocol that is named; none of Auto, nor of a desktop of
+// which nothing is known.
+func TraitsOf(named v1alpha1.StreamingProtocol) Traits {
 	for _, a := range adapters {
 		if a.named == named {
-			return a.Traits().SingleViewer, true
+			return a.Traits()
 		}
 	}
-	return false, true
+	return Traits{}
 }
 
-// StandsStill says whether a desktop of the named protocol answers nothing for seconds at
-// a time while it has no viewer. Where none is named it goes by whether the desktop was
-// recognised as one with room for one viewer only.
-func StandsStill(named v1alpha1.StreamingProtocol, single bool) bool {
+// Recognise names the protocol of a client that upgrades this path; empty where the path
+// is no protocol's own and so says nothing of the desktop.
+func Recognise(path string) v1alpha1.StreamingProtocol {
 	for _, a := range adapters {
-		if t := a.Traits(); t.StandsStill && allowed(named, a.named) && (named == a.named || single && t.SingleViewer) {
-			return true
+		if a.named != v1alpha1.ProtocolWebSocket && a.Claims(path) {
+			return a.named
 		}
 	}
-	return false
-}
-
-// Recognise says what a client that upgrades this path gives away of its desktop: whether
-// it has room for one viewer only. A path that is nobody's own gives away nothing.
-func Recognise(want v1alpha1.StreamingProtocol, path string) (only, known bool) {
-	for _, a := range adapters {
-		if a.named != v1alpha1.ProtocolWebSocket && allowed(want, a.named) && a.Claims(path) {
-			return a.Traits().SingleViewer, true
-		}
-	}
-	return false, false
+	return ""
 }
 
 // turnAsker is a protocol whose clients ask their desktop for a TURN configuration.

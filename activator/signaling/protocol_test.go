@@ -85,21 +85,21 @@ func TestEveryProtocolsClientIsToldToComeBackWithACodeThatItFollows(t *testing.T
 	}
 }
 
-func TestADesktopWithRoomForOneViewerIsKnownByItsProtocolOrByItsClient(t *testing.T) {
-	for named, want := range map[v1alpha1.StreamingProtocol]struct{ only, known bool }{
-		v1alpha1.ProtocolSelkies1: {true, true}, v1alpha1.ProtocolSelkies2WebRTC: {false, true}, v1alpha1.ProtocolSelkies2WebSockets: {false, true},
-		v1alpha1.ProtocolLinuxServer: {false, true}, v1alpha1.ProtocolWebSocket: {false, true}, v1alpha1.ProtocolAuto: {}, "": {},
+func TestADesktopIsKnownByItsClientsPath(t *testing.T) {
+	for path, want := range map[string]v1alpha1.StreamingProtocol{
+		"/webrtc/signalling/": v1alpha1.ProtocolSelkies1, "/ws": v1alpha1.ProtocolSelkies1, "/api/webrtc/signaling/": v1alpha1.ProtocolSelkies2WebRTC,
+		"/api/websockets": v1alpha1.ProtocolSelkies2WebSockets, "/websockets": v1alpha1.ProtocolLinuxServer, "/websockify": "", "/": "",
 	} {
-		if only, known := SingleViewer(named); only != want.only || known != want.known {
-			t.Errorf("SingleViewer(%q) = %v, %v", named, only, known)
+		if got := Recognise(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
-	for path, want := range map[string]struct{ only, known bool }{
-		"/webrtc/signalling/": {true, true}, "/ws": {true, true}, "/api/webrtc/signaling/": {false, true}, "/api/websockets": {false, true},
-		"/websockets": {false, true}, "/websockify": {}, "/": {},
-	} {
-		if only, known := Recognise(v1alpha1.ProtocolAuto, path); only != want.only || known != want.known {
-			t.Errorf("Recognise(Auto, %q) = %v, %v", path, only, known)
+	if one := TraitsOf(v1alpha1.ProtocolSelkies1); !one.SingleViewer || !one.StandsStill {
+		t.Errorf("Selkies 1.6: %+v", one)
+	}
+	for _, other := range []v1alpha1.StreamingProtocol{"", v1alpha1.ProtocolAuto, v1alpha1.ProtocolWebSocket, v1alpha1.ProtocolSelkies2WebRTC} {
+		if traits := TraitsOf(other); traits.SingleViewer || traits.StandsStill {
+			t.Errorf("%q: %+v", other, traits)
 		}
 	}
 }

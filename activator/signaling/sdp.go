@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -52,35 +53,54 @@ func rewriteLines(sdp string, rewrite func(line string) string) string {
 
 // withoutAddresses returns a session description in which the lines that name an address
 // beside the candidates' name none: the session's origin, the default destination and
-// that of RTCP (RFC 8866, sections 5.2 and 5.7; RFC 3605). An address of a relay's in
-// known stays. With ICE they are a formality, and zeros stand there as a rule (RFC 8840,
-// section 4.1.1).
+// that of RTCP (RFC 8866, sections 5.2 and 5.7; RFC 3605), and without the attributes that
+// list addresses. A relay's in known stays. With ICE they are a formality, and zeros stand
+// there as a rule (RFC 8840, section 4.1.1).
 func withoutAddresses(sdp string, known map[string]bool) string {
 	return rewriteLines(sdp, func(line string) string {
-		fields := strings.Fields(line)
-		if len(fields) < 3 || !namesAddress(fields[0]) {
+		name, value, _ := strings.Cut(line, "=")
+		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+		fields, at := strings.Fields(value), -1
+		switch attribute := strings.ToLower(value); {
+		case name == "o":
+			at = 5 // <username> <id> <version> <network> <address type> <address>
+		case name == "c":
+			at = 2 // <network> <address type> <address>
+		case name == "a" && strings.HasPrefix(attribute, "rtcp:"):
+			at = 3 // <port> <network> <address type> <address>
+		case name == "a" && slices.ContainsFunc(listsAddresses, func(a string) bool { return strings.HasPrefix(attribute, a) }):
+			return ""
+		}
+		if at < 0 || len(fields) <= at {
 			return line
 		}
-		kind, address := fields[len(fields)-2], fields[len(fields)-1]
 		zero := anyIPv4
-		switch ip, err := netip.ParseAddr(address); {
-		case err == nil && (ip.IsUnspecified() || ip.IsLoopback()), known[address]:
-			return line
-		case strings.EqualFold(kind, "IP6"):
+		if strings.EqualFold(fields[at-1], "IP6") {
 			zero = anyIPv6
-		case !strings.EqualFold(kind, "IP4"):
+		}
+		if ip, err := netip.ParseAddr(fields[at]); len(fields) == at+1 && (known[fields[at]] || err == nil && (ip.IsUnspecified() || ip.IsLoopback())) {
 			return line
 		}
-		i := strings.LastIndex(line, address)
-		return line[:i] + zero + line[i+len(address):]
+		if name == "o" {
+			fields[0] = "-" // it may be user@host
+		}
+		return name + "=" + strings.Join(append(fields[:at:at], zero), " ") + line[len(strings.TrimRight(line, "\r\n")):]
 	})
 }
 
-// namesAddress says that a line of SDP that begins with this word ends with an address.
-func namesAddress(word string) bool {
-	for _, kind := range []string{"o=", "c=", "a=rtcp:"} {
-		if len(word) >= len(kind) && strings.EqualFold(word[:len(kind)], kind) {
-			return true
+// listsAddresses are attributes that do (RFC 8839, section 5.2; RFC 4570; RFC 4091).
+var listsAddresses = []string{"remote-candidates", "source-filter", "alt:"}
+
+// hidesLines says that readers may find lines in a session description that we do not,
+// and an address in them: a line ends with a newline, before which a carriage return may
+// stand (RFC 8866, section 5), but Python, for one, takes more for an end.
+func hidesLines(sdp string) bool {
+	for line := range strings.SplitSeq(sdp, "\n") {
+		inner := strings.FieldsFunc(strings.TrimSuffix(line, "\r"), func(r rune) bool { return strings.ContainsRune("\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", r) })
+		for _, hidden := range inner[min(1, len(inner)):] {
+			if name, _, ok := strings.Cut(hidden, "="); ok && len(strings.TrimSpace(name)) == 1 {
+				return true
+			}
 		}
 	}
 	return false

@@ -45,6 +45,8 @@ var ErrGone = errors.New("the session was deleted")
 // Activity is what a write moves forward; zero fields are left alone.
 type Activity struct {
 	Wake, Connected, Input, Reached time.Time
+	// Protocol is that of a client that got through; empty is not known.
+	Protocol v1alpha1.StreamingProtocol
 	// Traceparent is the trace of the wake, empty where it is not traced; it is written
 	// with Wake only.
 	Traceparent string
@@ -86,6 +88,8 @@ type visited struct {
 	// left is when the last visitor went, typed the last input that was reported, and
 	// reached when the desktop was last reported as reached.
 	left, typed, reached time.Time
+	// spoke is when a protocol was last reported.
+	spoke time.Time
 	// kept says that a writer runs; poke tells it that one of the above changed.
 	kept bool
 	poke chan struct{}

@@ -9,13 +9,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// reachedEvery is the least pause between two records of the same session that its desktop
-// was reached. One is enough, unless its container starts again or the two clocks differ.
-const reachedEvery = 2 * time.Second
+// ReportPause is the least pause between two such reports of one session. One is enough,
+// unless its container starts again or two clocks differ.
+const ReportPause = 2 * time.Second
 
 // Reached reports that the visit's connection was accepted by the desktop.
 func (v *Visit) Reached() {
@@ -31,23 +32,41 @@ func (k *Keeper) Reached(key types.NamespacedName) {
 	if !ok || !newsOfReach(view.Session) {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	v, now := k.state(key), k.now()
-	if now.Sub(v.reached) < reachedEvery || k.ctx.Err() != nil {
+	k.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) Activity {
+		return Activity{Reached: reachedStamp(now, view)}
+	})
+}
+
+// Speaks reports the protocol of a client that got through to the session's desktop. It is
+// written where it is news, and is no activity.
+func (k *Keeper) Speaks(key types.NamespacedName, p v1alpha1.StreamingProtocol) {
+	view, ok := k.dir.View(key)
+	if a := view.Session; !ok || p == "" || a.Status.Activity != nil && a.Status.Activity.Protocol == p {
 		return
 	}
-	v.reached = now
+	k.report(key, func(v *visited) *time.Time { return &v.spoke }, func(time.Time) Activity { return Activity{Protocol: p} })
+}
+
+// report writes what is no activity, in a time of its own and not twice within
+// ReportPause; last is when that was reported before.
+func (k *Keeper) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) Activity) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, now := last(k.state(key)), k.now()
+	if now.Sub(*at) < ReportPause || k.ctx.Err() != nil {
+		return
+	}
+	*at = now
 	k.running.Go(func() {
-		err := k.write(key, Activity{Reached: reachedStamp(now, view.Session)})
+		err := k.write(key, what(now))
 		if err == nil || errors.Is(err, ErrGone) || errors.Is(err, context.Canceled) {
 			return
 		}
-		k.log.Warn("that the desktop was reached was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
+		k.log.Warn("what was seen of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if v.reached.Equal(now) {
-			v.reached = time.Time{} // the next connection may try again at once
+		if at.Equal(now) {
+			*at = time.Time{} // the next one may try again at once
 		}
 	})
 }
@@ -69,10 +88,14 @@ func AskedToReach(s *v1alpha1.VDISession) bool {
 	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotReached && s.Status.StartTime != nil
 }
 
-// reachedStamp is now, or just after the wake where the operator's clock is ahead of ours.
-func reachedStamp(now time.Time, s *v1alpha1.VDISession) time.Time {
-	if woke := s.Status.StartTime; woke != nil && !now.After(woke.Time) {
-		return woke.Add(time.Millisecond)
+// reachedStamp is now, or just after the wake, and after the start of the container that
+// was reached, where the clock of the operator or of the node is ahead of ours.
+func reachedStamp(now time.Time, view directory.View) time.Time {
+	if woke := view.Session.Status.StartTime; woke != nil && !now.After(woke.Time) {
+		now = woke.Add(time.Millisecond)
+	}
+	if p := view.Pod; p != nil && !now.After(p.Began) {
+		now = p.Began.Add(time.Millisecond)
 	}
 	return now
 }

@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -29,7 +30,11 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 		}
 	}
 	s := &v1alpha1.VDISession{Status: v1alpha1.VDISessionStatus{StartTime: at(time.Second)}}
-	if got := reachedStamp(noon, s); !got.After(s.Status.StartTime.Time) {
+	if got := reachedStamp(noon, directory.View{Session: s}); !got.After(s.Status.StartTime.Time) {
 		t.Errorf("a clock that is behind writes %s, before the wake", got)
+	}
+	pod := &directory.Pod{Began: noon.Add(time.Minute)}
+	if got := reachedStamp(noon, directory.View{Session: s, Pod: pod}); !got.After(pod.Began) {
+		t.Errorf("a clock that is behind the node's writes %s, before the container's start", got)
 	}
 }

@@ -37,6 +37,9 @@ func (w *StatusWriter) WriteActivity(ctx context.Context, key types.NamespacedNa
 		LastInputTime:     later(have.LastInputTime, a.Input),
 		LastReachedTime:   later(have.LastReachedTime, a.Reached),
 	}
+	if a.Protocol != have.Protocol {
+		next.Protocol = a.Protocol
+	}
 	if next == (v1alpha1.SessionActivity{}) {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (o Observation) Reachable(reached time.Time) bool {
 	if o.Pod == nil {
 		return false
 	}
-	return probedAtAddress(o.Pod) && ready(o.Pod) || reachedSinceStart(o.Pod, reached)
+	return probedAtAddress(o.Pod) && ready(o.Pod) || reachedSinceStart(o.Pod, reached) && !unreadySince(o.Pod, reached)
 }
 
 // probedAtAddress says that the desktop's readiness is asked for at the pod's address. In
@@ -42,6 +42,17 @@ func reachedSinceStart(p *corev1.Pod, reached time.Time) bool {
 	for _, c := range p.Status.ContainerStatuses {
 		if c.Name == v1alpha1.ContainerDesktop {
 			return c.State.Running != nil && !reached.IsZero() && !reached.Before(c.State.Running.StartedAt.Time)
+		}
+	}
+	return false
+}
+
+// unreadySince says that the pod became unready after that: its desktop went, although its
+// container runs.
+func unreadySince(p *corev1.Pod, reached time.Time) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status != corev1.ConditionTrue && c.LastTransitionTime.After(reached) && !ready(p)
 		}
 	}
 	return false

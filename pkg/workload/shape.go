@@ -58,7 +58,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		pod.Spec.Containers = append(pod.Spec.Containers, agent(cfg, t, s))
 	}
 	if t.Spec.PodTemplate != nil {
-		err := withoutNulls(t)
+		err := withoutNulls(t, pod)
 		if err != nil {
 			return Shape{}, fmt.Errorf("template %q: spec.podTemplate.%w", t.Name, err)
 		}

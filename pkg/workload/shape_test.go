@@ -388,6 +388,7 @@ func TestANullInAPodTemplateIsRefusedHoweverItWasApplied(t *testing.T) {
 		"by apply, and mended since":    {`{"spec":{"containers":[{"name":"desktop","securityContext":{"capabilities":{"drop":[]},"runAsUser":0}}]}}`, applied(written), false},
 		"by apply, without":             {pruned, applied(pruned), false},
 		"an annotation that is no JSON": {pruned, map[string]string{corev1.LastAppliedConfigAnnotation: "{"}, false},
+		"one that takes nothing away":   {`{"metadata":{"creationTimestamp":null},"spec":{"nodeSelector":null}}`, nil, false},
 		"null itself":                   {"null", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

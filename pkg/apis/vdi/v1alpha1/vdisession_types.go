@@ -160,6 +160,11 @@ type SessionActivity struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastReachedTime *metav1.MicroTime `json:"lastReachedTime,omitempty"`
+	// Protocol is that of the last client that got through to the desktop, by which the
+	// activators know a desktop whose template leaves its protocol to Auto. It is no
+	// max-register: the last one counts.
+	// +optional
+	Protocol StreamingProtocol `json:"protocol,omitempty"`
 	// Traceparent is the trace of the wake at lastWakeTime, which the operator goes on
 	// with: a traceparent of W3C Trace Context, version 00. It is set where tracing is on.
 	// +optional
