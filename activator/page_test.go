@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -407,6 +408,45 @@ func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T
 				t.Errorf("who reloads past all caches got %q", got.body)
 			}
 		})
+	}
+}
+
+func TestWhatIsKeptOfASelkies16IsRenewedOnceItsNextPodHasAViewer(t *testing.T) {
+	g := newGateway(t)
+	g.speaks(v1alpha1.ProtocolSelkies1)
+	version := atomic.Pointer[string]{}
+	serves := func(v string) { version.Store(&v) }
+	echo := newDesktop(t)
+	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			echo.Config.Handler.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, *version.Load()+r.Header.Get("Cookie"))
+	}))
+	defer desktop.Close()
+	serves("one")
+	g.wakes(desktop)
+	g.do(http.MethodGet, "/", g.as(framing))
+	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	next := podOf(g.owned, desktop)
+	next.Name, next.UID, next.Spec.Containers[0].Image = "q", "q", g.image
+	g.Directory.SetPod(next)
+	serves("two")
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "one" {
+		t.Errorf("before it has a viewer: %q", got.body)
+	}
+	viewer := g.dial("/webrtc/signalling/", g.as(fromPage))
+	say(t, viewer, "HELLO 1")
+	g.eventually("it is renewed", func() bool {
+		view, _ := g.Directory.View(alice)
+		return len(g.Clients.Former(view)) == 0
+	})
+	_ = viewer.Close()
+	g.eventually("the viewer is gone", func() bool { return !g.sockets.viewed(alice) })
+	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "two" {
+		t.Errorf("after it had one: %q", got.body)
 	}
 }
 

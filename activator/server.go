@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/org/vdi-operator/activator/address"
@@ -56,8 +57,10 @@ type Server struct {
 	pages     *pages
 	viewers   *viewers
 	witness   *witness
-	verdicts  verdicts
-	assets    http.Handler
+	// renewing holds the sessions whose kept files are asked for again.
+	renewing sync.Map
+	verdicts verdicts
+	assets   http.Handler
 
 	// holding ends, with hold.ShuttingDown as its cause, when nothing may be held any
 	// longer; the WebSockets are told besides.

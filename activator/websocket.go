@@ -64,6 +64,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	traits := protocol.Traits()
 	h.only = traits.SingleViewer
+	if traits.StandsStill {
+		h.host = strings.Clone(r.Host)
+	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
@@ -81,6 +84,9 @@ type socket struct {
 	conn   *hold.Conn
 	// protocol is the adapter's name, path where the client upgraded.
 	protocol, path string
+	// host is the session's as the visitor calls it, where what is kept of its desktop has to
+	// be renewed.
+	host string
 	// opened is when it came; only says that its desktop has room for one viewer.
 	opened time.Time
 	only   bool
@@ -166,6 +172,9 @@ func (h *socket) Live() {
 	h.visit.Served()
 	h.server.Metrics.Relayed.Inc()
 	h.server.sockets.views(h, true)
+	if h.host != "" {
+		h.server.renewLater(h)
+	}
 	if at, ok := h.server.address(h.visitor, h.path); ok {
 		h.server.verdicts.upgraded(at.run)
 	}

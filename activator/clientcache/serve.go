@@ -59,3 +59,21 @@ func (c *Cache) find(v directory.View, path string) *content {
 	c.recent.MoveToFront(e.place)
 	return e.content
 }
+
+// Former are the paths of what is kept of the session, under the image that runs, that
+// another pod than the present one served.
+func (c *Cache) Former(v directory.View) (paths []string) {
+	c.Observe(v)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session(client.ObjectKeyFromObject(v.Session), v.Session.UID)
+	if s == nil || v.Pod == nil {
+		return nil
+	}
+	for path, e := range s.entries {
+		if e.pod != v.Pod.UID {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}

@@ -3,6 +3,7 @@ package wake
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,8 +56,15 @@ func (w *StatusWriter) WriteActivity(ctx context.Context, key types.NamespacedNa
 	if err != nil {
 		return fmt.Errorf("activity of %s: %w", key, err)
 	}
+	if kept := s.Status.Activity; next.LastReachedTime != nil && (kept == nil || kept.LastReachedTime == nil) {
+		return fmt.Errorf("activity of %s: %w", key, errOldDefinition)
+	}
 	return nil
 }
+
+// errOldDefinition says that the API server dropped what was written.
+var errOldDefinition = errors.New("the definition of VDISessions in this cluster is older than this program and does not know " +
+	"status.activity.lastReachedTime, without which no start is seen to succeed: let the newest installation bring the CRDs (crds.enabled)")
 
 // activityPatch is a wake with its trace, or without an earlier wake's.
 func activityPatch(next v1alpha1.SessionActivity, traceparent string) any {
