@@ -173,7 +173,7 @@ func (v *visit) shut() {
 	}
 }
 
-func (v *visit) opens(path string) { v.t.Helper(); v.run(chromedp.Navigate(v.home + path)) }
+func (v *visit) opens() { v.t.Helper(); v.run(chromedp.Navigate(v.home + "/")) }
 
 // remembers lets a tab keep the states that each of its pages was in.
 func (v *visit) remembers() {
@@ -210,7 +210,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			v.eventually("it has the view", func() bool { v.mu.Lock(); defer v.mu.Unlock(); return viewedBy(v.session) != "" })
 
 			second := v.tab()
-			second.opens("/")
+			second.opens()
 			second.until(elsewhereShown + ` && document.title === "This desktop is open in another tab" && document.getElementById("again").textContent === "Use it here"`)
 			second.until(`document.activeElement.id === "again"`)
 			v.until(pictureShown)
@@ -244,7 +244,7 @@ func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 	v.until(pictureShown)
 	second, third := v.tab(), v.tab()
 	for _, tab := range []*visit{second, third} {
-		tab.opens("/")
+		tab.opens()
 		tab.until(elsewhereShown)
 	}
 	second.run(chromedp.Click("#again"))
@@ -278,7 +278,7 @@ func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			v.until(pictureShown)
 			second := v.tab()
 			second.remembers()
-			second.opens("/")
+			second.opens()
 			second.until(elsewhereShown)
 			v.remembers()
 			for range 3 {
@@ -326,7 +326,7 @@ func TestAHiddenTabIsToldThatItsDesktopWasTakenOver(t *testing.T) {
 	v.hides(true)
 	time.Sleep(closedAfter + time.Second)
 	second := v.tab()
-	second.opens("/")
+	second.opens()
 	second.until(elsewhereShown) // the hidden one has it
 	second.run(chromedp.Click("#again"))
 	second.until(pictureShown)

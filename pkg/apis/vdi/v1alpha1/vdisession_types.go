@@ -129,7 +129,7 @@ const (
 	ConditionReady = "Ready"
 )
 
-// ReasonNotReached, of the condition Ready, says that Kubernetes takes the desktop's pod
+// ReasonNotReached is a reason of the condition Ready: Kubernetes takes the desktop's pod
 // for ready although nobody has reached it at the pod's address yet. It asks the
 // activators to try.
 const ReasonNotReached = "NotReached"
