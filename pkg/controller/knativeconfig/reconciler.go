@@ -38,6 +38,9 @@ const (
 	// is tried again, and watchRetry how long a watch that ended.
 	retry      = 10 * time.Second
 	watchRetry = 5 * time.Second
+	// watchSeconds is how long one watch lasts: one that has fallen silent without an end
+	// is replaced, and the next one begins with all there is.
+	watchSeconds = int64(120)
 )
 
 // Metrics counts what happens to keys.
@@ -118,7 +121,9 @@ func (r *Reconciler) watch(ctx context.Context, changed chan<- struct{}) {
 }
 
 func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
-	w, err := r.Client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(r.Namespace))
+	lasts := watchSeconds
+	w, err := r.Client.Watch(ctx, &corev1.ConfigMapList{}, &client.ListOptions{
+		Namespace: r.Namespace, Raw: &metav1.ListOptions{TimeoutSeconds: &lasts}})
 	if err != nil {
 		log.FromContext(ctx).V(1).Info("Knative's config maps cannot be watched", "namespace", r.Namespace, "error", err.Error())
 		return
