@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/reach"
@@ -114,10 +116,9 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 		return false
 	}
 	// With a viewer it stands still no longer, and answers for itself.
-	if s.sockets.viewed(v.key) || !signaling.TraitsOf(protocolOf(view.Session)).StandsStill {
-		if view, ok = s.early(r.Context(), v); !ok {
-			return false
-		}
+	standsStill := signaling.TraitsOf(protocolOf(view.Session)).StandsStill && !s.sockets.viewed(v.key)
+	if !standsStill && !s.absent(r.Context(), view) {
+		return false
 	}
 	defer s.Keeper.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
@@ -133,7 +134,12 @@ func (s *Server) current(v visitor) (directory.View, bool) {
 // what is known of it may be said in its place.
 func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
 	view, ok := s.current(v)
-	return view, ok && starting(view.Session) && wanted(view.Session) && !s.reacher.Now(ctx, v.key)
+	return view, ok && wanted(view.Session) && s.absent(ctx, view)
+}
+
+// absent says that a session's desktop starts and is not there yet.
+func (s *Server) absent(ctx context.Context, view directory.View) bool {
+	return starting(view.Session) && !s.reacher.Now(ctx, client.ObjectKeyFromObject(view.Session))
 }
 
 // wanted says that the desktop may be woken, or is awake.

@@ -141,15 +141,31 @@ func (s *stage) knativePod(started time.Time) {
 		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(started)}}}}
 }
 
-// reached is an activator's record.
-func (s *stage) reached(at time.Time) {
+// records changes the session's status, as somebody else than the controller does.
+func (s *stage) records(change func(*v1alpha1.VDISessionStatus)) {
 	s.t.Helper()
 	session := s.session()
 	base := session.DeepCopy()
-	session.Status.Activity.LastReachedTime = &metav1.MicroTime{Time: at}
+	change(&session.Status)
 	if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// newWokenStage is one whose session somebody has visited.
+func newWokenStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.look()
+	s.visit()
+	s.look()
+	return s
+}
+
+// reached is an activator's record.
+func (s *stage) reached(at time.Time) {
+	s.t.Helper()
+	s.records(func(st *v1alpha1.VDISessionStatus) { st.Activity.LastReachedTime = &metav1.MicroTime{Time: at} })
 }
 
 // stays lets a visitor wait for longer than the startup timeout.
@@ -157,13 +173,8 @@ func (s *stage) stays() {
 	s.t.Helper()
 	for range 12 {
 		s.now = s.now.Add(time.Minute)
-		session := s.session()
-		base := session.DeepCopy()
 		at := metav1.NewMicroTime(s.now)
-		session.Status.Activity.LastConnectedTime = &at
-		if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
-			s.t.Fatal(err)
-		}
+		s.records(func(st *v1alpha1.VDISessionStatus) { st.Activity.LastConnectedTime = &at })
 		s.look()
 	}
 }
@@ -176,10 +187,7 @@ func (s *stage) wants(have *v1alpha1.VDISession, phase v1alpha1.Phase, says stri
 }
 
 func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
-	s := newStage(t)
-	s.look()
-	s.visit()
-	s.look()
+	s := newWokenStage(t)
 	s.knativePod(s.now)
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached its port")
@@ -202,26 +210,15 @@ func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
 }
 
 func TestADesktopThatWasReadyBeforeAnUpgradeStaysSo(t *testing.T) {
-	s := newStage(t)
-	s.look()
-	s.visit()
-	s.look()
+	s := newWokenStage(t)
 	s.knativePod(s.now)
-	session := s.session()
-	base := session.DeepCopy()
-	session.Status.ReadyTime = &metav1.MicroTime{Time: s.now}
-	if err := s.r.Client.Status().Patch(t.Context(), session, client.MergeFrom(base)); err != nil {
-		t.Fatal(err)
-	}
+	s.records(func(st *v1alpha1.VDISessionStatus) { st.ReadyTime = &metav1.MicroTime{Time: s.now} })
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseRunning, "")
 }
 
 func TestADesktopThatNobodyReachesFailsToStart(t *testing.T) {
-	s := newStage(t)
-	s.look()
-	s.visit()
-	s.look()
+	s := newWokenStage(t)
 	s.knativePod(s.now)
 	s.look()
 	s.stays()
@@ -229,10 +226,7 @@ func TestADesktopThatNobodyReachesFailsToStart(t *testing.T) {
 }
 
 func TestADesktopIsReadyBeforeKubeletSaysSoIfItWasReached(t *testing.T) {
-	s := newStage(t)
-	s.look()
-	s.visit()
-	s.look()
+	s := newWokenStage(t)
 	s.knativePod(s.now)
 	s.Pod.Status.Conditions[0].Status = corev1.ConditionFalse
 	s.reached(s.now.Add(time.Second))
