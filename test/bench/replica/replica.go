@@ -51,7 +51,7 @@ const (
 )
 
 // sessions are at hosts below this domain.
-var sessions = config.URL{Scheme: "http", Domain: "vdi.localhost"}
+var sessions = config.URL{Scheme: "http", Routing: config.RoutingHost, Domain: "vdi.localhost"}
 
 // World is what an activator needs around it.
 type World struct {
