@@ -139,14 +139,14 @@ func TestEveryAlertTellsWhatToDo(t *testing.T) {
 }
 
 func TestEveryMetricIsExplained(t *testing.T) {
-	text := string(read(t, "../../docs/operations.md"))
+	text := string(read(t, "../../docs/observability.md"))
 	for name := range registered(t) {
 		plain := name
 		for _, part := range []string{"_bucket", "_count", "_sum"} {
 			plain = strings.TrimSuffix(plain, part)
 		}
 		if !strings.Contains(text, "`"+plain) {
-			t.Errorf("docs/operations.md does not explain %s", plain)
+			t.Errorf("docs/observability.md does not explain %s", plain)
 		}
 	}
 }
