@@ -138,7 +138,8 @@ generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Write deep copies, CRDs, permissions
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths=./pkg/controller/... output:rbac:dir=config/rbac
-	cp config/crd/*.yaml charts/vdi-operator/files/crds/
+	for kind in vdisession vditemplate; do \
+		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
 	$(HELM_DOCS) --log-level warning --chart-search-root charts/vdi-operator --chart-to-generate charts/vdi-operator \
 		--template-files values.md.gotmpl --output-file ../../docs/values.md --document-dependency-values --sort-values-order file

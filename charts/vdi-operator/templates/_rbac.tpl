@@ -1,6 +1,6 @@
 {{/*
-The operator's rules, generated from the markers in its code (files/rbac/role.yaml), as
-this installation needs them; takes {context, which} and gives a list, or nothing.
+The operator's rules that this installation needs; takes {context, roles, which}, roles
+being the text of files/rbac/role.yaml, and gives a list, or nothing.
   namespaced  what it does in the namespaces of sessions
   cluster     what belongs to no namespace
   knative     what it does in Knative Serving's namespace
@@ -11,7 +11,7 @@ this installation needs them; takes {context, which} and gives a list, or nothin
 {{- $which := .which -}}
 {{- $wanted := dict "namespaced" "" "cluster" "" "knative" "knative-serving" "system" "vdi-system" -}}
 {{- $rules := list -}}
-{{- range regexSplit "(?m)^---\\n" ($.Files.Get "files/rbac/role.yaml") -1 -}}
+{{- range regexSplit "(?m)^---\\n" .roles -1 -}}
 {{- $role := fromYaml . -}}
 {{- if and $role (eq (dig "metadata" "namespace" "" $role) (get $wanted $which)) -}}
 {{- range $rule := $role.rules -}}
@@ -138,44 +138,4 @@ in each of watchNamespaces; takes {context, component, namespaced, cluster}.
 {{- else }}
 {{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" (list .namespaced .cluster | compact | join "\n")) $args) }}
 {{- end }}
-{{- end -}}
-
-{{/* Leader election. */}}
-{{- define "vdi-operator.operator.electionRules" -}}
-- apiGroups: [coordination.k8s.io]
-  resources: [leases]
-  verbs: [get, create, update, patch]
-- apiGroups: ["", events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
-{{- end -}}
-
-{{/* To say in words what happens. */}}
-{{- define "vdi-operator.operator.eventRules" -}}
-- apiGroups: ["", events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
-{{- end -}}
-
-{{/*
-The activator faces the internet: it reads sessions and their pods' addresses, and the
-only thing it writes is a session's activity.
-*/}}
-{{- define "vdi-operator.activator.sessionRules" -}}
-- apiGroups: [vdi.kasm.io]
-  resources: [vdisessions]
-  verbs: [get, list, watch]
-- apiGroups: [vdi.kasm.io]
-  resources: [vdisessions/status]
-  verbs: [patch]
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [get, list, watch]
-{{- end -}}
-
-{{/* It finds coturn by its pods. */}}
-{{- define "vdi-operator.activator.turnRules" -}}
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [get, list, watch]
 {{- end -}}

@@ -1,0 +1,58 @@
+package chart
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/org/vdi-operator/test/chart/render"
+)
+
+// fieldCase is a set of values and what fields have to be. A key is "Kind/name path", the
+// path as kubectl's JSONPath. An object or field that is not there is "".
+type fieldCase struct {
+	set    []string
+	fields map[string]string
+}
+
+func checkFields(t *testing.T, cases map[string]fieldCase) {
+	t.Helper()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var flags []string
+			for _, s := range c.set {
+				flags = append(flags, "--set", s)
+			}
+			all := objects(t)(render.Text(t.Context(), render.Namespace, flags...))
+			for key, want := range c.fields {
+				object, path, _ := strings.Cut(key, " ")
+				if got := field(t, all, object, path); got != want {
+					t.Errorf("%s is %q, want %q", key, got, want)
+				}
+			}
+		})
+	}
+}
+
+func field(t *testing.T, all []*unstructured.Unstructured, object, path string) string {
+	t.Helper()
+	for _, o := range all {
+		if o.GetKind()+"/"+o.GetName() != object {
+			continue
+		}
+		p := jsonpath.New(object).AllowMissingKeys(true)
+		var text bytes.Buffer
+		if err := p.Parse("{" + path + "}"); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Execute(&text, o.Object); err != nil {
+			t.Fatal(err)
+		}
+		return text.String()
+	}
+	return ""
+}
