@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +15,7 @@ import (
 )
 
 // TestAnInstallationChangesOverWhileADesktopIsInUse changes from what the installation
-// runs on to the other and back.
+// runs on to the other. The way back is the same code, and an integration test's.
 func TestAnInstallationChangesOverWhileADesktopIsInUse(t *testing.T) {
 	ctx := story(t)
 	key := session(ctx, t, "changing", template(t, nil), nil)
@@ -26,58 +24,51 @@ func TestAnInstallationChangesOverWhileADesktopIsInUse(t *testing.T) {
 	if err := visitor.WriteFile(ctx, "note.txt", content); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := in.Release().Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
-			t.Error(err)
-		}
+	stream, err := visitor.View(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	if err := stream.WaitFrames(ctx, wantFrames); err != nil {
+		t.Fatal(err)
+	}
+	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := only(t, s)
+	if err := upgrade(ctx, "--set", fmt.Sprintf("knative.enabled=%t", !in.Knative)); err != nil {
+		t.Fatal(err)
+	}
+	s, err = in.Session(ctx, key, "told that it changes when it sleeps", func(s *v1alpha1.VDISession) bool {
+		c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionUpToDate)
+		return c != nil && c.Reason == "WaitingForSleep" && strings.Contains(c.Message, "otherwise now")
 	})
-	for _, knative := range []bool{!in.Knative, in.Knative} {
-		stream, err := visitor.View(ctx, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer stream.Close()
-		if err := stream.WaitFrames(ctx, wantFrames); err != nil {
-			t.Fatal(err)
-		}
-		s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := only(t, s)
-		if err := in.Release().Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), "--set", fmt.Sprintf("knative.enabled=%t", knative))...); err != nil {
-			t.Fatal(err)
-		}
-		s, err = in.Session(ctx, key, "told that it changes when it sleeps", func(s *v1alpha1.VDISession) bool {
-			c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionUpToDate)
-			return c != nil && c.Reason == "WaitingForSleep" && strings.Contains(c.Message, "otherwise now")
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		frames := stream.Frames()
-		if err := stream.WaitFrames(ctx, frames+wantFrames); err != nil {
-			t.Errorf("the picture stands still: %v", err)
-		}
-		if after := only(t, s); after.UID != before.UID || restarts(&after) != restarts(&before) {
-			t.Errorf("the live desktop was restarted: %s, before %s", after.Name, before.Name)
-		}
-		stream.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := stream.Frames()
+	if err := stream.WaitFrames(ctx, frames+wantFrames); err != nil {
+		t.Errorf("the picture stands still: %v", err)
+	}
+	if after := only(t, s); after.UID != before.UID || restarts(&after) != restarts(&before) {
+		t.Errorf("the live desktop was restarted: %s, before %s", after.Name, before.Name)
+	}
+	stream.Close()
 
-		s, err = in.Session(ctx, key, "changed over", func(s *v1alpha1.VDISession) bool {
-			return s.Status.Phase == v1alpha1.PhaseAsleep && meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionUpToDate)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := visitor.ReadFile(ctx, "note.txt")
-		if err != nil || got != content {
-			t.Errorf("after the change the file holds %q (%v), want %q", got, err, content)
-		}
-		pod := only(t, s)
-		if _, onKnative := pod.Labels["serving.knative.dev/revision"]; onKnative != knative {
-			t.Errorf("its pod is Knative's: %t, want %t", onKnative, knative)
-		}
+	s, err = in.Session(ctx, key, "changed over", func(s *v1alpha1.VDISession) bool {
+		return s.Status.Phase == v1alpha1.PhaseAsleep && meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionUpToDate)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := visitor.ReadFile(ctx, "note.txt")
+	if err != nil || got != content {
+		t.Errorf("after the change the file holds %q (%v), want %q", got, err, content)
+	}
+	pod := only(t, s)
+	if _, onKnative := pod.Labels["serving.knative.dev/revision"]; onKnative == in.Knative {
+		t.Errorf("its pod is Knative's: %t, want %t", onKnative, !in.Knative)
 	}
 }
 

@@ -27,6 +27,7 @@ const silentFor = 2
 // TestVisitorsComeInThroughTraefik opens sleeping desktops by https through a real
 // Traefik, by each kind of ingress object that the chart makes, and by path.
 func TestVisitorsComeInThroughTraefik(t *testing.T) {
+	t.Parallel()
 	image, err := in.Traefik(t.Context()) // it may have to be built: no part of the story's time
 	if errors.Is(err, harness.ErrNotOurs) {
 		t.Skip(err)

@@ -24,6 +24,12 @@ func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOt
 		t.Skip("this installation has nothing to do with Knative's configuration")
 	}
 	ctx := story(t)
+	t.Cleanup(func() {
+		if t.Failed() {
+			said, err := in.Plugin(context.WithoutCancel(ctx), "status", "--system-namespace", in.SystemNamespace)
+			t.Logf("kubectl vdi status: %s (%v)", said, err)
+		}
+	})
 	// No other story's desktop uses it.
 	const key = "kubernetes.podspec-hostaliases"
 	features := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: config.Default().Knative.Namespace, Name: "config-features"}}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -20,8 +19,8 @@ import (
 )
 
 // TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain has Knative's configuration
-// belong to a KnativeServing while the product goes on, is uninstalled, and is installed
-// again.
+// belong to a KnativeServing while the product goes on. That the product gives the keys
+// back there when it is uninstalled is an integration test's.
 func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
 	if !in.Knative {
 		t.Skip("this installation has nothing to do with Knative's configuration")
@@ -33,65 +32,35 @@ func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, cancel := context.WithTimeout(t.Context(), releasePatience)
-	t.Cleanup(cancel)
-	k := &knative{t: t, ctx: whole, serving: serving}
-	r := in.Release()
-	key := session(whole, t, "operated", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = nil }), nil)
-	if err := invited(whole, t, key).WriteFile(whole, noteName, noteText); err != nil {
+	ctx := story(t)
+	k := &knative{t: t, ctx: ctx, serving: serving}
+	key := session(ctx, t, "operated", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = nil }), nil)
+	if err := invited(ctx, t, key).WriteFile(ctx, noteName, noteText); err != nil {
 		t.Fatal(err)
 	}
-	pod := runningPod(whole, t, key)
+	pod := runningPod(ctx, t, key)
 
-	if err := in.Apply(whole, serving.DeepCopy()); err != nil {
+	if err := in.Apply(ctx, serving.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
 	left := false
-	t.Cleanup(func() { // The stories that follow have a Knative of nobody's, and this tree's release.
-		ctx := context.WithoutCancel(whole)
-		if !left {
-			err = in.WithoutKnativeOperator(ctx, serving)
+	t.Cleanup(func() { // The stories that follow have a Knative of nobody's.
+		if left {
+			return
 		}
-		if err := errors.Join(err, r.Upgrade(ctx, in.Chart(), in.Settings...)); err != nil {
+		if err := in.WithoutKnativeOperator(context.WithoutCancel(ctx), serving); err != nil {
 			t.Error(err)
 		}
 	})
 	k.isSetIn("KnativeServing " + serving.GetName())
-	if now := runningPod(whole, t, key); now != pod {
+	if now := runningPod(ctx, t, key); now != pod {
 		t.Errorf("the desktop runs in pod %s, before the takeover in %s", now, pod)
 	}
 
-	printed, err := r.Uninstall(whole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(printed)
-	k.eventually("every key to be given back", func() error {
-		config, _, err := unstructured.NestedMap(k.now().Object, "spec", "config")
-		if before, _, _ := unstructured.NestedMap(serving.Object, "spec", "config"); !reflect.DeepEqual(config, before) {
-			return fmt.Errorf("the KnativeServing has %v, before %v (%w)", config, before, err)
-		}
-		data := k.features()
-		delete(data, "_example")
-		if len(data) > 0 {
-			return fmt.Errorf("config-features has %v", data)
-		}
-		return nil
-	})
-
-	if err := r.Upgrade(whole, in.Chart(), in.Settings...); err != nil {
-		t.Fatal(err)
-	}
-	k.isSetIn("KnativeServing " + serving.GetName())
-	// The new installation's links are signed with a key of its own.
-	if got, err := invited(whole, t, key).ReadFile(whole, noteName); err != nil || got != noteText {
-		t.Errorf("the file holds %q (%v), want %q", got, err, noteText)
-	}
-
-	// No config map holds a claim now, so what the resource loses is lost everywhere.
+	// What the resource loses, the Knative Operator takes from the config map too.
 	const lost = "kubernetes.podspec-hostaliases"
 	patch := fmt.Appendf(nil, `{"spec":{"config":{"features":{%q:null}}}}`, lost)
-	if err := in.Client.Patch(whole, serving.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-edit")); err != nil {
+	if err := in.Client.Patch(ctx, serving.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-edit")); err != nil {
 		t.Fatal(err)
 	}
 	k.eventually("the key again, in the resource and in the config map", func() error {
@@ -104,7 +73,7 @@ func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
 		return nil
 	})
 
-	err = in.WithoutKnativeOperator(whole, serving)
+	err = in.WithoutKnativeOperator(ctx, serving)
 	if left = true; err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,12 +86,52 @@ func removeNamespaces(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// story is one test's context, with patience, and a failure on its end.
+// story is the context of one test, with patience: the release is as the platform
+// installed it.
 func story(t *testing.T) context.Context {
+	t.Helper()
+	ctx := storyOfTheRelease(t, patience)
+	if err := restoreRelease(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// storyOfTheRelease is the context of a test that changes the release: it finds the
+// release as the last such test left it, and must install what it needs.
+func storyOfTheRelease(t *testing.T, patience time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// release says whether a story has changed the release since the platform installed it.
+var release struct {
+	sync.Mutex
+	changed bool
+}
+
+// upgrade upgrades the release to this tree's chart with the platform's settings and
+// these. The next story that needs the platform's release gets it restored.
+func upgrade(ctx context.Context, args ...string) error {
+	release.Lock()
+	defer release.Unlock()
+	release.changed = true
+	return in.Release().Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), args...)...)
+}
+
+func restoreRelease(ctx context.Context) error {
+	release.Lock()
+	defer release.Unlock()
+	if !release.changed {
+		return nil
+	}
+	if err := in.Release().Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+		return err
+	}
+	release.changed = false
+	return nil
 }
 
 // template creates a template like the demo desktop's, changed by the test, which

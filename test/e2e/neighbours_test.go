@@ -23,18 +23,10 @@ const teamNamespace = "vdi-e2e-team"
 // releases in one cluster, each with namespaces of its own; one of them was installed
 // without any right beyond its namespace, on CRDs that were there.
 func TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), releasePatience)
-	t.Cleanup(cancel)
-	ours := in.Release()
-	confined := append(slices.Clone(in.Settings), "--set", "watchNamespaces={"+namespace+"}")
-	if err := ours.Upgrade(ctx, in.Chart(), confined...); err != nil {
+	ctx := storyOfTheRelease(t, releasePatience)
+	if err := upgrade(ctx, "--set", "watchNamespaces={"+namespace+"}"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := ours.Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
-			t.Error(err)
-		}
-	})
 	if err := removeNamespaces(ctx, teamNamespace); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testing.T) {
-	ctx := story(t)
+	ctx := storyOfTheRelease(t, patience)
 	manifests := switchEverythingOn(ctx, t)
 	chart, err := monitoring.ParseChart(manifests)
 	if err != nil {
@@ -105,8 +105,8 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 	}
 }
 
-// switchEverythingOn upgrades the release to all that the chart can do at once, until the
-// test ends, and returns what it has installed.
+// switchEverythingOn upgrades the release to all that the chart can do at once, and
+// returns what it has installed.
 func switchEverythingOn(ctx context.Context, t *testing.T) []byte {
 	t.Helper()
 	must := func(err error) {
@@ -120,15 +120,9 @@ func switchEverythingOn(ctx context.Context, t *testing.T) []byte {
 	must(err)
 	must(in.Client.Create(ctx, secret))
 	t.Cleanup(func() { remove(t, secret) })
-	t.Cleanup(func() {
-		if err := in.Release().Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
-			t.Error(err)
-		}
-	})
 	// Nothing ends TLS on this machine's way in: the ingress story does that.
-	args := append([]string{"--values", filepath.Join(in.Root, "test", "chart", "testdata", "everything.values.yaml")}, in.Settings...)
-	args = append(args, "--set", "ingress.domain=localhost", "--set", "ingress.tls.certManager.issuer.name=")
-	must(in.Release().Upgrade(ctx, in.Chart(), args...))
+	must(upgrade(ctx, "--values", filepath.Join(in.Root, "test", "chart", "testdata", "everything.values.yaml"),
+		"--set", "ingress.domain=localhost", "--set", "ingress.tls.certManager.issuer.name="))
 	if said, err := in.Release().Test(ctx); err != nil {
 		t.Errorf("helm test: %v\n%s", err, said)
 	}

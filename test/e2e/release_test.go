@@ -35,19 +35,15 @@ const (
 // upgraded, rolled back and upgraded again. All the time one desktop is in use as far as
 // there is somebody to serve it, and another one keeps its home.
 func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
-	whole, cancel := context.WithTimeout(t.Context(), releasePatience)
-	t.Cleanup(cancel)
-	ctx, r := whole, in.Release()
-	previous, previously, err := in.Previous(ctx)
+	previous, previously, err := in.Previous(t.Context()) // it may have to be built: no part of the story's time
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		// The stories that follow are told to this tree's.
-		if err := r.Upgrade(context.WithoutCancel(ctx), in.Chart(), in.Settings...); err != nil {
-			t.Error(err)
-		}
-	})
+	whole := storyOfTheRelease(t, releasePatience)
+	ctx, r := whole, in.Release()
+	if err := upgrade(ctx); err != nil {
+		t.Fatal(err)
+	}
 	used := session(ctx, t, "in-use", echoing(t, nil), nil)
 	kept := session(ctx, t, "kept", template(t, nil), nil)
 	doomed := session(ctx, t, "doomed", echoing(t, nil), nil)
@@ -122,7 +118,7 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 		pod, secrets = runningPod(ctx, t, used), secretsOf(ctx, t)
 	})
 	step("an upgrade changes all programs and no desktop in use", func(t *testing.T) {
-		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+		if err := upgrade(ctx); err != nil {
 			t.Fatal(err)
 		}
 		live(t)
@@ -140,7 +136,7 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		live(t)
-		if err := r.Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
+		if err := upgrade(ctx); err != nil {
 			t.Fatal(err)
 		}
 		live(t)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -82,9 +83,15 @@ func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("the second session says: %s", s.Status.Message)
-	status, err := two.Status(ctx)
-	if err != nil || !strings.Contains(status.Message, "GPU") {
-		t.Errorf("the waiting visitor reads %q (%v), want why it waits", status.Message, err)
+	err = harness.Eventually(ctx, "the waiting visitor to read why", func() error {
+		status, err := two.Status(ctx)
+		if err == nil && !strings.Contains(status.Message, "GPU") {
+			err = fmt.Errorf("the page says %q", status.Message)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 
 	holder.Close()
