@@ -7,14 +7,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
-// PreviousVersion is the chart's and the programs' version before this tree's, and
-// previousCommit the last one of it. It runs sessions on Knative only.
-const (
-	PreviousVersion = "0.1.0"
-	previousCommit  = "913ab0065f4aa3ee0db450aee79590289bb21866"
-)
+// PreviousVersion is the version before this tree's. It runs sessions on Knative only.
+const PreviousVersion = "0.1.0"
+
+// revisionAnnotation is where a packaged chart names the source of its programs, as images
+// do (the OCI image specification's annotations).
+const revisionAnnotation = "org.opencontainers.image.revision"
 
 // previousImages are those of its images that the product runs, by the value that
 // names them.
@@ -22,10 +24,10 @@ var previousImages = map[string]string{
 	"operator": "operator.image", "activator": "activator.image", "agent": "agent.image", "coturn": "coturn.image",
 }
 
-// Previous builds the previous version from the repository's history, brings its images
-// to the cluster's node, and returns its chart and the settings of helm upgrade under
-// which it runs as this tree's does. Without Knative, where that version cannot run, it
-// is this tree's with pods that every upgrade replaces.
+// Previous returns the previous version's packaged chart and the settings of helm upgrade
+// under which it runs as this tree's does. It builds the images that belong to the chart
+// and brings them to the cluster's node. Without Knative, where that version cannot run,
+// it is this tree's with pods that every upgrade replaces.
 func (in *Installation) Previous(ctx context.Context) (chart string, settings []string, err error) {
 	if in.PortForward {
 		return "", nil, ErrNotOurs
@@ -38,8 +40,9 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 		}
 		return in.Chart(), settings, nil
 	}
+	chart = filepath.Join(in.Root, "test", "chart", "testdata", "vdi-operator-"+PreviousVersion+".tgz")
 	tree := filepath.Join(in.Root, "out", "previous")
-	if err := in.checkOut(ctx, tree); err != nil {
+	if err := in.checkOut(ctx, chart, tree); err != nil {
 		return "", nil, err
 	}
 	cluster, images := filepath.Join(in.Root, "bin", "cluster"), filepath.Join(tree, "out")
@@ -65,11 +68,29 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 		value := previousImages[repository[strings.LastIndex(repository, "-")+1:]]
 		settings = append(settings, "--set", value+".repository="+repository, "--set-string", value+".tag="+tag)
 	}
-	return filepath.Join(tree, "charts", "vdi-operator"), settings, nil
+	return chart, settings, nil
 }
 
-// checkOut lays out the previous version's files in a folder.
-func (in *Installation) checkOut(ctx context.Context, tree string) error {
+// checkOut lays out the source of a packaged chart's programs in a folder.
+func (in *Installation) checkOut(ctx context.Context, chart, tree string) error {
+	helm, err := helmProgram()
+	if err != nil {
+		return err
+	}
+	out, err := output(ctx, in.Root, helm, "show", "chart", chart)
+	if err != nil {
+		return err
+	}
+	var metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := yaml.Unmarshal([]byte(out), &metadata); err != nil {
+		return err
+	}
+	revision := metadata.Annotations[revisionAnnotation]
+	if revision == "" {
+		return fmt.Errorf("%s has no annotation %s in its Chart.yaml", chart, revisionAnnotation)
+	}
 	if err := os.RemoveAll(tree); err != nil {
 		return err
 	}
@@ -77,9 +98,9 @@ func (in *Installation) checkOut(ctx context.Context, tree string) error {
 		return err
 	}
 	archive := filepath.Join(tree, "source.tar")
-	if _, err := run(ctx, in.Root, "git", "archive", "--output", archive, previousCommit); err != nil {
+	if _, err := run(ctx, in.Root, "git", "archive", "--output", archive, revision); err != nil {
 		return fmt.Errorf("version %s is not in this clone's history; fetch it with git fetch --unshallow: %w", PreviousVersion, err)
 	}
-	_, err := run(ctx, tree, "tar", "-xf", filepath.Base(archive))
+	_, err = run(ctx, tree, "tar", "-xf", filepath.Base(archive))
 	return err
 }
