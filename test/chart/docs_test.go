@@ -1,0 +1,66 @@
+package chart
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/docs"
+)
+
+var (
+	// ofTheChart is a command that renders the chart, with its flags.
+	ofTheChart = regexp.MustCompile(`helm (?:install|upgrade|template) vdi charts/vdi-operator([^|]*)`)
+	// notOfTemplate are flags of `helm install` and `helm upgrade` alone.
+	notOfTemplate = map[string]bool{"--reset-then-reuse-values": true, "--take-ownership": true}
+	// cluster is what the pages' clusters have besides Kubernetes.
+	cluster = []string{"serving.knative.dev/v1", "cert-manager.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "traefik.io/v1alpha1"}
+)
+
+// A shell takes the flags apart, as the reader's does.
+func words(t *testing.T, flags string) (all []string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "bash", "-c", `printf '%s\n' `+flags).Output()
+	if err != nil {
+		t.Fatalf("%q: %v", flags, err)
+	}
+	for _, word := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if word != "" && !notOfTemplate[word] {
+			all = append(all, word)
+		}
+	}
+	return all
+}
+
+func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
+	root, err := render.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := docs.Pages(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered := 0
+	for _, page := range pages {
+		for _, command := range page.Commands() {
+			m := ofTheChart.FindStringSubmatch(command)
+			if m == nil {
+				continue
+			}
+			rendered++
+			args := append([]string{"template", render.Release, "charts/vdi-operator", "--kube-version", render.KubeVersion}, words(t, m[1])...)
+			for _, api := range cluster {
+				args = append(args, "--api-versions", api)
+			}
+			if _, err := render.Helm(t.Context(), args...); err != nil {
+				t.Errorf("%s: %q: %v", page.Path, command, err)
+			}
+		}
+	}
+	if rendered < 10 {
+		t.Errorf("%d commands of the pages were rendered: they are not found", rendered)
+	}
+}
