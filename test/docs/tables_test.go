@@ -1,0 +1,105 @@
+package docs
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+const limitsPage, clocksPage = "docs/operations/limits.md", "docs/clocks.md"
+
+// row is a page's table row that begins with a name in backquotes, in its first or
+// second cell.
+func row(page *Page, name string) string {
+	for _, line := range strings.Split(string(page.source), "\n") {
+		cells := strings.Split(line, "|")
+		if strings.HasPrefix(line, "|") && len(cells) > 3 && slices.Contains([]string{strings.TrimSpace(cells[1]), strings.TrimSpace(cells[2])}, "`"+name+"`") {
+			return line
+		}
+	}
+	return ""
+}
+
+func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
+	all, chart := pages(t), values(t)
+	has := func(page, name, value string) {
+		if !strings.Contains(row(all[page], name), "| "+value) {
+			t.Errorf("%s: the row of %s is %q, which has not the default %s", page, name, row(all[page], name), value)
+		}
+	}
+	for name, value := range chart["limits"].(map[string]any) {
+		switch v := value.(type) {
+		case map[string]any:
+			has(limitsPage, name, fmt.Sprintf("%.0f, %.0f", v["perSecond"], v["burst"]))
+		case float64:
+			has(limitsPage, name, fmt.Sprintf("%.0f", v))
+		default:
+			has(limitsPage, name, fmt.Sprint(v))
+		}
+	}
+	for name, value := range chart["sessions"].(map[string]any) {
+		has(clocksPage, "sessions."+name, fmt.Sprint(value))
+	}
+}
+
+func TestThePageOfLimitsHasEveryReasonOfARefusal(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	metrics.NewActivator(reg)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := pages(t)[limitsPage].Spans()
+	reasons := 0
+	for _, f := range families {
+		if f.GetName() != "vdi_activator_refusals_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			reasons++
+			if reason := m.GetLabel()[0].GetValue(); !slices.Contains(explained, reason) {
+				t.Errorf("%s does not have the reason %s", limitsPage, reason)
+			}
+		}
+	}
+	if reasons == 0 {
+		t.Error("the activator counts no refusals")
+	}
+}
+
+// named is a page of ours in a program, a template, a value or an alert.
+var named = regexp.MustCompile(`(?:^|[^/\w]|blob/main/)(docs/[\w./-]+\.md)(?:#([\w-]+))?`)
+
+func TestEveryPageThatTheProductNamesIsThere(t *testing.T) {
+	all, seen := pages(t), 0
+	for _, folder := range []string{"activator", "charts", "cmd", "config", "pkg"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range named.FindAllSubmatch(text, -1) {
+				seen++
+				if page := all[string(m[1])]; page == nil || len(m[2]) > 0 && !page.Anchors()[string(m[2])] {
+					t.Errorf("%s names %s#%s, which is not there", path, m[1], m[2])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen < 10 {
+		t.Errorf("the product names %d pages: they are not found", seen)
+	}
+}
