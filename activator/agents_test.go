@@ -16,7 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/pkg/agent"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -192,7 +192,7 @@ func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 		cancel()
 		<-done
 	}()
-	conn, err := g.reacher.Dial(t.Context(), reach.Visit{Session: alice, UID: g.owned.UID})
+	conn, err := g.prober.Dial(t.Context(), probe.Visit{Session: alice, UID: g.owned.UID})
 	if err != nil {
 		t.Fatal(err)
 	}

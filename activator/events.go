@@ -11,7 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 )
@@ -144,7 +144,7 @@ func (p *openPage) attend(view directory.View) {
 		p.started = p.started || pod.Started
 		return
 	}
-	if reach.Slept(view.Session) != nil {
+	if probe.Slept(view.Session) != nil {
 		p.leave()
 		return
 	}
@@ -153,7 +153,7 @@ func (p *openPage) attend(view directory.View) {
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
 		told := p.told
-		p.cancel = p.server.reacher.Look(p.reach(p.visit), func(err error) { told <- reached{err} })
+		p.cancel = p.server.prober.AwaitAccept(p.reach(p.visit), func(err error) { told <- reached{err} })
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -41,7 +41,7 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor)
 // serve holds a request until the desktop accepts it, unless the desktop's client is
 // kept from an earlier visit.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
-	if err := reach.Slept(v.session); v.scripted && err != nil {
+	if err := probe.Slept(v.session); v.scripted && err != nil {
 		s.count(err)
 		refuse(w, err)
 		return
@@ -104,7 +104,7 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 	defer end(nil)
 	stop := context.AfterFunc(s.holding, func() { end(hold.ShuttingDown) })
 	defer stop()
-	return s.reacher.Dial(ctx, v.reach(visit))
+	return s.prober.Dial(ctx, v.reach(visit))
 }
 
 // serveKept answers for a desktop that is not there yet, or that stands still while nobody
@@ -139,12 +139,12 @@ func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
 
 // absent says that a session's desktop starts and is not there yet.
 func (s *Server) absent(ctx context.Context, view directory.View) bool {
-	return starting(view.Session) && !s.reacher.Now(ctx, client.ObjectKeyFromObject(view.Session))
+	return starting(view.Session) && !s.prober.Accepts(ctx, client.ObjectKeyFromObject(view.Session))
 }
 
 // wanted says that the desktop may be woken, or is awake.
 func wanted(s *v1alpha1.VDISession) bool {
-	return s.Spec.Power != v1alpha1.PowerOff && reach.Slept(s) == nil
+	return s.Spec.Power != v1alpha1.PowerOff && probe.Slept(s) == nil
 }
 
 // pass passes a request on, and keeps the answer where it is a part of the client. It says

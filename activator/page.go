@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -25,7 +25,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 		s.refuse(w, metrics.RefusedPoweredOff, shell.PoweredOff)
 		return
 	}
-	if v.wants == wantsPage || reach.Slept(v.session) == nil {
+	if v.wants == wantsPage || probe.Slept(v.session) == nil {
 		s.wake(r.Context(), v)
 	}
 	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
@@ -50,7 +50,7 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 // wake asks for the desktop, and waits a moment until the record shows it.
 func (s *Server) wake(ctx context.Context, v visitor) {
 	defer s.Keeper.Enter(v.session).Leave()
-	s.await(ctx, v, func(view directory.View) bool { return reach.Slept(view.Session) == nil })
+	s.await(ctx, v, func(view directory.View) bool { return probe.Slept(view.Session) == nil })
 }
 
 // await waits a moment for what was just written to come back by the watch.
@@ -73,7 +73,7 @@ func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) b
 // serveStatus answers a page that is not told of changes, and keeps the desktop wanted
 // while that page asks.
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) {
-	if reach.Slept(v.session) == nil {
+	if probe.Slept(v.session) == nil {
 		defer s.Keeper.Enter(v.session).Leave()
 	}
 	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r), shell.PageOf(r)))
@@ -93,7 +93,7 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 		view.Session = v.session
 	}
 	f := s.facts(view, path)
-	f.Reachable = s.reacher.Now(ctx, v.key)
+	f.Reachable = s.prober.Accepts(ctx, v.key)
 	f.Usually = s.Directory.UsualStart(view.Session.Spec.Template)
 	f.Viewing = viewingOf(view.Session, page, claimed)
 	return shell.Describe(f)
@@ -102,7 +102,7 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 // facts are those that are cheap to find out.
 func (s *Server) facts(view directory.View, path string) shell.Facts {
 	return shell.Facts{
-		View: view, Now: time.Now(), NeedsPerson: reach.Slept(view.Session) != nil,
+		View: view, Now: time.Now(), NeedsPerson: probe.Slept(view.Session) != nil,
 		Stamps: s.Keeper.Timeline(client.ObjectKeyFromObject(view.Session)),
 		Early:  starting(view.Session) && s.Clients.Has(view, path),
 		Image:  s.Clients.Observe(view),

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 )
 
 const (
@@ -50,7 +50,7 @@ func (s *Server) renew(ctx context.Context, h *socket, view directory.View, path
 	}
 	r.Host = h.host
 	r.Header.Set("Accept-Encoding", "gzip")
-	conn, err := s.reacher.Dial(ctx, reach.Visit{Session: h.key, UID: h.session.UID})
+	conn, err := s.prober.Dial(ctx, probe.Visit{Session: h.key, UID: h.session.UID})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
@@ -108,8 +108,8 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 }
 
 // reach is what the visitor may be connected to.
-func (v visitor) reach(visit *wake.Visit) reach.Visit {
-	return reach.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
+func (v visitor) reach(visit *wake.Visit) probe.Visit {
+	return probe.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
 }
 
 func scripted(r *http.Request) bool {

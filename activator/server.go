@@ -22,7 +22,7 @@ import (
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
@@ -50,7 +50,7 @@ type Options struct {
 type Server struct {
 	Options
 	routing   address.Routing
-	reacher   *reach.Reacher
+	prober    *probe.Prober
 	admission *admission
 	held      *limit.Held
 	http      *relay.HTTP
@@ -74,7 +74,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options:   o,
 		routing:   address.New(o.Config.URL),
-		reacher:   reach.New(o.Directory),
+		prober:    probe.New(o.Directory),
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
@@ -89,7 +89,7 @@ func New(o Options) *Server {
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
 	o.Directory.Observe(s.viewerChanged)
-	s.witness = newWitness(o.Directory, s.reacher, o.Keeper)
+	s.witness = newWitness(o.Directory, s.prober, o.Keeper)
 	o.Directory.Observe(s.witness.see)
 	return s
 }

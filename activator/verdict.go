@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -168,7 +168,7 @@ func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor
 func (s *Server) ask(r *http.Request, v visitor) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), verdictAsk)
 	defer cancel()
-	conn, err := s.reacher.Dial(ctx, reach.Visit{Session: v.key, UID: v.session.UID})
+	conn, err := s.prober.Dial(ctx, probe.Visit{Session: v.key, UID: v.session.UID})
 	if err != nil {
 		return nil, err
 	}

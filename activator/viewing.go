@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -110,7 +110,7 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 	}
 	switch viewedBy(view.Session) {
 	case "":
-		if reach.Slept(view.Session) != nil {
+		if probe.Slept(view.Session) != nil {
 			return false
 		}
 		err := s.viewers.write(ctx, view.Session, s.viewers.record(view.Session, page), view.Session.ResourceVersion)

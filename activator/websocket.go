@@ -12,7 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
@@ -157,11 +157,11 @@ func (h *socket) log(end error) {
 
 // Await implements hold.Host.
 func (h *socket) Await(tell func(net.Conn, error)) (cancel func()) {
-	return h.server.reacher.Await(h.reach(h.visit), tell)
+	return h.server.prober.Await(h.reach(h.visit), tell)
 }
 
 // Gone implements hold.Host.
-func (h *socket) Gone() error { return h.server.reacher.Check(h.reach(h.visit)) }
+func (h *socket) Gone() error { return h.server.prober.Check(h.reach(h.visit)) }
 
 // Reached implements hold.Host.
 func (h *socket) Reached() { h.visit.Reached() }
@@ -197,7 +197,7 @@ func (h *socket) Held() error {
 	}
 	view, ok := s.Directory.View(h.key)
 	if !ok {
-		return reach.ErrGone
+		return probe.ErrGone
 	}
 	release, full := s.acquire(h.visitor)
 	if full != nil {
@@ -266,9 +266,9 @@ func (s *Server) acquire(v visitor) (release func(), full *hold.Ending) {
 func (s *Server) refuseSocket(v visitor) *hold.Ending {
 	switch {
 	case v.session.Spec.Power == v1alpha1.PowerOff:
-		return hold.Unreachable(reach.ErrPoweredOff)
+		return hold.Unreachable(probe.ErrPoweredOff)
 	case v.scripted:
-		if err := reach.Slept(v.session); err != nil {
+		if err := probe.Slept(v.session); err != nil {
 			return hold.Unreachable(err)
 		}
 	}

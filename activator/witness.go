@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -19,9 +19,9 @@ import (
 //
 // To look is no visit: it wakes nothing and keeps nothing awake.
 type witness struct {
-	dir     *directory.Directory
-	reacher *reach.Reacher
-	keeper  *wake.Keeper
+	dir    *directory.Directory
+	prober *probe.Prober
+	keeper *wake.Keeper
 
 	mu sync.Mutex
 	// looks are the looks under way, by session; nil once there are to be none.
@@ -32,8 +32,8 @@ type witness struct {
 // witness's lock.
 type look struct{ cancel func() }
 
-func newWitness(d *directory.Directory, r *reach.Reacher, k *wake.Keeper) *witness {
-	return &witness{dir: d, reacher: r, keeper: k, looks: map[types.NamespacedName]*look{}}
+func newWitness(d *directory.Directory, r *probe.Prober, k *wake.Keeper) *witness {
+	return &witness{dir: d, prober: r, keeper: k, looks: map[types.NamespacedName]*look{}}
 }
 
 // see takes in a session as it is now.
@@ -48,13 +48,13 @@ func (w *witness) see(_, s *v1alpha1.VDISession) {
 		current.cancel()
 		delete(w.looks, key)
 	default:
-		visit := reach.Visit{Session: key, UID: s.UID}
+		visit := probe.Visit{Session: key, UID: s.UID}
 		if slept := s.Status.SleepTime; slept != nil {
 			visit.Slept = slept.Time
 		}
 		l := &look{}
 		w.looks[key] = l
-		l.cancel = w.reacher.Look(visit, func(err error) {
+		l.cancel = w.prober.AwaitAccept(visit, func(err error) {
 			if err == nil {
 				w.keeper.Reached(key)
 			}

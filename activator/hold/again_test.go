@@ -17,7 +17,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -137,8 +137,8 @@ func TestWhoIsHeldAgainIsToldWhyNoDesktopComes(t *testing.T) {
 		code       int
 		reason     string
 	}{
-		"it sleeps":         {gone: fmt.Errorf("%w (idle)", reach.ErrAsleep), code: 4410, reason: "this desktop was put to sleep (idle)"},
-		"it was deleted":    {gone: reach.ErrGone, code: 4404, reason: "this session was deleted"},
+		"it sleeps":         {gone: fmt.Errorf("%w (idle)", probe.ErrAsleep), code: 4410, reason: "this desktop was put to sleep (idle)"},
+		"it was deleted":    {gone: probe.ErrGone, code: 4404, reason: "this session was deleted"},
 		"there is no room":  {full: &Ending{Code: CloseTryAgainLater, Reason: "too many wait"}, code: 1013, reason: "too many wait"},
 		"the gateway stops": {full: ShuttingDown, code: 1012, reason: "the gateway restarts: reconnect"},
 	} {

@@ -36,7 +36,7 @@ type Limits struct {
 // any goroutine; none of them may wait, nor call the connection's back.
 type Host interface {
 	// Await calls tell once, from a goroutine of its own, with a connection to the
-	// desktop or the reason why there will be none; see reach.Reacher.
+	// desktop or the reason why there will be none; see probe.Prober.
 	Await(tell func(net.Conn, error)) (cancel func())
 	// Gone is why the desktop cannot be reached any more, or nil while there is hope.
 	Gone() error

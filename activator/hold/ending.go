@@ -10,7 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/org/vdi-operator/activator/frame"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -117,13 +117,13 @@ func Unreachable(err error) *Ending {
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.Is(err, reach.ErrGone):
+	case errors.Is(err, probe.ErrGone):
 		return &Ending{Code: CloseGone, Reason: err.Error()}
-	case errors.Is(err, reach.ErrPoweredOff):
+	case errors.Is(err, probe.ErrPoweredOff):
 		return &Ending{Code: ClosePoweredOff, Reason: err.Error(), Refusal: metrics.RefusedPoweredOff}
-	case errors.Is(err, reach.ErrAsleep):
+	case errors.Is(err, probe.ErrAsleep):
 		return &Ending{Code: CloseAsleep, Reason: err.Error(), Refusal: metrics.RefusedAsleep}
-	case errors.Is(err, reach.ErrStartFailed):
+	case errors.Is(err, probe.ErrStartFailed):
 		return &Ending{Code: CloseStartFailed, Reason: err.Error(), Refusal: metrics.RefusedStartFailed}
 	}
 	return &Ending{Code: CloseInternalError, Reason: "the desktop cannot be reached"}

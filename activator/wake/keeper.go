@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/reach"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -144,7 +144,7 @@ func (k *Keeper) state(key types.NamespacedName) *visited {
 	return v
 }
 
-// Slept is the last sleep that the visitor knew of when coming; see reach.Visit.
+// Slept is the last sleep that the visitor knew of when coming; see probe.Visit.
 func (v *Visit) Slept() time.Time { return v.slept }
 
 // Mark stamps a stage of the cold start under way, if there is one.
@@ -380,7 +380,7 @@ func (k *Keeper) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.
 	if !v.slept.Before(sleepTime(s)) {
 		return v.asked, true
 	}
-	return now, v.waiting > 0 && !reach.EndsVisits(s)
+	return now, v.waiting > 0 && !probe.EndsVisits(s)
 }
 
 func (k *Keeper) write(key types.NamespacedName, a Activity) error {

@@ -1,10 +1,10 @@
-// Package reach connects to a session's desktop as soon as its port accepts.
+// Package probe connects to a session's desktop as soon as its port accepts.
 //
 // It dials the pod's own IP from the moment it is known, without waiting for
 // readiness, and it gives up only for a reason that a person can read. However many
-// visitors wait for a desktop, one prober dials it until it accepts; only then does
+// visitors wait for a desktop, one dialer dials it until it accepts; only then does
 // each get a connection of its own. It wakes nothing: see package wake.
-package reach
+package probe
 
 import (
 	"context"
@@ -19,23 +19,23 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 )
 
-// lookTimeout bounds the look of Now, which a page waits for.
-const lookTimeout = 250 * time.Millisecond
+// acceptsTimeout bounds the attempt of Accepts, for which a page waits.
+const acceptsTimeout = 250 * time.Millisecond
 
-// Reacher dials desktops.
-type Reacher struct {
+// Prober dials desktops.
+type Prober struct {
 	dir  *directory.Directory
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// probing is how many desktops are dialled that have not accepted yet.
 	probing atomic.Int64
 
 	mu      sync.Mutex
-	probers map[types.NamespacedName]*prober
+	dialers map[types.NamespacedName]*dialer
 }
 
-// New makes a Reacher.
-func New(dir *directory.Directory) *Reacher {
-	return &Reacher{dir: dir, dial: (&net.Dialer{}).DialContext, probers: map[types.NamespacedName]*prober{}}
+// New makes a Prober.
+func New(dir *directory.Directory) *Prober {
+	return &Prober{dir: dir, dial: (&net.Dialer{}).DialContext, dialers: map[types.NamespacedName]*dialer{}}
 }
 
 // Visit is who wants to reach a desktop.
@@ -54,7 +54,7 @@ type Visit struct {
 // returns it; WebSockets that wait for its start get theirs before. It returns early when
 // the session is gone or switched off, or was put to sleep by a clock after the visitor
 // came.
-func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
+func (r *Prober) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	type outcome struct {
 		conn net.Conn
 		err  error
@@ -80,44 +80,44 @@ func (r *Reacher) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 //
 // cancel ends the wait. tell may be under way by then: it must then close what it
 // gets.
-func (r *Reacher) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
+func (r *Prober) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
 	w := r.await(&waiter{visit: visit, wants: forSocket, tell: tell})
 	return func() { w.leave() }
 }
 
-// Look is Await for those who want to know that the desktop accepts, and no connection:
+// AwaitAccept is Await for those who want to know that the desktop accepts, and no connection:
 // they take none from those who do.
-func (r *Reacher) Look(visit Visit, tell func(error)) (cancel func()) {
-	w := r.await(&waiter{visit: visit, wants: forWord, tell: func(_ net.Conn, err error) { tell(err) }})
+func (r *Prober) AwaitAccept(visit Visit, tell func(error)) (cancel func()) {
+	w := r.await(&waiter{visit: visit, wants: forProbe, tell: func(_ net.Conn, err error) { tell(err) }})
 	return func() { w.leave() }
 }
 
-func (r *Reacher) await(w *waiter) *waiter {
+func (r *Prober) await(w *waiter) *waiter {
 	visit := w.visit
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.probers[visit.Session]
+	p := r.dialers[visit.Session]
 	if p == nil {
-		p = newProber(r, visit.Session)
-		r.probers[visit.Session] = p
+		p = newDialer(r, visit.Session)
+		r.dialers[visit.Session] = p
 		go p.run()
 	}
 	return p.enter(w)
 }
 
-// retire forgets a prober for which nobody waits; false when somebody came.
-func (r *Reacher) retire(p *prober) bool {
+// retire forgets a dialer for which nobody waits; false when somebody came.
+func (r *Prober) retire(p *dialer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.waiting() > 0 {
 		return false
 	}
-	delete(r.probers, p.session)
+	delete(r.dialers, p.session)
 	return true
 }
 
-// Now says whether the desktop accepts connections at this moment.
-func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
+// Accepts says whether the desktop accepts connections at this moment.
+func (r *Prober) Accepts(ctx context.Context, key types.NamespacedName) bool {
 	view, ok := r.dir.View(key)
 	if !ok {
 		return false
@@ -126,7 +126,7 @@ func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
 	if addr == "" {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, acceptsTimeout)
 	defer cancel()
 	conn, err := r.dial(ctx, "tcp", addr)
 	if err != nil {
@@ -137,7 +137,7 @@ func (r *Reacher) Now(ctx context.Context, key types.NamespacedName) bool {
 
 // Check returns the reason for which the visitor cannot reach the desktop, or nil
 // while there is hope.
-func (r *Reacher) Check(visit Visit) error {
+func (r *Prober) Check(visit Visit) error {
 	view, ok := r.dir.View(visit.Session)
 	return hopeless(view, ok, visit)
 }

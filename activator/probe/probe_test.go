@@ -1,4 +1,4 @@
-package reach
+package probe
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func asleep(at time.Time, reason lifecycle.Reason) *v1alpha1.VDISession {
 	return s
 }
 
-func newReacher(s *v1alpha1.VDISession) (*Reacher, *directory.Directory) {
+func newReacher(s *v1alpha1.VDISession) (*Prober, *directory.Directory) {
 	d := directory.New(func(_, name string) string { return name }, nil)
 	d.SetSession(s)
 	return New(d), d
@@ -70,7 +70,7 @@ type dialled struct {
 	err  error
 }
 
-func dial(ctx context.Context, r *Reacher) <-chan dialled {
+func dial(ctx context.Context, r *Prober) <-chan dialled {
 	out := make(chan dialled, 1)
 	go func() {
 		c, err := r.Dial(ctx, visit)
@@ -99,7 +99,7 @@ func TestADesktopIsReachedAsSoonAsItsAddressIsKnown(t *testing.T) {
 	d.SetSession(awake())
 	d.SetPod(podAt(l.Addr())) // not ready, not even started as far as the API knows
 	expectConn(t, got)
-	if !r.Now(t.Context(), alice) {
+	if !r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is not there")
 	}
 }
@@ -120,7 +120,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	_ = l.Close()
 	r, d := newReacher(awake())
 	d.SetPod(podAt(l.Addr()))
-	if r.Now(t.Context(), alice) {
+	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
 	}
 	got := dial(t.Context(), r)
@@ -136,7 +136,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
 	r, d := newReacher(asleep(noon, lifecycle.ReasonDisconnected))
 	d.SetPod(podAt(listen(t, "127.0.0.1:0").Addr()))
-	if r.Now(t.Context(), alice) {
+	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patientPause)

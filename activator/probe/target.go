@@ -1,4 +1,4 @@
-package reach
+package probe
 
 import (
 	"time"
@@ -6,12 +6,12 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 )
 
-// idleWait is a prober's timer while there is nothing to time.
+// idleWait is a dialer's timer while there is nothing to time.
 const idleWait = time.Hour
 
-// target is what a prober knows of the desktop that it dials.
+// target is what a dialer knows of the desktop that it dials.
 type target struct {
-	reacher *Reacher
+	prober *Prober
 	// addr is empty while there is nowhere to dial; since is when it became known,
 	// and round counts the addresses.
 	addr  string
@@ -25,7 +25,7 @@ type target struct {
 	listening bool
 	// accepts says that the last attempt succeeded.
 	accepts bool
-	// probing says that the target counts among the reacher's.
+	// probing says that the target counts among the prober's.
 	probing bool
 }
 
@@ -44,14 +44,14 @@ func (t *target) look(view directory.View) {
 	t.count()
 }
 
-// count keeps the reacher's number of desktops that are dialled in vain.
+// count keeps the prober's number of desktops that are dialled in vain.
 func (t *target) count() {
 	probing := t.addr != "" && !t.accepts
 	switch {
 	case probing && !t.probing:
-		t.reacher.probing.Add(1)
+		t.prober.probing.Add(1)
 	case !probing && t.probing:
-		t.reacher.probing.Add(-1)
+		t.prober.probing.Add(-1)
 	}
 	t.probing = probing
 }
@@ -96,7 +96,7 @@ func (t *target) tried(a attempt) bool {
 	t.inFlight--
 	t.accepts = a.conn != nil
 	if !t.accepts {
-		t.next = time.Now().Add(pause(t.known(), t.reacher.probing.Load()))
+		t.next = time.Now().Add(pause(t.known(), t.prober.probing.Load()))
 	}
 	return true
 }

@@ -1,4 +1,4 @@
-package reach
+package probe
 
 import (
 	"context"
@@ -97,7 +97,7 @@ func (o *told) tell(c net.Conn, err error) {
 }
 
 // inBubble runs a test with a clock of its own and a port that the test controls.
-func inBubble(t *testing.T, test func(t *testing.T, r *Reacher, d *directory.Directory, p *port)) {
+func inBubble(t *testing.T, test func(t *testing.T, r *Prober, d *directory.Directory, p *port)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &port{}
 		r, d := newReacher(awake())
@@ -105,14 +105,14 @@ func inBubble(t *testing.T, test func(t *testing.T, r *Reacher, d *directory.Dir
 		d.SetPod(podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8080}))
 		test(t, r, d, p)
 		synctest.Wait()
-		if n := len(r.probers); n != 0 || r.probing.Load() != 0 {
-			t.Errorf("%d probers and %d probed desktops are left", n, r.probing.Load())
+		if n := len(r.dialers); n != 0 || r.probing.Load() != 0 {
+			t.Errorf("%d dialers and %d probed desktops are left", n, r.probing.Load())
 		}
 	})
 }
 
 func TestACrowdCostsTheDialsOfOneAndEachGetsItsConnection(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		var got told
 		for range crowd {
 			r.Await(visit, got.tell)
@@ -137,7 +137,7 @@ func TestACrowdCostsTheDialsOfOneAndEachGetsItsConnection(t *testing.T) {
 }
 
 func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		cancel := r.Await(visit, func(net.Conn, error) {})
 		time.Sleep(time.Minute)
 		p.set(func(p *port) { p.dials = 0 })
@@ -151,7 +151,7 @@ func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
 }
 
 func TestADesktopThatSaysThatItListensIsDialledAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
 		var got told
 		r.Await(visit, got.tell)
 		time.Sleep(time.Minute + patientPause/2)
@@ -191,7 +191,7 @@ func TestADesktopThatTakesLongToStartIsFoundBeforeItsLoopSleeps(t *testing.T) {
 }
 
 func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		p.hangs = true
 		var got told
 		r.Await(visit, got.tell)
@@ -206,7 +206,7 @@ func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
 }
 
 func TestANewAddressIsDialledThoughTheOldOneHangs(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
 		p.hangs = true
 		var got told
 		r.Await(visit, got.tell)
@@ -223,7 +223,7 @@ func TestANewAddressIsDialledThoughTheOldOneHangs(t *testing.T) {
 }
 
 func TestAPortThatAcceptsAndClosesIsDialledOncePerVisitor(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		p.accepts = true
 		for range 100 {
 			r.Await(visit, func(c net.Conn, _ error) { _ = c.Close() })
@@ -237,7 +237,7 @@ func TestAPortThatAcceptsAndClosesIsDialledOncePerVisitor(t *testing.T) {
 }
 
 func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, d *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
 		var hopeful, hopeless told
 		later := visit
 		later.Slept = noon.Add(2 * time.Hour)
@@ -267,7 +267,7 @@ func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
 }
 
 func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		var stays, leaves told
 		var cancels []func()
 		for range crowd {
@@ -293,7 +293,7 @@ func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
 
 func TestADialThatEndsAsItIsCancelledLeaksNoConnection(t *testing.T) {
 	for range 200 {
-		inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+		inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 			p.accepts = true
 			ctx, cancel := context.WithCancel(t.Context())
 			go cancel()
@@ -309,7 +309,7 @@ func TestADialThatEndsAsItIsCancelledLeaksNoConnection(t *testing.T) {
 }
 
 func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		var mu sync.Mutex
 		var order []string
 		var gave []time.Time

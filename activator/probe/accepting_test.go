@@ -1,4 +1,4 @@
-package reach
+package probe
 
 import (
 	"testing"
@@ -9,14 +9,14 @@ import (
 )
 
 func TestWhoOnlyLooksTakesNoConnectionFromWhoWaits(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *Reacher, _ *directory.Directory, p *port) {
+	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		looked := make(chan error, 3)
 		tell := func(err error) { looked <- err }
-		r.Look(visit, tell) // a page comes before the sockets of its frame
+		r.AwaitAccept(visit, tell) // a page comes before the sockets of its frame
 		var got told
 		r.Await(visit, got.tell)
-		r.Look(visit, tell)
-		gone := r.Look(visit, func(error) { t.Error("told although it left") })
+		r.AwaitAccept(visit, tell)
+		gone := r.AwaitAccept(visit, func(error) { t.Error("told although it left") })
 		time.Sleep(time.Second)
 		gone()
 		p.set(func(p *port) { p.accepts, p.dials = true, 0 })
@@ -31,7 +31,7 @@ func TestWhoOnlyLooksTakesNoConnectionFromWhoWaits(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		r.Look(visit, tell) // alone, at a desktop that is there
+		r.AwaitAccept(visit, tell) // alone, at a desktop that is there
 		synctest.Wait()
 		time.Sleep(eagerPause)
 		synctest.Wait()

@@ -1,4 +1,4 @@
-package reach
+package probe
 
 import (
 	"container/list"
@@ -24,7 +24,7 @@ const behindSockets = 25 * time.Millisecond
 
 // waiter is one visitor. Its place is nil once it was told, or has left.
 type waiter struct {
-	prober *prober
+	dialer *dialer
 	visit  Visit
 	tell   func(net.Conn, error)
 	wants  wants
@@ -43,27 +43,27 @@ const (
 	forSocket wants = iota
 	// forRequest wants a connection for a plain request.
 	forRequest
-	// forWord wants to know, and no connection.
-	forWord
+	// forProbe wants to know, and no connection.
+	forProbe
 	kinds
 )
 
 // leave ends the wait; false when tell is under way or was called.
 func (w *waiter) leave() bool {
-	w.prober.mu.Lock()
-	defer w.prober.mu.Unlock()
+	w.dialer.mu.Lock()
+	defer w.dialer.mu.Unlock()
 	if w.place == nil {
 		return false
 	}
-	w.prober.remove(w)
-	w.prober.nudge()
+	w.dialer.remove(w)
+	w.dialer.nudge()
 	return true
 }
 
-// prober dials one session's desktop while anybody waits for it, and ends with the
+// dialer dials one session's desktop while anybody waits for it, and ends with the
 // last who does.
-type prober struct {
-	reacher *Reacher
+type dialer struct {
+	prober  *Prober
 	session types.NamespacedName
 	// poke tells that visitors came or left.
 	poke chan struct{}
@@ -85,16 +85,16 @@ type attempt struct {
 	conn  net.Conn
 }
 
-func newProber(r *Reacher, session types.NamespacedName) *prober {
-	p := &prober{reacher: r, session: session, poke: make(chan struct{}, 1), attempts: make(chan attempt, dialsAtOnce)}
+func newDialer(r *Prober, session types.NamespacedName) *dialer {
+	p := &dialer{prober: r, session: session, poke: make(chan struct{}, 1), attempts: make(chan attempt, dialsAtOnce)}
 	for i := range p.queues {
 		p.queues[i] = list.New()
 	}
 	return p
 }
 
-func (p *prober) enter(w *waiter) *waiter {
-	w.prober = p
+func (p *dialer) enter(w *waiter) *waiter {
+	w.dialer = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.came++
@@ -103,14 +103,14 @@ func (p *prober) enter(w *waiter) *waiter {
 	return w
 }
 
-func (p *prober) nudge() {
+func (p *dialer) nudge() {
 	select {
 	case p.poke <- struct{}{}:
 	default:
 	}
 }
 
-func (p *prober) waiting() (n int) {
+func (p *dialer) waiting() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, q := range p.queues {
@@ -121,31 +121,31 @@ func (p *prober) waiting() (n int) {
 
 // ready is how many attempts are worth to be made at a desktop that accepts, and, where
 // somebody has to let others go ahead, for how long. Any attempt tells all who only look.
-func (p *prober) ready() (n int, then time.Duration) {
+func (p *dialer) ready() (n int, then time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, then = p.queues[forSocket].Len(), time.Until(p.ahead)
 	if then <= 0 {
 		n += p.queues[forRequest].Len()
 	}
-	if n == 0 && p.queues[forWord].Len() > 0 {
+	if n == 0 && p.queues[forProbe].Len() > 0 {
 		n = 1
 	}
 	return n, then
 }
 
 // remove takes a waiter from its queue; the caller holds the lock.
-func (p *prober) remove(w *waiter) {
+func (p *dialer) remove(w *waiter) {
 	p.queues[w.wants].Remove(w.place)
 	w.place = nil
 }
 
 // give hands a connection to who has waited longest for one, and tells all who only look;
 // false when nobody wants it.
-func (p *prober) give(conn net.Conn) bool {
+func (p *dialer) give(conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for at := p.queues[forWord].Front(); at != nil; at = p.queues[forWord].Front() {
+	for at := p.queues[forProbe].Front(); at != nil; at = p.queues[forProbe].Front() {
 		w := at.Value.(*waiter)
 		p.remove(w)
 		go w.tell(nil, nil)
@@ -168,7 +168,7 @@ func (p *prober) give(conn net.Conn) bool {
 }
 
 // lead lets the WebSockets that wait go ahead, at a desktop that has just begun to accept.
-func (p *prober) lead() {
+func (p *dialer) lead() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.queues[forSocket].Len() > 0 {
@@ -178,7 +178,7 @@ func (p *prober) lead() {
 
 // turnAway tells those who have no hope, of all or of those who have just come, who
 // stand at the end.
-func (p *prober) turnAway(view directory.View, known, all bool) {
+func (p *dialer) turnAway(view directory.View, known, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, q := range p.queues {
@@ -198,7 +198,7 @@ func (p *prober) turnAway(view directory.View, known, all bool) {
 
 // run dials until nobody waits any more. One attempt is made at a time until the
 // desktop accepts; from then on as many as there are visitors, within dialsAtOnce.
-func (p *prober) run() {
+func (p *dialer) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	inFlight := 0
 	defer func() {
@@ -209,19 +209,19 @@ func (p *prober) run() {
 			}
 		}
 	}()
-	t := &target{reacher: p.reacher}
+	t := &target{prober: p.prober}
 	defer t.forget()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var seen <-chan struct{}
 	led := 0 // the address at which WebSockets went ahead
 	for {
-		view, known := p.reacher.dir.View(p.session)
+		view, known := p.prober.dir.View(p.session)
 		p.turnAway(view, known, view.Changed != seen)
 		seen = view.Changed
 		t.look(view)
 		if p.waiting() == 0 {
-			if p.reacher.retire(p) {
+			if p.prober.retire(p) {
 				return
 			}
 			continue
@@ -255,10 +255,10 @@ func (p *prober) run() {
 	}
 }
 
-func (p *prober) attempt(ctx context.Context, round int, addr string, within time.Duration) {
+func (p *dialer) attempt(ctx context.Context, round int, addr string, within time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	conn, err := p.reacher.dial(ctx, "tcp", addr)
+	conn, err := p.prober.dial(ctx, "tcp", addr)
 	if err != nil {
 		conn = nil
 	}
