@@ -27,6 +27,7 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -59,7 +60,7 @@ type gateway struct {
 
 	mu      sync.Mutex
 	session *v1alpha1.VDISession
-	writes  []wake.Activity
+	writes  []record.Activity
 	// latency is how long the API server takes to write.
 	latency time.Duration
 	log     bytes.Buffer
@@ -140,7 +141,7 @@ func (l lockedWriter) Write(b []byte) (int, error) {
 }
 
 // WriteActivity is the API server: what is written comes back by the watch.
-func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a wake.Activity) error {
+func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a record.Activity) error {
 	if key != alice {
 		return errors.New("another session's activity")
 	}

@@ -17,9 +17,9 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -42,12 +42,12 @@ const (
 )
 
 // ViewerWriter records who views a desktop that can have one viewer only; see
-// wake.StatusWriter.
+// record.Writer.
 type ViewerWriter interface {
 	WriteViewer(ctx context.Context, key types.NamespacedName, v *v1alpha1.SessionViewer, seen string) error
 }
 
-var _ ViewerWriter = (*wake.StatusWriter)(nil)
+var _ ViewerWriter = (*record.Writer)(nil)
 
 // viewers settle which page shows a desktop that can have one viewer only. The record in
 // the session's status is the truth for all replicas: pages write it on the condition
@@ -123,11 +123,8 @@ func viewingOf(s *v1alpha1.VDISession, page string, claimed bool) shell.Viewing 
 // record is a new one for that page, later than the session's last sleep whatever the
 // operator's clock says.
 func (v *viewers) record(s *v1alpha1.VDISession, page string) *v1alpha1.SessionViewer {
-	now := time.Now()
-	if slept := s.Status.SleepTime; slept != nil && !now.After(slept.Time) {
-		now = slept.Add(time.Millisecond)
-	}
-	out := &v1alpha1.SessionViewer{Page: page, Since: metav1.MicroTime{Time: now}}
+	since := record.After(time.Now(), s.Status.SleepTime)
+	out := &v1alpha1.SessionViewer{Page: page, Since: metav1.MicroTime{Time: since}}
 	if page != "" {
 		out.Replica = v.replica
 	}
@@ -249,9 +246,9 @@ func (v *viewers) settle(key types.NamespacedName, next func(*v1alpha1.VDISessio
 			pause = busy.wait
 		}
 		switch {
-		case err == nil, errors.Is(err, wake.ErrGone):
+		case err == nil, errors.Is(err, record.ErrGone):
 			return
-		case errors.Is(err, wake.ErrChanged):
+		case errors.Is(err, record.ErrChanged):
 			select {
 			case <-view.Changed:
 				continue
@@ -272,7 +269,7 @@ func (v *viewers) settle(key types.NamespacedName, next func(*v1alpha1.VDISessio
 func (v *viewers) take(ctx context.Context, key types.NamespacedName, page string) (from string, err error) {
 	view, ok := v.dir.View(key)
 	if !ok {
-		return "", wake.ErrGone
+		return "", record.ErrGone
 	}
 	from = viewedBy(view.Session)
 	if !singleViewer(view.Session) || from == page {

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -47,7 +48,7 @@ func (g *gateway) WriteViewer(_ context.Context, key types.NamespacedName, v *v1
 	case g.refusing != nil:
 		return g.refusing
 	case seen != "" && seen != g.session.ResourceVersion:
-		return wake.ErrChanged
+		return record.ErrChanged
 	}
 	g.viewed = append(g.viewed, v)
 	g.changeLocked(func(s *v1alpha1.VDISession) {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/shell"
-	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -62,7 +62,7 @@ func (p *openPage) view(ctx context.Context, view directory.View) (news bool) {
 	switch {
 	case err == nil:
 		w.claimed, w.unwritten, w.adopted = true, false, true
-	case errors.Is(err, wake.ErrChanged), errors.As(err, new(errBusy)):
+	case errors.Is(err, record.ErrChanged), errors.As(err, new(errBusy)):
 		return false
 	default:
 		// Nobody's desktop waits for the record.
@@ -114,7 +114,7 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 			return false
 		}
 		err := s.viewers.write(ctx, view.Session, s.viewers.record(view.Session, page), view.Session.ResourceVersion)
-		if errors.Is(err, wake.ErrChanged) || errors.As(err, new(errBusy)) {
+		if errors.Is(err, record.ErrChanged) || errors.As(err, new(errBusy)) {
 			return false
 		}
 		claimed = true

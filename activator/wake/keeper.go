@@ -2,9 +2,9 @@
 // desktop, keeps it current while anybody is connected, and says when the last
 // one left.
 //
-// It promises that the records only move forward and that their number does not
-// grow with the number of connections. It does not decide who may wake, nor when
-// a desktop sleeps.
+// It promises that the number of its writes does not grow with the number of
+// connections. It does not decide who may wake, nor when a desktop sleeps, and package
+// record knows how a write is made.
 package wake
 
 import (
@@ -21,6 +21,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -39,22 +40,9 @@ const (
 	echoWithin = 5 * time.Second
 )
 
-// ErrGone says that the session was deleted.
-var ErrGone = errors.New("the session was deleted")
-
-// Activity is what a write moves forward; zero fields are left alone.
-type Activity struct {
-	Wake, Connected, Input, Reached time.Time
-	// Protocol is that of a client that got through; empty is not known.
-	Protocol v1alpha1.StreamingProtocol
-	// Traceparent is the trace of the wake, empty where it is not traced; it is written
-	// with Wake only.
-	Traceparent string
-}
-
 // Writer moves a session's activity forward.
 type Writer interface {
-	WriteActivity(ctx context.Context, key types.NamespacedName, a Activity) error
+	WriteActivity(ctx context.Context, key types.NamespacedName, a record.Activity) error
 }
 
 // Keeper writes activity for all sessions of this replica.
@@ -208,7 +196,7 @@ func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	// Who typed was connected, whatever became of the connection that we saw.
-	err := k.writer.WriteActivity(ctx, key, Activity{Connected: at, Input: at})
+	err := k.writer.WriteActivity(ctx, key, record.Activity{Connected: at, Input: at})
 	if err != nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -261,7 +249,7 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 		v.timeline.markPod(view.Pod, now)
 
 		left, open := k.presence(v)
-		a := Activity{Connected: now}
+		a := record.Activity{Connected: now}
 		if !open {
 			a.Connected = left
 			if now.Sub(left) >= lingerFor {
@@ -274,7 +262,8 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 		}
 		if view.Asleep() && !wake.counts(view.Session, now) {
 			if asked, waits := k.waits(v, view.Session, now); waits {
-				a.Wake = wakeStamp(now, view.Session)
+				// A wake counts only when it is later than the sleep.
+				a.Wake = record.After(now, view.Session.Status.SleepTime)
 				v.timeline.begin(asked, func() traced { return newTraced(k.ctx, k.Tracer, view.Session, asked) })
 				a.Traceparent = v.timeline.traceparent()
 			}
@@ -383,7 +372,7 @@ func (k *Keeper) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.
 	return now, v.waiting > 0 && !probe.EndsVisits(s)
 }
 
-func (k *Keeper) write(key types.NamespacedName, a Activity) error {
+func (k *Keeper) write(key types.NamespacedName, a record.Activity) error {
 	ctx, cancel := context.WithTimeout(k.ctx, writeTimeout)
 	defer cancel()
 	return k.writer.WriteActivity(ctx, key, a)
@@ -394,8 +383,8 @@ func (k *Keeper) write(key types.NamespacedName, a Activity) error {
 func (k *Keeper) lastReport(key types.NamespacedName, left time.Time, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), writeTimeout)
 	defer cancel()
-	err := k.writer.WriteActivity(ctx, key, Activity{Connected: left})
-	if err != nil && !errors.Is(err, ErrGone) {
+	err := k.writer.WriteActivity(ctx, key, record.Activity{Connected: left})
+	if err != nil && !errors.Is(err, record.ErrGone) {
 		log.Warn("the end of the last connection was not written; the disconnect timeout runs from the last report", "error", err)
 	}
 }
@@ -419,13 +408,4 @@ func sleepTime(s *v1alpha1.VDISession) time.Time {
 		return time.Time{}
 	}
 	return s.Status.SleepTime.Time
-}
-
-// wakeStamp is now, or just after the last sleep where the operator's clock is
-// ahead of ours: a wake counts only when it is later than the sleep.
-func wakeStamp(now time.Time, s *v1alpha1.VDISession) time.Time {
-	if slept := s.Status.SleepTime; slept != nil && !now.After(slept.Time) {
-		return slept.Add(time.Millisecond)
-	}
-	return now
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -33,7 +34,7 @@ type world struct {
 	session *v1alpha1.VDISession
 
 	mu     sync.Mutex
-	writes []Activity
+	writes []record.Activity
 	fail   error
 	deaf   bool // writes do not show in the directory
 }
@@ -54,7 +55,7 @@ func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	})
 }
 
-func (w *world) WriteActivity(_ context.Context, _ types.NamespacedName, a Activity) error {
+func (w *world) WriteActivity(_ context.Context, _ types.NamespacedName, a record.Activity) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fail != nil {
@@ -87,7 +88,7 @@ func (w *world) wakes() {
 }
 
 // written returns what was written since the last call, once the keeper is at rest.
-func (w *world) written() []Activity {
+func (w *world) written() []record.Activity {
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -364,7 +365,7 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 
 func TestInputIsWrittenWithTheTimeAtWhichItCame(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		input := func(at time.Time) []Activity {
+		input := func(at time.Time) []record.Activity {
 			t.Helper()
 			if err := w.Input(t.Context(), w.session, at); err != nil {
 				t.Fatal(err)

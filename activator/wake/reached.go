@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -32,8 +33,8 @@ func (k *Keeper) Reached(key types.NamespacedName) {
 	if !ok || !newsOfReach(view.Session) {
 		return
 	}
-	k.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) Activity {
-		return Activity{Reached: reachedStamp(now, view)}
+	k.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) record.Activity {
+		return record.Activity{Reached: reachedStamp(now, view)}
 	})
 }
 
@@ -44,12 +45,12 @@ func (k *Keeper) Speaks(key types.NamespacedName, p v1alpha1.StreamingProtocol) 
 	if a := view.Session; !ok || p == "" || a.Status.Activity != nil && a.Status.Activity.Protocol == p {
 		return
 	}
-	k.report(key, func(v *visited) *time.Time { return &v.spoke }, func(time.Time) Activity { return Activity{Protocol: p} })
+	k.report(key, func(v *visited) *time.Time { return &v.spoke }, func(time.Time) record.Activity { return record.Activity{Protocol: p} })
 }
 
 // report writes what is no activity, in a time of its own and not twice within
 // ReportPause; last is when that was reported before.
-func (k *Keeper) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) Activity) {
+func (k *Keeper) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) record.Activity) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at, now := last(k.state(key)), k.now()
@@ -59,7 +60,7 @@ func (k *Keeper) report(key types.NamespacedName, last func(*visited) *time.Time
 	*at = now
 	k.running.Go(func() {
 		err := k.write(key, what(now))
-		if err == nil || errors.Is(err, ErrGone) || errors.Is(err, context.Canceled) {
+		if err == nil || errors.Is(err, record.ErrGone) || errors.Is(err, context.Canceled) {
 			return
 		}
 		k.log.Warn("what was seen of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
@@ -91,9 +92,7 @@ func AskedToReach(s *v1alpha1.VDISession) bool {
 // reachedStamp is now, or just after the wake, and after the start of the container that
 // was reached, where the clock of the operator or of the node is ahead of ours.
 func reachedStamp(now time.Time, view directory.View) time.Time {
-	if woke := view.Session.Status.StartTime; woke != nil && !now.After(woke.Time) {
-		now = woke.Add(time.Millisecond)
-	}
+	now = record.After(now, view.Session.Status.StartTime)
 	if p := view.Pod; p != nil && !now.After(p.Began) {
 		now = p.Began.Add(time.Millisecond)
 	}

@@ -10,9 +10,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
@@ -105,28 +103,4 @@ func TestAWakeThatIsWrittenAgainIsOneTrace(t *testing.T) {
 			t.Errorf("%d traces of one wake", len(traces))
 		}
 	})
-}
-
-func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
-	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
-	const first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
-	writes := 0
-	w := newWriter(t, s, &writes)
-	expect := func(a Activity, want string) {
-		t.Helper()
-		if err := w.WriteActivity(t.Context(), alice, a); err != nil {
-			t.Fatal(err)
-		}
-		var got v1alpha1.VDISession
-		if err := w.Client.Get(t.Context(), alice, &got); err != nil {
-			t.Fatal(err)
-		}
-		if got.Status.Activity.Traceparent != want {
-			t.Errorf("traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
-		}
-	}
-	expect(Activity{Wake: noon, Connected: noon, Traceparent: first}, first)
-	expect(Activity{Connected: noon.Add(time.Minute)}, first)
-	expect(Activity{Wake: noon.Add(time.Hour), Connected: noon.Add(time.Hour)}, "")
 }

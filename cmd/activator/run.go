@@ -15,6 +15,7 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -88,7 +89,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		keeper.Forget(key)
 		clients.Forget(key)
 	})
-	writer := &wake.StatusWriter{Client: api.client, Directory: dir}
+	writer := &record.Writer{Client: api.client, Directory: dir}
 	keeper = wake.NewKeeper(alive, dir, writer, m, log)
 	keeper.Tracer = tracer
 	listings, err := dir.Feed(alive, api.cache)

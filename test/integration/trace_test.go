@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -30,7 +31,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	dir := directory.New(func(_, name string) string { return name }, nil)
 	dir.SetSession(s)
-	keeper := wake.NewKeeper(ctx, dir, &wake.StatusWriter{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	keeper := wake.NewKeeper(ctx, dir, &record.Writer{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	keeper.Tracer = tracer
 	visit := keeper.Enter(s)
 	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))

@@ -1,4 +1,4 @@
-package wake
+package record
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 
 func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -47,12 +49,36 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	}
 }
 
+func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
+	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	const first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+	writes := 0
+	w := newWriter(t, s, &writes)
+	expect := func(a Activity, want string) {
+		t.Helper()
+		if err := w.WriteActivity(t.Context(), alice, a); err != nil {
+			t.Fatal(err)
+		}
+		var got v1alpha1.VDISession
+		if err := w.Client.Get(t.Context(), alice, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Status.Activity.Traceparent != want {
+			t.Errorf("traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
+		}
+	}
+	expect(Activity{Wake: noon, Connected: noon, Traceparent: first}, first)
+	expect(Activity{Connected: noon.Add(time.Minute)}, first)
+	expect(Activity{Wake: noon.Add(time.Hour), Connected: noon.Add(time.Hour)}, "")
+}
+
 // newWriter is a writer of a session that its directory knows as it is given here.
-func newWriter(t *testing.T, s *v1alpha1.VDISession, writes *int) *StatusWriter {
+func newWriter(t *testing.T, s *v1alpha1.VDISession, writes *int) *Writer {
 	t.Helper()
 	dir := directory.New(func(_, name string) string { return name }, nil)
 	dir.SetSession(s)
-	return &StatusWriter{Client: newClient(t, s, writes), Directory: dir}
+	return &Writer{Client: newClient(t, s, writes), Directory: dir}
 }
 
 func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client {
