@@ -83,7 +83,7 @@ func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	input := now.Add(-time.Duration(said.IdleMilliseconds) * time.Millisecond)
-	if err := a.Keeper.Input(r.Context(), view.Session, input); err != nil {
+	if err := a.Tracker.Input(r.Context(), view.Session, input); err != nil {
 		a.logOf(view.Session).Warn("input was not recorded", "error", err)
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return

@@ -149,7 +149,7 @@ func (p *openPage) attend(view directory.View) {
 		return
 	}
 	if p.visit == nil {
-		p.visit = p.server.Keeper.Enter(view.Session)
+		p.visit = p.server.Tracker.Enter(view.Session)
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
 		told := p.told

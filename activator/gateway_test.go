@@ -97,12 +97,12 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	m := metrics.NewActivator(prometheus.NewRegistry())
 	clients := clientcache.New(cfg.Limits.ClientCacheBytes, m)
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
-	keeper := wake.NewKeeper(ctx, dir, g, m, log)
+	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := door.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &TURN{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
@@ -123,7 +123,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 		g.Drain(ended)
 		g.front.Close()
 		cancel()
-		keeper.Wait()
+		tracker.Wait()
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return g

@@ -56,7 +56,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse
 		return
 	}
 	defer release()
-	visit := s.Keeper.Enter(v.session)
+	visit := s.Tracker.Enter(v.session)
 	defer visit.Leave()
 	until := time.Now().Add(s.Config.Limits.HoldHTTP.Duration)
 	for {
@@ -120,7 +120,7 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 	if !standsStill && !s.absent(r.Context(), view) {
 		return false
 	}
-	defer s.Keeper.Enter(v.session).Leave()
+	defer s.Tracker.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
 }
 

@@ -26,7 +26,7 @@ func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
 		s.serveRequest(w, r, v)
 		return
 	}
-	defer s.Keeper.Enter(v.session).Leave()
+	defer s.Tracker.Enter(v.session).Leave()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Header().Set("Cache-Control", "no-store")

@@ -49,7 +49,7 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 
 // wake asks for the desktop, and waits a moment until the record shows it.
 func (s *Server) wake(ctx context.Context, v visitor) {
-	defer s.Keeper.Enter(v.session).Leave()
+	defer s.Tracker.Enter(v.session).Leave()
 	s.await(ctx, v, func(view directory.View) bool { return probe.Slept(view.Session) == nil })
 }
 
@@ -74,7 +74,7 @@ func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) b
 // while that page asks.
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) {
 	if probe.Slept(v.session) == nil {
-		defer s.Keeper.Enter(v.session).Leave()
+		defer s.Tracker.Enter(v.session).Leave()
 	}
 	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r), shell.PageOf(r)))
 }
@@ -103,7 +103,7 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 func (s *Server) facts(view directory.View, path string) shell.Facts {
 	return shell.Facts{
 		View: view, Now: time.Now(), NeedsPerson: probe.Slept(view.Session) != nil,
-		Stamps: s.Keeper.Timeline(client.ObjectKeyFromObject(view.Session)),
+		Stamps: s.Tracker.Timeline(client.ObjectKeyFromObject(view.Session)),
 		Early:  starting(view.Session) && s.Clients.Has(view, path),
 		Image:  s.Clients.Observe(view),
 	}
@@ -118,7 +118,7 @@ func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor
 	if !posted(w, r) {
 		return
 	}
-	if err := s.Keeper.Input(r.Context(), v.session, time.Now()); err != nil {
+	if err := s.Tracker.Input(r.Context(), v.session, time.Now()); err != nil {
 		s.Log.Warn("input was not recorded", "namespace", v.key.Namespace, "session", v.key.Name, "error", err)
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return

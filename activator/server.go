@@ -36,7 +36,7 @@ type Options struct {
 	Config    config.Config
 	Proxies   door.Proxies
 	Directory *directory.Directory
-	Keeper    *wake.Keeper
+	Tracker   *wake.Tracker
 	Viewers   ViewerWriter
 	Clients   *clientcache.Cache
 	Guard     *auth.Guard
@@ -89,7 +89,7 @@ func New(o Options) *Server {
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
 	o.Directory.Observe(s.viewerChanged)
-	s.witness = newWitness(o.Directory, s.prober, o.Keeper)
+	s.witness = newWitness(o.Directory, s.prober, o.Tracker)
 	o.Directory.Observe(s.witness.see)
 	return s
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// inputEvery is how often one connection's input is looked at; wake.Keeper decides
+// inputEvery is how often one connection's input is looked at; wake.Tracker decides
 // what is written.
 const inputEvery = time.Second
 
@@ -42,7 +42,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	if refusal == nil {
 		if h.release, refusal = s.acquire(v); refusal == nil {
 			// The wake is on its way while the upgrade is answered.
-			h.visit = s.Keeper.Enter(v.session)
+			h.visit = s.Tracker.Enter(v.session)
 			h.held = s.holdMetrics(v)
 		}
 	}
@@ -179,7 +179,7 @@ func (h *socket) Live() {
 		h.server.verdicts.upgraded(at.run)
 	}
 	if !named(h.session) {
-		h.server.Keeper.Speaks(h.key, signaling.Recognise(h.path))
+		h.server.Tracker.Speaks(h.key, signaling.Recognise(h.path))
 	}
 }
 
@@ -204,7 +204,7 @@ func (h *socket) Held() error {
 		return full
 	}
 	before := h.visit
-	h.visit = s.Keeper.Enter(view.Session)
+	h.visit = s.Tracker.Enter(view.Session)
 	before.Leave()
 	s.Metrics.Relayed.Dec()
 	s.Metrics.Held.Inc()
@@ -221,13 +221,13 @@ func (h *socket) Input() {
 	if last := h.typed.Load(); now.Unix()-last < int64(inputEvery.Seconds()) || !h.typed.CompareAndSwap(last, now.Unix()) {
 		return
 	}
-	// The write ends in a time of its own; see wake.Keeper.
+	// The write ends in a time of its own; see wake.Tracker.
 	go func() {
 		view, ok := h.server.Directory.View(h.key)
 		if !ok {
 			return
 		}
-		if err := h.server.Keeper.Input(context.Background(), view.Session, now); err != nil {
+		if err := h.server.Tracker.Input(context.Background(), view.Session, now); err != nil {
 			h.server.Log.Warn("input was not recorded", "namespace", h.key.Namespace, "session", h.key.Name, "error", err)
 		}
 	}()

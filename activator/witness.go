@@ -19,9 +19,9 @@ import (
 //
 // To look is no visit: it wakes nothing and keeps nothing awake.
 type witness struct {
-	dir    *directory.Directory
-	prober *probe.Prober
-	keeper *wake.Keeper
+	dir     *directory.Directory
+	prober  *probe.Prober
+	tracker *wake.Tracker
 
 	mu sync.Mutex
 	// looks are the looks under way, by session; nil once there are to be none.
@@ -32,8 +32,8 @@ type witness struct {
 // witness's lock.
 type look struct{ cancel func() }
 
-func newWitness(d *directory.Directory, r *probe.Prober, k *wake.Keeper) *witness {
-	return &witness{dir: d, prober: r, keeper: k, looks: map[types.NamespacedName]*look{}}
+func newWitness(d *directory.Directory, r *probe.Prober, k *wake.Tracker) *witness {
+	return &witness{dir: d, prober: r, tracker: k, looks: map[types.NamespacedName]*look{}}
 }
 
 // see takes in a session as it is now.
@@ -56,7 +56,7 @@ func (w *witness) see(_, s *v1alpha1.VDISession) {
 		w.looks[key] = l
 		l.cancel = w.prober.AwaitAccept(visit, func(err error) {
 			if err == nil {
-				w.keeper.Reached(key)
+				w.tracker.Reached(key)
 			}
 			w.again(key, l)
 		})

@@ -22,50 +22,50 @@ const ReportPause = 2 * time.Second
 // Reached reports that the visit's connection was accepted by the desktop.
 func (v *Visit) Reached() {
 	v.Mark(metrics.StageReached)
-	v.keeper.Reached(v.session)
+	v.tracker.Reached(v.session)
 }
 
 // Reached reports that the session's desktop accepted a connection, by a visitor or by a
 // look. It is written where the operator does not know yet, and is no activity: it neither
 // wakes a desktop nor keeps it awake.
-func (k *Keeper) Reached(key types.NamespacedName) {
-	view, ok := k.dir.View(key)
+func (t *Tracker) Reached(key types.NamespacedName) {
+	view, ok := t.dir.View(key)
 	if !ok || !newsOfReach(view.Session) {
 		return
 	}
-	k.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) record.Activity {
+	t.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) record.Activity {
 		return record.Activity{Reached: reachedStamp(now, view)}
 	})
 }
 
 // Speaks reports the protocol of a client that got through to the session's desktop. It is
 // written where it is news, and is no activity.
-func (k *Keeper) Speaks(key types.NamespacedName, p v1alpha1.StreamingProtocol) {
-	view, ok := k.dir.View(key)
+func (t *Tracker) Speaks(key types.NamespacedName, p v1alpha1.StreamingProtocol) {
+	view, ok := t.dir.View(key)
 	if a := view.Session; !ok || p == "" || a.Status.Activity != nil && a.Status.Activity.Protocol == p {
 		return
 	}
-	k.report(key, func(v *visited) *time.Time { return &v.spoke }, func(time.Time) record.Activity { return record.Activity{Protocol: p} })
+	t.report(key, func(v *visited) *time.Time { return &v.spoke }, func(time.Time) record.Activity { return record.Activity{Protocol: p} })
 }
 
 // report writes what is no activity, in a time of its own and not twice within
 // ReportPause; last is when that was reported before.
-func (k *Keeper) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) record.Activity) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	at, now := last(k.state(key)), k.now()
-	if now.Sub(*at) < ReportPause || k.ctx.Err() != nil {
+func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) record.Activity) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, now := last(t.state(key)), t.now()
+	if now.Sub(*at) < ReportPause || t.ctx.Err() != nil {
 		return
 	}
 	*at = now
-	k.running.Go(func() {
-		err := k.write(key, what(now))
+	t.running.Go(func() {
+		err := t.write(key, what(now))
 		if err == nil || errors.Is(err, record.ErrGone) || errors.Is(err, context.Canceled) {
 			return
 		}
-		k.log.Warn("what was seen of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
-		k.mu.Lock()
-		defer k.mu.Unlock()
+		t.log.Warn("what was seen of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		if at.Equal(now) {
 			*at = time.Time{} // the next one may try again at once
 		}

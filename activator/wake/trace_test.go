@@ -15,7 +15,7 @@ import (
 	"github.com/org/vdi-operator/pkg/tracing"
 )
 
-// recorder makes the keeper's spans readable.
+// recorder makes the tracker's spans readable.
 func (w *world) recorder() *tracetest.InMemoryExporter {
 	exporter := tracetest.NewInMemoryExporter()
 	w.Tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), tracing.Sampled(1)))

@@ -83,21 +83,21 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 
-	var keeper *wake.Keeper
+	var tracker *wake.Tracker
 	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
 	dir := directory.New(in.config.URL.SessionAddress, func(key types.NamespacedName) {
-		keeper.Forget(key)
+		tracker.Forget(key)
 		clients.Forget(key)
 	})
 	writer := &record.Writer{Client: api.client, Directory: dir}
-	keeper = wake.NewKeeper(alive, dir, writer, m, log)
-	keeper.Tracer = tracer
+	tracker = wake.NewTracker(alive, dir, writer, m, log)
+	tracker.Tracer = tracer
 	listings, err := dir.Feed(alive, api.cache)
 	if err != nil {
 		return err
 	}
 	server := activator.New(activator.Options{
-		Config: in.config, Proxies: in.proxies, Directory: dir, Keeper: keeper, Viewers: writer, Clients: clients,
+		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
 		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
@@ -130,6 +130,6 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	defer cancel()
 	shutdown(grace, public, server)
 	end()
-	keeper.Wait()
+	tracker.Wait()
 	return nil
 }

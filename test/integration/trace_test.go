@@ -31,9 +31,9 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	dir := directory.New(func(_, name string) string { return name }, nil)
 	dir.SetSession(s)
-	keeper := wake.NewKeeper(ctx, dir, &record.Writer{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
-	keeper.Tracer = tracer
-	visit := keeper.Enter(s)
+	tracker := wake.NewTracker(ctx, dir, &record.Writer{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	tracker.Tracer = tracer
+	visit := tracker.Enter(s)
 	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	if now.Status.Activity.Traceparent == "" {
@@ -45,7 +45,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	visit.Mark(metrics.StageFirstMessage)
 	visit.Leave()
 	stop()
-	keeper.Wait()
+	tracker.Wait()
 
 	want := []string{"decide", "first_message", "pod_ready", "reached", "scale", "wake", "wake_written"}
 	eventually(t, "the spans of both sides", func() error {

@@ -45,8 +45,8 @@ type Writer interface {
 	WriteActivity(ctx context.Context, key types.NamespacedName, a record.Activity) error
 }
 
-// Keeper writes activity for all sessions of this replica.
-type Keeper struct {
+// Tracker writes activity for all sessions of this replica.
+type Tracker struct {
 	// Tracer begins the trace of each wake; none does by default. Set it before use.
 	Tracer trace.Tracer
 
@@ -63,7 +63,7 @@ type Keeper struct {
 }
 
 // visited is a session that somebody visited; everything but the timeline is
-// guarded by the keeper's lock.
+// guarded by the tracker's lock.
 type visited struct {
 	timeline Timeline
 	// connections counts open ones; waiting counts those of them that still wait
@@ -83,14 +83,14 @@ type visited struct {
 	poke chan struct{}
 }
 
-// NewKeeper makes a keeper whose writers end with ctx.
-func NewKeeper(ctx context.Context, dir *directory.Directory, w Writer, m *metrics.Activator, log *slog.Logger) *Keeper {
-	return &Keeper{Tracer: noop.Tracer{}, ctx: ctx, dir: dir, writer: w, metrics: m, log: log, now: time.Now, sessions: map[types.NamespacedName]*visited{}}
+// NewTracker makes a tracker whose writers end with ctx.
+func NewTracker(ctx context.Context, dir *directory.Directory, w Writer, m *metrics.Activator, log *slog.Logger) *Tracker {
+	return &Tracker{Tracer: noop.Tracer{}, ctx: ctx, dir: dir, writer: w, metrics: m, log: log, now: time.Now, sessions: map[types.NamespacedName]*visited{}}
 }
 
 // Visit is one open connection. Its methods may be called from any goroutine.
 type Visit struct {
-	keeper  *Keeper
+	tracker *Tracker
 	session types.NamespacedName
 	slept   time.Time
 	state   *visited
@@ -101,33 +101,33 @@ type Visit struct {
 // Enter reports a connection that waits for the session's desktop, and wakes it
 // when it sleeps. The session is as it was when the visitor was let in: a sleep
 // that it does not show yet is not the one to be ended. Leave must be called.
-func (k *Keeper) Enter(s *v1alpha1.VDISession) *Visit {
-	key, slept, now := client.ObjectKeyFromObject(s), sleepTime(s), k.now()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	v := k.state(key)
+func (t *Tracker) Enter(s *v1alpha1.VDISession) *Visit {
+	key, slept, now := client.ObjectKeyFromObject(s), sleepTime(s), t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.state(key)
 	v.connections++
 	v.waiting++
 	if !v.came || slept.After(v.slept) {
 		v.came, v.slept, v.asked = true, slept, now
 	}
-	if !v.kept && k.ctx.Err() == nil {
+	if !v.kept && t.ctx.Err() == nil {
 		v.kept = true
-		k.running.Go(func() { k.keep(key, v) })
+		t.running.Go(func() { t.keep(key, v) })
 	}
 	v.nudge()
-	return &Visit{keeper: k, session: key, slept: slept, state: v}
+	return &Visit{tracker: t, session: key, slept: slept, state: v}
 }
 
 // state returns what is kept of a session; the caller holds the lock.
-func (k *Keeper) state(key types.NamespacedName) *visited {
-	v := k.sessions[key]
+func (t *Tracker) state(key types.NamespacedName) *visited {
+	v := t.sessions[key]
 	if v == nil {
 		v = &visited{poke: make(chan struct{}, 1)}
 		v.timeline.observe = func(s metrics.Stage, d time.Duration) {
-			k.metrics.ColdStart.WithLabelValues(string(s)).Observe(d.Seconds())
+			t.metrics.ColdStart.WithLabelValues(string(s)).Observe(d.Seconds())
 		}
-		k.sessions[key] = v
+		t.sessions[key] = v
 	}
 	return v
 }
@@ -136,15 +136,15 @@ func (k *Keeper) state(key types.NamespacedName) *visited {
 func (v *Visit) Slept() time.Time { return v.slept }
 
 // Mark stamps a stage of the cold start under way, if there is one.
-func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, v.keeper.now()) }
+func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, v.tracker.now()) }
 
 // Served says that the connection no longer waits: should the desktop be put to
 // sleep by a clock now, this connection does not wake it again.
 func (v *Visit) Served() {
 	v.served.Do(func() {
-		v.keeper.mu.Lock()
+		v.tracker.mu.Lock()
 		v.state.waiting--
-		v.keeper.mu.Unlock()
+		v.tracker.mu.Unlock()
 	})
 }
 
@@ -152,20 +152,20 @@ func (v *Visit) Served() {
 func (v *Visit) Leave() {
 	v.Served()
 	v.left.Do(func() {
-		v.keeper.mu.Lock()
-		defer v.keeper.mu.Unlock()
+		v.tracker.mu.Lock()
+		defer v.tracker.mu.Unlock()
 		if v.state.connections--; v.state.connections == 0 {
-			v.state.left = v.keeper.now()
+			v.state.left = v.tracker.now()
 			v.state.nudge()
 		}
 	})
 }
 
 // Timeline is the session's latest cold start as this replica saw it.
-func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
-	k.mu.Lock()
-	v := k.sessions[key]
-	k.mu.Unlock()
+func (t *Tracker) Timeline(key types.NamespacedName) Stamps {
+	t.mu.Lock()
+	v := t.sessions[key]
+	t.mu.Unlock()
 	if v == nil {
 		return Stamps{}
 	}
@@ -175,31 +175,31 @@ func (k *Keeper) Timeline(key types.NamespacedName) Stamps {
 // Input reports that somebody typed or moved the pointer at that time, which is no
 // later than now. A report that comes soon after another one is not written, nor one
 // from before the desktop woke: a display's clock may be older than the desktop's use.
-func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
+func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
 	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
-	if now := k.now(); at.After(now) {
+	if now := t.now(); at.After(now) {
 		at = now
 	}
 	if began := s.Status.StartTime; began == nil || at.Before(began.Time) {
 		return nil
 	}
-	k.mu.Lock()
-	v := k.state(key)
+	t.mu.Lock()
+	v := t.state(key)
 	before := v.typed
 	if !before.IsZero() && at.Sub(before) < every {
-		k.mu.Unlock()
+		t.mu.Unlock()
 		return nil
 	}
 	v.typed = at
-	k.mu.Unlock()
+	t.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	// Who typed was connected, whatever became of the connection that we saw.
-	err := k.writer.WriteActivity(ctx, key, record.Activity{Connected: at, Input: at})
+	err := t.writer.WriteActivity(ctx, key, record.Activity{Connected: at, Input: at})
 	if err != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		if v.typed.Equal(at) {
 			v.typed = before
 		}
@@ -208,21 +208,21 @@ func (k *Keeper) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time
 }
 
 // Forget drops what is kept of a deleted session that nobody is connected to.
-func (k *Keeper) Forget(key types.NamespacedName) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if v := k.sessions[key]; v != nil && !v.kept {
-		delete(k.sessions, key)
+func (t *Tracker) Forget(key types.NamespacedName) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if v := t.sessions[key]; v != nil && !v.kept {
+		delete(t.sessions, key)
 	}
 }
 
-// Wait returns when the last writer has ended; call it after the keeper's context
+// Wait returns when the last writer has ended; call it after the tracker's context
 // is done.
-func (k *Keeper) Wait() {
+func (t *Tracker) Wait() {
 	// Whoever enters now sees that the context is done, and starts none.
-	k.mu.Lock()
-	k.mu.Unlock() //nolint:staticcheck // the lock is a barrier
-	k.running.Wait()
+	t.mu.Lock()
+	t.mu.Unlock() //nolint:staticcheck // the lock is a barrier
+	t.running.Wait()
 }
 
 // nudge tells the writer to look again; the caller holds the lock.
@@ -235,36 +235,36 @@ func (v *visited) nudge() {
 
 // keep writes one session's activity from its first connection until lingerFor
 // after its last.
-func (k *Keeper) keep(key types.NamespacedName, v *visited) {
-	log := k.log.With("namespace", key.Namespace, "session", key.Name)
+func (t *Tracker) keep(key types.NamespacedName, v *visited) {
+	log := t.log.With("namespace", key.Namespace, "session", key.Name)
 	var reported, retry time.Time
 	var wake written
 	for {
-		view, ok := k.dir.View(key)
+		view, ok := t.dir.View(key)
 		if !ok {
-			k.drop(key, v)
+			t.drop(key, v)
 			return
 		}
-		now := k.now()
+		now := t.now()
 		v.timeline.markPod(view.Pod, now)
 
-		left, open := k.presence(v)
+		left, open := t.presence(v)
 		a := record.Activity{Connected: now}
 		if !open {
 			a.Connected = left
 			if now.Sub(left) >= lingerFor {
-				k.lastReport(key, left, log)
-				if k.release(key, v) {
+				t.lastReport(key, left, log)
+				if t.release(key, v) {
 					return
 				}
 				continue
 			}
 		}
 		if view.Asleep() && !wake.counts(view.Session, now) {
-			if asked, waits := k.waits(v, view.Session, now); waits {
+			if asked, waits := t.waits(v, view.Session, now); waits {
 				// A wake counts only when it is later than the sleep.
 				a.Wake = record.After(now, view.Session.Status.SleepTime)
-				v.timeline.begin(asked, func() traced { return newTraced(k.ctx, k.Tracer, view.Session, asked) })
+				v.timeline.begin(asked, func() traced { return newTraced(t.ctx, t.Tracer, view.Session, asked) })
 				a.Traceparent = v.timeline.traceparent()
 			}
 		}
@@ -276,15 +276,15 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 			due = retry
 		}
 		if !due.After(now) {
-			if err := k.write(key, a); err != nil {
+			if err := t.write(key, a); err != nil {
 				log.Warn("activity was not written; trying again", "error", err, "wake", !a.Wake.IsZero())
-				retry = k.now().Add(retryAfter)
+				retry = t.now().Add(retryAfter)
 				due = retry
 			} else {
 				reported, due = now, now.Add(reportInterval(view.Session))
 				if !a.Wake.IsZero() {
-					wake = written{a.Wake, k.now()}
-					k.metrics.Wakes.Inc()
+					wake = written{a.Wake, t.now()}
+					t.metrics.Wakes.Inc()
 					v.timeline.Mark(metrics.StageWakeWritten, wake.at)
 					log.Info("woke the desktop")
 				}
@@ -296,18 +296,18 @@ func (k *Keeper) keep(key types.NamespacedName, v *visited) {
 		if !open {
 			due = earlier(due, left.Add(lingerFor), now)
 		}
-		timer := time.NewTimer(due.Sub(k.now()))
+		timer := time.NewTimer(due.Sub(t.now()))
 		select {
 		case <-view.Changed:
 		case <-v.poke:
 		case <-timer.C:
-		case <-k.ctx.Done():
+		case <-t.ctx.Done():
 			timer.Stop()
 			v.timeline.end()
-			if left, open := k.presence(v); open {
-				k.lastReport(key, k.now(), log)
+			if left, open := t.presence(v); open {
+				t.lastReport(key, t.now(), log)
 			} else {
-				k.lastReport(key, left, log)
+				t.lastReport(key, left, log)
 			}
 			return
 		}
@@ -324,47 +324,47 @@ func earlier(due, other, now time.Time) time.Time {
 }
 
 // presence says whether anybody is connected, and if not, when the last one left.
-func (k *Keeper) presence(v *visited) (left time.Time, open bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (t *Tracker) presence(v *visited) (left time.Time, open bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return v.left, v.connections > 0
 }
 
 // release ends the writer unless somebody came meanwhile.
-func (k *Keeper) release(key types.NamespacedName, v *visited) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (t *Tracker) release(key types.NamespacedName, v *visited) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if v.connections > 0 {
 		return false
 	}
 	v.kept = false
 	v.timeline.end()
-	if _, ok := k.dir.View(key); !ok && k.sessions[key] == v {
-		delete(k.sessions, key)
+	if _, ok := t.dir.View(key); !ok && t.sessions[key] == v {
+		delete(t.sessions, key)
 	}
 	return true
 }
 
 // drop ends the writer of a session that was deleted, whoever is still connected.
-func (k *Keeper) drop(key types.NamespacedName, v *visited) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (t *Tracker) drop(key types.NamespacedName, v *visited) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	v.kept = false
 	v.timeline.end()
-	if k.sessions[key] == v {
-		delete(k.sessions, key)
+	if t.sessions[key] == v {
+		delete(t.sessions, key)
 	}
 }
 
 // waits says since when somebody has waited for the sleeping desktop, if anybody
 // who may wake it does. Connections that were being served when it fell asleep are
 // about to end and don't count, nor do those that waited when a clock ended them.
-func (k *Keeper) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.Time, bool) {
+func (t *Tracker) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.Time, bool) {
 	if s.Spec.Power == v1alpha1.PowerOff || s.DeletionTimestamp != nil {
 		return time.Time{}, false
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	// A visitor of a page is gone once the page is sent, but wants the desktop.
 	if !v.slept.Before(sleepTime(s)) {
 		return v.asked, true
@@ -372,18 +372,18 @@ func (k *Keeper) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.
 	return now, v.waiting > 0 && !probe.EndsVisits(s)
 }
 
-func (k *Keeper) write(key types.NamespacedName, a record.Activity) error {
-	ctx, cancel := context.WithTimeout(k.ctx, writeTimeout)
+func (t *Tracker) write(key types.NamespacedName, a record.Activity) error {
+	ctx, cancel := context.WithTimeout(t.ctx, writeTimeout)
 	defer cancel()
-	return k.writer.WriteActivity(ctx, key, a)
+	return t.writer.WriteActivity(ctx, key, a)
 }
 
 // lastReport makes the disconnect timeout run from when the last visitor left,
 // not from the last periodic report. It also runs while the activator shuts down.
-func (k *Keeper) lastReport(key types.NamespacedName, left time.Time, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), writeTimeout)
+func (t *Tracker) lastReport(key types.NamespacedName, left time.Time, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), writeTimeout)
 	defer cancel()
-	err := k.writer.WriteActivity(ctx, key, record.Activity{Connected: left})
+	err := t.writer.WriteActivity(ctx, key, record.Activity{Connected: left})
 	if err != nil && !errors.Is(err, record.ErrGone) {
 		log.Warn("the end of the last connection was not written; the disconnect timeout runs from the last report", "error", err)
 	}

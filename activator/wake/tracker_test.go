@@ -25,10 +25,10 @@ import (
 
 var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 
-// world is a keeper with everything around it: what it writes comes back by the
+// world is a tracker with everything around it: what it writes comes back by the
 // directory, as it does by the watch.
 type world struct {
-	*Keeper
+	*Tracker
 	t       *testing.T
 	dir     *directory.Directory
 	session *v1alpha1.VDISession
@@ -39,13 +39,13 @@ type world struct {
 	deaf   bool // writes do not show in the directory
 }
 
-// inWorld runs a test in a bubble and checks that the keeper leaves nothing behind.
+// inWorld runs a test in a bubble and checks that the tracker leaves nothing behind.
 func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &world{t: t}
 		w.dir = directory.New(func(_, name string) string { return name }, func(key types.NamespacedName) { w.Forget(key) })
-		w.Keeper = NewKeeper(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		w.Tracker = NewTracker(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 		w.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 		w.session.Status.ObservedGeneration = 1
 		w.dir.SetSession(w.session)
@@ -87,7 +87,7 @@ func (w *world) wakes() {
 	w.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
 }
 
-// written returns what was written since the last call, once the keeper is at rest.
+// written returns what was written since the last call, once the tracker is at rest.
 func (w *world) written() []record.Activity {
 	synctest.Wait()
 	w.mu.Lock()
@@ -312,7 +312,7 @@ func TestAShutdownReportsWhoIsStillThere(t *testing.T) {
 		w := &world{t: t}
 		ctx, cancel := context.WithCancel(t.Context())
 		w.dir = directory.New(func(_, name string) string { return name }, nil)
-		w.Keeper = NewKeeper(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		w.Tracker = NewTracker(ctx, w.dir, w, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 		w.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
 		w.dir.SetSession(w.session)
 		w.Enter(w.session)
