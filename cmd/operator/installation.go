@@ -7,6 +7,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
@@ -24,9 +25,9 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	if err != nil {
 		return nil, fmt.Errorf("client without a cache: %w", err)
 	}
-	types := []string{installation.ConfigurationCurrent, installation.DefinitionsPresent}
+	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionDefinitionsPresent}
 	if cfg.Knative.Enabled {
-		types = append(types, installation.KnativeConfigured, installation.KnativeReady)
+		types = append(types, v1alpha1.ConditionKnativeConfigured, v1alpha1.ConditionKnativeReady)
 	}
 	recorder := mgr.GetEventRecorder("vdi-operator")
 	conditions := installation.NewConditions(counters, types...)

@@ -61,7 +61,7 @@ type operator struct {
 	clocks  *session.Clocks
 	signer  *token.Signer
 	metrics *vdimetrics.Operator
-	// conditions takes installation.DefinitionsPresent.
+	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
 	tracer     trace.Tracer
 
@@ -105,10 +105,10 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 	for {
 		missing := o.missingDefinition()
 		if missing == nil {
-			o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionTrue, "Present", "The cluster has every definition that the operator needs.")
+			o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent, "The cluster has every definition that the operator needs.")
 			return nil
 		}
-		o.conditions.Set(installation.DefinitionsPresent, metav1.ConditionFalse, "Missing", missing.Error())
+		o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionFalse, v1alpha1.ReasonMissing, missing.Error())
 		o.manager.GetLogger().Info("the controllers wait for a definition", "why", missing.Error(), "retryAfter", definitionsRetry.String())
 		select {
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/session"
@@ -44,10 +45,10 @@ func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetr
 // tellCurrent tells whether the file is in use; err says why it is refused.
 func tellCurrent(conditions *installation.Conditions, err error) {
 	if err == nil {
-		conditions.Set(installation.ConfigurationCurrent, metav1.ConditionTrue, "Current", "The operator's configuration file is in use as it is now.")
+		conditions.Set(v1alpha1.ConditionConfigurationCurrent, metav1.ConditionTrue, v1alpha1.ReasonCurrent, "The operator's configuration file is in use as it is now.")
 		return
 	}
-	conditions.Set(installation.ConfigurationCurrent, metav1.ConditionFalse, "Refused", fmt.Sprintf(
+	conditions.Set(v1alpha1.ConditionConfigurationCurrent, metav1.ConditionFalse, v1alpha1.ReasonRefused, fmt.Sprintf(
 		"The operator's configuration has changed and is refused, so what held before goes on to hold; correct the chart's values and run helm upgrade. %v", err))
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
@@ -100,7 +101,7 @@ func (c *Checker) conditions(ctx context.Context) finding {
 	for _, c := range conditions {
 		names = append(names, c.Type)
 		if c.Status != metav1.ConditionTrue {
-			if c.Reason != installation.ReasonForbidden {
+			if c.Reason != v1alpha1.ReasonForbidden {
 				judge = func(f finding) finding { return f }
 			}
 			unmet = append(unmet, fmt.Sprintf("%s is %s (%s): %s", c.Type, c.Status, c.Reason, strings.Join(strings.Fields(c.Message), " ")))

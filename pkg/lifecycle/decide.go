@@ -5,7 +5,11 @@
 // on the decision and come back at Until, so nothing polls.
 package lifecycle
 
-import "time"
+import (
+	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
 
 // Power says who decides.
 type Power int
@@ -63,21 +67,21 @@ type Reason string
 
 const (
 	// ReasonNotVisited means asleep, and nobody asked for it since.
-	ReasonNotVisited Reason = "NotVisited"
+	ReasonNotVisited Reason = v1alpha1.ReasonNotVisited
 	// ReasonVisited means awake, because somebody came and no clock has run out.
-	ReasonVisited Reason = "Visited"
+	ReasonVisited Reason = v1alpha1.ReasonVisited
 	// ReasonAlwaysOn means awake, because spec.power says so.
-	ReasonAlwaysOn Reason = "AlwaysOn"
+	ReasonAlwaysOn Reason = v1alpha1.ReasonAlwaysOn
 	// ReasonPoweredOff means asleep, because spec.power says so.
-	ReasonPoweredOff Reason = "PoweredOff"
+	ReasonPoweredOff Reason = v1alpha1.ReasonPoweredOff
 )
 
 // The clocks that put a desktop to sleep, as reasons.
 const (
-	ReasonIdle         Reason = "IdleTimeout"
-	ReasonDisconnected Reason = "DisconnectTimeout"
-	ReasonMaxDuration  Reason = "MaxDuration"
-	ReasonStartup      Reason = "StartupTimeout"
+	ReasonIdle         Reason = v1alpha1.ReasonIdleTimeout
+	ReasonDisconnected Reason = v1alpha1.ReasonDisconnectTimeout
+	ReasonMaxDuration  Reason = v1alpha1.ReasonMaxDuration
+	ReasonStartup      Reason = v1alpha1.ReasonStartupTimeout
 )
 
 // Decision is what to do now, and when to ask again if nothing happens before;

@@ -11,15 +11,11 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// ReasonNotServed is the reason of the condition Ready of a session whose operator was
-// uninstalled.
-const ReasonNotServed = "NotServed"
-
 const notServedMessage = "VDI Operator was uninstalled, so nobody serves this session. Install it again and the session goes on, with its home."
 
 // sayNotServed makes the status say that nobody serves the session.
 func (u *Uninstaller) sayNotServed(ctx context.Context, s *v1alpha1.VDISession) error {
-	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == ReasonNotServed {
+	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonNotServed {
 		return nil
 	}
 	base := s.DeepCopy()
@@ -50,7 +46,7 @@ func notServed(s *v1alpha1.VDISession, now time.Time) v1alpha1.VDISessionStatus 
 		status.SleepTime, status.SleepReason = &metav1.MicroTime{Time: slept}, ""
 	}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: ReasonNotServed, Message: notServedMessage,
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotServed, Message: notServedMessage,
 		ObservedGeneration: s.Generation, LastTransitionTime: metav1.NewTime(now),
 	})
 	return status

@@ -73,7 +73,7 @@ func TestASessionThatNobodyServesIsAsleepAndSaysSo(t *testing.T) {
 			if got.Activity != tc.status.Activity {
 				t.Error("when it was used is lost")
 			}
-			if len(got.Conditions) != 1 || !meta.IsStatusConditionFalse(got.Conditions, v1alpha1.ConditionReady) || got.Conditions[0].Reason != ReasonNotServed {
+			if len(got.Conditions) != 1 || !meta.IsStatusConditionFalse(got.Conditions, v1alpha1.ConditionReady) || got.Conditions[0].Reason != v1alpha1.ReasonNotServed {
 				t.Errorf("conditions %+v", got.Conditions)
 			}
 		})

@@ -70,7 +70,7 @@ func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 		}
 		// A start that has no pod yet loses nothing, and nobody scales the former up.
 		if current(pods) != nil {
-			return Delay{Reason: waitsForSleep, Message: fmt.Sprintf(
+			return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: fmt.Sprintf(
 				"The installation runs desktops otherwise now: this one still runs as %s, and becomes %s when it next sleeps.", left, c.to)}, nil
 		}
 	}
@@ -79,7 +79,7 @@ func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 		return Delay{}, err
 	}
 	if remaining != "" {
-		return Delay{Reason: "ChangingOver", Message: c.moving(remaining), Again: lookAgain}, nil
+		return Delay{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(remaining), Again: lookAgain}, nil
 	}
 	return c.now.Apply(ctx, s, shape, live)
 }
@@ -115,7 +115,7 @@ func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	}
 	o.Exists, o.Wakeable = true, true
 	if o.Pod == nil {
-		o.Progress = Progress{Reason: "ChangingOver", Message: c.moving(left)}
+		o.Progress = Progress{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(left)}
 	}
 	return o, nil
 }

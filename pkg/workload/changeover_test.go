@@ -64,7 +64,7 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 		return delay
 	}
 
-	if d := apply(true); d.Reason != "WaitingForSleep" || !strings.Contains(d.Message, `still runs as Knative Service "ada"`) || before.removals != 0 {
+	if d := apply(true); d.Reason != v1alpha1.ReasonWaitingForSleep || !strings.Contains(d.Message, `still runs as Knative Service "ada"`) || before.removals != 0 {
 		t.Errorf("live: %+v, %d removals", d, before.removals)
 	}
 	if o, err := c.Observe(t.Context(), s); err != nil || !o.Exists || !o.Wakeable {
@@ -77,13 +77,13 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 		}
 	}
 	before.removals = 0
-	if d := apply(false); d.Reason != "ChangingOver" || d.Again == 0 || before.removals != 1 || now.applied != 0 {
+	if d := apply(false); d.Reason != v1alpha1.ReasonChangingOver || d.Again == 0 || before.removals != 1 || now.applied != 0 {
 		t.Errorf("asleep: %+v, %d removals, applied %d times", d, before.removals, now.applied)
 	}
 	if err := cluster.Delete(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
-	if d := apply(true); d.Reason != "ChangingOver" || before.removals != 2 {
+	if d := apply(true); d.Reason != v1alpha1.ReasonChangingOver || before.removals != 2 {
 		t.Errorf("a start without a pod: %+v, %d removals", d, before.removals)
 	}
 	before.is = ""

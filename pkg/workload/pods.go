@@ -96,11 +96,11 @@ var stuckReasons = map[string]string{
 // podProgress says what a pod that is not ready waits for.
 func podProgress(p *corev1.Pod) Progress {
 	if pods.Ended(p) {
-		return Progress{Reason: "PodEnded", Message: sentence("The desktop's pod has ended", p.Status.Reason, p.Status.Message)}
+		return Progress{Reason: v1alpha1.ReasonPodEnded, Message: sentence("The desktop's pod has ended", p.Status.Reason, p.Status.Message)}
 	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return Progress{Reason: "Unschedulable", Message: waitingFor(p, c.Message) + ": " + withoutPreemption(c.Message), Stuck: true}
+			return Progress{Reason: v1alpha1.ReasonUnschedulable, Message: waitingFor(p, c.Message) + ": " + withoutPreemption(c.Message), Stuck: true}
 		}
 	}
 	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
@@ -124,11 +124,11 @@ func podProgress(p *corev1.Pod) Progress {
 	}
 	switch {
 	case p.Spec.NodeName == "":
-		return Progress{Reason: "Scheduling", Message: "Looking for a node for the desktop."}
+		return Progress{Reason: v1alpha1.ReasonScheduling, Message: "Looking for a node for the desktop."}
 	case p.Status.Phase == corev1.PodRunning:
-		return Progress{Reason: "Starting", Message: "The desktop's programs are starting."}
+		return Progress{Reason: v1alpha1.ReasonStarting, Message: "The desktop's programs are starting."}
 	default:
-		return Progress{Reason: "Preparing", Message: "Preparing the desktop's image and volumes on its node."}
+		return Progress{Reason: v1alpha1.ReasonPreparing, Message: "Preparing the desktop's image and volumes on its node."}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 func waiting(reason, message string) corev1.PodStatus {
@@ -81,7 +83,7 @@ func TestADesktopWhoseAgentCannotStartIsReadyAllTheSame(t *testing.T) {
 	if p := pod(true, false, noImage); (Observation{Pod: p}).Ready() {
 		t.Error("ready though its proxy is not")
 	}
-	if got := podProgress(pod(false, false, noImage)); got.Stuck || got.Reason != "Preparing" {
+	if got := podProgress(pod(false, false, noImage)); got.Stuck || got.Reason != v1alpha1.ReasonPreparing {
 		t.Errorf("have %+v, want that the agent is no obstacle", got)
 	}
 	bare := pod(true, true, noImage)

@@ -42,7 +42,7 @@ func TestAnInstallationChangesOverWhileADesktopIsInUse(t *testing.T) {
 	}
 	s, err = in.Session(ctx, key, "told that it changes when it sleeps", func(s *v1alpha1.VDISession) bool {
 		c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionUpToDate)
-		return c != nil && c.Reason == "WaitingForSleep" && strings.Contains(c.Message, "otherwise now")
+		return c != nil && c.Reason == v1alpha1.ReasonWaitingForSleep && strings.Contains(c.Message, "otherwise now")
 	})
 	if err != nil {
 		t.Fatal(err)

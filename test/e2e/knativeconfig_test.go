@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/test/harness"
@@ -60,7 +61,7 @@ func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOt
 		if err != nil {
 			return err
 		}
-		for _, condition := range []string{installation.ConfigurationCurrent, installation.DefinitionsPresent, installation.KnativeConfigured, installation.KnativeReady} {
+		for _, condition := range []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionKnativeConfigured, v1alpha1.ConditionKnativeReady} {
 			if !strings.Contains(out, condition) {
 				return fmt.Errorf("%s is not among\n%s", condition, out)
 			}

@@ -74,7 +74,7 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	if now.UID == s.UID || now.Spec.Timeout == nil || now.Status.Activity != nil {
 		t.Errorf("restored: %+v", now)
 	}
-	awaitCondition(t, s, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	awaitCondition(t, s, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	old := home.UID
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	if home.UID == old || home.Spec.VolumeName != volume.Name || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {

@@ -59,7 +59,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	s := given(t, "plain", "ada")
 	d := deploymentOf(t, api, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	must(t, hasScale(t, d, 0)())
 	service := &corev1.Service{}
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), service))
@@ -78,13 +78,13 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 
 	must(t, api.Patch(t.Context(), newTemplate("plain"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 	if now := deploymentOf(t, api, s); now.Generation != 2 || now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:1" {
 		t.Errorf("a live desktop's Deployment was changed: generation %d", now.Generation)
 	}
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually(t, "the desktop scaled down", hasScale(t, d, 0))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	if now := deploymentOf(t, api, s); now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:2" || *now.Spec.Replicas != 0 {
 		t.Errorf("after the sleep: %d replicas of %s", *now.Spec.Replicas, now.Spec.Template.Spec.Containers[0].Image)
 	}
@@ -119,7 +119,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		must(t, api.Create(t.Context(), foreign))
 		clash := given(t, "plain", foreign.GetName())
 		must(t, patchSession(t, clash, `{"spec":{"persistence":{"enabled":false}}}`))
-		c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, "Refused")
+		c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonRefused)
 		wantText(t, c.Message, kind, "belongs to somebody else", "choose another name")
 		must(t, api.Delete(t.Context(), clash))
 		gone(t, clash, &v1alpha1.VDISession{})
@@ -159,7 +159,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	}
 	stays := func(what string, there, other client.Object) {
 		t.Helper()
-		c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+		c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 		wantText(t, c.Message, what, "when it next sleeps")
 		always(t, "the live desktop stays as it is", func() error {
 			must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), there))
@@ -175,7 +175,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	must(t, hasScale(t, revision, 1)())
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	gone(t, s, &servingv1.Service{})
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "ChangingOver")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonChangingOver)
 	// Somebody comes while the old pod is still there.
 	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
 	eventually(t, "it wakes", func() error {
@@ -192,7 +192,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	eventually(t, "then it is started", hasScale(t, plain, 1))
 	pod = startPod(t, s)
 	awake = awaitPhase(t, s, v1alpha1.PhaseRunning)
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	if home() != before {
 		t.Error("it has another home")
 	}
@@ -206,7 +206,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	always(t, "nor beside its pod", none(&servingv1.Service{}))
 	must(t, api.Delete(t.Context(), pod))
 	knativeService(t, s)
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	if home() != before {
 		t.Error("it has another home")
 	}
@@ -246,7 +246,7 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 	}
 	// Indexes serve confined installations, too: a template's change finds its sessions.
 	must(t, api.Patch(t.Context(), newTemplate("mine"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
-	awaitCondition(t, here, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+	awaitCondition(t, here, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 }
 
 func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {

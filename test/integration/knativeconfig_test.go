@@ -25,6 +25,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
@@ -52,7 +53,7 @@ func operate(t *testing.T, knative, name string, change func(*knativeconfig.Reco
 	t.Helper()
 	o := &operating{T: t, knative: knative, name: name, registry: prometheus.NewRegistry()}
 	counters := metrics.NewOperator(o.registry)
-	conditions := installation.NewConditions(counters, installation.KnativeConfigured)
+	conditions := installation.NewConditions(counters, v1alpha1.ConditionKnativeConfigured)
 	reporter := &installation.Reporter{Client: api, Installation: config.Installation{Name: name, Namespace: knative},
 		Deployment: name + "-operator", Conditions: conditions, Events: recorder}
 	r := &knativeconfig.Reconciler{Client: api, Namespace: knative, Manager: o.manager(), Apply: true,
@@ -87,7 +88,7 @@ func (o *operating) await(status metav1.ConditionStatus, reason string, says ...
 		}
 		conditions, err := installation.ReadStatus(cm)
 		must(o.T, err)
-		c := meta.FindStatusCondition(conditions, installation.KnativeConfigured)
+		c := meta.FindStatusCondition(conditions, v1alpha1.ConditionKnativeConfigured)
 		if c == nil || c.Status != status || c.Reason != reason {
 			return fmt.Errorf("have %+v", c)
 		}
@@ -193,24 +194,24 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	eventually(t, "what desktops need is set", has(t, features, claimKey, "enabled"))
 	must(t, has(t, features, "_example", "text")())
 	must(t, has(t, features, affinityKey, "Enabled")())
-	o.await(metav1.ConditionFalse, "Conflict", nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
-	eventOf(t, ns, "ConfigConflict", nodesKey, "kubectl-edit", "knative.applyConfig")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
+	eventOf(t, ns, v1alpha1.EventConfigConflict, nodesKey, "kubectl-edit", "knative.applyConfig")
 	always(t, "what an administrator sets stays", has(t, features, nodesKey, "disabled"))
 	o.counts("vdi_knative_config_conflicts_total", 1)
 	o.counts("vdi_knative_config_corrections_total", 0)
 
 	edit(t, features, map[string]any{claimKey: nil})
 	eventually(t, "what was taken away comes back", has(t, features, claimKey, "enabled"))
-	eventOf(t, ns, "ConfigRestored", claimKey)
+	eventOf(t, ns, v1alpha1.EventConfigRestored, claimKey)
 	o.counts("vdi_knative_config_corrections_total", 1)
 
 	// What we own can be taken over: the one who did so is told of, not fought.
 	edit(t, features, map[string]any{claimKey: "disabled"})
-	o.await(metav1.ConditionFalse, "Conflict", nodesKey, claimKey+` is "disabled"`)
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, nodesKey, claimKey+` is "disabled"`)
 	always(t, "who changes a key of ours keeps it", has(t, features, claimKey, "disabled"))
 
 	edit(t, features, map[string]any{claimKey: nil, nodesKey: nil})
-	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features", "ConfigMap config-autoscaler")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "ConfigMap config-features", "ConfigMap config-autoscaler")
 	must(t, has(t, features, nodesKey, "enabled")())
 	o.counts("vdi_knative_config_conflicts_total", 2)
 	o.counts("vdi_knative_config_corrections_total", 1)
@@ -223,7 +224,7 @@ func TestEveryKeyIsGivenBackAsItWas(t *testing.T) {
 	ns, features := installedByYAML(t, before)
 	was := data(t, features)
 	o := operate(t, ns, "vdi", nil)
-	o.await(metav1.ConditionFalse, "Conflict")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict)
 	must(t, has(t, features, writeKey, "enabled")())
 	// While it runs, somebody else comes to need one of our keys.
 	helm := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{writeKey: "enabled"})
@@ -253,8 +254,8 @@ func TestTwoInstallationsDoNotTakeEachOthersClaims(t *testing.T) {
 	t.Parallel()
 	ns, features := installedByYAML(t, nil)
 	first, second := operate(t, ns, "first", nil), operate(t, ns, "second", nil)
-	first.await(metav1.ConditionTrue, "AsNeeded")
-	second.await(metav1.ConditionTrue, "AsNeeded")
+	first.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
+	second.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	// Both own the key: neither is in the way of the other's end.
 	eventually(t, "both claim", func() error { return claimedBy(t, features, first.manager(), second.manager()) })
 	first.release()
@@ -315,16 +316,16 @@ func TestAMissingKnativeIsToldAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	ns := space(t)
 	o := operate(t, ns, "vdi", nil)
-	o.await(metav1.ConditionFalse, "NotFound", "config-features", ns, "install Knative Serving", "knative.namespace")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonNotFound, "config-features", ns, "install Knative Serving", "knative.namespace")
 	features := configMap(t, ns, "config-features", administrator, nil)
 	configMap(t, ns, "config-autoscaler", administrator, nil)
-	o.await(metav1.ConditionTrue, "AsNeeded")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	must(t, has(t, features, claimKey, "enabled")())
 	// And it may go, and come again.
 	must(t, api.Delete(t.Context(), features))
-	o.await(metav1.ConditionFalse, "NotFound", "config-features")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonNotFound, "config-features")
 	features = configMap(t, ns, "config-features", administrator, nil)
-	o.await(metav1.ConditionTrue, "AsNeeded")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	must(t, has(t, features, claimKey, "enabled")())
 }
 
@@ -332,7 +333,7 @@ func TestWithoutApplyConfigItIsOnlyToldWhatIsAmiss(t *testing.T) {
 	t.Parallel()
 	ns, features := installedByYAML(t, nil)
 	o := operate(t, ns, "vdi", func(r *knativeconfig.Reconciler) { r.Apply = false })
-	o.await(metav1.ConditionFalse, "NotApplied", claimKey, zeroKey, "knative.applyConfig", "docs/knative.md")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonNotApplied, claimKey, zeroKey, "knative.applyConfig", "docs/knative.md")
 	must(t, has(t, features, claimKey, "")())
 	must(t, claimedBy(t, features))
 }
@@ -355,7 +356,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			t.Parallel()
 			k := knativeServing(t, tc.before)
 			o := operate(t, k.namespace, "vdi", nil)
-			o.await(metav1.ConditionFalse, "WaitingForKnativeOperator", "KnativeServing knative-serving", claimKey, zeroKey)
+			o.await(metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, "KnativeServing knative-serving", claimKey, zeroKey)
 			if got := k.set(tc.section)[writeKey]; got != "enabled" {
 				t.Errorf("%s is %q in the KnativeServing", writeKey, got)
 			}
@@ -363,7 +364,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 				t.Errorf("the config map was changed: %v", got)
 			}
 			k.write()
-			o.await(metav1.ConditionTrue, "AsNeeded", "KnativeServing knative-serving")
+			o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
 			must(t, claimedBy(t, k.features))
 
 			// Its claim is lost, and comes again.
@@ -376,14 +377,14 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 				return nil
 			})
 			o.counts("vdi_knative_config_corrections_total", 1)
-			eventOf(t, k.namespace, "ConfigRestored", writeKey)
+			eventOf(t, k.namespace, v1alpha1.EventConfigRestored, writeKey)
 			k.write()
-			o.await(metav1.ConditionTrue, "AsNeeded")
+			o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 
 			// Somebody has another mind.
 			k.edit(tc.section, nodesKey, "disabled")
 			k.write()
-			o.await(metav1.ConditionFalse, "Conflict", "config-features: "+nodesKey, `"disabled"`, "kubectl-edit")
+			o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, "config-features: "+nodesKey, `"disabled"`, "kubectl-edit")
 			k.edit(tc.section, nodesKey, nil)
 			k.write()
 			eventually(t, "the key is ours again", func() error {
@@ -486,11 +487,11 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 	namespace, features := installedByYAML(t, nil)
 	autoscaler := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "config-autoscaler"}}
 	o := operate(t, namespace, "vdi", nil)
-	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "ConfigMap config-features")
 
 	k := &knativeServed{T: t, namespace: namespace, object: &unstructured.Unstructured{}, features: features, autoscaler: autoscaler}
 	k.create()
-	o.await(metav1.ConditionTrue, "AsNeeded", "KnativeServing knative-serving")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
 	if got := k.set("features")[writeKey]; got != "enabled" {
 		t.Errorf("%s is %q in the KnativeServing", writeKey, got)
 	}
@@ -499,7 +500,7 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 		cm.OwnerReferences = nil
 		must(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
 	}
-	o.await(metav1.ConditionTrue, "AsNeeded", "ConfigMap config-features")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "ConfigMap config-features")
 	o.counts("vdi_knative_config_corrections_total", 0)
 
 	want := []string{"KnativeServing knative-serving", "ConfigMap config-features", "ConfigMap config-autoscaler"}
@@ -516,9 +517,9 @@ func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {
 	t.Parallel()
 	k := knativeServing(t, nil)
 	o := operate(t, k.namespace, "vdi", nil)
-	o.await(metav1.ConditionFalse, "WaitingForKnativeOperator")
+	o.await(metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator)
 	k.write()
-	o.await(metav1.ConditionTrue, "AsNeeded")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	// From now on the Knative Operator does not read "features".
 	k.edit("config-features", affinityKey, "enabled")
 	k.write()
@@ -532,7 +533,7 @@ func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {
 		return nil
 	})
 	k.write()
-	o.await(metav1.ConditionTrue, "AsNeeded")
+	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	o.release()
 	want := map[string]any{"config": map[string]any{"config-features": map[string]any{affinityKey: "enabled"}}}
 	if got := k.spec(); !reflect.DeepEqual(got, want) {

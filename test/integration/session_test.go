@@ -39,7 +39,7 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	if now.Status.Streaming == nil || now.Status.Streaming.Port != 8080 {
 		t.Errorf("streaming %+v, want the template's", now.Status.Streaming)
 	}
-	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, "Asleep")
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAsleep)
 
 	home := &corev1.PersistentVolumeClaim{}
 	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
@@ -59,12 +59,12 @@ func TestAMissingTemplateIsWaitedFor(t *testing.T) {
 	ns := space(t)
 	s := newSession(ns, "early", ns)
 	must(t, api.Create(t.Context(), s))
-	c := awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionFalse, "TemplateNotFound")
+	c := awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionFalse, v1alpha1.ReasonTemplateNotFound)
 	wantText(t, c.Message, ns, "does not exist")
 	awaitPhase(t, s, v1alpha1.PhasePending)
 
 	must(t, api.Create(t.Context(), newTemplate(ns)))
-	awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionTrue, "TemplateFound")
+	awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionTrue, v1alpha1.ReasonTemplateFound)
 	knativeService(t, s)
 }
 
@@ -142,12 +142,12 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 
 	template := newTemplate(ns)
 	must(t, api.Patch(t.Context(), template, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, "WaitingForSleep")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 	if after := knativeService(t, s); after.Generation != before.Generation {
 		t.Fatal("a live desktop's Service was changed")
 	}
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, "UpToDate")
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	if image := knativeService(t, s).Spec.Template.Spec.Containers[0].Image; image != "dev.local/desktop:2" {
 		t.Errorf("image %q after the sleep", image)
 	}
@@ -164,7 +164,7 @@ func TestPowerDecidesOverVisits(t *testing.T) {
 	eventually(t, "always on runs without a visit", hasScale(t, deployment, 1))
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually(t, "off sleeps", hasScale(t, deployment, 0))
-	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, "PoweredOff")
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPoweredOff)
 	visit(t, s)
 	always(t, "a visit does not wake what is off", hasScale(t, deployment, 0))
 }
@@ -172,16 +172,16 @@ func TestPowerDecidesOverVisits(t *testing.T) {
 func TestAHomeIsUsedByOneSessionAtATimeAndComesBack(t *testing.T) {
 	ns := space(t)
 	first := given(t, ns, "first")
-	awaitCondition(t, first, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	awaitCondition(t, first, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	second := given(t, ns, "second")
-	c := awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionFalse, "HomeInUse")
+	c := awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionFalse, v1alpha1.ReasonHomeInUse)
 	wantText(t, c.Message, `"first"`, "Delete that session", "persistence.enabled")
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy()); !apierrors.IsNotFound(err) {
 		t.Fatalf("the second session has a workload: %v", err)
 	}
 
 	must(t, api.Delete(t.Context(), first))
-	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	knativeService(t, second)
 }
 
@@ -236,7 +236,7 @@ func TestABadPodTemplateIsNamedInACondition(t *testing.T) {
 	must(t, api.Create(t.Context(), template))
 	s := newSession(ns, "ada", ns)
 	must(t, api.Create(t.Context(), s))
-	c := awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, "InvalidTemplate")
+	c := awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonInvalidTemplate)
 	wantText(t, c.Message, ns, "spec.podTemplate", "nodeSelectr")
 	awaitPhase(t, s, v1alpha1.PhaseFailed)
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
@@ -23,7 +24,7 @@ import (
 // leader is a replica that leads until its test ends, or earlier.
 func leader(t *testing.T, ns string) (conditions *installation.Conditions, stop func()) {
 	t.Helper()
-	conditions = installation.NewConditions(metrics.NewOperator(prometheus.NewRegistry()), installation.DefinitionsPresent, installation.KnativeReady)
+	conditions = installation.NewConditions(metrics.NewOperator(prometheus.NewRegistry()), v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionKnativeReady)
 	r := &installation.Reporter{Client: api, Installation: config.Installation{Name: "vdi", Namespace: ns}, Deployment: "vdi-operator", Conditions: conditions, Events: recorder}
 	return conditions, start(t, r.Start)
 }
@@ -81,8 +82,8 @@ func TestTheInstallationsConditionsAreToldOnChangeAndGoWithTheOperator(t *testin
 	ns := space(t)
 	owner := deployed(t, ns, "vdi-operator", "1.0")
 	first, stop := leader(t, ns)
-	first.Set(installation.DefinitionsPresent, metav1.ConditionTrue, "Present", "all there")
-	first.Set(installation.KnativeReady, metav1.ConditionFalse, "NotInstalled", "install it")
+	first.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent, "all there")
+	first.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, "install it")
 	cm := told(t, ns, "type: DefinitionsPresent", "reason: NotInstalled", "message: install it")
 	if refs := cm.OwnerReferences; len(refs) != 1 || refs[0].UID != owner.UID {
 		t.Errorf("owned by %v", refs)
@@ -90,8 +91,8 @@ func TestTheInstallationsConditionsAreToldOnChangeAndGoWithTheOperator(t *testin
 	if cm.Labels[installation.LabelStatus] != "vdi" {
 		t.Errorf("labels %v", cm.Labels)
 	}
-	eventOf(t, ns, "NotInstalled", "KnativeReady is False: install it")
-	first.Set(installation.KnativeReady, metav1.ConditionFalse, "NotInstalled", "install it")
+	eventOf(t, ns, v1alpha1.ReasonNotInstalled, "KnativeReady is False: install it")
+	first.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, "install it")
 	always(t, "nothing is written without a change", func() error {
 		if now := told(t, ns); now.ResourceVersion != cm.ResourceVersion {
 			return fmt.Errorf("written at %s", now.ResourceVersion)
@@ -102,9 +103,9 @@ func TestTheInstallationsConditionsAreToldOnChangeAndGoWithTheOperator(t *testin
 	// Another leads and does not know all yet.
 	stop()
 	second, _ := leader(t, ns)
-	second.Set(installation.DefinitionsPresent, metav1.ConditionFalse, "Missing", "gone")
+	second.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionFalse, v1alpha1.ReasonMissing, "gone")
 	told(t, ns, "message: gone", "message: install it")
-	second.Set(installation.KnativeReady, metav1.ConditionTrue, "Ready", "here it is")
+	second.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "here it is")
 	told(t, ns, "message: gone", "message: here it is")
 }
 

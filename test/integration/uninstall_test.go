@@ -142,7 +142,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	must(t, api.Delete(t.Context(), going))
 	// Another installation's.
 	other := given(t, space(t), "other")
-	awaitCondition(t, other, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, "HomeHeld")
+	awaitCondition(t, other, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 
 	operator, operatorPod := programOf(t, "the-operator")
 	activator, _ := programOf(t, "the-activator")
@@ -193,7 +193,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 		if len(now.Finalizers) != 0 || now.Status.URL != "" || now.Status.StartTime != nil {
 			t.Errorf("%s: finalizers %v, status %+v", s.Name, now.Finalizers, now.Status)
 		}
-		awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, uninstall.ReasonNotServed)
+		awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotServed)
 		must(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: workload.TokenSecretName(s.Name)}}))
 	}
 	must(t, absent(t, &v1alpha1.VDISession{ObjectMeta: going.ObjectMeta}))

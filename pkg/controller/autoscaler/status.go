@@ -8,6 +8,7 @@ import (
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -45,7 +46,7 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 		st.MarkSKSNotReady("The ServerlessService does not exist yet.")
 	}
 	if st.ServiceName == "" {
-		st.MarkActivating("Preparing", "The revision's Services are being made.")
+		st.MarkActivating(v1alpha1.ReasonPreparing, "The revision's Services are being made.")
 		return
 	}
 	st.MarkScaleTargetInitialized()
@@ -55,7 +56,7 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 	case ready > 0:
 		st.MarkActive()
 	default:
-		st.MarkActivating("Waking", "The desktop is waking.")
+		st.MarkActivating(v1alpha1.ReasonWaking, "The desktop is waking.")
 	}
 }
 

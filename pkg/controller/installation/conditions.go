@@ -14,21 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The types of conditions. True is good in each.
-const (
-	// DefinitionsPresent: the cluster has the definitions that the controllers need.
-	DefinitionsPresent = "DefinitionsPresent"
-	// KnativeReady: Knative Serving is there, new enough and ready.
-	KnativeReady = "KnativeReady"
-	// KnativeConfigured: its configuration is as desktops need it.
-	KnativeConfigured = "KnativeConfigured"
-	// ConfigurationCurrent: the configuration file as it is now is in use.
-	ConfigurationCurrent = "ConfigurationCurrent"
-
-	// ReasonForbidden says that the operator may not see what a condition is about.
-	ReasonForbidden = "Forbidden"
-)
-
 // Metrics shows conditions.
 type Metrics interface {
 	// Condition shows a condition that is known.

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 type shown map[string]string
@@ -26,20 +28,20 @@ func reasons(conditions []metav1.Condition) (all []string) {
 
 func TestWhatIsKnownIsLaidOverWhatTheLeaderBeforeTold(t *testing.T) {
 	metrics := shown{}
-	c := NewConditions(metrics, DefinitionsPresent, KnativeReady, KnativeConfigured)
+	c := NewConditions(metrics, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionKnativeReady, v1alpha1.ConditionKnativeConfigured)
 	r := &Reporter{Conditions: c}
 	before, now := metav1.NewTime(time.Unix(1, 0)), metav1.NewTime(time.Unix(2, 0))
 	was := func(t string, status metav1.ConditionStatus, reason string) metav1.Condition {
 		return metav1.Condition{Type: t, Status: status, Reason: reason, LastTransitionTime: before}
 	}
 	told := []metav1.Condition{
-		was("Obsolete", "False", "Whatever"),       // no condition any more
-		was(KnativeReady, "False", "NotReady"),     // not known yet
-		was(DefinitionsPresent, "True", "Present"), // the same
-		was(KnativeConfigured, "False", "Refused"), // the same status, another reason
+		was("Obsolete", "False", "Whatever"),                                      // no condition any more
+		was(v1alpha1.ConditionKnativeReady, "False", v1alpha1.ReasonNotReady),     // not known yet
+		was(v1alpha1.ConditionDefinitionsPresent, "True", v1alpha1.ReasonPresent), // the same
+		was(v1alpha1.ConditionKnativeConfigured, "False", v1alpha1.ReasonRefused), // the same status, another reason
 	}
-	c.Set(DefinitionsPresent, metav1.ConditionTrue, "Present", "all there")
-	c.Set(KnativeConfigured, metav1.ConditionFalse, "Conflict", "somebody's\n")
+	c.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent, "all there")
+	c.Set(v1alpha1.ConditionKnativeConfigured, metav1.ConditionFalse, v1alpha1.ReasonConflict, "somebody's\n")
 	next, turned := r.merge(told, now)
 	if got, want := reasons(next), []string{"DefinitionsPresent True Present", "KnativeConfigured False Conflict", "KnativeReady False NotReady"}; !slices.Equal(got, want) {
 		t.Errorf("have %q, want %q", got, want)
@@ -55,21 +57,21 @@ func TestWhatIsKnownIsLaidOverWhatTheLeaderBeforeTold(t *testing.T) {
 			t.Errorf("%s changed its status at %s", condition.Type, condition.LastTransitionTime)
 		}
 	}
-	c.Set(KnativeConfigured, metav1.ConditionTrue, "AsNeeded", "")
-	c.Set(KnativeReady, metav1.ConditionUnknown, "Unreadable", "")
+	c.Set(v1alpha1.ConditionKnativeConfigured, metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "")
+	c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, "")
 	next, _ = r.merge(next, now)
 	for _, condition := range next {
-		if changed := condition.LastTransitionTime == now; changed != (condition.Type != DefinitionsPresent) {
+		if changed := condition.LastTransitionTime == now; changed != (condition.Type != v1alpha1.ConditionDefinitionsPresent) {
 			t.Errorf("%s changed its status at %s", condition.Type, condition.LastTransitionTime)
 		}
 	}
-	if metrics[KnativeConfigured] != "1" || metrics[DefinitionsPresent] != "1" || metrics[KnativeReady] != "" {
+	if metrics[v1alpha1.ConditionKnativeConfigured] != "1" || metrics[v1alpha1.ConditionDefinitionsPresent] != "1" || metrics[v1alpha1.ConditionKnativeReady] != "" {
 		t.Errorf("metrics %v", metrics)
 	}
 }
 
 func TestOnlyAChangeIsASignal(t *testing.T) {
-	c := NewConditions(shown{}, KnativeReady)
+	c := NewConditions(shown{}, v1alpha1.ConditionKnativeReady)
 	signal := func() bool {
 		select {
 		case <-c.changed:
@@ -79,12 +81,12 @@ func TestOnlyAChangeIsASignal(t *testing.T) {
 		}
 	}
 	for i, want := range []bool{true, false} {
-		c.Set(KnativeReady, metav1.ConditionTrue, "Ready", "1.23")
+		c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "1.23")
 		if got := signal(); got != want {
 			t.Errorf("signal %d: %t", i, got)
 		}
 	}
-	c.Set(KnativeReady, metav1.ConditionTrue, "Ready", "1.24")
+	c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "1.24")
 	if !signal() {
 		t.Error("another message is no signal")
 	}

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
@@ -51,7 +52,7 @@ type Metrics interface {
 	ConfigCorrected()
 }
 
-// Conditions takes the condition installation.KnativeConfigured.
+// Conditions takes the condition v1alpha1.ConditionKnativeConfigured.
 type Conditions interface {
 	Set(conditionType string, status metav1.ConditionStatus, reason, message string)
 }
@@ -146,7 +147,7 @@ func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
-	r.Conditions.Set(installation.KnativeConfigured, v.status, v.reason, v.message)
+	r.Conditions.Set(v1alpha1.ConditionKnativeConfigured, v.status, v.reason, v.message)
 	return v.again
 }
 
@@ -235,7 +236,7 @@ func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
 	}
 	log.FromContext(ctx).Info("claimed what desktops need in Knative's configuration", "object", p.String(), "set", set, "setAgain", corrected)
 	if len(corrected) > 0 {
-		r.Events.Eventf(p.object, nil, corev1.EventTypeWarning, "ConfigRestored", "Apply", "%s", installation.EventNote(
+		r.Events.Eventf(p.object, nil, corev1.EventTypeWarning, v1alpha1.EventConfigRestored, "Apply", "%s", installation.EventNote(
 			"Somebody had taken away what desktops need, and it was set again: "+strings.Join(corrected, ", ")))
 	}
 	r.hold(s)
@@ -293,7 +294,7 @@ func (r *Reconciler) tell(ctx context.Context, places []place, conflicts []confl
 		}
 		r.Metrics.ConfigConflict()
 		log.FromContext(ctx).Info("Knative's configuration is in conflict with what desktops need", "conflict", text)
-		r.Events.Eventf(holder(places, c.configMap), nil, corev1.EventTypeWarning, "ConfigConflict", "Apply", "%s", installation.EventNote(text+". "+conflictRemedy))
+		r.Events.Eventf(holder(places, c.configMap), nil, corev1.EventTypeWarning, v1alpha1.EventConfigConflict, "Apply", "%s", installation.EventNote(text+". "+conflictRemedy))
 	}
 	r.told = now
 }
@@ -313,12 +314,12 @@ func holder(places []place, configMap string) *unstructured.Unstructured {
 func (r *Reconciler) unreadable(what string, err error) verdict {
 	switch {
 	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
-		return verdict{metav1.ConditionFalse, "NotFound", fmt.Sprintf(
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNotFound, fmt.Sprintf(
 			"%s is not in namespace %s: install Knative Serving there, or name its namespace in knative.namespace.", what, r.Namespace), retry}
 	case apierrors.IsForbidden(err):
 		// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
-		return verdict{metav1.ConditionUnknown, installation.ReasonForbidden, fmt.Sprintf(
+		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonForbidden, fmt.Sprintf(
 			"The operator may not read %s in namespace %s. With rbac.clusterScoped=false an administrator of the cluster sees to its keys; otherwise helm upgrade writes the operator's Role there anew. %v", what, r.Namespace, err), retry}
 	}
-	return verdict{metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("%s in namespace %s: %v", what, r.Namespace, err), retry}
+	return verdict{metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, fmt.Sprintf("%s in namespace %s: %v", what, r.Namespace, err), retry}
 }

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 const conflictRemedy = "Let that owner set it so or leave it out, as docs/knative.md says, or set knative.applyConfig=false and see to it yourself."
@@ -34,16 +36,16 @@ func (f *found) add(p plan) {
 func (f *found) verdict(apply bool, places []place) verdict {
 	switch {
 	case !apply && len(f.unmet) > 0:
-		return verdict{metav1.ConditionFalse, "NotApplied", fmt.Sprintf(
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNotApplied, fmt.Sprintf(
 			"knative.applyConfig is false, and these keys are not as desktops need them: %s. Set them as docs/knative.md says.", join(f.unmet)), resync}
 	case len(f.conflicts) > 0:
-		return verdict{metav1.ConditionFalse, "Conflict", join(f.conflicts) + ". " + conflictRemedy, resync}
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConflict, join(f.conflicts) + ". " + conflictRemedy, resync}
 	}
 	names := make([]string, len(places))
 	for i, p := range places {
 		names[i] = p.String()
 	}
-	return verdict{metav1.ConditionTrue, "AsNeeded", "Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
 }
 
 // unlessWaiting is the verdict, or that the Knative Operator has not written yet what is
@@ -62,20 +64,20 @@ func (v verdict) unlessWaiting(configMaps map[string]*unstructured.Unstructured,
 	if v.status != metav1.ConditionTrue || len(late) == 0 {
 		return v
 	}
-	return verdict{metav1.ConditionFalse, "WaitingForKnativeOperator", fmt.Sprintf(
+	return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, fmt.Sprintf(
 		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, see its log and kubectl describe knativeserving.", serving, join(late)), retry}
 }
 
 func failed(p place, err error) verdict {
 	switch {
 	case apierrors.IsForbidden(err):
-		return verdict{metav1.ConditionFalse, "Forbidden", fmt.Sprintf(
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonForbidden, fmt.Sprintf(
 			"The operator may not change %s: helm upgrade writes its Role there anew. %v", p, err), retry}
 	case apierrors.IsConflict(err):
 		// Somebody was faster than we; the next look sees what they did.
-		return verdict{metav1.ConditionUnknown, "Changing", fmt.Sprintf("%s changes at this moment: %v", p, err), retry}
+		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonChanging, fmt.Sprintf("%s changes at this moment: %v", p, err), retry}
 	}
-	return verdict{metav1.ConditionFalse, "Refused", fmt.Sprintf(
+	return verdict{metav1.ConditionFalse, v1alpha1.ReasonRefused, fmt.Sprintf(
 		"%s cannot be changed: %v. While Knative's webhook is down this is so; it is tried again.", p, err), retry}
 }
 

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 const (
@@ -36,7 +36,7 @@ var Oldest = version.MajorMinor(1, 20)
 // autoscaler and activator are none of them: sessions have their own.
 var needed = []string{"controller", "webhook"}
 
-// Conditions takes the condition installation.KnativeReady.
+// Conditions takes the condition v1alpha1.ConditionKnativeReady.
 type Conditions interface {
 	Set(conditionType string, status metav1.ConditionStatus, reason, message string)
 }
@@ -66,7 +66,7 @@ func (c *Check) Start(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if status, reason, message := c.look(ctx); ctx.Err() == nil {
-			c.Conditions.Set(installation.KnativeReady, status, reason, message)
+			c.Conditions.Set(v1alpha1.ConditionKnativeReady, status, reason, message)
 		}
 		select {
 		case <-ctx.Done():
@@ -83,14 +83,14 @@ func (c *Check) look(ctx context.Context) (status metav1.ConditionStatus, reason
 		err := c.Reader.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, d)
 		switch {
 		case apierrors.IsNotFound(err):
-			return metav1.ConditionFalse, "NotInstalled", fmt.Sprintf(
+			return metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, fmt.Sprintf(
 				"There is no Deployment %s in namespace %s: install Knative Serving %s or later (https://knative.dev/docs/install), or name the namespace it is in in knative.namespace.", name, c.Namespace, Oldest)
 		case apierrors.IsForbidden(err):
 			// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
-			return metav1.ConditionUnknown, installation.ReasonForbidden, fmt.Sprintf(
+			return metav1.ConditionUnknown, v1alpha1.ReasonForbidden, fmt.Sprintf(
 				"The operator may not read Deployments in namespace %s. With rbac.clusterScoped=false an administrator of the cluster looks after Knative; otherwise helm upgrade writes the operator's Role there anew. %v", c.Namespace, err)
 		case err != nil:
-			return metav1.ConditionUnknown, "Unreadable", fmt.Sprintf("Deployment %s in namespace %s: %v", name, c.Namespace, err)
+			return metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, fmt.Sprintf("Deployment %s in namespace %s: %v", name, c.Namespace, err)
 		}
 		found = append(found, d)
 	}
@@ -102,20 +102,20 @@ func assess(deployments []*appsv1.Deployment) (status metav1.ConditionStatus, re
 	label := deployments[0].Labels[versionLabel]
 	release := releaseOf(label)
 	if release != nil && release.LessThan(Oldest) {
-		return metav1.ConditionFalse, "TooOld", fmt.Sprintf(
+		return metav1.ConditionFalse, v1alpha1.ReasonTooOld, fmt.Sprintf(
 			"Knative Serving is %s, and desktops need %s or later: upgrade it, one minor version after the other.", label, Oldest)
 	}
 	for _, d := range deployments {
 		if d.Status.AvailableReplicas == 0 {
-			return metav1.ConditionFalse, "NotReady", fmt.Sprintf(
+			return metav1.ConditionFalse, v1alpha1.ReasonNotReady, fmt.Sprintf(
 				"Knative's %s has no replica that is ready: sessions that exist sleep and wake, new ones and changes wait. See kubectl -n %s describe deployment %s", d.Name, d.Namespace, d.Name)
 		}
 	}
 	if release == nil {
-		return metav1.ConditionTrue, "VersionUnknown", fmt.Sprintf(
+		return metav1.ConditionTrue, v1alpha1.ReasonVersionUnknown, fmt.Sprintf(
 			"Knative Serving is ready. Its version is not known (label %s is %q); desktops need %s or later.", versionLabel, label, Oldest)
 	}
-	return metav1.ConditionTrue, "Ready", fmt.Sprintf("Knative Serving %s is ready.", label)
+	return metav1.ConditionTrue, v1alpha1.ReasonReady, fmt.Sprintf("Knative Serving %s is ready.", label)
 }
 
 // releaseOf reads the label: a release such as 1.23.0, or the version of the module, such

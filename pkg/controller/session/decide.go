@@ -90,7 +90,7 @@ func (p *pass) wake() {
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
 		p.record("decide", p.now, p.Now())
-		p.event(corev1.EventTypeNormal, "Awake", "The desktop wakes: %s", p.decision.Reason)
+		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "The desktop wakes: %s", p.decision.Reason)
 	})
 }
 
@@ -112,10 +112,10 @@ func (p *pass) sleep() {
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))
 		if reason == lifecycle.ReasonStartup {
-			p.event(corev1.EventTypeWarning, "StartupFailed", "%s", message)
+			p.event(corev1.EventTypeWarning, v1alpha1.EventStartupFailed, "%s", message)
 			return
 		}
-		p.event(corev1.EventTypeNormal, "Asleep", "The desktop goes to sleep: %s", reason)
+		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "The desktop goes to sleep: %s", reason)
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 // API server's lock, so that two sessions never write to one home at once.
 func (p *pass) holdHome(ctx context.Context) (bool, error) {
 	if !workload.HomeEnabled(p.template, p.session) {
-		p.condition(v1alpha1.ConditionHomeReady, true, "NoHome", "This session has no home: nothing outlives its sleep.")
+		p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonNoHome, "This session has no home: nothing outlives its sleep.")
 		return true, nil
 	}
 	wanted := workload.HomeClaim(p.template, p.session)
@@ -28,14 +28,14 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 		if err := p.Client.Create(ctx, wanted); err != nil {
 			return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
 		}
-		p.condition(v1alpha1.ConditionHomeReady, true, "HomeHeld", "")
+		p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeHeld, "")
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	if !claim.DeletionTimestamp.IsZero() {
-		p.refuse(v1alpha1.ConditionHomeReady, "HomeTerminating",
+		p.refuse(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeTerminating,
 			fmt.Sprintf("The home (PersistentVolumeClaim %q) is being deleted; a new one is made when it is gone.", claim.Name))
 		return false, nil
 	}
@@ -54,17 +54,17 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	p.condition(v1alpha1.ConditionHomeReady, true, "HomeHeld", sizeNote(claim, wanted))
+	p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeHeld, sizeNote(claim, wanted))
 	return true, nil
 }
 
 func (p *pass) homeInUse(holder string) {
 	message := fmt.Sprintf("The home of user %q for template %q is in use by session %q. Delete that session, or set spec.persistence.enabled to false in this one.",
 		p.session.Spec.User, p.session.Spec.Template, holder)
-	if !p.conditionIs(v1alpha1.ConditionHomeReady, "HomeInUse") {
-		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, "HomeInUse", "%s", message) })
+	if !p.conditionIs(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse) {
+		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeInUse, "%s", message) })
 	}
-	p.condition(v1alpha1.ConditionHomeReady, false, "HomeInUse", message)
+	p.condition(v1alpha1.ConditionHomeReady, false, v1alpha1.ReasonHomeInUse, message)
 	p.blocked = message
 }
 

@@ -47,7 +47,7 @@ var (
 func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, live bool) (workload.Delay, error) {
 	s.applied = append(s.applied, live)
 	if live {
-		return workload.Delay{Reason: "WaitingForSleep", Message: "later"}, s.refusal
+		return workload.Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "later"}, s.refusal
 	}
 	return s.delay, s.refusal
 }
@@ -394,10 +394,10 @@ func TestADesktopWithoutATemplateWakesAndSleepsAllTheSame(t *testing.T) {
 
 func TestAChangeoverIsSaidAndLookedAtAgain(t *testing.T) {
 	s := newStage(t)
-	s.delay = workload.Delay{Reason: "ChangingOver", Message: "waiting for the old one to be gone.", Again: time.Second}
+	s.delay = workload.Delay{Reason: v1alpha1.ReasonChangingOver, Message: "waiting for the old one to be gone.", Again: time.Second}
 	now, again := s.look()
 	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionUpToDate)
-	if c.Status != metav1.ConditionFalse || c.Reason != "ChangingOver" || c.Message != s.delay.Message {
+	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonChangingOver || c.Message != s.delay.Message {
 		t.Errorf("condition %+v", c)
 	}
 	if again != time.Second {
@@ -411,7 +411,7 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
-	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied); c.Reason != "Refused" {
+	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied); c.Reason != v1alpha1.ReasonRefused {
 		t.Errorf("condition %+v", c)
 	}
 	if again != refusalRetry {

@@ -21,7 +21,7 @@ func (p *pass) prepare(ctx context.Context) error {
 	}
 	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout)
 	if err != nil {
-		p.refuse(v1alpha1.ConditionWorkloadApplied, "InvalidTemplate", err.Error())
+		p.refuse(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
 		return nil
 	}
 	if held, err := p.holdHome(ctx); err != nil || !held {
@@ -35,9 +35,9 @@ func (p *pass) prepare(ctx context.Context) error {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")
 	}
 	p.observed.Exists = true
-	p.condition(v1alpha1.ConditionWorkloadApplied, true, "Applied", "")
+	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonApplied, "")
 	if delay.None() {
-		p.condition(v1alpha1.ConditionUpToDate, true, "UpToDate", "")
+		p.condition(v1alpha1.ConditionUpToDate, true, v1alpha1.ReasonUpToDate, "")
 	} else {
 		p.condition(v1alpha1.ConditionUpToDate, false, delay.Reason, delay.Message)
 	}
@@ -76,15 +76,15 @@ func (p *pass) refusedOr(err error, condition, what string) error {
 	var status apierrors.APIStatus
 	switch {
 	case meta.IsNoMatchError(err):
-		p.refuse(condition, "KnativeMissing", "Knative Serving is not installed in this cluster: "+err.Error())
+		p.refuse(condition, v1alpha1.ReasonKnativeMissing, "Knative Serving is not installed in this cluster: "+err.Error())
 	case apierrors.IsAlreadyExists(err):
-		p.refuse(condition, "NameTaken", fmt.Sprintf("Something that is not this session's has the name of %s: %s. Delete it, or choose another name for the session.", what, err))
+		p.refuse(condition, v1alpha1.ReasonNameTaken, fmt.Sprintf("Something that is not this session's has the name of %s: %s. Delete it, or choose another name for the session.", what, err))
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
 		text := err.Error()
 		if errors.As(err, &status) {
 			text = status.Status().Message
 		}
-		p.refuse(condition, "Refused", fmt.Sprintf("The API server refuses %s: %s", what, text))
+		p.refuse(condition, v1alpha1.ReasonRefused, fmt.Sprintf("The API server refuses %s: %s", what, text))
 	default:
 		return err
 	}

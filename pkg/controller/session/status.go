@@ -26,7 +26,7 @@ func (p *pass) summarise() {
 		p.condition(v1alpha1.ConditionAwake, false, p.asleepBecause(), "")
 	}
 	if p.blocked != "" && p.observed.Exists {
-		p.condition(v1alpha1.ConditionUpToDate, false, "Blocked", p.blocked)
+		p.condition(v1alpha1.ConditionUpToDate, false, v1alpha1.ReasonBlocked, p.blocked)
 	}
 	var ready bool
 	var reason string
@@ -49,31 +49,31 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 	switch {
 	// Without a workload there is nothing to wake.
 	case !p.observed.Exists && refused:
-		return v1alpha1.PhaseFailed, "WorkloadRefused", p.blocked, false
+		return v1alpha1.PhaseFailed, v1alpha1.ReasonWorkloadRefused, p.blocked, false
 	case !p.observed.Exists:
-		return v1alpha1.PhasePending, "Pending", p.blocked, false
+		return v1alpha1.PhasePending, v1alpha1.ReasonPending, p.blocked, false
 
 	case p.decision.Awake && p.reachable():
-		return v1alpha1.PhaseRunning, "Running", "", true
+		return v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "", true
 	case p.decision.Awake && p.observed.Ready():
 		return v1alpha1.PhaseCreating, v1alpha1.ReasonNotReached, notReached(p.session), false
 	case p.decision.Awake && progress.Message != "":
 		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
 	case p.decision.Awake:
-		return v1alpha1.PhaseCreating, "Waking", "The desktop is being scheduled.", false
+		return v1alpha1.PhaseCreating, v1alpha1.ReasonWaking, "The desktop is being scheduled.", false
 
 	case p.decision.Reason == lifecycle.ReasonPoweredOff:
-		return v1alpha1.PhaseAsleep, string(lifecycle.ReasonPoweredOff), "Switched off: set spec.power to OnDemand to let a visit wake it.", false
-	case p.session.Status.SleepReason == string(lifecycle.ReasonStartup):
-		return v1alpha1.PhaseFailed, string(lifecycle.ReasonStartup), p.awakeMessage(), false
+		return v1alpha1.PhaseAsleep, v1alpha1.ReasonPoweredOff, "Switched off: set spec.power to OnDemand to let a visit wake it.", false
+	case p.session.Status.SleepReason == v1alpha1.ReasonStartupTimeout:
+		return v1alpha1.PhaseFailed, v1alpha1.ReasonStartupTimeout, p.awakeMessage(), false
 	case !p.observed.Wakeable && progress.Stuck:
 		return v1alpha1.PhaseFailed, progress.Reason, progress.Message, false
 	case !p.observed.Wakeable:
-		return v1alpha1.PhasePending, "Preparing", "The desktop is being prepared.", false
+		return v1alpha1.PhasePending, v1alpha1.ReasonPreparing, "The desktop is being prepared.", false
 	case p.observed.Pods > 0:
-		return v1alpha1.PhaseAsleep, "Asleep", "The desktop is shutting down; a visit wakes it.", true
+		return v1alpha1.PhaseAsleep, v1alpha1.ReasonAsleep, "The desktop is shutting down; a visit wakes it.", true
 	default:
-		return v1alpha1.PhaseAsleep, "Asleep", "A visit wakes it.", true
+		return v1alpha1.PhaseAsleep, v1alpha1.ReasonAsleep, "A visit wakes it.", true
 	}
 }
 

@@ -19,7 +19,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 	switch {
 	case apierrors.IsNotFound(err):
 		message := fmt.Sprintf("VDITemplate %q does not exist; create it, or create a session for one that does.", p.session.Spec.Template)
-		p.condition(v1alpha1.ConditionTemplateResolved, false, "TemplateNotFound", message)
+		p.condition(v1alpha1.ConditionTemplateResolved, false, v1alpha1.ReasonTemplateNotFound, message)
 		p.blocked = message
 		// A desktop that runs keeps the clocks it has.
 		if known := p.session.Status.Lifecycle; known != nil {
@@ -31,7 +31,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		return err
 	default:
 		p.template = template
-		p.condition(v1alpha1.ConditionTemplateResolved, true, "TemplateFound", "")
+		p.condition(v1alpha1.ConditionTemplateResolved, true, v1alpha1.ReasonTemplateFound, "")
 		p.policy = lifecycle.Resolve(p.Clocks.Policy(), template.Spec.Lifecycle, &p.session.Spec)
 		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
 	}

@@ -111,29 +111,6 @@ const (
 	PhaseFailed Phase = "Failed"
 )
 
-// Condition types of a session.
-const (
-	// ConditionTemplateResolved: the template exists and can be used.
-	ConditionTemplateResolved = "TemplateResolved"
-	// ConditionHomeReady: the home exists and no other session uses it.
-	ConditionHomeReady = "HomeReady"
-	// ConditionWorkloadApplied: the API server took the desired shape.
-	ConditionWorkloadApplied = "WorkloadApplied"
-	// ConditionUpToDate: the workload has the shape that template and session ask
-	// for now. False while a change waits for the desktop to sleep.
-	ConditionUpToDate = "UpToDate"
-	// ConditionAwake: the desktop is wanted, with the reason of the last decision.
-	ConditionAwake = "Awake"
-	// ConditionReady: a visitor gets a desktop: it is reachable, or asleep and can
-	// be woken.
-	ConditionReady = "Ready"
-)
-
-// ReasonNotReached is a reason of the condition Ready: Kubernetes takes the desktop's pod
-// for ready although nobody has reached it at the pod's address yet. It asks the
-// activators to try.
-const ReasonNotReached = "NotReached"
-
 // SessionActivity holds max-registers: a writer only ever moves them forward, so
 // any number of activators can write them without knowing of each other. Viewer is none;
 // it is written on the condition that the session is as its writer saw it.

@@ -1,0 +1,179 @@
+package v1alpha1
+
+// Condition types of a session. True is good in each.
+const (
+	// ConditionTemplateResolved: the template exists and can be used.
+	ConditionTemplateResolved = "TemplateResolved"
+	// ConditionHomeReady: the home exists and no other session uses it.
+	ConditionHomeReady = "HomeReady"
+	// ConditionWorkloadApplied: the API server accepted the workload.
+	ConditionWorkloadApplied = "WorkloadApplied"
+	// ConditionUpToDate: the workload is as template and session ask for now. False
+	// while a change waits for the desktop to sleep.
+	ConditionUpToDate = "UpToDate"
+	// ConditionAwake: the desktop is to run, with the reason of the last decision.
+	ConditionAwake = "Awake"
+	// ConditionReady: a visitor gets a desktop: it is reachable, or asleep and can
+	// be woken.
+	ConditionReady = "Ready"
+)
+
+// Condition types of an installation, in its ConfigMap. True is good in each.
+const (
+	// ConditionConfigurationCurrent: the configuration file as it is now is in use.
+	ConditionConfigurationCurrent = "ConfigurationCurrent"
+	// ConditionDefinitionsPresent: the cluster has the definitions that the controllers need.
+	ConditionDefinitionsPresent = "DefinitionsPresent"
+	// ConditionKnativeReady: Knative Serving is installed, new enough and ready.
+	ConditionKnativeReady = "KnativeReady"
+	// ConditionKnativeConfigured: Knative's configuration is as desktops need it.
+	ConditionKnativeConfigured = "KnativeConfigured"
+)
+
+// Reasons of TemplateResolved.
+const (
+	// ReasonTemplateFound: the template exists.
+	ReasonTemplateFound = "TemplateFound"
+	// ReasonTemplateNotFound: no template has the name in spec.template.
+	ReasonTemplateNotFound = "TemplateNotFound"
+)
+
+// Reasons of HomeReady.
+const (
+	// ReasonNoHome: the session has no home; nothing outlives its sleep.
+	ReasonNoHome = "NoHome"
+	// ReasonHomeHeld: the home exists, and this session uses it.
+	ReasonHomeHeld = "HomeHeld"
+	// ReasonHomeInUse: another session uses the home. It is an event's reason, too.
+	ReasonHomeInUse = "HomeInUse"
+	// ReasonHomeTerminating: the home is being deleted; a new one follows.
+	ReasonHomeTerminating = "HomeTerminating"
+)
+
+// Reasons of WorkloadApplied. The refusals are reasons of HomeReady, too.
+const (
+	// ReasonApplied: the workload was applied.
+	ReasonApplied = "Applied"
+	// ReasonInvalidTemplate: no pod can be made of the template.
+	ReasonInvalidTemplate = "InvalidTemplate"
+	// ReasonRefused: the API server, a quota or a policy refuses an object. For the
+	// installation: a configuration that is refused.
+	ReasonRefused = "Refused"
+	// ReasonNameTaken: an object of this name exists and is not the session's.
+	ReasonNameTaken = "NameTaken"
+	// ReasonKnativeMissing: Knative Serving is not installed.
+	ReasonKnativeMissing = "KnativeMissing"
+)
+
+// Reasons of UpToDate.
+const (
+	// ReasonUpToDate: the workload is as template and session ask for.
+	ReasonUpToDate = "UpToDate"
+	// ReasonBlocked: the change cannot be applied; another condition says why.
+	ReasonBlocked = "Blocked"
+	// ReasonWaitingForSleep: the change is applied when the desktop next sleeps.
+	ReasonWaitingForSleep = "WaitingForSleep"
+	// ReasonChangingOver: the workload moves from Knative to a Deployment, or back. It
+	// is a reason of Ready, too.
+	ReasonChangingOver = "ChangingOver"
+)
+
+// Reasons of Awake. Those of sleeps are in status.sleepReason, too.
+const (
+	// ReasonVisited: awake, since somebody came.
+	ReasonVisited = "Visited"
+	// ReasonNotVisited: asleep, and nobody has come since.
+	ReasonNotVisited = "NotVisited"
+	// ReasonAlwaysOn: awake by spec.power.
+	ReasonAlwaysOn = "AlwaysOn"
+	// ReasonPoweredOff: asleep by spec.power. It is a reason of Ready, too.
+	ReasonPoweredOff = "PoweredOff"
+	// ReasonIdleTimeout: asleep, since nobody typed or moved the pointer.
+	ReasonIdleTimeout = "IdleTimeout"
+	// ReasonDisconnectTimeout: asleep, since nobody was connected.
+	ReasonDisconnectTimeout = "DisconnectTimeout"
+	// ReasonMaxDuration: asleep, since it had been awake for as long as it may.
+	ReasonMaxDuration = "MaxDuration"
+	// ReasonStartupTimeout: asleep, since it did not start in time. It is a reason of
+	// Ready, too.
+	ReasonStartupTimeout = "StartupTimeout"
+)
+
+// Reasons of Ready, beside those of what keeps the workload from being applied.
+const (
+	// ReasonRunning: the desktop is reachable.
+	ReasonRunning = "Running"
+	// ReasonAsleep: the desktop sleeps; a visit wakes it. It is an event's reason, too.
+	ReasonAsleep = "Asleep"
+	// ReasonNotServed: the operator was uninstalled.
+	ReasonNotServed = "NotServed"
+	// ReasonPending: the workload does not exist yet.
+	ReasonPending = "Pending"
+	// ReasonWorkloadRefused: the workload does not exist, because it was refused.
+	ReasonWorkloadRefused = "WorkloadRefused"
+	// ReasonWaking: the desktop is to run and has no pod yet.
+	ReasonWaking = "Waking"
+	// ReasonScheduling: the scheduler looks for a node.
+	ReasonScheduling = "Scheduling"
+	// ReasonPreparing: something that passes by itself: the workload is being made, or
+	// a node prepares image and volumes. It is a reason of UpToDate, too.
+	ReasonPreparing = "Preparing"
+	// ReasonStarting: the desktop's container runs.
+	ReasonStarting = "Starting"
+	// ReasonNotReached: Kubernetes takes the pod for ready, but nobody has reached it at
+	// its address yet. It asks the activators to try.
+	ReasonNotReached = "NotReached"
+	// ReasonUnschedulable: no node has room for the pod.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonPodEnded: the pod has ended, by eviction for example.
+	ReasonPodEnded = "PodEnded"
+)
+
+// Reasons of the installation's conditions. Each is an event's reason, too.
+const (
+	// ReasonCurrent: the configuration file is in use.
+	ReasonCurrent = "Current"
+	// ReasonPresent: every definition is there.
+	ReasonPresent = "Present"
+	// ReasonMissing: a definition is missing.
+	ReasonMissing = "Missing"
+	// ReasonReady: Knative Serving is ready.
+	ReasonReady = "Ready"
+	// ReasonVersionUnknown: Knative Serving is ready, and its version is unknown.
+	ReasonVersionUnknown = "VersionUnknown"
+	// ReasonNotReady: one of Knative's Deployments has no replica that is ready.
+	ReasonNotReady = "NotReady"
+	// ReasonTooOld: Knative Serving is older than desktops need.
+	ReasonTooOld = "TooOld"
+	// ReasonNotInstalled: Knative Serving is not in its namespace.
+	ReasonNotInstalled = "NotInstalled"
+	// ReasonAsNeeded: Knative's configuration is as desktops need it.
+	ReasonAsNeeded = "AsNeeded"
+	// ReasonNotApplied: keys are missing, and knative.applyConfig is false.
+	ReasonNotApplied = "NotApplied"
+	// ReasonConflict: somebody else sets a key to another value.
+	ReasonConflict = "Conflict"
+	// ReasonWaitingForKnativeOperator: the Knative Operator has not written the keys yet.
+	ReasonWaitingForKnativeOperator = "WaitingForKnativeOperator"
+	// ReasonChanging: somebody changes the same object at this moment.
+	ReasonChanging = "Changing"
+	// ReasonNotFound: Knative's configuration is not in its namespace.
+	ReasonNotFound = "NotFound"
+	// ReasonForbidden: the operator may not read, or not change, what the condition is about.
+	ReasonForbidden = "Forbidden"
+	// ReasonUnreadable: reading failed for another cause.
+	ReasonUnreadable = "Unreadable"
+)
+
+// Reasons of events that are no conditions' reasons.
+const (
+	// EventAwake: a session's desktop wakes.
+	EventAwake = "Awake"
+	// EventStartupFailed: a session's desktop did not start in time.
+	EventStartupFailed = "StartupFailed"
+	// EventConfigRestored: keys of Knative's configuration that somebody had removed
+	// were set again.
+	EventConfigRestored = "ConfigRestored"
+	// EventConfigConflict: somebody else sets a key of Knative's to another value.
+	EventConfigConflict = "ConfigConflict"
+)
