@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/org/vdi-operator/test/chart/render"
 	"github.com/org/vdi-operator/test/docs"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 var (
@@ -35,7 +35,7 @@ func words(t *testing.T, flags string) (all []string) {
 }
 
 func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
-	root, err := render.Root()
+	root, err := helm.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 				continue
 			}
 			rendered++
-			args := append([]string{"template", render.Release, "charts/vdi-operator", "--kube-version", render.KubeVersion}, words(t, m[1])...)
+			flags := words(t, m[1])
 			for _, api := range cluster {
-				args = append(args, "--api-versions", api)
+				flags = append(flags, "--api-versions", api)
 			}
-			if _, err := render.Helm(t.Context(), args...); err != nil {
+			if _, err := release.Template(t.Context(), flags...); err != nil {
 				t.Errorf("%s: %q: %v", page.Path, command, err)
 			}
 		}

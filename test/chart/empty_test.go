@@ -9,7 +9,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // schema is what these tests read of a values.schema.json.
@@ -21,8 +21,8 @@ type schema struct {
 // charts are the folders of the chart and its subchart, by the key under which the values
 // of each are.
 var charts = map[string]string{
-	"":       filepath.Join("charts", "vdi-operator"),
-	"coturn": filepath.Join("charts", "vdi-operator", "charts", "coturn"),
+	"":       helm.Chart,
+	"coturn": filepath.Join(helm.Chart, "charts", "coturn"),
 }
 
 // A key with nothing after it is null, and Helm then takes the key away. Where the chart
@@ -74,11 +74,11 @@ func TestEveryOtherValueMayBeLeftEmpty(t *testing.T) {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text, err := render.Text(t.Context(), render.Namespace, "--values", file)
+	text, err := release.Template(t.Context(), "--values", file)
 	if err != nil {
 		t.Fatalf("%v, with\n%s", err, raw)
 	}
-	if objects, err := render.Objects(text); err != nil || len(objects) == 0 {
+	if objects, err := helm.Objects(text); err != nil || len(objects) == 0 {
 		t.Errorf("%d objects (%v)", len(objects), err)
 	}
 }
@@ -120,7 +120,7 @@ func empty(value any) bool {
 
 func read(t *testing.T, chart string) (*schema, map[string]any) {
 	t.Helper()
-	root, err := render.Root()
+	root, err := helm.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/jsonpath"
-
-	"github.com/org/vdi-operator/test/chart/render"
 )
 
 // fieldCase is a set of values and what fields have to be. A key is "Kind/name path", the
@@ -27,7 +25,7 @@ func checkFields(t *testing.T, cases map[string]fieldCase) {
 			for _, s := range c.set {
 				flags = append(flags, "--set", s)
 			}
-			all := objects(t)(render.Text(t.Context(), render.Namespace, flags...))
+			all := objects(t)(release.Template(t.Context(), flags...))
 			for key, want := range c.fields {
 				object, path, _ := strings.Cut(key, " ")
 				if got := field(t, all, object, path); got != want {

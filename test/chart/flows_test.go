@@ -13,7 +13,6 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/test/chart/policy"
-	"github.com/org/vdi-operator/test/chart/render"
 )
 
 // Who is in the cluster, with addresses as clusters give them.
@@ -28,8 +27,8 @@ var (
 	nodeLocalDNS = outside("169.254.20.10")
 	metadata     = outside("169.254.169.254")
 
-	activator  = podOf(render.Namespace, "10.244.0.10", componentLabels("activator"))
-	operator   = podOf(render.Namespace, "10.244.0.11", componentLabels("operator"))
+	activator  = podOf(release.Namespace, "10.244.0.10", componentLabels("activator"))
+	operator   = podOf(release.Namespace, "10.244.0.11", componentLabels("operator"))
 	desktop    = podOf("team-a", "10.244.1.20", map[string]string{v1alpha1.LabelSession: "a"})
 	neighbour  = podOf("team-a", "10.244.1.21", map[string]string{v1alpha1.LabelSession: "b"})
 	stranger   = podOf("team-b", "10.244.1.22", map[string]string{v1alpha1.LabelSession: "c"})
@@ -49,7 +48,7 @@ func podOf(namespace, address string, labels map[string]string) policy.End {
 }
 
 func componentLabels(component string) map[string]string {
-	return map[string]string{"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/instance": render.Release, "app.kubernetes.io/component": component}
+	return map[string]string{"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/instance": release.Name, "app.kubernetes.io/component": component}
 }
 
 func tcp(from, to policy.End, port int32) policy.Connection {
@@ -64,17 +63,9 @@ func udp(from, to policy.End, port int32) policy.Connection {
 // that the operator makes by the configuration that it is given.
 func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 	t.Helper()
-	text, err := render.Text(t.Context(), render.Namespace, "--values", absolute(t, "testdata/"+set+".values.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := render.Objects(text)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all policy.Policies
 	configured := false
-	for _, o := range objects {
+	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, set))) {
 		switch {
 		case o.GetKind() == "NetworkPolicy":
 			var p networkingv1.NetworkPolicy

@@ -1,6 +1,6 @@
 // Package chart tests what the chart renders, with nothing but Helm: every set of
-// values in testdata against its golden file, values that must be refused, and who may
-// speak with whom by the policies that are rendered.
+// values in testdata against its golden file, values that must be refused, and which
+// connections the rendered policies allow.
 package chart
 
 import (
@@ -11,49 +11,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// secretValue is a generated value in a Secret: another one each time.
-var secretValue = regexp.MustCompile(`(?m)^(  [\w.-]+): [A-Za-z0-9+/=]{16,}$`)
+const defaultSet = "default"
 
-// settled is the text without what is generated anew each time, and without the
-// definitions, which are compared with their own source.
-func settled(text string) string {
-	var b strings.Builder
-	for _, d := range render.Documents(text) {
-		switch {
-		case strings.Contains(d, "\nkind: CustomResourceDefinition\n"):
-			continue
-		case strings.Contains(d, "\nkind: Secret\n"):
-			d = secretValue.ReplaceAllString(d, "$1: GENERATED")
-		}
-		b.WriteString("---\n" + d)
-	}
-	return b.String()
-}
-
-func valueSets(t *testing.T) []string {
-	t.Helper()
-	sets, err := filepath.Glob(filepath.Join("testdata", "*.values.yaml"))
-	if err != nil || len(sets) < 12 {
-		t.Fatalf("%d sets of values (%v)", len(sets), err)
-	}
-	return sets
-}
-
+// The set "default" is kept in full, every other one as its difference from it.
 func TestEverySetOfValuesRendersAsReviewed(t *testing.T) {
-	for _, values := range valueSets(t) {
-		name := strings.TrimSuffix(filepath.Base(values), ".values.yaml")
-		t.Run(name, func(t *testing.T) {
+	defaults := rendered(t, "--values", values(t, defaultSet))
+	for _, set := range valueSets(t) {
+		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			text, err := render.Text(t.Context(), render.Namespace, "--values", absolute(t, values))
-			if err != nil {
-				t.Fatal(err)
+			golden, got := filepath.Join("testdata", set+".golden.diff"), ""
+			if set == defaultSet {
+				golden, got = filepath.Join("testdata", set+".golden.yaml"), inFull(defaults)
+			} else {
+				got = difference(defaults, rendered(t, "--values", values(t, set)))
 			}
-			golden, got := strings.TrimSuffix(values, ".values.yaml")+".golden.yaml", settled(text)
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -62,48 +38,97 @@ func TestEverySetOfValuesRendersAsReviewed(t *testing.T) {
 			}
 			want, err := os.ReadFile(golden)
 			if err != nil {
-				t.Fatalf("%v: write it with go test ./test/chart -update", err)
+				t.Fatalf("%v: run this test with -update", err)
 			}
 			if string(want) != got {
-				t.Errorf("what is rendered differs from %s at\n%s\nIf that is meant, write it anew with go test ./test/chart -update and read the difference.", golden, difference(string(want), got))
+				t.Errorf("%s (-) is not what is rendered (+):\n%s\nIf that is meant, run this test with -update and read git diff.",
+					golden, hunks(lines(string(want)), lines(got), 3))
 			}
 		})
 	}
 }
 
-func TestLintIsContentWithEverySetOfValues(t *testing.T) {
-	for _, values := range valueSets(t) {
-		t.Run(filepath.Base(values), func(t *testing.T) {
+func TestLintAcceptsEverySetOfValues(t *testing.T) {
+	for _, set := range valueSets(t) {
+		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			if _, err := render.Helm(t.Context(), "lint", "--strict", "charts/vdi-operator", "--namespace", render.Namespace, "--kube-version", render.KubeVersion, "--values", absolute(t, values)); err != nil {
+			if _, err := release.Helm(t.Context(), "lint", "--strict", helm.Chart, "--kube-version", helm.KubeVersion, "--values", values(t, set)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-func absolute(t *testing.T, path string) string {
+// release is what every test of this package renders.
+var release = helm.Release{Name: "vdi", Namespace: "vdi-system"}
+
+// valueSets are the names of the sets of values in testdata.
+func valueSets(t *testing.T) []string {
 	t.Helper()
-	full, err := filepath.Abs(path)
+	files, err := filepath.Glob(filepath.Join("testdata", "*.values.yaml"))
+	if err != nil || len(files) < 12 {
+		t.Fatalf("%d sets of values (%v)", len(files), err)
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".values.yaml")
+	}
+	return files
+}
+
+// values is the file of a set.
+func values(t *testing.T, set string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata", set+".values.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return full
+	return path
 }
 
-// difference shows the first lines that differ.
-func difference(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	i := 0
-	for i < len(w) && i < len(g) && w[i] == g[i] {
-		i++
+// secretValue is a generated value in a Secret, which is different each time.
+var secretValue = regexp.MustCompile(`(?m)^(  [\w.-]+): [A-Za-z0-9+/=]{16,}$`)
+
+// rendered are the objects that the chart renders, without what is generated at random, with the names
+// of the chart's files in place of their text, and without the definitions, which
+// `make generate` keeps equal to their source.
+func rendered(t *testing.T, flags ...string) []object {
+	t.Helper()
+	text, err := release.Template(t.Context(), flags...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	part := func(lines []string, sign string) string {
-		var b strings.Builder
-		for _, l := range lines[min(max(0, i-3), len(lines)):min(len(lines), i+6)] {
-			b.WriteString(sign + l + "\n")
+	var all []object
+	for _, d := range helm.Documents(text) {
+		o := parsed(t, d)
+		switch o.kind {
+		case "CustomResourceDefinition":
+			continue
+		case "Secret":
+			o.text = secretValue.ReplaceAllString(o.text, "$1: GENERATED")
+		case "ConfigMap", "PrometheusRule":
+			o.text = withoutFiles(t, o.text)
 		}
-		return b.String()
+		all = append(all, o)
 	}
-	return part(w, "- ") + part(g, "+ ")
+	return all
+}
+
+// withoutFiles replaces the text of files/, as it is rendered, by the file's name.
+func withoutFiles(t *testing.T, text string) string {
+	t.Helper()
+	root, err := helm.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"files/dashboards/vdi.json", "files/alerts/vdi.yaml"} {
+		file, err := os.ReadFile(filepath.Join(root, helm.Chart, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, indent := range []string{"    ", "  "} {
+			block := indent + strings.ReplaceAll(strings.TrimRight(string(file), "\n"), "\n", "\n"+indent) + "\n"
+			text = strings.Replace(text, block, indent+"# The text of "+name+"\n", 1)
+		}
+	}
+	return text
 }

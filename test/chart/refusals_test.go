@@ -3,8 +3,6 @@ package chart
 import (
 	"strings"
 	"testing"
-
-	"github.com/org/vdi-operator/test/chart/render"
 )
 
 // Every value that must be refused, and what the sentence must say: the key, the value
@@ -67,7 +65,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 			for _, s := range c.set {
 				flags = append(flags, "--set", s)
 			}
-			_, err := render.Text(t.Context(), render.Namespace, flags...)
+			_, err := release.Template(t.Context(), flags...)
 			if err == nil {
 				t.Fatalf("%v was taken", c.set)
 			}
@@ -81,7 +79,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 }
 
 func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
-	_, err := render.Text(t.Context(), render.Namespace, "--kube-version", "v1.28.0")
+	_, err := release.Template(t.Context(), "--kube-version", "v1.28.0")
 	if err == nil || !strings.Contains(err.Error(), "1.30") || !strings.Contains(err.Error(), "1.28") {
 		t.Errorf("it says %v", err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // previous is the chart that upgrades come from.
@@ -20,9 +20,9 @@ var superseded = map[string]string{
 
 func TestAnUpgradeMakesNothingAnew(t *testing.T) {
 	ctx := t.Context()
-	before := objects(t)(render.Helm(ctx, "template", render.Release, previous, "--namespace", render.Namespace, "--kube-version", render.KubeVersion))
+	before := objects(t)(release.Helm(ctx, "template", release.Name, previous, "--kube-version", helm.KubeVersion))
 	after := map[string]*unstructured.Unstructured{}
-	for _, o := range objects(t)(render.Text(ctx, render.Namespace)) {
+	for _, o := range objects(t)(release.Template(ctx)) {
 		after[identity(o)] = o
 	}
 	if len(before) < 15 {
@@ -58,7 +58,7 @@ func objects(t *testing.T) func(text string, err error) []*unstructured.Unstruct
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := render.Objects(text)
+		all, err := helm.Objects(text)
 		if err != nil {
 			t.Fatal(err)
 		}

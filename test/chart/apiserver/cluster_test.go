@@ -3,6 +3,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,14 +17,13 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
-const chart = "charts/vdi-operator"
-
-// kubeconfig is a file by which Helm reaches the API server as its administrator.
-func kubeconfig(t *testing.T) (path string) {
+// installed is the release in a namespace of the API server, for its administrator.
+func installed(t *testing.T, namespace string) helm.Release {
 	t.Helper()
+	r := vdi(namespace)
 	c := clientcmdapi.NewConfig()
 	c.Clusters["test"] = &clientcmdapi.Cluster{Server: "https://" + strings.TrimPrefix(config.Host, "https://"), CertificateAuthorityData: config.CAData}
 	c.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
@@ -33,30 +33,31 @@ func kubeconfig(t *testing.T) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
+	r.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(r.Kubeconfig, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return r
 }
 
 // What only a cluster can tell, Helm says before it changes anything.
 func TestWhatTheClusterLacksIsSaid(t *testing.T) {
-	path := kubeconfig(t)
+	r := installed(t, systemNamespace)
 	for name, c := range map[string]struct {
-		flags []string
-		says  []string
+		namespace string
+		flags     []string
+		says      []string
 	}{
 		"nothing":             {},
-		"Knative's namespace": {[]string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
+		"Knative's namespace": {"", []string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
 		"without Knative, its namespace does not matter": {flags: []string{"--set", "knative.enabled=false,knative.namespace=serving"}},
-		"a namespace of sessions":                        {[]string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
-		"the release's namespace may be about to come":   {flags: []string{"--set", "watchNamespaces={fresh}", "--namespace", "fresh", "--create-namespace"}},
+		"a namespace of sessions":                        {"", []string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
+		"the release's namespace may be about to come":   {namespace: "fresh", flags: []string{"--set", "watchNamespaces={fresh}", "--create-namespace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The definitions are there, and are not Helm's.
-			flags := append([]string{"install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", "crds.enabled=false"}, c.flags...)
-			_, err := render.HelmAt(t.Context(), path, flags...)
+			r.Namespace = cmp.Or(c.namespace, systemNamespace)
+			_, err := r.Helm(t.Context(), append([]string{"install", r.Name, helm.Chart, "--dry-run=server", "--set", "crds.enabled=false"}, c.flags...)...)
 			if len(c.says) == 0 {
 				if err != nil {
 					t.Error(err)
@@ -74,7 +75,7 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 
 // The other tests need the definitions: they come back at its end.
 func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
-	path, options := kubeconfig(t), envtest.CRDInstallOptions{Paths: definitions, ErrorIfPathMissing: true}
+	r, options := installed(t, systemNamespace), envtest.CRDInstallOptions{Paths: definitions, ErrorIfPathMissing: true}
 	if err := envtest.UninstallCRDs(config, options); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 		"nothing, without Knative": {"knative.enabled=false,selkies.enabled=false", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := render.HelmAt(t.Context(), path, "install", render.Release, chart, "--namespace", render.Namespace, "--dry-run=server", "--set", c.set)
+			_, err := r.Helm(t.Context(), "install", r.Name, helm.Chart, "--dry-run=server", "--set", c.set)
 			if len(c.says) == 0 && err != nil {
 				t.Error(err)
 			}

@@ -12,8 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/org/vdi-operator/test/chart/render"
 )
 
 // Every object of every set of values, unknown fields refused.
@@ -25,7 +23,7 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 	strict := client.WithFieldValidation(admin, metav1.FieldValidationStrict)
 	for _, set := range sets {
 		t.Run(filepath.Base(set), func(t *testing.T) {
-			for _, o := range rendered(t, render.Namespace, "--values", set) {
+			for _, o := range rendered(t, systemNamespace, "--values", set) {
 				// Definitions are installed already, and are compared with their source.
 				if o.GetKind() == "CustomResourceDefinition" {
 					continue

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // right is a line such as "patch apps/deployments/scale in team-a named x": the group
@@ -61,8 +61,8 @@ func may(t *testing.T, user string, groups []string, r right) bool {
 
 func expectRights(t *testing.T, account string, allowed, denied []right) {
 	t.Helper()
-	user := "system:serviceaccount:" + render.Namespace + ":" + account
-	groups := []string{"system:serviceaccounts", "system:serviceaccounts:" + render.Namespace, "system:authenticated"}
+	user := "system:serviceaccount:" + systemNamespace + ":" + account
+	groups := []string{"system:serviceaccounts", "system:serviceaccounts:" + systemNamespace, "system:authenticated"}
 	expectAllowed(t, account, allowed, func(r right) bool { return may(t, user, groups, r) })
 	for _, r := range denied {
 		if may(t, user, groups, r) {
@@ -140,23 +140,23 @@ var (
 			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions", "create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),
 		in("kube-system", "patch configmaps", "create pods"),
 		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network", "patch configmaps named config-domain"),
-		in(render.Namespace, "delete secrets", "create pods", "patch apps:deployments"),
+		in(systemNamespace, "delete secrets", "create pods", "patch apps:deployments"),
 	)
 	activatorsWork   = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
 	activatorsTaboos = join(
 		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets", "get persistentvolumeclaims", "patch pods",
 			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events"),
-		in(render.Namespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases", "get configmaps"),
+		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases", "get configmaps"),
 		[]right{"list vdi.kasm.io:vditemplates"},
 	)
-	lease = in(render.Namespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases", "update coordination.k8s.io:leases named vdi-operator")
+	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases", "update coordination.k8s.io:leases named vdi-operator")
 )
 
 // install creates the roles of an installation; those of its hooks are there only while
 // Helm runs one.
 func install(t *testing.T, flags ...string) {
 	t.Helper()
-	roles := ofGroup(rendered(t, render.Namespace, flags...), rbacv1.GroupName)
+	roles := ofGroup(rendered(t, systemNamespace, flags...), rbacv1.GroupName)
 	create(t, admin, slices.DeleteFunc(roles, func(o *unstructured.Unstructured) bool {
 		_, hook := o.GetAnnotations()["helm.sh/hook"]
 		return hook
@@ -183,12 +183,12 @@ func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 		in("knative-serving", "patch configmaps named config-features", "create events"),
 	), join(nobodysBusiness, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
-		in("kube-system", "get secrets", "list pods"), in(render.Namespace, "get secrets", "list vdi.kasm.io:vdisessions"),
+		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
 		in("knative-serving", "get secrets", "list pods")))
 	expectRights(t, activatorAccount, join(in("team-a", activatorsWork...), in("team-b", activatorsWork...),
 		// It finds coturn by its pods.
-		in(render.Namespace, "list pods", "watch pods"),
-	), join(nobodysBusiness, activatorsTaboos, activatorsWork, in(elsewhere, activatorsWork...), in(render.Namespace, "list vdi.kasm.io:vdisessions")))
+		in(systemNamespace, "list pods", "watch pods"),
+	), join(nobodysBusiness, activatorsTaboos, activatorsWork, in(elsewhere, activatorsWork...), in(systemNamespace, "list vdi.kasm.io:vdisessions")))
 }
 
 // Without Knative desktops are Deployments, which the operator changes wherever sessions may be.
@@ -197,7 +197,7 @@ func TestWithoutKnativeItsObjectsAreLeftAlone(t *testing.T) {
 	expectRights(t, operatorAccount, join(operatorOfSessions,
 		// What is left from before goes.
 		in("team-a", "list serving.knative.dev:services", "delete serving.knative.dev:services"),
-	), join(besides(nobodysBusiness, in(render.Namespace, "patch apps:deployments")...),
+	), join(besides(nobodysBusiness, in(systemNamespace, "patch apps:deployments")...),
 		in("team-a", "create serving.knative.dev:services", "patch serving.knative.dev:services", "list autoscaling.internal.knative.dev:podautoscalers",
 			"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status"),
 		in("knative-serving", "list configmaps", "patch configmaps named config-features"),
@@ -236,7 +236,7 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, admin, fromFile(t, filepath.Join(serving, "config", "core", "200-roles", "clusterrole-namespaced.yaml"))...)
-	user := give(t, "admin", render.Namespace)
+	user := give(t, "admin", systemNamespace)
 	as, err := client.New(impersonating(user), client.Options{Scheme: clientgoscheme.Scheme})
 	if err != nil {
 		t.Fatal(err)
@@ -247,41 +247,41 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 		"with all of it": {"--set", "activator.autoscaling.enabled=true,operator.replicas=2,ingress.enabled=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects := rendered(t, render.Namespace, append([]string{"--values", values("one-namespace")}, more...)...)
+			objects := rendered(t, systemNamespace, append([]string{"--values", values("one-namespace")}, more...)...)
 			for _, o := range objects {
-				if o.GetNamespace() != render.Namespace {
+				if o.GetNamespace() != systemNamespace {
 					t.Errorf("%s %s is not in the release's namespace but in %q", o.GetKind(), o.GetName(), o.GetNamespace())
 				}
 			}
 			create(t, as, objects...)
-			expectRights(t, operatorAccount, join(lease, in(render.Namespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
+			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
 				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps")))
-			expectRights(t, activatorAccount, in(render.Namespace, activatorsWork...), join(activatorsWork, in("team-a", activatorsWork...)))
+			expectRights(t, activatorAccount, in(systemNamespace, activatorsWork...), join(activatorsWork, in("team-a", activatorsWork...)))
 		})
 	}
 	t.Run("by Helm", func(t *testing.T) {
-		asUser := []string{"--kube-as-user", user, "--kube-as-group", "system:authenticated", "--namespace", render.Namespace}
-		helm := func(args ...string) error {
-			_, err := render.HelmAt(t.Context(), kubeconfig(t), append(args, asUser...)...)
+		r := installed(t, systemNamespace)
+		asUser := func(args ...string) error {
+			_, err := r.Helm(t.Context(), append(args, "--kube-as-user", user, "--kube-as-group", "system:authenticated")...)
 			return err
 		}
-		if err := helm("install", render.Release, chart, "--values", values("one-namespace")); err != nil {
+		if err := asUser("install", r.Name, helm.Chart, "--values", values("one-namespace")); err != nil {
 			t.Fatal(err)
 		}
-		if err := helm("upgrade", render.Release, chart, "--values", values("one-namespace"), "--set", "operator.replicas=2"); err != nil {
+		if err := asUser("upgrade", r.Name, helm.Chart, "--values", values("one-namespace"), "--set", "operator.replicas=2"); err != nil {
 			t.Error(err)
 		}
-		if err := helm("uninstall", render.Release, "--no-hooks"); err != nil {
+		if err := asUser("uninstall", r.Name, "--no-hooks"); err != nil {
 			t.Error(err)
 		}
 	})
 	// Without what the administrator prepared, the rights are not theirs to hand on.
-	stranger := give(t, "view", render.Namespace)
+	stranger := give(t, "view", systemNamespace)
 	asStranger, err := client.New(impersonating(stranger), client.Options{Scheme: clientgoscheme.Scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range ofGroup(rendered(t, render.Namespace, "--values", values("one-namespace")), rbacv1.GroupName) {
+	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("one-namespace")), rbacv1.GroupName) {
 		if err := asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err == nil {
 			t.Errorf("%s %s was made by somebody who may only look", o.GetKind(), o.GetName())
 		}
@@ -337,7 +337,7 @@ func fromFile(t *testing.T, path string) []*unstructured.Unstructured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := render.Objects(string(text))
+	objects, err := helm.Objects(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"k8s.io/client-go/discovery"
-
-	"github.com/org/vdi-operator/test/chart/render"
 )
 
 // kubeconform reads the schemas of the cluster's own API, this product's and Knative's
@@ -36,7 +34,7 @@ func TestKubeconformIsContentWithEverySetOfValues(t *testing.T) {
 	}
 	for _, set := range sets {
 		t.Run(filepath.Base(set), func(t *testing.T) {
-			text, err := render.Text(t.Context(), render.Namespace, "--values", set)
+			text, err := vdi(systemNamespace).Template(t.Context(), "--values", set)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,11 +27,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/org/vdi-operator/test/chart/render"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 const (
-	assetsVariable = "KUBEBUILDER_ASSETS"
+	// systemNamespace is where the chart is installed.
+	systemNamespace = "vdi-system"
+	assetsVariable  = "KUBEBUILDER_ASSETS"
 	// definitionsVariable names the files with the CRDs of others that the chart makes
 	// resources of.
 	definitionsVariable = "CRD_FILES"
@@ -66,7 +68,7 @@ func run(m *testing.M) (code int, err error) {
 	if len(others) == 0 {
 		return 1, fmt.Errorf("%s is not set: these tests need the CRDs of others. `make test-integration` provides them", definitionsVariable)
 	}
-	if root, err = render.Root(); err != nil {
+	if root, err = helm.Root(); err != nil {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.Discard())
@@ -103,7 +105,7 @@ func run(m *testing.M) (code int, err error) {
 	if admin, err = client.New(config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
 		return 1, err
 	}
-	for _, name := range []string{render.Namespace, "knative-serving", "team-a", "team-b"} {
+	for _, name := range []string{systemNamespace, "knative-serving", "team-a", "team-b"} {
 		if err := admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return 1, err
 		}
@@ -128,16 +130,19 @@ func moduleFolder(path string) (string, error) {
 // for flags.
 func rendered(t *testing.T, namespace string, flags ...string) []*unstructured.Unstructured {
 	t.Helper()
-	text, err := render.Text(t.Context(), namespace, flags...)
+	text, err := vdi(namespace).Template(t.Context(), flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := render.Objects(text)
+	objects, err := helm.Objects(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return objects
 }
+
+// vdi is the release in a namespace.
+func vdi(namespace string) helm.Release { return helm.Release{Name: "vdi", Namespace: namespace} }
 
 func values(name string) string {
 	return filepath.Join(root, "test", "chart", "testdata", name+".values.yaml")

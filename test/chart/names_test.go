@@ -1,0 +1,28 @@
+package chart
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// checksum is the configuration's, which has names in it.
+var checksum = regexp.MustCompile(`checksum/config: \w+`)
+
+func TestFullnameOverrideRenamesEveryObjectAndChangesNothingElse(t *testing.T) {
+	const name = "zebra"
+	defaults, renamed := rendered(t), rendered(t, "--set", "fullnameOverride="+name)
+	for _, o := range renamed {
+		// The template's name is its users', and coturn has its own chart's override.
+		if !strings.Contains(o.name, name) && o.kind != "VDITemplate" && !strings.HasSuffix(o.name, "-coturn") {
+			t.Errorf("%s %s has another name", o.kind, o.name)
+		}
+	}
+	plain := func(all []object) string {
+		return checksum.ReplaceAllString(inFull(all), "checksum/config: OF-ITS-OWN")
+	}
+	want, got := plain(defaults), strings.ReplaceAll(plain(renamed), name, release.Name)
+	if want != got {
+		t.Errorf("the default (-) and the renamed (+) differ:\n%s", hunks(lines(want), lines(got), 3))
+	}
+}
