@@ -42,6 +42,8 @@ const (
 	// watchSeconds is how long one watch lasts: one that has fallen silent without an end
 	// is replaced, and the next one begins with all there is.
 	watchSeconds = int64(120)
+	// lookTimeout bounds one look: a request that is never answered must not end all looks.
+	lookTimeout = time.Minute
 )
 
 // Metrics counts what happens to keys.
@@ -143,7 +145,9 @@ func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
 
 // reconcile looks once and tells what it found. It returns when to look again.
 func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
-	v := r.look(ctx)
+	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	v := r.look(bounded)
 	if ctx.Err() != nil {
 		return 0
 	}
