@@ -11,9 +11,9 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 const (
@@ -133,7 +133,7 @@ func (p *openPage) follow(ctx context.Context) {
 // when it accepts connections.
 func (p *openPage) attend(view directory.View) {
 	pod := view.Pod
-	lost := pod == nil || view.Asleep() || pod.UID != p.pod || p.started && !pod.Started
+	lost := pod == nil || lifecycle.Asleep(view.Session) || pod.UID != p.pod || p.started && !pod.Started
 	if p.pod != "" && lost {
 		p.pod, p.lookedUp = "", false
 		// The visit that was served is over; should the desktop come again, it is for
@@ -144,7 +144,7 @@ func (p *openPage) attend(view directory.View) {
 		p.started = p.started || pod.Started
 		return
 	}
-	if probe.Slept(view.Session) != nil {
+	if lifecycle.NeedsPerson(view.Session) {
 		p.leave()
 		return
 	}

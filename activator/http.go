@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 const (
@@ -41,7 +42,7 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor)
 // serve holds a request until the desktop accepts it, unless the desktop's client is
 // kept from an earlier visit.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
-	if err := probe.Slept(v.session); v.scripted && err != nil {
+	if err := probe.RefuseScript(v.session); v.scripted && err != nil {
 		s.count(err)
 		refuse(w, err)
 		return
@@ -139,12 +140,12 @@ func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
 
 // absent says that a session's desktop starts and is not there yet.
 func (s *Server) absent(ctx context.Context, view directory.View) bool {
-	return starting(view.Session) && !s.prober.Accepts(ctx, client.ObjectKeyFromObject(view.Session))
+	return !lifecycle.Started(view.Session) && !s.prober.Accepts(ctx, client.ObjectKeyFromObject(view.Session))
 }
 
 // wanted says that the desktop may be woken, or is awake.
 func wanted(s *v1alpha1.VDISession) bool {
-	return s.Spec.Power != v1alpha1.PowerOff && probe.Slept(s) == nil
+	return !lifecycle.PoweredOff(s) && !lifecycle.NeedsPerson(s)
 }
 
 // pass passes a request on, and keeps the answer where it is a part of the client. It says
@@ -180,7 +181,7 @@ func (s *Server) unavailable(w http.ResponseWriter, why error) {
 
 // holdMetrics counts a connection as held until the returned function is called.
 func (s *Server) holdMetrics(v visitor) func() {
-	if v.session.Status.ReadyTime == nil {
+	if !lifecycle.Started(v.session) {
 		s.Metrics.Holds.Inc()
 	}
 	s.Metrics.Held.Inc()

@@ -8,9 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/shell"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -21,11 +20,11 @@ const recordedWithin = 250 * time.Millisecond
 // servePage shows the page around the desktop, and wakes the desktop for the person who
 // opened it.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
-	if v.session.Spec.Power == v1alpha1.PowerOff {
+	if lifecycle.PoweredOff(v.session) {
 		s.refuse(w, metrics.RefusedPoweredOff, shell.PoweredOff)
 		return
 	}
-	if v.wants == wantsPage || probe.Slept(v.session) == nil {
+	if v.wants == wantsPage || !lifecycle.NeedsPerson(v.session) {
 		s.wake(r.Context(), v)
 	}
 	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
@@ -50,7 +49,7 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 // wake asks for the desktop, and waits a moment until the record shows it.
 func (s *Server) wake(ctx context.Context, v visitor) {
 	defer s.Tracker.Enter(v.session).Leave()
-	s.await(ctx, v, func(view directory.View) bool { return probe.Slept(view.Session) == nil })
+	s.await(ctx, v, func(view directory.View) bool { return !lifecycle.NeedsPerson(view.Session) })
 }
 
 // await waits a moment for what was just written to come back by the watch.
@@ -73,7 +72,7 @@ func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) b
 // serveStatus answers a page that is not told of changes, and keeps the desktop wanted
 // while that page asks.
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) {
-	if probe.Slept(v.session) == nil {
+	if !lifecycle.NeedsPerson(v.session) {
 		defer s.Tracker.Enter(v.session).Leave()
 	}
 	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r), shell.PageOf(r)))
@@ -102,16 +101,11 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 // facts are those that are cheap to find out.
 func (s *Server) facts(view directory.View, path string) shell.Facts {
 	return shell.Facts{
-		View: view, Now: time.Now(), NeedsPerson: probe.Slept(view.Session) != nil,
-		Stamps: s.Tracker.Timeline(client.ObjectKeyFromObject(view.Session)),
-		Early:  starting(view.Session) && s.Clients.Has(view, path),
-		Image:  s.Clients.Observe(view),
+		View: view, Now: time.Now(), Stamps: s.Tracker.Timeline(client.ObjectKeyFromObject(view.Session)),
+		Early: !lifecycle.Started(view.Session) && s.Clients.Has(view, path),
+		Image: s.Clients.Observe(view),
 	}
 }
-
-// starting says that the desktop was not seen ready in this awake period, and so may
-// well not be reachable yet.
-func starting(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime == nil }
 
 // serveActivity takes a page's report that somebody typed or moved the pointer.
 func (s *Server) serveActivity(w http.ResponseWriter, r *http.Request, v visitor) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -128,7 +129,7 @@ func (h *socket) Rejected(status int) (starts bool) {
 // address is where an upgrade at path goes now; false while that is nowhere.
 func (s *Server) address(v visitor, path string) (upgraded, bool) {
 	view, ok := s.current(v)
-	if !ok || view.Asleep() || view.Pod == nil {
+	if !ok || lifecycle.Asleep(view.Session) || view.Pod == nil {
 		return upgraded{}, false
 	}
 	return upgraded{session: v.session.UID, run: podRun{view.Pod.UID, view.Pod.Began}, path: path}, true

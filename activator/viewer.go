@@ -21,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 const (
@@ -99,7 +100,7 @@ func singleViewer(s *v1alpha1.VDISession) bool {
 // desktop was put to sleep does not any more.
 func viewedBy(s *v1alpha1.VDISession) string {
 	v := viewerOf(s)
-	if v == nil || s.Status.SleepTime != nil && !v.Since.After(s.Status.SleepTime.Time) {
+	if v == nil || !lifecycle.SinceSleep(s, &v.Since) {
 		return ""
 	}
 	return v.Page

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // viewing is an open page's part in who views. Its methods run on the page's goroutine.
@@ -110,7 +110,7 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 	}
 	switch viewedBy(view.Session) {
 	case "":
-		if probe.Slept(view.Session) != nil {
+		if lifecycle.NeedsPerson(view.Session) {
 			return false
 		}
 		err := s.viewers.write(ctx, view.Session, s.viewers.record(view.Session, page), view.Session.ResourceVersion)

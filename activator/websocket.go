@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -265,10 +266,10 @@ func (s *Server) acquire(v visitor) (release func(), full *hold.Ending) {
 // refuseSocket says why a socket is turned away without waking anything.
 func (s *Server) refuseSocket(v visitor) *hold.Ending {
 	switch {
-	case v.session.Spec.Power == v1alpha1.PowerOff:
+	case lifecycle.PoweredOff(v.session):
 		return hold.Unreachable(probe.ErrPoweredOff)
 	case v.scripted:
-		if err := probe.Slept(v.session); err != nil {
+		if err := probe.RefuseScript(v.session); err != nil {
 			return hold.Unreachable(err)
 		}
 	}

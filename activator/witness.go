@@ -11,6 +11,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // witness answers the operator, which asks by a session's condition whether a desktop that
@@ -48,10 +49,7 @@ func (w *witness) see(_, s *v1alpha1.VDISession) {
 		current.cancel()
 		delete(w.looks, key)
 	default:
-		visit := probe.Visit{Session: key, UID: s.UID}
-		if slept := s.Status.SleepTime; slept != nil {
-			visit.Slept = slept.Time
-		}
+		visit := probe.Visit{Session: key, UID: s.UID, Slept: lifecycle.Slept(s)}
 		l := &look{}
 		w.looks[key] = l
 		l.cancel = w.prober.AwaitAccept(visit, func(err error) {

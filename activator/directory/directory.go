@@ -53,12 +53,6 @@ type View struct {
 	Changed <-chan struct{}
 }
 
-// Asleep says that the operator looked at the session and recorded no awake period.
-// A status that is not there yet, or was lost, says nothing of sleep.
-func (v View) Asleep() bool {
-	return v.Session.Status.ObservedGeneration > 0 && v.Session.Status.StartTime == nil
-}
-
 // Directory maps addresses to sessions and sessions to pods.
 type Directory struct {
 	address AddressFunc

@@ -163,18 +163,3 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 		}
 	})
 }
-
-func TestOnlyWhatWasLookedAtIsAsleep(t *testing.T) {
-	s := session()
-	if (View{Session: s}).Asleep() {
-		t.Error("a status that is not there says asleep")
-	}
-	s.Status.ObservedGeneration = 1
-	if !(View{Session: s}).Asleep() {
-		t.Error("no awake period is recorded, and it is not asleep")
-	}
-	s.Status.StartTime = &metav1.MicroTime{}
-	if (View{Session: s}).Asleep() {
-		t.Error("an awake period is recorded, and it is asleep")
-	}
-}

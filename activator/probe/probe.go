@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // acceptsTimeout bounds the attempt of Accepts, for which a page waits.
@@ -145,7 +146,7 @@ func (r *Prober) Check(visit Visit) error {
 // address is where to dial; empty while there is nowhere. The pod of a desktop
 // that sleeps is on its way out: whoever comes now gets the next one.
 func address(v directory.View) string {
-	if v.Session == nil || v.Asleep() || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
+	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
 		return ""
 	}
 	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port)))

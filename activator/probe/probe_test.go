@@ -41,7 +41,7 @@ func asleep(at time.Time, reason lifecycle.Reason) *v1alpha1.VDISession {
 	return s
 }
 
-func newReacher(s *v1alpha1.VDISession) (*Prober, *directory.Directory) {
+func newProber(s *v1alpha1.VDISession) (*Prober, *directory.Directory) {
 	d := directory.New(func(_, name string) string { return name }, nil)
 	d.SetSession(s)
 	return New(d), d
@@ -93,7 +93,7 @@ func expectConn(t *testing.T, got <-chan dialled) {
 }
 
 func TestADesktopIsReachedAsSoonAsItsAddressIsKnown(t *testing.T) {
-	r, d := newReacher(asleep(noon, lifecycle.ReasonDisconnected))
+	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected))
 	l := listen(t, "127.0.0.1:0")
 	got := dial(t.Context(), r)
 	d.SetSession(awake())
@@ -110,7 +110,7 @@ func TestADesktopByIPv6IsReached(t *testing.T) {
 		t.Skip("no IPv6 here")
 	}
 	defer func() { _ = l.Close() }()
-	r, d := newReacher(awake())
+	r, d := newProber(awake())
 	d.SetPod(podAt(l.Addr()))
 	expectConn(t, dial(t.Context(), r))
 }
@@ -118,7 +118,7 @@ func TestADesktopByIPv6IsReached(t *testing.T) {
 func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	_ = l.Close()
-	r, d := newReacher(awake())
+	r, d := newProber(awake())
 	d.SetPod(podAt(l.Addr()))
 	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
@@ -134,7 +134,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 }
 
 func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
-	r, d := newReacher(asleep(noon, lifecycle.ReasonDisconnected))
+	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected))
 	d.SetPod(podAt(listen(t, "127.0.0.1:0").Addr()))
 	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
@@ -168,7 +168,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		"slept since, but awake now": {change(func(s *v1alpha1.VDISession) { s.Status.SleepTime.Time = later; s.Status.SleepReason = "IdleTimeout" }), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := newReacher(tc.session)
+			r, _ := newProber(tc.session)
 			err := r.Check(visit)
 			if !errors.Is(err, tc.want) || tc.want != nil && !strings.Contains(err.Error(), tc.text) {
 				t.Errorf("err = %v, want %v with %q", err, tc.want, tc.text)
@@ -176,7 +176,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		})
 	}
 	t.Run("deleted while waiting", func(t *testing.T) {
-		r, d := newReacher(awake())
+		r, d := newProber(awake())
 		got := dial(t.Context(), r)
 		d.DropSession(alice)
 		if d := <-got; !errors.Is(d.err, ErrGone) {
@@ -186,7 +186,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 }
 
 func TestTheCallersReasonIsReturned(t *testing.T) {
-	r, _ := newReacher(awake())
+	r, _ := newProber(awake())
 	why := errors.New("the gateway restarts")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := dial(ctx, r)
@@ -216,8 +216,8 @@ func TestWhoMayWakeASleepingDesktop(t *testing.T) {
 		"idle, asked for by a person ": {asked(asleep(noon, lifecycle.ReasonIdle), noon.Add(time.Microsecond)), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := Slept(tc.session); !errors.Is(err, tc.forced) {
-				t.Errorf("Slept = %v, want %v", err, tc.forced)
+			if err := RefuseScript(tc.session); !errors.Is(err, tc.forced) {
+				t.Errorf("RefuseScript = %v, want %v", err, tc.forced)
 			}
 		})
 	}

@@ -25,39 +25,30 @@ func hopeless(view directory.View, known bool, visit Visit) error {
 		return ErrGone
 	}
 	s := view.Session
-	if s.Spec.Power == v1alpha1.PowerOff {
+	if lifecycle.PoweredOff(s) {
 		return ErrPoweredOff
 	}
-	if view.Asleep() && s.Status.SleepTime != nil && s.Status.SleepTime.After(visit.Slept) {
+	if lifecycle.Asleep(s) && lifecycle.Slept(s).After(visit.Slept) {
 		return slept(s)
 	}
 	return nil
 }
 
-// EndsVisits says that the session's last sleep ended the visits before it, rather
-// than that it came because nobody seemed to be there.
-func EndsVisits(s *v1alpha1.VDISession) bool { return slept(s) != nil }
-
-// slept is the error for a desktop that a clock put to sleep; nil where the sleep
-// came because nobody seemed to be there, and a visitor may wake it again.
+// slept is the error for a desktop whose last sleep ended the visits before it; nil where a
+// visitor may wake it again.
 func slept(s *v1alpha1.VDISession) error {
-	switch lifecycle.Reason(s.Status.SleepReason) {
-	case lifecycle.ReasonStartup:
+	switch {
+	case !lifecycle.EndsVisits(s):
+		return nil
+	case lifecycle.StartFailed(s):
 		return fmt.Errorf("%w: %s", ErrStartFailed, s.Status.Message)
-	case lifecycle.ReasonMaxDuration, lifecycle.ReasonIdle:
-		return fmt.Errorf("%w (%s)", ErrAsleep, s.Status.SleepReason)
 	}
-	return nil
+	return fmt.Errorf("%w (%s)", ErrAsleep, lifecycle.SleptBy(s))
 }
 
-// Slept returns why a script's reconnect must not wake the session, or nil when it
-// may: a clock put the desktop to sleep although somebody may have been connected,
-// or it did not start, and nobody has asked for it since. Only a person wakes it.
-func Slept(s *v1alpha1.VDISession) error {
-	if s.Status.StartTime != nil || s.Status.SleepTime == nil {
-		return nil
-	}
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
+// RefuseScript returns why a script's reconnect must not wake the session; nil where it may.
+func RefuseScript(s *v1alpha1.VDISession) error {
+	if !lifecycle.NeedsPerson(s) {
 		return nil
 	}
 	return slept(s)

@@ -122,10 +122,7 @@ type Facts struct {
 	Now time.Time
 	// Reachable says that the desktop accepts connections.
 	Reachable bool
-	// NeedsPerson says that a clock put the desktop to sleep, or that it did not start,
-	// and nobody has asked for it since.
-	NeedsPerson bool
-	Stamps      wake.Stamps
+	Stamps    wake.Stamps
 	// Usually is how long starts of this template take; 0 is unknown.
 	Usually time.Duration
 	Early   bool
@@ -136,20 +133,20 @@ type Facts struct {
 // Describe makes the status.
 func Describe(f Facts) Status {
 	st := &f.Session.Status
-	policy := lifecycle.EffectivePolicy(st.Lifecycle)
+	policy, needsPerson := lifecycle.EffectivePolicy(st.Lifecycle), lifecycle.NeedsPerson(f.Session)
 	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Viewing: f.Viewing, Timeline: timeline(f.Stamps),
 		ReportMillis: wake.ReportInputEvery(f.Session).Milliseconds()}
 	switch {
-	case f.Session.Spec.Power == v1alpha1.PowerOff:
+	case lifecycle.PoweredOff(f.Session):
 		s.State, s.Message = StateOff, textPoweredOff
-	case f.Viewing == ViewingOthers && !f.NeedsPerson:
+	case f.Viewing == ViewingOthers && !needsPerson:
 		s.State, s.Message = StateElsewhere, textElsewhere
 	case f.Reachable:
 		s.State, s.Step, s.Message = StateReady, StepConnecting, textConnects
 		s.Sleep = nextSleep(f.Now, policy, f.Session)
-	case f.NeedsPerson && st.SleepReason == string(lifecycle.ReasonStartup):
+	case needsPerson && lifecycle.StartFailed(f.Session):
 		s.State = StateFailed
-	case f.NeedsPerson:
+	case needsPerson:
 		s.State, s.Message = StateAsleep, sleptBecause(st.SleepReason, policy)
 	default:
 		s.Step, s.Message = progress(f.View)
@@ -170,7 +167,7 @@ var sayable = map[string]bool{"": true, "Waking": true, "Scheduling": true, "Pre
 func progress(v directory.View) (Step, string) {
 	step, text := StepWaking, textWaking
 	switch p := v.Pod; {
-	case v.Asleep() || p == nil:
+	case lifecycle.Asleep(v.Session) || p == nil:
 	case p.Started || p.Listening:
 		step, text = StepStarting, textStarting
 	case p.Scheduled:
@@ -179,7 +176,8 @@ func progress(v directory.View) (Step, string) {
 		step, text = StepPlace, textPlace
 	}
 	// The condition is of an earlier moment where the pod has come further.
-	if c := meta.FindStatusCondition(v.Session.Status.Conditions, v1alpha1.ConditionReady); c != nil && !v.Asleep() && !sayable[c.Reason] && c.Message != "" &&
+	if c := meta.FindStatusCondition(v.Session.Status.Conditions, v1alpha1.ConditionReady); c != nil && !lifecycle.Asleep(v.Session) &&
+		!sayable[c.Reason] && c.Message != "" &&
 		(c.Reason != "Unschedulable" || step == StepPlace) {
 		text = c.Message
 	}

@@ -36,7 +36,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 		asleep, off              bool
 		slept                    lifecycle.Reason
 		pod                      *directory.Pod
-		reachable, needsAPerson  bool
+		reachable                bool
 		state                    State
 		step                     Step
 		says, summary, andDetail string
@@ -53,21 +53,21 @@ func TestWhatAPageIsTold(t *testing.T) {
 		"starting":                    {pod: &directory.Pod{Scheduled: true, Started: true}, reason: "Starting", state: StateWaiting, step: StepStarting, says: textStarting},
 		"the pod says that it starts": {pod: &directory.Pod{Scheduled: true, Listening: true}, state: StateWaiting, step: StepStarting, says: textStarting},
 		"there":                       {pod: &directory.Pod{Scheduled: true}, reachable: true, state: StateReady, step: StepConnecting, says: textConnects},
-		"did not start":               {asleep: true, slept: lifecycle.ReasonStartup, message: "The desktop did not start within 10m0s. Last seen: no GPU.", needsAPerson: true, state: StateFailed, says: "The desktop did not start within 10m0s. Last seen: no GPU.", summary: "The desktop did not start within 10m0s.", andDetail: "Last seen: no GPU."},
-		"nobody typed":                {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", needsAPerson: true, state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
-		"awake for too long":          {asleep: true, slept: lifecycle.ReasonMaxDuration, needsAPerson: true, state: StateAsleep, says: "It had been awake for 24 hours, as long as it may be."},
+		"did not start":               {asleep: true, slept: lifecycle.ReasonStartup, message: "The desktop did not start within 10m0s. Last seen: no GPU.", state: StateFailed, says: "The desktop did not start within 10m0s. Last seen: no GPU.", summary: "The desktop did not start within 10m0s.", andDetail: "Last seen: no GPU."},
+		"nobody typed":                {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
+		"awake for too long":          {asleep: true, slept: lifecycle.ReasonMaxDuration, state: StateAsleep, says: "It had been awake for 24 hours, as long as it may be."},
 		"switched off":                {asleep: true, off: true, state: StateOff, says: textPoweredOff},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session(tc.slept)
 			operatorSays(s, tc.reason, tc.message)
 			if tc.asleep {
-				s.Status.StartTime = nil
+				s.Status.StartTime, s.Status.SleepTime = nil, &metav1.MicroTime{Time: noon}
 			}
 			if tc.off {
 				s.Spec.Power = v1alpha1.PowerOff
 			}
-			got := Describe(Facts{View: directory.View{Session: s, Pod: tc.pod}, Now: noon, Reachable: tc.reachable, NeedsPerson: tc.needsAPerson, Usually: 8 * time.Second})
+			got := Describe(Facts{View: directory.View{Session: s, Pod: tc.pod}, Now: noon, Reachable: tc.reachable, Usually: 8 * time.Second})
 			if got.State != tc.state || got.Step != tc.step || got.Message != tc.says {
 				t.Errorf("told %s, %s, %q; want %s, %s, %q", got.State, got.Step, got.Message, tc.state, tc.step, tc.says)
 			}
@@ -86,20 +86,22 @@ func TestWhatAPageIsTold(t *testing.T) {
 }
 
 func TestAPageIsToldWhenAnotherOneShowsTheDesktop(t *testing.T) {
-	awake := session("")
+	awake, asleep := session(""), session(lifecycle.ReasonIdle)
+	asleep.Status.StartTime, asleep.Status.SleepTime = nil, &metav1.MicroTime{Time: noon}
 	for name, tc := range map[string]struct {
-		viewing          Viewing
-		reachable, slept bool
-		state            State
+		viewing   Viewing
+		session   *v1alpha1.VDISession
+		reachable bool
+		state     State
 	}{
-		"it takes many":             {ViewingFree, true, false, StateReady},
-		"nobody shows it":           {ViewingOpen, true, false, StateReady},
-		"this page shows it":        {ViewingYours, true, false, StateReady},
-		"another one does":          {ViewingOthers, true, false, StateElsewhere},
-		"another one waits for it":  {ViewingOthers, false, false, StateElsewhere},
-		"it sleeps for all of them": {ViewingOthers, false, true, StateAsleep},
+		"it takes many":             {ViewingFree, awake, true, StateReady},
+		"nobody shows it":           {ViewingOpen, awake, true, StateReady},
+		"this page shows it":        {ViewingYours, awake, true, StateReady},
+		"another one does":          {ViewingOthers, awake, true, StateElsewhere},
+		"another one waits for it":  {ViewingOthers, awake, false, StateElsewhere},
+		"it sleeps for all of them": {ViewingOthers, asleep, false, StateAsleep},
 	} {
-		got := Describe(Facts{View: directory.View{Session: awake, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, NeedsPerson: tc.slept, Viewing: tc.viewing})
+		got := Describe(Facts{View: directory.View{Session: tc.session, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, Viewing: tc.viewing})
 		if got.State != tc.state || got.Viewing != tc.viewing {
 			t.Errorf("%s: told %s, %q; want %s", name, got.State, got.Viewing, tc.state)
 		}

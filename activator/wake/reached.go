@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -75,7 +76,7 @@ func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Tim
 // newsOfReach says that the operator should learn of a connection to the awake session's
 // desktop: none is on record since the wake, or it asks for one.
 func newsOfReach(s *v1alpha1.VDISession) bool {
-	if s.Status.StartTime == nil {
+	if !lifecycle.Awake(s) {
 		return false
 	}
 	a := s.Status.Activity
@@ -86,7 +87,7 @@ func newsOfReach(s *v1alpha1.VDISession) bool {
 // whether it can be reached.
 func AskedToReach(s *v1alpha1.VDISession) bool {
 	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
-	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotReached && s.Status.StartTime != nil
+	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotReached && lifecycle.Awake(s)
 }
 
 // reachedStamp is now, or just after the wake, and after the start of the container that

@@ -20,9 +20,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -102,7 +102,7 @@ type Visit struct {
 // when it sleeps. The session is as it was when the visitor was let in: a sleep
 // that it does not show yet is not the one to be ended. Leave must be called.
 func (t *Tracker) Enter(s *v1alpha1.VDISession) *Visit {
-	key, slept, now := client.ObjectKeyFromObject(s), sleepTime(s), t.now()
+	key, slept, now := client.ObjectKeyFromObject(s), lifecycle.Slept(s), t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := t.state(key)
@@ -260,7 +260,7 @@ func (t *Tracker) keep(key types.NamespacedName, v *visited) {
 				continue
 			}
 		}
-		if view.Asleep() && !wake.counts(view.Session, now) {
+		if lifecycle.Asleep(view.Session) && !wake.counts(view.Session, now) {
 			if asked, waits := t.waits(v, view.Session, now); waits {
 				// A wake counts only when it is later than the sleep.
 				a.Wake = record.After(now, view.Session.Status.SleepTime)
@@ -290,7 +290,7 @@ func (t *Tracker) keep(key types.NamespacedName, v *visited) {
 				}
 			}
 		}
-		if view.Asleep() {
+		if lifecycle.Asleep(view.Session) {
 			due = earlier(due, wake.at.Add(echoWithin), now)
 		}
 		if !open {
@@ -360,16 +360,16 @@ func (t *Tracker) drop(key types.NamespacedName, v *visited) {
 // who may wake it does. Connections that were being served when it fell asleep are
 // about to end and don't count, nor do those that waited when a clock ended them.
 func (t *Tracker) waits(v *visited, s *v1alpha1.VDISession, now time.Time) (time.Time, bool) {
-	if s.Spec.Power == v1alpha1.PowerOff || s.DeletionTimestamp != nil {
+	if lifecycle.PoweredOff(s) || s.DeletionTimestamp != nil {
 		return time.Time{}, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// A visitor of a page is gone once the page is sent, but wants the desktop.
-	if !v.slept.Before(sleepTime(s)) {
+	if !v.slept.Before(lifecycle.Slept(s)) {
 		return v.asked, true
 	}
-	return now, v.waiting > 0 && !probe.EndsVisits(s)
+	return now, v.waiting > 0 && !lifecycle.EndsVisits(s)
 }
 
 func (t *Tracker) write(key types.NamespacedName, a record.Activity) error {
@@ -395,17 +395,5 @@ type written struct{ stamp, at time.Time }
 // counts says that a wake was asked for since the last sleep: by anybody as far as
 // the record shows, or by us so lately that the record may not show it yet.
 func (w written) counts(s *v1alpha1.VDISession, now time.Time) bool {
-	slept := sleepTime(s)
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(slept) {
-		return true
-	}
-	return w.stamp.After(slept) && now.Sub(w.at) < echoWithin
-}
-
-// sleepTime is when the session was last put to sleep; zero is never.
-func sleepTime(s *v1alpha1.VDISession) time.Time {
-	if s.Status.SleepTime == nil {
-		return time.Time{}
-	}
-	return s.Status.SleepTime.Time
+	return lifecycle.Visited(s) || w.stamp.After(lifecycle.Slept(s)) && now.Sub(w.at) < echoWithin
 }

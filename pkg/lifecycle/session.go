@@ -75,12 +75,6 @@ func DecideSession(now time.Time, p Policy, s *v1alpha1.VDISession) Decision {
 	return Decide(now, p, a, r)
 }
 
-// RecordedAsleep is whether the session's controller has said that the desktop sleeps.
-// A status that nobody wrote, or that was lost, says nothing.
-func RecordedAsleep(s *v1alpha1.VDISession) bool {
-	return s.Status.ObservedGeneration > 0 && s.Status.StartTime == nil
-}
-
 func at(t *metav1.MicroTime) time.Time {
 	if t == nil {
 		return time.Time{}

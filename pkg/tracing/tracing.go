@@ -24,6 +24,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/version"
 )
 
@@ -113,11 +114,8 @@ func Traceparent(ctx context.Context) string {
 // or is to be; false where that is not traced.
 func Wake(ctx context.Context, s *v1alpha1.VDISession) (context.Context, bool) {
 	a := s.Status.Activity
-	if a == nil || a.Traceparent == "" || a.LastWakeTime == nil {
-		return ctx, false
-	}
-	if slept := s.Status.SleepTime; slept != nil && !a.LastWakeTime.After(slept.Time) {
-		return ctx, false // an earlier wake's
+	if a == nil || a.Traceparent == "" || !lifecycle.Visited(s) {
+		return ctx, false // none, or an earlier wake's
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: a.Traceparent})
 	return ctx, trace.SpanContextFromContext(ctx).IsSampled()

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 const notServedMessage = "VDI Operator was uninstalled, so nobody serves this session. Install it again and the session goes on, with its home."
@@ -33,17 +34,8 @@ func notServed(s *v1alpha1.VDISession, now time.Time) v1alpha1.VDISessionStatus 
 		Activity: was.Activity, LastStartDuration: was.LastStartDuration,
 		SleepTime: was.SleepTime, SleepReason: was.SleepReason,
 	}
-	var woken time.Time
-	if a := was.Activity; a != nil && a.LastWakeTime != nil {
-		woken = a.LastWakeTime.Time
-	}
-	visited := !woken.IsZero() && (was.SleepTime == nil || woken.After(was.SleepTime.Time))
-	if was.StartTime != nil || visited {
-		slept := now.Truncate(time.Microsecond)
-		if woken.After(slept) {
-			slept = woken
-		}
-		status.SleepTime, status.SleepReason = &metav1.MicroTime{Time: slept}, ""
+	if lifecycle.Awake(s) || lifecycle.Visited(s) {
+		status.SleepTime, status.SleepReason = lifecycle.SleepTime(now.Truncate(time.Microsecond), s), ""
 	}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotServed, Message: notServedMessage,

@@ -22,7 +22,7 @@ func desiredScale(now time.Time, pa *autoscalingv1alpha1.PodAutoscaler, session 
 		return &zero
 	}
 	decision := lifecycle.DecideSession(now, lifecycle.EffectivePolicy(session.Status.Lifecycle), session)
-	if lifecycle.RecordedAsleep(session) && !decision.Awake {
+	if lifecycle.Asleep(session) && !decision.Awake {
 		return &zero
 	}
 	// Two revisions exist after a change; only the newest may have the desktop's GPU

@@ -25,12 +25,12 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		// means awake, from now on.
 		st.StartTime = p.micro()
 	}
-	if st.StartTime != nil {
+	if lifecycle.Awake(p.session) {
 		st.PodName = ""
 		if p.observed.Pod != nil {
 			st.PodName = p.observed.Pod.Name
 		}
-		if st.ReadyTime == nil && p.reachable() {
+		if !lifecycle.Started(p.session) && p.reachable() {
 			st.ReadyTime = p.micro()
 			took := st.ReadyTime.Sub(st.StartTime.Time)
 			st.LastStartDuration = &metav1.Duration{Duration: took}
@@ -50,7 +50,7 @@ func (p *pass) reachable() bool {
 	if a := p.session.Status.Activity; a != nil && a.LastReachedTime != nil {
 		reached = a.LastReachedTime.Time
 	}
-	if reached.IsZero() && p.session.Status.ReadyTime != nil {
+	if reached.IsZero() && lifecycle.Started(p.session) {
 		return p.observed.Ready() // it woke before activators recorded that
 	}
 	return p.observed.Reachable(reached)
@@ -69,7 +69,7 @@ func notReached(s *v1alpha1.VDISession) string {
 // decide asks whether the desktop is to be awake and records a change.
 func (p *pass) decide() {
 	p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
-	switch awake := p.session.Status.StartTime != nil; {
+	switch awake := lifecycle.Awake(p.session); {
 	case p.decision.Awake && !awake:
 		p.wake()
 		// Now that it is awake its clocks run.
@@ -100,13 +100,7 @@ func (p *pass) sleep() {
 	if reason == lifecycle.ReasonStartup {
 		message = p.startFailed()
 	}
-	slept := p.now
-	// The visit that woke it must not wake it again, even where the clock of the
-	// activator that wrote it is ahead of ours.
-	if a := st.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(slept) {
-		slept = a.LastWakeTime.Time
-	}
-	st.SleepTime, st.SleepReason = &metav1.MicroTime{Time: slept}, string(reason)
+	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
 	st.StartTime, st.ReadyTime, st.PodName = nil, nil, ""
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {

@@ -52,7 +52,7 @@ func (p *pass) prepare(ctx context.Context) error {
 // fail. What nobody has looked at before is left alone. It comes before all that may
 // keep a change from being applied: a desktop that is there wakes and sleeps all the same.
 func (p *pass) scale(ctx context.Context) error {
-	if !p.decision.Awake && !lifecycle.RecordedAsleep(p.before) {
+	if !p.decision.Awake && !lifecycle.Asleep(p.before) {
 		return nil
 	}
 	return p.Workload.Scale(ctx, p.session, p.decision.Awake)
@@ -62,8 +62,8 @@ func (p *pass) scale(ctx context.Context) error {
 // its sleep is recorded. A start that is stuck has nothing to lose, and the change may
 // be what mends it.
 func (p *pass) live() bool {
-	for _, st := range []*v1alpha1.VDISessionStatus{&p.before.Status, &p.session.Status} {
-		if st.StartTime != nil && (st.ReadyTime != nil || !p.observed.Progress.Stuck) {
+	for _, s := range []*v1alpha1.VDISession{p.before, p.session} {
+		if lifecycle.Awake(s) && (lifecycle.Started(s) || !p.observed.Progress.Stuck) {
 			return true
 		}
 	}

@@ -64,7 +64,7 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 
 	case p.decision.Reason == lifecycle.ReasonPoweredOff:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonPoweredOff, "Switched off: set spec.power to OnDemand to let a visit wake it.", false
-	case p.session.Status.SleepReason == v1alpha1.ReasonStartupTimeout:
+	case lifecycle.StartFailed(p.session):
 		return v1alpha1.PhaseFailed, v1alpha1.ReasonStartupTimeout, p.awakeMessage(), false
 	case !p.observed.Wakeable && progress.Stuck:
 		return v1alpha1.PhaseFailed, progress.Reason, progress.Message, false

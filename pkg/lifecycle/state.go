@@ -1,0 +1,68 @@
+package lifecycle
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Awake says that the operator has recorded a wake, and no sleep since.
+func Awake(s *v1alpha1.VDISession) bool { return s.Status.StartTime != nil }
+
+// Asleep says that the operator has seen the session and recorded no wake since its last
+// sleep. A status that nobody wrote, or that was lost, says neither Awake nor Asleep.
+func Asleep(s *v1alpha1.VDISession) bool { return s.Status.ObservedGeneration > 0 && !Awake(s) }
+
+// Started says that the desktop has been reachable since the wake. Until then it sleeps or
+// starts.
+func Started(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime != nil }
+
+// PoweredOff says that no visit wakes the desktop.
+func PoweredOff(s *v1alpha1.VDISession) bool { return s.Spec.Power == v1alpha1.PowerOff }
+
+// Slept is when the desktop was last put to sleep; zero is never.
+func Slept(s *v1alpha1.VDISession) time.Time { return at(s.Status.SleepTime) }
+
+// SleptBy is the clock that last put the desktop to sleep, or the reason where it was none.
+func SleptBy(s *v1alpha1.VDISession) Reason { return Reason(s.Status.SleepReason) }
+
+// SinceSleep says that t is later than the last sleep; nil is never.
+func SinceSleep(s *v1alpha1.VDISession, t *metav1.MicroTime) bool {
+	return t != nil && t.After(Slept(s))
+}
+
+// Visited says that somebody asked for the desktop after its last sleep: it wakes, or is
+// awake.
+func Visited(s *v1alpha1.VDISession) bool {
+	return s.Status.Activity != nil && SinceSleep(s, s.Status.Activity.LastWakeTime)
+}
+
+// StartFailed says that the last sleep came because the desktop did not start in time.
+func StartFailed(s *v1alpha1.VDISession) bool { return SleptBy(s) == ReasonStartup }
+
+// EndsVisits says that the last sleep ended the visits before it, rather than that it came
+// because nobody seemed to be there.
+func EndsVisits(s *v1alpha1.VDISession) bool {
+	switch SleptBy(s) {
+	case ReasonStartup, ReasonMaxDuration, ReasonIdle:
+		return true
+	}
+	return false
+}
+
+// NeedsPerson says that a script's reconnect must not wake the desktop: its sleep ended the
+// visits before it, and nobody has asked for it since.
+func NeedsPerson(s *v1alpha1.VDISession) bool {
+	return !Awake(s) && s.Status.SleepTime != nil && EndsVisits(s) && !Visited(s)
+}
+
+// SleepTime is what a sleep at now is recorded as. The visit that woke the desktop must not
+// wake it again, even where the clock of the activator that wrote it is ahead of now.
+func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
+	if a := s.Status.Activity; a != nil {
+		now = latest(now, at(a.LastWakeTime))
+	}
+	return &metav1.MicroTime{Time: now}
+}
