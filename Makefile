@@ -24,7 +24,9 @@ export VDI_REGISTRY ?=
 # false runs the demo's and the stories' desktops on plain Deployments.
 export VDI_KNATIVE ?=
 
+# Tests beside the product's packages, and those of the module test.
 GO_TEST := go test -count=1
+TEST    := go test -C test -count=1
 
 # What the programs say of themselves with --version and in vdi_build_info.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -40,8 +42,8 @@ help: ## Show this list
 
 .PHONY: demo
 demo: platform-tools build ## A cluster, the chart and a desktop that wakes from zero, with its URL
-	go run ./test/platform up
-	go run ./test/demo
+	out/bin/platform up
+	out/bin/demo
 
 .PHONY: test
 test: gcc verify-generated ## Everything that must pass
@@ -59,12 +61,13 @@ test: gcc verify-generated ## Everything that must pass
 
 .PHONY: demo-down
 demo-down: platform-tools ## Remove all that make demo brought
-	$(if $(KUBECONFIG),go run ./test/demo down)
-	go run ./test/platform down
+	$(if $(KUBECONFIG),out/bin/demo down)
+	out/bin/platform down
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	$(GO_TEST) -race ./activator/... ./cmd/... ./pkg/... ./test/bench/... ./test/desktop/... ./test/docs/... ./test/monitoring/... ./test/platform/...
+	$(GO_TEST) -race ./...
+	$(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -79,51 +82,53 @@ fuzz: ## Every fuzz test, FUZZTIME (10s) each
 
 .PHONY: test-chart
 test-chart: $(HELM) ## What the chart renders: fields, golden files, refusals, who may speak with whom
-	$(GO_TEST) ./test/chart/...
+	$(TEST) ./chart/...
 
 .PHONY: test-alerts
 test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent when it has to be; what the chart gives to monitoring
-	$(GO_TEST) -tags helm ./test/monitoring/
+	$(TEST) -tags helm ./monitoring/
 	promtool check rules charts/vdi-operator/files/alerts/vdi.yaml
 	promtool test rules test/alerts/vdi_test.yaml
 
 .PHONY: test-browser
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
-	$(GO_TEST) -tags browser -timeout 10m ./activator/
+	$(TEST) -tags browser -timeout 10m ./browser/
 
 .PHONY: test-coturn
 test-coturn: coturn build ## The TURN server with real clients outside its network: allocations, refusals, renewal, the end (1 min)
-	$(GO_TEST) -tags coturn -timeout 10m ./test/coturn/
+	$(TEST) -tags coturn -timeout 10m ./coturn/
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)" $(GO_TEST) -tags integration -timeout 10m ./test/integration/... ./test/chart/apiserver/... ./cmd/operator/
+	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
-	go run ./test/platform run -- $(GO_TEST) -tags e2e -timeout 60m -parallel 4 -v ./test/e2e/...
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
-bench-coldstart: platform-tools build ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
-	go run ./test/platform run -- go run ./test/bench/coldstart
+bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
+	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
-	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" go run ./test/platform run -- out/bench/hold
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
 bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
-bench-selkies16: platform-tools build ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
-	go run ./test/platform run -- go run ./test/bench/selkies16
-bench-sessions: platform-tools build ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
-	go run ./test/platform run -- go run ./test/bench/sessions
+bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
+	out/bin/platform run -- out/bench/selkies16
+bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
+	out/bin/platform run -- out/bench/sessions
 
 .PHONY: bench-programs
 bench-programs:
-	go build -o out/bench/ ./test/bench/...
+	go build -C test -o ../out/bench/ ./bench/...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
-	$(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
+	$(GOLANGCI_LINT) run --build-tags integration ./...
+	cd test && $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 
@@ -167,10 +172,11 @@ cluster-parts: $(CLUSTER) ## Build the cluster's parts and the images' Debian la
 
 .PHONY: platform-tools
 platform-tools: $(CLUSTER) $(HELM)
+	go build -C test -o ../out/bin/ ./platform ./demo
 
 .PHONY: $(CLUSTER)
 $(CLUSTER):
-	@cd test/cluster && go build -o $@ .
+	@go build -C test/cluster -o $@ .
 
 $(CONTROLLER_GEN):
 	GOBIN=$(@D) go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION)

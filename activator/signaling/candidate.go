@@ -7,15 +7,6 @@ import (
 	"github.com/pion/ice/v2"
 )
 
-// candidateInit is RTCIceCandidateInit. An empty or absent candidate says that there
-// are no more.
-type candidateInit struct {
-	Candidate        string `json:"candidate"`
-	SDPMid           string `json:"sdpMid"`
-	SDPMLineIndex    uint16 `json:"sdpMLineIndex"`
-	UsernameFragment string `json:"usernameFragment"`
-}
-
 // Fields of a candidate, separated by single spaces (RFC 8839, section 5.1).
 const (
 	candidateAddress  = 4

@@ -5,7 +5,7 @@ import (
 	stdjson "encoding/json"
 	"fmt"
 
-	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v3"
 	"sigs.k8s.io/json"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -31,14 +31,8 @@ type negotiation struct {
 // checked here is what the other side reads. Of two ice objects the fields of both
 // are seen, and so more than that.
 type relayed struct {
-	SDP stdjson.RawMessage `json:"sdp"`
-	ICE *candidateInit     `json:"ice"`
-}
-
-// description is RTCSessionDescriptionInit.
-type description struct {
-	Type string `json:"type"`
-	SDP  string `json:"sdp"`
+	SDP stdjson.RawMessage       `json:"sdp"`
+	ICE *webrtc.ICECandidateInit `json:"ice"` // An empty or absent candidate says that there are no more.
 }
 
 func (n *negotiation) attach() { n.desktop = 0 }
@@ -79,14 +73,14 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 }
 
 func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
-	var d description
+	var d webrtc.SessionDescription
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
 		return nil, badSDP()
 	}
 	switch {
-	case d.Type == "rollback" && d.SDP == "":
+	case d.Type == webrtc.SDPTypeRollback && d.SDP == "":
 		return data, nil
-	case d.Type != "offer" && d.Type != "answer" && d.Type != "pranswer" || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
+	case d.Type != webrtc.SDPTypeOffer && d.Type != webrtc.SDPTypeAnswer && d.Type != webrtc.SDPTypePranswer || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
 		return nil, badSDP()
 	}
 	var v *Violation
@@ -107,8 +101,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 		return nil, v
 	}
 	// pion takes a text that ends too soon; its time is the last that must be there.
-	var parsed sdp.SessionDescription
-	if parsed.UnmarshalString(d.SDP) != nil || len(parsed.TimeDescriptions) == 0 {
+	if parsed, err := d.Unmarshal(); err != nil || len(parsed.TimeDescriptions) == 0 {
 		return nil, badSDP()
 	}
 	if kept == d.SDP {
@@ -180,7 +173,7 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 }
 
 func (n *negotiation) desktopSDP(data, raw []byte) []byte {
-	var d description
+	var d webrtc.SessionDescription
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil || hidesLines(d.SDP) {
 		return n.unlessRelayOnly(data, true)
 	}

@@ -46,7 +46,7 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	programFolder = dir
 	path := filepath.Join(dir, "operator")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/operator").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", path, "github.com/org/vdi-operator/cmd/operator").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the operator: %w: %s", err, out)
 	}

@@ -206,7 +206,7 @@ func assetsCommand(s *settings) *cobra.Command {
 		Short: "Print a folder with kube-apiserver, etcd and kubectl, building them if needed",
 		Long: `Prints a folder as controller-runtime's envtest wants it. Nothing else is printed to
 standard output, and no cluster is needed.`,
-		Example: "  KUBEBUILDER_ASSETS=$(cluster assets) go test ./test/integration/...",
+		Example: "  KUBEBUILDER_ASSETS=$(cluster assets) go test -C test ./integration/...",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := s.open(cmd, nil)

@@ -1,6 +1,6 @@
 //go:build browser
 
-package activator
+package browser
 
 import (
 	"context"
@@ -33,6 +33,10 @@ const (
 	pictureShown   = harness.DesktopShown + ` && frames[0]?.document.body?.dataset.picture`
 	elsewhereShown = `document.body.dataset.state === "elsewhere" && !document.querySelector("iframe") && !document.body.classList.contains("shown")`
 )
+
+// closedAfter is how long a page's stream may be gone before another page may show
+// the desktop.
+const closedAfter = 4 * time.Second
 
 // oneViewer is a desktop with room for one viewer, and with that viewer's client, which
 // do as Selkies 1.6.2: who comes second is closed with 1002, and comes again at once, on
@@ -207,7 +211,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			v.wakes(desktop.Server)
 			v.link("/")
 			v.until(pictureShown)
-			v.eventually("it has the view", func() bool { v.mu.Lock(); defer v.mu.Unlock(); return viewedBy(v.session) != "" })
+			v.eventually("it has the view", func() bool { return v.records() == 1 })
 
 			second := v.tab()
 			second.opens()

@@ -1,15 +1,21 @@
 //go:build browser
 
-package activator
+package browser
 
 import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/test/harness"
 )
+
+// aliceAt is alice's session where sessions are folders of one host.
+const aliceAt = "/alice--desktops"
+
+func byPath(c *config.Config) { c.URL.Routing = config.RoutingPath }
 
 func TestThePageWorksInAFolderOfASharedHost(t *testing.T) {
 	v := newVisit(t, byPath)
