@@ -29,6 +29,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -59,7 +60,7 @@ type gateway struct {
 
 	mu      sync.Mutex
 	session *v1alpha1.VDISession
-	writes  []wake.Activity
+	writes  []record.Activity
 	// latency is how long the API server takes to write.
 	latency time.Duration
 	log     bytes.Buffer
@@ -96,12 +97,12 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	m := metrics.NewActivator(prometheus.NewRegistry())
 	clients := clientcache.New(cfg.Limits.ClientCacheBytes, m)
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
-	keeper := wake.NewKeeper(ctx, dir, g, m, log)
+	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := door.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Keeper: keeper, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
+	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &activator.TURN{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
@@ -122,7 +123,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 		g.Drain(ended)
 		g.front.Close()
 		cancel()
-		keeper.Wait()
+		tracker.Wait()
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return g
@@ -140,7 +141,7 @@ func (l lockedWriter) Write(b []byte) (int, error) {
 }
 
 // WriteActivity is the API server: what is written comes back by the watch.
-func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a wake.Activity) error {
+func (g *gateway) WriteActivity(_ context.Context, key types.NamespacedName, a record.Activity) error {
 	if key != alice {
 		return errors.New("another session's activity")
 	}
@@ -278,7 +279,7 @@ func (g *gateway) WriteViewer(_ context.Context, key types.NamespacedName, v *v1
 	case g.refusing != nil:
 		return g.refusing
 	case seen != "" && seen != g.session.ResourceVersion:
-		return wake.ErrChanged
+		return record.ErrChanged
 	}
 	g.viewed = append(g.viewed, v)
 	g.changeLocked(func(s *v1alpha1.VDISession) {
