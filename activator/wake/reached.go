@@ -54,7 +54,7 @@ func (t *Tracker) Speaks(key types.NamespacedName, p v1alpha1.StreamingProtocol)
 func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Time, what func(now time.Time) record.Activity) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at, now := last(t.state(key)), t.now()
+	at, now := last(t.of(key)), time.Now()
 	if now.Sub(*at) < ReportPause || t.ctx.Err() != nil {
 		return
 	}

@@ -1,0 +1,46 @@
+package wake
+
+import (
+	"context"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Input reports that somebody typed or moved the pointer at that time, which is no
+// later than now. A report that comes soon after another one is not written, nor one
+// from before the desktop woke: a display's clock may be older than the desktop's use.
+func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
+	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
+	if now := time.Now(); at.After(now) {
+		at = now
+	}
+	if woke := s.Status.StartTime; woke == nil || at.Before(woke.Time) {
+		return nil
+	}
+	t.mu.Lock()
+	v := t.of(key)
+	before := v.typed
+	if !before.IsZero() && at.Sub(before) < every {
+		t.mu.Unlock()
+		return nil
+	}
+	v.typed = at
+	t.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	// Who typed was connected, whatever became of the connection that we saw.
+	err := t.writer.WriteActivity(ctx, key, record.Activity{Connected: at, Input: at})
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if v.typed.Equal(at) {
+			v.typed = before
+		}
+	}
+	return err
+}

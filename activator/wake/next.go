@@ -1,0 +1,128 @@
+package wake
+
+import (
+	"time"
+
+	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+const (
+	// lingerFor is how long after the last connection a session still counts as visited,
+	// so that a page's many short requests are one visit.
+	lingerFor = 3 * time.Second
+	// retryAfter is the pause after a write that failed.
+	retryAfter = 500 * time.Millisecond
+	// echoWithin is how long a wake that was written may take to come back by the
+	// watch. It is written again then: another replica's late write may have taken
+	// its place.
+	echoWithin = 5 * time.Second
+)
+
+// presence is who is connected to a session.
+type presence struct {
+	// connections counts open ones; waiting counts those of them that still wait
+	// for the desktop.
+	connections, waiting int
+	// left is when the last visitor went.
+	left time.Time
+	// slept is the latest sleep that a visitor knew of when coming, asked when the
+	// first such visitor came; came is false before the first of all.
+	slept, asked time.Time
+	came         bool
+}
+
+// state is what was written for a session since its first connection.
+type state struct {
+	// reported is when it was last reported as visited, retry when the next write may be
+	// tried after one that failed.
+	reported, retry time.Time
+	// stamp is the last wake's time on record, woke when its write was done.
+	stamp, woke time.Time
+}
+
+// step is what to do now.
+type step struct {
+	// write is what to write; nil is nothing. asked is when its wake was asked for.
+	write *record.Activity
+	asked time.Time
+	// end says that nobody has been connected for lingerFor.
+	end bool
+	// again is when the next step is due if nothing changes before.
+	again time.Time
+}
+
+// next decides what is written for a session: a wake as soon as somebody waits for the
+// sleeping desktop, and a report each reportInterval while anybody is connected.
+func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
+	a, open := record.Activity{Connected: now}, p.connections > 0
+	if !open {
+		a.Connected = p.left
+		if now.Sub(p.left) >= lingerFor {
+			return step{end: true}
+		}
+	}
+	due := st.reported.Add(reportInterval(s))
+	asked, waits := wanted(now, s, p)
+	if waits && lifecycle.Asleep(s) && !st.woken(now, s) {
+		due = now
+		// A wake counts only when it is later than the sleep.
+		a.Wake = record.After(now, s.Status.SleepTime)
+	}
+	if due.Before(st.retry) {
+		due = st.retry
+	}
+	if !due.After(now) {
+		return step{write: &a, asked: asked}
+	}
+	if lifecycle.Asleep(s) {
+		due = earlier(due, st.woke.Add(echoWithin), now)
+	}
+	if !open {
+		due = earlier(due, p.left.Add(lingerFor), now)
+	}
+	return step{again: due}
+}
+
+// wanted says since when somebody has waited for the sleeping desktop, if anybody who may
+// wake it does. Connections that were being served when it fell asleep are about to end
+// and don't count, nor do those that waited when a clock ended them.
+func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time, is bool) {
+	switch {
+	case lifecycle.PoweredOff(s) || s.DeletionTimestamp != nil:
+		return time.Time{}, false
+	case !p.slept.Before(lifecycle.Slept(s)):
+		return p.asked, true // a visitor of a page is gone once the page is sent, but wants the desktop
+	}
+	return now, p.waiting > 0 && !lifecycle.EndsVisits(s)
+}
+
+// woken says that a wake was asked for since the last sleep: by anybody as far as the
+// record shows, or by us so lately that the record may not show it yet.
+func (st state) woken(now time.Time, s *v1alpha1.VDISession) bool {
+	return lifecycle.Visited(s) || st.stamp.After(lifecycle.Slept(s)) && now.Sub(st.woke) < echoWithin
+}
+
+// wrote is the state once a write that began and ended then has succeeded.
+func (st state) wrote(a *record.Activity, began, ended time.Time) state {
+	st.reported = began
+	if !a.Wake.IsZero() {
+		st.stamp, st.woke = a.Wake, ended
+	}
+	return st
+}
+
+// failed is the state after a write that failed then.
+func (st state) failed(ended time.Time) state {
+	st.retry = ended.Add(retryAfter)
+	return st
+}
+
+// earlier is the sooner of due and other, of those that are still to come.
+func earlier(due, other, now time.Time) time.Time {
+	if other.After(now) && other.Before(due) {
+		return other
+	}
+	return due
+}

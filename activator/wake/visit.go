@@ -1,0 +1,49 @@
+package wake
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// Visit is one open connection. Its methods may be called from any goroutine.
+type Visit struct {
+	tracker *Tracker
+	session types.NamespacedName
+	slept   time.Time
+	state   *visited
+	served  sync.Once
+	left    sync.Once
+}
+
+// Slept is the last sleep that the visitor knew of when coming; see probe.Visit.
+func (v *Visit) Slept() time.Time { return v.slept }
+
+// Mark stamps a stage of the cold start under way, if there is one.
+func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, time.Now()) }
+
+// Served says that the connection no longer waits: should the desktop be put to
+// sleep by a clock now, this connection does not wake it again.
+func (v *Visit) Served() {
+	v.served.Do(func() {
+		v.tracker.mu.Lock()
+		v.state.waiting--
+		v.tracker.mu.Unlock()
+	})
+}
+
+// Leave ends the visit.
+func (v *Visit) Leave() {
+	v.Served()
+	v.left.Do(func() {
+		v.tracker.mu.Lock()
+		defer v.tracker.mu.Unlock()
+		if v.state.connections--; v.state.connections == 0 {
+			v.state.left = time.Now()
+			v.state.nudge()
+		}
+	})
+}
