@@ -185,7 +185,7 @@ func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		agent.New(agent.Options{Activators: here.Addr().String(), Pod: name, Token: g.sign(token.AudienceAgent, g.owned, 0),
+		agent.New(agent.Options{Activators: agent.ByService(here.Addr().String()), Pod: name, Token: g.sign(token.AudienceAgent, g.owned, 0),
 			DesktopPort: uint16(port), Proc: "/proc", Log: g.Log}).Run(ctx)
 	}()
 	defer func() {

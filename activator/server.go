@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options:   o,
 		routing:   address.New(o.Config.URL),
-		prober:    probe.New(o.Directory),
+		prober:    probe.New(o.Directory, (&net.Dialer{}).DialContext),
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),

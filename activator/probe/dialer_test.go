@@ -100,8 +100,7 @@ func (o *told) tell(c net.Conn, err error) {
 func inBubble(t *testing.T, test func(t *testing.T, r *Prober, d *directory.Directory, p *port)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &port{}
-		r, d := newProber(awake())
-		r.dial = p.dial
+		r, d := newProber(awake(), p.dial)
 		d.SetPod(podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8080}))
 		test(t, r, d, p)
 		synctest.Wait()

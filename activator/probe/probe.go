@@ -26,7 +26,7 @@ const acceptsTimeout = 250 * time.Millisecond
 // Prober dials desktops.
 type Prober struct {
 	dir  *directory.Directory
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	dial Dial
 	// probing is how many desktops are dialled that have not accepted yet.
 	probing atomic.Int64
 
@@ -34,9 +34,12 @@ type Prober struct {
 	dialers map[types.NamespacedName]*dialer
 }
 
+// Dial connects as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // New makes a Prober.
-func New(dir *directory.Directory) *Prober {
-	return &Prober{dir: dir, dial: (&net.Dialer{}).DialContext, dialers: map[types.NamespacedName]*dialer{}}
+func New(dir *directory.Directory, dial Dial) *Prober {
+	return &Prober{dir: dir, dial: dial, dialers: map[types.NamespacedName]*dialer{}}
 }
 
 // Visit is who wants to reach a desktop.

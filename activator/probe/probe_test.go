@@ -41,10 +41,13 @@ func asleep(at time.Time, reason lifecycle.Reason) *v1alpha1.VDISession {
 	return s
 }
 
-func newProber(s *v1alpha1.VDISession) (*Prober, *directory.Directory) {
+// network dials for real.
+var network = (&net.Dialer{}).DialContext
+
+func newProber(s *v1alpha1.VDISession, dial Dial) (*Prober, *directory.Directory) {
 	d := directory.New(func(_, name string) string { return name }, nil)
 	d.SetSession(s)
-	return New(d), d
+	return New(d, dial), d
 }
 
 func podAt(addr net.Addr) *corev1.Pod {
@@ -93,7 +96,7 @@ func expectConn(t *testing.T, got <-chan dialled) {
 }
 
 func TestADesktopIsReachedAsSoonAsItsAddressIsKnown(t *testing.T) {
-	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected))
+	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected), network)
 	l := listen(t, "127.0.0.1:0")
 	got := dial(t.Context(), r)
 	d.SetSession(awake())
@@ -110,7 +113,7 @@ func TestADesktopByIPv6IsReached(t *testing.T) {
 		t.Skip("no IPv6 here")
 	}
 	defer func() { _ = l.Close() }()
-	r, d := newProber(awake())
+	r, d := newProber(awake(), network)
 	d.SetPod(podAt(l.Addr()))
 	expectConn(t, dial(t.Context(), r))
 }
@@ -118,7 +121,7 @@ func TestADesktopByIPv6IsReached(t *testing.T) {
 func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	_ = l.Close()
-	r, d := newProber(awake())
+	r, d := newProber(awake(), network)
 	d.SetPod(podAt(l.Addr()))
 	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
@@ -134,7 +137,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 }
 
 func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
-	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected))
+	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected), network)
 	d.SetPod(podAt(listen(t, "127.0.0.1:0").Addr()))
 	if r.Accepts(t.Context(), alice) {
 		t.Error("Now says that it is there")
@@ -168,7 +171,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		"slept since, but awake now": {change(func(s *v1alpha1.VDISession) { s.Status.SleepTime.Time = later; s.Status.SleepReason = "IdleTimeout" }), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := newProber(tc.session)
+			r, _ := newProber(tc.session, network)
 			err := r.Check(visit)
 			if !errors.Is(err, tc.want) || tc.want != nil && !strings.Contains(err.Error(), tc.text) {
 				t.Errorf("err = %v, want %v with %q", err, tc.want, tc.text)
@@ -176,7 +179,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		})
 	}
 	t.Run("deleted while waiting", func(t *testing.T) {
-		r, d := newProber(awake())
+		r, d := newProber(awake(), network)
 		got := dial(t.Context(), r)
 		d.DropSession(alice)
 		if d := <-got; !errors.Is(d.err, ErrGone) {
@@ -186,7 +189,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 }
 
 func TestTheCallersReasonIsReturned(t *testing.T) {
-	r, _ := newProber(awake())
+	r, _ := newProber(awake(), network)
 	why := errors.New("the gateway restarts")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := dial(ctx, r)

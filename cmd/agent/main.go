@@ -33,7 +33,9 @@ func main() {
 	case token == "":
 		log.Error("VDI_AGENT_TOKEN is empty: nothing can be announced, and the desktop's address comes from the API")
 	default:
-		agent.New(agent.Options{Activators: *activators, Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log}).Run(ctx)
+		agent.New(agent.Options{
+			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log,
+		}).Run(ctx)
 	}
 	// An agent that ended would be started again and again, and keep the pod from being
 	// ready.

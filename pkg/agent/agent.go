@@ -12,14 +12,15 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
 
 // Options are what an agent needs to know; all are required.
 type Options struct {
-	// Activators is the host and port of a Service with the address of each replica.
-	Activators string
+	// Activators finds the address of each replica; see ByService.
+	Activators func(context.Context) ([]netip.AddrPort, error)
 	// Pod is the pod's name.
 	Pod string
 	// Token is the agent's, for the session of its pod.
@@ -35,8 +36,6 @@ type Options struct {
 type Agent struct {
 	Options
 	client *http.Client
-	// lookUp finds the activators.
-	lookUp func(context.Context) ([]peer, error)
 
 	mu sync.Mutex
 	// listening is whether the desktop's port accepts; changed is closed when that
@@ -49,9 +48,7 @@ type Agent struct {
 
 // New makes an agent.
 func New(o Options) *Agent {
-	a := &Agent{Options: o, client: newClient(), changed: make(chan struct{})}
-	a.lookUp = func(ctx context.Context) ([]peer, error) { return lookUp(ctx, o.Activators) }
-	return a
+	return &Agent{Options: o, client: newClient(), changed: make(chan struct{})}
 }
 
 // Run announces the pod until ctx ends.

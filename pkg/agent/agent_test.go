@@ -84,8 +84,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 // start runs an agent that finds these activators until the test ends.
 func start(t *testing.T, port uint16, found func() ([]peer, error)) {
 	t.Helper()
-	a := New(Options{Pod: "ada-1", Token: "secret", DesktopPort: port, Proc: "/proc", Log: slog.New(slog.DiscardHandler)})
-	a.lookUp = func(context.Context) ([]peer, error) { return found() }
+	a := New(Options{Activators: func(context.Context) ([]peer, error) { return found() },
+		Pod: "ada-1", Token: "secret", DesktopPort: port, Proc: "/proc", Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

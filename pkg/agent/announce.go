@@ -25,7 +25,7 @@ func (a *Agent) announce(ctx context.Context) {
 	defer running.Wait()
 	retry := firstRetry
 	for first := true; ; {
-		peers, err := a.lookUp(ctx)
+		peers, err := a.Activators(ctx)
 		if err != nil || len(peers) == 0 {
 			if first && retry > time.Second {
 				a.Log.Warn("no activator found yet; trying on", "error", err)

@@ -41,7 +41,6 @@ type secrets struct {
 	path    string
 	overlap time.Duration
 	write   func(ctx context.Context, secrets ...string) error
-	now     func() time.Time
 	changed func(err error)
 	log     *slog.Logger
 
@@ -70,10 +69,10 @@ func (s *secrets) look(ctx context.Context) {
 		if err = s.write(ctx, now, s.current); err != nil {
 			break
 		}
-		s.former, s.current, s.until = s.current, now, s.now().Add(s.overlap)
+		s.former, s.current, s.until = s.current, now, time.Now().Add(s.overlap)
 		s.log.Info("the shared secret has changed; credentials made with the former one are taken for a while", "until", s.until.UTC())
 		s.changed(nil)
-	case s.former != "" && !s.now().Before(s.until):
+	case s.former != "" && !time.Now().Before(s.until):
 		if err = s.write(ctx, s.current); err != nil {
 			break
 		}

@@ -122,7 +122,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	keep := &secrets{path: s.Secret, overlap: s.Config.SecretOverlap.Duration, now: time.Now,
+	keep := &secrets{path: s.Secret, overlap: s.Config.SecretOverlap.Duration,
 		write:   database{path: s.files.database(), program: s.SQLite, realm: s.Config.Realm}.write,
 		changed: s.metrics.SecretChanged, log: s.Log}
 	if err := keep.begin(ctx); err != nil {
