@@ -26,6 +26,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/test/harness"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 const (
@@ -76,7 +77,7 @@ func newFront(ctx context.Context, t *testing.T, image string) *front {
 	must(gotemplate.Must(gotemplate.New("traefik").Parse(traefikManifest)).Execute(&manifest, map[string]any{
 		"Namespace": frontNamespace, "Image": image, "EntryPoints": entryPoints,
 	}))
-	objects, err := harness.Objects(manifest.Bytes())
+	objects, err := helm.Objects(manifest.String())
 	must(err)
 	f.apply(ctx, objects)
 

@@ -21,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
 	"github.com/org/vdi-operator/test/harness"
+	"github.com/org/vdi-operator/test/helm"
 )
 
 const (
@@ -145,7 +146,7 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 
 // nothingOfTheRelease fails the test when an object of the release is left, or a key of
 // Knative's that it had set.
-func nothingOfTheRelease(ctx context.Context, t *testing.T, r harness.Release) {
+func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
 	t.Helper()
 	err := harness.Eventually(ctx, "nothing of the release to be left", func() error {
 		found, err := in.Objects(ctx, r)

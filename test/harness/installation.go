@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/helm"
 	"github.com/org/vdi-operator/test/platform/env"
 )
 
@@ -80,7 +81,7 @@ func Find() (*Installation, error) {
 
 // Beside is another release in the same cluster, whose visitors find its activator at
 // its Service: the machine is the cluster's node.
-func (in *Installation) Beside(ctx context.Context, r Release) (*Installation, error) {
+func (in *Installation) Beside(ctx context.Context, r helm.Release) (*Installation, error) {
 	other := *in
 	other.SystemNamespace = r.Namespace
 	service := &corev1.Service{}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // knativeOperator is the name of the Knative Operator's Deployment and of its namespace.
@@ -33,7 +35,7 @@ func (in *Installation) KnativeOperator(ctx context.Context) (*unstructured.Unst
 	if err != nil {
 		return nil, err
 	}
-	objects, err := Objects([]byte(out))
+	objects, err := helm.Objects(out)
 	if err != nil {
 		return nil, err
 	}

@@ -73,11 +73,7 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 
 // checkOut lays out the source of a packaged chart's programs in a folder.
 func (in *Installation) checkOut(ctx context.Context, chart, tree string) error {
-	helm, err := helmProgram()
-	if err != nil {
-		return err
-	}
-	out, err := output(ctx, in.Root, helm, "show", "chart", chart)
+	out, err := in.Release().Helm(ctx, "show", "chart", chart)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,13 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // Objects names everything in the cluster, of whatever kind, that carries the labels
 // of the release.
-func (in *Installation) Objects(ctx context.Context, r Release) ([]string, error) {
+func (in *Installation) Objects(ctx context.Context, r helm.Release) ([]string, error) {
 	kinds, err := discovery.NewDiscoveryClientForConfigOrDie(in.Config).ServerPreferredResources()
 	if err != nil {
 		return nil, err

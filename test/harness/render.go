@@ -1,11 +1,9 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +12,9 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // fieldOwner is the name under which a story applies objects.
@@ -24,22 +23,18 @@ const fieldOwner = client.FieldOwner("vdi-story")
 // Render returns what the chart would install as a release in that namespace, in a
 // cluster that has the named APIs besides its own. Nothing is installed.
 func (in *Installation) Render(ctx context.Context, release, namespace string, apis []string, settings ...string) ([]byte, error) {
-	helm, err := helmProgram()
-	if err != nil {
-		return nil, err
-	}
 	version, err := in.Kube.Discovery().ServerVersion()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"template", release, in.Chart(), "--namespace", namespace, "--kube-version", version.GitVersion}
+	flags := []string{"--kube-version", version.GitVersion}
 	for _, a := range apis {
-		args = append(args, "--api-versions", a)
+		flags = append(flags, "--api-versions", a)
 	}
 	for _, s := range settings {
-		args = append(args, "--set", s)
+		flags = append(flags, "--set", s)
 	}
-	out, err := output(ctx, in.Root, helm, args...)
+	out, err := helm.Release{Name: release, Namespace: namespace}.Template(ctx, flags...)
 	return []byte(out), err
 }
 
@@ -49,7 +44,7 @@ func (in *Installation) RenderComponents(ctx context.Context, release, namespace
 	if err != nil {
 		return nil, err
 	}
-	all, err := Objects(out)
+	all, err := helm.Objects(string(out))
 	if err != nil {
 		return nil, err
 	}
@@ -58,30 +53,13 @@ func (in *Installation) RenderComponents(ctx context.Context, release, namespace
 	}), nil
 }
 
-// Objects reads a stream of YAML documents.
-func Objects(stream []byte) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), len(stream))
-	for {
-		o := &unstructured.Unstructured{}
-		if err := decoder.Decode(&o.Object); errors.Is(err, io.EOF) {
-			return objects, nil
-		} else if err != nil {
-			return nil, err
-		}
-		if len(o.Object) > 0 {
-			objects = append(objects, o)
-		}
-	}
-}
-
 // ApplyFile creates or changes the objects of a file.
 func (in *Installation) ApplyFile(ctx context.Context, file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	objects, err := Objects(raw)
+	objects, err := helm.Objects(string(raw))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

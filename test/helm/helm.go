@@ -37,6 +37,15 @@ var Root = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 })
 
+// Program is Helm.
+func Program() (string, error) {
+	program := os.Getenv(programVariable)
+	if program == "" {
+		return "", fmt.Errorf("%s must name the program: run this by make", programVariable)
+	}
+	return program, nil
+}
+
 // Release is an installation of the chart as its administrator handles it.
 type Release struct {
 	Name, Namespace string
@@ -48,9 +57,9 @@ type Release struct {
 // Helm runs any of its commands for the release's namespace and returns what it printed.
 // The error says what Helm said. A flag --namespace among the arguments wins.
 func (r Release) Helm(ctx context.Context, args ...string) (string, error) {
-	program := os.Getenv(programVariable)
-	if program == "" {
-		return "", fmt.Errorf("%s must name the program: run this by make", programVariable)
+	program, err := Program()
+	if err != nil {
+		return "", err
 	}
 	root, err := Root()
 	if err != nil {
@@ -95,7 +104,8 @@ func (r Release) Test(ctx context.Context) (string, error) {
 	return r.Helm(ctx, "test", r.Name, "--logs", "--timeout", timeout)
 }
 
-// Uninstall removes the release and returns what Helm printed.
-func (r Release) Uninstall(ctx context.Context) (string, error) {
-	return r.Helm(ctx, "uninstall", r.Name, "--wait", "--timeout", timeout)
+// Uninstall removes the release and returns what Helm printed; flags are further ones of
+// helm uninstall.
+func (r Release) Uninstall(ctx context.Context, flags ...string) (string, error) {
+	return r.Helm(ctx, append([]string{"uninstall", r.Name, "--wait", "--timeout", timeout}, flags...)...)
 }

@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var separator = regexp.MustCompile(`(?m)^---\s*$`)
+var separator = regexp.MustCompile(`(?m)^---([ \t].*)?$`)
 
 // Documents are the YAML documents of a text that are not empty.
 func Documents(text string) []string {

@@ -3,7 +3,6 @@
 package monitoring
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,26 +11,26 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // render is what the chart gives to a release "desk" in the namespace "desktops"; its
 // error is what Helm says.
 func render(t *testing.T, settings ...string) (string, error) {
 	t.Helper()
-	args := []string{"template", "desk", chart, "--namespace", "desktops", "--kube-version", "v1.35.0"}
+	if _, err := helm.Program(); err != nil {
+		t.Fatal(err)
+	}
+	var flags []string
 	for _, s := range settings {
-		args = append(args, "--set", s)
+		flags = append(flags, "--set", s)
 	}
-	var out, errs bytes.Buffer
-	cmd := exec.Command(os.Getenv("HELM"), args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		if errs.Len() == 0 {
-			t.Fatalf("HELM must name the program: run this by make (%v)", err)
-		}
-		return errs.String(), err
+	text, err := helm.Release{Name: "desk", Namespace: "desktops"}.Template(t.Context(), flags...)
+	if err != nil {
+		return err.Error(), err
 	}
-	return out.String(), nil
+	return text, nil
 }
 
 var everything = []string{"serviceMonitor.enabled=true", "podMonitor.enabled=true", "prometheusRule.enabled=true", "dashboard.enabled=true"}

@@ -4,16 +4,15 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/org/vdi-operator/test/helm"
 	"github.com/org/vdi-operator/test/platform/env"
 )
 
-const (
-	release         = "vdi"
-	systemNamespace = "vdi-system"
-	chart           = "charts/vdi-operator"
-	// installTimeout covers the pulls of a registry that is far away.
-	installTimeout = "5m"
-)
+const systemNamespace = "vdi-system"
+
+func release(kubeconfig string) helm.Release {
+	return helm.Release{Name: "vdi", Namespace: systemNamespace, Kubeconfig: kubeconfig}
+}
 
 // settings are what the chart is told so that this tree's images run where the tests
 // look for them.
@@ -48,13 +47,10 @@ func imageSettings(images []string) []string {
 
 // install installs or upgrades the chart.
 func (p *platform) install(ctx context.Context, e env.Env) error {
-	args := append([]string{"upgrade", "--install", release, chart, "--kubeconfig", e.Kubeconfig,
-		"--namespace", systemNamespace, "--create-namespace", "--wait", "--timeout", installTimeout}, e.Settings...)
-	_, err := p.quiet(ctx, p.helm, args...)
-	return err
+	return release(e.Kubeconfig).Upgrade(ctx, helm.Chart, append([]string{"--create-namespace"}, e.Settings...)...)
 }
 
 func (p *platform) uninstall(ctx context.Context) error {
-	_, err := p.quiet(ctx, p.helm, "uninstall", release, "--kubeconfig", p.kubeconfig, "--namespace", systemNamespace, "--ignore-not-found", "--wait")
+	_, err := release(p.kubeconfig).Uninstall(ctx, "--ignore-not-found")
 	return err
 }

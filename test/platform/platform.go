@@ -11,13 +11,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/org/vdi-operator/test/helm"
 	"github.com/org/vdi-operator/test/platform/env"
 )
 
 // platform is the way from this tree to a running installation.
 type platform struct {
-	root          string
-	cluster, helm string
+	root    string
+	cluster string
 	// kubeconfig is the user's own cluster's; empty for the test cluster.
 	kubeconfig, registry string
 	// knative is whether desktops are to run on Knative.
@@ -31,13 +32,16 @@ func newPlatform() (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{root: root, cluster: os.Getenv("CLUSTER"), helm: os.Getenv("HELM"),
+	p := &platform{root: root, cluster: os.Getenv("CLUSTER"),
 		kubeconfig: os.Getenv("KUBECONFIG"), registry: os.Getenv("VDI_REGISTRY")}
 	if p.knative, err = knative(os.Getenv("VDI_KNATIVE")); err != nil {
 		return nil, err
 	}
-	if p.cluster == "" || p.helm == "" {
-		return nil, errors.New("CLUSTER and HELM must name the programs: run this by make")
+	if p.cluster == "" {
+		return nil, errors.New("CLUSTER must name the program: run this by make")
+	}
+	if _, err := helm.Program(); err != nil {
+		return nil, err
 	}
 	if p.kubeconfig != "" && p.registry == "" {
 		return nil, errors.New("KUBECONFIG names a cluster of yours, which needs images from a registry: set VDI_REGISTRY to one that you can push to and it can pull from, or unset KUBECONFIG to use the test cluster")
