@@ -103,3 +103,19 @@ func TestEveryPageThatTheProductNamesIsThere(t *testing.T) {
 		t.Errorf("the product names %d pages: they are not found", seen)
 	}
 }
+
+// ofTheTree is a file or folder of this repository in a page's text.
+var ofTheTree = regexp.MustCompile(`^(?:activator|build|charts|cmd|config|pkg|test)(?:/[\w-]+(?:\.[a-z]+)*)+$`)
+
+func TestEveryFolderThatAPageNamesIsThere(t *testing.T) {
+	for path, page := range pages(t) {
+		for _, span := range page.Spans() {
+			if !ofTheTree.MatchString(span) {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, span)); err != nil {
+				t.Errorf("%s: `%s` is not there", path, span)
+			}
+		}
+	}
+}
