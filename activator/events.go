@@ -174,7 +174,7 @@ func (p *openPage) leave() {
 func (p *openPage) tell(view directory.View) error {
 	f := p.server.facts(view, p.path)
 	if f.Reachable = p.pod != ""; !f.Reachable && !p.lookedUp {
-		p.lookedUp, p.usually = true, p.server.Directory.UsualStart(view.Session.Spec.Template)
+		p.lookedUp, p.usually = true, p.server.Directory.MedianStart(view.Session.Spec.Template)
 	}
 	f.Usually = p.usually
 	f.Viewing = viewingOf(view.Session, p.viewing.page, p.viewing.claimed)

@@ -93,7 +93,7 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 	}
 	f := s.facts(view, path)
 	f.Reachable = s.prober.Accepts(ctx, v.key)
-	f.Usually = s.Directory.UsualStart(view.Session.Spec.Template)
+	f.Usually = s.Directory.MedianStart(view.Session.Spec.Template)
 	f.Viewing = viewingOf(view.Session, page, claimed)
 	return shell.Describe(f)
 }

@@ -132,7 +132,7 @@ func (s *Server) address(v visitor, path string) (upgraded, bool) {
 	if !ok || lifecycle.Asleep(view.Session) || view.Pod == nil {
 		return upgraded{}, false
 	}
-	return upgraded{session: v.session.UID, run: podRun{view.Pod.UID, view.Pod.Began}, path: path}, true
+	return upgraded{session: v.session.UID, run: podRun{view.Pod.UID, view.Pod.StartedAt}, path: path}, true
 }
 
 // repeatVerdict answers an upgrade that the desktop has refused a moment ago and, as

@@ -43,7 +43,7 @@ func (w *witness) see(_, s *v1alpha1.VDISession) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	current := w.looks[key]
-	switch asked := wake.AskedToReach(s); {
+	switch asked := lifecycle.NotReached(s); {
 	case w.looks == nil, asked == (current != nil):
 	case current != nil:
 		current.cancel()

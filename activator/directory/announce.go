@@ -13,22 +13,21 @@ import (
 
 const (
 	// earlyFor is how long the announcement of a pod that the API has not shown yet
-	// is kept: a watch is late by milliseconds, and one that broke is back within
-	// seconds. An agent repeats what it says anyway.
+	// is kept: a watch is late by milliseconds, and a broken one is back within
+	// seconds. An agent repeats its announcement anyway.
 	earlyFor = 30 * time.Second
 	// earlyPods bounds them per session, which has two pods at most as it wakes.
 	earlyPods = 4
 )
 
-// Why an announcement is not taken; errors.Is tells them apart.
+// Why an announcement is refused; errors.Is distinguishes them.
 var (
 	ErrNoSession    = errors.New("there is no such session")
 	ErrOtherAddress = errors.New("the API knows the pod by another address")
 )
 
-// Announcement is what a pod says of itself, before kubelet gets round to telling
-// the API. Whoever passes it on has checked that it comes from the session's pod and
-// from that address.
+// Announcement is what a pod says of itself before kubelet has written it to the API. The
+// caller has checked that it comes from the session's pod and from that address.
 type Announcement struct {
 	// Pod is the pod's name.
 	Pod     string
@@ -42,9 +41,9 @@ type early struct {
 	at time.Time
 }
 
-// Announce takes a pod's word for its address until the API knows it, and for
-// whether its desktop listens. The API stays the truth: an announcement lasts as long
-// as the API shows the pod and no other address of it.
+// Announce records a pod's address until the API knows it, and whether its desktop
+// listens. The API stays the truth: an announcement holds for as long as the API shows the
+// pod, and no other address of it.
 func (d *Directory) Announce(key types.NamespacedName, a Announcement) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,8 +1,8 @@
 // Package directory is the activator's view of sessions and their pods, fed by
 // informers and read on every request.
 //
-// It promises that a lookup takes no API call and that whoever waits on a session
-// learns of each change. It does not decide anything.
+// It promises that a lookup takes no API call, and that each change of a session wakes
+// those who wait on it. It does not decide anything.
 package directory
 
 import (
@@ -23,18 +23,18 @@ type AddressFunc func(namespace, name string) string
 type Pod struct {
 	Name string
 	UID  types.UID
-	// Scheduled and Started are set once the pod has a node, and once the API tells
-	// that the desktop's container runs.
+	// Scheduled says that the pod has a node, Started that the desktop's container runs,
+	// both by the API.
 	Scheduled bool
 	Started   bool
-	// Began is when that container began to run, in whole seconds; zero until the API
-	// tells.
-	Began time.Time
-	// IP is the API's, or until that knows it, the announced one; empty until
-	// either is there. Port is where the desktop listens.
+	// StartedAt is when that container started, in full seconds; zero until the API
+	// shows it.
+	StartedAt time.Time
+	// IP is the API's, or the announced one until the API knows it; empty until
+	// either is known. Port is where the desktop listens.
 	IP   string
 	Port int32
-	// Announced says that the pod itself told its address, and Listening that it told
+	// Announced says that the pod announced its address, Listening that it announced
 	// that its desktop's port accepts.
 	Announced bool
 	Listening bool
@@ -56,9 +56,9 @@ type View struct {
 // Directory maps addresses to sessions and sessions to pods.
 type Directory struct {
 	address AddressFunc
-	// onDrop is told of each deleted session.
+	// onDrop is called with each deleted session.
 	onDrop func(types.NamespacedName)
-	// onChange are told of each new session and of each change of one; see Observe.
+	// onChange are called with each new session and each change of one; see Observe.
 	onChange []func(before, after *v1alpha1.VDISession)
 
 	mu        sync.RWMutex
@@ -76,12 +76,13 @@ type entry struct {
 	changed chan struct{}
 }
 
-// New makes an empty directory. onDrop, if set, is told of each deleted session.
+// New makes an empty directory. onDrop, if set, is called with each deleted session.
 func New(address AddressFunc, onDrop func(types.NamespacedName)) *Directory {
 	if onDrop == nil {
 		onDrop = func(types.NamespacedName) {}
 	}
-	return &Directory{address: address, onDrop: onDrop, byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
+	return &Directory{address: address, onDrop: onDrop,
+		byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
 }
 
 // Lookup finds the session that an address belongs to.
@@ -103,8 +104,8 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
-// Observe lets f be told of each session that is new, with nil before, or has changed, in
-// their order; f must not wait. Call it before the first session is set.
+// Observe calls f for each session that is new, with nil before, or has changed, in
+// their order; f must not block. Call Observe before the first session is set.
 func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
 	d.onChange = append(d.onChange, f)
 }
@@ -112,8 +113,8 @@ func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
 // SetSession records a session that was added or changed.
 func (d *Directory) SetSession(s *v1alpha1.VDISession) {
 	before := d.set(s)
-	for _, tell := range d.onChange {
-		tell(before, s)
+	for _, f := range d.onChange {
+		f(before, s)
 	}
 }
 
@@ -125,7 +126,7 @@ func (d *Directory) set(s *v1alpha1.VDISession) (before *v1alpha1.VDISession) {
 	e := d.entry(key)
 	before, e.session = e.session, s
 	d.byAddress[d.address(key.Namespace, key.Name)] = key
-	e.tell()
+	e.notify()
 	return before
 }
 
@@ -142,7 +143,7 @@ func (d *Directory) DropSession(key types.NamespacedName) {
 	if address := d.address(key.Namespace, key.Name); d.byAddress[address] == key {
 		delete(d.byAddress, address)
 	}
-	e.tell()
+	e.notify()
 	d.prune(key, e)
 }
 
@@ -161,8 +162,8 @@ func (d *Directory) prune(key types.NamespacedName, e *entry) {
 	}
 }
 
-// tell wakes everybody who waits on the entry; the caller holds the lock.
-func (e *entry) tell() {
+// notify wakes everybody who waits on the entry; the caller holds the lock.
+func (e *entry) notify() {
 	close(e.changed)
 	e.changed = make(chan struct{})
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Feed keeps the directory current from a cache's informers. It returns once the
-// handlers are registered; Synced of each registration tells when the first
+// handlers are registered; Synced of each registration says whether the first
 // listing has been handled.
 func (d *Directory) Feed(ctx context.Context, c cache.Cache) ([]toolscache.ResourceEventHandlerRegistration, error) {
 	sessions, err := c.GetInformer(ctx, &v1alpha1.VDISession{})

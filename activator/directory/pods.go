@@ -15,7 +15,7 @@ type record struct {
 }
 
 // SetPod records a session's pod that was added or changed. A pod that is being
-// deleted or has ended is forgotten: nobody must be sent there. The pod is shared
+// deleted or has ended is dropped: nobody must be sent there. The pod is shared
 // with the informer.
 func (d *Directory) SetPod(p *corev1.Pod) {
 	key, ok := sessionOf(p)
@@ -56,8 +56,8 @@ func (d *Directory) DropPod(p *corev1.Pod) {
 	d.prune(key, e)
 }
 
-// refresh finds the newest pod again and tells of it when it shows something new;
-// the caller holds the lock.
+// refresh finds the newest pod, and notifies when it shows something new; the caller
+// holds the lock.
 func (e *entry) refresh() {
 	newest := pods.Newest(func(yield func(*corev1.Pod) bool) {
 		for _, r := range e.pods {
@@ -73,7 +73,7 @@ func (e *entry) refresh() {
 	}
 	if (next == nil) != (e.newest == nil) || next != nil && *next != *e.newest {
 		e.newest = next
-		e.tell()
+		e.notify()
 	}
 }
 
@@ -97,7 +97,7 @@ func summarise(r *record) Pod {
 		if s := &p.Status.ContainerStatuses[i]; s.Name == v1alpha1.ContainerDesktop {
 			out.Started, out.ImageID = s.State.Running != nil, s.ImageID
 			if r := s.State.Running; r != nil {
-				out.Began = r.StartedAt.Time
+				out.StartedAt = r.StartedAt.Time
 			}
 		}
 	}

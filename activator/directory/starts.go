@@ -5,14 +5,18 @@ import (
 	"time"
 )
 
-// UsualStart is the median of how long the last starts of a template's sessions took;
-// 0 where none is known.
-func (d *Directory) UsualStart(template string) time.Duration {
+// MedianStart returns how long a start of the template's sessions usually takes: the median
+// of their last ones, 0 where none is known.
+func (d *Directory) MedianStart(template string) time.Duration {
 	var took []time.Duration
 	d.mu.RLock()
 	for _, e := range d.entries {
-		if s := e.session; s != nil && s.Spec.Template == template && s.Status.LastStartDuration != nil && s.Status.LastStartDuration.Duration > 0 {
-			took = append(took, s.Status.LastStartDuration.Duration)
+		s := e.session
+		if s == nil || s.Spec.Template != template {
+			continue
+		}
+		if last := s.Status.LastStartDuration; last != nil && last.Duration > 0 {
+			took = append(took, last.Duration)
 		}
 	}
 	d.mu.RUnlock()

@@ -10,9 +10,9 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-func TestTheUsualStartIsTheMedianOfATemplatesOwn(t *testing.T) {
+func TestTheMedianStartIsTheMedianOfATemplatesOwn(t *testing.T) {
 	d := New(func(namespace, name string) string { return name + "." + namespace }, nil)
-	if got := d.UsualStart("kde"); got != 0 {
+	if got := d.MedianStart("kde"); got != 0 {
 		t.Errorf("with no start known it is %s", got)
 	}
 	add := func(template string, took time.Duration) {
@@ -27,7 +27,7 @@ func TestTheUsualStartIsTheMedianOfATemplatesOwn(t *testing.T) {
 		add("kde", seconds*time.Second)
 	}
 	add("other", time.Second)
-	if got := d.UsualStart("kde"); got != 8*time.Second {
+	if got := d.MedianStart("kde"); got != 8*time.Second {
 		t.Errorf("it is %s, want 8s: one slow start must not count for more", got)
 	}
 }

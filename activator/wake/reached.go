@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/directory"
@@ -80,22 +78,15 @@ func newsOfReach(s *v1alpha1.VDISession) bool {
 		return false
 	}
 	a := s.Status.Activity
-	return a == nil || a.LastReachedTime == nil || a.LastReachedTime.Before(s.Status.StartTime) || AskedToReach(s)
-}
-
-// AskedToReach says that the operator takes the session's desktop for ready, and asks
-// whether it can be reached.
-func AskedToReach(s *v1alpha1.VDISession) bool {
-	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
-	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotReached && lifecycle.Awake(s)
+	return a == nil || a.LastReachedTime == nil || a.LastReachedTime.Before(s.Status.StartTime) || lifecycle.NotReached(s)
 }
 
 // reachedStamp is now, or just after the wake, and after the start of the container that
 // was reached, where the clock of the operator or of the node is ahead of ours.
 func reachedStamp(now time.Time, view directory.View) time.Time {
 	now = record.After(now, view.Session.Status.StartTime)
-	if p := view.Pod; p != nil && !now.After(p.Began) {
-		now = p.Began.Add(time.Millisecond)
+	if p := view.Pod; p != nil && !now.After(p.StartedAt) {
+		now = p.StartedAt.Add(time.Millisecond)
 	}
 	return now
 }

@@ -33,8 +33,8 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 	if got := reachedStamp(noon, directory.View{Session: s}); !got.After(s.Status.StartTime.Time) {
 		t.Errorf("a clock that is behind writes %s, before the wake", got)
 	}
-	pod := &directory.Pod{Began: noon.Add(time.Minute)}
-	if got := reachedStamp(noon, directory.View{Session: s, Pod: pod}); !got.After(pod.Began) {
+	pod := &directory.Pod{StartedAt: noon.Add(time.Minute)}
+	if got := reachedStamp(noon, directory.View{Session: s, Pod: pod}); !got.After(pod.StartedAt) {
 		t.Errorf("a clock that is behind the node's writes %s, before the container's start", got)
 	}
 }

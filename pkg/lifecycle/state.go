@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -18,6 +19,13 @@ func Asleep(s *v1alpha1.VDISession) bool { return s.Status.ObservedGeneration > 
 // Started says that the desktop has been reachable since the wake. Until then it sleeps or
 // starts.
 func Started(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime != nil }
+
+// NotReached says that the operator takes the awake desktop for ready, and asks the
+// activators whether it can be reached.
+func NotReached(s *v1alpha1.VDISession) bool {
+	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
+	return Awake(s) && c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonNotReached
+}
 
 // PoweredOff says that no visit wakes the desktop.
 func PoweredOff(s *v1alpha1.VDISession) bool { return s.Spec.Power == v1alpha1.PowerOff }

@@ -18,40 +18,46 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 	}
 	predicates := map[string]func(*v1alpha1.VDISession) bool{
 		"awake": Awake, "asleep": Asleep, "started": Started, "visited": Visited,
-		"start failed": StartFailed, "ends visits": EndsVisits, "needs a person": NeedsPerson,
+		"start failed": StartFailed, "not reached": NotReached, "ends visits": EndsVisits, "needs a person": NeedsPerson,
 	}
 	type is = map[string]bool
+	type status = v1alpha1.VDISessionStatus
+	asks := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotReached}}
 	for name, tc := range map[string]struct {
-		status v1alpha1.VDISessionStatus
+		status status
 		want   is
 	}{
-		"nobody wrote the status": {v1alpha1.VDISessionStatus{}, is{}},
-		"created":                 {v1alpha1.VDISessionStatus{ObservedGeneration: 1}, is{"asleep": true}},
-		"visited for the first time": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0)},
+		"nobody wrote the status": {status{}, is{}},
+		"created":                 {status{ObservedGeneration: 1}, is{"asleep": true}},
+		"visited for the first time": {status{ObservedGeneration: 1, Activity: woken(0)},
 			is{"asleep": true, "visited": true}},
-		"starting": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), StartTime: at(0)},
+		"starting": {status{ObservedGeneration: 1, Activity: woken(0), StartTime: at(0)},
 			is{"awake": true, "visited": true}},
-		"started": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), StartTime: at(0), ReadyTime: at(1)},
-			is{"awake": true, "visited": true, "started": true}},
-		"always on": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, StartTime: at(0)},
-			is{"awake": true}},
-		"nobody seemed to be there": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "DisconnectTimeout"},
+		"ready by its own account": {status{ObservedGeneration: 1, StartTime: at(0), Conditions: asks},
+			is{"awake": true, "not reached": true}},
+		"it slept before it was reached": {status{ObservedGeneration: 1, Conditions: asks},
 			is{"asleep": true}},
-		"nobody typed": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "IdleTimeout"},
+		"started": {status{ObservedGeneration: 1, Activity: woken(0), StartTime: at(0), ReadyTime: at(1)},
+			is{"awake": true, "visited": true, "started": true}},
+		"always on": {status{ObservedGeneration: 1, StartTime: at(0)},
+			is{"awake": true}},
+		"nobody seemed to be there": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "DisconnectTimeout"},
+			is{"asleep": true}},
+		"nobody typed": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "IdleTimeout"},
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
-		"its time was up": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "MaxDuration"},
+		"its time was up": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "MaxDuration"},
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
-		"a sleep of the visit's own moment": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(5), SleepTime: at(5), SleepReason: "MaxDuration"},
+		"a sleep of the visit's own moment": {status{ObservedGeneration: 1, Activity: woken(5), SleepTime: at(5), SleepReason: "MaxDuration"},
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
-		"a person asked since": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(6), SleepTime: at(5), SleepReason: "MaxDuration"},
+		"a person asked since": {status{ObservedGeneration: 1, Activity: woken(6), SleepTime: at(5), SleepReason: "MaxDuration"},
 			is{"asleep": true, "visited": true, "ends visits": true}},
-		"awake again": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(6), SleepTime: at(5), SleepReason: "MaxDuration", StartTime: at(6)},
+		"awake again": {status{ObservedGeneration: 1, Activity: woken(6), SleepTime: at(5), SleepReason: "MaxDuration", StartTime: at(6)},
 			is{"awake": true, "visited": true, "ends visits": true}},
-		"it did not start": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "StartupTimeout"},
+		"it did not start": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "StartupTimeout"},
 			is{"asleep": true, "start failed": true, "ends visits": true, "needs a person": true}},
-		"it did not start, and its generation was lost": {v1alpha1.VDISessionStatus{SleepTime: at(5), SleepReason: "StartupTimeout"},
+		"it did not start, and its generation was lost": {status{SleepTime: at(5), SleepReason: "StartupTimeout"},
 			is{"start failed": true, "ends visits": true, "needs a person": true}},
-		"switched off": {v1alpha1.VDISessionStatus{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "PoweredOff"},
+		"switched off": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "PoweredOff"},
 			is{"asleep": true}},
 	} {
 		t.Run(name, func(t *testing.T) {
