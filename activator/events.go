@@ -11,7 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -51,7 +51,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	defer context.AfterFunc(s.holding, cancel)()
 	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
 	defer p.leave()
-	if p.viewing.page = shell.PageOf(r); p.viewing.page != "" {
+	if p.viewing.page = page.PageOf(r); p.viewing.page != "" {
 		named := sessionPage{v.key, p.viewing.page}
 		s.viewers.enter(named)
 		defer s.viewers.leave(named)
@@ -68,7 +68,7 @@ type openPage struct {
 	path    string
 	w       http.ResponseWriter
 	control *http.ResponseController
-	last    *shell.Status
+	last    *page.Status
 	viewing viewing
 	// usually is how long starts take; it is looked up once for each start.
 	usually  time.Duration
@@ -178,7 +178,7 @@ func (p *openPage) tell(view directory.View) error {
 	}
 	f.Usually = p.usually
 	f.Viewing = viewingOf(view.Session, p.viewing.page, p.viewing.claimed)
-	status := shell.Describe(f)
+	status := page.Describe(f)
 	if p.last != nil && status.Same(*p.last) {
 		return nil
 	}

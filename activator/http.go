@@ -11,9 +11,9 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -31,7 +31,7 @@ const (
 // serveFrame serves the desktop's document to the frame of our page, which is told of
 // refusals by other means.
 func (s *Server) serveFrame(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.serve(&shell.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { shell.WriteNothing(w) })
+	s.serve(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { page.WriteNothing(w) })
 }
 
 // serveRequest serves what a desktop's page loads, and what programs ask for.

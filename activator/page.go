@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -21,13 +21,13 @@ const recordedWithin = 250 * time.Millisecond
 // opened it.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 	if lifecycle.PoweredOff(v.session) {
-		s.refuse(w, metrics.RefusedPoweredOff, shell.PoweredOff)
+		s.refuse(w, metrics.RefusedPoweredOff, page.PoweredOff)
 		return
 	}
 	if v.wants == wantsPage || !lifecycle.NeedsPerson(v.session) {
 		s.wake(r.Context(), v)
 	}
-	shell.WritePage(w, shell.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
+	page.WritePage(w, page.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of
@@ -38,10 +38,10 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	s.wake(r.Context(), v)
-	if page := shell.PageOf(r); page != "" {
+	if name := page.PageOf(r); name != "" {
 		// Who wakes it wants to see it here. Should that not be recorded, the page claims
 		// the view, or offers to take it over.
-		_ = s.take(r.Context(), v, page)
+		_ = s.take(r.Context(), v, name)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -75,18 +75,18 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) 
 	if !lifecycle.NeedsPerson(v.session) {
 		defer s.Tracker.Enter(v.session).Leave()
 	}
-	shell.WriteStatus(w, s.describe(r.Context(), v, v.at(r), shell.PageOf(r)))
+	page.WriteStatus(w, s.describe(r.Context(), v, v.at(r), page.PageOf(r)))
 }
 
 // at is the path that a page's frame shows, as the page tells it.
 func (v visitor) at(r *http.Request) string {
-	return v.face.InsideURI(r.URL.Query().Get(shell.EventsQuery))
+	return v.face.InsideURI(r.URL.Query().Get(page.EventsQuery))
 }
 
 // describe says how the session stands now, for a page of that name, if it has one,
 // whose frame shows that path.
-func (s *Server) describe(ctx context.Context, v visitor, path, page string) shell.Status {
-	claimed := s.polls(ctx, v, page)
+func (s *Server) describe(ctx context.Context, v visitor, path, name string) page.Status {
+	claimed := s.polls(ctx, v, name)
 	view, ok := s.Directory.View(v.key)
 	if !ok {
 		view.Session = v.session
@@ -94,13 +94,13 @@ func (s *Server) describe(ctx context.Context, v visitor, path, page string) she
 	f := s.facts(view, path)
 	f.Reachable = s.prober.Accepts(ctx, v.key)
 	f.Usually = s.Directory.MedianStart(view.Session.Spec.Template)
-	f.Viewing = viewingOf(view.Session, page, claimed)
-	return shell.Describe(f)
+	f.Viewing = viewingOf(view.Session, name, claimed)
+	return page.Describe(f)
 }
 
 // facts are those that are cheap to find out.
-func (s *Server) facts(view directory.View, path string) shell.Facts {
-	return shell.Facts{
+func (s *Server) facts(view directory.View, path string) page.Facts {
+	return page.Facts{
 		View: view, Now: time.Now(), Stamps: s.Tracker.Timeline(client.ObjectKeyFromObject(view.Session)),
 		Early: !lifecycle.Started(view.Session) && s.Clients.Has(view, path),
 		Image: s.Clients.Observe(view),

@@ -18,7 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -28,7 +28,7 @@ import (
 // told is what an open page is told, one status for each change.
 type told struct {
 	t      testing.TB
-	events chan shell.Status
+	events chan page.Status
 	close  func()
 }
 
@@ -39,10 +39,10 @@ func (g *gateway) open() *told {
 }
 
 // openAs opens the stream of a page of that name.
-func (g *gateway) openAs(page string) *told {
+func (g *gateway) openAs(name string) *told {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at=/&page="+page, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/&page="+name, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func (g *gateway) openAs(page string) *told {
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		g.t.Fatalf("the stream answered %s", resp.Status)
 	}
-	o := &told{t: g.t, events: make(chan shell.Status, 100), close: cancel}
+	o := &told{t: g.t, events: make(chan page.Status, 100), close: cancel}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -62,7 +62,7 @@ func (g *gateway) openAs(page string) *told {
 		defer func() { _ = resp.Body.Close() }()
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				var s shell.Status
+				var s page.Status
 				if err := json.Unmarshal([]byte(data), &s); err != nil {
 					g.t.Errorf("%s: %v", data, err)
 				}
@@ -75,9 +75,9 @@ func (g *gateway) openAs(page string) *told {
 }
 
 // until reads on until the page is told so.
-func (o *told) until(what string, is func(shell.Status) bool) shell.Status {
+func (o *told) until(what string, is func(page.Status) bool) page.Status {
 	o.t.Helper()
-	var last shell.Status
+	var last page.Status
 	for timeout := time.After(enough); ; {
 		select {
 		case s, ok := <-o.events:
@@ -93,12 +93,12 @@ func (o *told) until(what string, is func(shell.Status) bool) shell.Status {
 	}
 }
 
-func in(state shell.State) func(shell.Status) bool {
-	return func(s shell.Status) bool { return s.State == state }
+func in(state page.State) func(page.Status) bool {
+	return func(s page.Status) bool { return s.State == state }
 }
 
-func atStep(step shell.Step) func(shell.Status) bool {
-	return func(s shell.Status) bool { return s.Step == step }
+func atStep(step page.Step) func(page.Status) bool {
+	return func(s page.Status) bool { return s.Step == step }
 }
 
 // pod is the session's, before it has an address.
@@ -111,54 +111,54 @@ func (g *gateway) pod(change func(*corev1.Pod)) {
 
 func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g := newGateway(t)
-	page := g.open()
-	page.until("waking", atStep(shell.StepWaking))
+	tab := g.open()
+	tab.until("waking", atStep(page.StepWaking))
 	g.eventually("the open page wakes it", func() bool { return g.woken() == 1 })
 	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
 	g.pod(func(*corev1.Pod) {})
-	page.until("looking for a place", atStep(shell.StepPlace))
+	tab.until("looking for a place", atStep(page.StepPlace))
 	g.change(func(s *v1alpha1.VDISession) {
 		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: "Unschedulable", Message: "Waiting for a GPU: no node has one free."}}
 	})
-	page.until("waiting for a GPU", func(s shell.Status) bool { return s.Summary == "Waiting for a GPU." && s.Detail != "" })
+	tab.until("waiting for a GPU", func(s page.Status) bool { return s.Summary == "Waiting for a GPU." && s.Detail != "" })
 	g.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
-	page.until("preparing", atStep(shell.StepImage))
+	tab.until("preparing", atStep(page.StepImage))
 	started := func(p *corev1.Pod) {
 		p.Spec.NodeName = "n"
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: v1alpha1.ContainerDesktop, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	}
 	g.pod(started)
-	page.until("starting", atStep(shell.StepStarting))
+	tab.until("starting", atStep(page.StepStarting))
 	g.wakes(newDesktop(t))
-	page.until("ready", in(shell.StateReady))
-	page.close()
+	tab.until("ready", in(page.StateReady))
+	tab.close()
 	g.eventually("the page is counted out", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
 }
 
 func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
 	g := newGateway(t)
-	page := g.open()
+	tab := g.open()
 	g.wakes(newDesktop(t))
-	page.until("ready", in(shell.StateReady))
+	tab.until("ready", in(page.StateReady))
 	before := g.woken()
 	g.sleeps(lifecycle.ReasonDisconnected, "")
 	g.eventually("woken again, since somebody is there", func() bool { return g.woken() == before+1 })
 	g.wakes(newDesktop(t))
-	page.until("ready again", in(shell.StateReady))
+	tab.until("ready again", in(page.StateReady))
 }
 
 func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
-	for reason, state := range map[lifecycle.Reason]shell.State{
-		lifecycle.ReasonIdle: shell.StateAsleep, lifecycle.ReasonMaxDuration: shell.StateAsleep, lifecycle.ReasonStartup: shell.StateFailed,
+	for reason, state := range map[lifecycle.Reason]page.State{
+		lifecycle.ReasonIdle: page.StateAsleep, lifecycle.ReasonMaxDuration: page.StateAsleep, lifecycle.ReasonStartup: page.StateFailed,
 	} {
 		t.Run(string(reason), func(t *testing.T) {
 			g := newGateway(t)
 			g.wakes(newDesktop(t))
-			page := g.open()
-			page.until("ready", in(shell.StateReady))
+			tab := g.open()
+			tab.until("ready", in(page.StateReady))
 			before := g.woken()
 			g.sleeps(reason, "because")
-			page.until(string(state), in(state))
+			tab.until(string(state), in(state))
 			// What the desktop's client does then by itself wakes nobody either.
 			for _, kind := range []http.Header{framing, fetching} {
 				if got := g.do(http.MethodGet, "/", g.as(kind)); got.code != 503 {
@@ -174,24 +174,24 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 				t.Errorf("woken %d times by nobody", n-before)
 			}
 
-			got := g.do(http.MethodPost, shell.WakePath, g.as(fromPage))
-			if got.code != 204 || g.status().State != shell.StateWaiting {
+			got := g.do(http.MethodPost, page.WakePath, g.as(fromPage))
+			if got.code != 204 || g.status().State != page.StateWaiting {
 				t.Errorf("the button got %d %s", got.code, got.body)
 			}
-			page.until("waiting", in(shell.StateWaiting))
-			other.until("waiting", in(shell.StateWaiting))
+			tab.until("waiting", in(page.StateWaiting))
+			other.until("waiting", in(page.StateWaiting))
 			if n := g.woken(); n != before+1 {
 				t.Errorf("the button woke it %d times", n-before)
 			}
 			g.wakes(newDesktop(t))
-			page.until("ready", in(shell.StateReady))
+			tab.until("ready", in(page.StateReady))
 		})
 	}
 }
 
 func TestTheWakeButtonIsAPost(t *testing.T) {
 	g := newGateway(t)
-	if got := g.do(http.MethodGet, shell.WakePath, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
+	if got := g.do(http.MethodGet, page.WakePath, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
 		t.Errorf("%d", got.code)
 	}
 	g.expectNothingWritten()
@@ -199,13 +199,13 @@ func TestTheWakeButtonIsAPost(t *testing.T) {
 
 func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 	g := newGateway(t)
-	page := g.open()
+	tab := g.open()
 	g.wakes(newDesktop(t))
 	g.change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Minute, DisconnectTimeout: time.Minute}.Effective()
 		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now()}}
 	})
-	s := page.until("a sleep is due", func(s shell.Status) bool { return s.Sleep != nil })
+	s := tab.until("a sleep is due", func(s page.Status) bool { return s.Sleep != nil })
 	if s.Sleep.Reason != lifecycle.ReasonIdle || s.Sleep.WarnMillis != 15_000 || s.Sleep.InMillis > 60_000 || s.ReportMillis != 15_000 {
 		t.Errorf("told %+v", s.Sleep)
 	}
@@ -213,49 +213,49 @@ func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 
 func TestAPageIsToldWhenItsDesktopGoesAndComes(t *testing.T) {
 	g := newGateway(t)
-	page := g.open()
+	tab := g.open()
 	g.wakes(newDesktop(t))
-	page.until("ready", in(shell.StateReady))
+	tab.until("ready", in(page.StateReady))
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	page.until("waiting", in(shell.StateWaiting))
+	tab.until("waiting", in(page.StateWaiting))
 	g.wakes(newDesktop(t))
-	page.until("ready", in(shell.StateReady))
+	tab.until("ready", in(page.StateReady))
 	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
 	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
-	page.until("off", in(shell.StateOff))
+	tab.until("off", in(page.StateOff))
 }
 
 func TestOpenPagesAreBounded(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.PagesPerSession = 2 })
-	g.open().until("told", atStep(shell.StepWaking))
+	g.open().until("told", atStep(page.StepWaking))
 	second := g.open()
-	second.until("told", atStep(shell.StepWaking))
-	if got := g.do(http.MethodGet, shell.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
+	second.until("told", atStep(page.StepWaking))
+	if got := g.do(http.MethodGet, page.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
 		t.Errorf("the third got %d %s", got.code, got.body)
 	}
 	g.expectRefusals(metrics.RefusedPages, 1)
-	if got := g.status(); got.State != shell.StateWaiting {
+	if got := g.status(); got.State != page.StateWaiting {
 		t.Errorf("it may still ask, and is told %+v", got)
 	}
 	second.close()
 	g.eventually("a place is free", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
-	g.open().until("told", atStep(shell.StepWaking))
+	g.open().until("told", atStep(page.StepWaking))
 }
 
 func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 	g := newGateway(t)
-	page := g.open()
-	page.until("told", atStep(shell.StepWaking))
+	tab := g.open()
+	tab.until("told", atStep(page.StepWaking))
 	g.StopHolding()
 	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
-	if got := g.do(http.MethodGet, shell.EventsPath, g.as(fetching)); got.code != 503 {
+	if got := g.do(http.MethodGet, page.EventsPath, g.as(fetching)); got.code != 503 {
 		t.Errorf("a stream that is opened now got %d", got.code)
 	}
 }
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	g := newGateway(t)
-	g.open().until("told", atStep(shell.StepWaking))
+	g.open().until("told", atStep(page.StepWaking))
 	g.eventually("the wake has come by the watch, which would bring the session back", func() bool {
 		view, ok := g.Directory.View(alice)
 		return ok && view.Session.Status.Activity != nil
@@ -336,9 +336,9 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 		g.sleeps(lifecycle.ReasonDisconnected, "")
 	}
 	gone()
-	page := g.open()
-	s := page.until("the frame may be loaded", func(s shell.Status) bool { return s.Early })
-	if s.State != shell.StateWaiting || s.Image == "" {
+	tab := g.open()
+	s := tab.until("the frame may be loaded", func(s page.Status) bool { return s.Early })
+	if s.State != page.StateWaiting || s.Image == "" {
 		t.Errorf("told %+v", s)
 	}
 	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 200 || got.body != "/ of one" {
@@ -360,7 +360,7 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 	if got := <-held; got.body != "/state of two" {
 		t.Errorf("the held request got %s", got.body)
 	}
-	ready := page.until("ready, with another image", in(shell.StateReady))
+	ready := tab.until("ready, with another image", in(page.StateReady))
 	if ready.Image == s.Image {
 		t.Error("the page is not told that its client is of another image")
 	}

@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -53,7 +53,7 @@ func TestByPathNobodyIsElsewhere(t *testing.T) {
 		"/desk": host,
 	} {
 		got := g.do(http.MethodGet, at, with(g.as(noBrowser), "Test-Host", host))
-		if got.code != http.StatusNotFound || !strings.Contains(got.body, shell.NotFound.Title) {
+		if got.code != http.StatusNotFound || !strings.Contains(got.body, page.NotFound.Title) {
 			t.Errorf("%s%s: %d\n%s", host, at, got.code, got.body)
 		}
 	}
@@ -80,12 +80,12 @@ func TestByPathThePageKnowsItsFolder(t *testing.T) {
 			t.Errorf("the page does not hold %s:\n%s", part, got.body)
 		}
 	}
-	for _, at := range []string{shell.AssetsPath + "shell.js", aliceAt + shell.StatusPath} {
+	for _, at := range []string{page.AssetsPath + "shell.js", aliceAt + page.StatusPath} {
 		if got := g.do(http.MethodGet, at, g.as(fetching)); got.code != http.StatusOK {
 			t.Errorf("%s: %d", at, got.code)
 		}
 	}
-	if got := g.do(http.MethodPost, aliceAt+shell.WakePath, g.as(fromFolder)); got.code != http.StatusNoContent {
+	if got := g.do(http.MethodPost, aliceAt+page.WakePath, g.as(fromFolder)); got.code != http.StatusNoContent {
 		t.Errorf("waking: %d", got.code)
 	}
 	if got := g.do(http.MethodGet, aliceAt+"/sw.js", with(g.as(fetching), "Service-Worker", "script")); got.code != http.StatusForbidden {
@@ -186,7 +186,7 @@ func TestByPathTheClientIsKeptUnderTheDesktopsOwnPaths(t *testing.T) {
 	}
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
 	g.sleeps(lifecycle.ReasonDisconnected, "")
-	if got := g.do(http.MethodGet, aliceAt+shell.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.as(fetching)); !strings.Contains(got.body, `"early":true`) {
+	if got := g.do(http.MethodGet, aliceAt+page.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.as(fetching)); !strings.Contains(got.body, `"early":true`) {
 		t.Errorf("the page is not told of the client: %s", got.body)
 	}
 	if got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing)); got.code != http.StatusOK || got.body != "client" {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -49,7 +49,7 @@ const (
 	wantsMode
 	// wantsWorker is a script that would answer page loads in the browser.
 	wantsWorker
-	// Paths of ours: see package shell.
+	// Paths of ours: see package page.
 	wantsStatus
 	wantsEvents
 	wantsActivity
@@ -59,8 +59,8 @@ const (
 )
 
 var ours = map[string]want{
-	shell.StatusPath: wantsStatus, shell.EventsPath: wantsEvents, shell.ActivityPath: wantsActivity, shell.WakePath: wantsWake,
-	shell.TakePath: wantsTake,
+	page.StatusPath: wantsStatus, page.EventsPath: wantsEvents, page.ActivityPath: wantsActivity, page.WakePath: wantsWake,
+	page.TakePath: wantsTake,
 }
 
 // understand says what a checked request is for. The request that it returns has no
@@ -72,15 +72,15 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 		face:     face,
 		scripted: scripted(r),
 	}
-	if strings.HasPrefix(r.URL.Path, shell.Prefix) {
+	if strings.HasPrefix(r.URL.Path, page.Prefix) {
 		v.wants = wantsNothing
 		if w, ok := ours[r.URL.Path]; ok {
 			v.wants = w
 		}
 		return v, r
 	}
-	document, told := shell.Document(r)
-	if document == shell.Frame {
+	document, told := page.Document(r)
+	if document == page.Frame {
 		v.scripted = true
 	}
 	switch {
@@ -92,15 +92,15 @@ func (s *Server) understand(r *http.Request, view directory.View, face address.F
 		v.wants = wantsMode
 	case isWorker(r):
 		v.wants = wantsWorker
-	case document == shell.Top:
+	case document == page.Top:
 		v.wants, v.marked = wantsPage, !told
-	case document == shell.Refresh:
+	case document == page.Refresh:
 		v.wants, v.marked = wantsRefresh, !told
-	case document == shell.Frame:
+	case document == page.Frame:
 		v.wants = wantsFrame
 	}
 	r = r.WithContext(r.Context()) // a copy
-	r.URL = shell.Unmarked(r.URL)
+	r.URL = page.Unmarked(r.URL)
 	if v.wants == wantsSocket && face.Prefix != "" {
 		r.URL.Path = signaling.AtRoot(streaming(v.session).Protocol, r.URL.Path)
 	}

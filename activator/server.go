@@ -23,9 +23,9 @@ import (
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -80,12 +80,12 @@ func New(o Options) *Server {
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
 		verdicts:  newVerdicts(),
-		assets:    shell.Assets(),
+		assets:    page.Assets(),
 		sockets:   newSockets(),
 	}
 	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
-		shell.WriteMessage(w, shell.Unavailable)
+		page.WriteMessage(w, page.Unavailable)
 	})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
@@ -117,7 +117,7 @@ func (s *Server) Drain(ctx context.Context) {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, shell.AssetsPath) {
+	if strings.HasPrefix(r.URL.Path, page.AssetsPath) {
 		s.assets.ServeHTTP(w, r)
 		return
 	}
@@ -130,7 +130,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok && !isUpgrade(r) && s.sendsOn(w, s.routing.Meant(r, s.known)):
 		return
 	case !ok:
-		s.refuse(w, metrics.RefusedUnknownHost, shell.NotFound)
+		s.refuse(w, metrics.RefusedUnknownHost, page.NotFound)
 		return
 	case place.Bare(r) && !isUpgrade(r):
 		s.sendsOn(w, place.Outside(place.Inside(r).URL))
@@ -148,7 +148,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.Guard.SameOrigin(r) {
-		s.refuse(w, metrics.RefusedForeignOrigin, shell.ForeignOrigin)
+		s.refuse(w, metrics.RefusedForeignOrigin, page.ForeignOrigin)
 		return
 	}
 	s.dispatch(w, r, view, place.Face)
@@ -214,25 +214,25 @@ func (s *Server) sendsOn(w http.ResponseWriter, to string) bool {
 	return true
 }
 
-func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m shell.Message) {
+func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m page.Message) {
 	s.Metrics.Refused(why)
 	s.Log.Debug("refused a visitor", "reason", why)
 	// A body that trickles in must not keep a stranger's connection, nor a stranger an
 	// idle one.
 	w.Header().Set("Connection", "close")
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
-	shell.WriteMessage(w, m)
+	page.WriteMessage(w, m)
 }
 
 func (s *Server) refuseToken(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, auth.ErrNoToken):
-		s.refuse(w, metrics.RefusedNoToken, shell.NoToken)
+		s.refuse(w, metrics.RefusedNoToken, page.NoToken)
 	case errors.Is(err, token.ErrExpired):
-		s.refuse(w, metrics.RefusedExpiredToken, shell.Expired)
+		s.refuse(w, metrics.RefusedExpiredToken, page.Expired)
 	case errors.Is(err, token.ErrForeign):
-		s.refuse(w, metrics.RefusedForeignToken, shell.Foreign)
+		s.refuse(w, metrics.RefusedForeignToken, page.Foreign)
 	default:
-		s.refuse(w, metrics.RefusedBadToken, shell.BadToken)
+		s.refuse(w, metrics.RefusedBadToken, page.BadToken)
 	}
 }

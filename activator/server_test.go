@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -37,17 +37,17 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 		title       string
 		why         metrics.Refusal
 	}{
-		"an unknown host":            {g.sign(token.AudienceSession, g.owned, 0), "bob--desktops.vdi.localhost", noBrowser, 404, shell.NotFound.Title, metrics.RefusedUnknownHost},
-		"an address":                 {"", "[::1]:8080", noBrowser, 404, shell.NotFound.Title, metrics.RefusedUnknownHost},
-		"a very long host":           {"", strings.Repeat("a", 5000) + ".vdi.localhost", noBrowser, 404, shell.NotFound.Title, metrics.RefusedUnknownHost},
-		"no token":                   {"", host, noBrowser, 401, shell.NoToken.Title, metrics.RefusedNoToken},
-		"a token of nobody":          {"rubbish-token", host, noBrowser, 401, shell.BadToken.Title, metrics.RefusedBadToken},
-		"an expired token":           {g.sign(token.AudienceSession, g.owned, 2*time.Hour), host, noBrowser, 401, shell.Expired.Title, metrics.RefusedExpiredToken},
-		"another session's token":    {g.sign(token.AudienceSession, bob, 0), host, noBrowser, 403, shell.Foreign.Title, metrics.RefusedForeignToken},
-		"a desktop's token":          {g.sign(token.AudienceTURN, g.owned, 0), host, noBrowser, 401, shell.BadToken.Title, metrics.RefusedBadToken},
-		"another desktop's page":     {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}, 403, shell.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
-		"another desktop's picture":  {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"image"}}, 403, shell.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
-		"a frame on another desktop": {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"iframe"}}, 403, shell.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
+		"an unknown host":            {g.sign(token.AudienceSession, g.owned, 0), "bob--desktops.vdi.localhost", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
+		"an address":                 {"", "[::1]:8080", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
+		"a very long host":           {"", strings.Repeat("a", 5000) + ".vdi.localhost", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
+		"no token":                   {"", host, noBrowser, 401, page.NoToken.Title, metrics.RefusedNoToken},
+		"a token of nobody":          {"rubbish-token", host, noBrowser, 401, page.BadToken.Title, metrics.RefusedBadToken},
+		"an expired token":           {g.sign(token.AudienceSession, g.owned, 2*time.Hour), host, noBrowser, 401, page.Expired.Title, metrics.RefusedExpiredToken},
+		"another session's token":    {g.sign(token.AudienceSession, bob, 0), host, noBrowser, 403, page.Foreign.Title, metrics.RefusedForeignToken},
+		"a desktop's token":          {g.sign(token.AudienceTURN, g.owned, 0), host, noBrowser, 401, page.BadToken.Title, metrics.RefusedBadToken},
+		"another desktop's page":     {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
+		"another desktop's picture":  {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"image"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
+		"a frame on another desktop": {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"iframe"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := with(tc.header, "Test-Host", tc.host)
@@ -61,7 +61,7 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 			before := refusals(g, tc.why)
 			asked := 0
 			for _, kind := range []http.Header{header, upgrade} {
-				for _, at := range []string{"/", "/ws", "/turn", shell.StatusPath, shell.EventsPath, shell.ActivityPath, shell.WakePath, shell.TakePath} {
+				for _, at := range []string{"/", "/ws", "/turn", page.StatusPath, page.EventsPath, page.ActivityPath, page.WakePath, page.TakePath} {
 					for _, method := range []string{http.MethodGet, http.MethodPost} {
 						got := g.do(method, at, kind)
 						asked++
@@ -123,11 +123,11 @@ func TestAPageOfASleepingDesktopWaitsAndWakesIt(t *testing.T) {
 		t.Fatalf("%d:\n%s", got.code, got.body)
 	}
 	g.eventually("woken", func() bool { return g.woken() == 1 })
-	if got := g.status(); got.State != shell.StateWaiting || got.Timeline["requested"] == 0 {
+	if got := g.status(); got.State != page.StateWaiting || got.Timeline["requested"] == 0 {
 		t.Errorf("status = %+v", got)
 	}
 	g.wakes(newDesktop(t))
-	g.eventually("ready", func() bool { return g.status().State == shell.StateReady })
+	g.eventually("ready", func() bool { return g.status().State == page.StateReady })
 	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, "Opening your desktop") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
@@ -142,10 +142,10 @@ func TestAPageOfASleepingDesktopWaitsAndWakesIt(t *testing.T) {
 	}
 }
 
-func (g *gateway) status() shell.Status {
+func (g *gateway) status() page.Status {
 	g.t.Helper()
-	got := g.do(http.MethodGet, shell.StatusPath, g.as(fetching))
-	var s shell.Status
+	got := g.do(http.MethodGet, page.StatusPath, g.as(fetching))
+	var s page.Status
 	if err := json.Unmarshal([]byte(got.body), &s); err != nil || got.code != 200 {
 		g.t.Fatalf("%d %s: %v", got.code, got.body, err)
 	}
@@ -354,9 +354,9 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 			if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 503 {
 				t.Errorf("a script's request got %d", got.code)
 			}
-			want := shell.StateAsleep
+			want := page.StateAsleep
 			if reason == lifecycle.ReasonStartup {
-				want = shell.StateFailed
+				want = page.StateFailed
 			}
 			if got := g.status().State; got != want {
 				t.Errorf("state = %s, want %s", got, want)
@@ -369,7 +369,7 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 			if n := g.woken(); n != 1 {
 				t.Errorf("a person's visit woke it %d times", n)
 			}
-			if got := g.status().State; got != shell.StateWaiting {
+			if got := g.status().State; got != page.StateWaiting {
 				t.Errorf("state = %s after a person asked for it", got)
 			}
 		})
@@ -391,10 +391,10 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 func TestADesktopThatIsSwitchedOffSaysSo(t *testing.T) {
 	g := newGateway(t)
 	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
-	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 503 || !strings.Contains(got.body, shell.PoweredOff.Title) {
+	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 503 || !strings.Contains(got.body, page.PoweredOff.Title) {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	if got := g.status().State; got != shell.StateOff {
+	if got := g.status().State; got != page.StateOff {
 		t.Errorf("state = %s", got)
 	}
 	expectClosed(t, g.dial("/desk", g.as(fromPage)), 4403, "switched off")
@@ -435,16 +435,16 @@ func TestShutdown(t *testing.T) {
 
 func TestActivityIsReportedByPOSTWhileAwake(t *testing.T) {
 	g := newGateway(t)
-	if got := g.do(http.MethodGet, shell.ActivityPath, g.as(fetching)); got.code != 405 || got.header.Get("Allow") != "POST" {
+	if got := g.do(http.MethodGet, page.ActivityPath, g.as(fetching)); got.code != 405 || got.header.Get("Allow") != "POST" {
 		t.Errorf("GET: %d", got.code)
 	}
-	if got := g.do(http.MethodPost, shell.ActivityPath, g.as(fromPage)); got.code != 204 {
+	if got := g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)); got.code != 204 {
 		t.Errorf("asleep: %d", got.code)
 	}
 	g.expectNothingWritten()
 	g.wakes(newDesktop(t))
 	for range 3 {
-		if got := g.do(http.MethodPost, shell.ActivityPath, g.as(fromPage)); got.code != 204 {
+		if got := g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)); got.code != 204 {
 			t.Errorf("awake: %d", got.code)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -108,17 +108,17 @@ func viewedBy(s *v1alpha1.VDISession) string {
 
 // viewingOf says whose a desktop's only view is, as a page sees it that may have written
 // its claim without having seen it in the record.
-func viewingOf(s *v1alpha1.VDISession, page string, claimed bool) shell.Viewing {
+func viewingOf(s *v1alpha1.VDISession, name string, claimed bool) page.Viewing {
 	if !singleViewer(s) {
-		return shell.ViewingFree
+		return page.ViewingFree
 	}
 	switch by := viewedBy(s); {
-	case page != "" && (by == page || by == "" && claimed):
-		return shell.ViewingYours
-	case page == "" || by == "":
-		return shell.ViewingOpen
+	case name != "" && (by == name || by == "" && claimed):
+		return page.ViewingYours
+	case name == "" || by == "":
+		return page.ViewingOpen
 	}
-	return shell.ViewingOthers
+	return page.ViewingOthers
 }
 
 // record is a new one for that page, later than the session's last sleep whatever the
@@ -287,12 +287,12 @@ func (s *Server) serveTake(w http.ResponseWriter, r *http.Request, v visitor) {
 	if !posted(w, r) {
 		return
 	}
-	page := shell.PageOf(r)
-	if page == "" {
-		http.Error(w, "say which page: the parameter "+shell.PageQuery+" with 32 hexadecimal digits", http.StatusBadRequest)
+	name := page.PageOf(r)
+	if name == "" {
+		http.Error(w, "say which page: the parameter "+page.PageQuery+" with 32 hexadecimal digits", http.StatusBadRequest)
 		return
 	}
-	if err := s.take(r.Context(), v, page); err != nil {
+	if err := s.take(r.Context(), v, name); err != nil {
 		s.refuseTake(w, err)
 		return
 	}
@@ -300,17 +300,17 @@ func (s *Server) serveTake(w http.ResponseWriter, r *http.Request, v visitor) {
 }
 
 // take makes a page the viewer and waits a moment until the record shows it.
-func (s *Server) take(ctx context.Context, v visitor, page string) error {
-	from, err := s.viewers.take(ctx, v.key, page)
+func (s *Server) take(ctx context.Context, v visitor, name string) error {
+	from, err := s.viewers.take(ctx, v.key, name)
 	if err != nil {
 		return err
 	}
-	s.viewers.asks(sessionPage{v.key, page}) // its stream, if any, may be another replica's
+	s.viewers.asks(sessionPage{v.key, name}) // its stream, if any, may be another replica's
 	if from != "" {
 		s.Metrics.Takeovers.Inc()
 		s.Log.Info("a page took the desktop over", "namespace", v.key.Namespace, "session", v.key.Name)
 	}
-	s.await(ctx, v, func(view directory.View) bool { return viewingOf(view.Session, page, false) != shell.ViewingOthers })
+	s.await(ctx, v, func(view directory.View) bool { return viewingOf(view.Session, name, false) != page.ViewingOthers })
 	return nil
 }
 

@@ -17,8 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -28,10 +28,10 @@ import (
 // Pages' names.
 var (
 	one, two = strings.Repeat("1", 32), strings.Repeat("2", 32)
-	yours    = func(s shell.Status) bool {
-		return s.State == shell.StateReady && s.Viewing == shell.ViewingYours
+	yours    = func(s page.Status) bool {
+		return s.State == page.StateReady && s.Viewing == page.ViewingYours
 	}
-	elsewhere = in(shell.StateElsewhere)
+	elsewhere = in(page.StateElsewhere)
 )
 
 // WriteViewer is the API server: what is recorded comes back by the watch.
@@ -91,16 +91,16 @@ func (g *gateway) records() int {
 	return len(g.viewed)
 }
 
-func (g *gateway) take(page string) answer {
+func (g *gateway) take(name string) answer {
 	g.t.Helper()
-	return g.do(http.MethodPost, shell.TakePath+"?page="+page, g.as(fromPage))
+	return g.do(http.MethodPost, page.TakePath+"?page="+name, g.as(fromPage))
 }
 
 // asks is what a page is told that asks.
-func (g *gateway) asks(page string) shell.Status {
+func (g *gateway) asks(name string) page.Status {
 	g.t.Helper()
-	got := g.do(http.MethodGet, shell.StatusPath+"?at=/&page="+page, g.as(fetching))
-	var s shell.Status
+	got := g.do(http.MethodGet, page.StatusPath+"?at=/&page="+name, g.as(fetching))
+	var s page.Status
 	if err := json.Unmarshal([]byte(got.body), &s); err != nil {
 		g.t.Fatalf("%v: %d %s", err, got.code, got.body)
 	}
@@ -172,12 +172,12 @@ func TestOfPagesThatComeAtOnceOneShowsTheDesktop(t *testing.T) {
 	for i := range pages {
 		at := []*gateway{g, r}[i%2]
 		go func() {
-			page := at.openAs(fmt.Sprintf("%032x", i+1))
-			page.until("decided", func(s shell.Status) bool {
-				return s.State == shell.StateElsewhere || s.Viewing == shell.ViewingYours
+			tab := at.openAs(fmt.Sprintf("%032x", i+1))
+			tab.until("decided", func(s page.Status) bool {
+				return s.State == page.StateElsewhere || s.Viewing == page.ViewingYours
 			})
 			s := at.asks(fmt.Sprintf("%032x", i+1))
-			if s.Viewing == shell.ViewingYours {
+			if s.Viewing == page.ViewingYours {
 				shows.Add(1)
 			}
 			all <- string(s.State)
@@ -220,11 +220,11 @@ func TestAPageThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			first.close()
 			g.eventually("its stream has ended", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
 			again := r.openAs(one)
-			if s := <-again.events; s.Viewing != shell.ViewingYours {
+			if s := <-again.events; s.Viewing != page.ViewingYours {
 				t.Errorf("first it is told %+v", s)
 			}
 			time.Sleep(closedAfter + time.Second) // until the first stream would count as closed
-			if s := g.asks(two); s.State != shell.StateElsewhere || len(second.events) > 0 {
+			if s := g.asks(two); s.State != page.StateElsewhere || len(second.events) > 0 {
 				t.Errorf("the one that waits is told %s, and %d changes", s.State, len(second.events))
 			}
 			if n := g.records(); n != replicas {
@@ -242,13 +242,13 @@ func TestAPageThatVanishedWithItsReplicaBlocksNobodyForEver(t *testing.T) {
 	if err := g.WriteViewer(t.Context(), alice, gone, ""); err != nil {
 		t.Fatal(err)
 	}
-	page := g.openAs(two)
-	page.until("it is told", elsewhere)
+	tab := g.openAs(two)
+	tab.until("it is told", elsewhere)
 	if got := g.take(two); got.code != 204 {
 		t.Fatalf("%d %s", got.code, got.body)
 	}
-	page.until("it shows it", yours)
-	page.close()
+	tab.until("it shows it", yours)
+	tab.close()
 
 	// And with the desktop's sleep the record is void.
 	if err := g.WriteViewer(t.Context(), alice, gone, ""); err != nil {
@@ -264,20 +264,20 @@ func TestWhoWakesADesktopSeesItThere(t *testing.T) {
 	office := g.openAs(one)
 	office.until("it shows it", yours)
 	g.sleeps(lifecycle.ReasonIdle, "")
-	office.until("asleep", in(shell.StateAsleep))
+	office.until("asleep", in(page.StateAsleep))
 	// At home, by opening it.
 	g.do(http.MethodGet, "/", g.as(navigating))
 	home := g.openAs(two)
-	home.until("it waits", func(s shell.Status) bool { return s.State == shell.StateWaiting && s.Viewing == shell.ViewingYours })
+	home.until("it waits", func(s page.Status) bool { return s.State == page.StateWaiting && s.Viewing == page.ViewingYours })
 	office.until("it is told", elsewhere)
 	g.wakes(newDesktop(t))
 	home.until("it shows it", yours)
 
 	g.sleeps(lifecycle.ReasonIdle, "")
-	office.until("asleep", in(shell.StateAsleep))
-	home.until("asleep", in(shell.StateAsleep))
+	office.until("asleep", in(page.StateAsleep))
+	home.until("asleep", in(page.StateAsleep))
 	// By the button, in the office.
-	if got := g.do(http.MethodPost, shell.WakePath+"?page="+one, g.as(fromPage)); got.code != 204 {
+	if got := g.do(http.MethodPost, page.WakePath+"?page="+one, g.as(fromPage)); got.code != 204 {
 		t.Fatalf("%d %s", got.code, got.body)
 	}
 	g.wakes(newDesktop(t))
@@ -290,8 +290,8 @@ func TestDesktopsThatTakeSeveralViewersAreLeftAlone(t *testing.T) {
 		g := newGateway(t)
 		g.speaks(p)
 		g.wakes(newDesktop(t))
-		for _, page := range []string{one, two} {
-			if s := g.openAs(page).until("ready", in(shell.StateReady)); s.Viewing != shell.ViewingFree {
+		for _, name := range []string{one, two} {
+			if s := g.openAs(name).until("ready", in(page.StateReady)); s.Viewing != page.ViewingFree {
 				t.Errorf("%s: told %+v", p, s)
 			}
 		}
@@ -309,10 +309,10 @@ func TestUnderAutoADesktopIsKnownByItsFirstClientAtEveryReplica(t *testing.T) {
 	g := newGateway(t)
 	r := g.another()
 	g.wakes(newDesktop(t))
-	page := r.openAs(one)
-	page.until("ready", in(shell.StateReady))
+	tab := r.openAs(one)
+	tab.until("ready", in(page.StateReady))
 	g.dial("/webrtc/signalling/", g.as(fromPage))
-	page.until("it has the view", yours)
+	tab.until("it has the view", yours)
 	g.openAs(two).until("it is told", elsewhere)
 	for range 5 {
 		g.dial("/webrtc/signalling/", g.as(fromPage))
@@ -323,15 +323,15 @@ func TestUnderAutoADesktopIsKnownByItsFirstClientAtEveryReplica(t *testing.T) {
 	// Its template has another desktop by now.
 	time.Sleep(wake.ReportPause)
 	g.dial("/api/webrtc/signaling/", g.as(fromPage))
-	page.until("it is free", func(s shell.Status) bool { return s.Viewing == shell.ViewingFree })
+	tab.until("it is free", func(s page.Status) bool { return s.Viewing == page.ViewingFree })
 }
 
 func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 	g := newGateway(t)
 	g.speaks(v1alpha1.ProtocolSelkies1)
 	r := g.another()
-	page := g.openAs(one)
-	page.until("it has the view", func(s shell.Status) bool { return s.Viewing == shell.ViewingYours })
+	tab := g.openAs(one)
+	tab.until("it has the view", func(s page.Status) bool { return s.Viewing == page.ViewingYours })
 	var before []*websocket.Conn
 	for _, at := range []*gateway{g, r} {
 		ws := at.dial("/webrtc/signalling/", at.as(fromPage))
@@ -355,7 +355,7 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 	}
-	if s := g.asks(one); s.State != shell.StateElsewhere {
+	if s := g.asks(one); s.State != page.StateElsewhere {
 		t.Errorf("the former page is told %s", s.State)
 	}
 }
@@ -363,9 +363,9 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 func TestThePageOfADesktopIsShownThoughNothingCanBeRecorded(t *testing.T) {
 	g := single(t)
 	g.refusing = errors.New("the API server is down")
-	page := g.openAs(one)
-	page.until("it shows it", yours)
-	if s := g.asks(two); s.Viewing != shell.ViewingYours {
+	tab := g.openAs(one)
+	tab.until("it shows it", yours)
+	if s := g.asks(two); s.Viewing != page.ViewingYours {
 		t.Errorf("a page that asks is told %+v", s)
 	}
 	if got := g.take(two); got.code != 503 {
@@ -382,26 +382,26 @@ func TestAPageThatMayNotBeToldAsksAndHasTheViewTheSame(t *testing.T) {
 	if s := g.asks(one); !yours(s) {
 		t.Errorf("told %+v", s)
 	}
-	if s := g.asks(two); s.State != shell.StateElsewhere {
+	if s := g.asks(two); s.State != page.StateElsewhere {
 		t.Errorf("told %+v", s)
 	}
 	if s := g.asks(one); !yours(s) || g.records() != 1 {
 		t.Errorf("told %+v, %d records", s, g.records())
 	}
 	// Without a name it is nobody's page: it is told how the desktop stands, and has nothing.
-	if s := g.asks(""); s.State != shell.StateReady || s.Viewing != shell.ViewingOpen {
+	if s := g.asks(""); s.State != page.StateReady || s.Viewing != page.ViewingOpen {
 		t.Errorf("told %+v", s)
 	}
 }
 
 func TestTakingOverIsAPostOfAPageAndBounded(t *testing.T) {
 	g := single(t)
-	if got := g.do(http.MethodGet, shell.TakePath+"?page="+one, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
+	if got := g.do(http.MethodGet, page.TakePath+"?page="+one, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
 		t.Errorf("%d", got.code)
 	}
-	for _, page := range []string{"", "x", one + "1", strings.ToUpper(strings.Repeat("a", 32))} {
-		if got := g.take(page); got.code != 400 {
-			t.Errorf("%q got %d", page, got.code)
+	for _, name := range []string{"", "x", one + "1", strings.ToUpper(strings.Repeat("a", 32))} {
+		if got := g.take(name); got.code != 400 {
+			t.Errorf("%q got %d", name, got.code)
 		}
 	}
 	if n := g.records(); n != 0 {
@@ -425,7 +425,7 @@ func TestWhoViewsNeitherWakesNorCountsAsActivity(t *testing.T) {
 	if got := g.take(one); got.code != 204 {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	g.openAs(two).until("asleep", in(shell.StateAsleep))
+	g.openAs(two).until("asleep", in(page.StateAsleep))
 	if n := g.woken(); n != before {
 		t.Errorf("woken %d times", n-before)
 	}

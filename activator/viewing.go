@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -36,7 +36,7 @@ func (p *openPage) view(ctx context.Context, view directory.View) (news bool) {
 	w.again = nil
 	if p.last != nil {
 		switch p.last.State {
-		case shell.StateAsleep, shell.StateFailed, shell.StateOff:
+		case page.StateAsleep, page.StateFailed, page.StateOff:
 			w.passive = true
 		}
 	}
@@ -78,9 +78,9 @@ func (p *openPage) wants() bool {
 		return false
 	}
 	switch p.last.State {
-	case shell.StateReady:
+	case page.StateReady:
 		return true
-	case shell.StateWaiting:
+	case page.StateWaiting:
 		return !p.viewing.passive
 	}
 	return false

@@ -28,8 +28,8 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/shell"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -325,7 +325,7 @@ func (g *gateway) pod(change func(*corev1.Pod)) {
 func (g *gateway) open() (end func()) {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+shell.EventsPath+"?at=/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/", nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}

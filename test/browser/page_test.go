@@ -101,7 +101,7 @@ func (v *visit) inputs() int {
 }
 
 // page is a desktop's page, which says in its title how often and where it was loaded.
-func page(t *testing.T) *httptest.Server {
+func framed(t *testing.T) *httptest.Server {
 	t.Helper()
 	var loads atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +135,7 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	if got := v.text(`document.title`); got != "Your desktop is starting" {
 		t.Errorf("the title is %q", got)
 	}
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.until(harness.DesktopShown)
 	v.until(`document.title === "Load 1 of /desk/"`)
 	v.until(`document.activeElement.id === "frame" && frames[0].document.hasFocus()`)
@@ -167,7 +167,7 @@ func TestADesktopsPageThatDidNotComeThroughIsAskedForAgain(t *testing.T) {
 		}()
 	})
 	v.run(fetch.Enable().WithPatterns([]*fetch.RequestPattern{{URLPattern: v.home + "/desk/*"}}))
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`)
 }
 
@@ -180,13 +180,13 @@ func TestAPageWhoseScriptDidNotComeThroughOffersToBeLoadedAgain(t *testing.T) {
 		t.Fatalf("%v; %s", err, v.Describe())
 	}
 	v.run(network.SetBlockedURLs(nil))
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.run(chromedp.Click("#stuck a"))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/" && !document.getElementById("stuck")`)
 }
 
 func TestADesktopThatLivesAtAnotherOriginIsShownAsItIs(t *testing.T) {
-	elsewhere := page(t)
+	elsewhere := framed(t)
 	var asked atomic.Int32
 	redirects := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -208,7 +208,7 @@ func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
 	for name, domain := range map[string]string{"a browser that says what it loads": "vdi.localhost", "an insecure host, where it does not": "vdi.test"} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisit(t, func(c *config.Config) { c.URL.Domain = domain })
-			v.wakes(page(t))
+			v.wakes(framed(t))
 			v.link("/desk/")
 			v.until(`document.title === "Load 1 of /desk/"`)
 			v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
@@ -225,7 +225,7 @@ func TestInputInTheDesktopIsReported(t *testing.T) {
 	v.change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 8 * time.Second}.Effective() // reports come four times as often
 	})
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.link("/")
 	v.until(harness.DesktopShown)
 	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
@@ -261,7 +261,7 @@ func (v *visit) idles(in time.Duration) {
 
 func TestThePageWarnsAndAPersonStays(t *testing.T) {
 	v := newVisit(t)
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.link("/")
 	v.until(harness.DesktopShown)
 	v.idles(90 * time.Second)
@@ -284,7 +284,7 @@ func TestThePageWarnsAndAPersonStays(t *testing.T) {
 
 func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 	v := newVisit(t)
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.link("/desk/")
 	v.until(harness.DesktopShown)
 	v.sleeps(lifecycle.ReasonIdle, "")
@@ -293,7 +293,7 @@ func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 	v.run(chromedp.Evaluate(`window.same = true`, nil), chromedp.KeyEvent(kb.Enter))
 	v.until(`document.body.dataset.state === "waiting"`)
 	v.eventually("woken", func() bool { return v.woken() == before+1 })
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.until(harness.DesktopShown + ` && window.same`) // without loading the page again
 	v.until(`document.title === "Load 1 of /desk/"`)
 }
@@ -310,7 +310,7 @@ func TestAFailedStartSaysWhyAndIsTriedAgainByAPerson(t *testing.T) {
 
 func TestTheClientLoadsBeforeTheDesktopIsThere(t *testing.T) {
 	v := newVisit(t)
-	desktop := page(t)
+	desktop := framed(t)
 	v.wakes(desktop)
 	v.link("/")
 	v.until(harness.DesktopShown)
@@ -341,7 +341,7 @@ func TestThePageWorksWhereItsStreamIsRefused(t *testing.T) {
 	defer v.open()()
 	v.link("/")
 	v.until(`document.body.dataset.state === "waiting"`)
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.until(harness.DesktopShown)
 }
 
@@ -350,7 +350,7 @@ func TestThePageWorksWithoutScript(t *testing.T) {
 	v.run(emulation.SetScriptExecutionDisabled(true))
 	v.link("/desk/")
 	v.eventually("woken", func() bool { return v.woken() == 1 })
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	var at string
 	v.eventually("the desktop is in a frame", func() bool {
 		_ = chromedp.Run(v.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
@@ -398,15 +398,15 @@ func TestPictures(t *testing.T) {
 			v.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
 			v.until(`document.querySelector("[aria-current]")?.dataset.step === "image"`)
 			take("3-image")
-			v.wakes(page(t))
+			v.wakes(framed(t))
 			v.until(harness.DesktopShown)
 			take("4-desktop")
 			v.speaks(v1alpha1.ProtocolSelkies1)
-			for _, page := range []string{strings.Repeat("1", 32), ""} {
-				if err := v.WriteViewer(v.ctx, alice, &v1alpha1.SessionViewer{Page: page, Since: metav1.MicroTime{Time: time.Now()}}, ""); err != nil {
+			for _, name := range []string{strings.Repeat("1", 32), ""} {
+				if err := v.WriteViewer(v.ctx, alice, &v1alpha1.SessionViewer{Page: name, Since: metav1.MicroTime{Time: time.Now()}}, ""); err != nil {
 					t.Fatal(err)
 				}
-				if page != "" {
+				if name != "" {
 					v.until(elsewhereShown)
 					take("9-elsewhere")
 				}

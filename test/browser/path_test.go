@@ -23,7 +23,7 @@ func TestThePageWorksInAFolderOfASharedHost(t *testing.T) {
 	v.link("/desk/")
 	v.until(`document.body.dataset.state === "waiting" && location.pathname === "` + aliceAt + `/desk/" && !location.search`)
 	v.eventually("woken", func() bool { return v.woken() == 1 })
-	v.wakes(page(t))
+	v.wakes(framed(t))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`) // the desktop is at its root
 	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
 	v.run(chromedp.Evaluate(`frames[0].fetch("/turn").then((a) => a.json()).then((c) => { window.turn = c.iceServers.length; })`, nil))

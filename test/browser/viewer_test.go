@@ -22,7 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
 
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/test/harness"
@@ -288,13 +288,13 @@ func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			for range 3 {
 				v.run(chromedp.Reload())
 				v.until(pictureShown)
-				if got := v.text(`states.join()`); strings.Contains(got, string(shell.StateElsewhere)) {
+				if got := v.text(`states.join()`); strings.Contains(got, string(page.StateElsewhere)) {
 					t.Errorf("the page was in the states %s", got)
 				}
 			}
 			time.Sleep(closedAfter + time.Second)
 			v.until(pictureShown)
-			if got := second.text(`states.slice(1).join()`); got != string(shell.StateElsewhere) {
+			if got := second.text(`states.slice(1).join()`); got != string(page.StateElsewhere) {
 				t.Errorf("the tab that waits was in the states %s", got)
 			}
 		})

@@ -16,7 +16,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/org/vdi-operator/activator/shell"
+	"github.com/org/vdi-operator/activator/page"
 )
 
 // Visitor is a person's program that is no browser: it has a cookie for one
@@ -142,14 +142,14 @@ func (v *Visitor) WebSocket(ctx context.Context, path string) (*websocket.Conn, 
 func (v *Visitor) folder() string { return strings.TrimSuffix(v.URL.Path, "/") }
 
 // Status asks for the session's status as the waiting page does.
-func (v *Visitor) Status(ctx context.Context) (shell.Status, error) {
-	var s shell.Status
-	resp, body, err := v.Get(ctx, shell.StatusPath, nil)
+func (v *Visitor) Status(ctx context.Context) (page.Status, error) {
+	var s page.Status
+	resp, body, err := v.Get(ctx, page.StatusPath, nil)
 	if err != nil {
 		return s, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("%s: %s", shell.StatusPath, resp.Status)
+		return s, fmt.Errorf("%s: %s", page.StatusPath, resp.Status)
 	}
 	return s, json.Unmarshal(body, &s)
 }

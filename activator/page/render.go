@@ -1,11 +1,11 @@
-// Package shell is what a visitor sees that is not the desktop itself: the page
+// Package page is what a visitor sees that is not the desktop itself: the page
 // around it, which shows how the desktop starts, holds it in a frame, warns before
 // it sleeps and offers to wake it; and the pages that say why there is none.
 //
 // Pages load nothing from elsewhere and run one small script of ours, under a
 // strict Content-Security-Policy. They name no session that the visitor did not
 // prove a right to.
-package shell
+package page
 
 import (
 	"bytes"

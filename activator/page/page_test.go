@@ -1,4 +1,4 @@
-package shell
+package page
 
 import (
 	"io/fs"
@@ -123,7 +123,7 @@ func TestThePagesIdsAreThoseOfTheScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := fs.ReadFile(files, "pages/shell.html")
+	page, err := fs.ReadFile(files, "pages/page.html")
 	if err != nil {
 		t.Fatal(err)
 	}

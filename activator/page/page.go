@@ -1,4 +1,4 @@
-package shell
+package page
 
 import (
 	"encoding/json"
@@ -101,5 +101,5 @@ func WritePage(w http.ResponseWriter, p Page) {
 	case StateReady:
 		data.Title = titleReady
 	}
-	render(w, status, "shell.html", data)
+	render(w, status, "page.html", data)
 }

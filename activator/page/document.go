@@ -1,4 +1,4 @@
-package shell
+package page
 
 import (
 	"net/http"
