@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -23,7 +23,7 @@ type visitor struct {
 	session *v1alpha1.VDISession
 	wants   want
 	// face is how the visitor sees the session.
-	face address.Face
+	face route.Face
 	// scripted says that a browser's script made the request, or a page that the
 	// desktop showed; not a person who opened a page, nor a program that is no browser.
 	scripted bool
@@ -65,7 +65,7 @@ var ours = map[string]want{
 
 // understand says what a checked request is for. The request that it returns has no
 // parameters of ours in its address.
-func (s *Server) understand(r *http.Request, view directory.View, face address.Face) (visitor, *http.Request) {
+func (s *Server) understand(r *http.Request, view directory.View, face route.Face) (visitor, *http.Request) {
 	v := visitor{
 		key:      client.ObjectKeyFromObject(view.Session),
 		session:  view.Session,

@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
@@ -26,6 +25,7 @@ import (
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -50,7 +50,7 @@ type Options struct {
 // Server serves visitors.
 type Server struct {
 	Options
-	routing   address.Routing
+	routing   route.Routing
 	prober    *probe.Prober
 	admission *admission
 	held      *limit.Held
@@ -74,7 +74,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		Options:   o,
-		routing:   address.New(o.Config.URL),
+		routing:   route.New(o.Config.URL),
 		prober:    probe.New(o.Directory, (&net.Dialer{}).DialContext),
 		admission: newAdmission(o.Config.Limits, o.Proxies),
 		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
@@ -155,7 +155,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // dispatch serves a request that was checked.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View, face address.Face) {
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View, face route.Face) {
 	v, r := s.understand(r, view, face)
 	switch v.wants {
 	case wantsPage, wantsRefresh:

@@ -15,8 +15,8 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
-	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
 )
 
@@ -159,7 +159,7 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 	client, ours, before := visited(t, n)
 	h.client = client
 	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h,
-		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), address.Face{Scheme: "http"}, "")})
+		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), route.Face{Scheme: "http"}, "")})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

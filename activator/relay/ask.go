@@ -4,14 +4,14 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // Ask asks the desktop at the other end of conn for the address of a visitor's
 // upgrade, without an upgrade, and returns the head of its answer. Nothing of a body
 // is read: conn is of no further use.
-func Ask(conn net.Conn, in *http.Request, face address.Face) (*http.Response, error) {
+func Ask(conn net.Conn, in *http.Request, face route.Face) (*http.Response, error) {
 	header := headerForDesktop(in, face)
 	header.Set("Connection", "close")
 	if _, err := conn.Write(get(in, header)); err != nil {

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/org/vdi-operator/activator/address"
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // hopByHop headers end at this hop (RFC 9110, section 7.6.1); what belongs to the
@@ -22,7 +22,7 @@ var hopByHop = []string{
 // product's credentials, no Origin (it was checked here, and desktops compare it
 // with a host or scheme that they may not know), who forwarded it, and from which
 // folder.
-func headerForDesktop(in *http.Request, face address.Face) http.Header {
+func headerForDesktop(in *http.Request, face route.Face) http.Header {
 	out := in.Header.Clone()
 	for _, named := range in.Header.Values("Connection") {
 		for name := range strings.SplitSeq(named, ",") {

@@ -9,7 +9,7 @@ import (
 	"net/http/httputil"
 	"time"
 
-	"github.com/org/vdi-operator/activator/address"
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // HTTP passes plain requests to desktops.
@@ -20,7 +20,7 @@ type passedKey struct{}
 
 type passed struct {
 	conn *lent
-	face address.Face
+	face route.Face
 	// patience is for a request that is asked again if the desktop is not ready to answer,
 	// nil for others; again says that it was not, and that nothing was written.
 	patience *Patience
@@ -91,7 +91,7 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 // at the other end of conn, which it closes. Of a request with patience it writes nothing
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
 // 503 or 504: it is to be asked again.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face address.Face, patience *Patience) (again bool) {
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience) (again bool) {
 	by := &passed{conn: &lent{Conn: conn}, face: face, patience: patience}
 	defer by.conn.giveBack()
 	if patience != nil {

@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/org/vdi-operator/activator/address"
+	"github.com/org/vdi-operator/activator/route"
 )
 
 const enough = 10 * time.Second
 
 // secure is a session with a host of its own.
-var secure = address.Face{Scheme: "https"}
+var secure = route.Face{Scheme: "https"}
 
 // visitor is a visitor's request as it comes in.
 func visitor(target string, header http.Header) *http.Request {
@@ -90,7 +90,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 }
 
 func TestWhatADesktopsAnswerMeans(t *testing.T) {
-	q := NewRequest(visitor("/", nil), address.Face{Scheme: "http"}, "binary")
+	q := NewRequest(visitor("/", nil), route.Face{Scheme: "http"}, "binary")
 	accept := "Sec-WebSocket-Accept: " + q.accept + "\r\n"
 	const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	for _, tc := range []struct {

@@ -15,7 +15,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/org/vdi-operator/activator/address"
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // acceptGUID is what a key is answered with (RFC 6455, section 1.3).
@@ -31,7 +31,7 @@ type Request struct {
 
 // NewRequest makes the desktop's upgrade request of a visitor's. face is how
 // visitors see the session; subprotocol is what the visitor was told, and all that is offered.
-func NewRequest(in *http.Request, face address.Face, subprotocol string) *Request {
+func NewRequest(in *http.Request, face route.Face, subprotocol string) *Request {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: see crypto/rand
 	key := base64.StdEncoding.EncodeToString(nonce[:])

@@ -1,4 +1,4 @@
-package address
+package route
 
 import (
 	"net/http"

@@ -1,10 +1,10 @@
-// Package address knows where visitors find sessions: each at a host of its own, or each
+// Package route knows where visitors find sessions: each at a host of its own, or each
 // in a folder of one host. Nothing else in the data plane knows which of the two it is.
 //
 // It promises that a request and its answer are translated both ways: a desktop sees
 // the addresses of a host's root, and its visitor those of the session. It does not
 // know which sessions there are.
-package address
+package route
 
 import (
 	"net"
