@@ -1,6 +1,6 @@
 {{/*
 The configuration file of one program; takes {context, program}. Each program gets
-what it reads and no more: changing a session's timeout must not restart the
+what it reads and no more: a change of a session's timeout must not restart the
 activator, which would cut live connections.
 */}}
 {{- define "vdi-operator.config" -}}
@@ -89,8 +89,8 @@ trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}
 {{- end -}}
 
 {{/*
-What the operator reads anew while it runs, so that it is no part of the checksum which
-restarts it; the last of its file.
+What the operator reloads while it runs: not part of the checksum that restarts it. It ends
+the operator's file.
 */}}
 {{- define "vdi-operator.config.live" -}}
 sessions:

@@ -32,7 +32,7 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 {{- .Values.turn.existingSecret | default (printf "%s-turn" (include "vdi-operator.fullname" .)) -}}
 {{- end -}}
 
-{{/* What selects a component's pods. It can never change: a Deployment's selector is immutable. */}}
+{{/* What selects a component's pods. It never changes: a Deployment's selector is immutable. */}}
 {{- define "vdi-operator.selectorLabels" -}}
 app.kubernetes.io/name: vdi-operator
 app.kubernetes.io/instance: {{ .context.Release.Name | quote }}
@@ -40,7 +40,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{/*
-Labels of a component's pods. No version and no chart among them: they would restart
+Labels of a component's pods. Neither the chart's version nor the program's: they would restart
 pods in which nothing else has changed.
 */}}
 {{- define "vdi-operator.podLabels" -}}
@@ -60,8 +60,8 @@ app.kubernetes.io/managed-by: {{ .context.Release.Service }}
 {{- end -}}
 
 {{/*
-"true" where Helm asks a cluster, and not where it only renders. A list that is empty
-comes with its kind, and who may install may list service accounts.
+"true" where Helm has a cluster, and empty where it only renders. lookup returns a list with
+its kind even if the list is empty, and people who install may list service accounts.
 */}}
 {{- define "vdi-operator.cluster" -}}
 {{- if lookup "v1" "ServiceAccount" .Release.Namespace "" }}true{{ end -}}
@@ -69,7 +69,7 @@ comes with its kind, and who may install may list service accounts.
 
 {{/*
 Cluster-scoped objects carry the namespace too, so that releases of one name in two
-namespaces do not take each other's; takes {context, name}.
+namespaces do not share them; takes {context, name}.
 */}}
 {{- define "vdi-operator.clusterName" -}}
 {{ .context.Release.Namespace }}-{{ .name }}

@@ -17,8 +17,8 @@
 {{- end -}}
 
 {{/*
-Names are looked up at the cluster's DNS: a Service of pods, or a cache in the node's
-network. OpenShift's pods listen at 5353.
+The cluster's DNS is a Service of pods, or a cache in the node's network. OpenShift's pods
+listen at 5353.
 */}}
 {{- define "vdi-operator.dns.egress" -}}
 - ports:
@@ -32,8 +32,8 @@ network. OpenShift's pods listen at 5353.
 {{- end -}}
 
 {{/*
-The API server is no pod, and some networks look at a packet before its Service's address
-has become the server's, others after.
+The API server is not a pod. Some networks apply policies before they translate its
+Service's address, others after.
 */}}
 {{- define "vdi-operator.apiServer.egress" -}}
 {{- $ports := .Values.networkPolicy.apiServer.ports -}}
@@ -56,7 +56,7 @@ has become the server's, others after.
   {{- end }}
 {{- end -}}
 
-{{/* Where traces go, if anywhere: the receiver's address is its name's. */}}
+{{/* Where traces go. Any address: the receiver is known by name only. */}}
 {{- define "vdi-operator.tracing.egress" -}}
 {{- with regexFind ":[0-9]+$" ((.Values.tracing).endpoint | default "") -}}
 - ports:
@@ -65,8 +65,8 @@ has become the server's, others after.
 {{- end -}}
 
 {{/*
-Where desktops find TURN servers, and where those relay from: media goes from pod to
-relay port. Any address, because coturn has its node's.
+TURN servers and their relay ports: media goes from pod to relay port. Any address, because
+coturn has its node's.
 */}}
 {{- define "vdi-operator.turn.egress" -}}
 {{- $ports := list -}}
@@ -94,8 +94,8 @@ relay port. Any address, because coturn has its node's.
 
 {{/*
 The spec of the policy that the operator makes in each namespace with sessions. Desktops
-ask nobody for a password, because the activator has: whoever else reached one would be
-in it.
+ask for no password, because the activator checks visitors: anybody else who reached one
+would be in it.
 */}}
 {{- define "vdi-operator.desktopNetworkPolicy" -}}
 podSelector:

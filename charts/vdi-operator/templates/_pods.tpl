@@ -16,7 +16,7 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* How many replicas a component has at least; takes {context, component}. */}}
+{{/* The least replicas of a component; takes {context, component}. */}}
 {{- define "vdi-operator.leastReplicas" -}}
 {{- $values := get .context.Values .component -}}
 {{- if ($values.autoscaling).enabled -}}
@@ -33,8 +33,8 @@ capabilities:
 {{- end -}}
 
 {{/*
-How a component's pods are spread: over zones first, then over nodes, and never so that
-one cannot start; takes {context, component}.
+How a component's pods are spread: over zones, then over nodes, and never so that one cannot
+start; takes {context, component}.
 */}}
 {{- define "vdi-operator.topologySpread" -}}
 {{- $values := get .context.Values .component -}}

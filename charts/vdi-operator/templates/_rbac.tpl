@@ -34,7 +34,7 @@ being the text of files/rbac/role.yaml, and gives a list, or nothing.
 {{- end -}}
 
 {{/*
-What of a rule's verbs this installation needs, as JSON; takes {context, which, group,
+The verbs of a rule that this installation needs, as JSON; takes {context, which, group,
 resource, verbs}.
 */}}
 {{- define "vdi-operator.operator.verbs" -}}
@@ -44,16 +44,16 @@ resource, verbs}.
 {{- if and (has .which (list "namespaced" "cluster")) (ne $ofCluster (eq .which "cluster")) -}}
 {{- $verbs = list -}}
 {{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
-{{- /* It looks whether Knative is well, and leaves its configuration alone. */ -}}
+{{- /* The operator checks Knative's health and leaves its configuration alone. */ -}}
 {{- $verbs = list -}}
 {{- else if and (not .context.Values.knative.enabled) (hasSuffix "knative.dev" .group) -}}
-{{- /* What is left from when desktops ran on Knative goes when they next sleep. */ -}}
+{{- /* Services left from when desktops ran on Knative are deleted when they next sleep. */ -}}
 {{- $kept := ternary (list "get" "list" "delete") list (and (eq .group "serving.knative.dev") (eq .resource "services")) -}}
 {{- $some := list -}}
 {{- range $verbs -}}{{- if has . $kept -}}{{- $some = append $some . -}}{{- end -}}{{- end -}}
 {{- $verbs = $some -}}
 {{- else if and .context.Values.knative.enabled (eq .which "namespaced") (or (and (eq .group "apps") (eq .resource "deployments")) (and (eq .group "") (eq .resource "services"))) -}}
-{{- /* Knative makes them. The other way round, Deployments are left. */ -}}
+{{- /* Knative creates them. Those left from running without Knative can still be deleted. */ -}}
 {{- $verbs = without $verbs "create" "update" "patch" -}}
 {{- end -}}
 {{- toJson $verbs -}}

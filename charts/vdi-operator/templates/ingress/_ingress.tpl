@@ -1,6 +1,6 @@
 {{/*
-What the kinds of ingress objects share. Nothing here is read by hand from values
-elsewhere: url.scheme and url.port may be empty and are then derived.
+What the kinds of ingress objects share. Templates use these instead of url.scheme and
+url.port, which may be empty and are then derived.
 */}}
 
 {{/* "true" where one of the ways of TLS is configured. */}}
@@ -9,7 +9,7 @@ elsewhere: url.scheme and url.port may be empty and are then derived.
 {{- if or $tls.secretName $tls.certManager.issuer.name $tls.defaultCertificate $tls.atLoadBalancer -}}true{{- end -}}
 {{- end -}}
 
-{{/* "true" where TLS ends at the controller that serves our objects. */}}
+{{/* "true" where TLS ends at the controller that serves this chart's object. */}}
 {{- define "vdi-operator.ingress.tlsHere" -}}
 {{- $tls := .Values.ingress.tls -}}
 {{- if or $tls.secretName $tls.certManager.issuer.name $tls.defaultCertificate -}}true{{- end -}}
@@ -20,8 +20,8 @@ elsewhere: url.scheme and url.port may be empty and are then derived.
 {{- end -}}
 
 {{/*
-8080 is for the port-forward of an installation without an ingress, which uses localhost;
-all others listen on the scheme's own port, which is 0.
+8080 is for the port-forward of an installation without an ingress, which uses localhost.
+All others use the scheme's default port, which is 0.
 */}}
 {{- define "vdi-operator.url.port" -}}
 {{- if kindIs "string" .Values.url.port -}}
@@ -44,7 +44,7 @@ all others listen on the scheme's own port, which is 0.
 {{- end -}}
 {{- end -}}
 
-{{/* The host of our objects: every session's, or the one that has them all as folders. */}}
+{{/* The host of this chart's object: a wildcard, or one host that has sessions as paths. */}}
 {{- define "vdi-operator.ingress.host" -}}
 {{- if ne .Values.url.routing "path" -}}*.{{- end -}}{{ .Values.ingress.domain }}
 {{- end -}}
@@ -91,7 +91,7 @@ cert-manager.io/issuer-group: {{ .issuer.group | quote }}
 {{- end -}}
 
 {{/*
-What each controller must be told of an Ingress whose connections stay open for hours.
+What each controller needs for an Ingress whose connections stay open for hours.
 Where a controller has no annotation for it, docs/ingress.md says what to set instead.
 */}}
 {{- define "vdi-operator.ingress.controllerAnnotations" -}}
@@ -101,7 +101,7 @@ nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"
 nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"
 nginx.ingress.kubernetes.io/proxy-buffering: "off"
 nginx.ingress.kubernetes.io/proxy-request-buffering: "off"
-# Files that people upload to their desktops have no limit here.
+# Uploads to desktops have no limit here.
 nginx.ingress.kubernetes.io/proxy-body-size: "0"
 {{- else if eq $controller "traefik" }}
 {{- with .Values.ingress.traefik.entryPoints }}
@@ -142,7 +142,7 @@ alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS": 443}]'
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of the object of the kind that is chosen: yours win. */}}
+{{/* Annotations of the object of ingress.type. The user's win. */}}
 {{- define "vdi-operator.ingress.annotations" -}}
 {{- $all := dict -}}
 {{- if eq .Values.ingress.type "Ingress" -}}

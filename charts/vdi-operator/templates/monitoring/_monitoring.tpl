@@ -8,8 +8,8 @@ prometheus.io/path: /metrics
 {{- end -}}
 
 {{/*
-Metadata of an object that is watched for by labels of its own, perhaps in a namespace
-of its own; takes {context, component, name, values}. Those labels win.
+Metadata of an object that another operator finds by its labels, perhaps in a namespace of
+its own; takes {context, component, name, values}. The values' labels win.
 */}}
 {{- define "vdi-operator.monitoring.metadata" -}}
 name: {{ .name }}
@@ -19,8 +19,8 @@ labels:
 {{- end -}}
 
 {{/*
-What is scraped of a program's port "metrics"; takes {values, job}. The job's name is
-the release's, so that alerts and dashboard know it whoever scrapes.
+The endpoint at a program's port "metrics"; takes {values, job}. The job's name is the
+release's, so that alerts and dashboard know it.
 */}}
 {{- define "vdi-operator.monitoring.endpoint" -}}
 port: metrics

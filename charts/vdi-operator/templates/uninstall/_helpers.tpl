@@ -1,6 +1,6 @@
 {{- define "vdi-operator.uninstall.name" -}}{{ include "vdi-operator.fullname" . }}-uninstall{{- end -}}
 
-{{/* The operator's service account: what it may do, the uninstall has to take back. */}}
+{{/* The operator's service account: the uninstall undoes what the operator did. */}}
 {{- define "vdi-operator.uninstall.account" -}}
 {{- include "vdi-operator.serviceAccountName" (dict "context" . "component" "operator") -}}
 {{- end -}}
@@ -11,7 +11,7 @@
 {{- mul (regexFind "^[0-9]+" $timeout | int) (hasSuffix "m" $timeout | ternary 60 1) -}}
 {{- end -}}
 
-{{/* Values of a release that did not know uninstall.enabled have none. */}}
+{{/* A release from before uninstall.enabled has no such value. */}}
 {{- define "vdi-operator.uninstall.enabled" -}}
 {{- if ne (toString (.Values.uninstall).enabled) "false" }}true{{ end -}}
 {{- end -}}

@@ -26,7 +26,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{/* Set where the public address is asked of the Node, which takes a right. */}}
+{{/* Set where the pod reads its public address from its Node, which needs a right. */}}
 {{- define "coturn.readsNode" -}}
 {{- if has .Values.externalAddress.mode (list "NodeExternalIP" "NodeAnnotation") }}true{{ end -}}
 {{- end -}}

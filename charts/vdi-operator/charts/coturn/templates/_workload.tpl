@@ -1,6 +1,6 @@
 {{/*
-The Deployment or DaemonSet. Takes this chart's context, and of the parent chart's, which
-renders it, turnSecret and credentialTTL: whose secret it is only the parent knows.
+The Deployment or DaemonSet, which the parent chart renders. Takes this chart's context with
+the parent's turnSecret and credentialTTL.
 */}}
 {{- define "coturn.workload" -}}
 {{- $name := include "coturn.fullname" . }}
@@ -47,7 +47,7 @@ spec:
     matchLabels:
       {{- include "coturn.selectorLabels" . | nindent 6 }}
   template:
-    # A restart cuts the media that runs through it: nothing may change here but what coturn uses.
+    # A restart cuts relayed media: nothing but coturn's own settings may change here.
     metadata:
       labels:
         {{- include "coturn.podLabels" . | nindent 8 }}
@@ -69,7 +69,7 @@ spec:
       terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds | int64 }}
       hostNetwork: {{ .Values.hostNetwork }}
       {{- if .Values.hostNetwork }}
-      # Else names of the cluster, such as a STUN server's, would not be found there.
+      # Otherwise names of the cluster, such as a STUN server's, do not resolve.
       dnsPolicy: ClusterFirstWithHostNet
       {{- end }}
       {{- with concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
@@ -133,7 +133,7 @@ spec:
             - --node-name=$(NODE_NAME)
             {{- end }}
             - --metrics-bind-address=:{{ .Values.metrics.port | int }}
-            # Nine tenths of the pod's own time, so that the rest is left to close in order.
+            # Nine tenths of the pod's own: the rest is for closing in order.
             - --grace-period={{ div (mul (.Values.terminationGracePeriodSeconds | int64) 900) 1000 }}s
             - --log-level={{ .Values.logLevel }}
           ports:
@@ -185,7 +185,7 @@ spec:
               - {key: tls.key, path: tls.key}
         {{- end }}
         # turnserver's configuration, its copy of the certificate, and the database with the
-        # shared secret: they touch no disk.
+        # shared secret. None is written to disk.
         - name: run
           emptyDir: {medium: Memory, sizeLimit: 16Mi}
 {{- end -}}
