@@ -8,15 +8,15 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 )
 
-func TestWhoOnlyLooksTakesNoConnectionFromWhoWaits(t *testing.T) {
+func TestWhoWantsNoConnectionTakesNoneFromWhoWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
-		looked := make(chan error, 3)
-		tell := func(err error) { looked <- err }
-		r.AwaitAccept(visit, tell) // a page comes before the sockets of its frame
-		var got told
-		r.Await(visit, got.tell)
-		r.AwaitAccept(visit, tell)
-		gone := r.AwaitAccept(visit, func(error) { t.Error("told although it left") })
+		accepted := make(chan error, 3)
+		done := func(err error) { accepted <- err }
+		r.AwaitAccept(visit, done) // a page comes before the sockets of its frame
+		var got results
+		r.Await(visit, got.done)
+		r.AwaitAccept(visit, done)
+		gone := r.AwaitAccept(visit, func(error) { t.Error("done was called although it left") })
 		time.Sleep(time.Second)
 		gone()
 		p.set(func(p *port) { p.accepts, p.dials = true, 0 })
@@ -27,15 +27,15 @@ func TestWhoOnlyLooksTakesNoConnectionFromWhoWaits(t *testing.T) {
 			t.Errorf("%d connections of %d dials were given, want the first", len(got.conns), dials)
 		}
 		for range 2 {
-			if err := <-looked; err != nil {
+			if err := <-accepted; err != nil {
 				t.Error(err)
 			}
 		}
-		r.AwaitAccept(visit, tell) // alone, at a desktop that is there
+		r.AwaitAccept(visit, done) // alone, at a desktop that is there
 		synctest.Wait()
 		time.Sleep(eagerPause)
 		synctest.Wait()
-		if err := <-looked; err != nil {
+		if err := <-accepted; err != nil {
 			t.Error(err)
 		}
 		if _, open := p.counts(); open != 1 {

@@ -76,14 +76,14 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// told collects what waiters are told.
-type told struct {
+// results collects what waiters get.
+type results struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	errs  []error
 }
 
-func (o *told) tell(c net.Conn, err error) {
+func (o *results) done(c net.Conn, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err != nil {
@@ -112,9 +112,9 @@ func inBubble(t *testing.T, test func(t *testing.T, r *Prober, d *directory.Dire
 
 func TestACrowdCostsTheDialsOfOneAndEachGetsItsConnection(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
-		var got told
+		var got results
 		for range crowd {
-			r.Await(visit, got.tell)
+			r.Await(visit, got.done)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -151,8 +151,8 @@ func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
 
 func TestADesktopThatSaysThatItListensIsDialledAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
-		var got told
-		r.Await(visit, got.tell)
+		var got results
+		r.Await(visit, got.done)
 		time.Sleep(time.Minute + patientPause/2)
 		p.set(func(p *port) { p.accepts = true })
 		synctest.Wait()
@@ -192,8 +192,8 @@ func TestADesktopThatTakesLongToStartIsFoundBeforeItsLoopSleeps(t *testing.T) {
 func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
 		p.hangs = true
-		var got told
-		r.Await(visit, got.tell)
+		var got results
+		r.Await(visit, got.done)
 		time.Sleep(time.Millisecond)
 		p.set(func(p *port) { p.hangs, p.accepts = false, true })
 		time.Sleep(eagerTimeout + eagerPause)
@@ -207,8 +207,8 @@ func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
 func TestANewAddressIsDialledThoughTheOldOneHangs(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
 		p.hangs = true
-		var got told
-		r.Await(visit, got.tell)
+		var got results
+		r.Await(visit, got.done)
 		synctest.Wait()
 		p.set(func(p *port) { p.hangs, p.accepts = false, true })
 		next := podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 8080})
@@ -237,27 +237,27 @@ func TestAPortThatAcceptsAndClosesIsDialledOncePerVisitor(t *testing.T) {
 
 func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, d *directory.Directory, p *port) {
-		var hopeful, hopeless told
+		var hopeful, hopeless results
 		later := visit
 		later.Slept = noon.Add(2 * time.Hour)
 		for range crowd {
-			r.Await(visit, hopeless.tell)
-			r.Await(later, hopeful.tell)
+			r.Await(visit, hopeless.done)
+			r.Await(later, hopeful.done)
 		}
 		p.set(func(p *port) { p.hangs = true }) // an attempt under way delays nobody
 		time.Sleep(time.Second / 2)
 		d.SetSession(asleep(noon.Add(time.Hour), lifecycle.ReasonIdle))
 		synctest.Wait()
 		if len(hopeless.errs) != crowd || len(hopeful.errs) != 0 {
-			t.Errorf("%d of %d were told, and %d who knew of that sleep", len(hopeless.errs), crowd, len(hopeful.errs))
+			t.Errorf("%d of %d got an error, and %d who knew of that sleep", len(hopeless.errs), crowd, len(hopeful.errs))
 		}
 		d.DropSession(alice)
 		synctest.Wait()
 		if len(hopeful.errs) != crowd || !errors.Is(hopeful.errs[0], ErrGone) {
-			t.Errorf("%d of %d were told that it is gone", len(hopeful.errs), crowd)
+			t.Errorf("%d of %d heard that it is gone", len(hopeful.errs), crowd)
 		}
-		var stranger told
-		r.Await(visit, stranger.tell)
+		var stranger results
+		r.Await(visit, stranger.done)
 		synctest.Wait()
 		if len(stranger.errs) != 1 {
 			t.Error("who came to a session that is gone waits")
@@ -267,12 +267,12 @@ func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
 
 func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *Prober, _ *directory.Directory, p *port) {
-		var stays, leaves told
+		var stays, leaves results
 		var cancels []func()
 		for range crowd {
-			cancels = append(cancels, r.Await(visit, leaves.tell))
+			cancels = append(cancels, r.Await(visit, leaves.done))
 		}
-		r.Await(visit, stays.tell)
+		r.Await(visit, stays.done)
 		time.Sleep(time.Second)
 		for _, cancel := range cancels {
 			cancel()
@@ -282,7 +282,7 @@ func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(leaves.conns)+len(leaves.errs) != 0 || len(stays.conns) != 1 {
-			t.Errorf("%d who had left were told, %d who stayed", len(leaves.conns)+len(leaves.errs), len(stays.conns))
+			t.Errorf("%d who had left got something, %d who stayed", len(leaves.conns)+len(leaves.errs), len(stays.conns))
 		}
 		if _, open := p.counts(); open != 1 {
 			t.Errorf("%d connections are open, want that of who stayed", open)
@@ -312,7 +312,7 @@ func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T)
 		var mu sync.Mutex
 		var order []string
 		var gave []time.Time
-		tell := func(who string) func(net.Conn, error) {
+		done := func(who string) func(net.Conn, error) {
 			return func(net.Conn, error) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -323,14 +323,14 @@ func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T)
 			if _, err := r.Dial(t.Context(), visit); err != nil {
 				t.Error(err)
 			}
-			tell("font")(nil, nil)
+			done("font")(nil, nil)
 		}
 		for range 4 { // fonts, which the page loads before its script opens the sockets
 			go request()
 		}
 		synctest.Wait()
 		for range 2 {
-			r.Await(visit, tell("socket"))
+			r.Await(visit, done("socket"))
 		}
 		time.Sleep(time.Second)
 		p.set(func(p *port) { p.accepts = true })

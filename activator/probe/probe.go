@@ -1,9 +1,9 @@
 // Package probe connects to a session's desktop as soon as its port accepts.
 //
 // It dials the pod's own IP from the moment it is known, without waiting for
-// readiness, and it gives up only for a reason that a person can read. However many
+// readiness, and gives up only for a reason that a person can read. However many
 // visitors wait for a desktop, one dialer dials it until it accepts; only then does
-// each get a connection of its own. It wakes nothing: see package wake.
+// each get a connection of its own. A probe wakes nothing: see package wake.
 package probe
 
 import (
@@ -55,22 +55,22 @@ type Visit struct {
 }
 
 // Dial waits until the session's desktop accepts a connection for a plain request and
-// returns it; WebSockets that wait for its start get theirs before. It returns early when
-// the session is gone or switched off, or was put to sleep by a clock after the visitor
-// came.
-func (r *Prober) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
+// returns it; WebSockets that wait for its start get theirs first. It returns an error of
+// this package when the session is gone or switched off, or when a clock put the desktop to
+// sleep after the visitor came.
+func (p *Prober) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	type outcome struct {
 		conn net.Conn
 		err  error
 	}
-	told := make(chan outcome, 1)
-	w := r.await(&waiter{visit: visit, wants: forRequest, tell: func(c net.Conn, err error) { told <- outcome{c, err} }})
+	got := make(chan outcome, 1)
+	w := p.await(&waiter{visit: visit, wants: forRequest, done: func(c net.Conn, err error) { got <- outcome{c, err} }})
 	select {
-	case o := <-told:
+	case o := <-got:
 		return o.conn, o.err
 	case <-ctx.Done():
 		if !w.leave() {
-			if o := <-told; o.conn != nil {
+			if o := <-got; o.conn != nil {
 				_ = o.conn.Close()
 			}
 		}
@@ -78,51 +78,51 @@ func (r *Prober) Dial(ctx context.Context, visit Visit) (net.Conn, error) {
 	}
 }
 
-// Await is Dial for WebSockets, which have better things to do than to wait: tell is called
-// once, on a goroutine of its own, with the connection or the reason why there will
-// be none. A visitor who waits costs a few words of memory and no goroutine.
+// Await is Dial for WebSockets, without blocking: it calls done once, on a goroutine of its
+// own, with the connection or the reason why there will be none. A visitor who waits costs
+// a few words of memory and no goroutine.
 //
-// cancel ends the wait. tell may be under way by then: it must then close what it
+// cancel ends the wait. done may be running by then: it must close the connection that it
 // gets.
-func (r *Prober) Await(visit Visit, tell func(net.Conn, error)) (cancel func()) {
-	w := r.await(&waiter{visit: visit, wants: forSocket, tell: tell})
+func (p *Prober) Await(visit Visit, done func(net.Conn, error)) (cancel func()) {
+	w := p.await(&waiter{visit: visit, wants: forSocket, done: done})
 	return func() { w.leave() }
 }
 
-// AwaitAccept is Await for those who want to know that the desktop accepts, and no connection:
-// they take none from those who do.
-func (r *Prober) AwaitAccept(visit Visit, tell func(error)) (cancel func()) {
-	w := r.await(&waiter{visit: visit, wants: forProbe, tell: func(_ net.Conn, err error) { tell(err) }})
+// AwaitAccept is Await without a connection: it calls done once the desktop accepts, and takes
+// no connection from those who want one.
+func (p *Prober) AwaitAccept(visit Visit, done func(error)) (cancel func()) {
+	w := p.await(&waiter{visit: visit, wants: forProbe, done: func(_ net.Conn, err error) { done(err) }})
 	return func() { w.leave() }
 }
 
-func (r *Prober) await(w *waiter) *waiter {
+func (p *Prober) await(w *waiter) *waiter {
 	visit := w.visit
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := r.dialers[visit.Session]
-	if p == nil {
-		p = newDialer(r, visit.Session)
-		r.dialers[visit.Session] = p
-		go p.run()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.dialers[visit.Session]
+	if d == nil {
+		d = newDialer(p, visit.Session)
+		p.dialers[visit.Session] = d
+		go d.run()
 	}
-	return p.enter(w)
+	return d.enter(w)
 }
 
 // retire forgets a dialer for which nobody waits; false when somebody came.
-func (r *Prober) retire(p *dialer) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p.waiting() > 0 {
+func (p *Prober) retire(d *dialer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d.waiting() > 0 {
 		return false
 	}
-	delete(r.dialers, p.session)
+	delete(p.dialers, d.session)
 	return true
 }
 
 // Accepts says whether the desktop accepts connections at this moment.
-func (r *Prober) Accepts(ctx context.Context, key types.NamespacedName) bool {
-	view, ok := r.dir.View(key)
+func (p *Prober) Accepts(ctx context.Context, key types.NamespacedName) bool {
+	view, ok := p.dir.View(key)
 	if !ok {
 		return false
 	}
@@ -132,22 +132,21 @@ func (r *Prober) Accepts(ctx context.Context, key types.NamespacedName) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, acceptsTimeout)
 	defer cancel()
-	conn, err := r.dial(ctx, "tcp", addr)
+	conn, err := p.dial(ctx, "tcp", addr)
 	if err != nil {
 		return false
 	}
 	return conn.Close() == nil
 }
 
-// Check returns the reason for which the visitor cannot reach the desktop, or nil
-// while there is hope.
-func (r *Prober) Check(visit Visit) error {
-	view, ok := r.dir.View(visit.Session)
-	return hopeless(view, ok, visit)
+// Check returns why the visitor cannot reach the desktop; nil while it may still accept.
+func (p *Prober) Check(visit Visit) error {
+	view, ok := p.dir.View(visit.Session)
+	return unreachable(view, ok, visit)
 }
 
-// address is where to dial; empty while there is nowhere. The pod of a desktop
-// that sleeps is on its way out: whoever comes now gets the next one.
+// address is where to dial; empty while there is nowhere. The pod of a desktop that sleeps
+// is about to end: a visitor who comes now gets the next one.
 func address(v directory.View) string {
 	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
 		return ""

@@ -52,7 +52,8 @@ func newProber(s *v1alpha1.VDISession, dial Dial) (*Prober, *directory.Directory
 
 func podAt(addr net.Addr) *corev1.Pod {
 	tcp := addr.(*net.TCPAddr)
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p",
+		Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
 	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{{ContainerPort: int32(tcp.Port)}}}}
 	p.Status.PodIP = tcp.IP.String()
 	return p
@@ -157,18 +158,20 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		want    error
 		text    string
 	}{
-		"awake":                      {awake(), nil, ""},
-		"being deleted":              {change(func(s *v1alpha1.VDISession) { s.DeletionTimestamp = &metav1.Time{Time: noon} }), ErrGone, ""},
-		"made again":                 {change(func(s *v1alpha1.VDISession) { s.UID = "2" }), ErrGone, ""},
-		"switched off":               {change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }), ErrPoweredOff, ""},
-		"did not start since":        {asleep(later, lifecycle.ReasonStartup), ErrStartFailed, "no GPU is free."},
-		"too long awake since":       {asleep(later, lifecycle.ReasonMaxDuration), ErrAsleep, "MaxDuration"},
-		"idle since":                 {asleep(later, lifecycle.ReasonIdle), ErrAsleep, "IdleTimeout"},
-		"left since":                 {asleep(later, lifecycle.ReasonDisconnected), nil, ""},
-		"did not start before":       {asleep(noon, lifecycle.ReasonStartup), nil, ""},
-		"was too long awake before":  {asleep(noon, lifecycle.ReasonMaxDuration), nil, ""},
-		"slept even longer ago":      {asleep(noon.Add(-time.Hour), lifecycle.ReasonIdle), nil, ""},
-		"slept since, but awake now": {change(func(s *v1alpha1.VDISession) { s.Status.SleepTime.Time = later; s.Status.SleepReason = "IdleTimeout" }), nil, ""},
+		"awake":                     {awake(), nil, ""},
+		"being deleted":             {change(func(s *v1alpha1.VDISession) { s.DeletionTimestamp = &metav1.Time{Time: noon} }), ErrGone, ""},
+		"made again":                {change(func(s *v1alpha1.VDISession) { s.UID = "2" }), ErrGone, ""},
+		"switched off":              {change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }), ErrPoweredOff, ""},
+		"did not start since":       {asleep(later, lifecycle.ReasonStartup), ErrStartFailed, "no GPU is free."},
+		"too long awake since":      {asleep(later, lifecycle.ReasonMaxDuration), ErrAsleep, "MaxDuration"},
+		"idle since":                {asleep(later, lifecycle.ReasonIdle), ErrAsleep, "IdleTimeout"},
+		"left since":                {asleep(later, lifecycle.ReasonDisconnected), nil, ""},
+		"did not start before":      {asleep(noon, lifecycle.ReasonStartup), nil, ""},
+		"was too long awake before": {asleep(noon, lifecycle.ReasonMaxDuration), nil, ""},
+		"slept even longer ago":     {asleep(noon.Add(-time.Hour), lifecycle.ReasonIdle), nil, ""},
+		"slept since, but awake now": {change(func(s *v1alpha1.VDISession) {
+			s.Status.SleepTime.Time, s.Status.SleepReason = later, "IdleTimeout"
+		}), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := newProber(tc.session, network)

@@ -9,8 +9,8 @@ import (
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
-// Reasons why a desktop cannot be reached; errors.Is tells them apart. The error
-// text is the sentence for the visitor.
+// Why a desktop cannot be reached; errors.Is distinguishes them. The error's text is the
+// sentence for the visitor.
 var (
 	ErrGone        = errors.New("this session was deleted")
 	ErrPoweredOff  = errors.New("this desktop is switched off")
@@ -18,9 +18,9 @@ var (
 	ErrStartFailed = errors.New("this desktop did not start")
 )
 
-// hopeless is why the visitor cannot reach the desktop as it stands; nil while
-// there is hope. known says whether there is such a session at all.
-func hopeless(view directory.View, known bool, visit Visit) error {
+// unreachable is why the visitor cannot reach the desktop; nil while it may still accept.
+// known says whether there is such a session.
+func unreachable(view directory.View, known bool, visit Visit) error {
 	if !known || view.Session.UID != visit.UID || view.Session.DeletionTimestamp != nil {
 		return ErrGone
 	}

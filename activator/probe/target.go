@@ -21,16 +21,16 @@ type target struct {
 	inFlight int
 	// next is when the next attempt may be made.
 	next time.Time
-	// listening says that the pod told that the port accepts.
+	// listening says that the pod announced that the port accepts.
 	listening bool
 	// accepts says that the last attempt succeeded.
 	accepts bool
-	// probing says that the target counts among the prober's.
+	// probing says that the prober counts the target.
 	probing bool
 }
 
-// look takes in what the directory says now.
-func (t *target) look(view directory.View) {
+// update applies what the directory shows now.
+func (t *target) update(view directory.View) {
 	if addr := address(view); addr != t.addr {
 		now := time.Now()
 		t.addr, t.since, t.next, t.accepts = addr, now, now, false
@@ -44,7 +44,7 @@ func (t *target) look(view directory.View) {
 	t.count()
 }
 
-// count keeps the prober's number of desktops that are dialled in vain.
+// count keeps the prober's number of desktops that do not accept yet.
 func (t *target) count() {
 	probing := t.addr != "" && !t.accepts
 	switch {
@@ -63,7 +63,7 @@ func (t *target) forget() {
 
 func (t *target) known() time.Duration { return time.Since(t.since) }
 
-// due is how many attempts to begin now, where so many are wanted once the desktop
+// due is how many attempts to start now; ready is how many are wanted once the desktop
 // accepts.
 func (t *target) due(ready int) int {
 	switch {
@@ -77,7 +77,7 @@ func (t *target) due(ready int) int {
 	return 1
 }
 
-// wait is how long until an attempt may be due that nothing else brings.
+// wait is how long until the next attempt, if nothing happens before.
 func (t *target) wait() time.Duration {
 	if t.addr == "" || t.accepts {
 		return idleWait
@@ -88,7 +88,7 @@ func (t *target) wait() time.Duration {
 	return idleWait
 }
 
-// tried takes in an attempt's outcome; false when it was not at this address.
+// tried records an attempt's outcome; false when it was not at this address.
 func (t *target) tried(a attempt) bool {
 	if a.round != t.round {
 		return false

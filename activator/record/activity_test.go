@@ -88,7 +88,9 @@ func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client 
 		t.Fatal(err)
 	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(s.DeepCopy()).WithStatusSubresource(s).
-		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(
+			ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption,
+		) error {
 			*writes++
 			if sub != "status" || p.Type() != types.MergePatchType {
 				t.Errorf("wrote %s by %s, want the status by merge patch", sub, p.Type())

@@ -26,7 +26,8 @@ func TestAViewerIsRecordedByWhoSawTheSessionAsItIs(t *testing.T) {
 		return &got
 	}
 	one := &v1alpha1.SessionViewer{Page: "00112233445566778899aabbccddeeff", Since: metav1.MicroTime{Time: noon}, Replica: "a"}
-	two := &v1alpha1.SessionViewer{Page: "ffeeddccbbaa99887766554433221100", Since: metav1.MicroTime{Time: noon.Add(time.Second)}, Replica: "b"}
+	two := &v1alpha1.SessionViewer{Page: "ffeeddccbbaa99887766554433221100", Since: metav1.MicroTime{Time: noon.Add(time.Second)},
+		Replica: "b"}
 	seen := now().ResourceVersion
 	if err := w.WriteViewer(t.Context(), alice, one, seen); err != nil {
 		t.Fatal(err)
@@ -34,7 +35,8 @@ func TestAViewerIsRecordedByWhoSawTheSessionAsItIs(t *testing.T) {
 	if err := w.WriteViewer(t.Context(), alice, two, seen); !errors.Is(err, ErrChanged) {
 		t.Errorf("the second of two claims got %v, want ErrChanged", err)
 	}
-	if got := now().Status.Activity; got.Viewer == nil || got.Viewer.Page != one.Page || got.Viewer.Replica != "a" || !got.Viewer.Since.Time.Equal(noon) ||
+	if got := now().Status.Activity; got.Viewer == nil || got.Viewer.Page != one.Page || got.Viewer.Replica != "a" ||
+		!got.Viewer.Since.Time.Equal(noon) ||
 		!got.LastInputTime.Time.Equal(noon) {
 		t.Errorf("recorded %+v of %+v", got.Viewer, got)
 	}
@@ -51,10 +53,12 @@ func TestAViewerIsRecordedByWhoSawTheSessionAsItIs(t *testing.T) {
 		t.Errorf("recorded %+v", got)
 	}
 	// Other activity leaves it alone.
-	if err := w.WriteActivity(t.Context(), alice, Activity{Connected: noon.Add(time.Hour), Wake: noon.Add(time.Hour)}); err != nil || now().Status.Activity.Viewer == nil {
+	err := w.WriteActivity(t.Context(), alice, Activity{Connected: noon.Add(time.Hour), Wake: noon.Add(time.Hour)})
+	if err != nil || now().Status.Activity.Viewer == nil {
 		t.Errorf("%v, recorded %+v", err, now().Status.Activity)
 	}
-	if err := w.WriteViewer(t.Context(), alice, nil, now().ResourceVersion); err != nil || now().Status.Activity.Viewer != nil || now().Status.Activity.LastConnectedTime == nil {
+	err = w.WriteViewer(t.Context(), alice, nil, now().ResourceVersion)
+	if err != nil || now().Status.Activity.Viewer != nil || now().Status.Activity.LastConnectedTime == nil {
 		t.Errorf("%v, recorded %+v", err, now().Status.Activity)
 	}
 	gone := types.NamespacedName{Namespace: alice.Namespace, Name: "bob"}

@@ -60,7 +60,7 @@ func (t *Tracker) perform(now time.Time, view directory.View, v *visited, do ste
 	err := t.write(client.ObjectKeyFromObject(view.Session), *do.write)
 	ended := time.Now()
 	if err != nil {
-		log.Warn("activity was not written; trying again", "error", err, "wake", wakes)
+		log.Warn("activity was not written; it is retried", "error", err, "wake", wakes)
 		return st.failed(ended)
 	}
 	if wakes {
@@ -91,7 +91,7 @@ func (t *Tracker) presence(v *visited) presence {
 	return v.presence
 }
 
-// release ends the writer unless somebody came meanwhile.
+// release ends the writer; false when somebody came meanwhile.
 func (t *Tracker) release(key types.NamespacedName, v *visited) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +106,7 @@ func (t *Tracker) release(key types.NamespacedName, v *visited) bool {
 	return true
 }
 
-// drop ends the writer of a session that was deleted, whoever is still connected.
+// drop ends the writer of a session that was deleted, even while somebody is connected.
 func (t *Tracker) drop(key types.NamespacedName, v *visited) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

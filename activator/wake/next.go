@@ -15,8 +15,8 @@ const (
 	// retryAfter is the pause after a write that failed.
 	retryAfter = 500 * time.Millisecond
 	// echoWithin is how long a wake that was written may take to come back by the
-	// watch. It is written again then: another replica's late write may have taken
-	// its place.
+	// watch. It is rewritten then: another replica's late write may have taken its
+	// place.
 	echoWithin = 5 * time.Second
 )
 
@@ -85,9 +85,9 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	return step{again: due}
 }
 
-// wanted says since when somebody has waited for the sleeping desktop, if anybody who may
-// wake it does. Connections that were being served when it fell asleep are about to end
-// and don't count, nor do those that waited when a clock ended them.
+// wanted says since when somebody who may wake the sleeping desktop has waited for it, if
+// anybody does. Connections that were served when it fell asleep are about to end and do not
+// count, nor do those whose visits its sleep ended.
 func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time, is bool) {
 	switch {
 	case lifecycle.PoweredOff(s) || s.DeletionTimestamp != nil:

@@ -23,7 +23,8 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 	slept := func(reason string, n float64) *v1alpha1.VDISession {
 		return session(v1alpha1.VDISessionStatus{SleepTime: at(n), SleepReason: reason})
 	}
-	awake, created, idle := session(v1alpha1.VDISessionStatus{StartTime: at(-60)}), session(v1alpha1.VDISessionStatus{}), slept("IdleTimeout", -10)
+	awake := session(v1alpha1.VDISessionStatus{StartTime: at(-60)})
+	created, idle := session(v1alpha1.VDISessionStatus{}), slept("IdleTimeout", -10)
 	off, deleted, woken := created.DeepCopy(), created.DeepCopy(), idle.DeepCopy()
 	off.Spec.Power = v1alpha1.PowerOff
 	deleted.DeletionTimestamp = &metav1.Time{Time: noon}
@@ -42,6 +43,8 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 		return step{write: &record.Activity{Wake: noon, Connected: noon}, asked: seconds(asked)}
 	}
 	reports := func(n float64) step { return step{write: &record.Activity{Connected: seconds(n)}} }
+	gone := wakes(-5)
+	gone.write.Connected = seconds(-1)
 	again := func(n float64) step { return step{again: seconds(n)} }
 
 	for name, tc := range map[string]struct {
@@ -57,7 +60,7 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 		"a report failed long ago":                      {awake, served, reported(-20).failed(seconds(-1)), reports(0)},
 		"the first visitor":                             {created, waited, state{}, wakes(-50)},
 		"a visitor of a desktop that was idle":          {idle, came, reported(-5), wakes(-5)},
-		"its page is gone already":                      {idle, page, reported(-5), step{write: &record.Activity{Wake: noon, Connected: seconds(-1)}, asked: seconds(-5)}},
+		"its page is gone already":                      {idle, page, reported(-5), gone},
 		"a wake failed":                                 {idle, came, reported(-5).failed(seconds(-0.25)), again(0.25)},
 		"somebody woke it":                              {woken, came, reported(-5), again(15)},
 		"we woke it, and the record does not show that": {idle, came, ours(-1), again(4)},
@@ -96,7 +99,8 @@ func TestAWakeIsWaitedForFromTheEndOfItsWrite(t *testing.T) {
 	if want := (state{reported: noon, retry: noon, stamp: noon, woke: seconds(9)}); got != want {
 		t.Errorf("the state is %+v, want %+v", got, want)
 	}
-	if after := got.wrote(&record.Activity{Connected: seconds(20)}, seconds(20), seconds(21)); after.stamp != noon || after.woke != seconds(9) {
+	after := got.wrote(&record.Activity{Connected: seconds(20)}, seconds(20), seconds(21))
+	if after.stamp != noon || after.woke != seconds(9) {
 		t.Errorf("a report changed the last wake: %+v", after)
 	}
 }

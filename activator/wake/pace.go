@@ -20,8 +20,7 @@ const (
 	inputsPerTimeout = 5
 )
 
-// ReportInputEvery is how often who sees a person's input tells an activator of it, at
-// most: pages and agents.
+// ReportInputEvery is how often pages and agents report input to an activator, at most.
 func ReportInputEvery(s *v1alpha1.VDISession) time.Duration {
 	return pace(agentapi.ReportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).IdleTimeout, reportsPerTimeout)
 }

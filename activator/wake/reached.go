@@ -14,8 +14,8 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// ReportPause is the least pause between two such reports of one session. One is enough,
-// unless its container starts again or two clocks differ.
+// ReportPause is the least pause between two reports of one kind of a session. One report
+// is enough, unless the container restarts or two clocks differ.
 const ReportPause = 2 * time.Second
 
 // Reached reports that the visit's connection was accepted by the desktop.
@@ -24,9 +24,9 @@ func (v *Visit) Reached() {
 	v.tracker.Reached(v.session)
 }
 
-// Reached reports that the session's desktop accepted a connection, by a visitor or by a
-// look. It is written where the operator does not know yet, and is no activity: it neither
-// wakes a desktop nor keeps it awake.
+// Reached reports that the session's desktop accepted a connection, a visitor's or a
+// probe's. It is written where the operator does not know yet, and is no activity: it
+// neither wakes a desktop nor keeps it awake.
 func (t *Tracker) Reached(key types.NamespacedName) {
 	view, ok := t.dir.View(key)
 	if !ok || !newsOfReach(view.Session) {
@@ -62,11 +62,11 @@ func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Tim
 		if err == nil || errors.Is(err, record.ErrGone) || errors.Is(err, context.Canceled) {
 			return
 		}
-		t.log.Warn("what was seen of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
+		t.log.Warn("an observation of a desktop was not written", "namespace", key.Namespace, "session", key.Name, "error", err)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if at.Equal(now) {
-			*at = time.Time{} // the next one may try again at once
+			*at = time.Time{} // the next one may try at once
 		}
 	})
 }

@@ -14,6 +14,9 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(after time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(after)} }
 	asks := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotReached}}
+	reached := func(after time.Duration) *v1alpha1.SessionActivity {
+		return &v1alpha1.SessionActivity{LastReachedTime: at(after)}
+	}
 	for name, tc := range map[string]struct {
 		status v1alpha1.VDISessionStatus
 		news   bool
@@ -21,9 +24,9 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 		"asleep":                 {v1alpha1.VDISessionStatus{}, false},
 		"asleep, and asked for":  {v1alpha1.VDISessionStatus{Conditions: asks}, false},
 		"awake":                  {v1alpha1.VDISessionStatus{StartTime: at(0)}, true},
-		"reached before":         {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: &v1alpha1.SessionActivity{LastReachedTime: at(-time.Second)}}, true},
-		"reached":                {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: &v1alpha1.SessionActivity{LastReachedTime: at(time.Second)}}, false},
-		"reached, but asked for": {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: &v1alpha1.SessionActivity{LastReachedTime: at(time.Second)}, Conditions: asks}, true},
+		"reached before":         {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(-time.Second)}, true},
+		"reached":                {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second)}, false},
+		"reached, but asked for": {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second), Conditions: asks}, true},
 	} {
 		if got := newsOfReach(&v1alpha1.VDISession{Status: tc.status}); got != tc.news {
 			t.Errorf("%s: %t", name, got)

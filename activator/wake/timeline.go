@@ -36,7 +36,7 @@ func (t *Timeline) begin(at time.Time, trace func() traced) {
 	t.requested, t.seen, t.over = at, map[metrics.Stage]time.Time{}, false
 }
 
-// end says that everybody left: whoever comes later did not wait for this start.
+// end says that everybody left: who comes later did not wait for this start.
 func (t *Timeline) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,7 +58,7 @@ func (t *Timeline) Mark(stage metrics.Stage, at time.Time) {
 	if t.seen == nil || t.over {
 		return
 	}
-	if _, again := t.seen[stage]; again {
+	if _, seen := t.seen[stage]; seen {
 		return
 	}
 	t.seen[stage] = at
@@ -74,7 +74,10 @@ func (t *Timeline) markPod(p *directory.Pod, at time.Time) {
 	for _, s := range []struct {
 		stage metrics.Stage
 		seen  bool
-	}{{metrics.StageScheduled, p.Scheduled}, {metrics.StageAnnounced, p.Announced}, {metrics.StageStarted, p.Started}, {metrics.StageAddress, p.IP != ""}} {
+	}{
+		{metrics.StageScheduled, p.Scheduled}, {metrics.StageAnnounced, p.Announced},
+		{metrics.StageStarted, p.Started}, {metrics.StageAddress, p.IP != ""},
+	} {
 		if s.seen {
 			t.Mark(s.stage, at)
 		}

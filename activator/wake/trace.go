@@ -17,19 +17,19 @@ import (
 type traced struct {
 	ctx    context.Context
 	tracer trace.Tracer
-	whole  trace.Span
+	root   trace.Span
 	// last is when the latest stage was seen.
 	last time.Time
 }
 
 // newTraced begins the trace of a wake that was asked for at that time.
 func newTraced(ctx context.Context, tracer trace.Tracer, s *v1alpha1.VDISession, asked time.Time) traced {
-	ctx, whole := tracer.Start(ctx, "wake", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
+	ctx, root := tracer.Start(ctx, "wake", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer),
 		trace.WithTimestamp(asked), trace.WithAttributes(tracing.Session(s)...))
-	return traced{ctx: ctx, tracer: tracer, whole: whole, last: asked}
+	return traced{ctx: ctx, tracer: tracer, root: root, last: asked}
 }
 
-func (t *traced) open() bool { return t.whole != nil }
+func (t *traced) open() bool { return t.root != nil }
 
 // parent is what the operator's spans go below.
 func (t *traced) parent() string { return tracing.Traceparent(t.ctx) }
@@ -51,6 +51,6 @@ func (t *traced) end() {
 	if !t.open() {
 		return
 	}
-	t.whole.End(trace.WithTimestamp(t.last))
-	t.whole = nil
+	t.root.End(trace.WithTimestamp(t.last))
+	t.root = nil
 }

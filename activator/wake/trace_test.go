@@ -39,21 +39,22 @@ func TestAWakeIsOneTraceFromTheRequestToTheFirstMessage(t *testing.T) {
 		}
 		spans := exporter.GetSpans()
 		var names []string
-		whole := spans[len(spans)-1]
+		root := spans[len(spans)-1]
 		for _, s := range spans {
 			names = append(names, s.Name)
-			if s.SpanContext.TraceID() != whole.SpanContext.TraceID() || !strings.Contains(writes[0].Traceparent, s.SpanContext.TraceID().String()) {
+			if s.SpanContext.TraceID() != root.SpanContext.TraceID() || !strings.Contains(writes[0].Traceparent, s.SpanContext.TraceID().String()) {
 				t.Errorf("%s is of another trace than %s", s.Name, writes[0].Traceparent)
 			}
-			if s.Name != "wake" && s.Parent.SpanID() != whole.SpanContext.SpanID() {
+			if s.Name != "wake" && s.Parent.SpanID() != root.SpanContext.SpanID() {
 				t.Errorf("%s is not below the wake", s.Name)
 			}
 		}
 		if got := strings.Join(names, " "); got != "wake_written reached first_message wake" {
 			t.Fatalf("spans: %s", got)
 		}
-		if !whole.StartTime.Equal(began) || whole.EndTime.Sub(began) != 3*time.Second || spans[1].EndTime.Sub(spans[1].StartTime) != 2*time.Second {
-			t.Errorf("the wake took %s, reaching the desktop %s", whole.EndTime.Sub(whole.StartTime), spans[1].EndTime.Sub(spans[1].StartTime))
+		if !root.StartTime.Equal(began) || root.EndTime.Sub(began) != 3*time.Second ||
+			spans[1].EndTime.Sub(spans[1].StartTime) != 2*time.Second {
+			t.Errorf("the wake took %s, reaching the desktop %s", root.EndTime.Sub(root.StartTime), spans[1].EndTime.Sub(spans[1].StartTime))
 		}
 		v.Leave()
 		time.Sleep(time.Minute)

@@ -1,6 +1,5 @@
-// Package wake turns visitors into activity: it writes the record that wakes a
-// desktop, keeps it current while anybody is connected, and says when the last
-// one left.
+// Package wake turns visits into activity: it writes the record that wakes a desktop,
+// keeps it current while anybody is connected, and writes when the last one left.
 //
 // It promises that the number of its writes does not grow with the number of
 // connections. It does not decide who may wake, nor when a desktop sleeps, and package
@@ -32,7 +31,7 @@ type Writer interface {
 
 // Tracker writes activity for all sessions of this replica.
 type Tracker struct {
-	// Tracer begins the trace of each wake; none does by default. Set it before use.
+	// Tracer starts the trace of each wake; none does by default. Set it before use.
 	Tracer trace.Tracer
 
 	ctx     context.Context
@@ -54,7 +53,7 @@ type visited struct {
 	// typed is the last input that was reported; reached is when the desktop was last
 	// reported as reached, spoke when a protocol was.
 	typed, reached, spoke time.Time
-	// kept says that a writer runs; poke tells it that somebody came or left.
+	// kept says that a writer runs; poke wakes it when somebody came or left.
 	kept bool
 	poke chan struct{}
 }
@@ -65,9 +64,9 @@ func NewTracker(ctx context.Context, dir *directory.Directory, w Writer, m *metr
 		sessions: map[types.NamespacedName]*visited{}}
 }
 
-// Enter reports a connection that waits for the session's desktop, and wakes it
-// when it sleeps. The session is as it was when the visitor was let in: a sleep
-// that it does not show yet is not the one to be ended. Leave must be called.
+// Enter counts a connection that waits for the session's desktop, and wakes the desktop
+// when it sleeps. The session is as it was at the visitor's admission: a later sleep is
+// not the one that this visit ends. Leave must be called.
 func (t *Tracker) Enter(s *v1alpha1.VDISession) *Visit {
 	key, slept, now := client.ObjectKeyFromObject(s), lifecycle.Slept(s), time.Now()
 	t.mu.Lock()
@@ -122,7 +121,7 @@ func (t *Tracker) Forget(key types.NamespacedName) {
 // Wait returns when the last writer has ended; call it after the tracker's context
 // is done.
 func (t *Tracker) Wait() {
-	// Whoever enters now sees that the context is done, and starts none.
+	// Who enters from now on sees that the context is done, and starts none.
 	t.mu.Lock()
 	t.mu.Unlock() //nolint:staticcheck // the lock is a barrier
 	t.running.Wait()

@@ -399,7 +399,8 @@ func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
 		began := time.Now()
 		v := w.Enter(w.session)
 		synctest.Wait()
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: "alice"}}}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "p", UID: "p",
+			Labels: map[string]string{v1alpha1.LabelSession: "alice"}}}
 		time.Sleep(time.Second)
 		pod.Spec.NodeName = "node"
 		w.dir.SetPod(pod)

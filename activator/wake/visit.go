@@ -25,8 +25,8 @@ func (v *Visit) Slept() time.Time { return v.slept }
 // Mark stamps a stage of the cold start under way, if there is one.
 func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, time.Now()) }
 
-// Served says that the connection no longer waits: should the desktop be put to
-// sleep by a clock now, this connection does not wake it again.
+// Served says that the connection no longer waits: it does not wake the desktop should a
+// clock put it to sleep now.
 func (v *Visit) Served() {
 	v.served.Do(func() {
 		v.tracker.mu.Lock()
