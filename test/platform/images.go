@@ -10,8 +10,11 @@ import (
 	"strings"
 )
 
-// specs are the images of one installation with its tests.
-var specs = []string{"operator", "activator", "agent", "coturn", "desktop", "bench"}
+// specs are the images of one installation with its tests, below the repository's root.
+var specs = []string{
+	"build/operator.yaml", "build/activator.yaml", "build/agent.yaml", "build/coturn.yaml",
+	"test/images/desktop.yaml", "test/images/bench.yaml",
+}
 
 // images builds this tree's images, brings them where the cluster finds them, and
 // returns their references.
@@ -24,13 +27,11 @@ func (p *platform) images(ctx context.Context) ([]string, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
-	build := []string{"image", "build", "--tag", tag, "--out", out}
 	var tars []string
 	for _, s := range specs {
-		build = append(build, filepath.Join("test", "cluster", "images", s+".yaml"))
-		tars = append(tars, filepath.Join(out, s+".tar"))
+		tars = append(tars, filepath.Join(out, strings.TrimSuffix(filepath.Base(s), ".yaml")+".tar"))
 	}
-	built, err := p.quiet(ctx, p.cluster, build...)
+	built, err := p.quiet(ctx, p.cluster, append([]string{"image", "build", "--tag", tag, "--out", out}, specs...)...)
 	if err != nil {
 		return nil, err
 	}

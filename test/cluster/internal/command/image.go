@@ -29,7 +29,7 @@ func imageBuildCommand(s *settings) *cobra.Command {
 Go programs are compiled statically; Debian packages come from the mirror this machine's
 apt is set up with, and their root filesystem is kept in the cache. The same sources give
 the same bytes.`,
-		Example: "  cluster image build --tag dev --out out test/cluster/images/*.yaml",
+		Example: "  cluster image build --tag dev --out out build/*.yaml test/images/*.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, specs []string) error {
 			root, err := s.repository()

@@ -199,9 +199,11 @@ func TestAModeIsOctalQuotedOrNot(t *testing.T) {
 }
 
 func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
-	files, err := filepath.Glob("../../images/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no specs: %v", err)
+	product, _ := filepath.Glob("../../../../build/*.yaml")
+	tests, _ := filepath.Glob("../../../images/*.yaml")
+	files := append(product, tests...)
+	if len(product) == 0 || len(tests) == 0 {
+		t.Fatalf("the specs found are %v, want the product's and the tests'", files)
 	}
 	for _, file := range files {
 		if _, err := ReadSpec(file); err != nil {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Spec describes one image. It is what a file under test/cluster/images holds.
+// Spec describes one image. It is what a file under build or test/images holds.
 type Spec struct {
 	// Name is the repository, without a tag.
 	Name string `json:"name"`
