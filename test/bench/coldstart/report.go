@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -14,7 +12,7 @@ import (
 
 // report prints the table, where our time goes, and the line of JSON.
 func report(w io.Writer, results map[string][]time.Duration, seen map[string]stages) {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table := figure.Table(w)
 	fmt.Fprintln(table, "cold start\tn\tp50 ms\tmin ms\tmax ms\t/ floor\t")
 	floor := figure.Median(results[nameFloor])
 	for _, name := range []string{nameOurs, nameOursAPI, nameKnative, nameFloor} {
@@ -24,13 +22,13 @@ func report(w io.Writer, results map[string][]time.Duration, seen map[string]sta
 	}
 	_ = table.Flush()
 	fmt.Fprintln(w, "\nwhere ours goes, p50 ms after the visitor's request, as the activator saw it:")
-	table = tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table = figure.Table(w)
 	fmt.Fprintf(table, "%s\t%s\t\t\n", nameOurs, nameOursAPI)
 	for _, s := range metrics.Stages {
 		fmt.Fprintf(table, "%s\t%s\t%s\t\n", at(seen[nameOurs], s), at(seen[nameOursAPI], s), s)
 	}
 	_ = table.Flush()
-	line, err := json.Marshal(struct {
+	figure.Line(w, struct {
 		Bench       string  `json:"bench"`
 		Ours        int64   `json:"ours_p50_ms"`
 		OursAPI     int64   `json:"ours_api_p50_ms"`
@@ -40,10 +38,6 @@ func report(w io.Writer, results map[string][]time.Duration, seen map[string]sta
 		OverKnative float64 `json:"ours_over_knative"`
 	}{"coldstart", figure.Median(results[nameOurs]).Milliseconds(), figure.Median(results[nameOursAPI]).Milliseconds(), figure.Median(results[nameKnative]).Milliseconds(), floor.Milliseconds(),
 		figure.Ratio(figure.Median(results[nameOurs]), floor), figure.Ratio(figure.Median(results[nameOurs]), figure.Median(results[nameKnative]))})
-	if err != nil {
-		panic(err) // numbers and strings only
-	}
-	fmt.Fprintf(w, "%s\n", line)
 }
 
 // at is a stage's median; a stage that was never seen has none.

@@ -1,11 +1,36 @@
-// Package figure has the arithmetic that the benchmarks' reports share.
+// Package figure has what the benchmarks' reports share: the arithmetic, the tables and
+// the line of JSON that comes last.
 package figure
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"math"
 	"slices"
+	"text/tabwriter"
 	"time"
 )
+
+// Table aligns columns that end with tabs; call Flush after the last row.
+func Table(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+}
+
+// Line prints a report's last line. The summary has numbers and strings only.
+func Line(w io.Writer, summary any) {
+	line, err := json.Marshal(summary)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(w, "\n%s\n", line)
+}
+
+// Milliseconds keeps the fraction.
+func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Tenths rounds to one decimal.
+func Tenths(x float64) float64 { return math.Round(10*x) / 10 }
 
 // Ratio is a over b, to two decimals.
 func Ratio[T time.Duration | float64](a, b T) float64 {

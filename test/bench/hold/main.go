@@ -34,10 +34,6 @@ import (
 const (
 	// viewersCommand makes this program the viewers of one contender.
 	viewersCommand = "viewers"
-	// settling lets the work of accepting be over and collected; holding is how long
-	// the processor's time is taken.
-	settling = 30 * time.Second
-	holding  = time.Minute
 	// arrivals is how many viewers come each second.
 	arrivals = 1500
 	// otherFiles is what a process opens besides one connection to each viewer: during
@@ -53,6 +49,9 @@ type options struct {
 	messages int
 	sessions int
 	knative  bool
+	// settling lets the work of accepting be over and collected; holding is how long
+	// the processor's time is taken.
+	settling, holding time.Duration
 }
 
 func main() {
@@ -63,6 +62,8 @@ func main() {
 	flag.StringVar(&held, "held", "1000,5000,10000", "numbers of held connections")
 	flag.IntVar(&o.messages, "messages", 4, "messages that each viewer sends while it is held, the HELLO included")
 	flag.IntVar(&o.sessions, "sessions", 10, "sessions and Services that the connections are for")
+	flag.DurationVar(&o.settling, "settling", 30*time.Second, "pause before the measurement")
+	flag.DurationVar(&o.holding, "holding", time.Minute, "how long the processor's time is measured")
 	flag.BoolVar(&o.knative, "knative", true, "compare with stock Knative; needs the test cluster")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,6 +98,9 @@ func (o *options) parse(held string) error {
 	if o.messages < 2 || o.sessions < 1 {
 		return errors.New("--messages must be 2 or more, --sessions 1 or more")
 	}
+	if o.holding <= 0 {
+		return fmt.Errorf("--holding %s: must be above 0", o.holding)
+	}
 	return nil
 }
 
@@ -120,7 +124,7 @@ func run(ctx context.Context, o options) (err error) {
 	}()
 	var rows []row
 	for _, n := range o.held {
-		r, err := round(ctx, contenders, n, o.messages)
+		r, err := round(ctx, contenders, n, o)
 		if err != nil {
 			return fmt.Errorf("holding %d: %w", n, err)
 		}

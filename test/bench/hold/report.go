@@ -4,23 +4,21 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"text/tabwriter"
-	"time"
 
 	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // report prints the table and the line of JSON about the largest number held.
 func report(w io.Writer, rows []row) {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table := figure.Table(w)
 	fmt.Fprintln(table, "held\tby\tKiB each\tprocess MiB\tCPU ms per 1000 and min\tserved\tlast after ms\tlost\treordered\tduplicated\t")
 	most := map[string]row{}
 	for _, r := range rows {
 		if r.Name == nameFloor {
-			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t\t\t\t\t\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), ms(r.CPU))
+			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t\t\t\t\t\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), figure.Milliseconds(r.CPU))
 		} else {
-			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t%d\t%.0f\t%d\t%d\t%d\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), ms(r.CPU),
-				r.Served, ms(r.Replay), r.Lost, r.Reordered, r.Duplicated)
+			fmt.Fprintf(table, "%d\t%s\t%.1f\t%.0f\t%.1f\t%d\t%.0f\t%d\t%d\t%d\t\n", r.Held, r.Name, r.PerHeld/(1<<10), mib(r.Resident), figure.Milliseconds(r.CPU),
+				r.Served, figure.Milliseconds(r.Replay), r.Lost, r.Reordered, r.Duplicated)
 		}
 		if r.Held >= most[r.Name].Held {
 			most[r.Name] = r
@@ -35,13 +33,13 @@ func report(w io.Writer, rows []row) {
 	}
 	us, least, k := most[nameOurs], most[nameFloor], most[nameKnative]
 	line := summary{Bench: "hold", Held: us.Held, Bytes: math.Round(us.PerHeld), FloorBytes: math.Round(least.PerHeld), OverFloor: figure.Ratio(us.PerHeld, least.PerHeld),
-		CPU: tenths(ms(us.CPU)), FloorCPU: tenths(ms(least.CPU)), Served: us.Served, Replay: math.Round(ms(us.Replay)),
+		CPU: figure.Tenths(figure.Milliseconds(us.CPU)), FloorCPU: figure.Tenths(figure.Milliseconds(least.CPU)), Served: us.Served, Replay: math.Round(figure.Milliseconds(us.Replay)),
 		Lost: us.Lost, Reordered: us.Reordered, Duplicated: us.Duplicated}
 	if k.Held > 0 {
-		line.knativeSummary = &knativeSummary{Bytes: math.Round(k.PerHeld), Over: figure.Ratio(us.PerHeld, k.PerHeld), CPU: tenths(ms(k.CPU)),
-			Served: k.Served, Replay: math.Round(ms(k.Replay)), Lost: k.Lost}
+		line.knativeSummary = &knativeSummary{Bytes: math.Round(k.PerHeld), Over: figure.Ratio(us.PerHeld, k.PerHeld), CPU: figure.Tenths(figure.Milliseconds(k.CPU)),
+			Served: k.Served, Replay: math.Round(figure.Milliseconds(k.Replay)), Lost: k.Lost}
 	}
-	fmt.Fprintf(w, "\n%s", encoded(line))
+	figure.Line(w, line)
 }
 
 // summary is the last line.
@@ -71,7 +69,3 @@ type knativeSummary struct {
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func tenths(x float64) float64 { return math.Round(10*x) / 10 }

@@ -65,7 +65,7 @@ type trial struct {
 
 // round lets all contenders hold n connections at the same time, and then serve them
 // one contender after the other.
-func round(ctx context.Context, contenders []contender, n, messages int) (rows []row, err error) {
+func round(ctx context.Context, contenders []contender, n int, o options) (rows []row, err error) {
 	var trials []*trial
 	defer func() {
 		for _, t := range trials {
@@ -75,12 +75,12 @@ func round(ctx context.Context, contenders []contender, n, messages int) (rows [
 	for _, c := range contenders {
 		t := &trial{contender: c, row: row{Name: c.name(), Held: n}}
 		trials = append(trials, t)
-		if err := t.hold(ctx, n, messages); err != nil {
+		if err := t.hold(ctx, n, o.messages); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name(), err)
 		}
 	}
-	say("%d held by each: settling for %s, then measuring for %s", n, settling, holding)
-	if err := pause(ctx, settling); err != nil {
+	say("%d held by each: settling for %s, then measuring for %s", n, o.settling, o.holding)
+	if err := pause(ctx, o.settling); err != nil {
 		return nil, err
 	}
 	for _, t := range trials {
@@ -88,16 +88,16 @@ func round(ctx context.Context, contenders []contender, n, messages int) (rows [
 			return nil, fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
-	if err := pause(ctx, holding); err != nil {
+	if err := pause(ctx, o.holding); err != nil {
 		return nil, err
 	}
 	for _, t := range trials {
-		if err := t.measure(n); err != nil {
+		if err := t.measure(n, o.holding); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
 	for _, t := range trials {
-		if err := t.serve(ctx, n, messages); err != nil {
+		if err := t.serve(ctx, n, o.messages); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name(), err)
 		}
 		rows = append(rows, t.row)
@@ -127,7 +127,7 @@ func (t *trial) hold(ctx context.Context, n, messages int) (err error) {
 	return t.awaited(ctx)
 }
 
-func (t *trial) measure(n int) error {
+func (t *trial) measure(n int, holding time.Duration) error {
 	cpu, err := t.process.CPU()
 	if err != nil {
 		return err

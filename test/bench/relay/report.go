@@ -2,12 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/org/vdi-operator/test/bench/figure"
@@ -15,7 +13,7 @@ import (
 
 // report prints the table and the line of JSON.
 func report(w io.Writer, results map[string][]figures) {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table := figure.Table(w)
 	fmt.Fprintln(table, "medians\tp50 us\tp99 us\tCPU us/msg\tmost msg/s\tstream Mbit/s\tp50 us\tp99 us\tCPU ms/s\tmost Mbit/s\t")
 	m := map[string]figures{}
 	for _, name := range []string{nameDirect, nameHAProxy, nameNginx, nameSignaling, namePlain} {
@@ -30,7 +28,7 @@ func report(w io.Writer, results map[string][]figures) {
 	}
 	_ = table.Flush()
 	direct, h, n, signaling, plain := m[nameDirect], m[nameHAProxy], m[nameNginx], m[nameSignaling], m[namePlain]
-	line, err := json.Marshal(summary{
+	figure.Line(w, summary{
 		Bench: "relay", P50: signaling.P50.Microseconds(), P99: signaling.P99.Microseconds(),
 		P99OverHAProxy: figure.Ratio(signaling.P99, h.P99), P99OverNginx: figure.Ratio(signaling.P99, n.P99), P99Added: (signaling.P99 - direct.P99).Microseconds(),
 		RateOverHAProxy: figure.Ratio(signaling.Rate, h.Rate), RateOverNginx: figure.Ratio(signaling.Rate, n.Rate),
@@ -41,10 +39,6 @@ func report(w io.Writer, results map[string][]figures) {
 		Throughput: math.Round(plain.stream.Most / 1e6), ThroughputOverHAProxy: figure.Ratio(plain.stream.Most, h.stream.Most),
 		ThroughputOverNginx: figure.Ratio(plain.stream.Most, n.stream.Most),
 	})
-	if err != nil {
-		panic(err) // numbers and strings only
-	}
-	fmt.Fprintf(w, "\n%s\n", line)
 }
 
 // summary is the last line: ours is signaling where it says nothing else; throughput

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/org/vdi-operator/test/bench/figure"
@@ -21,7 +19,7 @@ const (
 // report prints the table, what comes before the frame, and the line of JSON.
 func report(w io.Writer, results map[string][]timeline, startDelay time.Duration) {
 	fmt.Fprintf(w, "a desktop listens %s after its start, and its loop sleeps for %s at a time\n\n", startDelay, blockLoop)
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table := figure.Table(w)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
 	warm := figure.Median(of(results[nameWarm], markFrame))
 	for _, kind := range []struct{ name, title string }{
@@ -40,7 +38,7 @@ func report(w io.Writer, results map[string][]timeline, startDelay time.Duration
 	}
 	_ = table.Flush()
 	cold := figure.Median(of(results[nameCold], markFrame))
-	line, err := json.Marshal(struct {
+	figure.Line(w, struct {
 		Bench     string  `json:"bench"`
 		Cold      int64   `json:"cold_p50_ms"`
 		First     int64   `json:"cold_first_visit_p50_ms"`
@@ -51,10 +49,6 @@ func report(w io.Writer, results map[string][]timeline, startDelay time.Duration
 		Start     int64   `json:"start_delay_ms"`
 	}{"selkies16", cold.Milliseconds(), figure.Median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), figure.Ratio(cold, warm),
 		figure.Median(of(results[nameCold], markOffer)).Milliseconds(), figure.Median(of(results[nameWarm], markOffer)).Milliseconds(), startDelay.Milliseconds()})
-	if err != nil {
-		panic(err) // numbers and strings only
-	}
-	fmt.Fprintf(w, "\n%s\n", line)
 }
 
 // of are the times of one mark.

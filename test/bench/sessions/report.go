@@ -1,12 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"text/tabwriter"
-	"time"
 
 	"github.com/org/vdi-operator/test/bench/figure"
 	"github.com/org/vdi-operator/test/harness"
@@ -15,7 +12,7 @@ import (
 // report prints the tables and the line of JSON.
 func report(w io.Writer, results map[string]*result) {
 	us := results[nameOurs]
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table := figure.Table(w)
 	fmt.Fprintln(table, "a session's objects\teach\tbytes\t")
 	for _, kind := range us.census.byBytes() {
 		h := us.census[kind]
@@ -23,7 +20,7 @@ func report(w io.Writer, results map[string]*result) {
 	}
 	_ = table.Flush()
 
-	table = tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table = figure.Table(w)
 	fmt.Fprintln(table, "\nat zero\tmade\tobjects each\tKiB each\tKiB of database each\ta second\t")
 	for _, name := range []string{nameOurs, nameKnative, nameFloor} {
 		if r := results[name]; r != nil {
@@ -32,19 +29,19 @@ func report(w io.Writer, results map[string]*result) {
 	}
 	_ = table.Flush()
 
-	table = tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	table = figure.Table(w)
 	fmt.Fprintln(table, "\nprogram\tMiB before\tMiB after\tKiB a session\tCPU ms to make one\tCPU ms a minute with none\twith all\ta 1000 asleep\t")
 	for _, name := range []string{harness.Operator, harness.Activator} {
 		c := us.programs[name]
-		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", name, float64(c.before)/mib, float64(c.after)/mib, us.memory(name)/kib, us.making(name), ms(c.idle), ms(c.resting), us.resting(name))
+		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", name, float64(c.before)/mib, float64(c.after)/mib, us.memory(name)/kib, us.making(name), figure.Milliseconds(c.idle), figure.Milliseconds(c.resting), us.resting(name))
 	}
 	_ = table.Flush()
 
 	line := summary{
-		Bench: "sessions", Sessions: us.n, Objects: tenths(us.objects()), Bytes: math.Round(us.bytes()), Stored: math.Round(per(float64(us.stored), us.n)), Rate: tenths(us.rate()),
+		Bench: "sessions", Sessions: us.n, Objects: figure.Tenths(us.objects()), Bytes: math.Round(us.bytes()), Stored: math.Round(per(float64(us.stored), us.n)), Rate: figure.Tenths(us.rate()),
 		OperatorBytes: math.Round(us.memory(harness.Operator)), ActivatorBytes: math.Round(us.memory(harness.Activator)),
-		OperatorMaking: tenths(us.making(harness.Operator)), OperatorResting: tenths(us.resting(harness.Operator)),
-		ActivatorMaking: tenths(us.making(harness.Activator)), ActivatorResting: tenths(us.resting(harness.Activator)),
+		OperatorMaking: figure.Tenths(us.making(harness.Operator)), OperatorResting: figure.Tenths(us.resting(harness.Operator)),
+		ActivatorMaking: figure.Tenths(us.making(harness.Activator)), ActivatorResting: figure.Tenths(us.resting(harness.Activator)),
 	}
 	if least := results[nameFloor]; least != nil {
 		line.FloorBytes, line.OverFloor = math.Round(least.bytes()), figure.Ratio(us.bytes(), least.bytes())
@@ -52,11 +49,7 @@ func report(w io.Writer, results map[string]*result) {
 	if k := results[nameKnative]; k != nil {
 		line.KnativeBytes, line.OverKnative, line.RateOverKnative = math.Round(k.bytes()), figure.Ratio(us.bytes(), k.bytes()), figure.Ratio(us.rate(), k.rate())
 	}
-	raw, err := json.Marshal(line)
-	if err != nil {
-		panic(err) // numbers and strings only
-	}
-	fmt.Fprintf(w, "\n%s\n", raw)
+	figure.Line(w, line)
 }
 
 // summary is the last line.
@@ -102,17 +95,15 @@ func (r *result) memory(program string) float64 {
 }
 
 // making is milliseconds a session.
-func (r *result) making(program string) float64 { return per(ms(r.programs[program].making), r.n) }
+func (r *result) making(program string) float64 {
+	return per(figure.Milliseconds(r.programs[program].making), r.n)
+}
 
 // resting is milliseconds a minute for a thousand sessions: what a quiet minute with
 // all of them takes more than one with none.
 func (r *result) resting(program string) float64 {
 	c := r.programs[program]
-	return per(thousand*ms(c.resting-c.idle), r.n)
+	return per(thousand*figure.Milliseconds(c.resting-c.idle), r.n)
 }
 
 func per(total float64, n int) float64 { return total / float64(n) }
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func tenths(x float64) float64 { return math.Round(10*x) / 10 }
