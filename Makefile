@@ -3,19 +3,18 @@ SHELL := /bin/bash -o pipefail
 
 # Builds, tools and the test cluster's parts live here, keyed by version.
 export VDI_CACHE ?= $(HOME)/.cache/vdi-operator
-TOOLS := $(VDI_CACHE)/tools
+# Tools build from the versions that a module of test/tools pins.
+tools-of = $(VDI_CACHE)/tools/$(1)-$(shell sha256sum test/tools/$(1)/go.sum | cut -c1-12)
+CHART_TOOLS := $(call tools-of,chart)
+CODE_TOOLS  := $(call tools-of,code)
+LINT_TOOLS  := $(call tools-of,lint)
 
-CONTROLLER_GEN_VERSION := v0.20.1
-HELM_VERSION           := v3.22.0
-HELM_DOCS_VERSION      := v1.14.2
-GOLANGCI_LINT_VERSION  := v2.5.0
-KUBECONFORM_VERSION    := v0.8.0
-
-CONTROLLER_GEN := $(TOOLS)/controller-gen-$(CONTROLLER_GEN_VERSION)/controller-gen
-HELM_DOCS      := $(TOOLS)/helm-docs-$(HELM_DOCS_VERSION)/helm-docs
-GOLANGCI_LINT  := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
-export KUBECONFORM := $(TOOLS)/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
-export HELM    := $(TOOLS)/helm-$(HELM_VERSION)/helm
+CONTROLLER_GEN := $(CODE_TOOLS)/controller-gen
+ACTIONLINT     := $(CODE_TOOLS)/actionlint
+GOLANGCI_LINT  := $(LINT_TOOLS)/golangci-lint
+HELM_DOCS      := $(CHART_TOOLS)/helm-docs
+export KUBECONFORM := $(CHART_TOOLS)/kubeconform
+export HELM    := $(CHART_TOOLS)/helm
 export CLUSTER := $(CURDIR)/bin/cluster
 
 # Where images come from when KUBECONFIG names a cluster of yours: a registry that
@@ -99,14 +98,15 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 	$(TEST) -tags coturn -timeout 10m ./coturn/
 
 .PHONY: test-integration
-test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
+test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
 .PHONY: e2e
-e2e: platform-tools build prometheus ## Users' stories on a real cluster
-	@# More at once than there are processors: they wait for clocks most of the time.
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
+e2e: platform-tools build bench-programs prometheus ## Users' stories on a real cluster
+	@# More at once than there are processors: they wait for clocks most of the time. The
+	@# benchmarks come after the stories, which restart what they need.
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -p 1 -v ./e2e/... ./bench/smoke/
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
@@ -126,11 +126,12 @@ bench-programs:
 	go build -C test -o ../out/bench/ ./bench/...
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) $(HELM) ## Linters for Go and for the chart
+lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart and for the workflows
 	$(GOLANGCI_LINT) run --build-tags integration ./...
 	cd test && $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
+	$(ACTIONLINT)
 
 ##@ Code and images
 
@@ -153,6 +154,11 @@ verify-generated: generate ## Fail when a generated file is not current
 build: ## The programs, into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
+.PHONY: images
+images: $(CLUSTER) ## The production images, into out/images; with VDI_REGISTRY, pushed there
+	$(CLUSTER) image build --tag $(VERSION) --out out/images build/*.yaml
+	$(if $(VDI_REGISTRY),$(CLUSTER) image push --registry $(VDI_REGISTRY) $(patsubst build/%.yaml,out/images/%.tar,$(wildcard build/*.yaml)))
+
 .PHONY: clean
 clean: ## Remove what was built here; the cache stays
 	rm -rf bin out
@@ -168,7 +174,7 @@ cluster-down: $(CLUSTER) ## End it
 .PHONY: cluster-parts
 cluster-parts: $(CLUSTER) ## Build the cluster's parts and the images' Debian layers into the cache
 	$(CLUSTER) build
-	$(CLUSTER) image build --out out/images test/cluster/images/coturn.yaml test/cluster/images/desktop.yaml
+	$(CLUSTER) image build --out out/images build/coturn.yaml test/images/desktop.yaml
 
 .PHONY: platform-tools
 platform-tools: $(CLUSTER) $(HELM)
@@ -178,16 +184,13 @@ platform-tools: $(CLUSTER) $(HELM)
 $(CLUSTER):
 	@go build -C test/cluster -o $@ .
 
-$(CONTROLLER_GEN):
-	GOBIN=$(@D) go install sigs.k8s.io/controller-tools/cmd/controller-gen@$(CONTROLLER_GEN_VERSION)
-$(HELM):
-	GOBIN=$(@D) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
-$(HELM_DOCS):
-	GOBIN=$(@D) go install github.com/norwoodj/helm-docs/cmd/helm-docs@$(HELM_DOCS_VERSION)
-$(KUBECONFORM):
-	GOBIN=$(@D) go install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM_VERSION)
-$(GOLANGCI_LINT):
-	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+build-tool = go build -C test/tools/$(1) -o $@ "$$(go list -C test/tools/$(1) tool | grep '/$(@F)$$')"
+$(CHART_TOOLS)/%:
+	$(call build-tool,chart)
+$(CODE_TOOLS)/%:
+	$(call build-tool,code)
+$(LINT_TOOLS)/%:
+	$(call build-tool,lint)
 
 # The race detector needs a C compiler.
 .PHONY: gcc

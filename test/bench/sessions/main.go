@@ -41,8 +41,6 @@ const (
 	// workloads, and their end.
 	patience     = 10 * time.Minute
 	patienceEach = 3 * time.Second
-	// settling lets what came before be over and collected.
-	settling = 30 * time.Second
 	// writers make workloads at the same time.
 	writers = 8
 )
@@ -60,19 +58,25 @@ func main() {
 	sessions := flag.Int("sessions", 200, "sessions to make")
 	others := flag.Int("others", 50, "stock Knative Services and plain Deployments to make; 0 leaves the comparison out")
 	stockKnative := flag.Bool("knative", true, "compare with stock Knative; false where there is none")
+	var q quiet
+	flag.DurationVar(&q.settling, "settling", 30*time.Second, "pause before a quiet time is measured")
+	flag.DurationVar(&q.measured, "quiet", time.Minute, "how long a quiet time is measured")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctrl.SetLogger(logr.Discard())
-	if err := run(ctx, *sessions, *others, *stockKnative); err != nil {
+	if err := run(ctx, *sessions, *others, *stockKnative, q); err != nil {
 		fmt.Fprintln(os.Stderr, "sessions:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, sessions, others int, stockKnative bool) (err error) {
+func run(ctx context.Context, sessions, others int, stockKnative bool, q quiet) (err error) {
 	if sessions < 1 || others < 0 {
 		return fmt.Errorf("--sessions %d --others %d: must be 1 or more, and 0 or more", sessions, others)
+	}
+	if q.measured <= 0 {
+		return fmt.Errorf("--quiet %s: must be above 0", q.measured)
 	}
 	in, err := harness.Find()
 	if err != nil {
@@ -103,7 +107,7 @@ func run(ctx context.Context, sessions, others int, stockKnative bool) (err erro
 		if c.name() != nameOurs {
 			n = others
 		}
-		if results[c.name()], err = measure(ctx, in, count, c, n); err != nil {
+		if results[c.name()], err = measure(ctx, in, count, c, n, q); err != nil {
 			return fmt.Errorf("%s: %w", c.name(), err)
 		}
 	}
@@ -124,7 +128,7 @@ type result struct {
 }
 
 // measure makes n workloads, counts them, and removes them.
-func measure(ctx context.Context, in *harness.Installation, count *census, c contender, n int) (r *result, err error) {
+func measure(ctx context.Context, in *harness.Installation, count *census, c contender, n int, q quiet) (r *result, err error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceOf(c)}}
 	within := patience + time.Duration(n)*patienceEach
 	if err := gone(ctx, in, ns, within); err != nil {
@@ -138,7 +142,7 @@ func measure(ctx context.Context, in *harness.Installation, count *census, c con
 	r = &result{n: n}
 	var watched *programs
 	if c.name() == nameOurs {
-		if watched, err = watch(ctx, in); err != nil {
+		if watched, err = watch(ctx, in, q); err != nil {
 			return nil, err
 		}
 	}

@@ -26,10 +26,15 @@ type programs struct {
 	memory  map[string]int64
 	// idle is a quiet minute's processor time, cpu all of it until now.
 	idle, cpu map[string]time.Duration
+	quiet     quiet
 }
 
-func watch(ctx context.Context, in *harness.Installation) (*programs, error) {
-	p := &programs{process: map[string]*process.Process{}, memory: map[string]int64{}}
+// quiet is a time in which nobody wants anything: settling lets what came before be over
+// and collected.
+type quiet struct{ settling, measured time.Duration }
+
+func watch(ctx context.Context, in *harness.Installation, q quiet) (*programs, error) {
+	p := &programs{quiet: q, process: map[string]*process.Process{}, memory: map[string]int64{}}
 	for _, name := range []string{harness.Operator, harness.Activator} {
 		// A fresh process: one that has worked before keeps memory that it does not need.
 		if err := in.Restart(ctx, name); err != nil {
@@ -81,16 +86,16 @@ func (p *programs) cost(ctx context.Context) (map[string]cost, error) {
 	return costs, nil
 }
 
-// quietMinute is the processor time of a minute in which nobody wants anything.
+// quietMinute is the processor time of a quiet minute, from what was measured.
 func (p *programs) quietMinute(ctx context.Context) (map[string]time.Duration, error) {
-	if err := pause(ctx, settling); err != nil {
+	if err := pause(ctx, p.quiet.settling); err != nil {
 		return nil, err
 	}
 	before, err := p.used()
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, time.Minute); err != nil {
+	if err := pause(ctx, p.quiet.measured); err != nil {
 		return nil, err
 	}
 	after, err := p.used()
@@ -98,7 +103,7 @@ func (p *programs) quietMinute(ctx context.Context) (map[string]time.Duration, e
 		return nil, err
 	}
 	for name := range after {
-		after[name] -= before[name]
+		after[name] = time.Duration(float64(after[name]-before[name]) * float64(time.Minute) / float64(p.quiet.measured))
 	}
 	return after, nil
 }
