@@ -98,15 +98,14 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 	$(TEST) -tags coturn -timeout 10m ./coturn/
 
 .PHONY: test-integration
-test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
+test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
 .PHONY: e2e
-e2e: platform-tools build bench-programs prometheus ## Users' stories on a real cluster
-	@# More at once than there are processors: they wait for clocks most of the time. The
-	@# benchmarks come after the stories, which restart what they need.
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -p 1 -v ./e2e/... ./bench/smoke/
+e2e: platform-tools build prometheus ## Users' stories on a real cluster
+	@# More at once than there are processors: they wait for clocks most of the time.
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
@@ -114,7 +113,7 @@ bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stoc
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
-bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
+bench-relay: $(CLUSTER) ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
 bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	out/bin/platform run -- out/bench/selkies16
