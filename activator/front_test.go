@@ -253,20 +253,20 @@ func TestA404IsBelievedToBeAStartForAsLongAsOneTakes(t *testing.T) {
 		"a container that began just now": {young, 404, true}, "one that began long ago": {old, 404, false}, "one of which nothing is known": {podRun{pod: "r"}, 404, true},
 		"another answer": {young, 403, false},
 	} {
-		if got := v.starts(tc.at, tc.status, within, now); got != tc.want {
+		if got := v.mayStillCome(tc.at, tc.status, within, now); got != tc.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
 	v.upgraded(old)
 	v.upgraded(young)
-	if v.starts(young, 404, within, now) {
+	if v.mayStillCome(young, 404, within, now) {
 		t.Error("it took an upgrade")
 	}
 	v.brokeOff(old, now)
-	if !v.starts(old, 404, within, now.Add(time.Second)) || v.starts(old, 404, within, now.Add(time.Hour)) {
+	if !v.mayStillCome(old, 404, within, now.Add(time.Second)) || v.mayStillCome(old, 404, within, now.Add(time.Hour)) {
 		t.Error("it broke off, and may start again behind its web server, but not for ever")
 	}
-	if !v.starts(podRun{"p", now}, 404, within, now) {
+	if !v.mayStillCome(podRun{"p", now}, 404, within, now) {
 		t.Error("its container has started again")
 	}
 }

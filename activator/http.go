@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/page"
@@ -31,17 +29,17 @@ const (
 // serveFrame serves the desktop's document to the frame of our page, which is told of
 // refusals by other means.
 func (s *Server) serveFrame(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.serve(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { page.WriteNothing(w) })
+	s.pass(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { page.WriteNothing(w) })
 }
 
 // serveRequest serves what a desktop's page loads, and what programs ask for.
 func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.serve(w, r, v, s.unavailable)
+	s.pass(w, r, v, s.unavailable)
 }
 
-// serve holds a request until the desktop accepts it, unless the desktop's client is
+// pass holds a request until the desktop accepts it, unless the desktop's client is
 // kept from an earlier visit.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
 	if err := probe.RefuseScript(v.session); v.scripted && err != nil {
 		s.count(err)
 		refuse(w, err)
@@ -79,10 +77,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v visitor, refuse
 		patient := v.wants == wantsFrame && time.Until(until) > documentAgain
 		if !patient {
 			answered()
-			s.pass(w, r, v, conn, nil)
+			s.relay(w, r, v, conn, nil)
 			return
 		}
-		if !s.pass(w, r, v, conn, &relay.Patience{Until: until, Answered: answered}) {
+		if !s.relay(w, r, v, conn, &relay.Patience{Until: until, Answered: answered}) {
 			return
 		}
 		select {
@@ -112,35 +110,29 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 // looks at it, from what it served on an earlier visit; false when it has to answer for
 // itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
-	view, ok := s.current(v)
-	if !ok || !wanted(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) {
+	view := v.view
+	if !wanted(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) {
 		return false
 	}
 	// With a viewer it stands still no longer, and answers for itself.
 	standsStill := signaling.TraitsOf(protocolOf(view.Session)).StandsStill && !s.sockets.viewed(v.key)
-	if !standsStill && !s.absent(r.Context(), view) {
+	if !standsStill && !s.pending(r.Context(), view) {
 		return false
 	}
 	defer s.Tracker.Enter(v.session).Leave()
 	return s.Clients.Serve(w, r, view)
 }
 
-// current is the visitor's session as it is now; false when it is gone.
+// current is the visitor's session after a wait; false when it is gone.
 func (s *Server) current(v visitor) (directory.View, bool) {
 	view, ok := s.Directory.View(v.key)
 	return view, ok && view.Session.UID == v.session.UID
 }
 
-// early is the visitor's session while its desktop starts and is not there yet, so that
-// what is known of it may be said in its place.
-func (s *Server) early(ctx context.Context, v visitor) (directory.View, bool) {
-	view, ok := s.current(v)
-	return view, ok && wanted(view.Session) && s.absent(ctx, view)
-}
-
-// absent says that a session's desktop starts and is not there yet.
-func (s *Server) absent(ctx context.Context, view directory.View) bool {
-	return !lifecycle.Started(view.Session) && !s.prober.Accepts(ctx, client.ObjectKeyFromObject(view.Session))
+// pending says that a session's desktop has not started and does not accept connections
+// yet.
+func (s *Server) pending(ctx context.Context, view directory.View) bool {
+	return !lifecycle.Started(view.Session) && !s.prober.Accepts(ctx, view)
 }
 
 // wanted says that the desktop may be woken, or is awake.
@@ -148,10 +140,10 @@ func wanted(s *v1alpha1.VDISession) bool {
 	return !lifecycle.PoweredOff(s) && !lifecycle.NeedsPerson(s)
 }
 
-// pass passes a request on, and keeps the answer where it is a part of the client. It says
+// relay passes a request on, and keeps the answer where it is a part of the client. It says
 // whether a patient one has to be asked again, because the desktop was not ready to
 // answer.
-func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience) (again bool) {
+func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience) (again bool) {
 	view, ok := s.current(v)
 	if !ok {
 		return s.http.Serve(w, r, conn, v.face, patient)

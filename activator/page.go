@@ -24,10 +24,11 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 		s.refuse(w, metrics.RefusedPoweredOff, page.PoweredOff)
 		return
 	}
+	view := v.view
 	if v.wants == wantsPage || !lifecycle.NeedsPerson(v.session) {
-		s.wake(r.Context(), v)
+		view = s.wake(r.Context(), v)
 	}
-	page.WritePage(w, page.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), v, r.URL.RequestURI(), "")})
+	page.WritePage(w, page.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), view, r.URL.RequestURI(), "")})
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of
@@ -47,24 +48,29 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 }
 
 // wake asks for the desktop, and waits a moment until the record shows it.
-func (s *Server) wake(ctx context.Context, v visitor) {
+func (s *Server) wake(ctx context.Context, v visitor) directory.View {
 	defer s.Tracker.Enter(v.session).Leave()
-	s.await(ctx, v, func(view directory.View) bool { return !lifecycle.NeedsPerson(view.Session) })
+	return s.await(ctx, v, func(view directory.View) bool { return !lifecycle.NeedsPerson(view.Session) })
 }
 
-// await waits a moment for what was just written to come back by the watch.
-func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) bool) {
+// await waits a moment for what was just written to come back by the watch, and returns the
+// session as it is then.
+func (s *Server) await(ctx context.Context, v visitor, so func(directory.View) bool) directory.View {
+	view := v.view
 	ctx, cancel := context.WithTimeout(ctx, recordedWithin)
 	defer cancel()
 	for {
-		view, ok := s.Directory.View(v.key)
-		if !ok || so(view) {
-			return
+		now, ok := s.Directory.View(v.key)
+		if !ok {
+			return view
+		}
+		if view = now; so(view) {
+			return view
 		}
 		select {
 		case <-view.Changed:
 		case <-ctx.Done():
-			return
+			return view
 		}
 	}
 }
@@ -75,7 +81,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) 
 	if !lifecycle.NeedsPerson(v.session) {
 		defer s.Tracker.Enter(v.session).Leave()
 	}
-	page.WriteStatus(w, s.describe(r.Context(), v, v.at(r), page.PageOf(r)))
+	page.WriteStatus(w, s.describe(r.Context(), v.view, v.at(r), page.PageOf(r)))
 }
 
 // at is the path that a page's frame shows, as the page tells it.
@@ -85,14 +91,10 @@ func (v visitor) at(r *http.Request) string {
 
 // describe says how the session stands now, for a page of that name, if it has one,
 // whose frame shows that path.
-func (s *Server) describe(ctx context.Context, v visitor, path, name string) page.Status {
-	claimed := s.polls(ctx, v, name)
-	view, ok := s.Directory.View(v.key)
-	if !ok {
-		view.Session = v.session
-	}
+func (s *Server) describe(ctx context.Context, view directory.View, path, name string) page.Status {
+	claimed := s.polls(ctx, view, name)
 	f := s.facts(view, path)
-	f.Reachable = s.prober.Accepts(ctx, v.key)
+	f.Reachable = s.prober.Accepts(ctx, view)
 	f.Usually = s.Directory.MedianStart(view.Session.Spec.Template)
 	f.Viewing = viewingOf(view.Session, name, claimed)
 	return page.Describe(f)

@@ -8,13 +8,11 @@ package activator
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
@@ -115,124 +113,14 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP takes a visitor through four steps, each in the file of its name: identify,
+// check, understand, serve.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, page.AssetsPath) {
 		s.assets.ServeHTTP(w, r)
 		return
 	}
-	if isUpgrade(r) && !s.admitsAddress(w, r) {
-		return
-	}
-	place := s.routing.Of(r)
-	view, ok := s.find(place.Address)
-	switch {
-	case !ok && !isUpgrade(r) && s.sendsOn(w, s.routing.Meant(r, s.known)):
-		return
-	case !ok:
-		s.refuse(w, metrics.RefusedUnknownHost, page.NotFound)
-		return
-	case place.Bare(r) && !isUpgrade(r):
-		s.sendsOn(w, place.Outside(place.Inside(r).URL))
-		return
-	}
-	r = place.Inside(r)
-	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		if err := s.Guard.Exchange(w, r, view.Session); err != nil {
-			s.refuseToken(w, err)
-		}
-		return
-	}
-	if err := s.Guard.Check(r, view.Session); err != nil {
-		s.refuseToken(w, err)
-		return
-	}
-	if !s.Guard.SameOrigin(r) {
-		s.refuse(w, metrics.RefusedForeignOrigin, page.ForeignOrigin)
-		return
-	}
-	s.dispatch(w, r, view, place.Face)
-}
-
-// dispatch serves a request that was checked.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, view directory.View, face route.Face) {
-	v, r := s.understand(r, view, face)
-	switch v.wants {
-	case wantsPage, wantsRefresh:
-		s.servePage(w, r, v)
-	case wantsFrame:
-		s.serveFrame(w, r, v)
-	case wantsSocket:
-		if s.admitsUser(w, v) {
-			s.serveWebSocket(w, r, v)
-		}
-	case wantsTURN:
-		s.TURN.serve(w, v.session)
-	case wantsMode:
-		s.serveMode(w, r, v)
-	case wantsWorker:
-		s.serveWorker(w, r, v)
-	case wantsStatus:
-		s.serveStatus(w, r, v)
-	case wantsEvents:
-		s.serveEvents(w, r, v)
-	case wantsActivity:
-		s.serveActivity(w, r, v)
-	case wantsWake:
-		s.serveWake(w, r, v)
-	case wantsTake:
-		s.serveTake(w, r, v)
-	case wantsNothing:
-		http.NotFound(w, r)
-	case wantsAnything:
-		s.serveRequest(w, r, v)
-	}
-}
-
-func (s *Server) find(address string) (directory.View, bool) {
-	key, ok := s.Directory.Lookup(address)
-	if !ok {
-		return directory.View{}, false
-	}
-	return s.Directory.View(key)
-}
-
-func (s *Server) known(address string) bool {
-	_, ok := s.Directory.Lookup(address)
-	return ok
-}
-
-// sendsOn sends the visitor to another path of this host, with the same method; false
-// when there is none.
-func (s *Server) sendsOn(w http.ResponseWriter, to string) bool {
-	if to == "" {
-		return false
-	}
-	w.Header().Set("Location", to)
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusTemporaryRedirect)
-	return true
-}
-
-func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m page.Message) {
-	s.Metrics.Refused(why)
-	s.Log.Debug("refused a visitor", "reason", why)
-	// A body that trickles in must not keep a stranger's connection, nor a stranger an
-	// idle one.
-	w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
-	page.WriteMessage(w, m)
-}
-
-func (s *Server) refuseToken(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, auth.ErrNoToken):
-		s.refuse(w, metrics.RefusedNoToken, page.NoToken)
-	case errors.Is(err, token.ErrExpired):
-		s.refuse(w, metrics.RefusedExpiredToken, page.Expired)
-	case errors.Is(err, token.ErrForeign):
-		s.refuse(w, metrics.RefusedForeignToken, page.Foreign)
-	default:
-		s.refuse(w, metrics.RefusedBadToken, page.BadToken)
+	if at, ok := s.identify(w, r); ok && s.check(w, at) {
+		s.serve(w, understand(at))
 	}
 }

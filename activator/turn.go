@@ -40,10 +40,6 @@ type TURN struct {
 	public publicAddresses
 }
 
-func (s *Server) answersTURN(r *http.Request, v visitor) bool {
-	return signaling.AnswersTURN(streaming(v.session).Protocol, r.URL.Path)
-}
-
 // serve answers with a configuration whose credential is bound to the session.
 func (t *TURN) serve(w http.ResponseWriter, s *v1alpha1.VDISession) {
 	ttl := t.Config.CredentialTTL.Duration

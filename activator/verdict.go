@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -76,11 +77,11 @@ func (v verdicts) upgraded(at podRun) { v.there.Add(at, struct{}{}) }
 // behind a web server that stays.
 func (v verdicts) brokeOff(at podRun, now time.Time) { v.there.Add(at, now) }
 
-// starts says that a refusal may well mean that the desktop is still to come: the web
+// mayStillCome says that a refusal may well mean that the desktop is still to come: the web
 // servers in front of Selkies in linuxserver.io's images and of docker-nvidia-egl-desktop
 // answer 404 while it starts, since the page for their 502 is not there. It is believed
 // until an upgrade has succeeded, and for as long as a start may take.
-func (v verdicts) starts(at podRun, status int, within time.Duration, now time.Time) bool {
+func (v verdicts) mayStillCome(at podRun, status int, within time.Duration, now time.Time) bool {
 	since := at.began
 	if known, ok := v.there.Get(at); ok {
 		broke, is := known.(time.Time)
@@ -119,27 +120,35 @@ func (h *socket) Rejected(status int) (starts bool) {
 	switch {
 	case !ok:
 		return false
-	case s.verdicts.starts(at.run, status, s.holdLimits(h.session).HoldTime, time.Now()):
+	case s.verdicts.mayStillCome(at.run, status, s.holdLimits(h.session).HoldTime, time.Now()):
 		return true
 	}
 	s.verdicts.remember(at, status, time.Now())
 	return false
 }
 
-// address is where an upgrade at path goes now; false while that is nowhere.
+// address is where an upgrade at path goes after a wait; false while that is nowhere.
 func (s *Server) address(v visitor, path string) (upgraded, bool) {
 	view, ok := s.current(v)
-	if !ok || lifecycle.Asleep(view.Session) || view.Pod == nil {
+	if !ok {
 		return upgraded{}, false
 	}
-	return upgraded{session: v.session.UID, run: podRun{view.Pod.UID, view.Pod.StartedAt}, path: path}, true
+	return whereTo(view, path)
+}
+
+// whereTo is where an upgrade at path goes; false while that is nowhere.
+func whereTo(view directory.View, path string) (upgraded, bool) {
+	if lifecycle.Asleep(view.Session) || view.Pod == nil {
+		return upgraded{}, false
+	}
+	return upgraded{session: view.Session.UID, run: podRun{view.Pod.UID, view.Pod.StartedAt}, path: path}, true
 }
 
 // repeatVerdict answers an upgrade that the desktop has refused a moment ago and, as
 // it says when asked once more, would refuse again. It is asked without an upgrade,
 // as Selkies 2's client asks: that opens nothing which had to be closed.
 func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor) bool {
-	at, ok := s.address(v, r.URL.Path)
+	at, ok := whereTo(v.view, r.URL.Path)
 	if !ok {
 		return false
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
@@ -103,11 +105,11 @@ func (p *openPage) recorded(ctx context.Context, s *v1alpha1.VDISession, rec *v1
 
 // polls is view for a page that asks instead of being told: it says whether the page has
 // claimed the view just now.
-func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed bool) {
-	view, ok := s.Directory.View(v.key)
-	if page == "" || !ok || !singleViewer(view.Session) {
+func (s *Server) polls(ctx context.Context, view directory.View, page string) (claimed bool) {
+	if page == "" || !singleViewer(view.Session) {
 		return false
 	}
+	asking := sessionPage{client.ObjectKeyFromObject(view.Session), page}
 	switch viewedBy(view.Session) {
 	case "":
 		if lifecycle.NeedsPerson(view.Session) {
@@ -119,7 +121,7 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 		}
 		claimed = true
 	case page:
-		if rec := *viewerOf(view.Session); rec.Replica != s.viewers.replica && !s.viewers.here(sessionPage{v.key, page}) {
+		if rec := *viewerOf(view.Session); rec.Replica != s.viewers.replica && !s.viewers.here(asking) {
 			// It asked another replica before, which would take it for closed.
 			rec.Replica = s.viewers.replica
 			_ = s.viewers.write(ctx, view.Session, &rec, view.Session.ResourceVersion) // or the next time
@@ -127,6 +129,6 @@ func (s *Server) polls(ctx context.Context, v visitor, page string) (claimed boo
 	default:
 		return false
 	}
-	s.viewers.asks(sessionPage{v.key, page})
+	s.viewers.asks(asking)
 	return claimed
 }

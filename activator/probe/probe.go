@@ -121,11 +121,7 @@ func (p *Prober) retire(d *dialer) bool {
 }
 
 // Accepts says whether the desktop accepts connections at this moment.
-func (p *Prober) Accepts(ctx context.Context, key types.NamespacedName) bool {
-	view, ok := p.dir.View(key)
-	if !ok {
-		return false
-	}
+func (p *Prober) Accepts(ctx context.Context, view directory.View) bool {
 	addr := address(view)
 	if addr == "" {
 		return false

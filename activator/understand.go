@@ -16,9 +16,17 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// visitor is a request that was checked and understood: whose session it is for, and
-// what it wants there.
+// understood is a checked request, without parameters of ours in its address, and what is
+// known of it.
+type understood struct {
+	*http.Request
+	visitor
+}
+
+// visitor is whose session a request is for, and what it wants there.
 type visitor struct {
+	// view is the session, and its pod, when the request came.
+	view    directory.View
 	key     types.NamespacedName
 	session *v1alpha1.VDISession
 	wants   want
@@ -63,13 +71,14 @@ var ours = map[string]want{
 	page.TakePath: wantsTake,
 }
 
-// understand says what a checked request is for. The request that it returns has no
-// parameters of ours in its address.
-func (s *Server) understand(r *http.Request, view directory.View, face route.Face) (visitor, *http.Request) {
+// understand says what a checked request is for.
+func understand(at addressed) understood {
+	r := at.Request
 	v := visitor{
-		key:      client.ObjectKeyFromObject(view.Session),
-		session:  view.Session,
-		face:     face,
+		view:     at.view,
+		key:      client.ObjectKeyFromObject(at.view.Session),
+		session:  at.view.Session,
+		face:     at.face,
 		scripted: scripted(r),
 	}
 	if strings.HasPrefix(r.URL.Path, page.Prefix) {
@@ -77,8 +86,9 @@ func (s *Server) understand(r *http.Request, view directory.View, face route.Fac
 		if w, ok := ours[r.URL.Path]; ok {
 			v.wants = w
 		}
-		return v, r
+		return understood{r, v}
 	}
+	protocol := streaming(v.session).Protocol
 	document, told := page.Document(r)
 	if document == page.Frame {
 		v.scripted = true
@@ -86,9 +96,9 @@ func (s *Server) understand(r *http.Request, view directory.View, face route.Fac
 	switch {
 	case isUpgrade(r):
 		v.wants = wantsSocket
-	case r.Method == http.MethodGet && s.answersTURN(r, v):
+	case r.Method == http.MethodGet && signaling.AnswersTURN(protocol, r.URL.Path):
 		v.wants = wantsTURN
-	case s.asksMode(r, v):
+	case r.Method == http.MethodGet && signaling.AsksMode(protocol, r.URL.Path):
 		v.wants = wantsMode
 	case isWorker(r):
 		v.wants = wantsWorker
@@ -101,10 +111,10 @@ func (s *Server) understand(r *http.Request, view directory.View, face route.Fac
 	}
 	r = r.WithContext(r.Context()) // a copy
 	r.URL = page.Unmarked(r.URL)
-	if v.wants == wantsSocket && face.Prefix != "" {
-		r.URL.Path = signaling.AtRoot(streaming(v.session).Protocol, r.URL.Path)
+	if v.wants == wantsSocket && at.face.Prefix != "" {
+		r.URL.Path = signaling.AtRoot(protocol, r.URL.Path)
 	}
-	return v, r
+	return understood{r, v}
 }
 
 // reach is what the visitor may be connected to.
