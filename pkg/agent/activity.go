@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// looksPerReport is how often the displays are looked at between two reports.
-	looksPerReport = 3
+	// readingsPerReport is how often the displays are read between two reports.
+	readingsPerReport = 3
 	// leastReportEvery bounds how often an activator can make the agent report.
 	leastReportEvery = time.Second
 	// sameInput is how far two readings of one input's time may differ.
@@ -21,12 +21,11 @@ const (
 // input is what is known of the displays' last input.
 type input struct {
 	displays map[string]*watched
-	// last is when anybody last typed, as far as anybody did since the displays were
-	// first looked at; zero is not yet. An X server's clock starts when it does, and
-	// that is no input.
+	// last is when somebody last typed since the displays were first read; zero is
+	// not yet. An X server's clock starts when it does, and that is no input.
 	last time.Time
-	// complained keeps the log short.
-	complained bool
+	// logged says that a display could not be read, and the log says so.
+	logged bool
 }
 
 type watched struct {
@@ -34,26 +33,26 @@ type watched struct {
 	last time.Time
 }
 
-// reportActivity tells an activator of input at the desktop's displays, and only of
-// that: who does not type costs nothing.
+// reportActivity reports input at the desktop's displays to an activator, and nothing
+// while nobody types.
 func (a *Agent) reportActivity(ctx context.Context) {
 	in := &input{displays: map[string]*watched{}}
 	defer in.close()
-	var told, at time.Time
-	for every := agentapi.ReportEvery; sleep(ctx, every/looksPerReport); {
-		a.look(in)
-		if in.last.Sub(told) <= sameInput || time.Since(at) < every {
+	var reported, at time.Time
+	for every := agentapi.ReportEvery; sleep(ctx, every/readingsPerReport); {
+		a.read(in)
+		if in.last.Sub(reported) <= sameInput || time.Since(at) < every {
 			continue
 		}
 		at = time.Now()
 		if next, ok := a.reportInput(ctx, at.Sub(in.last)); ok {
-			told, every = in.last, next
+			reported, every = in.last, next
 		}
 	}
 }
 
-// look reads the clocks of all displays.
-func (a *Agent) look(in *input) {
+// read reads the clocks of all displays.
+func (a *Agent) read(in *input) {
 	found := sockets(a.Proc)
 	for name, d := range in.displays {
 		if !slices.Contains(found, name) {
@@ -66,9 +65,9 @@ func (a *Agent) look(in *input) {
 		if !known {
 			opened, err := openDisplay(name)
 			if err != nil {
-				if !in.complained {
+				if !in.logged {
 					a.Log.Info("input at a display cannot be seen; only pages report it", "error", err)
-					in.complained = true
+					in.logged = true
 				}
 				continue
 			}
@@ -95,8 +94,8 @@ func (in *input) close() {
 	}
 }
 
-// reportInput tells the first activator that takes it, and returns when the next report
-// may come.
+// reportInput reports to the first activator that takes it, and returns how soon the next
+// report may follow.
 func (a *Agent) reportInput(ctx context.Context, idle time.Duration) (every time.Duration, ok bool) {
 	a.mu.Lock()
 	peers := a.peers
@@ -105,15 +104,15 @@ func (a *Agent) reportInput(ctx context.Context, idle time.Duration) (every time
 	for _, p := range peers {
 		answer, err := a.post(ctx, p, agentapi.ActivityPath, report)
 		if err == nil {
-			return reportAgain(answer.Get(agentapi.ReportEveryHeader)), true
+			return nextReport(answer.Get(agentapi.ReportEveryHeader)), true
 		}
 		a.Log.Info("an activator did not take a report of input", "activator", p.String(), "error", err)
 	}
 	return 0, false
 }
 
-// reportAgain reads an activator's wish, within reason.
-func reportAgain(wish string) time.Duration {
+// nextReport parses the pause that an activator asks for, within bounds.
+func nextReport(wish string) time.Duration {
 	every, err := time.ParseDuration(wish)
 	if err != nil {
 		return agentapi.ReportEvery

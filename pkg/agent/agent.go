@@ -1,10 +1,10 @@
-// Package agent is the program beside a desktop, in the same pod. It tells every
-// activator where the pod is as soon as it runs, and that the desktop's port accepts
-// as soon as it does, up to a second before the API server learns of either; and it
-// tells one of them when somebody last typed at the desktop's display.
+// Package agent is the program beside a desktop, in the same pod. It announces to every
+// activator where the pod is as soon as it runs, and that the desktop's port accepts as
+// soon as it does, up to a second before the API server knows either; and it reports to
+// one of them when somebody last typed at the desktop's display.
 //
-// It promises to do without any right but its token, to say nothing twice in vain, and
-// that the desktop never depends on it. It reads what the pod's network namespace shows
+// It promises that it needs no right but its token, that it repeats nothing without need,
+// and that the desktop never depends on it. It reads what the pod's network namespace shows
 // in /proc, and changes nothing.
 package agent
 

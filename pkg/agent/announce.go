@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// lookAgainEvery finds activators that came later.
-	lookAgainEvery = 15 * time.Second
+	// findEvery is how soon an activator that came later is found.
+	findEvery = 15 * time.Second
 	// firstRetry and lastRetry are the pauses after a failure, which double.
 	firstRetry, lastRetry = 20 * time.Millisecond, 10 * time.Second
 )
 
-// announce tells every activator there is, until ctx ends.
+// announce announces the pod to every activator, until ctx ends.
 func (a *Agent) announce(ctx context.Context) {
-	tellers := map[peer]context.CancelFunc{}
+	announcers := map[peer]context.CancelFunc{}
 	var running sync.WaitGroup
 	defer running.Wait()
 	retry := firstRetry
@@ -28,7 +28,7 @@ func (a *Agent) announce(ctx context.Context) {
 		peers, err := a.Activators(ctx)
 		if err != nil || len(peers) == 0 {
 			if first && retry > time.Second {
-				a.Log.Warn("no activator found yet; trying on", "error", err)
+				a.Log.Warn("no activator was found yet; it is retried", "error", err)
 				first = false
 			}
 			// Those that are known stay: DNS may be away for a while.
@@ -42,27 +42,27 @@ func (a *Agent) announce(ctx context.Context) {
 		a.mu.Lock()
 		a.peers = peers
 		a.mu.Unlock()
-		for p, stop := range tellers {
+		for p, stop := range announcers {
 			if !slices.Contains(peers, p) {
 				stop()
-				delete(tellers, p)
+				delete(announcers, p)
 			}
 		}
 		for _, p := range peers {
-			if tellers[p] == nil {
+			if announcers[p] == nil {
 				ctx, stop := context.WithCancel(ctx)
-				tellers[p] = stop
-				running.Go(func() { a.tell(ctx, p) })
+				announcers[p] = stop
+				running.Go(func() { a.announceTo(ctx, p) })
 			}
 		}
-		if !sleep(ctx, lookAgainEvery) {
+		if !sleep(ctx, findEvery) {
 			return
 		}
 	}
 }
 
-// tell keeps one activator informed: once now, and at each change.
-func (a *Agent) tell(ctx context.Context, p peer) {
+// announceTo announces the pod to one activator: now, and at each change.
+func (a *Agent) announceTo(ctx context.Context, p peer) {
 	log := a.Log.With("activator", p.String())
 	retry := firstRetry
 	for {
@@ -70,13 +70,13 @@ func (a *Agent) tell(ctx context.Context, p peer) {
 		listening, changed := a.listening, a.changed
 		a.mu.Unlock()
 		pause := (<-chan time.Time)(nil)
-		if err := a.tellOnce(ctx, p, listening); err == nil {
+		if err := a.announceOnce(ctx, p, listening); err == nil {
 			log.Info("announced the pod", "listening", listening)
 			retry = firstRetry
 		} else if ctx.Err() == nil {
 			log.Warn("an activator did not take the announcement", "error", err)
-			// An address that is not believed will not be believed later either; the API's
-			// is used.
+			// An activator that does not believe the address will not do so later either,
+			// and uses the API's.
 			var refused *refusal
 			if !errors.As(err, &refused) || refused.status != http.StatusConflict {
 				pause = time.After(retry)
@@ -92,7 +92,7 @@ func (a *Agent) tell(ctx context.Context, p peer) {
 	}
 }
 
-func (a *Agent) tellOnce(ctx context.Context, p peer, listening bool) error {
+func (a *Agent) announceOnce(ctx context.Context, p peer, listening bool) error {
 	own, err := addressTowards(p)
 	if err != nil {
 		return err

@@ -77,18 +77,18 @@ func TestOnlyInputAtARealDisplayIsSeenAsInput(t *testing.T) {
 	a := New(Options{Proc: "/proc", Log: slog.New(slog.DiscardHandler)})
 	in := &input{displays: map[string]*watched{}}
 	defer in.close()
-	a.look(in)
+	a.read(in)
 	if in.displays[socket] == nil {
 		t.Fatalf("%s was not found among %v", socket, sockets("/proc"))
 	}
 	time.Sleep(2 * sameInput) // more than two readings of the same input may differ by
-	a.look(in)
+	a.read(in)
 	if !in.last.IsZero() {
 		t.Error("a display's start was taken for input")
 	}
 	before := time.Now()
 	press(t, display)
-	a.look(in)
+	a.read(in)
 	if in.last.Before(before.Add(-sameInput)) || in.last.After(time.Now()) {
 		t.Errorf("input at %s, want about %s", in.last, before)
 	}
@@ -118,8 +118,10 @@ func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
 	if _, ok := a.reportInput(context.Background(), 0); ok {
 		t.Error("it was taken by nobody")
 	}
-	for wish, want := range map[string]time.Duration{"": 15 * time.Second, "soon": 15 * time.Second, "1ns": time.Second, "-1s": time.Second, "1h": 15 * time.Second} {
-		if got := reportAgain(wish); got != want {
+	for wish, want := range map[string]time.Duration{
+		"": 15 * time.Second, "soon": 15 * time.Second, "1ns": time.Second, "-1s": time.Second, "1h": 15 * time.Second,
+	} {
+		if got := nextReport(wish); got != want {
 			t.Errorf("wished for %q, reports every %s, want %s", wish, got, want)
 		}
 	}

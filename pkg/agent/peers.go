@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// lookUpTimeout bounds one look at the cluster's DNS.
+	// lookUpTimeout bounds one lookup in the cluster's DNS.
 	lookUpTimeout = 2 * time.Second
-	// maxPeers bounds the activators that are told; an installation has a few.
+	// maxPeers bounds the activators that get announcements; an installation has a few.
 	maxPeers = 64
-	// clusterDomain is where cluster DNS puts Services, unless it was told otherwise.
+	// clusterDomain is where cluster DNS puts Services by default.
 	// With the dot at the end one query is enough.
 	clusterDomain = ".cluster.local."
 )
@@ -50,7 +50,7 @@ func lookUp(ctx context.Context, service string) ([]peer, error) {
 		addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for activators: %w", err)
+		return nil, fmt.Errorf("find activators: %w", err)
 	}
 	peers := make([]peer, 0, len(addrs))
 	for _, a := range addrs[:min(len(addrs), maxPeers)] {

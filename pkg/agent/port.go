@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// eagerLook, steadyLook and lazyLook are the pauses between two looks at the
-	// desktop's port: while it starts, when that takes long, and once it listens. A look
+	// eagerPause, steadyPause and lazyPause are the pauses between two probes of the
+	// desktop's port: while it starts, when that takes long, and once it listens. A probe
 	// costs some 100 µs.
-	eagerLook, eagerFor   = 3 * time.Millisecond, 10 * time.Second
-	steadyLook, steadyFor = 20 * time.Millisecond, 5 * time.Minute
-	lazyLook              = time.Second
+	eagerPause, eagerFor   = 3 * time.Millisecond, 10 * time.Second
+	steadyPause, steadyFor = 20 * time.Millisecond, 5 * time.Minute
+	lazyPause              = time.Second
 )
 
 // watchPort keeps a.listening current until ctx ends.
@@ -32,7 +32,7 @@ func (a *Agent) watchPort(ctx context.Context) {
 		}
 		if !silent {
 			if err != nil {
-				a.Log.Info("the kernel does not tell of its sockets; the desktop's port is tried instead", "error", err)
+				a.Log.Info("the kernel does not list its sockets; the agent dials the desktop's port instead", "error", err)
 				err = nil
 			}
 			is = a.accepts()
@@ -45,15 +45,15 @@ func (a *Agent) watchPort(ctx context.Context) {
 			a.changed = make(chan struct{})
 			a.mu.Unlock()
 		}
-		pause := lazyLook
+		pause := lazyPause
 		switch waited := time.Since(began); {
 		case now && !silent:
 			return // a desktop would notice each attempt
 		case now:
 		case waited < eagerFor:
-			pause = eagerLook
+			pause = eagerPause
 		case waited < steadyFor:
-			pause = steadyLook
+			pause = steadyPause
 		}
 		if !sleep(ctx, pause) {
 			return
@@ -73,7 +73,7 @@ func (a *Agent) listens(kernel *sockDiag) (bool, error) {
 	return false, err
 }
 
-// accepts tries the port.
+// accepts dials the port.
 func (a *Agent) accepts() bool {
 	conn, err := net.DialTimeout("tcp", net.JoinHostPort("localhost", strconv.Itoa(int(a.DesktopPort))), connectTimeout)
 	return err == nil && conn.Close() == nil

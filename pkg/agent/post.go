@@ -15,9 +15,9 @@ import (
 const (
 	// connectTimeout bounds the way to an activator, which is milliseconds away.
 	connectTimeout = 500 * time.Millisecond
-	// postTimeout bounds a whole report; an activator may write to the API server.
+	// postTimeout bounds one report; an activator may write to the API server meanwhile.
 	postTimeout = 5 * time.Second
-	// idleConnection closes a connection to an activator that has nothing to hear.
+	// idleConnection is how long an unused connection to an activator stays open.
 	idleConnection = 30 * time.Second
 	// maxAnswer is how much of a refusal is read, in bytes.
 	maxAnswer = 1024

@@ -1,8 +1,8 @@
 // Package agentapi is what the agent beside a desktop says to activators, on their
 // internal port: POST of a JSON object to a path below, with the agent's token as
-// bearer. An activator answers 204 when it believes it, 403 when the token is not for
+// bearer. An activator answers 204 when it accepts it, 403 when the token is not for
 // the pod's session, 409 when the pod is not the session's or its address is not
-// believed, and 400 when it does not understand.
+// believed, and 400 when it cannot parse it.
 package agentapi
 
 import (

@@ -14,8 +14,8 @@ func newAllocations() *allocations {
 	return &allocations{live: map[string]struct{}{}, changed: make(chan struct{})}
 }
 
-// open notes one, and reports whether it is new: a session may have an allocation for
-// IPv4 and one for IPv6, which are told of together.
+// open adds one, and reports whether it is new: a session may have an allocation for IPv4
+// and one for IPv6, which turnserver logs together.
 func (a *allocations) open(session string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

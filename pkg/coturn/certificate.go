@@ -14,14 +14,14 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// certificate takes a renewed certificate to turnserver. It copies what it has checked:
-// turnserver reads both files by themselves, and would fall over a pair of which only
-// one is new.
+// certificate gives a renewed certificate to turnserver. It copies what it has checked:
+// turnserver reads the two files one by one, and would fail on a pair of which only one
+// is new.
 type certificate struct {
 	// folder holds tls.crt and tls.key, as a mounted Secret of type kubernetes.io/tls does.
 	folder string
 	files  files
-	// reload makes turnserver read the files again.
+	// reload makes turnserver reread the files.
 	reload  func() error
 	metrics *metrics.TURN
 	log     *slog.Logger
@@ -47,8 +47,8 @@ func (c *certificate) begin() error {
 	return nil
 }
 
-// look takes a renewed certificate. Those who are connected stay so.
-func (c *certificate) look(context.Context) {
+// check takes a renewed certificate. Connections that are open stay open.
+func (c *certificate) check(context.Context) {
 	chain, key, leaf, err := c.read()
 	if err == nil {
 		if bytes.Equal(chain, c.chain) && bytes.Equal(key, c.key) {
@@ -62,7 +62,7 @@ func (c *certificate) look(context.Context) {
 	if err != nil {
 		if c.failed != err.Error() {
 			c.failed = err.Error()
-			c.log.Error("the certificate is not taken; the one before holds", "error", err)
+			c.log.Error("the new certificate cannot be used; the one before stays in use", "error", err)
 			c.metrics.CertificateChanged(err)
 		}
 		return

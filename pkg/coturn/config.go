@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -15,7 +14,7 @@ import (
 
 // Config is what the chart says about the server. It holds no secret.
 type Config struct {
-	// Port takes TURN and STUN by UDP and TCP; TLSPort takes TURN by TLS, 0 for none.
+	// Port serves TURN and STUN by UDP and TCP; TLSPort serves TURN by TLS, 0 for none.
 	Port    int `json:"port"`
 	TLSPort int `json:"tlsPort"`
 	// Relay are the UDP ports of allocations, one each.
@@ -28,7 +27,7 @@ type Config struct {
 	// over them, and the server's own address is always among these.
 	DeniedPeers  []string `json:"deniedPeers"`
 	AllowedPeers []string `json:"allowedPeers"`
-	// SecretOverlap is how long credentials of the former secret are still taken.
+	// SecretOverlap is how long credentials of the former secret are still accepted.
 	SecretOverlap metav1.Duration `json:"secretOverlap"`
 }
 
@@ -120,14 +119,15 @@ func (c *Config) validate() field.ErrorList {
 	}
 	port := func(p int, path ...string) {
 		if p < lowestPort || p > highestPort {
-			bad(p, fmt.Sprintf("must be between %d and %d: the server runs without the right to open lower ports", lowestPort, highestPort), path...)
+			bad(p, fmt.Sprintf("must be between %d and %d: the server may not open lower ports", lowestPort, highestPort), path...)
 		}
 	}
 	port(c.Port, "port")
 	port(c.Relay.MinPort, "relay", "minPort")
 	port(c.Relay.MaxPort, "relay", "maxPort")
 	if n := c.Relay.Size(); n < leastPorts {
-		bad(c.Relay.MaxPort, fmt.Sprintf("leaves %d relay ports; give at least %d, about ten for each session that is in use", max(n, 0), leastPorts), "relay", "maxPort")
+		bad(c.Relay.MaxPort, fmt.Sprintf("leaves %d relay ports; give at least %d, about ten for each session in use", max(n, 0), leastPorts),
+			"relay", "maxPort")
 	}
 	if c.Relay.Holds(c.Port) {
 		bad(c.Port, "must not be one of the relay ports", "port")
@@ -178,8 +178,8 @@ func (e External) validate() field.ErrorList {
 			return bad(e.STUNServer, "must be host:port of a STUN server in mode STUN", "stunServer")
 		}
 	default:
-		modes := []string{string(ExternalNone), string(ExternalFixed), string(ExternalNodeAddress), string(ExternalNodeAnnotation), string(ExternalSTUN)}
-		return bad(e.Mode, "must be one of "+strings.Join(modes, ", "), "mode")
+		modes := []ExternalMode{ExternalNone, ExternalFixed, ExternalNodeAddress, ExternalNodeAnnotation, ExternalSTUN}
+		return field.ErrorList{field.NotSupported(field.NewPath("external", "mode"), e.Mode, modes)}
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ const least = "port: 3478\nrealm: vdi\nrelay: {minPort: 49160, maxPort: 49179}\n
 
 func TestAWrongConfigurationNamesTheFieldAndTheRemedy(t *testing.T) {
 	for name, tc := range map[string]struct{ yaml, field, says string }{
-		"a low port":                {strings.Replace(least, "3478", "443", 1), "port", "without the right"},
+		"a low port":                {strings.Replace(least, "3478", "443", 1), "port", "may not open lower ports"},
 		"no realm":                  {strings.Replace(least, "realm: vdi", "realm: ''", 1), "realm", "letters"},
 		"a realm with a line":       {strings.Replace(least, "realm: vdi", `realm: "a\nno-auth"`, 1), "realm", "letters"},
 		"too few ports":             {strings.Replace(least, "49179", "49170", 1), "relay.maxPort", "at least 20"},
@@ -44,8 +44,10 @@ func TestTurnserversConfigurationIsClosedByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"use-auth-secret", "no-cli", "no-tcp-relay", "no-multicast-peers", "no-tls", "no-dtls", "stale-nonce=600", "listening-ip=192.0.2.1", "relay-ip=192.0.2.1",
-		"denied-peer-ip=10.0.0.0-10.255.255.255", "allowed-peer-ip=192.0.2.1", "allowed-peer-ip=10.244.0.0-10.244.255.255", "userdb=/run/coturn/turndb"} {
+	for _, line := range []string{"use-auth-secret", "no-cli", "no-tcp-relay", "no-multicast-peers", "no-tls", "no-dtls",
+		"stale-nonce=600", "listening-ip=192.0.2.1", "relay-ip=192.0.2.1",
+		"denied-peer-ip=10.0.0.0-10.255.255.255", "allowed-peer-ip=192.0.2.1",
+		"allowed-peer-ip=10.244.0.0-10.244.255.255", "userdb=/run/coturn/turndb"} {
 		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
 			t.Errorf("no line %q in\n%s", line, conf)
 		}
@@ -57,7 +59,8 @@ func TestTurnserversConfigurationIsClosedByDefault(t *testing.T) {
 	}
 	c.TLSPort, c.Quota.BytesPerSecond = 5349, 1000
 	conf, _ = turnserverConf(c, netip.MustParseAddr("fd00::1"), netip.MustParseAddr("2a00::1"), files{"/run/coturn"})
-	for _, line := range []string{"external-ip=2a00::1/fd00::1", "tls-listening-port=5349", "cert=/run/coturn/tls.crt", "pkey=/run/coturn/tls.key", "no-tlsv1_1", "max-bps=1000", "allocation-default-address-family=keep"} {
+	for _, line := range []string{"external-ip=2a00::1/fd00::1", "tls-listening-port=5349",
+		"cert=/run/coturn/tls.crt", "pkey=/run/coturn/tls.key", "no-tlsv1_1", "max-bps=1000", "allocation-default-address-family=keep"} {
 		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
 			t.Errorf("no line %q in\n%s", line, conf)
 		}

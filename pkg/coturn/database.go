@@ -10,32 +10,35 @@ import (
 	"time"
 )
 
-// schema is turnserver's own (dbd_sqlite.c, init_sqlite_database): made beforehand, because
-// its threads would make it while others log somebody in, and refuse those as long as the
-// database is locked.
-const schema = `CREATE TABLE IF NOT EXISTS turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128), PRIMARY KEY (realm,name));
+// schema is turnserver's own (dbd_sqlite.c, init_sqlite_database). It is made beforehand,
+// because turnserver's threads would make it while others authenticate clients, and refuse
+// those while the database is locked.
+const schema = `CREATE TABLE IF NOT EXISTS turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128),
+  PRIMARY KEY (realm,name));
 CREATE TABLE IF NOT EXISTS turn_secret (realm varchar(127) default '', value varchar(127), primary key (realm,value));
 CREATE TABLE IF NOT EXISTS allowed_peer_ip (realm varchar(127) default '', ip_range varchar(256), primary key (realm,ip_range));
 CREATE TABLE IF NOT EXISTS denied_peer_ip (realm varchar(127) default '', ip_range varchar(256), primary key (realm,ip_range));
 CREATE TABLE IF NOT EXISTS turn_origin_to_realm (origin varchar(127), realm varchar(127), primary key (origin));
 CREATE TABLE IF NOT EXISTS turn_realm_option (realm varchar(127) default '', opt varchar(32), value varchar(128), primary key (realm,opt));
-CREATE TABLE IF NOT EXISTS oauth_key (kid varchar(128), ikm_key varchar(256), timestamp bigint default 0, lifetime integer default 0, as_rs_alg varchar(64) default '', realm varchar(127) default '', primary key (kid));
+CREATE TABLE IF NOT EXISTS oauth_key (kid varchar(128), ikm_key varchar(256),
+  timestamp bigint default 0, lifetime integer default 0, as_rs_alg varchar(64) default '',
+  realm varchar(127) default '', primary key (kid));
 CREATE TABLE IF NOT EXISTS admin_user (name varchar(32), realm varchar(127), password varchar(127), primary key (name));
 `
 
 // writeTimeout bounds one write of the user database.
 const writeTimeout = 10 * time.Second
 
-// database is turnserver's user database, which it asks for the shared secrets whenever
-// somebody logs in. It is written by SQLite's own program, which Debian's coturn depends
-// on; the secrets reach it by its standard input.
+// database is turnserver's user database, from which it reads the shared secrets at each
+// authentication. SQLite's own program writes it, which Debian's coturn depends on; the
+// secrets go through its standard input.
 type database struct {
 	path    string
 	program string
 	realm   string
 }
 
-// write makes secrets the ones that are taken, all at once.
+// write replaces the secrets that are accepted, in one transaction.
 func (d database) write(ctx context.Context, secrets ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

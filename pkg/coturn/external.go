@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// apiTimeout bounds the question for the Node, largestNode its answer.
+	// apiTimeout bounds the request for the Node, largestNode its answer in bytes.
 	apiTimeout  = 10 * time.Second
 	largestNode = 4 << 20
 )
@@ -62,7 +62,8 @@ func (e External) ofNode(n node, name string, local netip.Addr) (netip.Addr, err
 		text := n.Metadata.Annotations[e.Annotation]
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return netip.Addr{}, fmt.Errorf("node %s: annotation %s is %q and must be its public IP address: kubectl annotate node %s %s=ADDRESS", name, e.Annotation, text, name, e.Annotation)
+			return netip.Addr{}, fmt.Errorf("node %s: annotation %s is %q and must be its public IP address: kubectl annotate node %s %s=ADDRESS",
+				name, e.Annotation, text, name, e.Annotation)
 		}
 		return a, nil
 	}
@@ -72,7 +73,8 @@ func (e External) ofNode(n node, name string, local netip.Addr) (netip.Addr, err
 			return a, nil
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("node %s has no ExternalIP in its status: use another coturn.externalAddress.mode, or a cloud provider that sets it", name)
+	return netip.Addr{}, fmt.Errorf("node %s has no ExternalIP in its status: use another coturn.externalAddress.mode, "+
+		"or a cloud provider that sets it", name)
 }
 
 // apiNodes asks the API server with the pod's own service account.

@@ -20,7 +20,8 @@ func (o oneNode) node(context.Context, string) (node, error) { return o.only, ni
 func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 	var n node
 	raw := `{"metadata":{"annotations":{"vdi.kasm.io/external-address":"203.0.113.7","broken":"turn.example.com"}},
-		"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.5"},{"type":"Hostname","address":"n1"},{"type":"ExternalIP","address":"2001:db8::7"},{"type":"ExternalIP","address":"203.0.113.8"}]}}`
+		"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.5"},{"type":"Hostname","address":"n1"},
+		{"type":"ExternalIP","address":"2001:db8::7"},{"type":"ExternalIP","address":"203.0.113.8"}]}}`
 	if err := json.Unmarshal([]byte(raw), &n); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 		}
 	}
 	n.Status.Addresses = n.Status.Addresses[:3]
-	if _, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode{n}); err == nil || !strings.Contains(err.Error(), "no ExternalIP") {
+	_, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode{n})
+	if err == nil || !strings.Contains(err.Error(), "no ExternalIP") {
 		t.Errorf("an address of the other family was taken: %v", err)
 	}
 }
@@ -56,7 +58,8 @@ func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
 	}
 	// Ports 49160, 49161, 49161 again, 53 and 49180.
 	udp := "  sl  local_address rem_address   st tx_queue\n" +
-		" 1: 014DC6C6:C008 00000000:0000 07\n 2: 014DC6C6:C009 00000000:0000 07\n 3: 0100007F:C009 00000000:0000 07\n 4: 00000000:0035 00000000:0000 07\n 5: 00000000:C01C 00000000:0000 07\n"
+		" 1: 014DC6C6:C008 00000000:0000 07\n 2: 014DC6C6:C009 00000000:0000 07\n" +
+		" 3: 0100007F:C009 00000000:0000 07\n 4: 00000000:0035 00000000:0000 07\n 5: 00000000:C01C 00000000:0000 07\n"
 	if err := os.WriteFile(filepath.Join(proc, "net", "udp"), []byte(udp), 0o644); err != nil {
 		t.Fatal(err)
 	}

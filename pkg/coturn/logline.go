@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// event is what a line of turnserver's log tells.
+// event is what a line of turnserver's log says.
 type event struct {
 	kind eventKind
 	// session is turnserver's number of the client's session.
@@ -55,7 +55,7 @@ var credentialUser = regexp.MustCompile(`\b[0-9]{9,11}:`)
 // uptime is how turnserver begins its lines: the seconds that it runs, and a thread.
 var uptime = regexp.MustCompile(`^[0-9]+: (\([^)]*\): )?: ?`)
 
-// readLine understands a line of turnserver 4.6.1's log, in its form with "verbose".
+// readLine parses a line of turnserver 4.6.1's log, in its form with "verbose".
 func readLine(line string) event {
 	line = strings.TrimSpace(uptime.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""))
 	e := event{text: credentialUser.ReplaceAllString(line, ""), level: levelInfo}
@@ -81,8 +81,8 @@ func readLine(line string) event {
 	return e
 }
 
-// refusal understands the line that is written once for each refused request. Another
-// one before it names the method where turnserver got that far.
+// refusal parses the line that turnserver writes once for each refused request. A line before
+// it names the method where turnserver got that far.
 func (e *event) refusal(said string) {
 	_, rest, ok := strings.Cut(said, ": incoming packet ")
 	if !ok {
@@ -108,11 +108,13 @@ func levelOf(line string) lineLevel {
 	switch {
 	case line == "" || strings.HasPrefix(line, "==="):
 		return levelDebug
-	case strings.HasPrefix(line, "IPv4. ") && !strings.Contains(line, "listener"), strings.HasPrefix(line, "IPv6. ") && !strings.Contains(line, "listener"),
+	case strings.HasPrefix(line, "IPv4. ") && !strings.Contains(line, "listener"),
+		strings.HasPrefix(line, "IPv6. ") && !strings.Contains(line, "listener"),
 		strings.HasPrefix(line, "Black listing"), strings.HasPrefix(line, "White listing"):
 		return levelDebug
-	// A session's own line tells of both.
-	case strings.Contains(line, "Cannot find credentials of user"), strings.Contains(line, "denied in the range"), strings.Contains(line, "credentials are incorrect"):
+	// A session's own line says both.
+	case strings.Contains(line, "Cannot find credentials of user"), strings.Contains(line, "denied in the range"),
+		strings.Contains(line, "credentials are incorrect"):
 		return levelDebug
 	case strings.Contains(line, "ERROR"), strings.Contains(line, "WARNING"), strings.Contains(line, "ALERT"):
 		return levelWarn

@@ -52,7 +52,9 @@ vdi_turn_refusals_total{reason="quota"} 2
 vdi_turn_relayed_bytes_total{direction="from_peers"} 30
 vdi_turn_relayed_bytes_total{direction="to_peers"} 30
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_turn_allocations_opened_total", "vdi_turn_refusals_total", "vdi_turn_relayed_bytes_total"); err != nil {
+	err = testutil.GatherAndCompare(reg, strings.NewReader(want),
+		"vdi_turn_allocations_opened_total", "vdi_turn_refusals_total", "vdi_turn_relayed_bytes_total")
+	if err != nil {
 		t.Error(err)
 	}
 	if n, _ := live.count(); n != 3 {
@@ -87,7 +89,8 @@ func TestOnlyWhatAPersonNeedsIsSaidAtInfo(t *testing.T) {
 }
 
 func TestStrangersCannotFloodTheLog(t *testing.T) {
-	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/bad>: incoming packet message processed, error 401: Unauthorized\n"
+	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/bad>: " +
+		"incoming packet message processed, error 401: Unauthorized\n"
 	reg, _, said := read(t, []byte(strings.Repeat(line, 5*logLinesBurst)), slog.LevelInfo)
 	if n := strings.Count(said, "\n"); n < logLinesBurst || n > 3*logLinesBurst {
 		t.Errorf("%d lines were passed on", n)
@@ -98,7 +101,8 @@ func TestStrangersCannotFloodTheLog(t *testing.T) {
 }
 
 func TestALineWithoutEndTakesNoMemory(t *testing.T) {
-	endless := "1: : " + strings.Repeat("x", 100*longestLine) + "\n2: : session 000000000000000009: new, realm=<vdi>, username=<1795654063:a>, lifetime=600\n"
+	endless := "1: : " + strings.Repeat("x", 100*longestLine) +
+		"\n2: : session 000000000000000009: new, realm=<vdi>, username=<1795654063:a>, lifetime=600\n"
 	_, live, said := read(t, []byte(endless), slog.LevelInfo)
 	if n, _ := live.count(); n != 1 {
 		t.Error("the line after it is lost")

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// longestLine of turnserver's log, in bytes; the rest of a longer one is left out.
+	// longestLine of turnserver's log, in bytes; the rest of a longer line is dropped.
 	longestLine = 4096
-	// Strangers can make turnserver write: lines at info and above, above this rate, are
-	// counted and left out.
+	// Strangers can make turnserver write: lines at info and above, beyond this rate, are
+	// counted and dropped.
 	logLinesPerSecond = 10
 	logLinesBurst     = 100
 )
 
-// refusals gives codes of STUN and TURN their reasons.
+// refusals are the reasons for codes of STUN and TURN.
 var refusals = map[int]metrics.TURNRefusal{
 	codeUnauthorized: metrics.TURNRefusedCredential,
 	403:              metrics.TURNRefusedPeer,
@@ -29,7 +29,7 @@ var refusals = map[int]metrics.TURNRefusal{
 	508:              metrics.TURNRefusedNoPort,
 }
 
-// logReader makes metrics of turnserver's log and passes it on.
+// logReader turns turnserver's log into metrics, and logs it.
 type logReader struct {
 	metrics *metrics.TURN
 	log     *slog.Logger

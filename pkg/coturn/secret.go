@@ -10,11 +10,11 @@ import (
 	"unicode"
 )
 
-// lookEvery is how often mounted files are looked at: reads of a few hundred bytes, much
-// oftener than kubelet brings a change.
-const lookEvery = 5 * time.Second
+// checkEvery is how often mounted files are read: a few hundred bytes, much more often than
+// kubelet changes them.
+const checkEvery = 5 * time.Second
 
-// longestSecret keeps it well below what fits a line of SQL or a MAC's key sensibly.
+// longestSecret, in bytes, is well below what a line of SQL takes.
 const longestSecret = 1024
 
 // readSecret reads the shared secret as the activator does: without the space around it.
@@ -35,8 +35,8 @@ func readSecret(path string) (string, error) {
 	return s, nil
 }
 
-// secrets takes the shared secret into turnserver's database whenever it changes, and
-// leaves the former one there for as long as credentials made of it are good.
+// secrets writes the shared secret into turnserver's database whenever it changes, and
+// keeps the former one there for as long as credentials made with it are valid.
 type secrets struct {
 	path    string
 	overlap time.Duration
@@ -46,7 +46,7 @@ type secrets struct {
 
 	current, former string
 	until           time.Time // when former ends
-	failed          string    // the last failure that was told
+	failed          string    // the last failure that was logged
 }
 
 // begin takes the first secret.
@@ -59,25 +59,25 @@ func (s *secrets) begin(ctx context.Context) error {
 	return s.write(ctx, now)
 }
 
-// look takes what has changed.
-func (s *secrets) look(ctx context.Context) {
+// check takes a changed secret, and removes the former one when its time is over.
+func (s *secrets) check(ctx context.Context) {
 	now, err := readSecret(s.path)
 	switch {
 	case err != nil:
 	case now != s.current:
-		// A failed write is tried again at the next look.
+		// The next check retries a failed write.
 		if err = s.write(ctx, now, s.current); err != nil {
 			break
 		}
 		s.former, s.current, s.until = s.current, now, time.Now().Add(s.overlap)
-		s.log.Info("the shared secret has changed; credentials made with the former one are taken for a while", "until", s.until.UTC())
+		s.log.Info("the shared secret has changed; credentials made with the former one are accepted for a while", "until", s.until.UTC())
 		s.changed(nil)
 	case s.former != "" && !time.Now().Before(s.until):
 		if err = s.write(ctx, s.current); err != nil {
 			break
 		}
 		s.former = ""
-		s.log.Info("the former shared secret is no longer taken")
+		s.log.Info("the former shared secret is no longer accepted")
 	}
 	if err == nil || ctx.Err() != nil {
 		s.failed = ""
@@ -85,21 +85,21 @@ func (s *secrets) look(ctx context.Context) {
 	}
 	if s.failed != err.Error() {
 		s.failed = err.Error()
-		s.log.Error("the shared secret is not taken; the one before holds", "error", err)
+		s.log.Error("the new shared secret cannot be used; the one before stays in use", "error", err)
 		s.changed(err)
 	}
 }
 
-// watch looks again and again until ctx ends.
-func watch(ctx context.Context, look func(context.Context)) {
-	tick := time.NewTicker(lookEvery)
+// watch calls check every checkEvery until ctx ends.
+func watch(ctx context.Context, check func(context.Context)) {
+	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			look(ctx)
+			check(ctx)
 		}
 	}
 }

@@ -24,14 +24,14 @@ import (
 )
 
 const (
-	// endTimeout is how long turnserver may take to end once it was told to.
+	// endTimeout is how long turnserver may take to end after its signal.
 	endTimeout = 3 * time.Second
 	// answerEvery is how often turnserver is asked whether it answers, and startEvery how
 	// often until it does for the first time.
 	answerEvery = 5 * time.Second
 	startEvery  = 100 * time.Millisecond
-	// findAgain is the pause before the public address is looked for again.
-	findAgain = 5 * time.Second
+	// findRetry is the pause after the public address was not found.
+	findRetry = 5 * time.Second
 )
 
 // Options are a supervisor's surroundings.
@@ -39,7 +39,7 @@ type Options struct {
 	Config Config
 	// Address is the one that turnserver listens on and relays from.
 	Address netip.Addr
-	// NodeName is read by the modes that ask for the Node.
+	// NodeName is for the modes that read the Node.
 	NodeName string
 	// Secret is the file with the shared secret, Certificate the folder with tls.crt and
 	// tls.key where the configuration has a TLS port.
@@ -50,7 +50,7 @@ type Options struct {
 	Turnserver, SQLite, Proc string
 	// Listen is where metrics and health are served.
 	Listen string
-	// Grace is how long open allocations may go on after the end was asked for.
+	// Grace is how long open allocations may go on once Run's context ends.
 	Grace time.Duration
 	Log   *slog.Logger
 }
@@ -118,7 +118,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	external, err := s.find(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // told to end before there was anything to run
+			return nil // ended before there was anything to run
 		}
 		return err
 	}
@@ -147,15 +147,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 
-	// What is watched goes on while the server drains.
+	// The watches go on while the server drains.
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
-	work.Go(func() { watch(alive, keep.look) })
+	work.Go(func() { watch(alive, keep.check) })
 	if cert != nil {
 		cert.reload = server.reload
-		work.Go(func() { watch(alive, cert.look) })
+		work.Go(func() { watch(alive, cert.check) })
 	}
 	work.Go(func() { s.ask(alive) })
 
@@ -184,11 +184,11 @@ func (s *Supervisor) find(ctx context.Context) (netip.Addr, error) {
 			return external, nil
 		}
 		s.waitsFor("the public address: " + err.Error())
-		s.Log.Error("the public address is not known; trying again", "error", err, "after", findAgain.String())
+		s.Log.Error("the public address is not known; it is retried", "error", err, "after", findRetry.String())
 		select {
 		case <-ctx.Done():
 			return netip.Addr{}, err
-		case <-time.After(findAgain):
+		case <-time.After(findRetry):
 		}
 	}
 }
@@ -202,7 +202,7 @@ type server struct {
 
 func (s *Supervisor) start() (*server, error) {
 	cmd := exec.Command(s.Turnserver, "-c", s.files.conf())
-	// Nothing of ours is its business.
+	// turnserver needs nothing of our environment.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Dir = s.Folder
 	out, in, err := os.Pipe()
@@ -232,10 +232,10 @@ func (s *Supervisor) start() (*server, error) {
 	return r, nil
 }
 
-// reload makes turnserver read its certificate again (mainrelay.c, reload_ssl_certs).
+// reload makes turnserver reread its certificate (mainrelay.c, reload_ssl_certs).
 func (r *server) reload() error {
 	if err := r.process.Signal(syscall.SIGUSR2); err != nil {
-		return fmt.Errorf("tell turnserver to reload its certificate: %w", err)
+		return fmt.Errorf("make turnserver reload its certificate: %w", err)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// nonceSeconds is how long a nonce is taken before clients need a new one.
+	// nonceSeconds is how long a nonce is valid.
 	nonceSeconds = 600
 	// allocateSeconds is how long a connection may stay without an allocation: its
 	// client has to answer one challenge in that time.
@@ -73,7 +73,7 @@ func turnserverConf(c Config, address, external netip.Addr, f files) (string, er
 			line("denied-peer-ip", r)
 		}
 	}
-	// turnserver looks at what is allowed first. Browser and desktop both have allocations
+	// turnserver checks what is allowed first. Browser and desktop both have allocations
 	// here, and meet at the server's own address.
 	line("allowed-peer-ip", address)
 	for _, p := range c.AllowedPeers {

@@ -33,20 +33,20 @@ const (
 // Issuer is the iss claim of every token that this product signs.
 const Issuer = "vdi-operator"
 
-// MaxLength is the longest token, in bytes, that is looked at.
+// MaxLength is the longest token, in bytes, that Verify parses.
 const MaxLength = 4096
 
 // leeway is how far the clocks of signer and verifier may differ.
 const leeway = 30 * time.Second
 
-// Errors that Verify returns; errors.Is tells them apart.
+// Errors that Verify returns; errors.Is distinguishes them.
 var (
 	ErrMalformed = errors.New("token is malformed or not signed by this installation")
 	ErrExpired   = errors.New("token has expired")
 	ErrForeign   = errors.New("token is for another session")
 )
 
-// Subject is whom and what a token is for.
+// Subject is the user and the session of a token.
 type Subject struct {
 	// User is the sub claim.
 	User string
@@ -98,8 +98,8 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 	}).SignedString(s.key)
 }
 
-// Verifier checks what this signer signs, so that its own earlier tokens can be
-// told from those of a key that was replaced.
+// Verifier checks what this signer signs, which distinguishes its own earlier tokens from
+// those of a key that was replaced.
 func (s *Signer) Verifier() *Verifier { return &Verifier{key: &s.key.PublicKey} }
 
 // Verifier checks tokens against a certificate's public key.

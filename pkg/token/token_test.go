@@ -106,6 +106,7 @@ func TestABadTokenIsRefused(t *testing.T) {
 	signed := es256(same)
 	parts := strings.Split(signed, ".")
 
+	eve := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"eve"}`))
 	for name, c := range map[string]struct {
 		raw  string
 		want error
@@ -119,7 +120,7 @@ func TestABadTokenIsRefused(t *testing.T) {
 		"HS256 with its bytes":        {make(jwt.SigningMethodHS256, block.Bytes, same), ErrMalformed},
 		"HS256 with the public key":   {make(jwt.SigningMethodHS256, public, same), ErrMalformed},
 		"another key":                 {make(jwt.SigningMethodES256, other.key, same), ErrMalformed},
-		"changed claims":              {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"eve"}`)) + "." + parts[2], ErrMalformed},
+		"changed claims":              {parts[0] + "." + eve + "." + parts[2], ErrMalformed},
 		"another audience":            {es256(func(c *claims) { c.Audience = jwt.ClaimStrings{string(AudienceTURN)} }), ErrMalformed},
 		"no audience":                 {es256(func(c *claims) { c.Audience = nil }), ErrMalformed},
 		"another issuer":              {es256(func(c *claims) { c.Issuer = "somebody" }), ErrMalformed},
@@ -144,7 +145,8 @@ func TestABadTokenIsRefused(t *testing.T) {
 
 func TestATokenOpensItsOwnSessionOnly(t *testing.T) {
 	session := func(change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
-		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "1-2-3"}, Spec: v1alpha1.VDISessionSpec{User: subject.User}}
+		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "1-2-3"},
+			Spec: v1alpha1.VDISessionSpec{User: subject.User}}
 		change(s)
 		return s
 	}

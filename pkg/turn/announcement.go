@@ -1,7 +1,7 @@
 package turn
 
-// AddressPath is where a TURN server's supervisor says how the world reaches it, on the
-// port of its metrics.
+// AddressPath is where a TURN server's supervisor serves its public address, on the port of
+// its metrics.
 const AddressPath = "/address"
 
 // Announcement is the answer at AddressPath.

@@ -42,7 +42,9 @@ func TestSelkiesGetsStunFirstAndCredentialsOnlyForTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"lifetimeDuration":"3600s","iceServers":[{"urls":["stun:s:3478"]},{"urls":["turn:t:3478?transport=udp","turns:t:5349"],"username":"u","credential":"p"}],"blockStatus":"NOT_BLOCKED","iceTransportPolicy":"all"}`
+	want := `{"lifetimeDuration":"3600s","iceServers":[{"urls":["stun:s:3478"]},` +
+		`{"urls":["turn:t:3478?transport=udp","turns:t:5349"],"username":"u","credential":"p"}],` +
+		`"blockStatus":"NOT_BLOCKED","iceTransportPolicy":"all"}`
 	if string(got) != want {
 		t.Errorf("have %s\nwant %s", got, want)
 	}
