@@ -98,9 +98,9 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 	$(TEST) -tags coturn -timeout 10m ./coturn/
 
 .PHONY: test-integration
-test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
+test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
