@@ -45,16 +45,10 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 	out/bin/demo
 
 .PHONY: test
-test: gcc verify-generated ## Everything that must pass
-	@# On a machine that has nothing yet, the cluster's parts take longest to build:
-	@# they begin beside the linters, and the tests that need them come last.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
-	@$(MAKE) --no-print-directory test-chart
-	@$(MAKE) --no-print-directory test-alerts
-	@$(MAKE) --no-print-directory test-browser
-	@$(MAKE) --no-print-directory test-coturn
-	@$(MAKE) --no-print-directory test-integration
-	@$(MAKE) --no-print-directory e2e
+test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
+	@$(MAKE) --no-print-directory cluster-parts
+	@# The users' stories wait for clocks and pods most of the time; the rest runs beside them.
+	@$(MAKE) --no-print-directory -j2 --output-sync=line e2e lint test-unit test-chart test-alerts test-browser test-coturn test-integration
 
 ##@ Parts of them
 
@@ -65,8 +59,8 @@ demo-down: platform-tools ## Remove all that make demo brought
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	$(GO_TEST) -race ./...
-	$(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
+	nice $(GO_TEST) -race ./...
+	nice $(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -105,7 +99,7 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy
 .PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 8 -v ./e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
@@ -126,9 +120,9 @@ bench-programs:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart and for the workflows
-	$(GOLANGCI_LINT) run --build-tags integration ./...
-	cd test && $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
-	cd test/cluster && $(GOLANGCI_LINT) run ./...
+	nice $(GOLANGCI_LINT) run --build-tags integration ./...
+	cd test && nice $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
+	cd test/cluster && nice $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 	$(ACTIONLINT)
 
@@ -205,10 +199,12 @@ define install-programs
 		if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); fi; \
 		apt-get update -qq && apt-get install -y --no-install-recommends $(2); }
 endef
-.PHONY: haproxy-nginx prometheus coturn
+.PHONY: haproxy-nginx prometheus coturn chromium
 haproxy-nginx:
 	$(call install-programs,/usr/sbin/haproxy /usr/sbin/nginx,haproxy nginx-light)
 prometheus:
 	$(call install-programs,/usr/bin/prometheus /usr/bin/promtool,prometheus)
 coturn:
 	$(call install-programs,/usr/bin/turnserver /usr/bin/sqlite3 /usr/bin/setpriv /bin/ip,coturn iproute2 util-linux)
+chromium:
+	$(call install-programs,/usr/bin/chromium,chromium fonts-dejavu-core)
