@@ -55,7 +55,7 @@ type Server struct {
 	http      *relay.HTTP
 	pages     *pages
 	viewers   *viewers
-	witness   *witness
+	confirmer *confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
 	verdicts verdicts
@@ -88,8 +88,8 @@ func New(o Options) *Server {
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
 	o.Directory.Observe(s.viewerChanged)
-	s.witness = newWitness(o.Directory, s.prober, o.Tracker)
-	o.Directory.Observe(s.witness.see)
+	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)
+	o.Directory.Observe(s.confirmer.see)
 	return s
 }
 
@@ -98,7 +98,7 @@ func New(o Options) *Server {
 func (s *Server) StopHolding() {
 	s.stopHolding(hold.ShuttingDown)
 	s.sockets.stopHolding()
-	s.witness.stop()
+	s.confirmer.stop()
 }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.

@@ -48,17 +48,17 @@ func TestTheOperatorsQuestionIsAnsweredThoughNobodyVisits(t *testing.T) {
 		t.Fatalf("%d reports before anybody asks", n)
 	}
 	g.change(asksForReach)
-	g.eventually("it was looked", func() bool { return g.reports() == 1 })
+	g.eventually("it was tried", func() bool { return g.reports() == 1 })
 	if f.asked.Load() != 0 {
-		t.Error("a look asks the desktop for something")
+		t.Error("an attempt asks the desktop for something")
 	}
 	// It asks on, because that was not written, or does not count: nobody forgets it.
-	g.eventually("it was looked again", func() bool { return g.reports() > 1 })
+	g.eventually("it was tried again", func() bool { return g.reports() > 1 })
 	g.change(func(s *v1alpha1.VDISession) { s.Status.Conditions = nil })
 	g.eventually("nothing waits", func() bool {
-		g.witness.mu.Lock()
-		defer g.witness.mu.Unlock()
-		return len(g.witness.looks) == 0
+		g.confirmer.mu.Lock()
+		defer g.confirmer.mu.Unlock()
+		return len(g.confirmer.attempts) == 0
 	})
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -80,9 +80,9 @@ func TestADesktopThatCannotBeReachedIsNotReported(t *testing.T) {
 		t.Errorf("%d reports of a desktop that refuses", n)
 	}
 	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
-	g.eventually("the look ends with the desktop's sleep", func() bool {
-		g.witness.mu.Lock()
-		defer g.witness.mu.Unlock()
-		return len(g.witness.looks) == 0
+	g.eventually("the attempt ends with the desktop's sleep", func() bool {
+		g.confirmer.mu.Lock()
+		defer g.confirmer.mu.Unlock()
+		return len(g.confirmer.attempts) == 0
 	})
 }
