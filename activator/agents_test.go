@@ -173,7 +173,7 @@ func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The desktop and the activator are on one machine here, and nowhere else.
-	front := &httptest.Server{Listener: here, Config: &http.Server{Handler: (&agents{Server: g.Server}).internal()}}
+	front := &httptest.Server{Listener: here, Config: &http.Server{Handler: g.podAPI(nil).Handler()}}
 	front.Start()
 	defer front.Close()
 	name, err := os.Hostname()

@@ -162,7 +162,7 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 		g.dial(at, g.as(fromPage))
 		g.eventually("it is recorded", func() bool {
 			view, _ := g.Directory.View(alice)
-			return string(signaling.ModeAnswer(protocolOf(view.Session))) == want
+			return string(signaling.ModeAnswer(signaling.ProtocolOf(view.Session))) == want
 		})
 		sleeps()
 		asks("its last client's", want)

@@ -10,7 +10,7 @@ import (
 // serveMode answers for a desktop that is not there yet, if its mode is known. One that is
 // there answers for itself.
 func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
-	answer := signaling.ModeAnswer(protocolOf(v.session))
+	answer := signaling.ModeAnswer(signaling.ProtocolOf(v.session))
 	if answer == nil || !wanted(v.session) || !s.pending(r.Context(), v.view) {
 		s.serveRequest(w, r, v)
 		return

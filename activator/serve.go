@@ -15,7 +15,7 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 			s.serveWebSocket(w, r, v)
 		}
 	case wantsTURN:
-		s.TURN.serve(w, v.session)
+		s.TURN.Serve(w, v.session)
 	case wantsMode:
 		s.serveMode(w, r, v)
 	case wantsWorker:

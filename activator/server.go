@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -21,9 +22,11 @@ import (
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -40,7 +43,7 @@ type Options struct {
 	Clients   *clientcache.Cache
 	Guard     *auth.Guard
 	Verifier  *token.Verifier
-	TURN      *TURN
+	TURN      *turnconfig.Server
 	Metrics   *metrics.Activator
 	Log       *slog.Logger
 }
@@ -91,6 +94,14 @@ func New(o Options) *Server {
 	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)
 	o.Directory.Observe(s.confirmer.see)
 	return s
+}
+
+// Internal serves what runs in sessions' pods; it listens where visitors cannot come.
+func (s *Server) Internal() http.Handler { return s.podAPI(podapi.OwnAddresses(s.Log)).Handler() }
+
+func (s *Server) podAPI(own []netip.Addr) *podapi.API {
+	return &podapi.API{Directory: s.Directory, Tracker: s.Tracker, Verifier: s.Verifier, TURN: s.TURN, Metrics: s.Metrics, Log: s.Log,
+		BodyTimeout: s.Config.Limits.HeaderTimeout.Duration, Own: own}
 }
 
 // StopHolding tells every held client to reconnect elsewhere; relayed connections

@@ -2,25 +2,20 @@ package activator
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/turn"
 )
+
 
 func expectCredential(t *testing.T, body string) {
 	t.Helper()
@@ -87,17 +82,17 @@ func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
 		header, token string
 		status        int
 	}{
-		"its pod's token":           {podTokenHeader, g.sign(token.AudienceTURN, g.owned, 0), 200},
-		"a visitor's token":         {podTokenHeader, g.sign(token.AudienceSession, g.owned, 0), 403},
-		"an expired one":            {podTokenHeader, g.sign(token.AudienceTURN, g.owned, 2*time.Hour), 403},
-		"a session's that is gone":  {podTokenHeader, g.sign(token.AudienceTURN, bob, 0), 403},
-		"an earlier session's":      {podTokenHeader, g.sign(token.AudienceTURN, again, 0), 403},
-		"rubbish":                   {podTokenHeader, "rubbish", 403},
-		"nothing":                   {podTokenHeader, "", 403},
+		"its pod's token":           {"X-Auth-User", g.sign(token.AudienceTURN, g.owned, 0), 200},
+		"a visitor's token":         {"X-Auth-User", g.sign(token.AudienceSession, g.owned, 0), 403},
+		"an expired one":            {"X-Auth-User", g.sign(token.AudienceTURN, g.owned, 2*time.Hour), 403},
+		"a session's that is gone":  {"X-Auth-User", g.sign(token.AudienceTURN, bob, 0), 403},
+		"an earlier session's":      {"X-Auth-User", g.sign(token.AudienceTURN, again, 0), 403},
+		"rubbish":                   {"X-Auth-User", "rubbish", 403},
+		"nothing":                   {"X-Auth-User", "", 403},
 		"the token somewhere else ": {"Authorization", g.sign(token.AudienceTURN, g.owned, 0), 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest(http.MethodGet, TURNPath+"?service=turn", nil)
+			r := httptest.NewRequest(http.MethodGet, podapi.TURNPath+"?service=turn", nil)
 			r.Header.Set(tc.header, tc.token)
 			w := httptest.NewRecorder()
 			g.Internal().ServeHTTP(w, r)
@@ -117,100 +112,5 @@ func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
 		if w.Code != 404 {
 			t.Errorf("the internal port answers %s with %d", at, w.Code)
 		}
-	}
-}
-
-func TestTURNServersAreTheNodesOfCoturnsReadyPods(t *testing.T) {
-	pod := func(name, ip string, ready corev1.ConditionStatus) *corev1.Pod {
-		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "turn", Name: name, Labels: map[string]string{"app": "coturn"}}}
-		p.Status.HostIP = ip
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
-		return p
-	}
-	other := pod("other", "192.0.2.9", corev1.ConditionTrue)
-	other.Labels = nil
-	tn := &TURN{Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"}, Port: 3478}},
-		Pods: fake.NewClientBuilder().WithObjects(pod("a", "192.0.2.2", "True"), pod("b", "192.0.2.1", "True"), pod("c", "192.0.2.1", "True"),
-			pod("starting", "192.0.2.3", "False"), pod("pending", "", "True"), pod("six", "2001:db8::1", "True"), other).Build()}
-	want := "stun:192.0.2.1:3478 turn:192.0.2.1:3478?transport=udp turn:192.0.2.1:3478?transport=tcp " +
-		"stun:192.0.2.2:3478 turn:192.0.2.2:3478?transport=udp turn:192.0.2.2:3478?transport=tcp " +
-		"stun:[2001:db8::1]:3478 turn:[2001:db8::1]:3478?transport=udp turn:[2001:db8::1]:3478?transport=tcp"
-	if got := strings.Join(tn.urls(), " "); got != want {
-		t.Errorf("urls = %s\nwant   %s", got, want)
-	}
-	tn.Config.URLs = []string{"turn:fixed.example"}
-	if got := tn.urls(); len(got) != 1 || got[0] != "turn:fixed.example" {
-		t.Errorf("urls = %v, want the configured one", got)
-	}
-}
-
-func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
-	var asked atomic.Int32
-	said := atomic.Pointer[string]{}
-	say := func(s string) { said.Store(&s) }
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		if r.URL.Path != turn.AddressPath {
-			t.Errorf("asked %s", r.URL.Path)
-		}
-		_, _ = w.Write([]byte(*said.Load()))
-	}))
-	defer server.Close()
-	host, port, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")
-	addressPort, _ := strconv.Atoi(port)
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "turn", Name: "a", UID: "1", Labels: map[string]string{"app": "coturn"}}}
-	p.Status = corev1.PodStatus{HostIP: "192.0.2.2", PodIP: host, Phase: corev1.PodRunning,
-		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}, ContainerStatuses: []corev1.ContainerStatus{{}}}
-	cluster := func() client.Reader { return fake.NewClientBuilder().WithObjects(p.DeepCopy()).Build() }
-	tn := &TURN{Pods: cluster(), Log: slog.New(slog.DiscardHandler), Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"},
-		Port: 3478, AddressPort: addressPort, TLS: &config.TURNSecurely{Host: "turn.example.com", Port: 5349}}}}
-	expect := func(want string) {
-		t.Helper()
-		if got := strings.Join(tn.urls(), " "); got != want {
-			t.Errorf("urls = %s\nwant   %s", got, want)
-		}
-	}
-	const tls = "turns:turn.example.com:5349?transport=tcp"
-	say(`{"address":"not one"}`)
-	expect(tls)
-	say(`{"address":"203.0.113.7"}`)
-	// A failed server is not asked by every visitor.
-	expect(tls)
-	if n := asked.Load(); n != 1 {
-		t.Errorf("asked %d times", n)
-	}
-	p.Status.ContainerStatuses[0].RestartCount = 1
-	tn.Pods = cluster()
-	want := "stun:203.0.113.7:3478 turn:203.0.113.7:3478?transport=udp turn:203.0.113.7:3478?transport=tcp " + tls
-	expect(want)
-	say("")
-	expect(want)
-	if n := asked.Load(); n != 2 {
-		t.Errorf("asked %d times: its answer is not kept", n)
-	}
-	tn.Config.Discovery.Address = "203.0.113.8"
-	expect(strings.ReplaceAll(want, "203.0.113.7", "203.0.113.8"))
-}
-
-func TestAServerThatEndsIsAnnouncedWhereThereIsNoOther(t *testing.T) {
-	pod := func(name, ip string, ends bool) *corev1.Pod {
-		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "turn", Name: name, Labels: map[string]string{"app": "coturn"}}}
-		p.Status = corev1.PodStatus{HostIP: ip, Phase: corev1.PodRunning}
-		if ends {
-			now := metav1.Now()
-			p.DeletionTimestamp, p.Finalizers = &now, []string{"test/keep"}
-		} else {
-			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-		}
-		return p
-	}
-	tn := &TURN{Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"}, Port: 3478}},
-		Pods: fake.NewClientBuilder().WithObjects(pod("ends", "192.0.2.1", true)).Build()}
-	if got := strings.Join(tn.urls(), " "); !strings.HasPrefix(got, "stun:192.0.2.1:") {
-		t.Errorf("urls = %s, want those of the server that is still there", got)
-	}
-	tn.Pods = fake.NewClientBuilder().WithObjects(pod("ends", "192.0.2.1", true), pod("next", "192.0.2.2", false)).Build()
-	if got := strings.Join(tn.urls(), " "); strings.Contains(got, "192.0.2.1") || !strings.HasPrefix(got, "stun:192.0.2.2:") {
-		t.Errorf("urls = %s, want those of the one that stays", got)
 	}
 }

@@ -88,7 +88,7 @@ func understand(at addressed) understood {
 		}
 		return understood{r, v}
 	}
-	protocol := streaming(v.session).Protocol
+	protocol := signaling.Streaming(v.session).Protocol
 	document, told := page.Document(r)
 	if document == page.Frame {
 		v.scripted = true

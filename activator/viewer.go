@@ -93,7 +93,7 @@ func viewerOf(s *v1alpha1.VDISession) *v1alpha1.SessionViewer {
 
 // singleViewer says that the session's desktop can have one viewer only.
 func singleViewer(s *v1alpha1.VDISession) bool {
-	return signaling.TraitsOf(protocolOf(s)).SingleViewer
+	return signaling.TraitsOf(signaling.ProtocolOf(s)).SingleViewer
 }
 
 // viewedBy is the page that shows the desktop; empty is none. Whoever did before the

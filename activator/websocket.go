@@ -53,7 +53,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		h.leave()
 		return
 	}
-	protocol := signaling.For(streaming(v.session).Protocol, r.URL.Path)
+	protocol := signaling.For(signaling.Streaming(v.session).Protocol, r.URL.Path)
 	h.protocol = protocol.Name()
 	if refusal != nil {
 		h.log(refusal)
@@ -70,7 +70,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(signaling.OptionsFor(streaming(v.session), s.Config)),
+		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.session), s.Config)),
 		Request:      relay.NewRequest(r, v.face, subprotocol),
 		Limits:       s.holdLimits(v.session),
 		Host:         h,
@@ -179,7 +179,7 @@ func (h *socket) Live() {
 	if at, ok := h.server.address(h.visitor, h.path); ok {
 		h.server.verdicts.upgraded(at.run)
 	}
-	if !named(h.session) {
+	if !signaling.Named(h.session) {
 		h.server.Tracker.Speaks(h.key, signaling.Recognise(h.path))
 	}
 }
@@ -284,31 +284,6 @@ func (s *Server) holdLimits(session *v1alpha1.VDISession) hold.Limits {
 	l := s.Config.Limits
 	return hold.Limits{BufferedBytes: l.BufferedBytes, BufferedFrames: l.BufferedFrames, MessageBytes: l.MessageBytes,
 		HoldTime: l.HoldFor(startup), RelayIdle: l.RelayIdleTimeout.Duration}
-}
-
-func streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {
-	if s.Status.Streaming == nil {
-		return v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolAuto}
-	}
-	return *s.Status.Streaming
-}
-
-// named says that the template names the desktop's protocol.
-func named(s *v1alpha1.VDISession) bool {
-	p := streaming(s).Protocol
-	return p != v1alpha1.ProtocolAuto && p != ""
-}
-
-// protocolOf is the protocol that the template names, or else that of the last client that
-// got through; empty while there is neither.
-func protocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol {
-	switch {
-	case named(s):
-		return streaming(s).Protocol
-	case s.Status.Activity != nil:
-		return s.Status.Activity.Protocol
-	}
-	return ""
 }
 
 func refusalOf(err error) metrics.Refusal {

@@ -16,6 +16,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -100,7 +101,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
-		TURN:     &activator.TURN{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
+		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
 		Metrics:  m, Log: log,
 	})
 

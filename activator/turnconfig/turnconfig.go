@@ -1,4 +1,8 @@
-package activator
+// Package turnconfig answers clients and desktops that ask for their TURN configuration.
+//
+// It promises a credential that is bound to the session, and the servers as they are now.
+// It does not know who asks: the caller has checked that.
+package turnconfig
 
 import (
 	"context"
@@ -17,19 +21,11 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/pods"
-	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/turn"
 )
 
-// TURNPath is where desktops ask for their configuration, on the internal port.
-const TURNPath = "/turn"
-
-// podTokenHeader carries a desktop's token: Selkies sends SELKIES_TURN_REST_USERNAME
-// in it (v1.6.2, SELKIES_TURN_REST_USERNAME_AUTH_HEADER's default).
-const podTokenHeader = "X-Auth-User"
-
-// TURN mints credentials for visitors and desktops.
-type TURN struct {
+// Server mints credentials for clients and desktops.
+type Server struct {
 	Config config.TURN
 	// Secret is what coturn knows too, as it is now.
 	Secret func() []byte
@@ -40,19 +36,19 @@ type TURN struct {
 	public publicAddresses
 }
 
-// serve answers with a configuration whose credential is bound to the session.
-func (t *TURN) serve(w http.ResponseWriter, s *v1alpha1.VDISession) {
+// Serve answers with a configuration whose credential is bound to the session.
+func (t *Server) Serve(w http.ResponseWriter, s *v1alpha1.VDISession) {
 	ttl := t.Config.CredentialTTL.Duration
 	c := turn.Mint(t.Secret(), s.Namespace+"/"+s.Name, time.Now(), ttl)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(turn.Config(t.urls(), c, ttl, string(signaling.ICEPolicyFor(streaming(s), t.Config))))
+	_ = json.NewEncoder(w).Encode(turn.Config(t.urls(), c, ttl, string(signaling.ICEPolicyFor(signaling.Streaming(s), t.Config))))
 }
 
 // urls are the configured ones, or those of coturn's servers. A server that is about to
 // end counts where there is no other: it still serves, and its successor, which needs the
 // same ports of the node, waits for it.
-func (t *TURN) urls() []string {
+func (t *Server) urls() []string {
 	d := t.Config.Discovery
 	if len(t.Config.URLs) > 0 || d == nil {
 		return t.Config.URLs
@@ -94,7 +90,7 @@ func (t *TURN) urls() []string {
 }
 
 // addresses are how the world reaches these servers.
-func (t *TURN) addresses(servers []*corev1.Pod) []string {
+func (t *Server) addresses(servers []*corev1.Pod) []string {
 	d := t.Config.Discovery
 	switch {
 	case d.Address != "":
@@ -107,16 +103,4 @@ func (t *TURN) addresses(servers []*corev1.Pod) []string {
 		addresses = append(addresses, p.Status.HostIP)
 	}
 	return addresses
-}
-
-// serveDesktopsTURN answers a desktop, which shows the token that the operator gave
-// to it.
-func (s *Server) serveDesktopsTURN(w http.ResponseWriter, r *http.Request) {
-	view, err := s.podsSession(token.AudienceTURN, r.Header.Get(podTokenHeader))
-	if err != nil {
-		s.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
-		http.Error(w, err.Error(), http.StatusForbidden)
-		return
-	}
-	s.TURN.serve(w, view.Session)
 }

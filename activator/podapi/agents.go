@@ -1,4 +1,4 @@
-package activator
+package podapi
 
 import (
 	"encoding/json"
@@ -22,32 +22,27 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
-// agents serves the agents beside desktops. What they say is believed only of the pod
-// and the session that their token is for, and an address only when the request comes
-// from there: whoever has the token still cannot make the activator dial elsewhere.
-type agents struct {
-	*Server
-	// own are this machine's addresses, where no desktop is.
-	own []netip.Addr
-}
+// What agents say is believed only of the pod and the session that their token is for, and
+// an address only when the request comes from there: who has the token still cannot make
+// the activator dial elsewhere.
 
-func newAgents(s *Server) *agents {
-	a := &agents{Server: s}
+// OwnAddresses are this machine's.
+func OwnAddresses(log *slog.Logger) (own []netip.Addr) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		s.Log.Warn("the activator's own addresses cannot be listed; announcements of them are not refused", "error", err)
+		log.Warn("the activator's own addresses cannot be listed; announcements of them are not refused", "error", err)
 	}
 	for _, addr := range addrs {
 		if p, err := netip.ParsePrefix(addr.String()); err == nil {
-			a.own = append(a.own, p.Addr().Unmap())
+			own = append(own, p.Addr().Unmap())
 		}
 	}
-	return a
+	return own
 }
 
 // serveAnnouncement takes a pod's word for where it is and whether its desktop
 // listens.
-func (a *agents) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
+func (a *API) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 	view, said, ok := serveAgent[agentapi.Announcement](a, w, r)
 	if !ok {
 		return
@@ -71,7 +66,7 @@ func (a *agents) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveActivity takes the time of the last input at the desktop's display.
-func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
+func (a *API) serveActivity(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	view, said, ok := serveAgent[agentapi.Activity](a, w, r)
 	if !ok {
@@ -93,10 +88,10 @@ func (a *agents) serveActivity(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveAgent checks who sends what and reads it; false when it was answered.
-func serveAgent[T any](a *agents, w http.ResponseWriter, r *http.Request) (directory.View, T, bool) {
+func serveAgent[T any](a *API, w http.ResponseWriter, r *http.Request) (directory.View, T, bool) {
 	var said T
 	raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	view, err := a.podsSession(token.AudienceAgent, raw)
+	view, err := a.session(token.AudienceAgent, raw)
 	if err != nil {
 		a.Metrics.Refused(metrics.RefusedAgentToken)
 		a.Log.Info("refused an agent", "path", r.URL.Path, "from", r.RemoteAddr, "reason", err)
@@ -104,7 +99,7 @@ func serveAgent[T any](a *agents, w http.ResponseWriter, r *http.Request) (direc
 		return view, said, false
 	}
 	// A body that trickles in must not keep a connection.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.Config.Limits.HeaderTimeout.Duration))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.BodyTimeout))
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, agentapi.MaxLength)).Decode(&said); err != nil {
 		a.Metrics.Refused(metrics.RefusedAgentReport)
 		http.Error(w, "not a report: "+err.Error(), http.StatusBadRequest)
@@ -114,18 +109,18 @@ func serveAgent[T any](a *agents, w http.ResponseWriter, r *http.Request) (direc
 }
 
 // sender is where a request comes from, if a desktop's pod can be there.
-func (a *agents) sender(r *http.Request) (netip.Addr, error) {
+func (a *API) sender(r *http.Request) (netip.Addr, error) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("the request's source: %w", err)
 	}
 	addr := from.Addr().Unmap().WithZone("")
-	if addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || slices.Contains(a.own, addr) {
+	if addr.IsLoopback() || addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || slices.Contains(a.Own, addr) {
 		return netip.Addr{}, errors.New("no desktop is at " + addr.String())
 	}
 	return addr, nil
 }
 
-func (a *agents) logOf(s *v1alpha1.VDISession) *slog.Logger {
+func (a *API) logOf(s *v1alpha1.VDISession) *slog.Logger {
 	return a.Log.With("namespace", s.Namespace, "session", s.Name)
 }

@@ -1,0 +1,29 @@
+package signaling
+
+import "github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+
+// Streaming is how the session's template says that its desktop speaks.
+func Streaming(s *v1alpha1.VDISession) v1alpha1.StreamingSpec {
+	if s.Status.Streaming == nil {
+		return v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolAuto}
+	}
+	return *s.Status.Streaming
+}
+
+// Named says that the template names the desktop's protocol.
+func Named(s *v1alpha1.VDISession) bool {
+	p := Streaming(s).Protocol
+	return p != v1alpha1.ProtocolAuto && p != ""
+}
+
+// ProtocolOf is the protocol that the template names, or else that of the last client that
+// got through; empty while there is neither.
+func ProtocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol {
+	switch {
+	case Named(s):
+		return Streaming(s).Protocol
+	case s.Status.Activity != nil:
+		return s.Status.Activity.Protocol
+	}
+	return ""
+}
