@@ -16,7 +16,8 @@ var (
 	// notOfTemplate are flags of `helm install` and `helm upgrade` alone.
 	notOfTemplate = map[string]bool{"--reset-then-reuse-values": true, "--take-ownership": true}
 	// cluster is what the pages' clusters have besides Kubernetes.
-	cluster = []string{"serving.knative.dev/v1", "cert-manager.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "traefik.io/v1alpha1"}
+	cluster = []string{"serving.knative.dev/v1", "cert-manager.io/v1", "monitoring.coreos.com/v1",
+		"gateway.networking.k8s.io/v1", "traefik.io/v1alpha1"}
 )
 
 // A shell takes the flags apart, as the reader's does.

@@ -48,7 +48,8 @@ func podOf(namespace, address string, labels map[string]string) policy.End {
 }
 
 func componentLabels(component string) map[string]string {
-	return map[string]string{"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/instance": release.Name, "app.kubernetes.io/component": component}
+	return map[string]string{"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/instance": release.Name,
+		"app.kubernetes.io/component": component}
 }
 
 func tcp(from, to policy.End, port int32) policy.Connection {
@@ -97,39 +98,46 @@ func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 }
 
 func TestWhoMaySpeakWithWhom(t *testing.T) {
-	// needed is what nothing works without.
+	// needed is what the programs cannot work without.
 	needed := []policy.Connection{
-		tcp(operator, apiServer, 6443), tcp(operator, apiService, 443), udp(operator, dns, 53), tcp(operator, dns, 53), udp(operator, nodeLocalDNS, 53),
+		tcp(operator, apiServer, 6443), tcp(operator, apiService, 443), udp(operator, dns, 53), tcp(operator, dns,
+			53), udp(operator, nodeLocalDNS, 53),
 		tcp(activator, apiServer, 6443), tcp(activator, apiService, 443), udp(activator, dns, 53),
 		// Desktops listen where their template says.
 		tcp(activator, desktop, 8080), tcp(activator, desktop, 6901), tcp(activator, stranger, 8080),
-		// Credentials, and what agents tell.
+		// Credentials, and the agents' announcements.
 		tcp(desktop, activator, 8081), tcp(stranger, activator, 8081),
 		udp(desktop, dns, 53), tcp(desktop, dns, 53), udp(desktop, nodeLocalDNS, 53),
 	}
-	turn := []policy.Connection{udp(desktop, coturn, 3478), tcp(desktop, coturn, 3478), udp(desktop, coturn, 49160), udp(desktop, coturn, 49359)}
-	open := []policy.Connection{tcp(internet, activator, 8080), tcp(ingress, activator, 8080), tcp(prometheus, activator, 9090), tcp(prometheus, operator, 8080)}
+	turn := []policy.Connection{udp(desktop, coturn, 3478), tcp(desktop, coturn, 3478), udp(desktop, coturn, 49160),
+		udp(desktop, coturn, 49359)}
+	open := []policy.Connection{tcp(internet, activator, 8080), tcp(ingress, activator, 8080), tcp(prometheus, activator, 9090),
+		tcp(prometheus, operator, 8080)}
 	browsing := []policy.Connection{tcp(desktop, internet, 443), udp(desktop, internet, 50000), tcp(desktop, internet6, 443)}
 	// never is what must not be, whatever is set.
 	never := []policy.Connection{
-		// Desktops ask nobody for a password.
-		tcp(neighbour, desktop, 8080), tcp(stranger, desktop, 8080), tcp(database, desktop, 8080), tcp(internet, desktop, 8080), tcp(ingress, desktop, 8080),
+		// Desktops ask for no password.
+		tcp(neighbour, desktop, 8080), tcp(stranger, desktop, 8080), tcp(database, desktop, 8080), tcp(internet, desktop,
+			8080), tcp(ingress, desktop, 8080),
 		tcp(mimic, desktop, 8080), tcp(operator, desktop, 8080), udp(stranger, desktop, 50000),
 		// What a shell in a desktop would try.
-		tcp(desktop, database, 5432), tcp(desktop, apiServer, 6443), tcp(desktop, apiService, 443), tcp(desktop, metadata, 80), tcp(desktop, intranet, 445),
-		tcp(desktop, operator, 8080), tcp(desktop, operator, 8081), tcp(desktop, coturn, 22), tcp(desktop, coturn, 10250), tcp(desktop, neighbour, 22),
+		tcp(desktop, database, 5432), tcp(desktop, apiServer, 6443), tcp(desktop, apiService, 443), tcp(desktop, metadata,
+			80), tcp(desktop, intranet, 445),
+		tcp(desktop, operator, 8080), tcp(desktop, operator, 8081), tcp(desktop, coturn, 22), tcp(desktop, coturn,
+			10250), tcp(desktop, neighbour, 22),
 		tcp(desktop, mimic, 8081), tcp(desktop, activator, 8082),
-		// The door to desktops' tokens is theirs alone.
+		// Only desktops may reach the port that takes their tokens.
 		tcp(internet, activator, 8081), tcp(ingress, activator, 8081), tcp(database, activator, 8081), tcp(prometheus, activator, 8081),
 		tcp(internet, operator, 9443), tcp(database, operator, 8081),
-		// What somebody would try who got into one of our own.
-		tcp(activator, internet, 25), tcp(activator, internet, 80), tcp(activator, database, 5432), tcp(activator, intranet, 445), tcp(activator, metadata, 80), tcp(activator, operator, 8080),
+		// What an intruder in one of our programs would try.
+		tcp(activator, internet, 25), tcp(activator, internet, 80), tcp(activator, database, 5432), tcp(activator, intranet,
+			445), tcp(activator, metadata, 80), tcp(activator, operator, 8080),
 		tcp(operator, database, 5432), tcp(operator, metadata, 80), tcp(operator, activator, 8080), udp(operator, internet, 443),
 	}
 	for set, c := range map[string]struct{ pass, fail [][]policy.Connection }{
 		"default": {
 			pass: [][]policy.Connection{needed, turn, open, browsing,
-				// What else lives in a namespace with sessions is none of the policy's business.
+				// What else lives in a namespace with sessions is not the policy's concern.
 				{tcp(database, internet, 443), tcp(ingress, database, 5432)}},
 			fail: [][]policy.Connection{never, {udp(desktop, coturn, 49159), udp(desktop, coturn, 49360), udp(desktop, intranet, 40000)}},
 		},
@@ -138,17 +146,22 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 		"deployments":        {pass: [][]policy.Connection{needed, turn, open, browsing}, fail: [][]policy.Connection{never}},
 		"production": {
 			pass: [][]policy.Connection{{tcp(ingress, activator, 8080), tcp(prometheus, activator, 9090), tcp(prometheus, operator, 8080),
-				tcp(operator, outside("192.0.2.10"), 6443), tcp(activator, outside("192.0.2.10"), 6443), tcp(activator, desktop, 8080), tcp(desktop, activator, 8081)}, turn, browsing},
-			fail: [][]policy.Connection{never, {tcp(internet, activator, 8080), tcp(desktop, activator, 8080), tcp(ingress, activator, 9090), tcp(collector, operator, 8080),
+				tcp(operator, outside("192.0.2.10"), 6443), tcp(activator, outside("192.0.2.10"), 6443), tcp(activator, desktop,
+					8080), tcp(desktop, activator, 8081)}, turn, browsing},
+			fail: [][]policy.Connection{never, {tcp(internet, activator, 8080), tcp(desktop, activator, 8080),
+				tcp(ingress, activator, 9090), tcp(collector, operator, 8080),
 				tcp(operator, internet, 6443), tcp(activator, internet, 443)}},
 		},
 		"external-turn": {
-			pass: [][]policy.Connection{needed, open, browsing, {udp(desktop, intranet, 3479), tcp(desktop, intranet, 3479), tcp(desktop, intranet, 5349), udp(desktop, intranet, 49152)}},
+			pass: [][]policy.Connection{needed, open, browsing, {udp(desktop, intranet, 3479), tcp(desktop, intranet, 3479),
+				tcp(desktop, intranet, 5349), udp(desktop, intranet, 49152)}},
 			fail: [][]policy.Connection{never, {udp(desktop, intranet, 3478), tcp(desktop, intranet, 49152)}},
 		},
 		"closed-network": {
-			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317), tcp(activator, collector, 4317)}},
-			fail: [][]policy.Connection{never, browsing, {tcp(prometheus, desktop, 8080), tcp(desktop, collector, 4317), tcp(activator, collector, 4318)}},
+			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317),
+				tcp(activator, collector, 4317)}},
+			fail: [][]policy.Connection{never, browsing, {tcp(prometheus, desktop, 8080), tcp(desktop, collector, 4317),
+				tcp(activator, collector, 4318)}},
 		},
 	} {
 		t.Run(set, func(t *testing.T) {

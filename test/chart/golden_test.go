@@ -52,7 +52,8 @@ func TestLintAcceptsEverySetOfValues(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			if _, err := release.Helm(t.Context(), "lint", "--strict", helm.Chart, "--kube-version", helm.KubeVersion, "--values", values(t, set)); err != nil {
+			if _, err := release.Helm(t.Context(), "lint", "--strict", helm.Chart, "--kube-version", helm.KubeVersion, "--values",
+				values(t, set)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -28,7 +28,8 @@ func TestAnIngressServesWhatTheURLsSay(t *testing.T) {
 				"Ingress/vdi-activator .spec.tls":           `[{"hosts":["vdi.example.com"],"secretName":"one"}]`,
 			}},
 		"a certificate that cert-manager makes for the annotation": {
-			[]string{"ingress.enabled=true", "ingress.tls.certManager.issuer.name=le", "ingress.tls.certManager.issuer.kind=Issuer", "ingress.tls.certManager.certificate=false"},
+			[]string{"ingress.enabled=true", "ingress.tls.certManager.issuer.name=le", "ingress.tls.certManager.issuer.kind=Issuer",
+				"ingress.tls.certManager.certificate=false"},
 			map[string]string{
 				annotation("cert-manager.io/issuer"):            "le",
 				"Ingress/vdi-activator .spec.tls[0].secretName": "vdi-activator-tls",
@@ -40,7 +41,8 @@ func TestAnIngressServesWhatTheURLsSay(t *testing.T) {
 func TestEachIngressControllerLeavesConnectionsOpen(t *testing.T) {
 	checkFields(t, map[string]fieldCase{
 		"nginx, whose annotations yours win over": {
-			[]string{"ingress.enabled=true", "ingress.className=nginx-internal", `ingress.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout=7200s`},
+			[]string{"ingress.enabled=true", "ingress.className=nginx-internal",
+				`ingress.annotations.nginx\.ingress\.kubernetes\.io/proxy-read-timeout=7200s`},
 			map[string]string{
 				annotation("nginx.ingress.kubernetes.io/proxy-read-timeout"): "7200s",
 				annotation("nginx.ingress.kubernetes.io/proxy-send-timeout"): "3600",
@@ -53,7 +55,8 @@ func TestEachIngressControllerLeavesConnectionsOpen(t *testing.T) {
 			[]string{"ingress.enabled=true", "ingress.className=contour"},
 			map[string]string{annotation("projectcontour.io/websocket-routes"): "/"}},
 		"an ALB, which drains as long as an activator": {
-			[]string{"ingress.enabled=true", "ingress.className=alb", "ingress.tls.atLoadBalancer=true", "activator.terminationGracePeriodSeconds=900"},
+			[]string{"ingress.enabled=true", "ingress.className=alb", "ingress.tls.atLoadBalancer=true",
+				"activator.terminationGracePeriodSeconds=900"},
 			map[string]string{
 				annotation("alb.ingress.kubernetes.io/target-group-attributes"): "deregistration_delay.timeout_seconds=900",
 				"Ingress/vdi-activator .spec.tls":                               "",
@@ -99,14 +102,16 @@ func TestTraefiksOwnObject(t *testing.T) {
 func TestAGatewaysRoute(t *testing.T) {
 	checkFields(t, map[string]fieldCase{
 		"somebody else's Gateway, without timeouts": {
-			[]string{"ingress.enabled=true", "ingress.type=HTTPRoute", "ingress.gateway.parentRefs[0].name=public", "ingress.gateway.parentRefs[0].namespace=gateways"},
+			[]string{"ingress.enabled=true", "ingress.type=HTTPRoute", "ingress.gateway.parentRefs[0].name=public",
+				"ingress.gateway.parentRefs[0].namespace=gateways"},
 			map[string]string{
 				"Gateway/vdi-activator .kind":                     "",
 				"HTTPRoute/vdi-activator .spec.parentRefs":        `[{"name":"public","namespace":"gateways"}]`,
 				"HTTPRoute/vdi-activator .spec.rules[0].timeouts": `{"backendRequest":"0s","request":"0s"}`,
 			}},
 		"the chart's Gateway, with a certificate by cert-manager": {
-			[]string{"ingress.enabled=true", "ingress.type=HTTPRoute", "ingress.className=traefik", "ingress.gateway.create=true", "ingress.gateway.port=8443",
+			[]string{"ingress.enabled=true", "ingress.type=HTTPRoute", "ingress.className=traefik", "ingress.gateway.create=true",
+				"ingress.gateway.port=8443",
 				"ingress.tls.certManager.issuer.name=le", "ingress.domain=vdi.example.com"},
 			map[string]string{
 				"Gateway/vdi-activator .spec.listeners[0].tls.certificateRefs": `[{"name":"vdi-activator-tls"}]`,

@@ -3,26 +3,29 @@ package chart
 import "testing"
 
 func TestAnAutoscalerTakesTheReplicasPlace(t *testing.T) {
+	const hpa = "HorizontalPodAutoscaler/vdi-activator "
 	checkFields(t, map[string]fieldCase{
 		"it counts connections, and one replica at least still has a budget": {
 			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.minReplicas=1"},
 			map[string]string{
-				"Deployment/vdi-activator .spec.replicas":                                    "",
-				"PodDisruptionBudget/vdi-activator .spec.maxUnavailable":                     "1",
-				"HorizontalPodAutoscaler/vdi-activator .spec.metrics[*].pods.metric.name":    "vdi_activator_held_connections vdi_activator_relayed_connections",
-				"HorizontalPodAutoscaler/vdi-activator .spec.metrics[0].pods.target":         `{"averageValue":"5000","type":"AverageValue"}`,
-				"HorizontalPodAutoscaler/vdi-activator .spec.behavior.scaleDown.policies":    `[{"periodSeconds":600,"type":"Pods","value":1}]`,
-				"HorizontalPodAutoscaler/vdi-activator .spec.metrics[?(@.type=='Resource')]": "",
+				"Deployment/vdi-activator .spec.replicas":                "",
+				"PodDisruptionBudget/vdi-activator .spec.maxUnavailable": "1",
+				hpa + ".spec.metrics[*].pods.metric.name":                "vdi_activator_held_connections vdi_activator_relayed_connections",
+				hpa + ".spec.metrics[0].pods.target":                     `{"averageValue":"5000","type":"AverageValue"}`,
+				hpa + ".spec.behavior.scaleDown.policies":                `[{"periodSeconds":600,"type":"Pods","value":1}]`,
+				hpa + ".spec.metrics[?(@.type=='Resource')]":             "",
 			}},
 		"a large number is never written as 1e+06": {
-			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetRelayedConnections=2000000", "limits.heldConnections=3000000"},
-			map[string]string{"HorizontalPodAutoscaler/vdi-activator .spec.metrics[1].pods.target.averageValue": "2000000"}},
+			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetRelayedConnections=2000000",
+				"limits.heldConnections=3000000"},
+			map[string]string{hpa + ".spec.metrics[1].pods.target.averageValue": "2000000"}},
 		"a behavior replaces the chart's": {
-			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetHeldConnections=0", "activator.autoscaling.targetRelayedConnections=0",
+			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetHeldConnections=0",
+				"activator.autoscaling.targetRelayedConnections=0",
 				"activator.autoscaling.targetCPU=70", "activator.autoscaling.behavior.scaleDown.selectPolicy=Disabled"},
 			map[string]string{
-				"HorizontalPodAutoscaler/vdi-activator .spec.behavior": `{"scaleDown":{"selectPolicy":"Disabled"}}`,
-				"HorizontalPodAutoscaler/vdi-activator .spec.metrics":  `[{"resource":{"name":"cpu","target":{"averageUtilization":70,"type":"Utilization"}},"type":"Resource"}]`,
+				hpa + ".spec.behavior": `{"scaleDown":{"selectPolicy":"Disabled"}}`,
+				hpa + ".spec.metrics":  `[{"resource":{"name":"cpu","target":{"averageUtilization":70,"type":"Utilization"}},"type":"Resource"}]`,
 			}},
 	})
 }
@@ -32,7 +35,8 @@ func TestNoLabelChangesWhatSelectsPods(t *testing.T) {
 		"labels of all objects and of the pods": {
 			[]string{"commonLabels.team=a", "operator.podLabels.team=b"},
 			map[string]string{
-				"Deployment/vdi-operator .spec.selector.matchLabels":          `{"app.kubernetes.io/component":"operator","app.kubernetes.io/instance":"vdi","app.kubernetes.io/name":"vdi-operator"}`,
+				"Deployment/vdi-operator .spec.selector.matchLabels": `{"app.kubernetes.io/component":"operator",` +
+					`"app.kubernetes.io/instance":"vdi","app.kubernetes.io/name":"vdi-operator"}`,
 				"Deployment/vdi-operator .spec.template.metadata.labels.team": "b",
 			}},
 	})
@@ -54,16 +58,20 @@ func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 			[]string{"rbac.create=false"},
 			map[string]string{
 				"ServiceAccount/vdi-operator .kind": "ServiceAccount", "ServiceAccount/vdi-activator .kind": "ServiceAccount",
-				"ClusterRole/vdi-system-vdi-operator .kind": "", "ClusterRole/vdi-system-vdi-activator .kind": "", "ClusterRole/vdi-system-vdi-view .kind": "",
+				"ClusterRole/vdi-system-vdi-operator .kind": "", "ClusterRole/vdi-system-vdi-activator .kind": "",
+				"ClusterRole/vdi-system-vdi-view .kind": "",
 			}},
 		"an existing service account is bound": {
 			[]string{"operator.serviceAccount.create=false", "operator.serviceAccount.name=desk"},
-			map[string]string{"ClusterRoleBinding/vdi-system-vdi-operator .subjects": `[{"kind":"ServiceAccount","name":"desk","namespace":"vdi-system"}]`}},
+			map[string]string{
+				"ClusterRoleBinding/vdi-system-vdi-operator .subjects": `[{"kind":"ServiceAccount","name":"desk","namespace":"vdi-system"}]`}},
 		"coturn reads its node": {
 			[]string{"coturn.externalAddress.mode=NodeExternalIP"},
-			map[string]string{"ServiceAccount/vdi-coturn .kind": "ServiceAccount", "ClusterRole/" + coturn + " .rules[*].resources": `["nodes"]`, "ClusterRoleBinding/" + coturn + " .kind": "ClusterRoleBinding"}},
+			map[string]string{"ServiceAccount/vdi-coturn .kind": "ServiceAccount",
+				"ClusterRole/" + coturn + " .rules[*].resources": `["nodes"]`, "ClusterRoleBinding/" + coturn + " .kind": "ClusterRoleBinding"}},
 		"somebody else lets coturn read its node": {
 			[]string{"coturn.externalAddress.mode=NodeExternalIP", "coturn.rbac.create=false"},
-			map[string]string{"ServiceAccount/vdi-coturn .kind": "ServiceAccount", "ClusterRole/" + coturn + " .kind": "", "ClusterRoleBinding/" + coturn + " .kind": ""}},
+			map[string]string{"ServiceAccount/vdi-coturn .kind": "ServiceAccount", "ClusterRole/" + coturn + " .kind": "",
+				"ClusterRoleBinding/" + coturn + " .kind": ""}},
 	})
 }

@@ -25,7 +25,8 @@ func installed(t *testing.T, namespace string) helm.Release {
 	t.Helper()
 	r := vdi(namespace)
 	c := clientcmdapi.NewConfig()
-	c.Clusters["test"] = &clientcmdapi.Cluster{Server: "https://" + strings.TrimPrefix(config.Host, "https://"), CertificateAuthorityData: config.CAData}
+	c.Clusters["test"] = &clientcmdapi.Cluster{Server: "https://" + strings.TrimPrefix(config.Host, "https://"),
+		CertificateAuthorityData: config.CAData}
 	c.AuthInfos["admin"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
 	c.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "admin"}
 	c.CurrentContext = "test"
@@ -48,16 +49,20 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 		flags     []string
 		says      []string
 	}{
-		"nothing":             {},
-		"Knative's namespace": {"", []string{"--set", "knative.namespace=serving"}, []string{"knative.namespace", `"serving"`, "Name the namespace"}},
+		"nothing": {},
+		"Knative's namespace": {"", []string{"--set", "knative.namespace=serving"},
+			[]string{"knative.namespace", `"serving"`, "Name the namespace"}},
 		"without Knative, its namespace does not matter": {flags: []string{"--set", "knative.enabled=false,knative.namespace=serving"}},
-		"a namespace of sessions":                        {"", []string{"--set", "watchNamespaces={team-a,team-c}"}, []string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
-		"the release's namespace may be about to come":   {namespace: "fresh", flags: []string{"--set", "watchNamespaces={fresh}", "--create-namespace"}},
+		"a namespace of sessions": {"", []string{"--set", "watchNamespaces={team-a,team-c}"},
+			[]string{"watchNamespaces", `"team-c"`, "kubectl create namespace team-c"}},
+		"the release's namespace may be about to come": {namespace: "fresh",
+			flags: []string{"--set", "watchNamespaces={fresh}", "--create-namespace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The definitions are there, and are not Helm's.
 			r.Namespace = cmp.Or(c.namespace, systemNamespace)
-			_, err := r.Helm(t.Context(), append([]string{"install", r.Name, helm.Chart, "--dry-run=server", "--set", "crds.enabled=false"}, c.flags...)...)
+			_, err := r.Helm(t.Context(), append([]string{"install", r.Name, helm.Chart, "--dry-run=server", "--set",
+				"crds.enabled=false"}, c.flags...)...)
 			if len(c.says) == 0 {
 				if err != nil {
 					t.Error(err)
@@ -106,9 +111,10 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 		set  string
 		says []string
 	}{
-		"Knative Serving":          {"selkies.enabled=false", []string{"knative.enabled", "no Knative Serving", "set knative.enabled=false"}},
-		"this product's kinds":     {"knative.enabled=false,crds.enabled=false", []string{"crds.enabled", "VDISession", "set crds.enabled=true"}},
-		"the Prometheus Operator":  {"knative.enabled=false,selkies.enabled=false,serviceMonitor.enabled=true", []string{"serviceMonitor.enabled", "monitoring.coreos.com/v1", "prometheusAnnotations.enabled=true"}},
+		"Knative Serving":      {"selkies.enabled=false", []string{"knative.enabled", "no Knative Serving", "set knative.enabled=false"}},
+		"this product's kinds": {"knative.enabled=false,crds.enabled=false", []string{"crds.enabled", "VDISession", "set crds.enabled=true"}},
+		"the Prometheus Operator": {"knative.enabled=false,selkies.enabled=false,serviceMonitor.enabled=true",
+			[]string{"serviceMonitor.enabled", "monitoring.coreos.com/v1", "prometheusAnnotations.enabled=true"}},
 		"nothing, without Knative": {"knative.enabled=false,selkies.enabled=false", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

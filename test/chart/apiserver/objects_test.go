@@ -76,7 +76,7 @@ func TestOurPodsAreRestricted(t *testing.T) {
 			}
 		}
 		if seen < 2 {
-			t.Errorf("%s: %d of our workloads were looked at, want operator and activator", set, seen)
+			t.Errorf("%s: %d of our workloads were checked, want operator and activator", set, seen)
 		}
 	}
 }

@@ -122,34 +122,43 @@ var (
 	operatorOfSessions = []right{
 		"list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status",
 		"list pods", "watch pods", "create secrets", "patch secrets", "create persistentvolumeclaims", "delete persistentvolumeclaims",
-		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies", "delete networking.k8s.io:networkpolicies",
+		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies",
+		"delete networking.k8s.io:networkpolicies",
 	}
 	operatorOnKnative = []right{
 		"create serving.knative.dev:services", "delete serving.knative.dev:services", "patch apps:deployments/scale",
 		"watch autoscaling.internal.knative.dev:podautoscalers", "patch autoscaling.internal.knative.dev:podautoscalers/status",
 		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
 	}
-	// nobodysBusiness is what neither program ever does.
-	nobodysBusiness = join(
+	// neverAllowed is what neither program may do.
+	neverAllowed = join(
 		[]right{
 			"create vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "list nodes", "list namespaces", "create namespaces",
-			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles", "bind rbac.authorization.k8s.io:clusterroles",
+			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles",
+			"bind rbac.authorization.k8s.io:clusterroles",
 			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
 		},
-		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log", "delete secrets", "create serviceaccounts/token",
-			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions", "create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),
+		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log", "delete secrets",
+			"create serviceaccounts/token",
+			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions",
+			"create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),
 		in("kube-system", "patch configmaps", "create pods"),
-		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network", "patch configmaps named config-domain"),
+		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network",
+			"patch configmaps named config-domain"),
 		in(systemNamespace, "delete secrets", "create pods", "patch apps:deployments"),
 	)
-	activatorsWork   = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
-	activatorsTaboos = join(
-		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets", "get persistentvolumeclaims", "patch pods",
+	activatorsWork = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions",
+		"patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
+	activatorsNever = join(
+		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets",
+			"get persistentvolumeclaims", "patch pods",
 			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events"),
-		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases", "get configmaps"),
+		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases",
+			"get configmaps"),
 		[]right{"list vdi.kasm.io:vditemplates"},
 	)
-	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases", "update coordination.k8s.io:leases named vdi-operator")
+	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases",
+		"update coordination.k8s.io:leases named vdi-operator")
 )
 
 // install creates the roles of an installation; those of its hooks are there only while
@@ -167,28 +176,31 @@ func TestRightsEverywhere(t *testing.T) {
 	install(t)
 	expectRights(t, operatorAccount, join(lease, operatorOfSessions, in("team-a", operatorOfSessions...), operatorOnKnative,
 		[]right{"list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates"},
-		in("knative-serving", "list configmaps", "watch configmaps", "patch configmaps named config-features", "patch configmaps named config-autoscaler"),
-	), join(nobodysBusiness,
+		in("knative-serving", "list configmaps", "watch configmaps", "patch configmaps named config-features",
+			"patch configmaps named config-autoscaler"),
+	), join(neverAllowed,
 		// Knative makes them.
 		in("team-a", "create apps:deployments", "patch apps:deployments", "create services", "patch services"),
 		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
 	))
-	expectRights(t, activatorAccount, join(activatorsWork, in("team-a", activatorsWork...)), join(nobodysBusiness, activatorsTaboos))
+	expectRights(t, activatorAccount, join(activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
 }
 
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"))
-	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...), in("team-a", operatorOnKnative...),
+	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
+		in("team-a", operatorOnKnative...),
 		[]right{"list vdi.kasm.io:vditemplates"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
-	), join(nobodysBusiness, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+	), join(neverAllowed, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
 		in("knative-serving", "get secrets", "list pods")))
 	expectRights(t, activatorAccount, join(in("team-a", activatorsWork...), in("team-b", activatorsWork...),
 		// It finds coturn by its pods.
 		in(systemNamespace, "list pods", "watch pods"),
-	), join(nobodysBusiness, activatorsTaboos, activatorsWork, in(elsewhere, activatorsWork...), in(systemNamespace, "list vdi.kasm.io:vdisessions")))
+	), join(neverAllowed, activatorsNever, activatorsWork, in(elsewhere, activatorsWork...), in(systemNamespace,
+		"list vdi.kasm.io:vdisessions")))
 }
 
 // Without Knative desktops are Deployments, which the operator changes wherever sessions may be.
@@ -197,8 +209,9 @@ func TestWithoutKnativeItsObjectsAreLeftAlone(t *testing.T) {
 	expectRights(t, operatorAccount, join(operatorOfSessions,
 		// What is left from before goes.
 		in("team-a", "list serving.knative.dev:services", "delete serving.knative.dev:services"),
-	), join(besides(nobodysBusiness, in(systemNamespace, "patch apps:deployments")...),
-		in("team-a", "create serving.knative.dev:services", "patch serving.knative.dev:services", "list autoscaling.internal.knative.dev:podautoscalers",
+	), join(besides(neverAllowed, in(systemNamespace, "patch apps:deployments")...),
+		in("team-a", "create serving.knative.dev:services", "patch serving.knative.dev:services",
+			"list autoscaling.internal.knative.dev:podautoscalers",
 			"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status"),
 		in("knative-serving", "list configmaps", "patch configmaps named config-features"),
 	))
@@ -213,8 +226,10 @@ func TestKnativesConfigurationIsLeftAloneIfToldSo(t *testing.T) {
 func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 	install(t)
 	for role, c := range map[string]struct{ may, mayNot []right }{
-		"view": {in("team-a", "list vdi.kasm.io:vdisessions", "get vdi.kasm.io:vdisessions/status"), in("team-a", "create vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status")},
-		"edit": {in("team-a", "create vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions"), join(in("team-a", "patch vdi.kasm.io:vdisessions/status"), []right{"create vdi.kasm.io:vditemplates"})},
+		"view": {in("team-a", "list vdi.kasm.io:vdisessions", "get vdi.kasm.io:vdisessions/status"),
+			in("team-a", "create vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status")},
+		"edit": {in("team-a", "create vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions"),
+			join(in("team-a", "patch vdi.kasm.io:vdisessions/status"), []right{"create vdi.kasm.io:vditemplates"})},
 	} {
 		user := give(t, role, "team-a")
 		theirs := func(r right) bool { return may(t, user, []string{"system:authenticated"}, r) }
@@ -283,7 +298,7 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 	}
 	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("one-namespace")), rbacv1.GroupName) {
 		if err := asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err == nil {
-			t.Errorf("%s %s was made by somebody who may only look", o.GetKind(), o.GetName())
+			t.Errorf("%s %s was created with the rights of view", o.GetKind(), o.GetName())
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	assets := os.Getenv(assetsVariable)
 	if assets == "" {
-		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
+		return 1, fmt.Errorf("%s is not set: these tests need a kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
 	}
 	others := strings.Fields(os.Getenv(definitionsVariable))
 	if len(others) == 0 {

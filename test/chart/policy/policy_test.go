@@ -13,9 +13,11 @@ import (
 // What the policies of Kubernetes' documentation mean, case by case.
 
 var (
-	web     = End{Namespace: "shop", Labels: map[string]string{"app": "web"}, Ports: map[string]int32{"http": 8080}, Address: netip.MustParseAddr("10.244.0.5")}
+	web = End{Namespace: "shop", Labels: map[string]string{"app": "web"}, Ports: map[string]int32{"http": 8080},
+		Address: netip.MustParseAddr("10.244.0.5")}
 	db      = End{Namespace: "shop", Labels: map[string]string{"app": "db"}, Address: netip.MustParseAddr("10.244.0.6")}
-	foreign = End{Namespace: "other", NamespaceLabels: map[string]string{"team": "b"}, Labels: map[string]string{"app": "web"}, Address: netip.MustParseAddr("10.244.1.7")}
+	foreign = End{Namespace: "other", NamespaceLabels: map[string]string{"team": "b"}, Labels: map[string]string{"app": "web"},
+		Address: netip.MustParseAddr("10.244.1.7")}
 	outside = End{Address: netip.MustParseAddr("203.0.113.9")}
 )
 
@@ -56,12 +58,14 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 			fail: []Connection{tcp(web, outside, 53), tcp(web, outside, 443), tcp(db, outside, 443)},
 		},
 		"policies add up": {
-			specs: []string{`{podSelector: {}}`, `{podSelector: {}, ingress: [{ports: [{port: 1}]}]}`, `{podSelector: {}, ingress: [{ports: [{port: 2}]}]}`},
-			pass:  []Connection{tcp(outside, web, 1), tcp(outside, web, 2)},
-			fail:  []Connection{tcp(outside, web, 3), udp(outside, web, 1)},
+			specs: []string{`{podSelector: {}}`, `{podSelector: {}, ingress: [{ports: [{port: 1}]}]}`,
+				`{podSelector: {}, ingress: [{ports: [{port: 2}]}]}`},
+			pass: []Connection{tcp(outside, web, 1), tcp(outside, web, 2)},
+			fail: []Connection{tcp(outside, web, 3), udp(outside, web, 1)},
 		},
 		"both ends must agree": {
-			specs: []string{`{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]}`,
+			specs: []string{`{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress],
+                    egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]}`,
 				`{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]}`},
 			pass: []Connection{tcp(web, db, 5432)},
 			fail: []Connection{tcp(web, db, 22), tcp(web, outside, 5432)},
@@ -77,8 +81,10 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 			fail:  []Connection{tcp(outside, db, 1)},
 		},
 		"both selectors of one peer must match, of two peers either": {
-			specs: []string{`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: b}}, podSelector: {matchLabels: {app: web}}}]}]}`,
-				`{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: none}}}, {podSelector: {matchLabels: {app: db}}}]}]}`},
+			specs: []string{`{podSelector: {matchLabels: {app: db}},
+                    ingress: [{from: [{namespaceSelector: {matchLabels: {team: b}}, podSelector: {matchLabels: {app: web}}}]}]}`,
+				`{podSelector: {matchLabels: {app: web}},
+                    ingress: [{from: [{namespaceSelector: {matchLabels: {team: none}}}, {podSelector: {matchLabels: {app: db}}}]}]}`},
 			pass: []Connection{tcp(foreign, db, 1), tcp(db, web, 1)},
 			fail: []Connection{tcp(web, db, 1), tcp(foreign, web, 1)},
 		},
@@ -88,7 +94,8 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 			fail:  []Connection{tcp(web, db, 1)},
 		},
 		"a block has exceptions, and holds pods' addresses too": {
-			specs: []string{`{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]}`,
+			specs: []string{`{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress],
+                    egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]}`,
 				`{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 10.244.1.0/24}}]}]}`},
 			pass: []Connection{tcp(web, outside, 443), udp(web, outside, 5000), tcp(foreign, db, 1)},
 			fail: []Connection{tcp(web, db, 1), tcp(web, foreign, 1), tcp(web, End{Address: netip.MustParseAddr("2001:db8::1")}, 443)},
@@ -104,9 +111,10 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 			fail:  []Connection{tcp(outside, web, 80), tcp(outside, db, 8080)},
 		},
 		"expressions select": {
-			specs: []string{`{podSelector: {matchExpressions: [{key: app, operator: Exists}]}, ingress: [{from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [web]}]}}]}]}`},
-			pass:  []Connection{tcp(web, db, 1)},
-			fail:  []Connection{tcp(db, web, 1)},
+			specs: []string{`{podSelector: {matchExpressions: [{key: app, operator: Exists}]},
+                    ingress: [{from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [web]}]}}]}]}`},
+			pass: []Connection{tcp(web, db, 1)},
+			fail: []Connection{tcp(db, web, 1)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +135,8 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 }
 
 func TestABlockThatTheAPIServerRefusesIsAnError(t *testing.T) {
-	for _, block := range []string{`{cidr: nonsense}`, `{cidr: 10.0.0.0/8, except: [192.168.0.0/16]}`, `{cidr: 10.0.0.0/8, except: [10.0.0.0/8]}`} {
+	for _, block := range []string{`{cidr: nonsense}`, `{cidr: 10.0.0.0/8, except: [192.168.0.0/16]}`,
+		`{cidr: 10.0.0.0/8, except: [10.0.0.0/8]}`} {
 		ps := policies(t, `{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: `+block+`}]}]}`)
 		if _, err := ps.Allow(tcp(web, End{Address: netip.MustParseAddr("10.1.1.1")}, 1)); err == nil {
 			t.Errorf("%s was taken", block)
