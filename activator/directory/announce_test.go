@@ -45,7 +45,7 @@ func TestAPodIsKnownByItsOwnWordBeforeTheAPITells(t *testing.T) {
 	select {
 	case <-v.Changed:
 	default:
-		t.Error("who waits was not told")
+		t.Error("no notification of the announcement")
 	}
 	expectAddress(t, d, "10.0.0.1", true, false)
 	announce(t, d, "a", here, true)
@@ -57,7 +57,7 @@ func TestAPodIsKnownByItsOwnWordBeforeTheAPITells(t *testing.T) {
 	announce(t, d, "a", here, true)
 	select {
 	case <-v.Changed:
-		t.Error("told of no news")
+		t.Error("a notification without a change")
 	default:
 	}
 	d.SetPod(pod("a", 1, "10.0.0.1"))

@@ -64,7 +64,7 @@ func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
 		t.Error("viewed after it was deleted")
 	}
 	if len(dropped) != 1 || dropped[0] != alice {
-		t.Errorf("told of %v", dropped)
+		t.Errorf("onDrop was called with %v", dropped)
 	}
 	d.DropPod(pod("a", 1, ""))
 	if len(d.entries) != 0 || len(d.byAddress) != 0 {
@@ -134,11 +134,11 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 			select {
 			case <-v.Changed:
 				if !tc.news {
-					t.Error("told of no change")
+					t.Error("a notification without a change")
 				}
 			default:
 				if tc.news {
-					t.Error("not told")
+					t.Error("no notification")
 				}
 			}
 		})
@@ -149,7 +149,7 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 		d.SetPod(pod("a", 1, "10.0.0.1"))
 		select {
 		case <-v.Changed:
-			t.Error("told of no change")
+			t.Error("a notification without a change")
 		default:
 		}
 	})
@@ -159,7 +159,7 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 		select {
 		case <-v.Changed:
 		default:
-			t.Error("not told")
+			t.Error("no notification")
 		}
 	})
 }

@@ -16,6 +16,11 @@ func Awake(s *v1alpha1.VDISession) bool { return s.Status.StartTime != nil }
 // sleep. A status that nobody wrote, or that was lost, says neither Awake nor Asleep.
 func Asleep(s *v1alpha1.VDISession) bool { return s.Status.ObservedGeneration > 0 && !Awake(s) }
 
+// Unknown says that nothing is recorded of the desktop: its status was never written, or lost.
+func Unknown(s *v1alpha1.VDISession) bool {
+	return s.Status.ObservedGeneration == 0 && !Awake(s) && s.Status.SleepTime == nil
+}
+
 // Started says that the desktop has been reachable since the wake. Until then it sleeps or
 // starts.
 func Started(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime != nil }

@@ -17,7 +17,7 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 		return &v1alpha1.SessionActivity{LastWakeTime: at(minutes)}
 	}
 	predicates := map[string]func(*v1alpha1.VDISession) bool{
-		"awake": Awake, "asleep": Asleep, "started": Started, "visited": Visited,
+		"unknown": Unknown, "awake": Awake, "asleep": Asleep, "started": Started, "visited": Visited,
 		"start failed": StartFailed, "not reached": NotReached, "ends visits": EndsVisits, "needs a person": NeedsPerson,
 	}
 	type is = map[string]bool
@@ -27,7 +27,7 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 		status status
 		want   is
 	}{
-		"nobody wrote the status": {status{}, is{}},
+		"nobody wrote the status": {status{}, is{"unknown": true}},
 		"created":                 {status{ObservedGeneration: 1}, is{"asleep": true}},
 		"visited for the first time": {status{ObservedGeneration: 1, Activity: woken(0)},
 			is{"asleep": true, "visited": true}},

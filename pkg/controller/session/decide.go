@@ -20,9 +20,8 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		return err
 	}
 	st := &p.session.Status
-	if st.ObservedGeneration == 0 && st.SleepTime == nil && st.StartTime == nil && p.observed.Pod != nil {
-		// A desktop runs and nothing is recorded of it: the status was lost. Unknown
-		// means awake, from now on.
+	if lifecycle.Unknown(p.session) && p.observed.Pod != nil {
+		// A desktop runs and its status was lost: unknown means awake, from now on.
 		st.StartTime = p.micro()
 	}
 	if lifecycle.Awake(p.session) {
