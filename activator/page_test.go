@@ -444,7 +444,7 @@ func TestWhatIsKeptOfASelkies16IsRenewedOnceItsNextPodHasAViewer(t *testing.T) {
 		return len(g.Clients.Former(view)) == 0
 	})
 	_ = viewer.Close()
-	g.eventually("the viewer is gone", func() bool { return !g.sockets.viewed(alice) })
+	g.eventually("the viewer is gone", func() bool { return !g.sockets.Viewed(alice) })
 	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "two" {
 		t.Errorf("after it had one: %q", got.body)
 	}

@@ -22,7 +22,7 @@ const (
 func (s *Server) renewLater(h *socket) {
 	time.AfterFunc(renewAfter, func() {
 		view, ok := s.current(h.visitor)
-		if !ok || view.Pod == nil || s.holding.Err() != nil || !s.sockets.viewed(h.key) {
+		if !ok || view.Pod == nil || s.holding.Err() != nil || !s.sockets.Viewed(h.key) {
 			return
 		}
 		// Of a viewer's two sockets one is enough.

@@ -26,6 +26,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
@@ -68,7 +69,7 @@ type Server struct {
 	// longer; the WebSockets are told besides.
 	holding     context.Context
 	stopHolding context.CancelCauseFunc
-	sockets     *sockets
+	sockets     *sockets.Group
 }
 
 // New makes a server.
@@ -82,7 +83,7 @@ func New(o Options) *Server {
 		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
 		verdicts:  newVerdicts(),
 		assets:    page.Assets(),
-		sockets:   newSockets(),
+		sockets:   sockets.New(),
 	}
 	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
@@ -108,18 +109,18 @@ func (s *Server) podAPI(own []netip.Addr) *podapi.API {
 // go on.
 func (s *Server) StopHolding() {
 	s.stopHolding(hold.ShuttingDown)
-	s.sockets.stopHolding()
+	s.sockets.StopHolding()
 	s.confirmer.stop()
 }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.
 // No WebSocket is accepted from now on.
 func (s *Server) Drain(ctx context.Context) {
-	ended := s.sockets.close()
+	ended := s.sockets.Close()
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.sockets.end()
+		s.sockets.End()
 		<-ended
 	}
 }

@@ -422,9 +422,11 @@ func TestShutdown(t *testing.T) {
 	drained := make(chan struct{})
 	go func() { defer close(drained); g.Drain(grace) }()
 	g.eventually("no more are accepted", func() bool {
-		g.sockets.mu.Lock()
-		defer g.sockets.mu.Unlock()
-		return g.sockets.closed
+		accepted := g.sockets.Enter()
+		if accepted {
+			g.sockets.Leave()
+		}
+		return !accepted
 	})
 	say(t, relayed, "and here")
 	expectEcho(t, relayed, "and here")

@@ -337,5 +337,5 @@ func (s *Server) viewerChanged(before, after *v1alpha1.VDISession) {
 	}
 	// By this replica's clock: that of the replica which wrote the record may differ.
 	key, seen := client.ObjectKeyFromObject(after), time.Now()
-	time.AfterFunc(leaveWithin, func() { s.sockets.endViewer(key, seen) })
+	time.AfterFunc(leaveWithin, func() { s.sockets.EndViewer(key, seen) })
 }

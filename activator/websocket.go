@@ -15,6 +15,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -34,11 +35,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	if s.refuseUpgrade(w, r) || s.repeatVerdict(w, r, v) {
 		return
 	}
-	if !s.sockets.enter() {
+	if !s.sockets.Enter() {
 		s.unavailable(w, hold.ShuttingDown)
 		return
 	}
-	h := &socket{server: s, visitor: v, opened: time.Now(), path: strings.Clone(r.URL.Path)} // without what else was read with it
+	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.key, Opened: time.Now()}, path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
 		if h.release, refusal = s.acquire(v); refusal == nil {
@@ -64,7 +65,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		return
 	}
 	traits := protocol.Traits()
-	h.only = traits.SingleViewer
+	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
 		h.host = strings.Clone(r.Host)
 	}
@@ -75,6 +76,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		Limits:       s.holdLimits(v.session),
 		Host:         h,
 	})
+	h.member.Conn = h.conn
 	go h.serve()
 }
 
@@ -87,13 +89,9 @@ type socket struct {
 	protocol, path string
 	// host is the session's as the visitor calls it, where what is kept of its desktop has to
 	// be renewed.
-	host string
-	// opened is when it came; only says that its desktop has room for one viewer.
-	opened time.Time
-	only   bool
-	// views says that it counts as its desktop's viewer; see sockets.views.
-	views bool
-	visit *wake.Visit
+	host   string
+	member sockets.Member
+	visit  *wake.Visit
 	// release gives the place among the held back, held ends its count; nil while the
 	// connection is live.
 	release, held func()
@@ -113,8 +111,8 @@ func (h *socket) serve() {
 			h.conn.End(&hold.Ending{Code: hold.CloseInternalError, Reason: "the gateway failed"})
 		}
 	}()
-	s.sockets.add(h)
-	defer s.sockets.drop(h)
+	s.sockets.Add(&h.member)
+	defer s.sockets.Drop(&h.member)
 	end := h.conn.Serve()
 	if at, ok := s.address(h.visitor, h.path); ok && h.release == nil && !hold.Left(end) {
 		s.verdicts.brokeOff(at.run, time.Now())
@@ -124,7 +122,7 @@ func (h *socket) serve() {
 
 // leave gives back what serveWebSocket took.
 func (h *socket) leave() {
-	h.server.sockets.views(h, false)
+	h.server.sockets.SetViewing(&h.member, false)
 	switch {
 	case h.visit == nil: // refused
 	case h.release != nil:
@@ -134,7 +132,7 @@ func (h *socket) leave() {
 		h.server.Metrics.Relayed.Dec()
 		h.visit.Leave()
 	}
-	h.server.sockets.leave()
+	h.server.sockets.Leave()
 }
 
 // unhold ends what Acquire and holdMetrics began.
@@ -172,7 +170,7 @@ func (h *socket) Live() {
 	h.unhold()
 	h.visit.Served()
 	h.server.Metrics.Relayed.Inc()
-	h.server.sockets.views(h, true)
+	h.server.sockets.SetViewing(&h.member, true)
 	if h.host != "" {
 		h.server.renewLater(h)
 	}
@@ -192,7 +190,7 @@ func (h *socket) Held() error {
 		return hold.ShuttingDown
 	}
 	s.Metrics.HeldAgain.Inc()
-	s.sockets.views(h, false)
+	s.sockets.SetViewing(&h.member, false)
 	if h.release != nil {
 		return nil // it went while the backlog was played
 	}

@@ -1,0 +1,161 @@
+// Package sockets is the group of open WebSockets: a shutdown ends them and waits for the
+// last one, and a viewer that another page takes over is ended.
+//
+// It does not know what a connection says, nor why it is held.
+package sockets
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/hold"
+)
+
+// Conn is a connection as the group sees it.
+type Conn interface {
+	// StopHolding ends it if it is held.
+	StopHolding()
+	End(why *hold.Ending)
+}
+
+// Member is a connection that is held or relayed.
+type Member struct {
+	Conn    Conn
+	Session types.NamespacedName
+	// Opened is when it came; Only says that its desktop has room for one viewer.
+	Opened time.Time
+	Only   bool
+	// views says that it counts as its desktop's viewer; see Group.SetViewing.
+	views bool
+}
+
+// Group is the open WebSockets of a replica.
+type Group struct {
+	mu   sync.Mutex
+	open int
+	// members are those that are held or relayed; the others are being refused.
+	members map[*Member]struct{}
+	// viewing counts the only viewers that talk to their desktops.
+	viewing map[types.NamespacedName]int
+	// unheld says that none may be held any longer, closed that no more are accepted,
+	// cut that all must end.
+	unheld, closed, cut bool
+	// ended is closed when the last one has gone after close.
+	ended chan struct{}
+}
+
+// New makes an empty group.
+func New() *Group {
+	return &Group{members: map[*Member]struct{}{}, viewing: map[types.NamespacedName]int{}, ended: make(chan struct{})}
+}
+
+// Enter counts one in; false when no more are accepted.
+func (g *Group) Enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.open++
+	return true
+}
+
+// Leave counts one out.
+func (g *Group) Leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open--
+	g.settle()
+}
+
+// Add passes every stop on to a connection that has entered, the earlier ones too.
+func (g *Group) Add(m *Member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members[m] = struct{}{}
+	if g.cut {
+		m.Conn.End(hold.ShuttingDown)
+	} else if g.unheld {
+		m.Conn.StopHolding()
+	}
+}
+
+// Drop takes a connection out of the group before it leaves.
+func (g *Group) Drop(m *Member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.members, m)
+}
+
+// EndViewer ends those of a session's only viewer that were opened before that moment.
+func (g *Group) EndViewer(key types.NamespacedName, before time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for m := range g.members {
+		if m.Only && m.Session == key && m.Opened.Before(before) {
+			m.Conn.End(hold.UsedElsewhere)
+		}
+	}
+}
+
+// SetViewing says that a session's only viewer talks to its desktop, or does not any more.
+func (g *Group) SetViewing(m *Member, does bool) {
+	if !m.Only || m.views == does {
+		return
+	}
+	m.views = does
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if does {
+		g.viewing[m.Session]++
+	} else if g.viewing[m.Session]--; g.viewing[m.Session] == 0 {
+		delete(g.viewing, m.Session)
+	}
+}
+
+// Viewed says that a session's desktop has its only viewer here.
+func (g *Group) Viewed(key types.NamespacedName) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.viewing[key] > 0
+}
+
+// StopHolding ends those that are held.
+func (g *Group) StopHolding() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unheld = true
+	for m := range g.members {
+		m.Conn.StopHolding()
+	}
+}
+
+// End ends all.
+func (g *Group) End() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = true
+	for m := range g.members {
+		m.Conn.End(hold.ShuttingDown)
+	}
+}
+
+// Close accepts no more; what it returns is closed when the last one has left.
+func (g *Group) Close() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.closed = true
+		g.settle()
+	}
+	return g.ended
+}
+
+// settle ends the wait for the last one; the caller holds the lock.
+func (g *Group) settle() {
+	if g.closed && g.open == 0 {
+		close(g.ended)
+	}
+}
