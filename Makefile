@@ -114,6 +114,10 @@ bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first
 bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
 	out/bin/platform run -- out/bench/sessions
 
+.PHONY: bench-smoke
+bench-smoke: platform-tools build bench-programs ## The benchmarks that need a cluster, shortened: do they run (5 min)
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 20m -v ./bench/smoke/
+
 .PHONY: bench-programs
 bench-programs:
 	go build -C test -o ../out/bench/ ./bench/...
