@@ -1,17 +1,16 @@
 package activator
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // admission bounds how often WebSockets are opened.
@@ -48,23 +47,20 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	wait := s.admission.networks.Take(door.Network(client), time.Now())
-	return s.admits(w, wait, metrics.RefusedAddressRate, "this address")
+	return s.admits(w, wait, closing.AddressRate)
 }
 
 // admitsUser comes once it is known who visits.
 func (s *Server) admitsUser(w http.ResponseWriter, v visitor) bool {
 	wait := s.admission.user.Take(v.session.Spec.User, time.Now())
-	return s.admits(w, wait, metrics.RefusedUserRate, "you")
+	return s.admits(w, wait, closing.UserRate)
 }
 
-func (s *Server) admits(w http.ResponseWriter, wait time.Duration, why metrics.Refusal, whose string) bool {
+func (s *Server) admits(w http.ResponseWriter, wait time.Duration, why *closing.Refusal) bool {
 	if wait <= 0 {
 		return true
 	}
-	s.Metrics.Refused(why)
-	s.Log.Debug("refused a visitor", "reason", why)
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, fmt.Sprintf("too many WebSockets were opened by %s in a short time; try again in a moment", whose), http.StatusTooManyRequests)
+	s.refuse(w, why.Ending())
 	return false
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // upgrade asks for a WebSocket and returns the answer where it is refused.
@@ -47,7 +47,7 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 			}
 		}
 		g.expectTooMany(g.upgrade("/desk", g.as(fromPage)))
-		g.expectRefusals(metrics.RefusedUserRate, 1)
+		g.expectRefusals(closing.UserRate, 1)
 		if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != http.StatusAccepted {
 			t.Errorf("the same user's page got %d", got.code)
 		}
@@ -72,7 +72,7 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 		}
 		g.expectTooMany(g.upgrade("/desk", from("203.0.113.7")))
 		g.expectTooMany(g.upgrade("/desk", from("198.51.100.9, 203.0.113.7"))) // what it says of itself does not help
-		g.expectRefusals(metrics.RefusedAddressRate, 2)
+		g.expectRefusals(closing.AddressRate, 2)
 		if resp := g.upgrade("/desk", with(g.as(fromPage), "X-Forwarded-For", "203.0.113.8")); resp != nil {
 			t.Errorf("another address is refused: %s", resp.Status)
 		}

@@ -16,12 +16,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/pkg/agent"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -60,8 +60,8 @@ func (g *gateway) report(path, from, bearer string, body any) *httptest.Response
 	return w
 }
 
-func (g *gateway) refusals(why metrics.Refusal) float64 {
-	return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why)))
+func (g *gateway) refusals(why *closing.Refusal) float64 {
+	return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label))
 }
 
 func announcement(address string) agentapi.Announcement {
@@ -79,22 +79,22 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 		from, bearer string
 		body         any
 		status       int
-		counted      metrics.Refusal
+		counted      *closing.Refusal
 	}{
-		"no token":                       {podAddress, "", announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"the desktop's token":            {podAddress, g.sign(token.AudienceTURN, g.owned, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"a visitor's token":              {podAddress, g.sign(token.AudienceSession, g.owned, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"an expired token":               {podAddress, g.sign(token.AudienceAgent, g.owned, 2*time.Hour), announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"the token of no session":        {podAddress, g.sign(token.AudienceAgent, bob, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"an earlier session's token":     {podAddress, g.sign(token.AudienceAgent, again, 0), announcement(podAddress), 403, metrics.RefusedAgentToken},
-		"an address of somebody else":    {podAddress, agent, announcement("198.51.100.8"), 409, metrics.RefusedAgentAddress},
-		"the activator's loopback":       {"127.0.0.1", agent, announcement("127.0.0.1"), 409, metrics.RefusedAgentAddress},
-		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("127.0.0.1"), 409, metrics.RefusedAgentAddress},
-		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("169.254.169.254"), 409, metrics.RefusedAgentAddress},
-		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("fe80::1"), 409, metrics.RefusedAgentAddress},
-		"the activator's own":            {own, agent, announcement(own), 409, metrics.RefusedAgentAddress},
-		"rubbish":                        {podAddress, agent, "rubbish", 400, metrics.RefusedAgentReport},
-		"too much":                       {podAddress, agent, `{"pod":"` + strings.Repeat("p", agentapi.MaxLength) + `"}`, 400, metrics.RefusedAgentReport},
+		"no token":                       {podAddress, "", announcement(podAddress), 403, closing.AgentToken},
+		"the desktop's token":            {podAddress, g.sign(token.AudienceTURN, g.owned, 0), announcement(podAddress), 403, closing.AgentToken},
+		"a visitor's token":              {podAddress, g.sign(token.AudienceSession, g.owned, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an expired token":               {podAddress, g.sign(token.AudienceAgent, g.owned, 2*time.Hour), announcement(podAddress), 403, closing.AgentToken},
+		"the token of no session":        {podAddress, g.sign(token.AudienceAgent, bob, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an earlier session's token":     {podAddress, g.sign(token.AudienceAgent, again, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an address of somebody else":    {podAddress, agent, announcement("198.51.100.8"), 409, closing.AgentAddress},
+		"the activator's loopback":       {"127.0.0.1", agent, announcement("127.0.0.1"), 409, closing.AgentAddress},
+		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("127.0.0.1"), 409, closing.AgentAddress},
+		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("169.254.169.254"), 409, closing.AgentAddress},
+		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("fe80::1"), 409, closing.AgentAddress},
+		"the activator's own":            {own, agent, announcement(own), 409, closing.AgentAddress},
+		"rubbish":                        {podAddress, agent, "rubbish", 400, closing.AgentReport},
+		"too much":                       {podAddress, agent, `{"pod":"` + strings.Repeat("p", agentapi.MaxLength) + `"}`, 400, closing.AgentReport},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := g.refusals(tc.counted)

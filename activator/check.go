@@ -3,11 +3,9 @@ package activator
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/org/vdi-operator/activator/auth"
-	"github.com/org/vdi-operator/activator/page"
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -26,31 +24,21 @@ func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 		return false
 	}
 	if !s.Guard.SameOrigin(r) {
-		s.refuse(w, metrics.RefusedForeignOrigin, page.ForeignOrigin)
+		s.refuseVisitor(w, closing.ForeignOrigin)
 		return false
 	}
 	return true
 }
 
-func (s *Server) refuse(w http.ResponseWriter, why metrics.Refusal, m page.Message) {
-	s.Metrics.Refused(why)
-	s.Log.Debug("refused a visitor", "reason", why)
-	// A body that trickles in must not keep a stranger's connection, nor a stranger an
-	// idle one.
-	w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
-	page.WriteMessage(w, m)
-}
-
 func (s *Server) refuseToken(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, auth.ErrNoToken):
-		s.refuse(w, metrics.RefusedNoToken, page.NoToken)
+		s.refuseVisitor(w, closing.NoToken)
 	case errors.Is(err, token.ErrExpired):
-		s.refuse(w, metrics.RefusedExpiredToken, page.Expired)
+		s.refuseVisitor(w, closing.ExpiredToken)
 	case errors.Is(err, token.ErrForeign):
-		s.refuse(w, metrics.RefusedForeignToken, page.Foreign)
+		s.refuseVisitor(w, closing.ForeignToken)
 	default:
-		s.refuse(w, metrics.RefusedBadToken, page.BadToken)
+		s.refuseVisitor(w, closing.BadToken)
 	}
 }

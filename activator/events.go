@@ -9,8 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -30,12 +30,12 @@ const (
 // page is closed. An open page is a visit: it keeps the desktop wanted.
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) {
 	if s.holding.Err() != nil {
-		s.unavailable(w, hold.ShuttingDown)
+		s.refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
 	leave, err := s.pages.enter(v.key)
 	if err != nil {
-		s.unavailable(w, err)
+		s.refuse(w, err)
 		return
 	}
 	defer leave()

@@ -15,12 +15,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // front is the web server in front of a desktop, as in linuxserver.io's images: it is there
@@ -85,7 +85,7 @@ func TestA404ThatStaysIsToldInTheEnd(t *testing.T) {
 	f := newFront(t, http.StatusNotFound, newDesktop(t))
 	g.wakes(f.Server)
 	expectClosed(t, g.dial("/websockify", g.as(fromPage)), 1011, "404 Not Found")
-	g.expectRefusals(metrics.RefusedDesktopRejected, 1)
+	g.expectRefusals(closing.DesktopRejected, 1)
 }
 
 func TestTheFrameIsNotShownWhatAWebServerSaysBeforeItsDesktopIsThere(t *testing.T) {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
@@ -19,8 +18,6 @@ import (
 )
 
 const (
-	// unavailableRetry is what a refused request is told to wait, in seconds.
-	unavailableRetry = 5
 	// documentAgain is the pause after which a desktop that was not ready to answer is
 	// asked for its document again.
 	documentAgain = 250 * time.Millisecond
@@ -29,19 +26,21 @@ const (
 // serveFrame serves the desktop's document to the frame of our page, which is told of
 // refusals by other means.
 func (s *Server) serveFrame(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.pass(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, _ error) { page.WriteNothing(w) })
+	s.pass(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, why error) {
+		s.count(closing.Of(why))
+		page.WriteNothing(w)
+	})
 }
 
 // serveRequest serves what a desktop's page loads, and what programs ask for.
 func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.pass(w, r, v, s.unavailable)
+	s.pass(w, r, v, s.refuse)
 }
 
 // pass holds a request until the desktop accepts it, unless the desktop's client is
 // kept from an earlier visit.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
 	if err := probe.RefuseScript(v.session); v.scripted && err != nil {
-		s.count(err)
 		refuse(w, err)
 		return
 	}
@@ -50,7 +49,6 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	}
 	release, err := s.held.Acquire(v.key)
 	if err != nil {
-		s.count(err)
 		refuse(w, err)
 		return
 	}
@@ -62,7 +60,6 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 		conn, err := s.dialHeld(r.Context(), v, visit, until)
 		if err != nil {
 			if r.Context().Err() == nil {
-				s.count(err)
 				refuse(w, err)
 			}
 			return
@@ -97,11 +94,11 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 // dialHeld connects to the desktop, for which a request waits no longer than until then.
 func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, until time.Time) (net.Conn, error) {
 	defer s.holdMetrics(v)()
-	ctx, cancel := context.WithDeadlineCause(ctx, until, errNotInTime)
+	ctx, cancel := context.WithDeadlineCause(ctx, until, closing.HoldTimeout.Ending())
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	stop := context.AfterFunc(s.holding, func() { end(hold.ShuttingDown) })
+	stop := context.AfterFunc(s.holding, func() { end(closing.ShuttingDown.Ending()) })
 	defer stop()
 	return s.prober.Dial(ctx, v.reach(visit))
 }
@@ -156,19 +153,6 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn n
 	}
 	rec.Commit()
 	return false
-}
-
-// count counts an error that is a refusal; a shutdown, for one, is none.
-func (s *Server) count(err error) {
-	if why := refusalOf(err); why != "" {
-		s.Metrics.Refused(why)
-	}
-}
-
-func (s *Server) unavailable(w http.ResponseWriter, why error) {
-	w.Header().Set("Retry-After", strconv.Itoa(unavailableRetry))
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, why.Error(), http.StatusServiceUnavailable)
 }
 
 // holdMetrics counts a connection as held until the returned function is called.

@@ -3,10 +3,9 @@ package activator
 import (
 	"net/http"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/route"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // addressed is a request for a session's address, with the path that it would have at a
@@ -29,7 +28,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (addressed, bo
 	switch {
 	case !ok && !isUpgrade(r) && s.redirect(w, s.routing.Meant(r, s.known)):
 	case !ok:
-		s.refuse(w, metrics.RefusedUnknownHost, page.NotFound)
+		s.refuseVisitor(w, closing.UnknownHost)
 	case place.Bare(r) && !isUpgrade(r):
 		s.redirect(w, place.Outside(place.Inside(r).URL))
 	default:

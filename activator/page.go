@@ -7,10 +7,10 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // recordedWithin is how long a person who wakes a desktop waits for the record of it,
@@ -21,7 +21,7 @@ const recordedWithin = 250 * time.Millisecond
 // opened it.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 	if lifecycle.PoweredOff(v.session) {
-		s.refuse(w, metrics.RefusedPoweredOff, page.PoweredOff)
+		s.refuseVisitor(w, closing.PoweredOff)
 		return
 	}
 	view := v.view

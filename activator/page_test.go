@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -233,7 +234,7 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	if got := g.do(http.MethodGet, page.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
 		t.Errorf("the third got %d %s", got.code, got.body)
 	}
-	g.expectRefusals(metrics.RefusedPages, 1)
+	g.expectRefusals(closing.Pages, 1)
 	if got := g.status(); got.State != page.StateWaiting {
 		t.Errorf("it may still ask, and is told %+v", got)
 	}

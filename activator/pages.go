@@ -1,11 +1,11 @@
 package activator
 
 import (
-	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -28,8 +28,7 @@ func (p *pages) enter(key types.NamespacedName) (leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open[key] >= p.perSession {
-		p.metrics.Refused(metrics.RefusedPages)
-		return nil, fmt.Errorf("too many pages of this desktop are open (%d); this one asks from time to time", p.perSession)
+		return nil, closing.Pages.Ending(p.perSession)
 	}
 	p.open[key]++
 	p.metrics.Pages.Inc()

@@ -12,11 +12,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -53,7 +53,7 @@ func TestByPathNobodyIsElsewhere(t *testing.T) {
 		"/desk": host,
 	} {
 		got := g.do(http.MethodGet, at, with(g.as(noBrowser), "Test-Host", host))
-		if got.code != http.StatusNotFound || !strings.Contains(got.body, page.NotFound.Title) {
+		if got.code != http.StatusNotFound || !strings.Contains(got.body, closing.UnknownHost.Title) {
 			t.Errorf("%s%s: %d\n%s", host, at, got.code, got.body)
 		}
 	}
@@ -162,12 +162,12 @@ func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
 	if got := g.do(http.MethodGet, to, g.as(fetching)); got.code != http.StatusOK || !strings.Contains(got.body, "turn:turn.example:3478") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	before := refusals(g, metrics.RefusedUnknownHost)
+	before := refusals(g, closing.UnknownHost)
 	upgrade := with(fromFolder, "Referer", "http://vdi.localhost"+aliceAt+"/")
 	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
 		upgrade.Set(k, v)
 	}
-	if got := g.do(http.MethodGet, "/websockify", upgrade); got.code != http.StatusNotFound || refusals(g, metrics.RefusedUnknownHost) != before+1 {
+	if got := g.do(http.MethodGet, "/websockify", upgrade); got.code != http.StatusNotFound || refusals(g, closing.UnknownHost) != before+1 {
 		t.Errorf("a WebSocket at the root got %d: no browser follows a redirect of one", got.code)
 	}
 }

@@ -6,9 +6,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const (
@@ -21,17 +21,17 @@ func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.Candidates = 2 })
 	g.wakes(newDesktop(t))
 	neighbour := g.dial("/desk", g.as(fromPage))
-	for why, abuse := range map[metrics.Refusal]struct {
+	for why, abuse := range map[*closing.Refusal]struct {
 		code int
 		says []string
 	}{
-		metrics.RefusedProtocol:    {1002, []string{"GOODBYE"}},
-		metrics.RefusedSecondHello: {1002, []string{viewerHello, viewerHello}},
-		metrics.RefusedDesktopPeer: {1008, []string{"HELLO server"}},
-		metrics.RefusedSDP:         {1002, []string{viewerHello, `server-1 {"sdp":{"type":"answer","sdp":"?"}}`}},
-		metrics.RefusedCandidate:   {1002, []string{viewerHello, `server-1 {"ice":{"candidate":"?"}}`}},
-		metrics.RefusedCandidates:  {1008, []string{viewerHello, hostCandidate, hostCandidate, hostCandidate}},
-		metrics.RefusedEncoding:    {1007, []string{viewerHello, "\xff"}},
+		closing.Protocol:    {1002, []string{"GOODBYE"}},
+		closing.SecondHello: {1002, []string{viewerHello, viewerHello}},
+		closing.DesktopPeer: {1008, []string{"HELLO server"}},
+		closing.SDP:         {1002, []string{viewerHello, `server-1 {"sdp":{"type":"answer","sdp":"?"}}`}},
+		closing.Candidate:   {1002, []string{viewerHello, `server-1 {"ice":{"candidate":"?"}}`}},
+		closing.Candidates:  {1008, []string{viewerHello, hostCandidate, hostCandidate, hostCandidate}},
+		closing.Encoding:    {1007, []string{viewerHello, "\xff"}},
 	} {
 		ws := g.dial("/api/webrtc/signaling/", g.as(fromPage))
 		for _, m := range abuse.says {
@@ -45,7 +45,7 @@ func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectClosed(t, ws, 1003, "binary")
-	g.expectRefusals(metrics.RefusedBinary, 1)
+	g.expectRefusals(closing.Binary, 1)
 
 	say(t, neighbour, "still here")
 	expectEcho(t, neighbour, "still here")

@@ -17,9 +17,9 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
-	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/podapi"
@@ -65,7 +65,7 @@ type Server struct {
 	verdicts verdicts
 	assets   http.Handler
 
-	// holding ends, with hold.ShuttingDown as its cause, when nothing may be held any
+	// holding ends, with closing.ShuttingDown as its cause, when nothing may be held any
 	// longer; the WebSockets are told besides.
 	holding     context.Context
 	stopHolding context.CancelCauseFunc
@@ -87,7 +87,7 @@ func New(o Options) *Server {
 	}
 	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
-		page.WriteMessage(w, page.Unavailable)
+		page.WriteRefusal(w, closing.BrokenOff)
 	})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.viewers = newViewers(s.holding, o)
@@ -108,7 +108,7 @@ func (s *Server) podAPI(own []netip.Addr) *podapi.API {
 // StopHolding tells every held client to reconnect elsewhere; relayed connections
 // go on.
 func (s *Server) StopHolding() {
-	s.stopHolding(hold.ShuttingDown)
+	s.stopHolding(closing.ShuttingDown.Ending())
 	s.sockets.StopHolding()
 	s.confirmer.stop()
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -34,20 +34,19 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 		token, host string
 		header      http.Header
 		status      int
-		title       string
-		why         metrics.Refusal
+		why         *closing.Refusal
 	}{
-		"an unknown host":            {g.sign(token.AudienceSession, g.owned, 0), "bob--desktops.vdi.localhost", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
-		"an address":                 {"", "[::1]:8080", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
-		"a very long host":           {"", strings.Repeat("a", 5000) + ".vdi.localhost", noBrowser, 404, page.NotFound.Title, metrics.RefusedUnknownHost},
-		"no token":                   {"", host, noBrowser, 401, page.NoToken.Title, metrics.RefusedNoToken},
-		"a token of nobody":          {"rubbish-token", host, noBrowser, 401, page.BadToken.Title, metrics.RefusedBadToken},
-		"an expired token":           {g.sign(token.AudienceSession, g.owned, 2*time.Hour), host, noBrowser, 401, page.Expired.Title, metrics.RefusedExpiredToken},
-		"another session's token":    {g.sign(token.AudienceSession, bob, 0), host, noBrowser, 403, page.Foreign.Title, metrics.RefusedForeignToken},
-		"a desktop's token":          {g.sign(token.AudienceTURN, g.owned, 0), host, noBrowser, 401, page.BadToken.Title, metrics.RefusedBadToken},
-		"another desktop's page":     {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
-		"another desktop's picture":  {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"image"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
-		"a frame on another desktop": {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"iframe"}}, 403, page.ForeignOrigin.Title, metrics.RefusedForeignOrigin},
+		"an unknown host":            {g.sign(token.AudienceSession, g.owned, 0), "bob--desktops.vdi.localhost", noBrowser, 404, closing.UnknownHost},
+		"an address":                 {"", "[::1]:8080", noBrowser, 404, closing.UnknownHost},
+		"a very long host":           {"", strings.Repeat("a", 5000) + ".vdi.localhost", noBrowser, 404, closing.UnknownHost},
+		"no token":                   {"", host, noBrowser, 401, closing.NoToken},
+		"a token of nobody":          {"rubbish-token", host, noBrowser, 401, closing.BadToken},
+		"an expired token":           {g.sign(token.AudienceSession, g.owned, 2*time.Hour), host, noBrowser, 401, closing.ExpiredToken},
+		"another session's token":    {g.sign(token.AudienceSession, bob, 0), host, noBrowser, 403, closing.ForeignToken},
+		"a desktop's token":          {g.sign(token.AudienceTURN, g.owned, 0), host, noBrowser, 401, closing.BadToken},
+		"another desktop's page":     {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}, 403, closing.ForeignOrigin},
+		"another desktop's picture":  {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"image"}}, 403, closing.ForeignOrigin},
+		"a frame on another desktop": {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"iframe"}}, 403, closing.ForeignOrigin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := with(tc.header, "Test-Host", tc.host)
@@ -65,8 +64,8 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 					for _, method := range []string{http.MethodGet, http.MethodPost} {
 						got := g.do(method, at, kind)
 						asked++
-						if got.code != tc.status || !strings.Contains(got.body, tc.title) {
-							t.Errorf("%s %s: %d, want %d and %q:\n%s", method, at, got.code, tc.status, tc.title, got.body)
+						if got.code != tc.status || !strings.Contains(got.body, tc.why.Title) {
+							t.Errorf("%s %s: %d, want %d and %q:\n%s", method, at, got.code, tc.status, tc.why.Title, got.body)
 						}
 						if strings.Contains(got.body, "alice") || strings.Contains(got.body, "bob") {
 							t.Errorf("%s %s names a session: %s", method, at, got.body)
@@ -82,7 +81,7 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 			}
 			if tc.token != "" {
 				got := g.do(http.MethodGet, "/?vdi_token="+tc.token, with(http.Header{}, "Test-Host", tc.host))
-				if tc.why != metrics.RefusedForeignOrigin && got.code != tc.status {
+				if tc.why != closing.ForeignOrigin && got.code != tc.status {
 					t.Errorf("as a link: %d, want %d", got.code, tc.status)
 				}
 			}
@@ -152,8 +151,8 @@ func (g *gateway) status() page.Status {
 	return s
 }
 
-func refusals(g *gateway, why metrics.Refusal) int {
-	return int(testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why))))
+func refusals(g *gateway, why *closing.Refusal) int {
+	return int(testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label)))
 }
 
 func TestAWebSocketIsHeldAndThenServed(t *testing.T) {
@@ -195,15 +194,15 @@ func TestAnUpgradeThatIsNoneIsRefusedWithTheReason(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, header, value string
 		status                int
-		why                   metrics.Refusal
+		why                   *closing.Refusal
 	}{
-		"an old version":   {"GET", "Sec-WebSocket-Version", "8", 426, metrics.RefusedUpgradeVersion},
-		"a newer version":  {"GET", "Sec-WebSocket-Version", "14", 426, metrics.RefusedUpgradeVersion},
-		"no version":       {"GET", "Sec-WebSocket-Version", "", 426, metrics.RefusedUpgradeVersion},
-		"a key of no use":  {"GET", "Sec-WebSocket-Key", "short", 400, metrics.RefusedUpgradeKey},
-		"no key":           {"GET", "Sec-WebSocket-Key", "", 400, metrics.RefusedUpgradeKey},
-		"the wrong method": {"POST", "Upgrade", "websocket", 405, metrics.RefusedUpgradeMethod},
-		"another method":   {"DELETE", "Upgrade", "websocket", 405, metrics.RefusedUpgradeMethod},
+		"an old version":   {"GET", "Sec-WebSocket-Version", "8", 426, closing.UpgradeVersion},
+		"a newer version":  {"GET", "Sec-WebSocket-Version", "14", 426, closing.UpgradeVersion},
+		"no version":       {"GET", "Sec-WebSocket-Version", "", 426, closing.UpgradeVersion},
+		"a key of no use":  {"GET", "Sec-WebSocket-Key", "short", 400, closing.UpgradeKey},
+		"no key":           {"GET", "Sec-WebSocket-Key", "", 400, closing.UpgradeKey},
+		"the wrong method": {"POST", "Upgrade", "websocket", 405, closing.UpgradeMethod},
+		"another method":   {"DELETE", "Upgrade", "websocket", 405, closing.UpgradeMethod},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := g.as(fromPage)
@@ -267,22 +266,22 @@ func TestAPlainRequestIsNotHeldForEver(t *testing.T) {
 	if got.code != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "did not answer in time") {
 		t.Errorf("%d %v %s", got.code, got.header, got.body)
 	}
-	g.expectRefusals(metrics.RefusedHoldTimeout, 1)
+	g.expectRefusals(closing.HoldTimeout, 1)
 }
 
 func TestAWebSocketIsNotHeldForEver(t *testing.T) {
 	// The session has no startup timeout that would end it.
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldTime.Duration = 30 * time.Millisecond })
 	expectClosed(t, g.dial("/desk", g.as(fromPage)), 1013, "did not answer in time")
-	g.expectRefusals(metrics.RefusedHoldTimeout, 1)
+	g.expectRefusals(closing.HoldTimeout, 1)
 }
 
 func TestLimitsTurnAwayWithAReason(t *testing.T) {
-	for why, how := range map[metrics.Refusal]func(*config.Config){
-		metrics.RefusedSessionLimit: func(c *config.Config) { c.Limits.HeldConnectionsPerSession = 2 },
-		metrics.RefusedReplicaLimit: func(c *config.Config) { c.Limits.HeldConnections = 2 },
+	for why, how := range map[*closing.Refusal]func(*config.Config){
+		closing.SessionLimit: func(c *config.Config) { c.Limits.HeldConnectionsPerSession = 2 },
+		closing.ReplicaLimit: func(c *config.Config) { c.Limits.HeldConnections = 2 },
 	} {
-		t.Run(string(why), func(t *testing.T) {
+		t.Run(why.Label, func(t *testing.T) {
 			g := newGateway(t, how)
 			first := g.dial("/a", g.as(fromPage))
 			g.dial("/b", g.as(fromPage))
@@ -305,15 +304,15 @@ func TestAHeldSocketIsToldWhyItsDesktopDoesNotCome(t *testing.T) {
 		happens func(*gateway)
 		code    int
 		text    string
-		why     metrics.Refusal
+		why     *closing.Refusal
 	}{
-		"it did not start": {func(g *gateway) { g.sleeps(lifecycle.ReasonStartup, "no node has a GPU") }, 4408, "no node has a GPU", metrics.RefusedStartFailed},
-		"it ran too long":  {func(g *gateway) { g.sleeps(lifecycle.ReasonMaxDuration, "") }, 4410, "put to sleep", metrics.RefusedAsleep},
+		"it did not start": {func(g *gateway) { g.sleeps(lifecycle.ReasonStartup, "no node has a GPU") }, 4408, "no node has a GPU", closing.StartFailed},
+		"it ran too long":  {func(g *gateway) { g.sleeps(lifecycle.ReasonMaxDuration, "") }, 4410, "put to sleep", closing.Asleep},
 		"it was switched off": {func(g *gateway) {
 			g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
-		}, 4403, "switched off", metrics.RefusedPoweredOff},
-		"it was deleted":    {func(g *gateway) { g.Directory.DropSession(alice) }, 4404, "deleted", ""},
-		"it was made again": {func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.UID = "2" }) }, 4404, "deleted", ""},
+		}, 4403, "switched off", closing.PoweredOff},
+		"it was deleted":    {func(g *gateway) { g.Directory.DropSession(alice) }, 4404, "deleted", closing.Gone},
+		"it was made again": {func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.UID = "2" }) }, 4404, "deleted", closing.Gone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
@@ -321,7 +320,7 @@ func TestAHeldSocketIsToldWhyItsDesktopDoesNotCome(t *testing.T) {
 			g.eventually("woken", func() bool { return g.woken() == 1 })
 			tc.happens(g)
 			expectClosed(t, ws, tc.code, tc.text)
-			if tc.why != "" {
+			if tc.why.Label != "" {
 				g.expectRefusals(tc.why, 1)
 			}
 			g.eventually("let go", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 0 })
@@ -391,7 +390,7 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 func TestADesktopThatIsSwitchedOffSaysSo(t *testing.T) {
 	g := newGateway(t)
 	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
-	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 503 || !strings.Contains(got.body, page.PoweredOff.Title) {
+	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 503 || !strings.Contains(got.body, closing.PoweredOff.Title) {
 		t.Errorf("%d %s", got.code, got.body)
 	}
 	if got := g.status().State; got != page.StateOff {

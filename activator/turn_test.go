@@ -9,13 +9,11 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/turn"
 )
-
 
 func expectCredential(t *testing.T, body string) {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/gobwas/ws"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // keyLength is a Sec-WebSocket-Key's: 16 bytes in base64 (RFC 6455, section 4.1).
@@ -26,24 +26,18 @@ func isUpgrade(r *http.Request) bool {
 // refuseUpgrade answers an upgrade that is not one of RFC 6455; the door has refused
 // other versions of HTTP already.
 func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
-	var status int
-	var why metrics.Refusal
-	var text string
 	switch {
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		status, why, text = http.StatusMethodNotAllowed, metrics.RefusedUpgradeMethod, "a WebSocket is opened with GET"
+		s.refuse(w, closing.UpgradeMethod.Ending())
 	case strings.Join(r.Header["Sec-Websocket-Version"], ",") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		status, why, text = http.StatusUpgradeRequired, metrics.RefusedUpgradeVersion, "only version 13 of the WebSocket protocol is spoken here (RFC 6455)"
+		s.refuse(w, closing.UpgradeVersion.Ending())
 	case len(r.Header["Sec-Websocket-Key"]) != 1 || len(r.Header.Get("Sec-WebSocket-Key")) != keyLength:
-		status, why, text = http.StatusBadRequest, metrics.RefusedUpgradeKey, "the request has no valid Sec-WebSocket-Key"
+		s.refuse(w, closing.UpgradeKey.Ending())
 	default:
 		return false
 	}
-	s.Metrics.Refused(why)
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, text, status)
 	return true
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 const (
@@ -164,13 +163,14 @@ func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor
 		s.verdicts.kept.Remove(at)
 		return false
 	}
-	s.Metrics.Refused(metrics.RefusedDesktopRejected)
+	again := (&relay.Rejected{Why: answer.Status}).Ending()
+	s.Metrics.Refused(again.Label())
 	s.Log.Debug("a desktop refuses an upgrade again", "namespace", v.key.Namespace, "session", v.key.Name, "status", status)
 	if challenge := answer.Header.Values("WWW-Authenticate"); status == http.StatusUnauthorized && len(challenge) > 0 {
 		w.Header()["Www-Authenticate"] = challenge
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, (&relay.Rejected{Why: answer.Status}).Error(), status)
+	http.Error(w, again.Reason, status)
 	return true
 }
 

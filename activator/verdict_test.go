@@ -14,8 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -113,7 +113,7 @@ func TestAClientInTheOtherModeIsToldAsSelkies2Would(t *testing.T) {
 			t.Errorf("told %q, %v", told.body, told.header)
 		}
 	}
-	g.expectRefusals(metrics.RefusedDesktopRejected, 5)
+	g.expectRefusals(closing.DesktopRejected, 5)
 	if probe := g.do(http.MethodGet, webRTC, g.as(fetching)); probe.code != http.StatusConflict {
 		t.Errorf("the client's question is answered %d, want 409", probe.code)
 	}

@@ -17,12 +17,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // Pages' names.
@@ -346,8 +346,8 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 	for _, ws := range before {
 		expectClosed(t, ws, 4409, "used in another tab")
 	}
-	g.expectRefusals(metrics.RefusedUsedElsewhere, 1)
-	r.expectRefusals(metrics.RefusedUsedElsewhere, 1)
+	g.expectRefusals(closing.UsedElsewhere, 1)
+	r.expectRefusals(closing.UsedElsewhere, 1)
 	for _, ws := range []*websocket.Conn{after, other} {
 		_ = ws.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		var closed *websocket.CloseError

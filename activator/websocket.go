@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/hold"
-	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -26,9 +26,6 @@ import (
 // what is written.
 const inputEvery = time.Second
 
-// errNotInTime is the end of a plain request that was held for too long.
-var errNotInTime = errors.New("the desktop did not answer in time")
-
 // serveWebSocket accepts a WebSocket at once and hands it to a goroutine of its
 // own. What served the request, with its buffers and its grown stack, ends here.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
@@ -36,13 +33,13 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		return
 	}
 	if !s.sockets.Enter() {
-		s.unavailable(w, hold.ShuttingDown)
+		s.refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
 	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.key, Opened: time.Now()}, path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
-		if h.release, refusal = s.acquire(v); refusal == nil {
+		if h.release, refusal = s.held.Acquire(v.key); refusal == nil {
 			// The wake is on its way while the upgrade is answered.
 			h.visit = s.Tracker.Enter(v.session)
 			h.held = s.holdMetrics(v)
@@ -60,7 +57,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		h.log(refusal)
 		go func() {
 			defer h.leave()
-			hold.Refuse(conn, before, refusal)
+			hold.Refuse(conn, before, closing.Of(refusal))
 		}()
 		return
 	}
@@ -108,7 +105,7 @@ func (h *socket) serve() {
 	defer func() {
 		if p := recover(); p != nil {
 			h.Panicked(p)
-			h.conn.End(&hold.Ending{Code: hold.CloseInternalError, Reason: "the gateway failed"})
+			h.conn.End(closing.Failed.Ending())
 		}
 	}()
 	s.sockets.Add(&h.member)
@@ -144,13 +141,11 @@ func (h *socket) unhold() {
 
 // log tells, and counts, how a connection ended that did not end by itself.
 func (h *socket) log(end error) {
-	var e *hold.Ending
+	var e *closing.Ending
 	if !errors.As(end, &e) {
 		return
 	}
-	if e.Refusal != "" {
-		h.server.Metrics.Refused(e.Refusal)
-	}
+	h.server.Metrics.Refused(e.Label())
 	h.server.Log.Info("closed a WebSocket", "namespace", h.key.Namespace, "session", h.key.Name, "protocol", h.protocol, "code", e.Code, "reason", e.Reason)
 }
 
@@ -187,7 +182,7 @@ func (h *socket) Live() {
 func (h *socket) Held() error {
 	s := h.server
 	if s.holding.Err() != nil {
-		return hold.ShuttingDown
+		return closing.ShuttingDown.Ending()
 	}
 	s.Metrics.HeldAgain.Inc()
 	s.sockets.SetViewing(&h.member, false)
@@ -196,11 +191,11 @@ func (h *socket) Held() error {
 	}
 	view, ok := s.Directory.View(h.key)
 	if !ok {
-		return probe.ErrGone
+		return closing.Gone.Ending()
 	}
-	release, full := s.acquire(h.visitor)
-	if full != nil {
-		return full
+	release, err := s.held.Acquire(h.key)
+	if err != nil {
+		return err
 	}
 	before := h.visit
 	h.visit = s.Tracker.Enter(view.Session)
@@ -252,24 +247,13 @@ func (h *socket) Panicked(p any) {
 	h.server.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
 }
 
-// acquire takes a place among the held, or says which limit is reached.
-func (s *Server) acquire(v visitor) (release func(), full *hold.Ending) {
-	release, err := s.held.Acquire(v.key)
-	if err != nil {
-		return nil, &hold.Ending{Code: hold.CloseTryAgainLater, Reason: err.Error(), Refusal: refusalOf(err)}
-	}
-	return release, nil
-}
-
 // refuseSocket says why a socket is turned away without waking anything.
-func (s *Server) refuseSocket(v visitor) *hold.Ending {
+func (s *Server) refuseSocket(v visitor) error {
 	switch {
 	case lifecycle.PoweredOff(v.session):
-		return hold.Unreachable(probe.ErrPoweredOff)
+		return closing.PoweredOff.Ending()
 	case v.scripted:
-		if err := probe.RefuseScript(v.session); err != nil {
-			return hold.Unreachable(err)
-		}
+		return probe.RefuseScript(v.session)
 	}
 	return nil
 }
@@ -282,15 +266,4 @@ func (s *Server) holdLimits(session *v1alpha1.VDISession) hold.Limits {
 	l := s.Config.Limits
 	return hold.Limits{BufferedBytes: l.BufferedBytes, BufferedFrames: l.BufferedFrames, MessageBytes: l.MessageBytes,
 		HoldTime: l.HoldFor(startup), RelayIdle: l.RelayIdleTimeout.Duration}
-}
-
-func refusalOf(err error) metrics.Refusal {
-	var full *limit.Reached
-	switch {
-	case errors.As(err, &full):
-		return full.Limit
-	case errors.Is(err, errNotInTime):
-		return metrics.RefusedHoldTimeout
-	}
-	return hold.Unreachable(err).Refusal
 }

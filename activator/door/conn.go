@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // conn is a connection in net/http's hands. net/http tells nobody about a head that
@@ -56,8 +56,8 @@ func (c *conn) awaits() {
 }
 
 // refuse counts why the connection is about to end.
-func (c *conn) refuse(why metrics.Refusal) {
-	c.told.Do(func() { c.door.refused(why, c.RemoteAddr()) })
+func (c *conn) refuse(why *closing.Refusal) {
+	c.told.Do(func() { c.door.refused(why, c.RemoteAddr().String()) })
 }
 
 // leave ends the wait for a request, the first or another.
@@ -79,7 +79,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	// One that has sent nothing is a browser's spare connection.
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.began.Load() {
-		c.refuse(metrics.RefusedHeaderTimeout)
+		c.refuse(closing.HeaderTimeout)
 	}
 	return n, err
 }
@@ -91,9 +91,9 @@ var headTooLong = []byte("HTTP/1.1 431 ")
 // Write implements net.Conn.
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.serving.Load() {
-		why := metrics.RefusedMalformedHead
+		why := closing.MalformedHead
 		if bytes.HasPrefix(b, headTooLong) {
-			why = metrics.RefusedHeaderBytes
+			why = closing.HeaderBytes
 		}
 		c.refuse(why)
 	}

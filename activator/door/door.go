@@ -8,6 +8,7 @@ package door
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -69,10 +71,12 @@ type listener struct {
 	door *Door
 }
 
-// tooMany is the whole answer to a connection over a limit. A socket that is new has
-// room for it, so that writing it does not wait.
-const tooMany = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\nConnection: close\r\n\r\n" +
-	"Too many connections wait here for their first request; try again later.\n"
+// rawAnswer is the answer to a connection over a limit, before there is a request. A new
+// socket has room for it, so that writing it does not wait.
+func rawAnswer(why *closing.Refusal) []byte {
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\nConnection: close\r\n\r\n%s\n",
+		why.Status, http.StatusText(why.Status), why.Text)
+}
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
@@ -82,9 +86,9 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		from := l.door.client(tcp.RemoteAddr())
-		if why := l.door.enter(from); why != "" {
-			l.door.refused(why, tcp.RemoteAddr())
-			_, _ = tcp.Write([]byte(tooMany))
+		if why := l.door.enter(from); why != nil {
+			l.door.refused(why, tcp.RemoteAddr().String())
+			_, _ = tcp.Write(rawAnswer(why))
 			_ = tcp.Close()
 			continue
 		}
@@ -107,21 +111,21 @@ func (d *Door) client(a net.Addr) netip.Prefix {
 }
 
 // enter counts a connection in, or says which limit keeps it out.
-func (d *Door) enter(from netip.Prefix) metrics.Refusal {
+func (d *Door) enter(from netip.Prefix) *closing.Refusal {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.pending >= d.limits.PendingConnections {
-		return metrics.RefusedPending
+		return closing.Pending
 	}
 	if from.IsValid() {
 		if d.from[from] >= d.limits.PendingConnectionsPerAddress {
-			return metrics.RefusedPendingPerAddress
+			return closing.PendingPerAddress
 		}
 		d.from[from]++
 	}
 	d.pending++
 	d.metrics.Pending.Set(float64(d.pending))
-	return ""
+	return nil
 }
 
 // leave counts a connection out that has asked for something or is gone.
@@ -157,7 +161,7 @@ func (d *Door) rise() {
 	d.metrics.Idle.Set(float64(d.idle))
 }
 
-func (d *Door) refused(why metrics.Refusal, from net.Addr) {
-	d.metrics.Refused(why)
-	d.log.Debug("refused a connection", "reason", why, "from", from)
+func (d *Door) refused(why *closing.Refusal, from string) {
+	d.metrics.Refused(why.Label)
+	d.log.Debug("refused a connection", "reason", why.Label, "from", from)
 }

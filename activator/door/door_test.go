@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -116,13 +117,13 @@ func (h *house) eventually(what string, is func() bool) {
 	}
 }
 
-func (h *house) refused(why metrics.Refusal) float64 {
-	return testutil.ToFloat64(h.metrics.Refusals.WithLabelValues(string(why)))
+func (h *house) refused(why *closing.Refusal) float64 {
+	return testutil.ToFloat64(h.metrics.Refusals.WithLabelValues(why.Label))
 }
 
-func (h *house) expectRefused(why metrics.Refusal, want float64) {
+func (h *house) expectRefused(why *closing.Refusal, want float64) {
 	h.Helper()
-	h.eventually(string(why)+" is counted", func() bool { return h.refused(why) == want })
+	h.eventually(why.Label+" is counted", func() bool { return h.refused(why) == want })
 }
 
 // refusals are all that were counted, whatever the reason.
@@ -168,23 +169,23 @@ func TestABadHeadIsAnsweredWithItsReasonAndEndsItsOwnConnection(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sent   string
 		status string
-		why    metrics.Refusal
+		why    *closing.Refusal
 	}{
-		"a flood of headers":         {"GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 2000), "431", metrics.RefusedHeaderBytes},
-		"one endless header":         {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 16<<10), "431", metrics.RefusedHeaderBytes},
-		"an endless address":         {"GET /" + strings.Repeat("a", 16<<10), "431", metrics.RefusedHeaderBytes},
-		"no HTTP":                    {"hello there\r\n\r\n", "400", metrics.RefusedMalformedHead},
-		"a TLS handshake":            {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400", metrics.RefusedMalformedHead},
-		"a header with a blank name": {"GET / HTTP/1.1\r\nHost: a\r\n : b\r\n\r\n", "400", metrics.RefusedMalformedHead},
-		"no host":                    {"GET / HTTP/1.1\r\n\r\n", "400", metrics.RefusedMalformedHead},
-		"two lengths":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400", metrics.RefusedMalformedHead},
-		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: magic\r\n\r\n", "501", metrics.RefusedMalformedHead},
-		"a version there is not":     {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505", metrics.RefusedMalformedHead},
-		"HTTP/2 from the start":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", metrics.RefusedHTTP2},
+		"a flood of headers":         {"GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 2000), "431", closing.HeaderBytes},
+		"one endless header":         {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 16<<10), "431", closing.HeaderBytes},
+		"an endless address":         {"GET /" + strings.Repeat("a", 16<<10), "431", closing.HeaderBytes},
+		"no HTTP":                    {"hello there\r\n\r\n", "400", closing.MalformedHead},
+		"a TLS handshake":            {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400", closing.MalformedHead},
+		"a header with a blank name": {"GET / HTTP/1.1\r\nHost: a\r\n : b\r\n\r\n", "400", closing.MalformedHead},
+		"no host":                    {"GET / HTTP/1.1\r\n\r\n", "400", closing.MalformedHead},
+		"two lengths":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400", closing.MalformedHead},
+		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: magic\r\n\r\n", "501", closing.MalformedHead},
+		"a version there is not":     {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505", closing.MalformedHead},
+		"HTTP/2 from the start":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", closing.HTTP2},
 		"an upgrade to HTTP/2": {"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket, h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-			"505", metrics.RefusedH2CUpgrade},
+			"505", closing.H2CUpgrade},
 		"an upgrade by HTTP/1.0": {"GET /live HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-			"505", metrics.RefusedHTTP10Upgrade},
+			"505", closing.HTTP10Upgrade},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, nil, small)
@@ -210,13 +211,13 @@ func TestAHeadThatTricklesInIsCutOffInTime(t *testing.T) {
 	if got := answer(t, slow); got != "" {
 		t.Errorf("answered %q", got)
 	}
-	h.expectRefused(metrics.RefusedHeaderTimeout, 1)
+	h.expectRefused(closing.HeaderTimeout, 1)
 
 	silent := h.dial() // a browser opens spare connections: nobody's fault
 	if got := answer(t, silent); got != "" {
 		t.Errorf("answered %q", got)
 	}
-	h.expectRefused(metrics.RefusedHeaderTimeout, 1)
+	h.expectRefused(closing.HeaderTimeout, 1)
 
 	// A second head may not take longer than a first.
 	again := h.dial()
@@ -228,7 +229,7 @@ func TestAHeadThatTricklesInIsCutOffInTime(t *testing.T) {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_, _ = io.WriteString(again, "GET /b HTTP/1.1\r\n")
 	_ = answer(t, again)
-	h.expectRefused(metrics.RefusedHeaderTimeout, 2)
+	h.expectRefused(closing.HeaderTimeout, 2)
 }
 
 func TestARequestThatIsAnsweredIsNoRefusal(t *testing.T) {
@@ -268,7 +269,7 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "try again later") {
 		t.Errorf("the fourth got %q", got)
 	}
-	h.expectRefused(metrics.RefusedPendingPerAddress, 1)
+	h.expectRefused(closing.PendingPerAddress, 1)
 
 	// Who asks for something makes room.
 	_, _ = io.WriteString(waiting[0], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -277,7 +278,7 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 	h.eventually("one has gone", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
 	_, _ = io.WriteString(h.dial(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 	h.eventually("another has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
-	h.expectRefused(metrics.RefusedPendingPerAddress, 1)
+	h.expectRefused(closing.PendingPerAddress, 1)
 }
 
 func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.T) {
@@ -324,7 +325,7 @@ func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {
 	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
 		t.Errorf("the fourth got %q", got)
 	}
-	h.expectRefused(metrics.RefusedPending, 1)
+	h.expectRefused(closing.Pending, 1)
 }
 
 func TestAConnectionThatIsHandedOverIsTheKernelsOwn(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // handler notes that a request has come and refuses those that ask for a version of
@@ -15,13 +15,12 @@ func (d *Door) handler(next http.Handler) http.Handler {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.arrived()
 		}
-		if why, text := unspoken(r); why != "" {
-			d.metrics.Refused(why)
-			d.log.Debug("refused a request", "reason", why, "from", r.RemoteAddr)
+		if why := unspoken(r); why != nil {
+			d.refused(why, r.RemoteAddr)
 			// A body that trickles in must not keep the connection.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.limits.HeaderTimeout.Duration))
 			w.Header().Set("Connection", "close")
-			http.Error(w, text, http.StatusHTTPVersionNotSupported)
+			why.Ending().Answer(w)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -30,17 +29,17 @@ func (d *Door) handler(next http.Handler) http.Handler {
 
 // unspoken says why a request is refused for its version. net/http lets these through
 // to the handler: the preface of HTTP/2 as a request PRI, the others as they are.
-func unspoken(r *http.Request) (metrics.Refusal, string) {
+func unspoken(r *http.Request) *closing.Refusal {
 	upgrade := strings.Join(r.Header.Values("Upgrade"), ",")
 	switch {
 	case r.ProtoMajor != 1:
-		return metrics.RefusedHTTP2, "HTTP/2 is not spoken here without TLS; use HTTP/1.1"
+		return closing.HTTP2
 	case names(upgrade, "h2c"):
-		return metrics.RefusedH2CUpgrade, "an upgrade to HTTP/2 (h2c) is not offered; ask again without it"
+		return closing.H2CUpgrade
 	case !r.ProtoAtLeast(1, 1) && upgrade != "":
-		return metrics.RefusedHTTP10Upgrade, "an upgrade needs HTTP/1.1"
+		return closing.HTTP10Upgrade
 	}
-	return "", ""
+	return nil
 }
 
 // names says that a header's list holds a word.

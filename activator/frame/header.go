@@ -5,38 +5,20 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // maxControl is the longest payload of a control frame (RFC 6455, section 5.5).
 const maxControl = 125
 
-// Close codes of RFC 6455, section 7.4.1, that faults are answered with.
-const (
-	codeProtocol = 1002
-	codeTooBig   = 1009
-)
-
-// Fault is a peer's breach of RFC 6455 or of a limit: how its connection is closed
-// and what that counts as.
-type Fault struct {
-	Code    int
-	Reason  string
-	Refusal metrics.Refusal
-}
-
-// Error implements error.
-func (f *Fault) Error() string { return f.Reason }
-
 var (
-	faultUnmasked   = &Fault{codeProtocol, "a frame of the client is not masked", metrics.RefusedFrameMask}
-	faultMasked     = &Fault{codeProtocol, "a frame of the desktop is masked", metrics.RefusedFrameMask}
-	faultReserved   = &Fault{codeProtocol, "a frame has reserved bits set, but no extension was agreed on", metrics.RefusedFrameReserved}
-	faultOpcode     = &Fault{codeProtocol, "a frame has an unknown opcode", metrics.RefusedFrameOpcode}
-	faultControl    = &Fault{codeProtocol, "a control frame is fragmented or longer than 125 bytes", metrics.RefusedFrameControl}
-	faultFirst      = &Fault{codeProtocol, "a continuation frame continues nothing", metrics.RefusedFrameOrder}
-	faultUnfinished = &Fault{codeProtocol, "a message begins before the one before it has ended", metrics.RefusedFrameOrder}
-	faultLength     = &Fault{codeProtocol, "a frame's length is not written as RFC 6455 wants it", metrics.RefusedFrameLength}
+	faultMask       = closing.FrameMask.Ending()
+	faultReserved   = closing.FrameReserved.Ending()
+	faultOpcode     = closing.FrameOpcode.Ending()
+	faultControl    = closing.FrameControl.Ending()
+	faultFirst      = closing.FrameOrder.Ending("a continuation frame continues nothing")
+	faultUnfinished = closing.FrameOrder.Ending("a message begins before the last one has ended")
+	faultLength     = closing.FrameLength.Ending()
 )
 
 // parse reads a frame's header; size is 0 while it is not complete.
@@ -89,10 +71,8 @@ func parse(b []byte) (h ws.Header, size int, err error) {
 // still to come.
 func check(h ws.Header, fromClient, open bool) error {
 	switch {
-	case fromClient && !h.Masked:
-		return faultUnmasked
-	case !fromClient && h.Masked:
-		return faultMasked
+	case fromClient != h.Masked:
+		return faultMask
 	case h.Rsv != 0:
 		return faultReserved
 	case h.OpCode.IsReserved():

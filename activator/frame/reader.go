@@ -16,7 +16,7 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // ErrLong says that the message that comes is longer than the reader of it allows.
@@ -248,14 +248,9 @@ func (r *Reader) tooLong(h ws.Header, limit int64) error {
 		size += r.size
 	}
 	if limit > 0 && size > limit {
-		return TooLong(limit)
+		return closing.MessageTooLong.Ending(limit)
 	}
 	return nil
-}
-
-// TooLong is the fault of a message longer than limit bytes.
-func TooLong(limit int64) *Fault {
-	return &Fault{codeTooBig, fmt.Sprintf("a message is longer than %d bytes", limit), metrics.RefusedMessageTooLong}
 }
 
 // Discard reads until the connection ends, for when frames cannot be told any more.

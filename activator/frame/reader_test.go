@@ -14,7 +14,7 @@ import (
 	"github.com/gobwas/ws"
 	"go.uber.org/goleak"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -64,20 +64,20 @@ func TestABreachOfTheProtocolIsNamed(t *testing.T) {
 	begun := Append(nil, ws.OpText, false, []byte("hi"), true)
 	for name, tc := range map[string]struct {
 		raw  []byte
-		want metrics.Refusal
+		want *closing.Refusal
 	}{
-		"not masked":                        {Append(nil, ws.OpText, true, []byte("hi"), false), metrics.RefusedFrameMask},
-		"a reserved bit":                    {[]byte{0xc1, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameReserved},
-		"an opcode of no use":               {[]byte{0x83, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameOpcode},
-		"a control opcode of no use":        {[]byte{0x8b, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameOpcode},
-		"a fragmented ping":                 {[]byte{0x09, 0x80, 1, 2, 3, 4}, metrics.RefusedFrameControl},
-		"a long ping":                       {Append(nil, ws.OpPing, true, make([]byte, 126), true), metrics.RefusedFrameControl},
-		"a continuation of nothing":         {Append(nil, ws.OpContinuation, true, nil, true), metrics.RefusedFrameOrder},
-		"a message within another":          {append(bytes.Clone(begun), hi...), metrics.RefusedFrameOrder},
-		"a short length written long":       {[]byte{0x81, 0x80 | 126, 0, 2, 1, 2, 3, 4, 'h', 'i'}, metrics.RefusedFrameLength},
-		"a middling length written long":    {[]byte{0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}, metrics.RefusedFrameLength},
-		"a length of more than 63 bits":     {[]byte{0x82, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, metrics.RefusedFrameLength},
-		"a breach after a message that was": {append(bytes.Clone(hi), 0xc1, 0x80, 1, 2, 3, 4), metrics.RefusedFrameReserved},
+		"not masked":                        {Append(nil, ws.OpText, true, []byte("hi"), false), closing.FrameMask},
+		"a reserved bit":                    {[]byte{0xc1, 0x80, 1, 2, 3, 4}, closing.FrameReserved},
+		"an opcode of no use":               {[]byte{0x83, 0x80, 1, 2, 3, 4}, closing.FrameOpcode},
+		"a control opcode of no use":        {[]byte{0x8b, 0x80, 1, 2, 3, 4}, closing.FrameOpcode},
+		"a fragmented ping":                 {[]byte{0x09, 0x80, 1, 2, 3, 4}, closing.FrameControl},
+		"a long ping":                       {Append(nil, ws.OpPing, true, make([]byte, 126), true), closing.FrameControl},
+		"a continuation of nothing":         {Append(nil, ws.OpContinuation, true, nil, true), closing.FrameOrder},
+		"a message within another":          {append(bytes.Clone(begun), hi...), closing.FrameOrder},
+		"a short length written long":       {[]byte{0x81, 0x80 | 126, 0, 2, 1, 2, 3, 4, 'h', 'i'}, closing.FrameLength},
+		"a middling length written long":    {[]byte{0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4}, closing.FrameLength},
+		"a length of more than 63 bits":     {[]byte{0x82, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, closing.FrameLength},
+		"a breach after a message that was": {append(bytes.Clone(hi), 0xc1, 0x80, 1, 2, 3, 4), closing.FrameReserved},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for how, read := range map[string]func(*Reader) error{
@@ -89,7 +89,7 @@ func TestABreachOfTheProtocolIsNamed(t *testing.T) {
 				for err == nil {
 					err = read(r)
 				}
-				var f *Fault
+				var f *closing.Ending
 				if !errors.As(err, &f) || f.Refusal != tc.want || f.Code != 1002 || f.Reason == "" {
 					t.Errorf("%s: %v, want %s", how, err, tc.want)
 				}
@@ -97,7 +97,7 @@ func TestABreachOfTheProtocolIsNamed(t *testing.T) {
 		})
 	}
 	_, err := NewReader(stored{r: bytes.NewReader(hi)}, false, nil).Read(10)
-	if f := (*Fault)(nil); !errors.As(err, &f) || f.Refusal != metrics.RefusedFrameMask {
+	if f := (*closing.Ending)(nil); !errors.As(err, &f) || f.Refusal != closing.FrameMask {
 		t.Errorf("a masked frame of the desktop: %v", err)
 	}
 }
@@ -109,8 +109,8 @@ func TestALongMessageIsRefusedByItsHeader(t *testing.T) {
 	if _, err := r.Read(1000); !errors.Is(err, ErrLong) {
 		t.Errorf("read: %v", err)
 	}
-	var f *Fault
-	if _, err := said(100, announced).Span(1000, false); !errors.As(err, &f) || f.Code != 1009 || f.Refusal != metrics.RefusedMessageTooLong {
+	var f *closing.Ending
+	if _, err := said(100, announced).Span(1000, false); !errors.As(err, &f) || f.Code != 1009 || f.Refusal != closing.MessageTooLong {
 		t.Errorf("passed: %v", err)
 	}
 	// Many frames, each short enough.

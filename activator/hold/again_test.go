@@ -3,7 +3,6 @@ package hold
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -17,9 +16,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
@@ -137,10 +135,10 @@ func TestWhoIsHeldAgainIsToldWhyNoDesktopComes(t *testing.T) {
 		code       int
 		reason     string
 	}{
-		"it sleeps":         {gone: fmt.Errorf("%w (idle)", probe.ErrAsleep), code: 4410, reason: "this desktop was put to sleep (idle)"},
-		"it was deleted":    {gone: probe.ErrGone, code: 4404, reason: "this session was deleted"},
-		"there is no room":  {full: &Ending{Code: CloseTryAgainLater, Reason: "too many wait"}, code: 1013, reason: "too many wait"},
-		"the gateway stops": {full: ShuttingDown, code: 1012, reason: "the gateway restarts: reconnect"},
+		"it sleeps":         {gone: closing.Asleep.Ending("idle"), code: 4410, reason: "this desktop was put to sleep (idle)"},
+		"it was deleted":    {gone: closing.Gone.Ending(), code: 4404, reason: "this session was deleted"},
+		"there is no room":  {full: &closing.Ending{Code: closing.CodeTryAgain, Reason: "too many wait"}, code: 1013, reason: "too many wait"},
+		"the gateway stops": {full: closing.ShuttingDown.Ending(), code: 1012, reason: "the gateway restarts: reconnect"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := hold(t, tcp{}, signaling.Plain{}, roomy)
@@ -300,8 +298,8 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 "+tc.answer+"\r\n\r\n")
 		_, err := receive(h.client)
 		expectClose(t, err, 1011, tc.reason)
-		var e *Ending
-		if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != metrics.RefusedDesktopRejected {
+		var e *closing.Ending
+		if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != closing.DesktopRejected {
 			t.Errorf("ended with %v", err)
 		}
 		if got := h.rejected.Load(); got != tc.status {

@@ -1,11 +1,9 @@
 package hold
 
 import (
-	"fmt"
-
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // keep notes a message for the desktop. Once there is a live one it is returned, and
@@ -39,12 +37,10 @@ func (c *Conn) keep(m signaling.Message) (*desktop, error) {
 func (c *Conn) room(m signaling.Message) error {
 	l := c.opts.Limits
 	if len(c.backlog) >= l.BufferedFrames {
-		return &Ending{Code: ClosePolicy, Refusal: metrics.RefusedBufferedFrames,
-			Reason: fmt.Sprintf("more than %d messages were sent before the desktop was there", l.BufferedFrames)}
+		return closing.BufferedFrames.Ending(l.BufferedFrames)
 	}
 	if c.bytes+len(m.Data) > l.BufferedBytes {
-		return &Ending{Code: CloseTooBig, Refusal: metrics.RefusedBufferedBytes,
-			Reason: fmt.Sprintf("more than %d bytes were sent before the desktop was there", l.BufferedBytes)}
+		return closing.BufferedBytes.Ending(l.BufferedBytes)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -88,7 +89,7 @@ func (c *Conn) passed(d *desktop, err error) error {
 
 // long passes a message on that is too long to be kept, where that is allowed.
 func (c *Conn) long() error {
-	tooLong := clientError(frame.TooLong(int64(c.opts.Limits.MessageBytes)))
+	tooLong := closing.MessageTooLong.Ending(c.opts.Limits.MessageBytes)
 	if c.opts.Traits.Signaling {
 		return tooLong
 	}
@@ -137,14 +138,14 @@ func (c *Conn) toClient(op ws.OpCode, data []byte) error {
 // message does what the protocol says follows from a message.
 func (c *Conn) message(f frame.Frame) error {
 	if f.Op == ws.OpText && !utf8.Valid(f.Data) {
-		return errInvalidText
+		return closing.Encoding.Ending()
 	}
 	c.spoken.Store(true)
 	c.talk.Lock()
 	step, err := c.opts.Conversation.FromClient(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
 	c.talk.Unlock()
 	if err != nil {
-		return violation(err)
+		return closing.Of(err)
 	}
 	if step.Input {
 		c.opts.Host.Input()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -143,7 +144,7 @@ func (c *Conn) Serve() error {
 }
 
 // Refuse ends an upgraded connection at once.
-func Refuse(conn net.Conn, before []byte, why *Ending) {
+func Refuse(conn net.Conn, before []byte, why *closing.Ending) {
 	c := Accept(conn, before, Options{})
 	c.fail(why)
 	_ = c.part()
@@ -154,12 +155,12 @@ func (c *Conn) StopHolding() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == waiting {
-		c.failLocked(ShuttingDown)
+		c.failLocked(closing.ShuttingDown.Ending())
 	}
 }
 
 // End ends the connection, whatever it does.
-func (c *Conn) End(why *Ending) { c.fail(why) }
+func (c *Conn) End(why *closing.Ending) { c.fail(why) }
 
 // fail says why the connection ends, and unblocks whoever waits for a peer; the
 // first reason counts.
@@ -225,11 +226,11 @@ func (c *Conn) part() error {
 	}()
 	_ = c.conn.SetReadDeadline(time.Now().Add(closeWithin))
 	var gone *left
-	var e *Ending
+	var e *closing.Ending
 	switch {
 	case errors.As(end, &gone) && gone.said != nil:
 		c.out.Close(gone.said, closeWithin)
-	case errors.As(end, &e) && c.out.Close(e.frame(), closeWithin):
+	case errors.As(end, &e) && c.out.Close(e.Frame(), closeWithin):
 		drain(c.in)
 	}
 	return end
@@ -240,7 +241,7 @@ func (c *Conn) part() error {
 func drain(r *frame.Reader) {
 	for {
 		span, err := r.Span(0, false)
-		if errors.As(err, new(*frame.Fault)) {
+		if errors.As(err, new(*closing.Ending)) {
 			r.Discard()
 			return
 		}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
@@ -21,15 +21,15 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 		messages []string
 		code     int
 		reason   string
-		refusal  metrics.Refusal
+		refusal  *closing.Refusal
 	}{
-		"frames":  {signaling.Plain{}, []string{"1", "2", "3", "4", "5"}, 1008, "more than 4 messages were sent before the desktop was there", metrics.RefusedBufferedFrames},
-		"bytes":   {signaling.Plain{}, []string{strings.Repeat("a", 30), strings.Repeat("b", 11)}, 1009, "more than 40 bytes were sent before the desktop was there", metrics.RefusedBufferedBytes},
-		"message": {signaling.Plain{}, []string{strings.Repeat("a", 31)}, 1009, "a message is longer than 30 bytes", metrics.RefusedMessageTooLong},
+		"frames":  {signaling.Plain{}, []string{"1", "2", "3", "4", "5"}, 1008, "more than 4 messages were sent before the desktop was there", closing.BufferedFrames},
+		"bytes":   {signaling.Plain{}, []string{strings.Repeat("a", 30), strings.Repeat("b", 11)}, 1009, "more than 40 bytes were sent before the desktop was there", closing.BufferedBytes},
+		"message": {signaling.Plain{}, []string{strings.Repeat("a", 31)}, 1009, "a message is longer than 30 bytes", closing.MessageTooLong},
 		"far too long a message": {signaling.Plain{}, []string{strings.Repeat("a", 4<<20)}, 1009,
-			"a message is longer than 30 bytes", metrics.RefusedMessageTooLong},
+			"a message is longer than 30 bytes", closing.MessageTooLong},
 		"a malformed hello": {signaling.Selkies1{}, []string{"GOODBYE 1"}, 1002,
-			`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`, metrics.RefusedProtocol},
+			`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`, closing.Protocol},
 	} {
 		t.Run(name, func(t *testing.T) {
 			neighbour := hold(t, tcp{}, signaling.Plain{}, limits)
@@ -40,7 +40,7 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 			}
 			_, err := receive(h.client)
 			expectClose(t, err, tc.code, tc.reason)
-			var e *Ending
+			var e *closing.Ending
 			if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != tc.refusal {
 				t.Errorf("ended with %v, want the refusal %q", err, tc.refusal)
 			}
@@ -103,7 +103,7 @@ func TestHoldingEndsInTime(t *testing.T) {
 		if took := time.Since(began); took != limits.HoldTime {
 			t.Errorf("took %s", took)
 		}
-		if err := <-h.ended; !errors.Is(err, ErrTimeout) {
+		if err := <-h.ended; !errors.Is(err, closing.HoldTimeout) {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -117,34 +117,12 @@ func TestAClientThatDoesNotAnswerACloseFrameIsCutOffSoon(t *testing.T) {
 		go func() { _, _ = receive(h.client) }()
 		synctest.Wait()
 		began := time.Now()
-		h.End(ShuttingDown)
+		h.End(closing.ShuttingDown.Ending())
 		<-h.ended
 		if took := time.Since(began); took != closeWithin {
 			t.Errorf("closing took %s, want %s", took, closeWithin)
 		}
 	})
-}
-
-func TestEndingsFitACloseFrame(t *testing.T) {
-	for name, tc := range map[string]struct{ reason, want string }{
-		"short":               {"gone", "gone"},
-		"as long as it may":   {strings.Repeat("a", 123), strings.Repeat("a", 123)},
-		"a byte too long":     {strings.Repeat("a", 124), strings.Repeat("a", 123)},
-		"a character's end":   {strings.Repeat("a", 122) + "é", strings.Repeat("a", 122)},
-		"four bytes' end":     {strings.Repeat("a", 120) + "😀", strings.Repeat("a", 120)},
-		"only wide ones":      {strings.Repeat("日", 50), strings.Repeat("日", 41)},
-		"quoted from nowhere": {"404 \xff\xfe", "404 \uFFFD"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			frame := (&Ending{Code: 4408, Reason: tc.reason}).frame()
-			if code := int(frame[0])<<8 | int(frame[1]); code != 4408 || string(frame[2:]) != tc.want {
-				t.Errorf("frame = %d %q, want 4408 %q", code, frame[2:], tc.want)
-			}
-			if len(frame) > 125 {
-				t.Errorf("%d bytes do not fit a control frame", len(frame))
-			}
-		})
-	}
 }
 
 func TestMessagesBeforeTheDesktopArePlayedInOrderExactlyOnce(t *testing.T) {

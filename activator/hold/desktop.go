@@ -10,6 +10,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -87,7 +88,7 @@ func (c *Conn) await() {
 // attach is told of a desktop, or that there will be none.
 func (c *Conn) attach(conn net.Conn, err error) {
 	if err != nil {
-		c.fail(Unreachable(err))
+		c.fail(closing.Of(err))
 		return
 	}
 	d := &desktop{whole: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
@@ -107,7 +108,7 @@ func (c *Conn) attach(conn net.Conn, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.opts.Host.Panicked(p)
-			c.fail(&Ending{Code: CloseInternalError, Reason: "the gateway failed"})
+			c.fail(closing.Failed.Ending())
 		}
 	}()
 	if c.serve(d) {
@@ -236,7 +237,7 @@ func (c *Conn) heard(d *desktop, f frame.Frame) error {
 	step, err := c.opts.Conversation.FromDesktop(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
 	c.talk.Unlock()
 	if err != nil {
-		return violation(err)
+		return closing.Of(err)
 	}
 	if step.Input {
 		c.opts.Host.Input()
@@ -297,12 +298,12 @@ func (c *Conn) lost(why error) bool {
 	}
 	if reason := c.opts.Host.Gone(); reason != nil {
 		// It went because of what happened to the session: say that.
-		c.failLocked(Unreachable(reason))
+		c.failLocked(closing.Of(reason))
 		return false
 	}
 	var no *relay.Rejected
 	var said *closed
-	var e *Ending
+	var e *closing.Ending
 	switch {
 	case errors.As(why, &e):
 		c.failLocked(e)
@@ -311,17 +312,17 @@ func (c *Conn) lost(why error) bool {
 			c.refused = no
 			return c.hold(c.askAgain())
 		}
-		c.failLocked(rejected(no))
+		c.failLocked(no.Ending())
 	case errors.Is(why, relay.ErrStarting):
 		c.refused = nil
 		return c.hold(c.askAgain())
 	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
 		c.failLocked(said.ending())
 	case c.settled:
-		c.failLocked(&Ending{Code: c.interrupted(), Reason: "the connection to the desktop ended"})
+		c.failLocked(c.interrupted())
 	default:
 		if err := c.opts.Host.Held(); err != nil {
-			c.failLocked(Unreachable(err))
+			c.failLocked(closing.Of(err))
 			return false
 		}
 		if early {
@@ -367,11 +368,12 @@ func (c *Conn) hold(pause time.Duration) bool {
 	return true
 }
 
-func (c *Conn) interrupted() int {
+func (c *Conn) interrupted() *closing.Ending {
+	e := closing.Interrupted.Ending()
 	if code := c.opts.Traits.Interrupted; code != 0 {
-		return code
+		e.Code = code
 	}
-	return CloseServiceRestart
+	return e
 }
 
 // part tells the desktop that its client's connection ended; true when it has a

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 const (
@@ -78,9 +80,9 @@ func (c *Conn) due() bool {
 	now := time.Now()
 	if c.phase == waiting && !now.Before(k.until) {
 		if c.refused != nil {
-			c.failLocked(rejected(c.refused))
+			c.failLocked(c.refused.Ending())
 		} else {
-			c.failLocked(ErrTimeout)
+			c.failLocked(closing.HoldTimeout.Ending())
 		}
 		return false
 	}
@@ -115,7 +117,7 @@ func (c *Conn) rest() bool {
 		c.opts.Host.Idle(idle)
 	}
 	if limit := c.opts.Limits.RelayIdle; limit > 0 && time.Duration(k.quiet)*pingEvery >= limit {
-		c.failLocked(relayIdle(limit))
+		c.failLocked(closing.RelayIdle.Ending(limit))
 		return false
 	}
 	return true

@@ -15,20 +15,20 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 	for name, tc := range map[string]struct {
 		raw  []byte
 		code int
-		why  metrics.Refusal
+		why  *closing.Refusal
 	}{
-		"not masked":     {frame.Append(nil, ws.OpText, true, []byte("hi"), false), 1002, metrics.RefusedFrameMask},
-		"reserved bits":  {[]byte{0xc1, 0x80, 1, 2, 3, 4}, 1002, metrics.RefusedFrameReserved},
-		"unknown opcode": {[]byte{0x83, 0x80, 1, 2, 3, 4}, 1002, metrics.RefusedFrameOpcode},
+		"not masked":     {frame.Append(nil, ws.OpText, true, []byte("hi"), false), 1002, closing.FrameMask},
+		"reserved bits":  {[]byte{0xc1, 0x80, 1, 2, 3, 4}, 1002, closing.FrameReserved},
+		"unknown opcode": {[]byte{0x83, 0x80, 1, 2, 3, 4}, 1002, closing.FrameOpcode},
 	} {
 		for _, isLive := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 				if !websocket.IsCloseError(err, tc.code) {
 					t.Errorf("ended with %v", err)
 				}
-				var e *Ending
+				var e *closing.Ending
 				if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != tc.why {
 					t.Errorf("ended with %v, want %s", err, tc.why)
 				}
@@ -98,7 +98,7 @@ func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
 		if h.idles.Load() != 1 {
 			t.Error("an hour of silence does not count as idle")
 		}
-		h.End(ShuttingDown)
+		h.End(closing.ShuttingDown.Ending())
 		<-stop
 		<-h.ended
 		if h.idles.Load() != 0 {
@@ -213,7 +213,7 @@ type scripted struct {
 
 func (s *scripted) FromClient(m signaling.Message) (signaling.Step, error) {
 	if strings.HasPrefix(string(m.Data), "bad") {
-		return signaling.Step{}, &signaling.Violation{Code: 1008, Reason: "not that", Refusal: metrics.RefusedProtocol}
+		return signaling.Step{}, &closing.Ending{Code: 1008, Reason: "not that", Refusal: closing.Protocol}
 	}
 	return s.fromClient(string(m.Data)), nil
 }

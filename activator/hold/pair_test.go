@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -166,7 +167,7 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 		h.ended <- h.Serve()
 	}()
 	t.Cleanup(func() {
-		h.End(ShuttingDown)
+		h.End(closing.ShuttingDown.Ending())
 		_ = client.Close()
 		<-done
 	})

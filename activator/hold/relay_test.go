@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
 	"github.com/org/vdi-operator/activator/signaling"
 )
@@ -282,7 +283,7 @@ func TestAnEndFromOutsideEndsBothSides(t *testing.T) {
 		_, err := receive(desktop)
 		told <- err
 	}()
-	h.End(ShuttingDown)
+	h.End(closing.ShuttingDown.Ending())
 	_, err := receive(h.client)
 	expectClose(t, err, 1012, "the gateway restarts: reconnect")
 	expectClose(t, <-told, 1001, "")

@@ -3,12 +3,11 @@
 package limit
 
 import (
-	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // Held bounds the connections that wait for a desktop.
@@ -25,29 +24,16 @@ func NewHeld(perReplica, perSession int) *Held {
 	return &Held{perReplica: perReplica, perSession: perSession, session: map[types.NamespacedName]int{}}
 }
 
-// Reached says which limit kept a connection out.
-type Reached struct {
-	Limit   metrics.Refusal
-	Allowed int
-}
-
-func (r *Reached) Error() string {
-	whose := "for this desktop"
-	if r.Limit == metrics.RefusedReplicaLimit {
-		whose = "here"
-	}
-	return fmt.Sprintf("too many connections are waiting %s (%d); try again later", whose, r.Allowed)
-}
-
-// Acquire takes a place, which release gives back, or says which limit is reached.
+// Acquire takes a place, which release gives back. An error is a *closing.Ending and
+// says which limit is reached.
 func (h *Held) Acquire(key types.NamespacedName) (release func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.total >= h.perReplica {
-		return nil, &Reached{metrics.RefusedReplicaLimit, h.perReplica}
+		return nil, closing.ReplicaLimit.Ending(h.perReplica)
 	}
 	if h.session[key] >= h.perSession {
-		return nil, &Reached{metrics.RefusedSessionLimit, h.perSession}
+		return nil, closing.SessionLimit.Ending(h.perSession)
 	}
 	h.total++
 	h.session[key]++

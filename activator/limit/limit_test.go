@@ -8,17 +8,16 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 func key(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: "desktops", Name: name}
 }
 
-func expectReached(t *testing.T, err error, want metrics.Refusal, number string) {
+func expectReached(t *testing.T, err error, want *closing.Refusal, number string) {
 	t.Helper()
-	var r *Reached
-	if !errors.As(err, &r) || r.Limit != want || !strings.Contains(err.Error(), number) {
+	if !errors.Is(err, want) || !strings.Contains(err.Error(), number) {
 		t.Errorf("err = %v, want %s with its number %s", err, want, number)
 	}
 }
@@ -33,19 +32,19 @@ func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = h.Acquire(key("alice"))
-	expectReached(t, err, metrics.RefusedSessionLimit, "2")
+	expectReached(t, err, closing.SessionLimit, "2")
 	if _, err := h.Acquire(key("bob")); err != nil {
 		t.Fatalf("one session's limit kept out another: %v", err)
 	}
 	_, err = h.Acquire(key("carol"))
-	expectReached(t, err, metrics.RefusedReplicaLimit, "3")
+	expectReached(t, err, closing.ReplicaLimit, "3")
 	first()
 	first() // a place is given back once
 	if _, err := h.Acquire(key("carol")); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Acquire(key("dave"))
-	expectReached(t, err, metrics.RefusedReplicaLimit, "3")
+	expectReached(t, err, closing.ReplicaLimit, "3")
 }
 
 func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {

@@ -3,6 +3,8 @@ package page
 import (
 	"net/http"
 	"strings"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // Framed is a writer for the document in the page's frame. The page that frames it is
@@ -75,5 +77,5 @@ func relaxed(policy string) string {
 // WriteNothing fills the page's frame while there is no desktop to show in it. The
 // page around it knows it by its mark, and says what happens.
 func WriteNothing(w http.ResponseWriter) {
-	render(w, http.StatusServiceUnavailable, "nothing.html", Unavailable)
+	render(w, http.StatusServiceUnavailable, "nothing.html", closing.BrokenOff)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 func expectPage(t *testing.T, w *httptest.ResponseRecorder, status int) string {
@@ -36,10 +38,11 @@ func expectPage(t *testing.T, w *httptest.ResponseRecorder, status int) string {
 	return body
 }
 
-func TestEachMessageIsAWholePageWithItsStatus(t *testing.T) {
-	for _, m := range []Message{NotFound, NoToken, BadToken, Expired, Foreign, ForeignOrigin, PoweredOff, Unavailable} {
+func TestEachRefusalIsAPageWithItsStatus(t *testing.T) {
+	for _, m := range []*closing.Refusal{closing.UnknownHost, closing.NoToken, closing.BadToken, closing.ExpiredToken, closing.ForeignToken,
+		closing.ForeignOrigin, closing.PoweredOff, closing.BrokenOff} {
 		w := httptest.NewRecorder()
-		WriteMessage(w, m)
+		WriteRefusal(w, m)
 		body := expectPage(t, w, m.Status)
 		if !strings.Contains(body, "<h1>"+m.Title+"</h1>") || !strings.Contains(body, m.Text) || m.Title == "" || m.Text == "" {
 			t.Errorf("the page does not say %q, %q:\n%s", m.Title, m.Text, body)

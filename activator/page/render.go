@@ -13,6 +13,8 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // Prefix is the path, below every session's address, that belongs to this product; the
@@ -64,27 +66,9 @@ func Assets() http.Handler {
 // AssetsPath is where Assets belongs.
 const AssetsPath = assetsPath
 
-// Message is a page that says why there is no desktop.
-type Message struct {
-	Status      int
-	Title, Text string
-}
-
-// The messages.
-var (
-	NotFound      = Message{http.StatusNotFound, titleNotFound, textNotFound}
-	NoToken       = Message{http.StatusUnauthorized, titleNoToken, textNoToken}
-	BadToken      = Message{http.StatusUnauthorized, titleBadToken, textBadToken}
-	Expired       = Message{http.StatusUnauthorized, titleExpired, textExpired}
-	Foreign       = Message{http.StatusForbidden, titleForeign, textForeign}
-	ForeignOrigin = Message{http.StatusForbidden, titleForeignOrigin, textForeignOrigin}
-	PoweredOff    = Message{http.StatusServiceUnavailable, titlePoweredOff, textPoweredOff}
-	Unavailable   = Message{http.StatusBadGateway, titleUnavailable, textUnavailable}
-)
-
-// WriteMessage sends a message as a page.
-func WriteMessage(w http.ResponseWriter, m Message) {
-	render(w, m.Status, "message.html", m)
+// WriteRefusal sends a refusal as a page, which says why there is no desktop.
+func WriteRefusal(w http.ResponseWriter, why *closing.Refusal) {
+	render(w, why.Status, "message.html", why)
 }
 
 func render(w http.ResponseWriter, status int, page string, data any) {

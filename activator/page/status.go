@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -138,7 +139,7 @@ func Describe(f Facts) Status {
 		ReportMillis: wake.ReportInputEvery(f.Session).Milliseconds()}
 	switch {
 	case lifecycle.PoweredOff(f.Session):
-		s.State, s.Message = StateOff, textPoweredOff
+		s.State, s.Message = StateOff, closing.PoweredOff.Text
 	case f.Viewing == ViewingOthers && !needsPerson:
 		s.State, s.Message = StateElsewhere, textElsewhere
 	case f.Reachable:

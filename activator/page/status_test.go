@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -56,7 +57,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 		"did not start":               {asleep: true, slept: lifecycle.ReasonStartup, message: "The desktop did not start within 10m0s. Last seen: no GPU.", state: StateFailed, says: "The desktop did not start within 10m0s. Last seen: no GPU.", summary: "The desktop did not start within 10m0s.", andDetail: "Last seen: no GPU."},
 		"nobody typed":                {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
 		"awake for too long":          {asleep: true, slept: lifecycle.ReasonMaxDuration, state: StateAsleep, says: "It had been awake for 24 hours, as long as it may be."},
-		"switched off":                {asleep: true, off: true, state: StateOff, says: textPoweredOff},
+		"switched off":                {asleep: true, off: true, state: StateOff, says: closing.PoweredOff.Text},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session(tc.slept)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Every sentence that a visitor reads on a page of ours, in one place. The script
+// Every sentence that a visitor reads on the page around a desktop, in one place; those of
+// refusals are in package closing. The script
 // gets its own from the page; {time} is filled in there.
 const (
 	titleWaiting = "Your desktop is starting"
@@ -58,30 +59,6 @@ const (
 
 	textSleptIdle = "Nobody typed or moved the pointer for %s."
 	textSleptMax  = "It had been awake for %s, as long as it may be."
-
-	titleNotFound = "There is no desktop here"
-	textNotFound  = "The address is not one of a desktop. Check it, or ask whoever gave it to you."
-
-	titleNoToken = "You need a link to open this desktop"
-	textNoToken  = "Open it with the link you were given. If you have none, ask your administrator; they make one with: kubectl vdi link SESSION"
-
-	titleBadToken = "This link does not work"
-	textBadToken  = "It is incomplete, or was not made by this installation. Copy the whole link again, or ask for a new one."
-
-	titleExpired = "This link has expired"
-	textExpired  = "Ask your administrator for a new one."
-
-	titleForeign = "This link is for another desktop"
-	textForeign  = "It does not open this one. Use the link that you were given for this desktop."
-
-	titleForeignOrigin = "Request from another site refused"
-	textForeignOrigin  = "A page of another site tried to use this desktop."
-
-	titlePoweredOff = "This desktop is switched off"
-	textPoweredOff  = "Your administrator switched it off. Ask them to switch it on again."
-
-	titleUnavailable = "Your desktop cannot be reached just now"
-	textUnavailable  = "Load the page again in a moment."
 )
 
 // scriptText is what the script says by itself.

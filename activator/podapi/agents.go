@@ -14,11 +14,11 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -56,9 +56,8 @@ func (a *API) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 		err = a.Directory.Announce(client.ObjectKeyFromObject(view.Session), directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
 	}
 	if err != nil {
-		a.Metrics.Refused(metrics.RefusedAgentAddress)
 		log.Info("did not believe a pod's announcement; its address comes from the API", "reason", err)
-		http.Error(w, err.Error(), http.StatusConflict)
+		a.refuse(w, closing.AgentAddress.Ending(err))
 		return
 	}
 	log.Debug("a pod announced itself", "listening", said.Listening)
@@ -73,8 +72,7 @@ func (a *API) serveActivity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if view.Pod == nil || view.Pod.Name != said.Pod {
-		a.Metrics.Refused(metrics.RefusedAgentReport)
-		http.Error(w, "the report is not of the pod that the session's desktop is", http.StatusConflict)
+		a.refuse(w, closing.AgentOfAnotherPod.Ending())
 		return
 	}
 	input := now.Add(-time.Duration(said.IdleMilliseconds) * time.Millisecond)
@@ -93,16 +91,14 @@ func serveAgent[T any](a *API, w http.ResponseWriter, r *http.Request) (director
 	raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	view, err := a.session(token.AudienceAgent, raw)
 	if err != nil {
-		a.Metrics.Refused(metrics.RefusedAgentToken)
 		a.Log.Info("refused an agent", "path", r.URL.Path, "from", r.RemoteAddr, "reason", err)
-		http.Error(w, err.Error(), http.StatusForbidden)
+		a.refuse(w, closing.AgentToken.Ending(err))
 		return view, said, false
 	}
 	// A body that trickles in must not keep a connection.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.BodyTimeout))
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, agentapi.MaxLength)).Decode(&said); err != nil {
-		a.Metrics.Refused(metrics.RefusedAgentReport)
-		http.Error(w, "not a report: "+err.Error(), http.StatusBadRequest)
+		a.refuse(w, closing.AgentReport.Ending(err))
 		return view, said, false
 	}
 	return view, said, true
@@ -123,4 +119,10 @@ func (a *API) sender(r *http.Request) (netip.Addr, error) {
 
 func (a *API) logOf(s *v1alpha1.VDISession) *slog.Logger {
 	return a.Log.With("namespace", s.Namespace, "session", s.Name)
+}
+
+// refuse answers an agent that is not believed.
+func (a *API) refuse(w http.ResponseWriter, why *closing.Ending) {
+	a.Metrics.Refused(why.Label())
+	why.Answer(w)
 }

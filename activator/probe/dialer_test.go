@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -253,7 +254,7 @@ func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
 		}
 		d.DropSession(alice)
 		synctest.Wait()
-		if len(hopeful.errs) != crowd || !errors.Is(hopeful.errs[0], ErrGone) {
+		if len(hopeful.errs) != crowd || !errors.Is(hopeful.errs[0], closing.Gone) {
 			t.Errorf("%d of %d heard that it is gone", len(hopeful.errs), crowd)
 		}
 		var stranger results

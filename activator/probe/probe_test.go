@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -159,12 +160,12 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		text    string
 	}{
 		"awake":                     {awake(), nil, ""},
-		"being deleted":             {change(func(s *v1alpha1.VDISession) { s.DeletionTimestamp = &metav1.Time{Time: noon} }), ErrGone, ""},
-		"made again":                {change(func(s *v1alpha1.VDISession) { s.UID = "2" }), ErrGone, ""},
-		"switched off":              {change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }), ErrPoweredOff, ""},
-		"did not start since":       {asleep(later, lifecycle.ReasonStartup), ErrStartFailed, "no GPU is free."},
-		"too long awake since":      {asleep(later, lifecycle.ReasonMaxDuration), ErrAsleep, "MaxDuration"},
-		"idle since":                {asleep(later, lifecycle.ReasonIdle), ErrAsleep, "IdleTimeout"},
+		"being deleted":             {change(func(s *v1alpha1.VDISession) { s.DeletionTimestamp = &metav1.Time{Time: noon} }), closing.Gone, ""},
+		"made again":                {change(func(s *v1alpha1.VDISession) { s.UID = "2" }), closing.Gone, ""},
+		"switched off":              {change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }), closing.PoweredOff, ""},
+		"did not start since":       {asleep(later, lifecycle.ReasonStartup), closing.StartFailed, "no GPU is free."},
+		"too long awake since":      {asleep(later, lifecycle.ReasonMaxDuration), closing.Asleep, "MaxDuration"},
+		"idle since":                {asleep(later, lifecycle.ReasonIdle), closing.Asleep, "IdleTimeout"},
 		"left since":                {asleep(later, lifecycle.ReasonDisconnected), nil, ""},
 		"did not start before":      {asleep(noon, lifecycle.ReasonStartup), nil, ""},
 		"was too long awake before": {asleep(noon, lifecycle.ReasonMaxDuration), nil, ""},
@@ -185,7 +186,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		r, d := newProber(awake(), network)
 		got := dial(t.Context(), r)
 		d.DropSession(alice)
-		if d := <-got; !errors.Is(d.err, ErrGone) {
+		if d := <-got; !errors.Is(d.err, closing.Gone) {
 			t.Errorf("err = %v", d.err)
 		}
 	})
@@ -215,10 +216,10 @@ func TestWhoMayWakeASleepingDesktop(t *testing.T) {
 		"never slept":                  {&v1alpha1.VDISession{}, nil},
 		"nobody was there":             {asleep(noon, lifecycle.ReasonDisconnected), nil},
 		"switched off and on again":    {asleep(noon, lifecycle.ReasonPoweredOff), nil},
-		"did not start":                {asleep(noon, lifecycle.ReasonStartup), ErrStartFailed},
-		"too long awake":               {asleep(noon, lifecycle.ReasonMaxDuration), ErrAsleep},
-		"idle":                         {asleep(noon, lifecycle.ReasonIdle), ErrAsleep},
-		"idle, woken before":           {asked(asleep(noon, lifecycle.ReasonIdle), noon), ErrAsleep},
+		"did not start":                {asleep(noon, lifecycle.ReasonStartup), closing.StartFailed},
+		"too long awake":               {asleep(noon, lifecycle.ReasonMaxDuration), closing.Asleep},
+		"idle":                         {asleep(noon, lifecycle.ReasonIdle), closing.Asleep},
+		"idle, woken before":           {asked(asleep(noon, lifecycle.ReasonIdle), noon), closing.Asleep},
 		"idle, asked for by a person ": {asked(asleep(noon, lifecycle.ReasonIdle), noon.Add(time.Microsecond)), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/route"
 )
 
@@ -71,8 +72,11 @@ type Rejected struct {
 	Status int
 }
 
+// Ending is what the refusal means for the visitor's connection.
+func (r *Rejected) Ending() *closing.Ending { return closing.DesktopRejected.Ending(r.Why) }
+
 // Error implements error.
-func (r *Rejected) Error() string { return "the desktop refused the connection: " + r.Why }
+func (r *Rejected) Error() string { return r.Ending().Reason }
 
 // ErrStarting says that a desktop accepts connections but cannot answer yet.
 var ErrStarting = errors.New("the desktop is not ready to answer")

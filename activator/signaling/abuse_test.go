@@ -12,15 +12,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // abuse is what a client may say, all but the last of which is taken.
 type abuse struct {
 	says    []Message
 	code    int
-	refusal metrics.Refusal
+	refusal *closing.Refusal
 }
 
 func text(s string) Message   { return Message{Text: true, Data: []byte(s)} }
@@ -44,7 +44,7 @@ func refused(t *testing.T, p Protocol, cases map[string]abuse) {
 					}
 				}
 				step, err := c.FromClient(tc.says[last])
-				var v *Violation
+				var v *closing.Ending
 				if !errors.As(err, &v) {
 					t.Fatalf("was taken: %v", err)
 				}
@@ -96,47 +96,47 @@ func badNegotiation(first Message, with func(payload string) Message) map[string
 		}
 		return m
 	}
-	bad := func(code int, refusal metrics.Refusal, payloads ...string) abuse {
+	bad := func(code int, refusal *closing.Refusal, payloads ...string) abuse {
 		return abuse{says(payloads...), code, refusal}
 	}
 	return map[string]abuse{
-		"no JSON":                        bad(1002, metrics.RefusedProtocol, "{"),
-		"JSON but no object":             bad(1002, metrics.RefusedProtocol, "[1]"),
-		"null":                           bad(1002, metrics.RefusedProtocol, "null"),
-		"two objects":                    bad(1002, metrics.RefusedProtocol, "{}{}"),
-		"depth":                          bad(1002, metrics.RefusedProtocol, `{"a":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+"}"),
-		"sdp and ice":                    bad(1002, metrics.RefusedProtocol, `{"sdp":{"type":"answer","sdp":"v=0"},"ice":{}}`),
-		"sdp that is a string":           bad(1002, metrics.RefusedSDP, `{"sdp":"v=0"}`),
-		"sdp without text":               bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"answer"}}`),
-		"sdp without type":               bad(1002, metrics.RefusedSDP, `{"sdp":{"sdp":`+strconv.Quote(sdpOf())+`}}`),
-		"sdp of a type there is not":     bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"demand","sdp":`+strconv.Quote(sdpOf())+`}}`),
-		"a rollback with a description":  bad(1002, metrics.RefusedSDP, `{"sdp":{"type":"rollback","sdp":"v=0"}}`),
-		"sdp that is none":               bad(1002, metrics.RefusedSDP, answer("hello")),
-		"sdp of one letter":              bad(1002, metrics.RefusedSDP, answer("?")),
-		"sdp cut off":                    bad(1002, metrics.RefusedSDP, answer("v=0\r\no=- 1")),
-		"sdp cut off after a line":       bad(1002, metrics.RefusedSDP, answer("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n")),
-		"a megabyte that is no sdp":      bad(1002, metrics.RefusedSDP, answer(strings.Repeat("v", 1<<20))),
-		"a bad candidate in sdp":         bad(1002, metrics.RefusedCandidate, answer(sdpOf("a=candidate:1 1 UDP"))),
-		"an empty candidate in sdp":      bad(1002, metrics.RefusedCandidate, answer(sdpOf("a=candidate"))),
-		"candidates in sdp":              bad(1008, metrics.RefusedCandidates, answer(sdpOf(repeat(9, "a="+hostCandidate)...))),
-		"10,000 candidates in sdp":       bad(1008, metrics.RefusedCandidates, answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))),
-		"candidates":                     bad(1008, metrics.RefusedCandidates, repeat(9, trickle(hostCandidate))...),
-		"candidates here and there":      bad(1008, metrics.RefusedCandidates, append(repeat(5, trickle(hostCandidate)), answer(sdpOf(repeat(4, "a="+hostCandidate)...)))...),
-		"ice that is a string":           bad(1002, metrics.RefusedCandidate, `{"ice":"candidate"}`),
-		"a candidate that is a number":   bad(1002, metrics.RefusedCandidate, `{"ice":{"candidate":1}}`),
-		"a media line that is no number": bad(1002, metrics.RefusedCandidate, `{"ice":{"candidate":`+strconv.Quote(hostCandidate)+`,"sdpMLineIndex":"first"}}`),
-		"a candidate cut off":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 2015363327 10.42.0.17")),
-		"a candidate without type":       bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 host typ")),
-		"a type there is not":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 typ guest")),
-		"an address that is none":        bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.1717 38341 typ host")),
-		"a port that is none":            bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 70000 typ host")),
-		"a transport there is not":       bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 SCTP 1 10.42.0.17 38341 typ host")),
-		"two spaces in a candidate":      bad(1002, metrics.RefusedCandidate, trickle("candidate:1 1 UDP 1 10.42.0.17 1  typ host typ relay")),
-		"two lines in a candidate":       bad(1002, metrics.RefusedCandidate, trickle(relayCandidate+"\r\na="+hostCandidate)),
-		"a binary candidate":             {append(says(), binary(string(with(trickle(hostCandidate)).Data))), 1003, metrics.RefusedBinary},
-		"text that is none":              {append(says(), with("{\"a\":\"\xff\"}")), 1007, metrics.RefusedEncoding},
-		"a second HELLO":                 {append(says(), first), 1002, metrics.RefusedSecondHello},
-		"a second HELLO, bare":           {append(says(), text("HELLO")), 1002, metrics.RefusedSecondHello},
+		"no JSON":                        bad(1002, closing.Protocol, "{"),
+		"JSON but no object":             bad(1002, closing.Protocol, "[1]"),
+		"null":                           bad(1002, closing.Protocol, "null"),
+		"two objects":                    bad(1002, closing.Protocol, "{}{}"),
+		"depth":                          bad(1002, closing.Protocol, `{"a":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+"}"),
+		"sdp and ice":                    bad(1002, closing.Protocol, `{"sdp":{"type":"answer","sdp":"v=0"},"ice":{}}`),
+		"sdp that is a string":           bad(1002, closing.SDP, `{"sdp":"v=0"}`),
+		"sdp without text":               bad(1002, closing.SDP, `{"sdp":{"type":"answer"}}`),
+		"sdp without type":               bad(1002, closing.SDP, `{"sdp":{"sdp":`+strconv.Quote(sdpOf())+`}}`),
+		"sdp of a type there is not":     bad(1002, closing.SDP, `{"sdp":{"type":"demand","sdp":`+strconv.Quote(sdpOf())+`}}`),
+		"a rollback with a description":  bad(1002, closing.SDP, `{"sdp":{"type":"rollback","sdp":"v=0"}}`),
+		"sdp that is none":               bad(1002, closing.SDP, answer("hello")),
+		"sdp of one letter":              bad(1002, closing.SDP, answer("?")),
+		"sdp cut off":                    bad(1002, closing.SDP, answer("v=0\r\no=- 1")),
+		"sdp cut off after a line":       bad(1002, closing.SDP, answer("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\n")),
+		"a megabyte that is no sdp":      bad(1002, closing.SDP, answer(strings.Repeat("v", 1<<20))),
+		"a bad candidate in sdp":         bad(1002, closing.Candidate, answer(sdpOf("a=candidate:1 1 UDP"))),
+		"an empty candidate in sdp":      bad(1002, closing.Candidate, answer(sdpOf("a=candidate"))),
+		"candidates in sdp":              bad(1008, closing.Candidates, answer(sdpOf(repeat(9, "a="+hostCandidate)...))),
+		"10,000 candidates in sdp":       bad(1008, closing.Candidates, answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))),
+		"candidates":                     bad(1008, closing.Candidates, repeat(9, trickle(hostCandidate))...),
+		"candidates here and there":      bad(1008, closing.Candidates, append(repeat(5, trickle(hostCandidate)), answer(sdpOf(repeat(4, "a="+hostCandidate)...)))...),
+		"ice that is a string":           bad(1002, closing.Candidate, `{"ice":"candidate"}`),
+		"a candidate that is a number":   bad(1002, closing.Candidate, `{"ice":{"candidate":1}}`),
+		"a media line that is no number": bad(1002, closing.Candidate, `{"ice":{"candidate":`+strconv.Quote(hostCandidate)+`,"sdpMLineIndex":"first"}}`),
+		"a candidate cut off":            bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 2015363327 10.42.0.17")),
+		"a candidate without type":       bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 host typ")),
+		"a type there is not":            bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 1 10.42.0.17 38341 typ guest")),
+		"an address that is none":        bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 1 10.42.0.1717 38341 typ host")),
+		"a port that is none":            bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 1 10.42.0.17 70000 typ host")),
+		"a transport there is not":       bad(1002, closing.Candidate, trickle("candidate:1 1 SCTP 1 10.42.0.17 38341 typ host")),
+		"two spaces in a candidate":      bad(1002, closing.Candidate, trickle("candidate:1 1 UDP 1 10.42.0.17 1  typ host typ relay")),
+		"two lines in a candidate":       bad(1002, closing.Candidate, trickle(relayCandidate+"\r\na="+hostCandidate)),
+		"a binary candidate":             {append(says(), binary(string(with(trickle(hostCandidate)).Data))), 1003, closing.Binary},
+		"text that is none":              {append(says(), with("{\"a\":\"\xff\"}")), 1007, closing.Encoding},
+		"a second HELLO":                 {append(says(), first), 1002, closing.SecondHello},
+		"a second HELLO, bare":           {append(says(), text("HELLO")), 1002, closing.SecondHello},
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // Message is one WebSocket message.
@@ -37,10 +37,10 @@ type Step struct {
 // Conversation follows one viewer's socket. Its caller serialises the calls.
 type Conversation interface {
 	// FromClient says what follows from a message of the client. An error is a
-	// *Violation and ends the connection.
+	// *closing.Ending and ends the connection.
 	FromClient(Message) (Step, error)
 	// FromDesktop says what follows from a message of the desktop. An error is a
-	// *Violation and ends the connection.
+	// *closing.Ending and ends the connection.
 	FromDesktop(Message) (Step, error)
 	// Attached says that a desktop's socket is open, the first or a new one, which
 	// gets everything from the start.
@@ -75,20 +75,6 @@ func ICEPolicyFor(s v1alpha1.StreamingSpec, c config.TURN) v1alpha1.ICEPolicy {
 	return cmp.Or(s.ICEPolicy, v1alpha1.ICEPolicy(c.ICEPolicy))
 }
 
-// Violation is a client's breach of its protocol: how its connection is closed and
-// what that counts as.
-type Violation struct {
-	// Code is the WebSocket close code.
-	Code int
-	// Reason is for the person; it quotes nothing of the client's and fits a close
-	// frame.
-	Reason  string
-	Refusal metrics.Refusal
-}
-
-// Error implements error.
-func (v *Violation) Error() string { return v.Reason }
-
 // toDesktop and toClient are the step that passes one message on.
 func toDesktop(m Message) Step { return Step{ToDesktop: []Message{m}} }
 func toClient(m Message) Step  { return Step{ToClient: []Message{m}} }
@@ -98,25 +84,13 @@ func toClient(m Message) Step  { return Step{ToClient: []Message{m}} }
 // for it.
 func isText(m Message) bool { return m.Text && utf8.Valid(m.Data) }
 
-// notText is the violation of sending anything else; nil for text.
-func notText(m Message) *Violation {
+// notText is the ending for anything else; nil for text.
+func notText(m Message) error {
 	switch {
 	case isText(m):
 		return nil
 	case !m.Text:
-		return &Violation{closeUnsupported, "a binary message on a signaling connection, which takes text only", metrics.RefusedBinary}
+		return closing.Binary.Ending()
 	}
-	return &Violation{closeInvalidText, "a text message that is not valid UTF-8", metrics.RefusedEncoding}
-}
-
-func unexpected(reason string) *Violation {
-	return &Violation{closeProtocol, reason, metrics.RefusedProtocol}
-}
-
-func secondHello() *Violation {
-	return &Violation{closeProtocol, "a second HELLO: open a new connection to begin again", metrics.RefusedSecondHello}
-}
-
-func desktopsPeer() *Violation {
-	return &Violation{closePolicy, "a HELLO as the desktop's own peer; viewers have other ones", metrics.RefusedDesktopPeer}
+	return closing.Encoding.Ending()
 }

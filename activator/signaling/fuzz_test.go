@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -89,8 +90,8 @@ func hearsay(t *testing.T, p Protocol, script string, relay bool, candidates int
 
 func wellFormed(t *testing.T, err error) {
 	t.Helper()
-	var v *Violation
-	if !errors.As(err, &v) || v.Code < 1002 || v.Code > 1009 || v.Refusal == "" || v.Reason == "" || len(v.Reason) > 123 {
+	var v *closing.Ending
+	if !errors.As(err, &v) || v.Code < 1002 || v.Code > 1009 || v.Label() == "" || v.Reason == "" || len(v.Reason) > 123 {
 		t.Fatalf("an ending nobody understands: %#v", err)
 	}
 }

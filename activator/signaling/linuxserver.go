@@ -2,6 +2,8 @@ package signaling
 
 import (
 	"strings"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // LinuxServer is the stream of linuxserver.io's desktop images: Selkies 2's text
@@ -21,7 +23,7 @@ func (LinuxServer) Claims(path string) bool {
 
 // Traits implements Protocol. The client reloads its page 5 s after a close.
 func (LinuxServer) Traits() Traits {
-	return Traits{ReadsClient: true, Interrupted: closeRestart}
+	return Traits{ReadsClient: true, Interrupted: closing.CodeRestart}
 }
 
 // Converse implements Protocol.

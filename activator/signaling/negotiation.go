@@ -8,8 +8,8 @@ import (
 	"github.com/pion/webrtc/v3"
 	"sigs.k8s.io/json"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 // negotiation watches the JSON by which a browser and a desktop agree on a WebRTC
@@ -39,7 +39,7 @@ func (n *negotiation) attach() { n.desktop = 0 }
 
 // fromClient returns what goes on of a client's JSON, nil for nothing. The bytes are
 // data's own where nothing was taken out.
-func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
+func (n *negotiation) fromClient(data []byte) ([]byte, error) {
 	m, err := readRelayed(data)
 	switch {
 	case err != nil:
@@ -47,7 +47,7 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	case n.relayOnly() && ambiguous(data):
 		return nil, nil
 	case m.SDP != nil && m.ICE != nil:
-		return nil, unexpected("invalid protocol: a message holds either sdp or ice")
+		return nil, closing.Protocol.Ending("a message holds either sdp or ice")
 	case m.SDP != nil:
 		return n.clientSDP(data, m.SDP)
 	case m.ICE == nil:
@@ -63,7 +63,7 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	passes, ok, err := n.candidate(c)
 	switch {
 	case err != nil:
-		return nil, badCandidate()
+		return nil, closing.Candidate.Ending()
 	case !ok:
 		return nil, nil
 	case passes != c:
@@ -72,18 +72,18 @@ func (n *negotiation) fromClient(data []byte) ([]byte, *Violation) {
 	return data, nil
 }
 
-func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
+func (n *negotiation) clientSDP(data, raw []byte) ([]byte, error) {
 	var d webrtc.SessionDescription
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
-		return nil, badSDP()
+		return nil, closing.SDP.Ending()
 	}
 	switch {
 	case d.Type == webrtc.SDPTypeRollback && d.SDP == "":
 		return data, nil
 	case d.Type != webrtc.SDPTypeOffer && d.Type != webrtc.SDPTypeAnswer && d.Type != webrtc.SDPTypePranswer || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
-		return nil, badSDP()
+		return nil, closing.SDP.Ending()
 	}
-	var v *Violation
+	var v error
 	kept := n.description(d.SDP, func(candidate string) (string, bool) {
 		if v == nil {
 			v = n.countClient()
@@ -93,7 +93,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 		}
 		passes, ok, err := n.candidate(candidate)
 		if err != nil {
-			v = badCandidate()
+			v = closing.Candidate.Ending()
 		}
 		return passes, ok
 	})
@@ -102,7 +102,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, *Violation) {
 	}
 	// pion takes a text that ends too soon; its time is the last that must be there.
 	if parsed, err := d.Unmarshal(); err != nil || len(parsed.TimeDescriptions) == 0 {
-		return nil, badSDP()
+		return nil, closing.SDP.Ending()
 	}
 	if kept == d.SDP {
 		return data, nil
@@ -202,11 +202,10 @@ func (n *negotiation) desktopCandidate(c string) (passes string, ok bool) {
 	return passes, ok && (err == nil || !n.relayOnly())
 }
 
-func (n *negotiation) countClient() *Violation {
+func (n *negotiation) countClient() error {
 	n.client++
 	if n.options.MaxCandidates > 0 && n.client > n.options.MaxCandidates {
-		return &Violation{closePolicy,
-			fmt.Sprintf("more than %d ICE candidates on one connection", n.options.MaxCandidates), metrics.RefusedCandidates}
+		return closing.Candidates.Ending(n.options.MaxCandidates)
 	}
 	return nil
 }
@@ -254,18 +253,10 @@ func ambiguous(data []byte) bool {
 
 // unreadable says what is wrong with a message that could not be read: its candidate,
 // if the rest can be.
-func unreadable(data []byte) *Violation {
+func unreadable(data []byte) error {
 	var m map[string]stdjson.RawMessage
 	if json.UnmarshalCaseSensitivePreserveInts(data, &m) == nil && m["ice"] != nil {
-		return badCandidate()
+		return closing.Candidate.Ending()
 	}
-	return unexpected("invalid protocol: after HELLO every message must hold one JSON object")
-}
-
-func badSDP() *Violation {
-	return &Violation{closeProtocol, "a session description that cannot be read", metrics.RefusedSDP}
-}
-
-func badCandidate() *Violation {
-	return &Violation{closeProtocol, "an ICE candidate that cannot be read", metrics.RefusedCandidate}
+	return closing.Protocol.Ending("after HELLO every message must hold one JSON object")
 }

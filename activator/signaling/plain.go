@@ -1,5 +1,9 @@
 package signaling
 
+import (
+	"github.com/org/vdi-operator/activator/closing"
+)
+
 // Plain is any WebSocket: held and replayed without looking into it.
 type Plain struct{}
 
@@ -13,7 +17,7 @@ func (Plain) Claims(string) bool { return true }
 
 // Traits implements Protocol. The socket may carry the video itself; what the other
 // side said is lost when a desktop goes, so the client is told to begin anew.
-func (Plain) Traits() Traits { return Traits{Interrupted: closeRestart} }
+func (Plain) Traits() Traits { return Traits{Interrupted: closing.CodeRestart} }
 
 // Converse implements Protocol.
 func (Plain) Converse(Options) Conversation { return passing{} }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
@@ -49,7 +51,7 @@ func (Selkies1) Claims(path string) bool {
 // Traits implements Protocol. Any close makes this client connect again (v1.6.2,
 // webrtc.js:745-761).
 func (Selkies1) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closeRestart,
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closing.CodeRestart,
 		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause}
 }
 
@@ -89,14 +91,14 @@ func (c *selkies1) FromClient(m Message) (Step, error) {
 		peer, ok := selkies1Peer(m.Data)
 		switch {
 		case !ok:
-			return Step{}, unexpected(`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`)
+			return Step{}, closing.Protocol.Ending(`the first message must be "HELLO <peer> <base64 of JSON>"`)
 		case peer == selkies1VideoApp || peer == selkies1AudioApp:
-			return Step{}, desktopsPeer()
+			return Step{}, closing.DesktopPeer.Ending()
 		}
 		return c.greet(m), nil
 	}
 	if saysHello(m.Data) {
-		return Step{}, secondHello()
+		return Step{}, closing.SecondHello.Ending()
 	}
 	data, v := c.fromClient(m.Data)
 	if v != nil {
@@ -122,7 +124,7 @@ func (c *selkies1) Attached() {
 // Early implements Patient. It is endlessly true: for how long the client waits for its
 // turn is its holder's.
 func (c *selkies1) Early(code int, reason string) bool {
-	return c.greeted && code == closeProtocol && reason == selkies1Taken
+	return c.greeted && code == closing.CodeProtocol && reason == selkies1Taken
 }
 
 // selkies1Peer is the peer that a HELLO registers. The metadata is optional, as it is

@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"testing"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 var (
@@ -22,22 +22,22 @@ func TestSelkies1NegotiatesUnchangedAndWithinItsPolicy(t *testing.T) {
 
 func TestSelkies1EndsWithTheReasonOfEachAbuse(t *testing.T) {
 	refused(t, Selkies1{}, badNegotiation(selkies1Hi, plainly))
-	first := func(m Message, code int, refusal metrics.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
+	first := func(m Message, code int, refusal *closing.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
 	refused(t, Selkies1{}, map[string]abuse{
-		"nothing":                  first(text(""), 1002, metrics.RefusedProtocol),
-		"HELLO of nobody":          first(text("HELLO"), 1002, metrics.RefusedProtocol),
-		"another greeting":         first(text("hello 1 "+selkies1Meta), 1002, metrics.RefusedProtocol),
-		"a fourth word":            first(text("HELLO 1 "+selkies1Meta+" more"), 1002, metrics.RefusedProtocol),
-		"no base64":                first(text("HELLO 1 no-base64!"), 1002, metrics.RefusedProtocol),
-		"no JSON":                  first(text("HELLO 1 "+base64.StdEncoding.EncodeToString([]byte("no JSON"))), 1002, metrics.RefusedProtocol),
-		"an offer before HELLO":    first(text(answer(sdpOf())), 1002, metrics.RefusedProtocol),
-		"binary":                   first(binary("HELLO 1"), 1003, metrics.RefusedBinary),
-		"no UTF-8":                 first(text("HELLO \xff"), 1007, metrics.RefusedEncoding),
-		"the desktop's video side": first(text("HELLO 0 "+selkies1Meta), 1008, metrics.RefusedDesktopPeer),
-		"the desktop's audio side": first(text("HELLO 2"), 1008, metrics.RefusedDesktopPeer),
-		"a call of its own":        {[]Message{selkies1Hi, text("SESSION 0")}, 1002, metrics.RefusedProtocol},
-		"a room":                   {[]Message{selkies1Hi, text("ROOM x")}, 1002, metrics.RefusedProtocol},
-		"nothing after HELLO":      {[]Message{selkies1Hi, text("")}, 1002, metrics.RefusedProtocol},
+		"nothing":                  first(text(""), 1002, closing.Protocol),
+		"HELLO of nobody":          first(text("HELLO"), 1002, closing.Protocol),
+		"another greeting":         first(text("hello 1 "+selkies1Meta), 1002, closing.Protocol),
+		"a fourth word":            first(text("HELLO 1 "+selkies1Meta+" more"), 1002, closing.Protocol),
+		"no base64":                first(text("HELLO 1 no-base64!"), 1002, closing.Protocol),
+		"no JSON":                  first(text("HELLO 1 "+base64.StdEncoding.EncodeToString([]byte("no JSON"))), 1002, closing.Protocol),
+		"an offer before HELLO":    first(text(answer(sdpOf())), 1002, closing.Protocol),
+		"binary":                   first(binary("HELLO 1"), 1003, closing.Binary),
+		"no UTF-8":                 first(text("HELLO \xff"), 1007, closing.Encoding),
+		"the desktop's video side": first(text("HELLO 0 "+selkies1Meta), 1008, closing.DesktopPeer),
+		"the desktop's audio side": first(text("HELLO 2"), 1008, closing.DesktopPeer),
+		"a call of its own":        {[]Message{selkies1Hi, text("SESSION 0")}, 1002, closing.Protocol},
+		"a room":                   {[]Message{selkies1Hi, text("ROOM x")}, 1002, closing.Protocol},
+		"nothing after HELLO":      {[]Message{selkies1Hi, text("")}, 1002, closing.Protocol},
 	})
 }
 

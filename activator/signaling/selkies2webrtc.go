@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/json"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // What the two sides of Selkies 2 say beside HELLO (selkies 3a0bc7a,
@@ -55,7 +57,7 @@ func (Selkies2WebRTC) Claims(path string) bool {
 // aiohttp takes what follows the request for another one and breaks off without that
 // answer (tried with 3.8.4).
 func (Selkies2WebRTC) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closeRestart}
+	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closing.CodeRestart}
 }
 
 // Converse implements Protocol.
@@ -94,7 +96,7 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 		c.viewer = kind == selkies2Viewer
 		return c.greet(m), nil
 	case saysHello(m.Data):
-		return Step{}, secondHello()
+		return Step{}, closing.SecondHello.Ending()
 	case string(m.Data) == selkies2Call:
 		if c.called {
 			return Step{}, nil
@@ -104,7 +106,7 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 	}
 	peer, payload, ok := bytes.Cut(m.Data, []byte{' '})
 	if !ok || len(peer) == 0 {
-		return Step{}, unexpected(`invalid protocol: after HELLO come "SESSION server" and "<peer> <JSON>"`)
+		return Step{}, closing.Protocol.Ending(`after HELLO come "SESSION server" and "<peer> <JSON>"`)
 	}
 	data, v := c.fromClient(payload)
 	if v != nil {
@@ -146,7 +148,7 @@ func (c *selkies2) Early(code int, reason string) bool {
 // selkies2Hello checks a client's first message as the desktop will, which closes
 // the connection for a wrong one (signaling_server.py, hello_peer), and says what
 // kind of client it is.
-func selkies2Hello(message []byte) (kind string, v *Violation) {
+func selkies2Hello(message []byte) (kind string, v error) {
 	word, rest, _ := bytes.Cut(message, []byte{' '})
 	role, meta, _ := bytes.Cut(rest, []byte{' '})
 	var m struct {
@@ -154,10 +156,10 @@ func selkies2Hello(message []byte) (kind string, v *Violation) {
 	}
 	switch {
 	case string(word) == hello && string(role) == "server":
-		return "", desktopsPeer()
+		return "", closing.DesktopPeer.Ending()
 	case string(word) != hello || string(role) != "client" ||
 		json.UnmarshalCaseSensitivePreserveInts(meta, &m) != nil || m.Type != selkies2Viewer && m.Type != selkies2Control:
-		return "", unexpected(`invalid protocol: the first message must be "HELLO client <JSON with a client_type>"`)
+		return "", closing.Protocol.Ending(`the first message must be "HELLO client <JSON with a client_type>"`)
 	}
 	return m.Type, nil
 }

@@ -3,7 +3,7 @@ package signaling
 import (
 	"testing"
 
-	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 var selkies2Hi = text(`HELLO client {"client_type":"controller","client_slot":-1,"display_id":"primary"}`)
@@ -20,25 +20,25 @@ func TestSelkies2WebRTCNegotiatesUnchangedAndWithinItsPolicy(t *testing.T) {
 
 func TestSelkies2WebRTCEndsWithTheReasonOfEachAbuse(t *testing.T) {
 	refused(t, Selkies2WebRTC{}, badNegotiation(selkies2Hi, toServer))
-	first := func(m Message, code int, refusal metrics.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
+	first := func(m Message, code int, refusal *closing.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
 	refused(t, Selkies2WebRTC{}, map[string]abuse{
-		"nothing":                    first(text(""), 1002, metrics.RefusedProtocol),
-		"HELLO of nobody":            first(text("HELLO"), 1002, metrics.RefusedProtocol),
-		"HELLO of the older Selkies": first(selkies1Hi, 1002, metrics.RefusedProtocol),
-		"no metadata":                first(text("HELLO client"), 1002, metrics.RefusedProtocol),
-		"no JSON":                    first(text("HELLO client {"), 1002, metrics.RefusedProtocol),
-		"no client type":             first(text("HELLO client {}"), 1002, metrics.RefusedProtocol),
-		"a client type there is not": first(text(`HELLO client {"client_type":"admin"}`), 1002, metrics.RefusedProtocol),
-		"a call before HELLO":        first(text("SESSION server"), 1002, metrics.RefusedProtocol),
-		"binary":                     first(binary(string(selkies2Hi.Data)), 1003, metrics.RefusedBinary),
-		"no UTF-8":                   first(text("HELLO client \xff"), 1007, metrics.RefusedEncoding),
-		"the desktop's streamer":     first(text("HELLO server"), 1008, metrics.RefusedDesktopPeer),
-		"the streamer with a token":  first(text(`HELLO server {"server_token":"x"}`), 1008, metrics.RefusedDesktopPeer),
-		"a call to another viewer":   {[]Message{selkies2Hi, text("SESSION client-1")}, 1002, metrics.RefusedProtocol},
-		"a room":                     {[]Message{selkies2Hi, text("ROOM x")}, 1002, metrics.RefusedProtocol},
-		"nobody's message":           {[]Message{selkies2Hi, text(" {}")}, 1002, metrics.RefusedProtocol},
-		"a message without JSON":     {[]Message{selkies2Hi, text("server-1")}, 1002, metrics.RefusedProtocol},
-		"nothing after HELLO":        {[]Message{selkies2Hi, text("")}, 1002, metrics.RefusedProtocol},
+		"nothing":                    first(text(""), 1002, closing.Protocol),
+		"HELLO of nobody":            first(text("HELLO"), 1002, closing.Protocol),
+		"HELLO of the older Selkies": first(selkies1Hi, 1002, closing.Protocol),
+		"no metadata":                first(text("HELLO client"), 1002, closing.Protocol),
+		"no JSON":                    first(text("HELLO client {"), 1002, closing.Protocol),
+		"no client type":             first(text("HELLO client {}"), 1002, closing.Protocol),
+		"a client type there is not": first(text(`HELLO client {"client_type":"admin"}`), 1002, closing.Protocol),
+		"a call before HELLO":        first(text("SESSION server"), 1002, closing.Protocol),
+		"binary":                     first(binary(string(selkies2Hi.Data)), 1003, closing.Binary),
+		"no UTF-8":                   first(text("HELLO client \xff"), 1007, closing.Encoding),
+		"the desktop's streamer":     first(text("HELLO server"), 1008, closing.DesktopPeer),
+		"the streamer with a token":  first(text(`HELLO server {"server_token":"x"}`), 1008, closing.DesktopPeer),
+		"a call to another viewer":   {[]Message{selkies2Hi, text("SESSION client-1")}, 1002, closing.Protocol},
+		"a room":                     {[]Message{selkies2Hi, text("ROOM x")}, 1002, closing.Protocol},
+		"nobody's message":           {[]Message{selkies2Hi, text(" {}")}, 1002, closing.Protocol},
+		"a message without JSON":     {[]Message{selkies2Hi, text("server-1")}, 1002, closing.Protocol},
+		"nothing after HELLO":        {[]Message{selkies2Hi, text("")}, 1002, closing.Protocol},
 	})
 }
 

@@ -3,6 +3,8 @@ package signaling
 import (
 	"strings"
 	"time"
+
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // selkies2Redial is longer than the 500 ms within which Selkies 2 closes a second
@@ -26,7 +28,7 @@ func (Selkies2WebSockets) Claims(path string) bool {
 // Traits implements Protocol. The client reloads its page 5 s after any close but
 // 4001 or one whose reason says "superseded" (selkies-ws-core.js:5570-5643).
 func (Selkies2WebSockets) Traits() Traits {
-	return Traits{ReadsClient: true, Redial: selkies2Redial, Interrupted: closeRestart}
+	return Traits{ReadsClient: true, Redial: selkies2Redial, Interrupted: closing.CodeRestart}
 }
 
 // Converse implements Protocol.

@@ -10,14 +10,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/closing"
 )
 
 // Conn is a connection as the group sees it.
 type Conn interface {
 	// StopHolding ends it if it is held.
 	StopHolding()
-	End(why *hold.Ending)
+	End(why *closing.Ending)
 }
 
 // Member is a connection that is held or relayed.
@@ -76,7 +76,7 @@ func (g *Group) Add(m *Member) {
 	defer g.mu.Unlock()
 	g.members[m] = struct{}{}
 	if g.cut {
-		m.Conn.End(hold.ShuttingDown)
+		m.Conn.End(closing.ShuttingDown.Ending())
 	} else if g.unheld {
 		m.Conn.StopHolding()
 	}
@@ -95,7 +95,7 @@ func (g *Group) EndViewer(key types.NamespacedName, before time.Time) {
 	defer g.mu.Unlock()
 	for m := range g.members {
 		if m.Only && m.Session == key && m.Opened.Before(before) {
-			m.Conn.End(hold.UsedElsewhere)
+			m.Conn.End(closing.UsedElsewhere.Ending())
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (g *Group) End() {
 	defer g.mu.Unlock()
 	g.cut = true
 	for m := range g.members {
-		m.Conn.End(hold.ShuttingDown)
+		m.Conn.End(closing.ShuttingDown.Ending())
 	}
 }
 

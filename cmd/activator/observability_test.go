@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	toolscache "k8s.io/client-go/tools/cache"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -26,7 +27,7 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	ready := &readiness{stopping: ctx}
 	reg := prometheus.NewRegistry()
-	metrics.NewActivator(reg).Refused(metrics.RefusedNoToken)
+	metrics.NewActivator(reg).Refused(closing.NoToken.Label)
 	mux := observability(reg, ready.check)
 	expect := func(path string, code int, says string) {
 		t.Helper()

@@ -13,6 +13,7 @@ import (
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/record"
@@ -45,7 +46,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.RegisterBuildInfo(reg)
-	m := metrics.NewActivator(reg)
+	m := metrics.NewActivator(reg, closing.Labels()...)
 	m.HeldLimit.Set(float64(in.config.Limits.HeldConnections))
 
 	ready := &readiness{stopping: ctx}

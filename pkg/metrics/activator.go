@@ -21,55 +21,6 @@ const (
 // Stages lists every stage.
 var Stages = []Stage{StageWakeWritten, StageScheduled, StageStarted, StageAnnounced, StageAddress, StageReached, StageFirstMessage}
 
-// Refusal is why a visitor was turned away.
-type Refusal string
-
-// The reasons of vdi_activator_refusals_total.
-const (
-	RefusedUnknownHost     Refusal = "unknown_host"
-	RefusedNoToken         Refusal = "no_token"
-	RefusedBadToken        Refusal = "bad_token"
-	RefusedExpiredToken    Refusal = "expired_token"
-	RefusedForeignToken    Refusal = "foreign_token"
-	RefusedForeignOrigin   Refusal = "foreign_origin"
-	RefusedPoweredOff      Refusal = "powered_off"
-	RefusedAsleep          Refusal = "asleep"
-	RefusedStartFailed     Refusal = "start_failed"
-	RefusedHoldTimeout     Refusal = "hold_timeout"
-	RefusedSessionLimit    Refusal = "held_connections_per_session"
-	RefusedReplicaLimit    Refusal = "held_connections"
-	RefusedBufferedBytes   Refusal = "buffered_bytes"
-	RefusedBufferedFrames  Refusal = "buffered_frames"
-	RefusedMessageTooLong  Refusal = "message_bytes"
-	RefusedProtocol        Refusal = "protocol"
-	RefusedBinary          Refusal = "binary_message"
-	RefusedEncoding        Refusal = "invalid_utf8"
-	RefusedSecondHello     Refusal = "second_hello"
-	RefusedDesktopPeer     Refusal = "desktop_peer"
-	RefusedSDP             Refusal = "sdp_invalid"
-	RefusedCandidate       Refusal = "candidate_invalid"
-	RefusedCandidates      Refusal = "candidates"
-	RefusedDesktopRejected Refusal = "desktop_rejected"
-	RefusedUsedElsewhere   Refusal = "used_elsewhere"
-
-	// What a pod's agent sent that was not believed.
-	RefusedAgentToken   Refusal = "agent_token"
-	RefusedAgentAddress Refusal = "agent_address"
-	RefusedAgentReport  Refusal = "agent_report"
-
-	RefusedPages             Refusal = "pages_per_session"
-	RefusedUserRate          Refusal = "upgrades_per_user"
-	RefusedAddressRate       Refusal = "upgrades_per_address"
-	RefusedPending           Refusal = "pending_connections"
-	RefusedPendingPerAddress Refusal = "pending_connections_per_address"
-	RefusedHeaderTimeout     Refusal = "header_timeout"
-	RefusedHeaderBytes       Refusal = "header_bytes"
-	RefusedMalformedHead     Refusal = "malformed_head"
-	RefusedHTTP2             Refusal = "http2"
-	RefusedH2CUpgrade        Refusal = "h2c_upgrade"
-	RefusedHTTP10Upgrade     Refusal = "http10_upgrade"
-)
-
 // Activator holds the activator's metrics.
 type Activator struct {
 	Sockets
@@ -102,8 +53,9 @@ const (
 	CacheMiss = "miss"
 )
 
-// NewActivator makes the activator's metrics and registers them.
-func NewActivator(reg prometheus.Registerer) *Activator {
+// NewActivator makes the activator's metrics and registers them. refusals are the reasons
+// that have a series from the start.
+func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 	m := &Activator{
 		Wakes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "vdi_activator_wakes_total", Help: "Wakes that this replica wrote."}),
@@ -140,15 +92,19 @@ func NewActivator(reg prometheus.Registerer) *Activator {
 	for _, r := range []string{CacheHit, CacheMiss} {
 		m.CacheServed.WithLabelValues(r)
 	}
-	for _, r := range Refusals {
-		m.Refusals.WithLabelValues(string(r))
+	for _, r := range refusals {
+		m.Refusals.WithLabelValues(r)
 	}
 	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.HeldLimit, m.Relayed, m.Pending, m.Idle, m.Pages, m.Takeovers, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 
-// Refused counts one refusal.
-func (m *Activator) Refused(why Refusal) { m.Refusals.WithLabelValues(string(why)).Inc() }
+// Refused counts one refusal; "" is none.
+func (m *Activator) Refused(reason string) {
+	if reason != "" {
+		m.Refusals.WithLabelValues(reason).Inc()
+	}
+}
 
 // RegisterReady registers vdi_activator_ready; ready returns why visitors should not
 // come, if they should not.

@@ -2,20 +2,6 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// What a WebSocket is refused or ended for: its upgrade, or the frames on it.
-const (
-	RefusedUpgradeVersion Refusal = "upgrade_version"
-	RefusedUpgradeMethod  Refusal = "upgrade_method"
-	RefusedUpgradeKey     Refusal = "upgrade_key"
-	RefusedFrameMask      Refusal = "frame_mask"
-	RefusedFrameReserved  Refusal = "frame_reserved_bits"
-	RefusedFrameOpcode    Refusal = "frame_opcode"
-	RefusedFrameControl   Refusal = "frame_control"
-	RefusedFrameOrder     Refusal = "frame_order"
-	RefusedFrameLength    Refusal = "frame_length"
-	RefusedRelayIdle      Refusal = "relay_idle"
-)
-
 // Direction is which way bytes of a relayed WebSocket go.
 type Direction string
 

@@ -26,6 +26,7 @@ import (
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/page"
@@ -232,10 +233,10 @@ func (g *gateway) woken() int {
 	return n
 }
 
-func (g *gateway) expectRefusals(why metrics.Refusal, want float64) {
+func (g *gateway) expectRefusals(why *closing.Refusal, want float64) {
 	g.t.Helper()
-	g.eventually(string(why)+" is counted", func() bool {
-		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(string(why))) == want
+	g.eventually(why.Label+" is counted", func() bool {
+		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label)) == want
 	})
 }
 

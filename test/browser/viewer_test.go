@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -234,7 +235,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			if n := desktop.opened.Load(); n > 20 {
 				t.Errorf("%d sockets were opened for three views", n)
 			}
-			v.expectRefusals("upgrades_per_user", 0)
+			v.expectRefusals(closing.UserRate, 0)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -53,7 +54,7 @@ func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 
 func TestThePageOfLimitsHasEveryReasonOfARefusal(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	metrics.NewActivator(reg)
+	metrics.NewActivator(reg, closing.Labels()...)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -140,8 +140,8 @@ func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
 				t.Fatal(err)
 			}
 			closed := readClose(ctx, t, ws)
-			if closed.Code != hold.CloseStartFailed || !strings.Contains(closed.Text, "did not start") {
-				t.Errorf("the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, hold.CloseStartFailed)
+			if closed.Code != closing.StartFailed.Code || !strings.Contains(closed.Text, "did not start") {
+				t.Errorf("the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, closing.StartFailed.Code)
 			}
 			s, err := in.Session(ctx, key, "failed", harness.InPhase(v1alpha1.PhaseFailed))
 			if err != nil || !strings.Contains(s.Status.Message, c.says) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -50,7 +51,7 @@ func registered(t *testing.T) map[string]bool {
 	reg := prometheus.NewRegistry()
 	leads := func() bool { return true }
 	metrics.RegisterBuildInfo(reg)
-	metrics.NewActivator(reg)
+	metrics.NewActivator(reg, closing.Labels()...)
 	metrics.RegisterReady(reg, func() error { return nil })
 	metrics.NewOperator(reg)
 	reg.MustRegister(

@@ -1,0 +1,191 @@
+package closing
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// Refusal is one row of the table: a reason for which the activator ends a connection or
+// refuses a request. errors.Is finds it in an Ending.
+type Refusal struct {
+	// Label is the reason in vdi_activator_refusals_total. Rows without one are not
+	// counted: nobody was turned away.
+	Label string
+	// Code closes a WebSocket; 0 if none can end for this reason.
+	Code int
+	// Status answers a plain request; 0 if none is answered by us.
+	Status int
+	// Title heads the page that a browser gets; empty if there is no such page.
+	Title string
+	// Text is the sentence for the person, a format of package fmt.
+	Text string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Text }
+
+// Ending returns the refusal as an ending; args complete its text.
+func (r *Refusal) Ending(args ...any) *Ending {
+	return &Ending{Code: r.Code, Reason: fmt.Sprintf(r.Text, args...), Refusal: r}
+}
+
+// table has every row.
+var table []*Refusal
+
+func row(r Refusal) *Refusal {
+	table = append(table, &r)
+	return &r
+}
+
+// Labels returns every label once. Each has a series from the start: to Prometheus a
+// counter that appears with one has not increased.
+func Labels() []string {
+	var labels []string
+	for _, r := range table {
+		if r.Label != "" && !slices.Contains(labels, r.Label) {
+			labels = append(labels, r.Label)
+		}
+	}
+	return labels
+}
+
+// Visitors that are not let in.
+var (
+	UnknownHost = row(Refusal{Label: "unknown_host", Status: http.StatusNotFound, Title: "There is no desktop here",
+		Text: "The address is not one of a desktop. Check it, or ask whoever gave it to you."})
+	NoToken = row(Refusal{Label: "no_token", Status: http.StatusUnauthorized, Title: "You need a link to open this desktop",
+		Text: "Open it with the link you were given. If you have none, ask your administrator; they make one with: kubectl vdi link SESSION"})
+	BadToken = row(Refusal{Label: "bad_token", Status: http.StatusUnauthorized, Title: "This link does not work",
+		Text: "It is incomplete, or was not made by this installation. Copy the whole link again, or ask for a new one."})
+	ExpiredToken = row(Refusal{Label: "expired_token", Status: http.StatusUnauthorized, Title: "This link has expired",
+		Text: "Ask your administrator for a new one."})
+	ForeignToken = row(Refusal{Label: "foreign_token", Status: http.StatusForbidden, Title: "This link is for another desktop",
+		Text: "It does not open this one. Use the link that you were given for this desktop."})
+	ForeignOrigin = row(Refusal{Label: "foreign_origin", Status: http.StatusForbidden, Title: "Request from another site refused",
+		Text: "A page of another site tried to use this desktop."})
+)
+
+// Desktops that cannot be reached, or not any more.
+var (
+	PoweredOff = row(Refusal{Label: "powered_off", Code: codePoweredOff, Status: http.StatusServiceUnavailable, Title: "This desktop is switched off",
+		Text: "Your administrator has switched off this desktop. Ask them to switch it on again."})
+	Asleep = row(Refusal{Label: "asleep", Code: codeAsleep, Status: http.StatusServiceUnavailable,
+		Text: "this desktop was put to sleep (%s)"})
+	StartFailed = row(Refusal{Label: "start_failed", Code: codeStartFailed, Status: http.StatusServiceUnavailable,
+		Text: "this desktop did not start: %s"})
+	HoldTimeout = row(Refusal{Label: "hold_timeout", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "the desktop did not answer in time"})
+	DesktopRejected = row(Refusal{Label: "desktop_rejected", Code: CodeInternal,
+		Text: "the desktop refused the connection: %s"})
+	UsedElsewhere = row(Refusal{Label: "used_elsewhere", Code: codeUsedElsewhere,
+		Text: "the desktop is used in another tab"})
+	RelayIdle = row(Refusal{Label: "relay_idle", Code: codeIdle,
+		Text: "nothing was said for %s"})
+	Gone = row(Refusal{Code: codeGone, Status: http.StatusServiceUnavailable,
+		Text: "this session was deleted"})
+	Unreachable = row(Refusal{Code: CodeInternal, Status: http.StatusServiceUnavailable,
+		Text: "the desktop cannot be reached"})
+	// Interrupted is closed with the code of the desktop's protocol, where that has one.
+	Interrupted = row(Refusal{Code: CodeRestart,
+		Text: "the connection to the desktop ended"})
+	BrokenOff = row(Refusal{Status: http.StatusBadGateway, Title: "Your desktop cannot be reached just now",
+		Text: "Load the page again in a moment."})
+	ShuttingDown = row(Refusal{Code: CodeRestart, Status: http.StatusServiceUnavailable,
+		Text: "the gateway restarts: reconnect"})
+	Failed = row(Refusal{Code: CodeInternal, Status: http.StatusInternalServerError,
+		Text: "the gateway failed"})
+)
+
+// Limits; docs/operations.md names the value of each.
+var (
+	ReplicaLimit = row(Refusal{Label: "held_connections", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "too many connections are waiting here (%d); try again later"})
+	SessionLimit = row(Refusal{Label: "held_connections_per_session", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "too many connections are waiting for this desktop (%d); try again later"})
+	BufferedBytes = row(Refusal{Label: "buffered_bytes", Code: CodeTooBig,
+		Text: "more than %d bytes were sent before the desktop was there"})
+	BufferedFrames = row(Refusal{Label: "buffered_frames", Code: CodePolicy,
+		Text: "more than %d messages were sent before the desktop was there"})
+	MessageTooLong = row(Refusal{Label: "message_bytes", Code: CodeTooBig,
+		Text: "a message is longer than %d bytes"})
+	Candidates = row(Refusal{Label: "candidates", Code: CodePolicy,
+		Text: "more than %d ICE candidates on one connection"})
+	Pages = row(Refusal{Label: "pages_per_session", Status: http.StatusServiceUnavailable,
+		Text: "too many pages of this desktop are open (%d); this one asks from time to time"})
+	UserRate = row(Refusal{Label: "upgrades_per_user", Status: http.StatusTooManyRequests,
+		Text: "too many WebSockets were opened by you in a short time; try again in a moment"})
+	AddressRate = row(Refusal{Label: "upgrades_per_address", Status: http.StatusTooManyRequests,
+		Text: "too many WebSockets were opened by this address in a short time; try again in a moment"})
+	Pending = row(Refusal{Label: "pending_connections", Status: http.StatusServiceUnavailable,
+		Text: "too many connections wait here for their first request; try again later"})
+	PendingPerAddress = row(Refusal{Label: "pending_connections_per_address", Status: http.StatusServiceUnavailable,
+		Text: "too many connections of this address wait here for their first request; try again later"})
+	// net/http answers these two itself.
+	HeaderTimeout = row(Refusal{Label: "header_timeout"})
+	HeaderBytes   = row(Refusal{Label: "header_bytes"})
+)
+
+// Requests that are not HTTP/1.1, or ask for no WebSocket of RFC 6455.
+var (
+	// MalformedHead is answered by net/http itself.
+	MalformedHead = row(Refusal{Label: "malformed_head"})
+	HTTP2         = row(Refusal{Label: "http2", Status: http.StatusHTTPVersionNotSupported,
+		Text: "HTTP/2 is not supported here without TLS; use HTTP/1.1"})
+	H2CUpgrade = row(Refusal{Label: "h2c_upgrade", Status: http.StatusHTTPVersionNotSupported,
+		Text: "an upgrade to HTTP/2 (h2c) is not offered; ask again without it"})
+	HTTP10Upgrade = row(Refusal{Label: "http10_upgrade", Status: http.StatusHTTPVersionNotSupported,
+		Text: "an upgrade needs HTTP/1.1"})
+	UpgradeVersion = row(Refusal{Label: "upgrade_version", Status: http.StatusUpgradeRequired,
+		Text: "only version 13 of the WebSocket protocol is supported here (RFC 6455)"})
+	UpgradeMethod = row(Refusal{Label: "upgrade_method", Status: http.StatusMethodNotAllowed,
+		Text: "a WebSocket is opened with GET"})
+	UpgradeKey = row(Refusal{Label: "upgrade_key", Status: http.StatusBadRequest,
+		Text: "the request has no valid Sec-WebSocket-Key"})
+)
+
+// Frames against RFC 6455.
+var (
+	FrameMask = row(Refusal{Label: "frame_mask", Code: CodeProtocol,
+		Text: "frames of a client must be masked, and those of a desktop must not"})
+	FrameReserved = row(Refusal{Label: "frame_reserved_bits", Code: CodeProtocol,
+		Text: "a frame has reserved bits set, but no extension was agreed on"})
+	FrameOpcode = row(Refusal{Label: "frame_opcode", Code: CodeProtocol,
+		Text: "a frame has an unknown opcode"})
+	FrameControl = row(Refusal{Label: "frame_control", Code: CodeProtocol,
+		Text: "a control frame is fragmented or longer than 125 bytes"})
+	FrameOrder = row(Refusal{Label: "frame_order", Code: CodeProtocol,
+		Text: "frames out of order: %s"})
+	FrameLength = row(Refusal{Label: "frame_length", Code: CodeProtocol,
+		Text: "a frame's length is not in the shortest form, which RFC 6455 requires"})
+)
+
+// Messages against the desktop's protocol.
+var (
+	Protocol = row(Refusal{Label: "protocol", Code: CodeProtocol,
+		Text: "invalid protocol: %s"})
+	Binary = row(Refusal{Label: "binary_message", Code: CodeUnsupported,
+		Text: "a binary message on a signaling connection, which takes text only"})
+	Encoding = row(Refusal{Label: "invalid_utf8", Code: CodeInvalidText,
+		Text: "a text message is not valid UTF-8"})
+	SecondHello = row(Refusal{Label: "second_hello", Code: CodeProtocol,
+		Text: "a second HELLO: open a new connection to begin again"})
+	DesktopPeer = row(Refusal{Label: "desktop_peer", Code: CodePolicy,
+		Text: "a HELLO as the desktop's own peer; viewers have other ones"})
+	SDP = row(Refusal{Label: "sdp_invalid", Code: CodeProtocol,
+		Text: "a session description that cannot be read"})
+	Candidate = row(Refusal{Label: "candidate_invalid", Code: CodeProtocol,
+		Text: "an ICE candidate that cannot be read"})
+)
+
+// What a pod's agent sent that is not believed.
+var (
+	AgentToken = row(Refusal{Label: "agent_token", Status: http.StatusForbidden,
+		Text: "%s"})
+	AgentAddress = row(Refusal{Label: "agent_address", Status: http.StatusConflict,
+		Text: "%s"})
+	AgentReport = row(Refusal{Label: "agent_report", Status: http.StatusBadRequest,
+		Text: "not a report: %s"})
+	AgentOfAnotherPod = row(Refusal{Label: "agent_report", Status: http.StatusConflict,
+		Text: "the report is not of the pod that the session's desktop is"})
+)

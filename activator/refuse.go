@@ -1,0 +1,34 @@
+package activator
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/page"
+)
+
+// refuseVisitor refuses, with a page, a visitor who is not let in.
+func (s *Server) refuseVisitor(w http.ResponseWriter, why *closing.Refusal) {
+	s.count(why.Ending())
+	// A body that trickles in must not keep a stranger's connection, nor a stranger an
+	// idle one.
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
+	page.WriteRefusal(w, why)
+}
+
+// refuse refuses a plain request with a line of text.
+func (s *Server) refuse(w http.ResponseWriter, why error) {
+	e := closing.Of(why)
+	s.count(e)
+	e.Answer(w)
+}
+
+// count counts an ending that is a refusal; a shutdown, for one, is none.
+func (s *Server) count(e *closing.Ending) {
+	if e.Label() != "" {
+		s.Metrics.Refused(e.Label())
+		s.Log.Debug("refused a visitor", "reason", e.Label())
+	}
+}
