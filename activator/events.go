@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -52,9 +53,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
 	defer p.leave()
 	if p.viewing.page = page.PageOf(r); p.viewing.page != "" {
-		named := sessionPage{v.key, p.viewing.page}
-		s.viewers.enter(named)
-		defer s.viewers.leave(named)
+		named := viewer.Page{Session: v.key, Name: p.viewing.page}
+		s.viewers.Enter(named)
+		defer s.viewers.Leave(named)
 	}
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {
 		p.follow(ctx)
@@ -177,7 +178,7 @@ func (p *openPage) tell(view directory.View) error {
 		p.lookedUp, p.usually = true, p.server.Directory.MedianStart(view.Session.Spec.Template)
 	}
 	f.Usually = p.usually
-	f.Viewing = viewingOf(view.Session, p.viewing.page, p.viewing.claimed)
+	f.Viewing = viewer.ViewingOf(view.Session, p.viewing.page, p.viewing.claimed)
 	status := page.Describe(f)
 	if p.last != nil && status.Same(*p.last) {
 		return nil

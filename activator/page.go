@@ -10,6 +10,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -96,7 +97,7 @@ func (s *Server) describe(ctx context.Context, view directory.View, path, name s
 	f := s.facts(view, path)
 	f.Reachable = s.prober.Accepts(ctx, view)
 	f.Usually = s.Directory.MedianStart(view.Session.Spec.Template)
-	f.Viewing = viewingOf(view.Session, name, claimed)
+	f.Viewing = viewer.ViewingOf(view.Session, name, claimed)
 	return page.Describe(f)
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/turnconfig"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -40,7 +41,7 @@ type Options struct {
 	Proxies   door.Proxies
 	Directory *directory.Directory
 	Tracker   *wake.Tracker
-	Viewers   ViewerWriter
+	Viewers   viewer.Writer
 	Clients   *clientcache.Cache
 	Guard     *auth.Guard
 	Verifier  *token.Verifier
@@ -58,7 +59,7 @@ type Server struct {
 	held      *limit.Held
 	http      *relay.HTTP
 	pages     *pages
-	viewers   *viewers
+	viewers   *viewer.Viewers
 	confirmer *confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
@@ -90,7 +91,7 @@ func New(o Options) *Server {
 		page.WriteRefusal(w, closing.BrokenOff)
 	})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
-	s.viewers = newViewers(s.holding, o)
+	s.viewers = viewer.New(s.holding, o.Directory, o.Viewers, o.Log)
 	o.Directory.Observe(s.viewerChanged)
 	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)
 	o.Directory.Observe(s.confirmer.see)

@@ -20,6 +20,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -223,7 +224,7 @@ func TestAPageThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			if s := <-again.events; s.Viewing != page.ViewingYours {
 				t.Errorf("first it is told %+v", s)
 			}
-			time.Sleep(closedAfter + time.Second) // until the first stream would count as closed
+			time.Sleep(viewer.ClosedAfter + time.Second) // until the first stream would count as closed
 			if s := g.asks(two); s.State != page.StateElsewhere || len(second.events) > 0 {
 				t.Errorf("the one that waits is told %s, and %d changes", s.State, len(second.events))
 			}
@@ -408,12 +409,12 @@ func TestTakingOverIsAPostOfAPageAndBounded(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 	var last answer
-	for i := range 2 * viewerBurst {
+	for i := range 2 * viewer.WriteBurst {
 		if last = g.take(fmt.Sprintf("%032x", i)); last.code != 204 {
 			break
 		}
 	}
-	if last.code != 429 || last.header.Get("Retry-After") == "" || g.records() > viewerBurst+2 {
+	if last.code != 429 || last.header.Get("Retry-After") == "" || g.records() > viewer.WriteBurst+2 {
 		t.Errorf("%d %v, %d records", last.code, last.header, g.records())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -42,29 +43,29 @@ func (p *openPage) view(ctx context.Context, view directory.View) (news bool) {
 			w.passive = true
 		}
 	}
-	by := viewedBy(s)
+	by := viewer.ViewedBy(s)
 	switch {
-	case w.page == "" || !singleViewer(s) || by != "" && by != w.page:
+	case w.page == "" || !viewer.Single(s) || by != "" && by != w.page:
 		w.claimed, w.unwritten, w.adopted = false, false, false
 		return false
 	case by == w.page:
 		w.claimed, w.unwritten, w.passive = false, false, false
-		w.adopted = w.adopted || viewerOf(s).Replica == p.server.viewers.replica
+		w.adopted = w.adopted || viewer.RecordOf(s).Replica == p.server.viewers.Replica
 		if !w.adopted {
-			rec := *viewerOf(s)
-			rec.Replica = p.server.viewers.replica
+			rec := *viewer.RecordOf(s)
+			rec.Replica = p.server.viewers.Replica
 			w.adopted = p.recorded(ctx, s, &rec) == nil
 		}
 		return false
 	case w.claimed && !w.unwritten, !p.wants():
 		return false
 	}
-	err := p.recorded(ctx, s, p.server.viewers.record(s, w.page))
+	err := p.recorded(ctx, s, p.server.viewers.Record(s, w.page))
 	told := w.claimed
 	switch {
 	case err == nil:
 		w.claimed, w.unwritten, w.adopted = true, false, true
-	case errors.Is(err, record.ErrChanged), errors.As(err, new(errBusy)):
+	case errors.Is(err, record.ErrChanged), errors.As(err, new(viewer.BusyError)):
 		return false
 	default:
 		// Nobody's desktop waits for the record.
@@ -91,13 +92,13 @@ func (p *openPage) wants() bool {
 // recorded writes a record on the condition that the session is as s, and notes when to
 // try again.
 func (p *openPage) recorded(ctx context.Context, s *v1alpha1.VDISession, rec *v1alpha1.SessionViewer) error {
-	err := p.server.viewers.write(ctx, s, rec, s.ResourceVersion)
+	err := p.server.viewers.Write(ctx, s, rec, s.ResourceVersion)
 	if err == nil {
 		return nil
 	}
-	pause := viewerRetry
-	if busy := (errBusy{}); errors.As(err, &busy) {
-		pause = busy.wait
+	pause := viewer.Retry
+	if busy := (viewer.BusyError{}); errors.As(err, &busy) {
+		pause = busy.Wait
 	}
 	p.viewing.again = time.After(pause)
 	return err
@@ -106,29 +107,29 @@ func (p *openPage) recorded(ctx context.Context, s *v1alpha1.VDISession, rec *v1
 // polls is view for a page that asks instead of being told: it says whether the page has
 // claimed the view just now.
 func (s *Server) polls(ctx context.Context, view directory.View, page string) (claimed bool) {
-	if page == "" || !singleViewer(view.Session) {
+	if page == "" || !viewer.Single(view.Session) {
 		return false
 	}
-	asking := sessionPage{client.ObjectKeyFromObject(view.Session), page}
-	switch viewedBy(view.Session) {
+	asking := viewer.Page{Session: client.ObjectKeyFromObject(view.Session), Name: page}
+	switch viewer.ViewedBy(view.Session) {
 	case "":
 		if lifecycle.NeedsPerson(view.Session) {
 			return false
 		}
-		err := s.viewers.write(ctx, view.Session, s.viewers.record(view.Session, page), view.Session.ResourceVersion)
-		if errors.Is(err, record.ErrChanged) || errors.As(err, new(errBusy)) {
+		err := s.viewers.Write(ctx, view.Session, s.viewers.Record(view.Session, page), view.Session.ResourceVersion)
+		if errors.Is(err, record.ErrChanged) || errors.As(err, new(viewer.BusyError)) {
 			return false
 		}
 		claimed = true
 	case page:
-		if rec := *viewerOf(view.Session); rec.Replica != s.viewers.replica && !s.viewers.here(asking) {
+		if rec := *viewer.RecordOf(view.Session); rec.Replica != s.viewers.Replica && !s.viewers.Here(asking) {
 			// It asked another replica before, which would take it for closed.
-			rec.Replica = s.viewers.replica
-			_ = s.viewers.write(ctx, view.Session, &rec, view.Session.ResourceVersion) // or the next time
+			rec.Replica = s.viewers.Replica
+			_ = s.viewers.Write(ctx, view.Session, &rec, view.Session.ResourceVersion) // or the next time
 		}
 	default:
 		return false
 	}
-	s.viewers.asks(asking)
+	s.viewers.Asks(asking)
 	return claimed
 }
