@@ -119,7 +119,8 @@ func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g.pod(func(*corev1.Pod) {})
 	tab.until("looking for a place", atStep(page.StepPlace))
 	g.change(func(s *v1alpha1.VDISession) {
-		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: "Unschedulable", Message: "Waiting for a GPU: no node has one free."}}
+		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWaitingForGPU, Message: "Waiting for a GPU: no node has one free."}}
+		s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "no node has one free."}
 	})
 	tab.until("waiting for a GPU", func(s page.Status) bool { return s.Summary == "Waiting for a GPU." && s.Detail != "" })
 	g.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })

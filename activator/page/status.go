@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
@@ -75,8 +73,8 @@ type Status struct {
 	State State          `json:"state"`
 	Step  Step           `json:"step,omitempty"`
 	Phase v1alpha1.Phase `json:"phase"`
-	// Message says what the desktop waits for, why it failed or why it sleeps. Summary
-	// is its first part, and Detail the rest.
+	// Summary says what the desktop waits for, why it failed or why it sleeps; Detail says
+	// more, in the words of the operator and the cluster. Message is both.
 	Message string `json:"message"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
@@ -135,54 +133,50 @@ type Facts struct {
 func Describe(f Facts) Status {
 	st := &f.Session.Status
 	policy, needsPerson := lifecycle.EffectivePolicy(st.Lifecycle), lifecycle.NeedsPerson(f.Session)
-	s := Status{State: StateWaiting, Phase: st.Phase, Message: st.Message, Image: f.Image, Viewing: f.Viewing, Timeline: timeline(f.Stamps),
+	s := Status{State: StateWaiting, Phase: st.Phase, Image: f.Image, Viewing: f.Viewing, Timeline: timeline(f.Stamps),
 		ReportMillis: wake.ReportInputEvery(f.Session).Milliseconds()}
 	switch {
 	case lifecycle.PoweredOff(f.Session):
-		s.State, s.Message = StateOff, closing.PoweredOff.Text
+		s.State, s.Summary = StateOff, closing.PoweredOff.Text
 	case f.Viewing == ViewingOthers && !needsPerson:
-		s.State, s.Message = StateElsewhere, textElsewhere
+		s.State, s.Summary = StateElsewhere, textElsewhere
 	case f.Reachable:
-		s.State, s.Step, s.Message = StateReady, StepConnecting, textConnects
+		s.State, s.Step, s.Summary = StateReady, StepConnecting, textConnects
 		s.Sleep = nextSleep(f.Now, policy, f.Session)
 	case needsPerson && lifecycle.StartFailed(f.Session):
 		s.State = StateFailed
+		s.Summary, s.Detail = startFailed(st, policy)
 	case needsPerson:
-		s.State, s.Message = StateAsleep, sleptBecause(st.SleepReason, policy)
+		s.State, s.Summary = StateAsleep, sleptBecause(st.SleepReason, policy)
 	default:
-		s.Step, s.Message = progress(f.View)
+		s.Step, s.Summary, s.Detail = progress(f.View)
 		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
 		if began := st.StartTime; began != nil {
 			s.WaitedMillis = max(0, f.Now.Sub(began.Time).Milliseconds())
 		}
 	}
-	s.Summary, s.Detail = parts(s)
+	s.Message = strings.TrimSpace(s.Summary + " " + s.Detail)
 	return s
 }
 
-// sayable are the operator's reasons for which this page has better words: it sees the
-// pod itself, and sooner.
-var sayable = map[string]bool{"": true, "Waking": true, "Scheduling": true, "Preparing": true, "Starting": true, "Running": true, "Asleep": true,
-	v1alpha1.ReasonNotReached: true}
-
-func progress(v directory.View) (Step, string) {
-	step, text := StepWaking, textWaking
+func progress(v directory.View) (step Step, summary, detail string) {
+	step, summary = StepWaking, textWaking
 	switch p := v.Pod; {
 	case lifecycle.Asleep(v.Session) || p == nil:
 	case p.Started || p.Listening:
-		step, text = StepStarting, textStarting
+		step, summary = StepStarting, textStarting
 	case p.Scheduled:
-		step, text = StepImage, textImage
+		step, summary = StepImage, textImage
 	default:
-		step, text = StepPlace, textPlace
+		step, summary = StepPlace, textPlace
 	}
-	// The condition is of an earlier moment where the pod has come further.
-	if c := meta.FindStatusCondition(v.Session.Status.Conditions, v1alpha1.ConditionReady); c != nil && !lifecycle.Asleep(v.Session) &&
-		!sayable[c.Reason] && c.Message != "" &&
-		(c.Reason != "Unschedulable" || step == StepPlace) {
-		text = c.Message
+	if lifecycle.Asleep(v.Session) {
+		return step, summary, ""
 	}
-	return step, text
+	if obstacle, detail := obstacle(v.Session, step); obstacle != "" {
+		return step, obstacle, detail
+	}
+	return step, summary, ""
 }
 
 // nextSleep is the clock that runs out next. The disconnect timeout is none of them: it
@@ -211,20 +205,6 @@ func sleptBecause(reason string, p lifecycle.Policy) string {
 		return strings.Replace(textSleptMax, "%s", inWords(p.MaxDuration), 1)
 	}
 	return textAsleepHint
-}
-
-// parts splits a message that goes into detail: a reason from a scheduler or a kubelet
-// follows a colon, and what was last seen of a failed start follows a sentence.
-func parts(s Status) (summary, detail string) {
-	end := ": "
-	if s.State == StateFailed {
-		end = ". "
-	}
-	summary, detail, _ = strings.Cut(s.Message, end)
-	if detail != "" {
-		summary += "."
-	}
-	return summary, detail
 }
 
 func timeline(s wake.Stamps) map[string]int64 {

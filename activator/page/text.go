@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // Every sentence that a visitor reads on the page around a desktop, in one place; those of
@@ -59,7 +61,40 @@ const (
 
 	textSleptIdle = "Nobody typed or moved the pointer for %s."
 	textSleptMax  = "It had been awake for %s, as long as it may be."
+
+	textWaitingFor    = "Waiting for a node with enough %s."
+	textStartFailed   = "It did not start in time."
+	textStartFailedIn = "It did not start within %s."
 )
+
+// reasonTexts say by the reason of the condition Ready what keeps a desktop from starting.
+var reasonTexts = map[string]string{
+	v1alpha1.ReasonWaking:             textWaking,
+	v1alpha1.ReasonScheduling:         textPlace,
+	v1alpha1.ReasonPreparing:          textImage,
+	v1alpha1.ReasonPullingImage:       textImage,
+	v1alpha1.ReasonStarting:           textStarting,
+	v1alpha1.ReasonNotReached:         "Its programs run, but nobody has reached its port.",
+	v1alpha1.ReasonWaitingForGPU:      "Waiting for a GPU.",
+	v1alpha1.ReasonWaitingForResource: "Waiting for a node with enough room.",
+	v1alpha1.ReasonWaitingForVolume:   "Waiting for the volume with your files.",
+	v1alpha1.ReasonWaitingForNode:     "Waiting for a node that suits it.",
+	v1alpha1.ReasonPodNotCreated:      "The cluster does not let it start.",
+	v1alpha1.ReasonPodEnded:           "It was ended.",
+	v1alpha1.ReasonImagePullFailed:    "Its image cannot be pulled.",
+	v1alpha1.ReasonContainerFailed:    "Its container cannot be started.",
+	v1alpha1.ReasonCrashLoop:          "It ends right after its start.",
+	v1alpha1.ReasonKnativeFailed:      "Knative cannot start it.",
+	v1alpha1.ReasonChangingOver:       "It moves to the installation's new way of running desktops.",
+	v1alpha1.ReasonTemplateNotFound:   "Its template does not exist.",
+	v1alpha1.ReasonInvalidTemplate:    "Its template has an error.",
+	v1alpha1.ReasonHomeInUse:          "Another desktop of yours uses your files.",
+	v1alpha1.ReasonHomeTerminating:    "Your former files are being deleted.",
+	v1alpha1.ReasonRefused:            "The cluster refuses it.",
+	v1alpha1.ReasonNameTaken:          "Something else in the cluster has its name.",
+	v1alpha1.ReasonKnativeMissing:     "Knative is not installed.",
+	v1alpha1.ReasonNotServed:          "Nobody serves this desktop at present.",
+}
 
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,7 +48,7 @@ func countSessions(c client.Reader, now func() time.Time) vdimetrics.CountSessio
 			if phase != v1alpha1.PhaseCreating {
 				continue
 			}
-			if strings.HasPrefix(st.Message, workload.WaitingForGPU) {
+			if ready := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonWaitingForGPU {
 				all.WaitingForGPU++
 			}
 			if st.StartTime != nil {

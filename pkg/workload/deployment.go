@@ -112,7 +112,7 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 func noPod(d *appsv1.Deployment) Progress {
 	for _, c := range d.Status.Conditions {
 		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-			return Progress{Reason: c.Reason, Message: "The desktop's pod cannot be created: " + c.Message, Stuck: true}
+			return Progress{Reason: v1alpha1.ReasonPodNotCreated, Detail: c.Message, Stuck: true}.say("The desktop's pod cannot be created", "")
 		}
 	}
 	return Progress{}

@@ -88,6 +88,8 @@ func TestWhyADeploymentHasNoPodIsSaid(t *testing.T) {
 	d := &appsv1.Deployment{Status: appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{
 		{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: "exceeded quota: team"},
 	}}}
-	equal(t, "progress", noPod(d), map[string]any{"Reason": "FailedCreate", "Message": "The desktop's pod cannot be created: exceeded quota: team", "Stuck": true})
+	equal(t, "progress", noPod(d), map[string]any{
+		"Reason": v1alpha1.ReasonPodNotCreated, "Detail": "exceeded quota: team", "Message": "The desktop's pod cannot be created: exceeded quota: team",
+		"Resource": "", "Image": "", "Stuck": true})
 	equal(t, "nothing to say", noPod(&appsv1.Deployment{}), Progress{})
 }

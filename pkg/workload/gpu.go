@@ -5,9 +5,6 @@ import "github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 // DefaultGPUResource is what GPUs are counted in where the template says nothing.
 const DefaultGPUResource = "nvidia.com/gpu"
 
-// WaitingForGPU begins the message of a desktop that waits for a GPU to be free.
-const WaitingForGPU = "Waiting for a GPU"
-
 // GPUs is how many GPUs a session's desktop asks for, and the extended resource that
 // they are counted in.
 func GPUs(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) (resource string, count int32) {

@@ -19,7 +19,7 @@ const (
 )
 
 // HomeName names the volume claim of a user's home for a template. It belongs to
-// the two of them and not to a session (design decision D10).
+// the two of them and not to a session.
 func HomeName(user, template string) string {
 	return homePrefix + hash([]byte(user+"\x00"+template), homeHashLength)
 }

@@ -78,7 +78,7 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 		o.Wakeable = err == nil
 	}
 	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); o.Pod == nil && !o.Wakeable && c.IsFalse() {
-		o.Progress = Progress{Reason: c.Reason, Message: "Knative cannot start the desktop: " + c.Message, Stuck: true}
+		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.say("Knative cannot start the desktop", c.Reason)
 	}
 	return o, nil
 }

@@ -34,7 +34,7 @@ func New(cfg config.Config, c client.Client, api client.Reader) Workload {
 // Workload makes the shape of a session's desktop exist.
 type Workload interface {
 	// Apply makes the shape exist, or, where live is true, leaves a workload of
-	// another shape alone so that nobody's desktop restarts (design decision D11).
+	// another shape alone so that nobody's desktop restarts.
 	// It returns why the workload has not got the shape yet, if so. What the API
 	// server refuses comes back as its own error.
 	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error)
@@ -84,12 +84,14 @@ type Observation struct {
 	Progress Progress
 }
 
-// Progress says in words how far a desktop's start has come.
+// Progress is how far a desktop's start has come.
 type Progress struct {
-	// Reason is one CamelCase word, as in a condition.
+	// Reason is one of the condition Ready.
 	Reason string
 	// Message is for people.
 	Message string
+	// Resource, Image and Detail are as in v1alpha1.SessionWaiting.
+	Resource, Image, Detail string
 	// Stuck is whether the start gets no further unless somebody changes something.
 	Stuck bool
 }

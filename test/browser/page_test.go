@@ -387,7 +387,9 @@ func TestPictures(t *testing.T) {
 			take("1-waking")
 			v.change(func(s *v1alpha1.VDISession) {
 				s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-42 * time.Second)}
-				s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: "Unschedulable", Message: "Waiting for a GPU: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}}
+				detail := "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+				s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWaitingForGPU, Message: "Waiting for a GPU: " + detail}}
+				s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: detail}
 			})
 			v.pod(func(*corev1.Pod) {})
 			v.until(`document.getElementById("summary").textContent.includes("GPU")`)

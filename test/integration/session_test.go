@@ -60,6 +60,7 @@ func TestAMissingTemplateIsWaitedFor(t *testing.T) {
 	s := newSession(ns, "early", ns)
 	must(t, api.Create(t.Context(), s))
 	c := awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionFalse, v1alpha1.ReasonTemplateNotFound)
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTemplateNotFound)
 	wantText(t, c.Message, ns, "does not exist")
 	awaitPhase(t, s, v1alpha1.PhasePending)
 
@@ -80,17 +81,20 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	if now.Status.StartTime == nil || now.Status.Until == nil {
 		t.Errorf("an awake desktop has a start and a next decision: %+v", now.Status)
 	}
+	if w := now.Status.Waiting; w == nil || w.Reason != v1alpha1.ReasonWaking || w.Since.IsZero() {
+		t.Errorf("a desktop that starts says what it waits for: %+v", w)
+	}
 	pod := startPod(t, s)
 	now = awaitPhase(t, s, v1alpha1.PhaseRunning)
-	if now.Status.ReadyTime == nil || now.Status.PodName != pod.Name {
-		t.Errorf("a running desktop has a ready time and a pod: %+v", now.Status)
+	if now.Status.ReadyTime == nil || now.Status.PodName != pod.Name || now.Status.Waiting != nil {
+		t.Errorf("a running desktop has a ready time and a pod, and waits for nothing: %+v", now.Status)
 	}
 
 	must(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
 	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	must(t, api.Delete(t.Context(), pod))
 	now = awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	if now.Status.SleepReason != "MaxDuration" || now.Status.StartTime != nil || now.Status.PodName != "" {
+	if now.Status.SleepReason != v1alpha1.ReasonMaxDuration || now.Status.StartTime != nil || now.Status.PodName != "" {
 		t.Errorf("after its sleep: %+v", now.Status)
 	}
 	if now.Status.Activity == nil || now.Status.Activity.LastWakeTime == nil {

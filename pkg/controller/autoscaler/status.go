@@ -12,6 +12,9 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
+// noTraffic is the reason that Knative's own autoscaler gives for a scale of zero.
+const noTraffic = "NoTraffic"
+
 // setStatus fills in what Knative reads of a PodAutoscaler.
 //
 // The order of its conditions matters to Knative: Active stays Unknown until the
@@ -52,7 +55,7 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 	st.MarkScaleTargetInitialized()
 	switch {
 	case want == 0:
-		st.MarkInactive("NoTraffic", "The desktop sleeps.")
+		st.MarkInactive(noTraffic, "The desktop sleeps.")
 	case ready > 0:
 		st.MarkActive()
 	default:

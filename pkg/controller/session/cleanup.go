@@ -63,7 +63,7 @@ func RemoveFinalizer(ctx context.Context, c client.Client, s *v1alpha1.VDISessio
 
 func (r *Reconciler) terminating(ctx context.Context, s *v1alpha1.VDISession, message string) error {
 	base := s.DeepCopy()
-	s.Status.Phase, s.Status.Message = v1alpha1.PhaseTerminating, message
+	s.Status.Phase, s.Status.Message, s.Status.Waiting = v1alpha1.PhaseTerminating, message, nil
 	if equality.Semantic.DeepEqual(base.Status, s.Status) {
 		return nil
 	}

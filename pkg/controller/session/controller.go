@@ -137,8 +137,8 @@ type pass struct {
 	observed workload.Observation
 	decision lifecycle.Decision
 
-	// blocked says what keeps the wanted shape from being applied; empty if nothing.
-	blocked string
+	// blocked is what keeps the wanted shape from being applied; zero if nothing does.
+	blocked blocked
 	// again is when to come back without any event; zero is never.
 	again time.Time
 	// happened is done once the status is written.

@@ -55,16 +55,6 @@ func (p *pass) reachable() bool {
 	return p.observed.Reachable(reached)
 }
 
-// notReached says what is wrong with a desktop that is ready by its own account only.
-func notReached(s *v1alpha1.VDISession) string {
-	port := ""
-	if st := s.Status.Streaming; st != nil && st.Port != 0 {
-		port = fmt.Sprintf(" %d", st.Port)
-	}
-	return "The desktop's programs run, but nobody has reached its port" + port + " at the pod's address yet. " +
-		"It must be listened on at all addresses (0.0.0.0), not at 127.0.0.1 only, and network policies must let the activator in."
-}
-
 // decide asks whether the desktop is to be awake and records a change.
 func (p *pass) decide() {
 	p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
@@ -85,7 +75,7 @@ func (p *pass) decide() {
 
 func (p *pass) wake() {
 	st := &p.session.Status
-	st.StartTime, st.ReadyTime, st.PodName = p.micro(), nil, ""
+	st.StartTime, st.ReadyTime, st.PodName, st.Waiting = p.micro(), nil, "", nil
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
 		p.record("decide", p.now, p.Now())
@@ -112,17 +102,12 @@ func (p *pass) sleep() {
 	})
 }
 
-// startFailed says why a desktop did not start, with the last that was seen of it.
+// startFailed says why a desktop did not start, and records what was last seen of it.
 func (p *pass) startFailed() string {
-	seen := p.observed.Progress.Message
-	if p.observed.Ready() {
-		seen = notReached(p.session)
-	}
-	if seen == "" {
-		seen = p.before.Status.Message
-	}
-	if seen == "" {
-		seen = "nothing was seen of its pod"
+	progress, seen := p.progress(), p.before.Status.Message
+	if progress.Reason != v1alpha1.ReasonWaking || seen == "" {
+		p.waitFor(progress)
+		seen = progress.Message
 	}
 	if !strings.HasSuffix(seen, ".") { // a container runtime's words end as they like
 		seen += "."

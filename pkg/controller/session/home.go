@@ -64,8 +64,7 @@ func (p *pass) homeInUse(holder string) {
 	if !p.conditionIs(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse) {
 		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeInUse, "%s", message) })
 	}
-	p.condition(v1alpha1.ConditionHomeReady, false, v1alpha1.ReasonHomeInUse, message)
-	p.blocked = message
+	p.block(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse, message)
 }
 
 func sizeNote(claim, wanted *corev1.PersistentVolumeClaim) string {

@@ -66,6 +66,21 @@ func (s *stage) Started(took time.Duration) {
 	s.counted = append(s.counted, "started in "+took.String())
 }
 
+// waitsFor wants this in status.waiting; the zero value is nothing.
+func (s *stage) waitsFor(now *v1alpha1.VDISession, want v1alpha1.SessionWaiting) {
+	s.t.Helper()
+	var got v1alpha1.SessionWaiting
+	if now.Status.Waiting != nil {
+		got = *now.Status.Waiting
+	}
+	if got.Since.Unix() != want.Since.Unix() {
+		s.t.Errorf("waits since %s, want %s", got.Since, want.Since)
+	}
+	if got.Since = want.Since; got != want {
+		s.t.Errorf("waits for %+v, want %+v", got, want)
+	}
+}
+
 var key = client.ObjectKey{Namespace: "team", Name: "ada"}
 
 // newStage is a session that was prepared and sleeps.
@@ -222,7 +237,7 @@ func TestADesktopThatNobodyReachesFailsToStart(t *testing.T) {
 	s.knativePod(s.now)
 	s.look()
 	s.stays()
-	s.wants(s.session(), v1alpha1.PhaseFailed, "It must be listened on at all addresses (0.0.0.0)")
+	s.wants(s.session(), v1alpha1.PhaseFailed, "It must listen at all addresses (0.0.0.0)")
 }
 
 func TestADesktopIsReadyBeforeKubeletSaysSoIfItWasReached(t *testing.T) {
@@ -249,15 +264,21 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 		t.Errorf("comes back in %s, want at the disconnect timeout", again)
 	}
 	s.pod(corev1.ConditionFalse)
-	s.Progress = workload.Progress{Reason: "Unschedulable", Message: "Waiting for a GPU: none is free.", Stuck: true}
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "none is free.", Message: "Waiting for a GPU: none is free.", Stuck: true}
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "Waiting for a GPU: none is free.")
+	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "none is free.", Since: metav1.NewTime(s.now)})
 
 	s.now = s.now.Add(3 * time.Second)
+	s.Progress.Detail = "none of two is free."
+	now, _ = s.look()
+	s.waitsFor(now, v1alpha1.SessionWaiting{
+		Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "none of two is free.", Since: metav1.NewTime(s.now.Add(-3 * time.Second))})
 	s.pod(corev1.ConditionTrue)
 	s.Progress = workload.Progress{}
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseRunning, "")
+	s.waitsFor(now, v1alpha1.SessionWaiting{})
 	if now.Status.PodName != "ada-1" || now.Status.ReadyTime == nil {
 		t.Errorf("status %+v", now.Status)
 	}
@@ -286,7 +307,7 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	s.visit()
 	s.look()
 	s.pod(corev1.ConditionFalse)
-	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "The desktop's image cannot be pulled: no such tag", Stuck: true}
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonImagePullFailed, Image: "desktop:1", Detail: "no such tag", Message: "The desktop's image cannot be pulled: no such tag", Stuck: true}
 	s.look()
 	s.stays()
 	s.Pod, s.Pods, s.Progress = nil, 0, workload.Progress{}
@@ -295,9 +316,13 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	s.now = s.now.Add(time.Hour)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "no such tag")
+	if w := now.Status.Waiting; w == nil || w.Reason != v1alpha1.ReasonImagePullFailed || w.Image != "desktop:1" || w.Detail != "no such tag" {
+		t.Errorf("of the failed start is kept %+v", w)
+	}
 	s.visit()
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "")
+	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaking, Since: metav1.NewTime(s.now)})
 }
 
 func TestAVisitFromAClockThatIsAheadDoesNotWakeTwice(t *testing.T) {
@@ -347,7 +372,7 @@ func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
 		t.Error("a desktop that wakes was not taken for live")
 	}
 	s.pod(corev1.ConditionFalse)
-	s.Progress = workload.Progress{Reason: "ErrImagePull", Message: "x", Stuck: true}
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonImagePullFailed, Message: "x", Stuck: true}
 	if s.look(); last() {
 		t.Error("a start that is stuck was taken for live")
 	}
@@ -411,6 +436,9 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
+	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonRefused {
+		t.Errorf("condition %+v", c)
+	}
 	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied); c.Reason != v1alpha1.ReasonRefused {
 		t.Errorf("condition %+v", c)
 	}

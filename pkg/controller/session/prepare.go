@@ -91,10 +91,17 @@ func (p *pass) refusedOr(err error, condition, what string) error {
 	return nil
 }
 
-// refuse records that the wanted shape cannot be applied; it is tried again on a
-// change, or slowly.
-func (p *pass) refuse(condition, reason, message string) {
+// blocked is why the wanted shape cannot be applied.
+type blocked struct{ reason, message string }
+
+// block records that the wanted shape cannot be applied.
+func (p *pass) block(condition, reason, message string) {
 	p.condition(condition, false, reason, message)
-	p.blocked = message
+	p.blocked = blocked{reason, message}
+}
+
+// refuse blocks, and tries again on a change, or slowly.
+func (p *pass) refuse(condition, reason, message string) {
+	p.block(condition, reason, message)
 	p.returnAt(p.now.Add(refusalRetry))
 }

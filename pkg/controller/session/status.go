@@ -25,13 +25,19 @@ func (p *pass) summarise() {
 	} else if !p.conditionIs(v1alpha1.ConditionAwake, p.asleepBecause()) {
 		p.condition(v1alpha1.ConditionAwake, false, p.asleepBecause(), "")
 	}
-	if p.blocked != "" && p.observed.Exists {
-		p.condition(v1alpha1.ConditionUpToDate, false, v1alpha1.ReasonBlocked, p.blocked)
+	if p.blocked != (blocked{}) && p.observed.Exists {
+		p.condition(v1alpha1.ConditionUpToDate, false, v1alpha1.ReasonBlocked, p.blocked.message)
 	}
 	var ready bool
 	var reason string
 	st.Phase, reason, st.Message, ready = p.phase()
 	p.condition(v1alpha1.ConditionReady, ready, reason, st.Message)
+	switch {
+	case st.Phase == v1alpha1.PhaseCreating:
+		p.waitFor(p.progress())
+	case reason != v1alpha1.ReasonStartupTimeout:
+		st.Waiting = nil
+	}
 }
 
 // asleepBecause is why the desktop sleeps: the reason of the decision that put it to
@@ -49,18 +55,15 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 	switch {
 	// Without a workload there is nothing to wake.
 	case !p.observed.Exists && refused:
-		return v1alpha1.PhaseFailed, v1alpha1.ReasonWorkloadRefused, p.blocked, false
+		return v1alpha1.PhaseFailed, p.blocked.reason, p.blocked.message, false
 	case !p.observed.Exists:
-		return v1alpha1.PhasePending, v1alpha1.ReasonPending, p.blocked, false
+		return v1alpha1.PhasePending, p.blocked.reason, p.blocked.message, false
 
 	case p.decision.Awake && p.reachable():
 		return v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "", true
-	case p.decision.Awake && p.observed.Ready():
-		return v1alpha1.PhaseCreating, v1alpha1.ReasonNotReached, notReached(p.session), false
-	case p.decision.Awake && progress.Message != "":
-		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
 	case p.decision.Awake:
-		return v1alpha1.PhaseCreating, v1alpha1.ReasonWaking, "The desktop is being scheduled.", false
+		progress = p.progress()
+		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
 
 	case p.decision.Reason == lifecycle.ReasonPoweredOff:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonPoweredOff, "Switched off: set spec.power to OnDemand to let a visit wake it.", false

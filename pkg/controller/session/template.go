@@ -19,8 +19,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 	switch {
 	case apierrors.IsNotFound(err):
 		message := fmt.Sprintf("VDITemplate %q does not exist; create it, or create a session for one that does.", p.session.Spec.Template)
-		p.condition(v1alpha1.ConditionTemplateResolved, false, v1alpha1.ReasonTemplateNotFound, message)
-		p.blocked = message
+		p.block(v1alpha1.ConditionTemplateResolved, v1alpha1.ReasonTemplateNotFound, message)
 		// A desktop that runs keeps the clocks it has.
 		if known := p.session.Status.Lifecycle; known != nil {
 			p.policy = lifecycle.EffectivePolicy(known)

@@ -99,7 +99,8 @@ const (
 	ReasonStartupTimeout = "StartupTimeout"
 )
 
-// Reasons of Ready, beside those of what keeps the workload from being applied.
+// Reasons of Ready. While the workload cannot be made, it is the reason of the condition
+// that says why.
 const (
 	// ReasonRunning: the desktop is reachable.
 	ReasonRunning = "Running"
@@ -107,26 +108,46 @@ const (
 	ReasonAsleep = "Asleep"
 	// ReasonNotServed: the operator was uninstalled.
 	ReasonNotServed = "NotServed"
-	// ReasonPending: the workload does not exist yet.
-	ReasonPending = "Pending"
-	// ReasonWorkloadRefused: the workload does not exist, because it was refused.
-	ReasonWorkloadRefused = "WorkloadRefused"
+)
+
+// Reasons of Ready that status.waiting repeats: what a start waits for. The first of them
+// pass by themselves.
+const (
 	// ReasonWaking: the desktop is to run and has no pod yet.
 	ReasonWaking = "Waking"
 	// ReasonScheduling: the scheduler looks for a node.
 	ReasonScheduling = "Scheduling"
-	// ReasonPreparing: something that passes by itself: the workload is being made, or
-	// a node prepares image and volumes. It is a reason of UpToDate, too.
+	// ReasonPreparing: the node prepares the pod, volumes included. For a workload that
+	// is being made it is a reason of UpToDate, too.
 	ReasonPreparing = "Preparing"
+	// ReasonPullingImage: the node has the volumes and pulls the image.
+	ReasonPullingImage = "PullingImage"
 	// ReasonStarting: the desktop's container runs.
 	ReasonStarting = "Starting"
-	// ReasonNotReached: Kubernetes takes the pod for ready, but nobody has reached it at
+	// ReasonNotReached: Kubernetes reports the pod as ready, but nobody has reached it at
 	// its address yet. It asks the activators to try.
 	ReasonNotReached = "NotReached"
-	// ReasonUnschedulable: no node has room for the pod.
-	ReasonUnschedulable = "Unschedulable"
+
+	// ReasonWaitingForGPU: no node has enough of an extended resource, as GPUs are.
+	ReasonWaitingForGPU = "WaitingForGPU"
+	// ReasonWaitingForResource: no node has enough memory, CPU or other resource.
+	ReasonWaitingForResource = "WaitingForResource"
+	// ReasonWaitingForVolume: no node can have the home's volume.
+	ReasonWaitingForVolume = "WaitingForVolume"
+	// ReasonWaitingForNode: no node suits the pod for another cause.
+	ReasonWaitingForNode = "WaitingForNode"
+	// ReasonPodNotCreated: the pod cannot be created, because of a quota for example.
+	ReasonPodNotCreated = "PodNotCreated"
+	// ReasonKnativeFailed: Knative cannot make a revision of the desktop.
+	ReasonKnativeFailed = "KnativeFailed"
 	// ReasonPodEnded: the pod has ended, by eviction for example.
 	ReasonPodEnded = "PodEnded"
+	// ReasonImagePullFailed: the image cannot be pulled.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonContainerFailed: the container cannot be configured, created or started.
+	ReasonContainerFailed = "ContainerFailed"
+	// ReasonCrashLoop: the desktop ends right after each start.
+	ReasonCrashLoop = "CrashLoop"
 )
 
 // Reasons of the installation's conditions. Each is an event's reason, too.

@@ -234,12 +234,33 @@ type VDISessionStatus struct {
 	// Streaming is the template's, as the activators use it.
 	// +optional
 	Streaming *StreamingSpec `json:"streaming,omitempty"`
+	// Waiting is what the present start waits for or, after a start that failed, what
+	// that one waited for last; unset otherwise.
+	// +optional
+	Waiting *SessionWaiting `json:"waiting,omitempty"`
 	// +optional
 	Activity *SessionActivity `json:"activity,omitempty"`
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SessionWaiting is what the start of a desktop waits for.
+type SessionWaiting struct {
+	// Reason is one of the condition Ready, such as WaitingForGPU or ImagePullFailed.
+	Reason string `json:"reason"`
+	// Resource is the resource of which no node has enough, such as nvidia.com/gpu or memory.
+	// +optional
+	Resource string `json:"resource,omitempty"`
+	// Image is the image that the node pulls, or cannot pull.
+	// +optional
+	Image string `json:"image,omitempty"`
+	// Detail is for people: what the scheduler, the kubelet or the runtime says of it.
+	// +optional
+	Detail string `json:"detail,omitempty"`
+	// Since is when the start began to wait for this.
+	Since metav1.Time `json:"since"`
 }
 
 // VDISession is one person's desktop: it sleeps at zero pods until its URL is

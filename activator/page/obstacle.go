@@ -1,0 +1,65 @@
+package page
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// passing are the operator's reasons for which the page has better words than the
+// operator's: it sees the pod itself, and sooner.
+var passing = []string{v1alpha1.ReasonWaking, v1alpha1.ReasonScheduling, v1alpha1.ReasonPreparing, v1alpha1.ReasonPullingImage,
+	v1alpha1.ReasonStarting, v1alpha1.ReasonRunning, v1alpha1.ReasonAsleep, v1alpha1.ReasonNotReached}
+
+// ofPlace are the reasons that are of an earlier moment once the pod has a node.
+var ofPlace = []string{v1alpha1.ReasonWaitingForGPU, v1alpha1.ReasonWaitingForResource, v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonWaitingForNode}
+
+// obstacle is what keeps a start waiting that does not pass by itself; empty if nothing does.
+func obstacle(s *v1alpha1.VDISession, step Step) (summary, detail string) {
+	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.Message == "" || slices.Contains(passing, c.Reason) || step != StepPlace && slices.Contains(ofPlace, c.Reason) {
+		return "", ""
+	}
+	if w := s.Status.Waiting; w != nil && w.Reason == c.Reason {
+		if text := waitText(w); text != "" {
+			return text, w.Detail
+		}
+	}
+	return reasonOrMessage(c.Reason, c.Message)
+}
+
+// reasonOrMessage goes without status.waiting, which is not there before the start or where
+// the session's definition is older than that field; a reason may be newer than this page.
+func reasonOrMessage(reason, message string) (summary, detail string) {
+	if text := reasonTexts[reason]; text != "" {
+		return text, message
+	}
+	return message, ""
+}
+
+// waitText says what a start waits for; empty for a reason that this page does not know.
+func waitText(w *v1alpha1.SessionWaiting) string {
+	if w.Reason == v1alpha1.ReasonWaitingForResource && w.Resource != "" {
+		return fmt.Sprintf(textWaitingFor, w.Resource)
+	}
+	return reasonTexts[w.Reason]
+}
+
+// startFailed says that the start failed, and what it waited for last.
+func startFailed(st *v1alpha1.VDISessionStatus, p lifecycle.Policy) (summary, detail string) {
+	if st.Waiting == nil || waitText(st.Waiting) == "" {
+		return textStartFailed, st.Message
+	}
+	detail = waitText(st.Waiting)
+	if st.Waiting.Detail != "" {
+		detail += " " + st.Waiting.Detail
+	}
+	if p.StartupTimeout == 0 {
+		return textStartFailed, detail
+	}
+	return fmt.Sprintf(textStartFailedIn, inWords(p.StartupTimeout)), detail
+}
