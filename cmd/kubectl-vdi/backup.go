@@ -41,7 +41,8 @@ when a session was last used: a session that is restored is asleep.`,
 			return b.Write(p.Out)
 		},
 	}
-	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "all namespaces and all templates; without it the sessions of one namespace and their templates")
+	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false,
+		"all namespaces and all templates; without it the sessions of one namespace and their templates")
 	cmd.Flags().BoolVar(&o.Keys, "with-keys", false, "add the Secrets with the key that signs links and the TURN secret")
 	cmd.Flags().StringVar(&o.System, "system-namespace", defaultSystemNamespace, "the namespace that the chart is installed in")
 	return cmd

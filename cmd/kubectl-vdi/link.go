@@ -86,7 +86,8 @@ func signingKey(ctx context.Context, c client.Client, namespace string) (*token.
 		return nil, fmt.Errorf("looking for the signing key in namespace %s: %w", namespace, err)
 	}
 	if n := len(secrets.Items); n != 1 {
-		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with --system-namespace", namespace, n, backup.LabelSigningKey)
+		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with "+
+			"--system-namespace", namespace, n, backup.LabelSigningKey)
 	}
 	signer, err := token.NewSigner(secrets.Items[0].Data[corev1.TLSPrivateKeyKey])
 	if err != nil {

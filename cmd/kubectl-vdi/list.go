@@ -34,7 +34,7 @@ func (p *plugin) newList() *cobra.Command {
 				return fmt.Errorf("listing sessions: %w", err)
 			}
 			if len(sessions.Items) == 0 {
-				_, err := fmt.Fprintf(p.ErrOut, "No sessions found; look in all namespaces with -A.\n")
+				_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
 				return err
 			}
 			return p.print(sessions.Items, time.Now())

@@ -21,9 +21,9 @@ func (p *plugin) newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the installation does",
-		Long: `Show the conditions of the installation, as its operator last told them.
+		Long: `Show the conditions of the installation, as its operator last reported them.
 
-Each is good when it is True; a message says what else is the matter and what to do.
+True is good in each; otherwise the message says what is wrong and what to do.
 The command fails when one is False.`,
 		Example: "  kubectl vdi status --system-namespace vdi-system",
 		Args:    cobra.NoArgs,
@@ -45,7 +45,8 @@ func (p *plugin) status(ctx context.Context, c client.Client, namespace string) 
 		return fmt.Errorf("looking for the installation's conditions in namespace %s: %w", namespace, err)
 	}
 	if len(list.Items) == 0 {
-		return fmt.Errorf("namespace %s holds no ConfigMap with the label %s: name the chart's namespace with --system-namespace, and see that an operator runs there: kubectl -n %s get deployments", namespace, installation.LabelStatus, namespace)
+		return fmt.Errorf("namespace %s holds no ConfigMap with the label %s: name the chart's namespace with --system-namespace, and see "+
+			"that an operator runs there: kubectl -n %s get deployments", namespace, installation.LabelStatus, namespace)
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.ConfigMap) int { return cmp.Compare(a.Name, b.Name) })
 	var all, bad int

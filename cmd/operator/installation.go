@@ -15,13 +15,13 @@ import (
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 )
 
-// reportInstallation adds what tells an administrator how the installation does. It
-// works while the controllers wait for definitions, and the same goes for what looks
-// after Knative and tells of it.
+// reportInstallation adds the reporter of the installation's conditions and, with Knative,
+// the controllers of Knative's state. All run while the other controllers wait for definitions.
 func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetrics.Operator) (*installation.Conditions, error) {
 	// Rarely read, and some of it in namespaces that may come and go: a cache of it
 	// would be a reason to end.
-	c, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	c, err := client.NewWithWatch(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(),
+		Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return nil, fmt.Errorf("client without a cache: %w", err)
 	}
@@ -43,7 +43,8 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	return conditions, lookAfterKnative(mgr, c, cfg, conditions, counters, recorder)
 }
 
-func lookAfterKnative(mgr ctrl.Manager, c client.WithWatch, cfg config.Config, conditions *installation.Conditions, counters *vdimetrics.Operator, recorder events.EventRecorder) error {
+func lookAfterKnative(mgr ctrl.Manager, c client.WithWatch, cfg config.Config, conditions *installation.Conditions,
+	counters *vdimetrics.Operator, recorder events.EventRecorder) error {
 	if err := mgr.Add(&knativeready.Check{Reader: c, Namespace: cfg.Knative.Namespace, Conditions: conditions}); err != nil {
 		return err
 	}

@@ -105,7 +105,8 @@ func (o *operator) awaitDefinitions(ctx context.Context) error {
 	for {
 		missing := o.missingDefinition()
 		if missing == nil {
-			o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent, "The cluster has every definition that the operator needs.")
+			o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent,
+				"The cluster has every definition that the operator needs.")
 			return nil
 		}
 		o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionFalse, v1alpha1.ReasonMissing, missing.Error())
@@ -125,9 +126,12 @@ func (o *operator) missingDefinition() error {
 				return fmt.Errorf("%s of %s cannot be looked for: %w", kind.Kind, kind.GroupVersion(), err)
 			}
 			if kind.Group == v1alpha1.GroupName {
-				return fmt.Errorf("%s of %s is not in the cluster: install this chart's CRDs, which helm upgrade does with crds.enabled=true; nothing works until then", kind.Kind, kind.GroupVersion())
+				return fmt.Errorf("%s of %s is not in the cluster: install this chart's CRDs, which helm upgrade does with crds.enabled=true; "+
+					"nothing works until then", kind.Kind, kind.GroupVersion())
 			}
-			return fmt.Errorf("%s of %s is not in the cluster: install Knative Serving %s or later (https://knative.dev/docs/install), or set knative.enabled to false to do without it; no session is made and no desktop sleeps or wakes until then", kind.Kind, kind.GroupVersion(), knativeready.Oldest)
+			return fmt.Errorf("%s of %s is not in the cluster: install Knative Serving %s or later (https://knative.dev/docs/install), or set "+
+				"knative.enabled to false; until then no session is made "+
+				"and no desktop sleeps or wakes", kind.Kind, kind.GroupVersion(), knativeready.Oldest)
 		}
 	}
 	return nil

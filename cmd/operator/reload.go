@@ -16,12 +16,12 @@ import (
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 )
 
-// reloadEvery is how often the configuration file is looked at: a read of a few
-// hundred bytes, much oftener than kubelet brings a change.
+// reloadEvery is how often the configuration file is read: a few hundred
+// bytes, much more often than kubelet brings a change.
 const reloadEvery = 5 * time.Second
 
-// reloading makes a changed timeout hold without a restart, in every replica: one that
-// stands by must not begin with what was long ago.
+// reloading applies a changed timeout without a restart, in every replica: a standby must
+// not start with an old one.
 type reloading struct{ watcher *config.Watcher }
 
 var (
@@ -29,27 +29,30 @@ var (
 	_ manager.LeaderElectionRunnable = reloading{}
 )
 
-func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetrics.Operator, conditions *installation.Conditions, log logr.Logger) reloading {
-	tellCurrent(conditions, nil)
+func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetrics.Operator, conditions *installation.Conditions,
+	log logr.Logger) reloading {
+	setCurrent(conditions, nil)
 	return reloading{&config.Watcher{
 		Path: path, Every: reloadEvery, Sessions: now,
 		Changed: func(s config.Sessions) { clocks.Set(s.Policy()) },
 		Reloaded: func(err error) {
 			m.Reloaded(err)
-			tellCurrent(conditions, err)
+			setCurrent(conditions, err)
 		},
 		Log: log,
 	}}
 }
 
-// tellCurrent tells whether the file is in use; err says why it is refused.
-func tellCurrent(conditions *installation.Conditions, err error) {
+// setCurrent sets the condition ConfigurationCurrent; err says why the file is refused.
+func setCurrent(conditions *installation.Conditions, err error) {
 	if err == nil {
-		conditions.Set(v1alpha1.ConditionConfigurationCurrent, metav1.ConditionTrue, v1alpha1.ReasonCurrent, "The operator's configuration file is in use as it is now.")
+		conditions.Set(v1alpha1.ConditionConfigurationCurrent, metav1.ConditionTrue, v1alpha1.ReasonCurrent,
+			"The operator's configuration file is in use as it is now.")
 		return
 	}
 	conditions.Set(v1alpha1.ConditionConfigurationCurrent, metav1.ConditionFalse, v1alpha1.ReasonRefused, fmt.Sprintf(
-		"The operator's configuration has changed and is refused, so what held before goes on to hold; correct the chart's values and run helm upgrade. %v", err))
+		"The operator's configuration has changed and is refused; the one before stays in use. "+
+			"Correct the chart's values and run helm upgrade. %v", err))
 }
 
 // Start implements manager.Runnable.

@@ -48,7 +48,7 @@ func countSessions(c client.Reader, now func() time.Time) vdimetrics.CountSessio
 			if phase != v1alpha1.PhaseCreating {
 				continue
 			}
-			if ready := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonWaitingForGPU {
+			if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonWaitingForGPU {
 				all.WaitingForGPU++
 			}
 			if st.StartTime != nil {

@@ -44,7 +44,8 @@ func runUninstall(ctx context.Context, args []string) error {
 	}
 	if cfg.Knative.Enabled && cfg.Knative.ApplyConfig {
 		u.GiveBack = func(ctx context.Context) ([]string, error) {
-			return knativeconfig.Release(ctx, c, cfg.Knative.Namespace, knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name))
+			manager := knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name)
+			return knativeconfig.Release(ctx, c, cfg.Knative.Namespace, manager)
 		}
 	}
 	return u.Run(ctx)

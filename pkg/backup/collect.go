@@ -84,7 +84,8 @@ func Collect(ctx context.Context, c client.Client, o Options) (*Collection, erro
 }
 
 // templates are all of them, or those that the sessions of one namespace are made of.
-func (b *Collection) templates(ctx context.Context, c client.Client, o Options, sessions []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+func (b *Collection) templates(ctx context.Context, c client.Client, o Options,
+	sessions []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
 	if o.Namespace == "" {
 		return list(ctx, c, templateKind)
 	}
@@ -125,7 +126,8 @@ func (b *Collection) keys(ctx context.Context, c client.Client, system string) (
 		return nil, err
 	}
 	if len(signing) == 0 {
-		return nil, fmt.Errorf("namespace %s holds no Secret with the label %s=true: name the chart's namespace with --system-namespace", system, LabelSigningKey)
+		return nil, fmt.Errorf("namespace %s holds no Secret with the label %s=true: name the chart's namespace with --system-namespace",
+			system, LabelSigningKey)
 	}
 	turn, err := list(ctx, c, secretKind, client.InNamespace(system),
 		client.MatchingLabels{"app.kubernetes.io/part-of": "vdi-operator", "app.kubernetes.io/component": "turn"})
@@ -148,7 +150,8 @@ func (b *Collection) keys(ctx context.Context, c client.Client, system string) (
 }
 
 // list reads all objects of a kind, page by page.
-func list(ctx context.Context, c client.Client, kind schema.GroupVersionKind, which ...client.ListOption) ([]*unstructured.Unstructured, error) {
+func list(ctx context.Context, c client.Client, kind schema.GroupVersionKind,
+	which ...client.ListOption) ([]*unstructured.Unstructured, error) {
 	var all []*unstructured.Unstructured
 	next := ""
 	for {
@@ -183,7 +186,8 @@ func (b *Collection) Write(w io.Writer) error {
 		}
 		counts = append(counts, fmt.Sprintf("%d %ss", n, kind.Kind))
 	}
-	if _, err := fmt.Fprintf(w, "# VDI Operator: %s.\n# Bring them back with: kubectl vdi restore -f FILE\n", strings.Join(counts, ", ")); err != nil {
+	const head = "# VDI Operator: %s.\n# Bring them back with: kubectl vdi restore -f FILE\n"
+	if _, err := fmt.Fprintf(w, head, strings.Join(counts, ", ")); err != nil {
 		return err
 	}
 	for _, o := range b.Objects {

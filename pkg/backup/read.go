@@ -62,7 +62,8 @@ func belongs(o *unstructured.Unstructured) error {
 	case o.GetKind() == "" || o.GetAPIVersion() == "":
 		return errors.New("has no kind or no apiVersion")
 	case rank(o) < 0:
-		return fmt.Errorf("%s (%s): a backup holds VDITemplates, VDISessions, PersistentVolumeClaims and Secrets only; take this out of the file and use kubectl apply for it", name(o), o.GetAPIVersion())
+		return fmt.Errorf("%s (%s): a backup holds VDITemplates, VDISessions, PersistentVolumeClaims and Secrets only; take this out of the "+
+			"file and use kubectl apply for it", name(o), o.GetAPIVersion())
 	case o.GetName() == "":
 		return fmt.Errorf("%s has no metadata.name", o.GetKind())
 	case is(o, templateKind):

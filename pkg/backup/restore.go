@@ -28,7 +28,7 @@ type Restorer struct {
 	CreateNamespaces bool
 	// KeysOnly restores the keys and leaves the rest: for before an installation.
 	KeysOnly bool
-	// Out is told what became of each object, a line each.
+	// Out gets the result of each object, a line each.
 	Out io.Writer
 }
 
@@ -81,7 +81,8 @@ func (r *Restorer) Run(ctx context.Context, objects []*unstructured.Unstructured
 		}
 	}
 	if sessions > 0 {
-		_, _ = fmt.Fprintf(r.Out, "Links made before do not open the sessions that were created: a link is for one session object. Make new ones with kubectl vdi link.\n")
+		_, _ = fmt.Fprintf(r.Out, "Links made before do not open the sessions that were created: a link is for one session object. Make new "+
+			"ones with kubectl vdi link.\n")
 	}
 	switch bad, none := results[failed], results[missing]; {
 	case bad > 0:

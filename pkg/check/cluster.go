@@ -48,7 +48,8 @@ func (c *Checker) activator(ctx context.Context) finding {
 
 // deployment checks that a program runs.
 func (c *Checker) deployment(ctx context.Context, what string, key types.NamespacedName) finding {
-	remedy := fmt.Sprintf("kubectl -n %s describe deployment %s, and kubectl -n %s logs deployment/%s", key.Namespace, key.Name, key.Namespace, key.Name)
+	remedy := fmt.Sprintf("kubectl -n %s describe deployment %s, and kubectl -n %s logs deployment/%s", key.Namespace, key.Name,
+		key.Namespace, key.Name)
 	d := &appsv1.Deployment{}
 	if err := c.Client.Get(ctx, key, d); err != nil {
 		return bad(what, err, remedy)

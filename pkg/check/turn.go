@@ -40,7 +40,8 @@ func (c *Checker) turn(ctx context.Context) []finding {
 		for _, u := range c.Config.TURN.URLs {
 			uri, err := stun.ParseURI(u)
 			if err != nil {
-				found = append(found, bad(what, fmt.Sprintf("turn.urls: %q: %s", u, err), "correct it, such as turn:turn.example.com:3478?transport=udp"))
+				found = append(found, bad(what, fmt.Sprintf("turn.urls: %q: %s", u, err),
+					"correct it, such as turn:turn.example.com:3478?transport=udp"))
 				continue
 			}
 			// Somebody else's server, or an address outside.
@@ -120,7 +121,8 @@ func (c *Checker) asked(ctx context.Context, uri *stun.URI, remedy string) findi
 		return bad(what, "no answer to an allocation: "+err.Error(), remedy)
 	}
 	if allocation.Type.Class == stun.ClassSuccessResponse {
-		return bad(what, "anybody can allocate a relay without a credential", "let the server take time-limited credentials only (coturn: use-auth-secret)")
+		return bad(what, "anybody can allocate a relay without a credential",
+			"let the server take time-limited credentials only (coturn: use-auth-secret)")
 	}
 	var code stun.ErrorCodeAttribute
 	if err := code.GetFrom(allocation); err != nil || code.Code != stun.CodeUnauthorized {
@@ -137,7 +139,8 @@ func dial(ctx context.Context, resolver *net.Resolver, uri *stun.URI) (net.Conn,
 		if uri.Proto == stun.ProtoTypeUDP {
 			return nil, errors.New("TURN over DTLS is not asked from here")
 		}
-		return (&tls.Dialer{NetDialer: dialer, Config: &tls.Config{ServerName: uri.Host, MinVersion: tls.VersionTLS12}}).DialContext(ctx, "tcp", address)
+		config := &tls.Config{ServerName: uri.Host, MinVersion: tls.VersionTLS12}
+		return (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, "tcp", address)
 	case uri.Proto == stun.ProtoTypeTCP:
 		return dialer.DialContext(ctx, "tcp", address)
 	default:

@@ -42,7 +42,8 @@ func (u *Uninstaller) stopPrograms(ctx context.Context, until time.Time) error {
 			return err
 		}
 		if !pause(ctx) {
-			u.say("The operator's pod %q has not ended in time; going on without it. If it still runs, sessions may get their finalizer again.", left)
+			u.say("The operator's pod %q has not ended in time; going on without it. If it still runs, sessions may get their finalizer "+
+				"again.", left)
 			return nil
 		}
 	}

@@ -63,7 +63,8 @@ func stays(sessions, homes map[string]int, templates []string, defined bool) str
 	}
 	if defined {
 		lines = append(lines, "  the definitions (CRDs) of VDISessions and VDITemplates")
-		remove = append(remove, "  kubectl delete crd vdisessions."+v1alpha1.GroupName+" vditemplates."+v1alpha1.GroupName+"     # with all sessions and templates")
+		remove = append(remove, "  kubectl delete crd vdisessions."+v1alpha1.GroupName+" vditemplates."+v1alpha1.GroupName+"     # with all "+
+			"sessions and templates")
 	}
 	if len(lines) == 0 {
 		return "Nothing is left."

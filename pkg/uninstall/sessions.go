@@ -97,7 +97,7 @@ func (u *Uninstaller) leave(looks []look) error {
 		case l.err != nil:
 			errs = append(errs, fmt.Errorf("session %s: %w", l.key, l.err))
 		case l.remaining != "":
-			u.say("Did not wait longer for the desktop of %s: %s has been told to stop and goes when it can.", l.key, l.remaining)
+			u.say("Did not wait longer for the desktop of %s: %s was asked to stop and goes when it can.", l.key, l.remaining)
 		}
 	}
 	return errors.Join(errs...)

@@ -12,7 +12,8 @@ import (
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
-const notServedMessage = "VDI Operator was uninstalled, so nobody serves this session. Install it again and the session goes on, with its home."
+const notServedMessage = "VDI Operator was uninstalled, so nobody serves this session. Install it again and the session goes on, with " +
+	"its home."
 
 // sayNotServed makes the status say that nobody serves the session.
 func (u *Uninstaller) sayNotServed(ctx context.Context, s *v1alpha1.VDISession) error {

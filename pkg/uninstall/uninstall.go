@@ -51,7 +51,7 @@ type Uninstaller struct {
 	GiveBack func(context.Context) ([]string, error)
 	// Timeout is how long all of it may take.
 	Timeout time.Duration
-	// Out is told what is done, in lines for people.
+	// Out gets what is done, in lines for people.
 	Out io.Writer
 
 	mu sync.Mutex // guards Out
@@ -115,7 +115,8 @@ func (u *Uninstaller) giveBack(ctx context.Context) error {
 	}
 	if apierrors.IsForbidden(err) {
 		// The right to it is in Knative's namespace and goes with that.
-		u.say("Knative's configuration cannot be seen (%s). If Knative is still there, what this installation has set in its configuration stays.", err)
+		u.say("Knative's configuration cannot be seen (%s). If Knative is still there, what this installation has set in its configuration "+
+			"stays.", err)
 		return nil
 	}
 	if err != nil {

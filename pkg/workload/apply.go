@@ -53,7 +53,8 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return Delay{}, nil
 	}
 	if a.live {
-		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is applied when the desktop next sleeps."}, nil
+		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is " +
+			"applied when the desktop next sleeps."}, nil
 	}
 	base := existing.DeepCopyObject().(T)
 	existing.SetLabels(over(existing.GetLabels(), desired.GetLabels()))
@@ -77,7 +78,8 @@ func (a applied[T]) exists(ctx context.Context, api client.Reader, s *v1alpha1.V
 }
 
 func (a applied[T]) beingDeleted(o client.Object) Delay {
-	return Delay{Reason: v1alpha1.ReasonPreparing, Message: fmt.Sprintf("%s %q is being deleted; a new one is made when it is gone.", a.what, o.GetName()), Again: lookAgain}
+	return Delay{Reason: v1alpha1.ReasonPreparing, Message: fmt.Sprintf("%s %q is being deleted; a new one is made when it is gone.",
+		a.what, o.GetName()), Again: lookAgain}
 }
 
 func (a applied[T]) foreign(o client.Object) error {

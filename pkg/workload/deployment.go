@@ -23,7 +23,7 @@ const (
 	// keptReplicaSets is how many ReplicaSets of earlier shapes are kept: nobody rolls a
 	// desktop back, and each would be an object for every session.
 	keptReplicaSets = 0
-	// portEnv tells a desktop where to listen, as Knative does for every container.
+	// portEnv says where the desktop listens, as Knative does for every container.
 	portEnv = "PORT"
 	// servicePort is where in-cluster callers come, as with a Knative Service.
 	servicePort = 80
@@ -149,7 +149,8 @@ func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 	}
 	if deployment != nil {
 		if deployment.DeletionTimestamp.IsZero() {
-			err := d.Client.Delete(ctx, deployment, client.Preconditions{UID: &deployment.UID}, client.PropagationPolicy(metav1.DeletePropagationForeground))
+			err := d.Client.Delete(ctx, deployment, client.Preconditions{UID: &deployment.UID},
+				client.PropagationPolicy(metav1.DeletePropagationForeground))
 			if client.IgnoreNotFound(err) != nil {
 				return "", err
 			}

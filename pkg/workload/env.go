@@ -82,7 +82,8 @@ func env(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISes
 	}
 	if tell.turn {
 		ours = append(ours,
-			corev1.EnvVar{Name: envTURN, Value: fmt.Sprintf("http://%s.%s.svc:%d/turn", activator.Service, activator.Namespace, activator.InternalPort)},
+			corev1.EnvVar{Name: envTURN, Value: fmt.Sprintf("http://%s.%s.svc:%d/turn", activator.Service, activator.Namespace,
+				activator.InternalPort)},
 			corev1.EnvVar{Name: envTURNUser, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 				LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: TokenKey,
 			}}})

@@ -78,7 +78,8 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 		o.Wakeable = err == nil
 	}
 	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); o.Pod == nil && !o.Wakeable && c.IsFalse() {
-		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.say("Knative cannot start the desktop", c.Reason)
+		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.
+			say("Knative cannot start the desktop", c.Reason)
 	}
 	return o, nil
 }
@@ -111,7 +112,8 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 // deployment names a deployment that Knative made for the session; empty without one.
 func (k *Knative) deployment(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
 	deployments := &appsv1.DeploymentList{}
-	if err := k.Client.List(ctx, deployments, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name}); err != nil {
+	if err := k.Client.List(ctx, deployments, client.InNamespace(s.Namespace),
+		client.MatchingLabels{v1alpha1.LabelSession: s.Name}); err != nil {
 		return "", err
 	}
 	for i := range deployments.Items {

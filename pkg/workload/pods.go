@@ -20,7 +20,7 @@ func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 	return list.Items, nil
 }
 
-// observePods is what the session's pods tell.
+// observePods is the observation of the session's pods.
 func observePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
 	pods, err := sessionPods(ctx, c, s)
 	if err != nil {

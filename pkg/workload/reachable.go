@@ -36,8 +36,8 @@ func probedAtAddress(p *corev1.Pod) bool {
 	return false
 }
 
-// reachedSinceStart compares with the container's start, which is told in whole seconds,
-// rounded down.
+// reachedSinceStart compares with the container's start, which Kubernetes rounds down
+// to seconds.
 func reachedSinceStart(p *corev1.Pod, reached time.Time) bool {
 	for _, c := range p.Status.ContainerStatuses {
 		if c.Name == v1alpha1.ContainerDesktop {

@@ -28,7 +28,8 @@ func New(cfg config.Config, c client.Client, api client.Reader) Workload {
 	if cfg.Knative.Enabled {
 		return &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
 	}
-	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, api: api, namespaces: cfg.Namespaces}, to: "a Deployment"}
+	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, api: api, namespaces: cfg.Namespaces},
+		to: "a Deployment"}
 }
 
 // Workload makes the shape of a session's desktop exist.
@@ -62,7 +63,7 @@ type Delay struct {
 	Reason string
 	// Message is for people.
 	Message string
-	// Again is when to look again without any event; 0 is never.
+	// Again is when to apply again without any event; 0 is never.
 	Again time.Duration
 }
 

@@ -253,7 +253,7 @@ func TestAnUninstallDoesNotWaitForEverForADesktopThatDoesNotStop(t *testing.T) {
 	if err := uninstaller(&out, 8*time.Second).Run(t.Context()); err != nil {
 		t.Fatalf("%v:\n%s", err, &out)
 	}
-	wantText(t, out.String(), "Waiting for 1 desktop to stop; of "+unserved+"/stuck there is still deployment", "has been told to stop and goes when it can")
+	wantText(t, out.String(), "Waiting for 1 desktop to stop; of "+unserved+"/stuck there is still deployment", "was asked to stop and goes when it can")
 	if now := get(t, stuck); len(now.Finalizers) != 0 || !strings.Contains(now.Status.Message, "uninstalled") {
 		t.Errorf("finalizers %v, %q", now.Finalizers, now.Status.Message)
 	}

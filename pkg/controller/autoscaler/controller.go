@@ -139,7 +139,8 @@ func (r *Reconciler) serverlessService(ctx context.Context, pa *autoscalingv1alp
 
 // status tells Knative what became of the revision. A merge patch of our fields
 // needs no lock: nobody else writes them.
-func (r *Reconciler) status(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService, deployment *appsv1.Deployment, scale *int32) error {
+func (r *Reconciler) status(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService,
+	deployment *appsv1.Deployment, scale *int32) error {
 	changed := pa.DeepCopy()
 	setStatus(changed, sks, deployment, scale)
 	if equality.Semantic.DeepEqual(pa.Status, changed.Status) {

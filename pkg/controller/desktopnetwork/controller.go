@@ -86,7 +86,8 @@ func ours(o client.Object) bool { return o.GetLabels()[v1alpha1.LabelDesktopNetw
 // foreign is what is said of a policy that this package did not make. It is tried
 // again, ever more rarely.
 func foreign(namespace string) error {
-	return fmt.Errorf("a NetworkPolicy %q exists in namespace %q and is not this product's, so desktops there are as open as it leaves them; delete it, or set networkPolicy.enabled to false and keep your own", PolicyName, namespace)
+	return fmt.Errorf("a NetworkPolicy %q exists in namespace %q and is not this product's, so desktops there are as open as it leaves "+
+		"them; delete it, or set networkPolicy.enabled to false and keep your own", PolicyName, namespace)
 }
 
 // SetupWithManager starts the controller together with the manager.

@@ -1,9 +1,12 @@
-// Package installation tells an administrator how an installation does: conditions that
-// its parts set, as a list in a ConfigMap beside it, as Events and as a metric.
+// Package installation reports the conditions of an installation, which its parts set: as a
+// list in a ConfigMap, as Events and as a metric.
 //
-// It promises that what is told is current while a leader runs, whether or not its
-// controllers could start, and that nothing is written but changes. It judges nothing
-// itself.
+// It promises that the report is current while a leader runs, whether or not its controllers
+// could start, and that only changes are written. It decides no condition itself.
+//
+// To change a condition, change the call of Set in the part that decides it; a new one has
+// its type and reasons in pkg/apis/vdi/v1alpha1/reasons.go and is listed in
+// cmd/operator/installation.go.
 package installation
 
 import (

@@ -62,7 +62,7 @@ func (r *Reporter) Start(ctx context.Context) error {
 	for {
 		wait := rewrite
 		if err := r.report(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "the installation's conditions cannot be told", "retryAfter", reportRetry.String())
+			log.FromContext(ctx).Error(err, "the installation's conditions cannot be written", "retryAfter", reportRetry.String())
 			wait = reportRetry
 		}
 		select {
@@ -81,11 +81,11 @@ func (r *Reporter) report(ctx context.Context) error {
 	if err := r.Client.Get(ctx, key, have); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	told, err := ReadStatus(have)
+	reported, err := ReadStatus(have)
 	if err != nil {
 		log.FromContext(ctx).Info("the installation's conditions cannot be read and are written anew", "error", err.Error())
 	}
-	next, turned := r.merge(told, metav1.Now())
+	next, turned := r.merge(reported, metav1.Now())
 	if len(next) == 0 {
 		return nil
 	}
@@ -105,13 +105,13 @@ func (r *Reporter) report(ctx context.Context) error {
 	return nil
 }
 
-// merge lays what is known over what was told. What is not known yet stays as the leader
-// before told it; what is no longer a condition goes. turned are those that have another
+// merge lays what is known over what was reported. What is not known yet stays as the leader
+// before reported it; what is no longer a condition goes. turned are those that have another
 // status or reason now.
-func (r *Reporter) merge(told []metav1.Condition, now metav1.Time) (next, turned []metav1.Condition) {
-	next = slices.DeleteFunc(slices.Clone(told), func(c metav1.Condition) bool { return !r.Conditions.has(c.Type) })
+func (r *Reporter) merge(reported []metav1.Condition, now metav1.Time) (next, turned []metav1.Condition) {
+	next = slices.DeleteFunc(slices.Clone(reported), func(c metav1.Condition) bool { return !r.Conditions.has(c.Type) })
 	for _, c := range r.Conditions.known() {
-		was := meta.FindStatusCondition(told, c.Type)
+		was := meta.FindStatusCondition(reported, c.Type)
 		if was == nil || was.Status != c.Status || was.Reason != c.Reason {
 			turned = append(turned, c)
 		}
@@ -145,7 +145,8 @@ func (r *Reporter) write(ctx context.Context, key client.ObjectKey, text string)
 
 // announce says in the log and by an Event what a condition has become.
 func (r *Reporter) announce(ctx context.Context, key client.ObjectKey, c metav1.Condition) {
-	log.FromContext(ctx).Info("a condition of the installation has changed", "type", c.Type, "status", c.Status, "reason", c.Reason, "message", c.Message)
+	log.FromContext(ctx).Info("a condition of the installation has changed", "type", c.Type, "status", c.Status, "reason", c.Reason,
+		"message", c.Message)
 	kind := corev1.EventTypeNormal
 	if c.Status == metav1.ConditionFalse {
 		kind = corev1.EventTypeWarning

@@ -67,16 +67,16 @@ type Reconciler struct {
 	Namespace string
 	// Manager is the installation's FieldManager.
 	Manager client.FieldOwner
-	// Apply sets what is not as needed; without it that is only told.
+	// Apply sets what is not as needed; otherwise it is only reported.
 	Apply      bool
 	Events     events.EventRecorder
 	Metrics    Metrics
 	Conditions Conditions
 
-	// held are the keys that were claimed at the last look, by place, told the conflicts
-	// that were last told.
-	held map[string]map[field]bool
-	told map[string]bool
+	// held are the keys that were last claimed, by place; reported the conflicts that were
+	// last reported.
+	held     map[string]map[field]bool
+	reported map[string]bool
 }
 
 var (
@@ -92,9 +92,9 @@ func (*Reconciler) NeedLeaderElection() bool { return true }
 // +kubebuilder:rbac:groups=operator.knative.dev,resources=knativeservings,namespace=knative-serving,verbs=get;list;patch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,namespace=knative-serving,verbs=create;patch
 
-// Start implements manager.Runnable: it looks at once, at each change of the config maps,
-// and again and again while something is amiss. A namespace that it may not read, or that
-// comes and goes, is told and waited for: an informer would end the whole program.
+// Start implements manager.Runnable: it reconciles at once, at each change of the config maps,
+// and at intervals while something is wrong. It reports and awaits a namespace that it may
+// not read, or that is missing; an informer would end the program.
 func (r *Reconciler) Start(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
@@ -138,16 +138,16 @@ func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
 		}
 		select {
 		case changed <- struct{}{}:
-		default: // The next look sees this change too.
+		default: // The next pass sees this change too.
 		}
 	}
 }
 
-// reconcile looks once and tells what it found. It returns when to look again.
+// reconcile sets the condition. It returns when to come back.
 func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	v := r.look(bounded)
+	v := r.settleAll(bounded)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -155,8 +155,8 @@ func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
 	return v.again
 }
 
-// look sets what is due.
-func (r *Reconciler) look(ctx context.Context) verdict {
+// settleAll sets what is due in every place.
+func (r *Reconciler) settleAll(ctx context.Context) verdict {
 	configMaps := map[string]*unstructured.Unstructured{}
 	for _, need := range requirements {
 		cm, err := get(ctx, r.Client, configMapKind, r.Namespace, need.configMap)
@@ -178,7 +178,7 @@ func (r *Reconciler) look(ctx context.Context) verdict {
 		}
 		result.add(p.plan)
 	}
-	r.tell(ctx, places, result.conflicts)
+	r.report(ctx, places, result.conflicts)
 	if r.Apply {
 		if err := r.handOver(ctx, configMaps); err != nil {
 			return failed(places[0], err)
@@ -192,7 +192,8 @@ func (r *Reconciler) look(ctx context.Context) verdict {
 
 // places are where keys are set; serving is the Knative Operator's resource, if it wrote
 // the config maps.
-func (r *Reconciler) places(ctx context.Context, configMaps map[string]*unstructured.Unstructured) (places []place, serving string, err error) {
+func (r *Reconciler) places(ctx context.Context, configMaps map[string]*unstructured.Unstructured) (places []place, serving string,
+	err error) {
 	for _, need := range requirements {
 		if name := writer(configMaps[need.configMap]); name != "" {
 			o, err := get(ctx, r.Client, knativeServingKind, r.Namespace, name)
@@ -287,20 +288,21 @@ func (r *Reconciler) handOver(ctx context.Context, configMaps map[string]*unstru
 	return nil
 }
 
-// tell says each conflict once, and again when it has been gone or has changed.
-func (r *Reconciler) tell(ctx context.Context, places []place, conflicts []conflict) {
+// report announces each conflict once, and anew after it was gone or has changed.
+func (r *Reconciler) report(ctx context.Context, places []place, conflicts []conflict) {
 	now := map[string]bool{}
 	for _, c := range conflicts {
 		text := c.String()
 		now[text] = true
-		if r.told[text] {
+		if r.reported[text] {
 			continue
 		}
 		r.Metrics.ConfigConflict()
 		log.FromContext(ctx).Info("Knative's configuration is in conflict with what desktops need", "conflict", text)
-		r.Events.Eventf(holder(places, c.configMap), nil, corev1.EventTypeWarning, v1alpha1.EventConfigConflict, "Apply", "%s", installation.EventNote(text+". "+conflictRemedy))
+		r.Events.Eventf(holder(places, c.configMap), nil, corev1.EventTypeWarning, v1alpha1.EventConfigConflict, "Apply", "%s",
+			installation.EventNote(text+". "+conflictRemedy))
 	}
-	r.told = now
+	r.reported = now
 }
 
 // holder is the object in which a config map's keys are set.
@@ -323,7 +325,8 @@ func (r *Reconciler) unreadable(what string, err error) verdict {
 	case apierrors.IsForbidden(err):
 		// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
 		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonForbidden, fmt.Sprintf(
-			"The operator may not read %s in namespace %s. With rbac.clusterScoped=false an administrator of the cluster sees to its keys; otherwise helm upgrade writes the operator's Role there anew. %v", what, r.Namespace, err), retry}
+			"The operator may not read %s in namespace %s. With rbac.clusterScoped=false an administrator of the cluster sets its keys; "+
+				"otherwise helm upgrade writes the operator's Role there anew. %v", what, r.Namespace, err), retry}
 	}
 	return verdict{metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, fmt.Sprintf("%s in namespace %s: %v", what, r.Namespace, err), retry}
 }

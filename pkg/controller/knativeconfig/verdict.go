@@ -13,9 +13,10 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-const conflictRemedy = "Let that owner set it so or leave it out, as docs/knative.md says, or set knative.applyConfig=false and see to it yourself."
+const conflictRemedy = "Let that owner set it so or leave it out, as docs/knative.md says, or set knative.applyConfig=false and set " +
+	"the key yourself."
 
-// verdict is the condition, and when to look again.
+// verdict is the condition, and when to reconcile again.
 type verdict struct {
 	status          metav1.ConditionStatus
 	reason, message string
@@ -37,7 +38,8 @@ func (f *found) verdict(apply bool, places []place) verdict {
 	switch {
 	case !apply && len(f.unmet) > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNotApplied, fmt.Sprintf(
-			"knative.applyConfig is false, and these keys are not as desktops need them: %s. Set them as docs/knative.md says.", join(f.unmet)), resync}
+			"knative.applyConfig is false, and these keys are not as desktops need them: %s. "+
+				"Set them as docs/knative.md says.", join(f.unmet)), resync}
 	case len(f.conflicts) > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConflict, join(f.conflicts) + ". " + conflictRemedy, resync}
 	}
@@ -45,7 +47,8 @@ func (f *found) verdict(apply bool, places []place) verdict {
 	for i, p := range places {
 		names[i] = p.String()
 	}
-	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
+	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAsNeeded,
+		"Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
 }
 
 // unlessWaiting is the verdict, or that the Knative Operator has not written yet what is
@@ -65,7 +68,8 @@ func (v verdict) unlessWaiting(configMaps map[string]*unstructured.Unstructured,
 		return v
 	}
 	return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, fmt.Sprintf(
-		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, see its log and kubectl describe knativeserving.", serving, join(late)), retry}
+		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, "+
+			"see its log and kubectl describe knativeserving.", serving, join(late)), retry}
 }
 
 func failed(p place, err error) verdict {
@@ -74,7 +78,7 @@ func failed(p place, err error) verdict {
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonForbidden, fmt.Sprintf(
 			"The operator may not change %s: helm upgrade writes its Role there anew. %v", p, err), retry}
 	case apierrors.IsConflict(err):
-		// Somebody was faster than we; the next look sees what they did.
+		// Somebody was faster than we; the next pass sees what they did.
 		return verdict{metav1.ConditionUnknown, v1alpha1.ReasonChanging, fmt.Sprintf("%s changes at this moment: %v", p, err), retry}
 	}
 	return verdict{metav1.ConditionFalse, v1alpha1.ReasonRefused, fmt.Sprintf(

@@ -1,6 +1,6 @@
 // Package knativeready says whether Knative Serving is there, new enough, and ready to
-// make sessions' workloads. It asks for Knative's own Deployments alone, so that it has an
-// answer on any cluster, and changes nothing.
+// make sessions' workloads. It reads only Knative's own Deployments, so it has an answer
+// on any cluster, and changes nothing.
 package knativeready
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// interval is how often Knative is asked for: two requests.
+	// interval is how often Knative is checked, by two requests.
 	interval = 15 * time.Second
 
 	// versionLabel is on everything that Knative installs.
@@ -41,7 +41,7 @@ type Conditions interface {
 	Set(conditionType string, status metav1.ConditionStatus, reason, message string)
 }
 
-// Check looks again and again.
+// Check sets the condition KnativeReady at intervals.
 type Check struct {
 	// Reader reads what is there now, not a cache.
 	Reader client.Reader
@@ -65,7 +65,7 @@ func (c *Check) Start(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if status, reason, message := c.look(ctx); ctx.Err() == nil {
+		if status, reason, message := c.check(ctx); ctx.Err() == nil {
 			c.Conditions.Set(v1alpha1.ConditionKnativeReady, status, reason, message)
 		}
 		select {
@@ -76,7 +76,7 @@ func (c *Check) Start(ctx context.Context) error {
 	}
 }
 
-func (c *Check) look(ctx context.Context) (status metav1.ConditionStatus, reason, message string) {
+func (c *Check) check(ctx context.Context) (status metav1.ConditionStatus, reason, message string) {
 	var found []*appsv1.Deployment
 	for _, name := range needed {
 		d := &appsv1.Deployment{}
@@ -84,11 +84,13 @@ func (c *Check) look(ctx context.Context) (status metav1.ConditionStatus, reason
 		switch {
 		case apierrors.IsNotFound(err):
 			return metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, fmt.Sprintf(
-				"There is no Deployment %s in namespace %s: install Knative Serving %s or later (https://knative.dev/docs/install), or name the namespace it is in in knative.namespace.", name, c.Namespace, Oldest)
+				"There is no Deployment %s in namespace %s: install Knative Serving %s or later (https://knative.dev/docs/install), or name the "+
+					"namespace it is in in knative.namespace.", name, c.Namespace, Oldest)
 		case apierrors.IsForbidden(err):
 			// With the rights of a namespace alone (rbac.clusterScoped=false) that is meant.
 			return metav1.ConditionUnknown, v1alpha1.ReasonForbidden, fmt.Sprintf(
-				"The operator may not read Deployments in namespace %s. With rbac.clusterScoped=false an administrator of the cluster looks after Knative; otherwise helm upgrade writes the operator's Role there anew. %v", c.Namespace, err)
+				"The operator may not read Deployments in namespace %s. With rbac.clusterScoped=false an administrator of the cluster maintains "+
+					"Knative; otherwise helm upgrade writes the operator's Role there anew. %v", c.Namespace, err)
 		case err != nil:
 			return metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, fmt.Sprintf("Deployment %s in namespace %s: %v", name, c.Namespace, err)
 		}
@@ -108,7 +110,8 @@ func assess(deployments []*appsv1.Deployment) (status metav1.ConditionStatus, re
 	for _, d := range deployments {
 		if d.Status.AvailableReplicas == 0 {
 			return metav1.ConditionFalse, v1alpha1.ReasonNotReady, fmt.Sprintf(
-				"Knative's %s has no replica that is ready: sessions that exist sleep and wake, new ones and changes wait. See kubectl -n %s describe deployment %s", d.Name, d.Namespace, d.Name)
+				"Knative's %s has no replica that is ready: sessions that exist sleep and wake, new ones and changes wait. See kubectl -n %s "+
+					"describe deployment %s", d.Name, d.Namespace, d.Name)
 		}
 	}
 	if release == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// cleanUpRetry looks again at what is left of a deleted session, beside the events
-// that say so.
+// cleanUpRetry is how often the rest of a deleted session is checked, beside the events
+// that report it.
 const cleanUpRetry = 15 * time.Second
 
 // cleanUp takes a deleted session's desktop away and releases its home: not before
@@ -51,7 +51,7 @@ func LetGo(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	return RemoveFinalizer(ctx, c, s)
 }
 
-// RemoveFinalizer lets a session go, or be deleted by whoever wants to, without the
+// RemoveFinalizer lets a session go, or be deleted without the
 // operator. It fails with a conflict where somebody has written to the session since.
 func RemoveFinalizer(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	base := s.DeepCopy()

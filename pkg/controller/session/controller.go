@@ -124,7 +124,7 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, s *v1alpha1.VDISession
 	return r.Client.Patch(ctx, s, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
 }
 
-// pass is one look at one session: what was found, and the status that follows.
+// pass is one reconciliation of one session: what was found, and the status that follows.
 type pass struct {
 	*Reconciler
 	now time.Time

@@ -112,7 +112,8 @@ func (p *pass) startFailed() string {
 	if !strings.HasSuffix(seen, ".") { // a container runtime's words end as they like
 		seen += "."
 	}
-	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.", duration.HumanDuration(p.policy.StartupTimeout), seen)
+	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.",
+		duration.HumanDuration(p.policy.StartupTimeout), seen)
 }
 
 func (p *pass) micro() *metav1.MicroTime { return &metav1.MicroTime{Time: p.now} }

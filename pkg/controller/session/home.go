@@ -59,7 +59,8 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 }
 
 func (p *pass) homeInUse(holder string) {
-	message := fmt.Sprintf("The home of user %q for template %q is in use by session %q. Delete that session, or set spec.persistence.enabled to false in this one.",
+	message := fmt.Sprintf("The home of user %q for template %q is in use by session %q. Delete that session, or set "+
+		"spec.persistence.enabled to false in this one.",
 		p.session.Spec.User, p.session.Spec.Template, holder)
 	if !p.conditionIs(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse) {
 		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeInUse, "%s", message) })
@@ -80,8 +81,8 @@ func (p *pass) sessionExists(ctx context.Context, name string) (bool, error) {
 	return err == nil, client.IgnoreNotFound(err)
 }
 
-// letGoUnusedHome releases the home of a session that was told to do without, once
-// no pod can have it mounted any more.
+// letGoUnusedHome releases the home of a session whose persistence was switched off,
+// once no pod can have it mounted.
 func (p *pass) letGoUnusedHome(ctx context.Context, upToDate bool) error {
 	if !upToDate || p.observed.Pods > 0 || workload.HomeEnabled(p.template, p.session) {
 		return nil

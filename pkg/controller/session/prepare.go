@@ -78,7 +78,8 @@ func (p *pass) refusedOr(err error, condition, what string) error {
 	case meta.IsNoMatchError(err):
 		p.refuse(condition, v1alpha1.ReasonKnativeMissing, "Knative Serving is not installed in this cluster: "+err.Error())
 	case apierrors.IsAlreadyExists(err):
-		p.refuse(condition, v1alpha1.ReasonNameTaken, fmt.Sprintf("Something that is not this session's has the name of %s: %s. Delete it, or choose another name for the session.", what, err))
+		p.refuse(condition, v1alpha1.ReasonNameTaken, fmt.Sprintf("Something that is not this session's has the name of %s: %s. Delete it, "+
+			"or choose another name for the session.", what, err))
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
 		text := err.Error()
 		if errors.As(err, &status) {

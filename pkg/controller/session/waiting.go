@@ -35,7 +35,8 @@ func notReached(s *v1alpha1.VDISession) workload.Progress {
 func (p *pass) waitFor(progress workload.Progress) {
 	waiting := v1alpha1.SessionWaiting{
 		Reason: progress.Reason, Resource: progress.Resource, Image: progress.Image, Detail: progress.Detail, Since: metav1.NewTime(p.now)}
-	if was := p.session.Status.Waiting; was != nil && was.Reason == waiting.Reason && was.Resource == waiting.Resource && was.Image == waiting.Image {
+	was := p.session.Status.Waiting
+	if was != nil && was.Reason == waiting.Reason && was.Resource == waiting.Resource && was.Image == waiting.Image {
 		waiting.Since = was.Since
 	}
 	p.session.Status.Waiting = &waiting

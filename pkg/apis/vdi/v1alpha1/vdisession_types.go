@@ -97,9 +97,9 @@ type SessionPersistence struct {
 type Phase string
 
 const (
-	// PhasePending says that something that the session needs is missing.
+	// PhasePending says that something is missing that the session needs.
 	PhasePending Phase = "Pending"
-	// PhaseCreating says that the desktop is waking and not yet reachable.
+	// PhaseCreating says that the desktop wakes and is not reachable yet.
 	PhaseCreating Phase = "Creating"
 	// PhaseRunning says that the desktop is reachable.
 	PhaseRunning Phase = "Running"
@@ -111,9 +111,9 @@ const (
 	PhaseFailed Phase = "Failed"
 )
 
-// SessionActivity holds max-registers: a writer only ever moves them forward, so
-// any number of activators can write them without knowing of each other. Viewer is none;
-// it is written on the condition that the session is as its writer saw it.
+// SessionActivity is written by the activators. Its times are max-registers: a writer only
+// moves them forward, so any number of activators can write them independently. Viewer is
+// written under optimistic locking.
 type SessionActivity struct {
 	// LastWakeTime is when somebody last asked for the desktop while it slept.
 	// +optional
@@ -130,53 +130,50 @@ type SessionActivity struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
-	// LastReachedTime is when an activator last had a connection of the desktop's, at the
-	// pod's address, that was worth to be recorded: the first one of each start of the
-	// desktop's container.
+	// LastReachedTime is when an activator first reached the desktop at its pod's address
+	// after the last start of its container.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastReachedTime *metav1.MicroTime `json:"lastReachedTime,omitempty"`
-	// Protocol is that of the last client that got through to the desktop, by which the
-	// activators know a desktop whose template leaves its protocol to Auto. It is no
-	// max-register: the last one counts.
+	// Protocol is the protocol of the last client that reached the desktop. Activators use
+	// it where the template's protocol is Auto. The last write wins.
 	// +optional
 	Protocol StreamingProtocol `json:"protocol,omitempty"`
-	// Traceparent is the trace of the wake at lastWakeTime, which the operator goes on
-	// with: a traceparent of W3C Trace Context, version 00. It is set where tracing is on.
+	// Traceparent is the trace of the wake at lastWakeTime, which the operator continues: a
+	// traceparent of W3C Trace Context, version 00. It is set where tracing is on.
 	// +optional
 	// +kubebuilder:validation:MaxLength=55
 	// +kubebuilder:validation:Pattern=`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`
 	Traceparent string `json:"traceparent,omitempty"`
-	// Viewer says which page around the desktop shows it, where the desktop can have one
-	// viewer only; no max-register, but a record that one page hands to another. It is
-	// there for such desktops alone, and neither wakes anything nor counts as activity.
+	// Viewer is the page that shows the desktop, where the desktop takes one viewer only.
+	// It neither wakes the desktop nor counts as activity.
 	// +optional
 	Viewer *SessionViewer `json:"viewer,omitempty"`
 }
 
-// SessionViewer is the page that shows a desktop which can have one viewer only.
+// SessionViewer is the page that shows a desktop which takes one viewer only.
 type SessionViewer struct {
-	// Page is the page's name, which it made up for itself; empty while no page shows
-	// the desktop. A desktop that was put to sleep since is shown by none either.
+	// Page is the name that the page chose for itself; empty while no page shows the
+	// desktop. Ignored once the desktop has slept since.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^([0-9a-f]{32})?$`
 	Page string `json:"page"`
-	// Since is when the page became the viewer. Connections of the viewer before are
-	// ended, where that was another page: those that were opened before this moment.
+	// Since is when the page became the viewer. Connections that another page opened
+	// before are closed.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	Since metav1.MicroTime `json:"since"`
-	// Replica is the replica of the activator that the page is connected to, by a name
-	// that it made up as it started. It alone clears the record once the page is closed.
+	// Replica is the activator's replica that the page is connected to, by the name that
+	// the replica chose at its start. Only that replica clears the record when the page closes.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Replica string `json:"replica"`
 }
 
-// EffectiveLifecycle is what the clocks came out as after values, template and
-// session were looked at; zero is off.
+// EffectiveLifecycle is the clocks that apply, resolved from session, template and the
+// chart's values; zero is off.
 type EffectiveLifecycle struct {
 	IdleTimeout       metav1.Duration `json:"idleTimeout"`
 	DisconnectTimeout metav1.Duration `json:"disconnectTimeout"`
@@ -184,31 +181,32 @@ type EffectiveLifecycle struct {
 	StartupTimeout    metav1.Duration `json:"startupTimeout"`
 }
 
-// VDISessionStatus is what the operator and the activators know of a session.
-// The operator owns all of it but activity, which the activators write.
+// VDISessionStatus is the observed state of a session. The activators write activity, the
+// operator everything else.
 //
-// Its times have six digits of a second: a list with one that has not could be read by
-// nobody who reads them as MicroTime.
+// Its times have microseconds, as metav1.MicroTime requires: one without them would make
+// lists of sessions unreadable.
 type VDISessionStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
-	// Message says in a sentence what the session waits for or why it failed.
+	// Message says for people what the session waits for or why it failed. Programs read
+	// conditions and waiting.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// URL is where a person opens the session.
 	// +optional
 	URL string `json:"url,omitempty"`
-	// PodName is the pod of the present awake period.
+	// PodName is the current pod; empty while asleep.
 	// +optional
 	PodName string `json:"podName,omitempty"`
-	// StartTime is when the present awake period began; unset while asleep.
+	// StartTime is when the desktop last woke; unset while asleep.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
-	// ReadyTime is when the desktop became reachable in the present awake period.
+	// ReadyTime is when the desktop became reachable after startTime; unset before.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
@@ -222,20 +220,20 @@ type VDISessionStatus struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	SleepTime *metav1.MicroTime `json:"sleepTime,omitempty"`
-	// SleepReason is why: the reason of that decision.
+	// SleepReason is the reason of that sleep, such as IdleTimeout.
 	// +optional
 	SleepReason string `json:"sleepReason,omitempty"`
-	// Until is when the next decision is due if nothing happens before.
+	// Until is when a clock next runs out unless something happens before.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
-	// Lifecycle is what the clocks came out as.
+	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *EffectiveLifecycle `json:"lifecycle,omitempty"`
-	// Streaming is the template's, as the activators use it.
+	// Streaming is the template's spec.streaming, which the activators read here.
 	// +optional
 	Streaming *StreamingSpec `json:"streaming,omitempty"`
-	// Waiting is what the present start waits for or, after a start that failed, what
-	// that one waited for last; unset otherwise.
+	// Waiting is what the start waits for, or what a failed start last waited for; unset
+	// otherwise.
 	// +optional
 	Waiting *SessionWaiting `json:"waiting,omitempty"`
 	// +optional
@@ -256,7 +254,7 @@ type SessionWaiting struct {
 	// Image is the image that the node pulls, or cannot pull.
 	// +optional
 	Image string `json:"image,omitempty"`
-	// Detail is for people: what the scheduler, the kubelet or the runtime says of it.
+	// Detail is for people: the message of the scheduler, the kubelet or the runtime.
 	// +optional
 	Detail string `json:"detail,omitempty"`
 	// Since is when the start began to wait for this.

@@ -50,8 +50,8 @@ type VDITemplateSpec struct {
 	// +kubebuilder:default={}
 	Resources TemplateResources `json:"resources,omitempty"`
 
-	// GPUResourceName is the extended resource that a GPU is counted in: a whole
-	// device, a MIG slice such as nvidia.com/mig-1g.5gb, or a shared one.
+	// GPUResourceName is the extended resource of the GPUs: a device, a MIG slice such
+	// as nvidia.com/mig-1g.5gb, or a shared device.
 	// +optional
 	// +kubebuilder:default="nvidia.com/gpu"
 	// +kubebuilder:validation:MaxLength=253
@@ -155,11 +155,11 @@ const (
 	ProtocolSelkies2WebSockets StreamingProtocol = "Selkies2WebSockets"
 	// ProtocolLinuxServer is the stream of linuxserver.io's desktop images.
 	ProtocolLinuxServer StreamingProtocol = "LinuxServer"
-	// ProtocolWebSocket holds and replays any WebSocket without looking into it.
+	// ProtocolWebSocket holds and replays any WebSocket without reading its messages.
 	ProtocolWebSocket StreamingProtocol = "WebSocket"
 )
 
-// ICEPolicy says which ICE candidates a viewer and a desktop may tell each other.
+// ICEPolicy says which ICE candidates a viewer and a desktop may exchange.
 // +kubebuilder:validation:Enum=all;relay
 type ICEPolicy string
 
@@ -180,8 +180,8 @@ type StreamingSpec struct {
 	Protocol StreamingProtocol `json:"protocol,omitempty"`
 
 	// Port is the TCP port of the desktop's web server, which must speak plain HTTP. With a
-	// named protocol the desktop is told it where it is not the image's own default; under
-	// Auto and WebSocket it only says where the desktop listens.
+	// named protocol it is passed to the desktop where it differs from the image's default;
+	// with Auto and WebSocket the desktop must be configured to listen there.
 	// +optional
 	// +kubebuilder:default=8080
 	// +kubebuilder:validation:Minimum=1
@@ -189,8 +189,8 @@ type StreamingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!(self in [8008, 8012, 8013, 8022, 9090, 9091])",message="ports 8008, 8012, 8013, 8022, 9090 and 9091 are taken by Knative's sidecar; let the desktop listen elsewhere"
 	Port int32 `json:"port,omitempty"`
 
-	// ICEPolicy is relay to let no ICE candidates pass but the TURN server's, or all.
-	// The installation's turn.icePolicy if unset.
+	// ICEPolicy is relay, which lets only the TURN server's ICE candidates pass, or all.
+	// Defaults to the installation's turn.icePolicy.
 	// +optional
 	ICEPolicy ICEPolicy `json:"icePolicy,omitempty"`
 }
