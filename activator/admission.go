@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
 )
 
@@ -26,12 +26,12 @@ import (
 // signaling.Patient). What still storms would cost a token's verification and a goroutine
 // each time: it is told when to come again.
 type admission struct {
-	proxies  door.Proxies
+	proxies  listener.Proxies
 	user     *limit.Rate[string]
 	networks *limit.Rate[netip.Prefix]
 }
 
-func newAdmission(l config.Limits, p door.Proxies) *admission {
+func newAdmission(l config.Limits, p listener.Proxies) *admission {
 	return &admission{
 		proxies:  p,
 		user:     limit.NewRate[string](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
@@ -46,7 +46,7 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 	if !ok {
 		return true
 	}
-	wait := s.admission.networks.Take(door.Network(client), time.Now())
+	wait := s.admission.networks.Take(listener.Network(client), time.Now())
 	return s.admits(w, wait, closing.AddressRate)
 }
 

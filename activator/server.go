@@ -19,8 +19,8 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/door"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/activator/probe"
@@ -38,7 +38,7 @@ import (
 // Options are what a server is made of; all are required.
 type Options struct {
 	Config    config.Config
-	Proxies   door.Proxies
+	Proxies   listener.Proxies
 	Directory *directory.Directory
 	Tracker   *wake.Tracker
 	Viewers   viewer.Writer

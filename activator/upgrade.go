@@ -23,7 +23,7 @@ func isUpgrade(r *http.Request) bool {
 		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
 }
 
-// refuseUpgrade answers an upgrade that is not one of RFC 6455; the door has refused
+// refuseUpgrade answers an upgrade that is not one of RFC 6455; the listener has refused
 // other versions of HTTP already.
 func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	switch {

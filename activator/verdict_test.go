@@ -153,7 +153,7 @@ func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
 	expectEcho(t, held, "cr")
 	expectEcho(t, again, "cr")
 
-	// Nor does one that was refused before wait at the door while a program restarts.
+	// Nor does one that was refused before wait while a program restarts.
 	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
 	d.instead.Store(http.StatusServiceUnavailable)
 	restarted := g.dial(webRTC, g.as(fromPage))

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -13,7 +13,7 @@ import (
 // inputs are what the chart mounts into the pod.
 type inputs struct {
 	config     config.Config
-	proxies    door.Proxies
+	proxies    listener.Proxies
 	verifier   *token.Verifier
 	turnSecret *turnSecret
 }
@@ -22,7 +22,7 @@ func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 	if in.config, err = config.Load(f.config); err != nil {
 		return inputs{}, err
 	}
-	if in.proxies, err = door.ParseProxies(in.config.TrustedProxies); err != nil {
+	if in.proxies, err = listener.ParseProxies(in.config.TrustedProxies); err != nil {
 		return inputs{}, err
 	}
 	cert, err := readSecret(f.verificationCert, "verification certificate (--verification-cert)")

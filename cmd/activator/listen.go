@@ -7,23 +7,23 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/listener"
 )
 
 // serving starts servers; the first one that fails says so on failed.
 type serving struct {
-	door   *door.Door
-	failed chan error
+	admission *listener.Admission
+	failed    chan error
 }
 
-// public serves visitors, behind the door.
+// public serves visitors, within the limits of admission.
 func (s serving) public(addr string, h http.Handler) (*http.Server, error) {
 	l, err := listen(addr)
 	if err != nil {
 		return nil, err
 	}
-	srv := s.door.Server(h)
-	s.serve(srv, s.door.Listener(l))
+	srv := s.admission.Server(h)
+	s.serve(srv, s.admission.Listener(l))
 	return srv, nil
 }
 

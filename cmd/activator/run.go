@@ -15,7 +15,7 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
@@ -51,7 +51,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 
 	ready := &readiness{stopping: ctx}
 	metrics.RegisterReady(reg, ready.check)
-	serve := serving{door: door.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 5)}
+	serve := serving{admission: listener.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 5)}
 	observe, err := serve.inCluster(f.metricsAddress, observability(reg, ready.check))
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -25,7 +25,7 @@ func (t told) Drain(ctx context.Context) {
 }
 
 func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
-	s := serving{door: door.New(config.Default().Limits, nil, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)), failed: make(chan error, 1)}
+	s := serving{admission: listener.New(config.Default().Limits, nil, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)), failed: make(chan error, 1)}
 	public, err := s.public("127.0.0.1:0", http.NotFoundHandler())
 	if err != nil {
 		t.Fatal(err)

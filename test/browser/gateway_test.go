@@ -28,7 +28,7 @@ import (
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
-	"github.com/org/vdi-operator/activator/door"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/turnconfig"
@@ -100,7 +100,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	clients := clientcache.New(cfg.Limits.ClientCacheBytes, m)
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
-	proxies, err := door.ParseProxies(cfg.TrustedProxies)
+	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	dir.SetSession(g.session)
 	// As cmd/activator serves it.
 	g.front = httptest.NewUnstartedServer(nil)
-	entrance := door.New(cfg.Limits, proxies, m, log)
+	entrance := listener.New(cfg.Limits, proxies, m, log)
 	g.front.Config = entrance.Server(g.Server)
 	g.front.Listener = entrance.Listener(g.front.Listener.(*net.TCPListener))
 	g.front.Start()

@@ -1,4 +1,4 @@
-package door
+package listener
 
 import (
 	"bufio"
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // enough is how long anything may take on a slow machine.
 const enough = 20 * time.Second
 
-// house is a server behind a door, with a WebSocket at /live that echoes and a
+// house is a server behind an admission, with a WebSocket at /live that echoes and a
 // neighbour who has it open all the time.
 type house struct {
 	*testing.T

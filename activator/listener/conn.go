@@ -1,4 +1,4 @@
-package door
+package listener
 
 import (
 	"bytes"
@@ -17,13 +17,13 @@ import (
 // has reached the handler, and knows by that how a head failed.
 type conn struct {
 	*net.TCPConn
-	door *Door
-	from netip.Prefix
+	admission *Admission
+	from      netip.Prefix
 
 	// serving is set while a request is with the handler, and for good once the
 	// connection was handed over: nothing is watched then.
 	serving atomic.Bool
-	// resting says that the door counts it as idle.
+	// resting says that the admission counts it as idle.
 	resting atomic.Bool
 	// began says that bytes of a head have come.
 	began atomic.Bool
@@ -46,7 +46,7 @@ func (c *conn) arrived() {
 // awaits says that the next head may come. Who opens connections only to keep them
 // makes it that connections are no longer kept, which costs others a handshake.
 func (c *conn) awaits() {
-	if !c.door.rest() {
+	if !c.admission.rest() {
 		_ = c.Close()
 		return
 	}
@@ -57,14 +57,14 @@ func (c *conn) awaits() {
 
 // refuse counts why the connection is about to end.
 func (c *conn) refuse(why *closing.Refusal) {
-	c.told.Do(func() { c.door.refused(why, c.RemoteAddr().String()) })
+	c.told.Do(func() { c.admission.refused(why, c.RemoteAddr().String()) })
 }
 
 // leave ends the wait for a request, the first or another.
 func (c *conn) leave() {
-	c.left.Do(func() { c.door.leave(c.from) })
+	c.left.Do(func() { c.admission.leave(c.from) })
 	if c.resting.CompareAndSwap(true, false) {
-		c.door.rise()
+		c.admission.rise()
 	}
 }
 

@@ -1,10 +1,10 @@
-// Package door is where visitors' connections come in: it bounds those that have not
+// Package listener admits visitors' connections: it bounds those that have not
 // asked for anything yet, ends those that never ask properly, and says of each why.
 //
 // It promises that each connection which net/http gives up before a request is
 // counted by its reason, and that a connection which was handed over (hijacked) can
-// be had without the door, by NetConn. It does not know sessions nor tokens.
-package door
+// be had by the listener, by NetConn. It does not know sessions nor tokens.
+package listener
 
 import (
 	"context"
@@ -24,8 +24,8 @@ import (
 // idleTimeout closes a visitor's idle keep-alive connection.
 const idleTimeout = 2 * time.Minute
 
-// Door lets connections in.
-type Door struct {
+// Admission lets connections in.
+type Admission struct {
 	limits  config.Limits
 	proxies Proxies
 	metrics *metrics.Activator
@@ -37,13 +37,13 @@ type Door struct {
 	from map[netip.Prefix]int
 }
 
-// New makes a door.
-func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Door {
-	return &Door{limits: l, proxies: p, metrics: m, log: log, from: map[netip.Prefix]int{}}
+// New makes an admission.
+func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Admission {
+	return &Admission{limits: l, proxies: p, metrics: m, log: log, from: map[netip.Prefix]int{}}
 }
 
-// Server serves h behind the door; it must be given a listener of the door's.
-func (d *Door) Server(h http.Handler) *http.Server {
+// Server serves h within the limits; it must be given a listener of this admission.
+func (d *Admission) Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           d.handler(h),
 		ReadHeaderTimeout: d.limits.HeaderTimeout.Duration,
@@ -64,11 +64,13 @@ func (d *Door) Server(h http.Handler) *http.Server {
 }
 
 // Listener lets the connections of l in, within the limits.
-func (d *Door) Listener(l *net.TCPListener) net.Listener { return &listener{TCPListener: l, door: d} }
+func (d *Admission) Listener(l *net.TCPListener) net.Listener {
+	return &listener{TCPListener: l, admission: d}
+}
 
 type listener struct {
 	*net.TCPListener
-	door *Door
+	admission *Admission
 }
 
 // rawAnswer is the answer to a connection over a limit, before there is a request. A new
@@ -85,20 +87,20 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := l.door.client(tcp.RemoteAddr())
-		if why := l.door.enter(from); why != nil {
-			l.door.refused(why, tcp.RemoteAddr().String())
+		from := l.admission.client(tcp.RemoteAddr())
+		if why := l.admission.enter(from); why != nil {
+			l.admission.refused(why, tcp.RemoteAddr().String())
 			_, _ = tcp.Write(rawAnswer(why))
 			_ = tcp.Close()
 			continue
 		}
-		return &conn{TCPConn: tcp, door: l.door, from: from}, nil
+		return &conn{TCPConn: tcp, admission: l.admission, from: from}, nil
 	}
 }
 
 // client is whose connection it is; the zero value is anybody's, who came by a
 // trusted proxy.
-func (d *Door) client(a net.Addr) netip.Prefix {
+func (d *Admission) client(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
@@ -111,7 +113,7 @@ func (d *Door) client(a net.Addr) netip.Prefix {
 }
 
 // enter counts a connection in, or says which limit keeps it out.
-func (d *Door) enter(from netip.Prefix) *closing.Refusal {
+func (d *Admission) enter(from netip.Prefix) *closing.Refusal {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.pending >= d.limits.PendingConnections {
@@ -129,7 +131,7 @@ func (d *Door) enter(from netip.Prefix) *closing.Refusal {
 }
 
 // leave counts a connection out that has asked for something or is gone.
-func (d *Door) leave(from netip.Prefix) {
+func (d *Admission) leave(from netip.Prefix) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pending--
@@ -142,7 +144,7 @@ func (d *Door) leave(from netip.Prefix) {
 }
 
 // rest keeps a connection for further requests, or says that there are too many.
-func (d *Door) rest() bool {
+func (d *Admission) rest() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.idle >= d.limits.IdleConnections {
@@ -154,14 +156,14 @@ func (d *Door) rest() bool {
 }
 
 // rise ends what rest began.
-func (d *Door) rise() {
+func (d *Admission) rise() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle--
 	d.metrics.Idle.Set(float64(d.idle))
 }
 
-func (d *Door) refused(why *closing.Refusal, from string) {
+func (d *Admission) refused(why *closing.Refusal, from string) {
 	d.metrics.Refused(why.Label)
 	d.log.Debug("refused a connection", "reason", why.Label, "from", from)
 }

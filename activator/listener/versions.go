@@ -1,4 +1,4 @@
-package door
+package listener
 
 import (
 	"net/http"
@@ -10,7 +10,7 @@ import (
 
 // handler notes that a request has come and refuses those that ask for a version of
 // HTTP that is not spoken here.
-func (d *Door) handler(next http.Handler) http.Handler {
+func (d *Admission) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.arrived()
