@@ -21,7 +21,6 @@ import (
 	"github.com/org/vdi-operator/pkg/agent"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -226,7 +225,7 @@ func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
 	}
 	g.expectNothingWritten()
 	g.change(func(s *v1alpha1.VDISession) {
-		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 10 * time.Second}.Effective()
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(10 * time.Second)}
 	})
 	before := time.Now()
 	w := g.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000})

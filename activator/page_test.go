@@ -204,7 +204,7 @@ func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 	tab := g.open()
 	g.wakes(newDesktop(t))
 	g.change(func(s *v1alpha1.VDISession) {
-		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: time.Minute, DisconnectTimeout: time.Minute}.Effective()
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(time.Minute), DisconnectTimeout: v1alpha1.NewDuration(time.Minute)}
 		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now()}}
 	})
 	s := tab.until("a sleep is due", func(s page.Status) bool { return s.Sleep != nil })

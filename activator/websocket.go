@@ -259,10 +259,7 @@ func (s *Server) refuseSocket(v visitor) error {
 }
 
 func (s *Server) holdLimits(session *v1alpha1.VDISession) hold.Limits {
-	var startup time.Duration
-	if l := session.Status.Lifecycle; l != nil {
-		startup = l.StartupTimeout.Duration
-	}
+	startup := lifecycle.EffectivePolicy(session.Status.Lifecycle).StartupTimeout.OrZero()
 	l := s.Config.Limits
 	return hold.Limits{BufferedBytes: l.BufferedBytes, BufferedFrames: l.BufferedFrames, MessageBytes: l.MessageBytes,
 		HoldTime: l.HoldFor(startup), RelayIdle: l.RelayIdleTimeout.Duration}

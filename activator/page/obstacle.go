@@ -58,8 +58,8 @@ func startFailed(st *v1alpha1.VDISessionStatus, p lifecycle.Policy) (summary, de
 	if st.Waiting.Detail != "" {
 		detail += " " + st.Waiting.Detail
 	}
-	if p.StartupTimeout == 0 {
+	if p.StartupTimeout.OrZero() == 0 {
 		return textStartFailed, detail
 	}
-	return fmt.Sprintf(textStartFailedIn, inWords(p.StartupTimeout)), detail
+	return fmt.Sprintf(textStartFailedIn, inWords(p.StartupTimeout.OrZero())), detail
 }

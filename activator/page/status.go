@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +102,14 @@ type Status struct {
 // Sleep is a sleep that is due. Times are relative, since browsers' clocks are wrong.
 type Sleep struct {
 	Reason lifecycle.Reason `json:"reason"`
+	// Text warns of it; Postponable says that input postpones it.
+	Text        string `json:"text"`
+	Postponable bool   `json:"postponable,omitempty"`
 	// InMillis is when, and WarnMillis how long before that the page warns.
 	InMillis   int64 `json:"inMillis"`
 	WarnMillis int64 `json:"warnMillis"`
-	at         time.Time
+	// at tells two sleeps apart that differ in their moment only.
+	at time.Time
 }
 
 const (
@@ -179,32 +184,26 @@ func progress(v directory.View) (step Step, summary, detail string) {
 	return step, summary, ""
 }
 
-// nextSleep is the clock that runs out next. The disconnect timeout is none of them: it
-// does not run while a page is open.
+// nextSleep is the first clock to run out of those that the page warns of; nil is none.
 func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep {
-	var next *Sleep
-	for reason, clock := range map[lifecycle.Reason]lifecycle.Policy{
-		lifecycle.ReasonIdle:        {IdleTimeout: p.IdleTimeout},
-		lifecycle.ReasonMaxDuration: {MaxDuration: p.MaxDuration},
-	} {
-		at := lifecycle.DecideSession(now, clock, s).Until
-		if at.IsZero() || next != nil && next.at.Before(at) {
-			continue
-		}
-		next = &Sleep{Reason: reason, InMillis: max(0, at.Sub(now).Milliseconds()), at: at,
-			WarnMillis: min(warnBefore, max(clock.IdleTimeout, clock.MaxDuration)/warnShare).Milliseconds()}
+	clocks := slices.DeleteFunc(lifecycle.SessionClocks(p, s), func(d lifecycle.Due) bool { return !d.Warns || !d.At.After(now) })
+	if len(clocks) == 0 {
+		return nil
 	}
-	return next
+	next := slices.MinFunc(clocks, func(a, b lifecycle.Due) int { return a.At.Compare(b.At) })
+	return &Sleep{Reason: next.Reason, Text: textClocks[next.Reason].warns, Postponable: next.Postponable,
+		InMillis: next.At.Sub(now).Milliseconds(), at: next.At,
+		WarnMillis: min(warnBefore, next.Setting(p.Lifecycle).OrZero()/warnShare).Milliseconds()}
 }
 
+// sleptBecause says which clock put the desktop to sleep.
 func sleptBecause(reason string, p lifecycle.Policy) string {
-	switch lifecycle.Reason(reason) {
-	case lifecycle.ReasonIdle:
-		return strings.Replace(textSleptIdle, "%s", inWords(p.IdleTimeout), 1)
-	case lifecycle.ReasonMaxDuration:
-		return strings.Replace(textSleptMax, "%s", inWords(p.MaxDuration), 1)
+	clock, is := lifecycle.ByReason(lifecycle.Reason(reason))
+	text := textClocks[clock.Reason].slept
+	if !is || text == "" {
+		return textAsleepHint
 	}
-	return textAsleepHint
+	return strings.Replace(text, "%s", inWords(clock.Setting(p.Lifecycle).OrZero()), 1)
 }
 
 func timeline(s wake.Stamps) map[string]int64 {

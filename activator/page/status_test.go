@@ -22,7 +22,7 @@ var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 func session(reason lifecycle.Reason) *v1alpha1.VDISession {
 	s := &v1alpha1.VDISession{}
 	s.Status.ObservedGeneration = 1
-	s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 30 * time.Minute, DisconnectTimeout: 5 * time.Minute, MaxDuration: 24 * time.Hour, StartupTimeout: 10 * time.Minute}.Effective()
+	s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(30 * time.Minute), DisconnectTimeout: v1alpha1.NewDuration(5 * time.Minute), MaxDuration: v1alpha1.NewDuration(24 * time.Hour), StartupTimeout: v1alpha1.NewDuration(10 * time.Minute)}
 	s.Status.StartTime, s.Status.SleepReason = &metav1.MicroTime{Time: noon.Add(-5 * time.Second)}, string(reason)
 	return s
 }
@@ -134,9 +134,9 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 		want                     *Sleep
 		report                   int64
 	}{
-		"nobody typed for long":     {30 * time.Minute, 24 * time.Hour, time.Hour, 29 * time.Minute, "", &Sleep{lifecycle.ReasonIdle, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
-		"a short clock warns late":  {40 * time.Second, 0, time.Hour, 10 * time.Second, "", &Sleep{lifecycle.ReasonIdle, 30_000, 10_000, noon.Add(30 * time.Second)}, 10_000},
-		"awake for long":            {30 * time.Minute, 2 * time.Hour, 119 * time.Minute, time.Minute, "", &Sleep{lifecycle.ReasonMaxDuration, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"nobody typed for long":     {30 * time.Minute, 24 * time.Hour, time.Hour, 29 * time.Minute, "", &Sleep{lifecycle.ReasonIdle, textClocks[lifecycle.ReasonIdle].warns, true, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"a short clock warns late":  {40 * time.Second, 0, time.Hour, 10 * time.Second, "", &Sleep{lifecycle.ReasonIdle, textClocks[lifecycle.ReasonIdle].warns, true, 30_000, 10_000, noon.Add(30 * time.Second)}, 10_000},
+		"awake for long":            {30 * time.Minute, 2 * time.Hour, 119 * time.Minute, time.Minute, "", &Sleep{lifecycle.ReasonMaxDuration, textClocks[lifecycle.ReasonMaxDuration].warns, false, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
 		"a sleep that is under way": {time.Minute, 0, time.Hour, 2 * time.Minute, "", nil, 15_000},
 		"no clock runs":             {0, 0, time.Hour, time.Minute, "", nil, 15_000},
 		"always on":                 {time.Minute, time.Hour, time.Hour, time.Minute, v1alpha1.PowerAlwaysOn, nil, 15_000},
@@ -144,7 +144,7 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := session("")
 			s.Spec.Power = tc.power
-			s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: tc.idle, MaxDuration: tc.most, DisconnectTimeout: time.Minute}.Effective()
+			s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(tc.idle), MaxDuration: v1alpha1.NewDuration(tc.most), DisconnectTimeout: v1alpha1.NewDuration(time.Minute)}
 			s.Status.StartTime, s.Status.ReadyTime = after(-tc.awake), after(-tc.awake)
 			s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: after(-tc.typed), LastConnectedTime: after(0)}
 			got := Describe(Facts{View: directory.View{Session: s, Pod: &directory.Pod{}}, Now: noon, Reachable: true})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // Every sentence that a visitor reads on the page around a desktop, in one place; those of
@@ -48,8 +49,6 @@ const (
 	textMinutes    = "{time} min"
 	textOffline    = "The connection was lost. Trying again…"
 
-	textWarnIdle   = "Nobody has typed or moved the pointer for a while."
-	textWarnMax    = "It has been awake for as long as it may be. This cannot be put off: save your work now."
 	textWarnIn     = "It sleeps in {time}"
 	textStay       = "Stay"
 	textUnderstood = "Understood"
@@ -58,9 +57,6 @@ const (
 	textElsewhere     = "It can be shown in one place at a time. The other tab may also be in another browser, or on another computer."
 	textElsewhereHint = "When you use it here, it stops there. Nothing in it is lost."
 	textTake          = "Use it here"
-
-	textSleptIdle = "Nobody typed or moved the pointer for %s."
-	textSleptMax  = "It had been awake for %s, as long as it may be."
 
 	textWaitingFor    = "Waiting for a node with enough %s."
 	textStartFailed   = "It did not start in time."
@@ -96,12 +92,19 @@ var reasonTexts = map[string]string{
 	v1alpha1.ReasonNotServed:          "Nobody serves this desktop at present.",
 }
 
+// textClocks are the sentences about the clocks that the page warns of.
+var textClocks = map[lifecycle.Reason]struct{ warns, slept string }{
+	lifecycle.ReasonIdle: {"Nobody has typed or moved the pointer for a while.", "Nobody typed or moved the pointer for %s."},
+	lifecycle.ReasonMaxDuration: {"It has been awake for as long as it may be. This cannot be put off: save your work now.",
+		"It had been awake for %s, as long as it may be."},
+}
+
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
 	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
 	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
-	"warnIdle": textWarnIdle, "warnMax": textWarnMax, "warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
+	"warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
 	"elsewhereHint": textElsewhereHint, "take": textTake,
 }
 

@@ -22,17 +22,17 @@ const (
 
 // ReportInputEvery is how often pages and agents report input to an activator, at most.
 func ReportInputEvery(s *v1alpha1.VDISession) time.Duration {
-	return pace(agentapi.ReportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).IdleTimeout, reportsPerTimeout)
+	return pace(agentapi.ReportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).IdleTimeout.OrZero(), reportsPerTimeout)
 }
 
 // writeInputEvery is how often input is written, at most.
 func writeInputEvery(s *v1alpha1.VDISession) time.Duration {
-	return pace(inputEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).IdleTimeout, inputsPerTimeout)
+	return pace(inputEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).IdleTimeout.OrZero(), inputsPerTimeout)
 }
 
 // reportInterval is how often an open connection is written, at most.
 func reportInterval(s *v1alpha1.VDISession) time.Duration {
-	return pace(reportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).DisconnectTimeout, reportsPerTimeout)
+	return pace(reportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).DisconnectTimeout.OrZero(), reportsPerTimeout)
 }
 
 // pace is every, or less where so many would not fit in the timeout; 0 is none.

@@ -146,7 +146,7 @@ func TestReportsComeOftenEnoughForAShortDisconnectTimeout(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.wakes()
 		w.change(func(s *v1alpha1.VDISession) {
-			s.Status.Lifecycle = lifecycle.Policy{DisconnectTimeout: 10 * time.Second}.Effective()
+			s.Status.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(10 * time.Second)}
 		})
 		v := w.Enter(w.session)
 		w.written()
@@ -334,7 +334,7 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.wakes()
 		w.change(func(s *v1alpha1.VDISession) {
-			s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 12 * time.Second}.Effective()
+			s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(12 * time.Second)}
 		})
 		for range 120 { // a minute's typing
 			if err := w.Input(t.Context(), w.session, time.Now()); err != nil {

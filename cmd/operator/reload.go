@@ -29,12 +29,12 @@ var (
 	_ manager.LeaderElectionRunnable = reloading{}
 )
 
-func reload(path string, now config.Sessions, clocks *session.Clocks, m *vdimetrics.Operator, conditions *installation.Conditions,
-	log logr.Logger) reloading {
+func reload(path string, now v1alpha1.Lifecycle, clocks *session.Clocks, m *vdimetrics.Operator,
+	conditions *installation.Conditions, log logr.Logger) reloading {
 	setCurrent(conditions, nil)
 	return reloading{&config.Watcher{
 		Path: path, Every: reloadEvery, Sessions: now,
-		Changed: func(s config.Sessions) { clocks.Set(s.Policy()) },
+		Changed: clocks.Set,
 		Reloaded: func(err error) {
 			m.Reloaded(err)
 			setCurrent(conditions, err)

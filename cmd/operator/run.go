@@ -86,7 +86,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	vdimetrics.RegisterBuildInfo(metrics.Registry)
-	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions.Policy())
+	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions)
 	conditions, err := reportInstallation(mgr, cfg, counters)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -23,8 +24,8 @@ type Config struct {
 	Installation Installation `json:"installation"`
 	// URL says how sessions look from outside.
 	URL URL `json:"url"`
-	// Sessions are the clocks' defaults.
-	Sessions Sessions `json:"sessions"`
+	// Sessions are the clocks of sessions whose template and spec say nothing.
+	Sessions v1alpha1.Lifecycle `json:"sessions"`
 	// Knative says whether desktops run on Knative Serving, and where that lives.
 	Knative Knative `json:"knative"`
 	// Namespaces are those whose sessions are this installation's; empty is all.
@@ -67,24 +68,6 @@ type URL struct {
 	Domain string `json:"domain"`
 	// Port is the port in URLs; 0 is the scheme's own.
 	Port int `json:"port"`
-}
-
-// Sessions are the clocks' defaults; see lifecycle.Policy.
-type Sessions struct {
-	IdleTimeout       metav1.Duration `json:"idleTimeout"`
-	DisconnectTimeout metav1.Duration `json:"disconnectTimeout"`
-	MaxDuration       metav1.Duration `json:"maxDuration"`
-	StartupTimeout    metav1.Duration `json:"startupTimeout"`
-}
-
-// Policy is the defaults as the decision takes them.
-func (s Sessions) Policy() lifecycle.Policy {
-	return lifecycle.Policy{
-		IdleTimeout:       s.IdleTimeout.Duration,
-		DisconnectTimeout: s.DisconnectTimeout.Duration,
-		MaxDuration:       s.MaxDuration.Duration,
-		StartupTimeout:    s.StartupTimeout.Duration,
-	}
 }
 
 // Knative says whether desktops run on Knative Serving, and where that lives.
@@ -161,7 +144,7 @@ func Default() Config {
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
-		Sessions:     Sessions{IdleTimeout: d(30 * time.Minute), DisconnectTimeout: d(5 * time.Minute), MaxDuration: d(24 * time.Hour), StartupTimeout: d(10 * time.Minute)},
+		Sessions:     lifecycle.Defaults(),
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:        Agent{Peers: "vdi-activator-peers"},

@@ -3,16 +3,10 @@ package config
 import (
 	"net/netip"
 	"strings"
-	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// minClock is the shortest timeout that the activators' reports, which come every
-// few seconds, can serve.
-const minClock = 10 * time.Second
 
 func (c *Config) validate() field.ErrorList {
 	var errs field.ErrorList
@@ -36,17 +30,7 @@ func (c *Config) validate() field.ErrorList {
 	if p := c.URL.Port; p < 0 || p > 65535 {
 		bad(p, "must be between 1 and 65535, or 0 for the scheme's own", "url", "port")
 	}
-	for _, clock := range []struct {
-		name  string
-		value metav1.Duration
-	}{
-		{"idleTimeout", c.Sessions.IdleTimeout}, {"disconnectTimeout", c.Sessions.DisconnectTimeout},
-		{"maxDuration", c.Sessions.MaxDuration}, {"startupTimeout", c.Sessions.StartupTimeout},
-	} {
-		if d := clock.value.Duration; d != 0 && d < minClock {
-			bad(d.String(), "must be 10s or longer, or 0s to switch the clock off", "sessions", clock.name)
-		}
-	}
+	errs = append(errs, validateSessions(c.Sessions)...)
 	errs = append(errs, c.Limits.validate()...)
 	errs = append(errs, c.Tracing.validate()...)
 	for _, cidr := range c.TrustedProxies {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // Watcher looks at a configuration file again and again, for the part of it that may
@@ -21,9 +24,9 @@ type Watcher struct {
 	Path  string
 	Every time.Duration
 	// Sessions are the clocks that hold now.
-	Sessions Sessions
+	Sessions v1alpha1.Lifecycle
 	// Changed is called with those that hold from now on.
-	Changed func(Sessions)
+	Changed func(v1alpha1.Lifecycle)
 	// Reloaded is called once for each change of the file; err says why the file is
 	// refused, in which case what held before goes on to hold.
 	Reloaded func(err error)
@@ -66,12 +69,13 @@ func (w *Watcher) look() {
 		w.refuse(err)
 		return
 	}
-	if c.Sessions == w.Sessions && !w.bad {
+	unchanged := equality.Semantic.DeepEqual(c.Sessions, w.Sessions)
+	if unchanged && !w.bad {
 		return
 	}
 	w.bad = false
 	w.Reloaded(nil)
-	if c.Sessions == w.Sessions {
+	if unchanged {
 		return
 	}
 	w.Log.Info("the sessions' clocks have changed", "from", w.Sessions, "to", c.Sessions)

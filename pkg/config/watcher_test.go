@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 const enough = 10 * time.Second
@@ -48,9 +50,9 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changes, results := make(chan Sessions, 9), make(chan error, 9)
+	changes, results := make(chan v1alpha1.Lifecycle, 9), make(chan error, 9)
 	w := &Watcher{Path: path, Every: time.Millisecond, Sessions: start.Sessions, Log: logr.Discard(),
-		Changed: func(s Sessions) { changes <- s }, Reloaded: func(err error) { results <- err }}
+		Changed: func(s v1alpha1.Lifecycle) { changes <- s }, Reloaded: func(err error) { results <- err }}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.Run(ctx) }()
@@ -70,7 +72,7 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 		t.Helper()
 		select {
 		case s := <-changes:
-			if s.IdleTimeout.Duration != idle || s.StartupTimeout != start.Sessions.StartupTimeout {
+			if s.IdleTimeout.OrZero() != idle || s.StartupTimeout.OrZero() != start.Sessions.StartupTimeout.OrZero() {
 				t.Fatalf("changed to %+v", s)
 			}
 		case <-time.After(enough):

@@ -1,11 +1,12 @@
 // Package lifecycle decides when a desktop is awake and when it sleeps.
 //
-// It is pure: time, policy, activity and record go in, a decision comes out. It
-// knows no client, no clock of its own and no Kubernetes object; reconcilers act
-// on the decision and come back at Until, so nothing polls.
+// Decide is pure: time, policy, activity and record go in, a decision comes out. It
+// knows no client and no clock of its own; reconcilers act on the decision and come
+// back at Until, so nothing polls. Clocks is the one table of what puts to sleep.
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -22,27 +23,6 @@ const (
 	// Off never wakes.
 	Off
 )
-
-// Policy holds the clocks; zero switches one off.
-type Policy struct {
-	// IdleTimeout runs from the last input, once input was reported since the wake.
-	IdleTimeout time.Duration
-	// DisconnectTimeout runs while no connection is seen open.
-	DisconnectTimeout time.Duration
-	// MaxDuration runs from the wake, in use or not.
-	MaxDuration time.Duration
-	// StartupTimeout runs from the wake until the desktop is reachable.
-	StartupTimeout time.Duration
-
-	// ListeningSince is since when whoever decides has seen what is reported; zero is
-	// always. Silence from before says nothing: the reports may not have got through.
-	ListeningSince time.Time
-}
-
-// reportsWithin is how soon everybody who is connected is reported once reports get
-// through: activators report every 20 seconds and take up to 10 to write. Where a
-// timeout is shorter, they report several times within it.
-const reportsWithin = 30 * time.Second
 
 // Activity is what visitors were last seen doing; zero is never or unknown.
 type Activity struct {
@@ -112,37 +92,15 @@ func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 		return Decision{Reason: ReasonNotVisited}
 	}
 
-	first := Decision{Awake: true, Reason: ReasonVisited}
-	var due Reason
-	consider := func(reason Reason, from time.Time, timeout time.Duration, notBefore time.Time) {
-		if timeout <= 0 {
-			return
-		}
-		at := latest(from.Add(timeout), notBefore)
-		if first.Until.IsZero() || at.Before(first.Until) {
-			first.Until, due = at, reason
-		}
+	clocks := running(p, a, r)
+	if len(clocks) == 0 {
+		return Decision{Awake: true, Reason: ReasonVisited}
 	}
-	consider(ReasonMaxDuration, r.AwakeSince, p.MaxDuration, time.Time{})
-	if r.ReadyAt.IsZero() {
-		consider(ReasonStartup, r.AwakeSince, p.StartupTimeout, time.Time{})
+	first := slices.MinFunc(clocks, func(a, b Due) int { return a.At.Compare(b.At) })
+	if !now.Before(first.At) {
+		return Decision{Reason: first.Reason}
 	}
-	consider(ReasonDisconnected, latest(r.AwakeSince, a.LastWake, a.LastConnected), p.DisconnectTimeout, p.believes(p.DisconnectTimeout))
-	if a.LastInput.After(r.AwakeSince) {
-		consider(ReasonIdle, a.LastInput, p.IdleTimeout, p.believes(p.IdleTimeout))
-	}
-	if due != "" && !now.Before(first.Until) {
-		return Decision{Reason: due}
-	}
-	return first
-}
-
-// believes is from when on silence is taken for absence.
-func (p Policy) believes(timeout time.Duration) time.Time {
-	if p.ListeningSince.IsZero() {
-		return time.Time{}
-	}
-	return p.ListeningSince.Add(min(timeout, reportsWithin))
+	return Decision{Awake: true, Reason: ReasonVisited, Until: first.At}
 }
 
 func latest(first time.Time, more ...time.Time) time.Time {

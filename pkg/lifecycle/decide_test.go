@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"testing"
 	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -16,7 +18,7 @@ func listening(p Policy, since time.Duration) Policy {
 }
 
 func TestDecide(t *testing.T) {
-	policy := Policy{IdleTimeout: 30 * time.Minute, DisconnectTimeout: 5 * time.Minute, MaxDuration: 8 * time.Hour, StartupTimeout: 10 * time.Minute}
+	policy := Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(30 * time.Minute), DisconnectTimeout: v1alpha1.NewDuration(5 * time.Minute), MaxDuration: v1alpha1.NewDuration(8 * time.Hour), StartupTimeout: v1alpha1.NewDuration(10 * time.Minute)}}
 	for name, c := range map[string]struct {
 		policy   Policy
 		activity Activity
@@ -41,12 +43,12 @@ func TestDecide(t *testing.T) {
 		"an input of an earlier awake period does not count":         {policy, Activity{LastConnected: noon, LastInput: ago(2 * time.Hour)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
 		"nobody types":                                               {policy, Activity{LastConnected: noon, LastInput: ago(30 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonIdle}},
 		"somebody typed a moment ago":                                {policy, Activity{LastConnected: noon, LastInput: ago(27 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(3 * time.Minute)}},
-		"nobody types and the idle clock is off":                     {Policy{DisconnectTimeout: 5 * time.Minute}, Activity{LastConnected: noon, LastInput: ago(30 * time.Hour)}, Record{AwakeSince: ago(40 * time.Hour), ReadyAt: ago(40 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
+		"nobody types and the idle clock is off":                     {Policy{Lifecycle: v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(5 * time.Minute)}}, Activity{LastConnected: noon, LastInput: ago(30 * time.Hour)}, Record{AwakeSince: ago(40 * time.Hour), ReadyAt: ago(40 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
 		"who types is not idle in the moment of the wake":            {policy, Activity{LastConnected: noon, LastInput: ago(time.Hour)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5 * time.Minute)}},
 		"silence that nobody listened to says nothing":               {listening(policy, 10*time.Second), Activity{LastConnected: ago(10 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(20 * time.Second)}},
 		"silence that was listened to does":                          {listening(policy, 30*time.Second), Activity{LastConnected: ago(10 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonDisconnected}},
 		"nor does silence of the keyboard":                           {listening(policy, 10*time.Second), Activity{LastConnected: noon, LastInput: ago(31 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(20 * time.Second)}},
-		"a short timeout is listened to for as long as it is":        {listening(Policy{DisconnectTimeout: 12 * time.Second}, 12*time.Second), Activity{LastConnected: ago(time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonDisconnected}},
+		"a short timeout is listened to for as long as it is":        {listening(Policy{Lifecycle: v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(12 * time.Second)}}, 12*time.Second), Activity{LastConnected: ago(time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonDisconnected}},
 		"the longest stay needs no report":                           {listening(policy, 0), Activity{LastConnected: noon}, Record{AwakeSince: ago(8 * time.Hour), ReadyAt: ago(8 * time.Hour)}, Decision{Reason: ReasonMaxDuration}},
 		"awake for too long":                                         {policy, Activity{LastConnected: noon, LastInput: noon}, Record{AwakeSince: ago(8 * time.Hour), ReadyAt: ago(8 * time.Hour)}, Decision{Reason: ReasonMaxDuration}},
 		"the start takes too long":                                   {policy, Activity{LastConnected: noon}, Record{AwakeSince: ago(10 * time.Minute)}, Decision{Reason: ReasonStartup}},

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // tries is how many random situations each promise is held against.
@@ -30,7 +32,7 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 	for range tries {
 		check(t, r, situation{
 			now:      noon,
-			policy:   Policy{IdleTimeout: timeout(), DisconnectTimeout: timeout(), MaxDuration: timeout(), StartupTimeout: timeout(), ListeningSince: moment()},
+			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, ListeningSince: moment()},
 			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment()},
 			record:   Record{Power: Power(r.IntN(3)), AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})
@@ -80,10 +82,10 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
 			return timeout > 0 && !from.IsZero() && s.now.Sub(from) >= timeout
 		}
 		ok := map[Reason]bool{
-			ReasonMaxDuration:  ran(s.record.AwakeSince, s.policy.MaxDuration),
-			ReasonStartup:      s.record.ReadyAt.IsZero() && ran(s.record.AwakeSince, s.policy.StartupTimeout),
-			ReasonDisconnected: ran(latest(s.record.AwakeSince, s.activity.LastWake, s.activity.LastConnected), s.policy.DisconnectTimeout),
-			ReasonIdle:         ran(s.activity.LastInput, s.policy.IdleTimeout),
+			ReasonMaxDuration:  ran(s.record.AwakeSince, s.policy.MaxDuration.OrZero()),
+			ReasonStartup:      s.record.ReadyAt.IsZero() && ran(s.record.AwakeSince, s.policy.StartupTimeout.OrZero()),
+			ReasonDisconnected: ran(latest(s.record.AwakeSince, s.activity.LastWake, s.activity.LastConnected), s.policy.DisconnectTimeout.OrZero()),
+			ReasonIdle:         ran(s.activity.LastInput, s.policy.IdleTimeout.OrZero()),
 		}[d.Reason]
 		if !ok {
 			t.Errorf("asleep for %s, which has not run out: %+v", d.Reason, s)
@@ -118,7 +120,7 @@ func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {
 	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
 		before := Decide(s.now, s.policy, s.activity, s.record)
 		fewer := s.policy
-		*[]*time.Duration{&fewer.IdleTimeout, &fewer.DisconnectTimeout, &fewer.MaxDuration, &fewer.StartupTimeout}[r.IntN(4)] = 0
+		*Clocks[r.IntN(len(Clocks))].field(&fewer.Lifecycle) = nil
 		if after := Decide(s.now, fewer, s.activity, s.record); before.Awake && !after.Awake {
 			t.Errorf("asleep for %s with a clock less: %+v", after.Reason, s)
 		}

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -9,36 +10,38 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-func clock(d time.Duration) *v1alpha1.Duration {
-	return &v1alpha1.Duration{Duration: metav1.Duration{Duration: d}}
-}
+// clock is a clock's setting.
+var clock = v1alpha1.NewDuration
 
 func TestTheNearestClockWins(t *testing.T) {
-	defaults := Policy{IdleTimeout: 1 * time.Hour, DisconnectTimeout: 2 * time.Hour, MaxDuration: 3 * time.Hour, StartupTimeout: 4 * time.Hour}
-	template := &v1alpha1.LifecycleSpec{IdleTimeout: clock(10 * time.Minute), MaxDuration: clock(20 * time.Minute)}
+	all := func(idle, disconnect, most, startup time.Duration) v1alpha1.Lifecycle {
+		return v1alpha1.Lifecycle{IdleTimeout: clock(idle), DisconnectTimeout: clock(disconnect), MaxDuration: clock(most), StartupTimeout: clock(startup)}
+	}
+	defaults := all(time.Hour, 2*time.Hour, 3*time.Hour, 4*time.Hour)
+	template := &v1alpha1.Lifecycle{IdleTimeout: clock(10 * time.Minute), MaxDuration: clock(20 * time.Minute)}
+	off := &v1alpha1.Lifecycle{IdleTimeout: clock(0)}
 	for name, c := range map[string]struct {
-		template *v1alpha1.LifecycleSpec
+		template *v1alpha1.Lifecycle
 		spec     v1alpha1.VDISessionSpec
-		want     Policy
+		want     v1alpha1.Lifecycle
 	}{
 		"the defaults hold where nobody says otherwise": {nil, v1alpha1.VDISessionSpec{}, defaults},
 		"the template over the defaults": {template, v1alpha1.VDISessionSpec{},
-			Policy{IdleTimeout: 10 * time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 20 * time.Minute, StartupTimeout: 4 * time.Hour}},
-		"the session over the template": {template, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.LifecycleSpec{IdleTimeout: clock(0), StartupTimeout: clock(time.Minute)}},
-			Policy{DisconnectTimeout: 2 * time.Hour, MaxDuration: 20 * time.Minute, StartupTimeout: time.Minute}},
-		"a session switches on again what the template switched off": {&v1alpha1.LifecycleSpec{IdleTimeout: clock(0)}, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.LifecycleSpec{IdleTimeout: clock(time.Minute)}},
-			Policy{IdleTimeout: time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 3 * time.Hour, StartupTimeout: 4 * time.Hour}},
-		"a template's 0s over the defaults": {&v1alpha1.LifecycleSpec{IdleTimeout: clock(0)}, v1alpha1.VDISessionSpec{},
-			Policy{DisconnectTimeout: 2 * time.Hour, MaxDuration: 3 * time.Hour, StartupTimeout: 4 * time.Hour}},
-		"spec.timeout over everything": {template, v1alpha1.VDISessionSpec{Timeout: clock(5 * time.Minute), Lifecycle: &v1alpha1.LifecycleSpec{MaxDuration: clock(time.Hour)}},
-			Policy{IdleTimeout: 10 * time.Minute, DisconnectTimeout: 2 * time.Hour, MaxDuration: 5 * time.Minute, StartupTimeout: 4 * time.Hour}},
+			all(10*time.Minute, 2*time.Hour, 20*time.Minute, 4*time.Hour)},
+		"the session over the template": {template, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.Lifecycle{IdleTimeout: clock(0), StartupTimeout: clock(time.Minute)}},
+			all(0, 2*time.Hour, 20*time.Minute, time.Minute)},
+		"a session switches on again what the template switched off": {off, v1alpha1.VDISessionSpec{Lifecycle: &v1alpha1.Lifecycle{IdleTimeout: clock(time.Minute)}},
+			all(time.Minute, 2*time.Hour, 3*time.Hour, 4*time.Hour)},
+		"a template's 0s over the defaults": {off, v1alpha1.VDISessionSpec{}, all(0, 2*time.Hour, 3*time.Hour, 4*time.Hour)},
+		"spec.timeout over everything": {template, v1alpha1.VDISessionSpec{Timeout: clock(5 * time.Minute), Lifecycle: &v1alpha1.Lifecycle{MaxDuration: clock(time.Hour)}},
+			all(10*time.Minute, 2*time.Hour, 5*time.Minute, 4*time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Resolve(defaults, c.template, &c.spec)
-			if got != c.want {
-				t.Errorf("have %+v, want %+v", got, c.want)
+			if !reflect.DeepEqual(got.Lifecycle, c.want) {
+				t.Errorf("have %+v, want %+v", got.Lifecycle, c.want)
 			}
-			if back := EffectivePolicy(got.Effective()); back != got {
+			if back := EffectivePolicy(&got.Lifecycle); !reflect.DeepEqual(back, got) {
 				t.Errorf("the status says %+v, not %+v", back, got)
 			}
 		})

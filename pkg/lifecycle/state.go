@@ -58,11 +58,8 @@ func StartFailed(s *v1alpha1.VDISession) bool { return SleptBy(s) == ReasonStart
 // EndsVisits says that the last sleep ended the visits before it, rather than that it came
 // because nobody seemed to be there.
 func EndsVisits(s *v1alpha1.VDISession) bool {
-	switch SleptBy(s) {
-	case ReasonStartup, ReasonMaxDuration, ReasonIdle:
-		return true
-	}
-	return false
+	clock, is := ByReason(SleptBy(s))
+	return is && clock.EndsVisits
 }
 
 // NeedsPerson says that a script's reconnect must not wake the desktop: its sleep ended the

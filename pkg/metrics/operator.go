@@ -50,16 +50,14 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 	for _, result := range []string{reloadApplied, reloadRefused} {
 		m.reloads.WithLabelValues(result)
 	}
-	for _, reason := range sleepReasons {
-		m.sleeps.WithLabelValues(string(reason))
+	m.sleeps.WithLabelValues(string(lifecycle.ReasonPoweredOff))
+	for _, clock := range lifecycle.Clocks {
+		m.sleeps.WithLabelValues(string(clock.Reason))
 	}
 	m.reloaded.Set(1)
 	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.corrections, m.conditions, m.reloads, m.reloaded)
 	return m
 }
-
-// sleepReasons are for what a desktop that is awake is put to sleep.
-var sleepReasons = []lifecycle.Reason{lifecycle.ReasonIdle, lifecycle.ReasonDisconnected, lifecycle.ReasonMaxDuration, lifecycle.ReasonStartup, lifecycle.ReasonPoweredOff}
 
 // Woke counts a wake.
 func (m *Operator) Woke() { m.wakes.Inc() }

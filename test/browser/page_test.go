@@ -223,7 +223,7 @@ func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
 func TestInputInTheDesktopIsReported(t *testing.T) {
 	v := newVisit(t)
 	v.change(func(s *v1alpha1.VDISession) {
-		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: 8 * time.Second}.Effective() // reports come four times as often
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(8 * time.Second)} // reports come four times as often
 	})
 	v.wakes(framed(t))
 	v.link("/")
@@ -253,7 +253,7 @@ func TestInputInTheDesktopIsReported(t *testing.T) {
 func (v *visit) idles(in time.Duration) {
 	v.change(func(s *v1alpha1.VDISession) {
 		const timeout = 8 * time.Minute
-		s.Status.Lifecycle = lifecycle.Policy{IdleTimeout: timeout, DisconnectTimeout: time.Hour, MaxDuration: 100 * time.Hour}.Effective()
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout), DisconnectTimeout: v1alpha1.NewDuration(time.Hour), MaxDuration: v1alpha1.NewDuration(100 * time.Hour)}
 		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
 		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now().Add(in - timeout)}}
 	})
@@ -272,7 +272,7 @@ func TestThePageWarnsAndAPersonStays(t *testing.T) {
 	v.until(`document.getElementById("warning").hidden && document.activeElement.id === "frame"`)
 
 	v.change(func(s *v1alpha1.VDISession) {
-		s.Status.Lifecycle = lifecycle.Policy{MaxDuration: time.Hour + time.Minute}.Effective()
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{MaxDuration: v1alpha1.NewDuration(time.Hour + time.Minute)}
 	})
 	v.until(harness.WarningShown + ` && document.getElementById("stay").textContent === "Understood"`)
 	if got := v.text(`document.activeElement.id`); got != "frame" {

@@ -122,7 +122,7 @@ func (d *demo) create(ctx context.Context) error {
 	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}}
 	if _, err := controllerutil.CreateOrUpdate(ctx, d.in.Client, tpl, func() error {
 		tpl.Spec = d.in.DemoTemplate()
-		tpl.Spec.Lifecycle = &v1alpha1.LifecycleSpec{
+		tpl.Spec.Lifecycle = &v1alpha1.Lifecycle{
 			DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: disconnectTimeout}}}
 		return nil
 	}); err != nil {

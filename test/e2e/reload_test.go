@@ -37,7 +37,7 @@ func TestHelmUpgradeChangesTheIdleTimeoutOfALiveSessionAndRestartsNothing(t *tes
 	}
 	began := time.Now()
 	_, err := in.Session(ctx, key, "told of the new idle timeout", func(s *v1alpha1.VDISession) bool {
-		return s.Status.Lifecycle != nil && s.Status.Lifecycle.IdleTimeout.Duration == idle
+		return s.Status.Lifecycle != nil && s.Status.Lifecycle.IdleTimeout.OrZero() == idle
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	s := given(t, ns, "ada")
 	own := newSession(ns, "own", ns)
 	own.Spec.User = "own@example.com"
-	own.Spec.Lifecycle = &v1alpha1.LifecycleSpec{IdleTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour}}}
+	own.Spec.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour}}}
 	must(t, api.Create(t.Context(), own))
 	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
@@ -55,7 +55,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	idle := func(want time.Duration) func() error {
 		return func() error {
 			now := get(t, s)
-			if got := now.Status.Lifecycle.IdleTimeout.Duration; got != want {
+			if got := now.Status.Lifecycle.IdleTimeout.OrZero(); got != want {
 				return fmt.Errorf("idle timeout %s, want %s", got, want)
 			}
 			until := input.Add(want).Truncate(time.Second)
@@ -77,7 +77,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	always(t, "the good one still holds", idle(2*time.Minute))
 
 	// The nearest wins: who says otherwise is not touched.
-	if got := get(t, own).Status.Lifecycle.IdleTimeout.Duration; got != time.Hour {
+	if got := get(t, own).Status.Lifecycle.IdleTimeout.OrZero(); got != time.Hour {
 		t.Errorf("the session's own idle timeout came out as %s", got)
 	}
 	if now := get(t, s); !now.Status.StartTime.Equal(awake.Status.StartTime) {

@@ -33,7 +33,7 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	if want := "https://ada--" + ns + ".vdi.example.com/"; now.Status.URL != want {
 		t.Errorf("url %q, want %q", now.Status.URL, want)
 	}
-	if now.Status.Lifecycle == nil || now.Status.Lifecycle.IdleTimeout.Duration != 30*time.Minute {
+	if now.Status.Lifecycle == nil || now.Status.Lifecycle.IdleTimeout.OrZero() != 30*time.Minute {
 		t.Errorf("lifecycle %+v, want the configuration's idle timeout", now.Status.Lifecycle)
 	}
 	if now.Status.Streaming == nil || now.Status.Streaming.Port != 8080 {

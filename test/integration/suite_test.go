@@ -196,7 +196,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	clocks = session.NewClocks(cfg.Sessions.Policy())
+	clocks = session.NewClocks(cfg.Sessions)
 	counters := metrics.NewOperator(prometheus.NewRegistry())
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
@@ -233,7 +233,7 @@ func watchConfiguration(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	w := &config.Watcher{Path: configuration, Every: glance, Sessions: config.Default().Sessions, Log: ctrl.Log,
-		Changed: func(s config.Sessions) { clocks.Set(s.Policy()) }, Reloaded: func(err error) { reloads <- err }}
+		Changed: clocks.Set, Reloaded: func(err error) { reloads <- err }}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

@@ -266,7 +266,7 @@
       if (now === pointer) return;
       pointer = now;
     }
-    const warned = !byId("warning").hidden && status.sleep?.reason === "IdleTimeout";
+    const warned = !byId("warning").hidden && status.sleep?.postponable;
     report(warned);
     if (warned && event.type !== "pointermove") hideWarning();
   };
@@ -297,18 +297,18 @@
       warning = setTimeout(warnInTime, 1000);
       return;
     }
-    const idle = status.sleep.reason === "IdleTimeout";
+    const postponable = status.sleep.postponable;
     const box = byId("warning");
     const first = box.hidden;
-    put(byId("warning-text"), idle ? text.warnIdle : text.warnMax);
-    put(byId("stay"), idle ? text.stay : text.understood);
+    put(byId("warning-text"), status.sleep.text);
+    put(byId("stay"), postponable ? text.stay : text.understood);
     // Nobody types where nobody has for long; elsewhere the focus stays with the work.
-    box.setAttribute("role", idle ? "alertdialog" : "alert");
+    box.setAttribute("role", postponable ? "alertdialog" : "alert");
     box.hidden = false;
     count();
     clearInterval(counting);
     counting = setInterval(count, 1000);
-    if (first && idle) byId("stay").focus({ preventScroll: true });
+    if (first && postponable) byId("stay").focus({ preventScroll: true });
   };
   const count = () => {
     const seconds = Math.max(0, Math.ceil(sleepsIn() / 1000));
@@ -322,7 +322,7 @@
     if (focused && shown()) focusFrame();
   };
   byId("stay").addEventListener("click", async () => {
-    if (status.sleep?.reason !== "IdleTimeout") {
+    if (!status.sleep?.postponable) {
       understood = status.sleep?.reason || "";
       hideWarning();
     } else if (await send()) {

@@ -93,9 +93,5 @@ What the operator reloads while it runs: not part of the checksum that restarts 
 the operator's file.
 */}}
 {{- define "vdi-operator.config.live" -}}
-sessions:
-  idleTimeout: {{ .Values.sessions.idleTimeout }}
-  disconnectTimeout: {{ .Values.sessions.disconnectTimeout }}
-  maxDuration: {{ .Values.sessions.maxDuration }}
-  startupTimeout: {{ .Values.sessions.startupTimeout }}
+sessions: {{- toYaml .Values.sessions | nindent 2 }}
 {{- end -}}

@@ -61,7 +61,7 @@ func TestDesiredScale(t *testing.T) {
 		"a Service without a revision":                  {asleep(running), service(func(s *servingv1.Service) { s.Status.LatestCreatedRevisionName = "" }), "new", leaveAlone},
 		"a clock that ran out, not recorded yet": {asleep(func(s *v1alpha1.VDISession) {
 			running(s)
-			s.Status.Lifecycle = &v1alpha1.EffectiveLifecycle{MaxDuration: metav1.Duration{Duration: 10 * time.Second}}
+			s.Status.Lifecycle = &v1alpha1.Lifecycle{MaxDuration: v1alpha1.NewDuration(10 * time.Second)}
 		}), service(sameService), "new", leaveAlone},
 		"switched off, not recorded yet": {asleep(func(s *v1alpha1.VDISession) { running(s); s.Spec.Power = v1alpha1.PowerOff }), service(sameService), "new", leaveAlone},
 		"switched off and recorded":      {asleep(func(s *v1alpha1.VDISession) { visited(s); s.Spec.Power = v1alpha1.PowerOff }), service(sameService), "new", zero},

@@ -9,35 +9,35 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // Clocks are the defaults of the sessions' clocks. They may change while sessions
-// live, and then hold for all of them at once.
+// live, and then hold for all at once.
 type Clocks struct {
-	policy atomic.Pointer[lifecycle.Policy]
-	// changed holds one event at most: who comes to it reads what holds by then.
+	defaults atomic.Pointer[v1alpha1.Lifecycle]
+	// changed holds one event at most: its reader reads the latest defaults.
 	changed chan event.TypedGenericEvent[struct{}]
 }
 
-// NewClocks makes the defaults that hold until Set.
-func NewClocks(p lifecycle.Policy) *Clocks {
+// NewClocks starts with these defaults.
+func NewClocks(defaults v1alpha1.Lifecycle) *Clocks {
 	c := &Clocks{changed: make(chan event.TypedGenericEvent[struct{}], 1)}
-	c.policy.Store(&p)
+	c.defaults.Store(&defaults)
 	return c
 }
 
-// Set makes p hold from now on, and every session be looked at again.
-func (c *Clocks) Set(p lifecycle.Policy) {
-	c.policy.Store(&p)
+// Set replaces the defaults and queues every session.
+func (c *Clocks) Set(defaults v1alpha1.Lifecycle) {
+	c.defaults.Store(&defaults)
 	select {
 	case c.changed <- event.TypedGenericEvent[struct{}]{}:
 	default:
 	}
 }
 
-// Policy is what holds now.
-func (c *Clocks) Policy() lifecycle.Policy { return *c.policy.Load() }
+// Defaults are the present ones.
+func (c *Clocks) Defaults() v1alpha1.Lifecycle { return *c.defaults.Load() }
 
 // source brings every session that all lists, whenever the defaults change.
 func (c *Clocks) source(all func(context.Context) []reconcile.Request) source.TypedSource[reconcile.Request] {

@@ -113,7 +113,7 @@ func (p *pass) startFailed() string {
 		seen += "."
 	}
 	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.",
-		duration.HumanDuration(p.policy.StartupTimeout), seen)
+		duration.HumanDuration(p.policy.StartupTimeout.OrZero()), seen)
 }
 
 func (p *pass) micro() *metav1.MicroTime { return &metav1.MicroTime{Time: p.now} }

@@ -102,7 +102,7 @@ func newStage(t *testing.T) *stage {
 	cfg.URL.Domain = "vdi.example.com"
 	s.r = &Reconciler{
 		Client:   fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(session).WithObjects(session, template).Build(),
-		Workload: s, Metrics: s, Config: cfg, Clocks: NewClocks(cfg.Sessions.Policy()), Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
+		Workload: s, Metrics: s, Config: cfg, Clocks: NewClocks(cfg.Sessions), Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
 	}
 	s.look()
 	return s

@@ -19,7 +19,7 @@ func (p *pass) prepare(ctx context.Context) error {
 	if p.template == nil {
 		return nil
 	}
-	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout)
+	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout.OrZero())
 	if err != nil {
 		p.refuse(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
 		return nil

@@ -24,17 +24,17 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		if known := p.session.Status.Lifecycle; known != nil {
 			p.policy = lifecycle.EffectivePolicy(known)
 		} else {
-			p.policy = lifecycle.Resolve(p.Clocks.Policy(), nil, &p.session.Spec)
+			p.policy = lifecycle.Resolve(p.Clocks.Defaults(), nil, &p.session.Spec)
 		}
 	case err != nil:
 		return err
 	default:
 		p.template = template
 		p.condition(v1alpha1.ConditionTemplateResolved, true, v1alpha1.ReasonTemplateFound, "")
-		p.policy = lifecycle.Resolve(p.Clocks.Policy(), template.Spec.Lifecycle, &p.session.Spec)
+		p.policy = lifecycle.Resolve(p.Clocks.Defaults(), template.Spec.Lifecycle, &p.session.Spec)
 		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
 	}
 	p.policy.ListeningSince = p.listeningSince()
-	p.session.Status.Lifecycle = p.policy.Effective()
+	p.session.Status.Lifecycle = p.policy.DeepCopy()
 	return nil
 }

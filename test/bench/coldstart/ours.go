@@ -62,7 +62,7 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 			// No volumes, as the others have none: kubelet polls for them.
 			Persistence:  v1alpha1.TemplatePersistence{Enabled: &no},
 			SharedMemory: &resource.Quantity{},
-			Lifecycle: &v1alpha1.LifecycleSpec{
+			Lifecycle: &v1alpha1.Lifecycle{
 				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepAgain}}},
 			PodTemplate: &runtime.RawExtension{Raw: o.podTemplate()},
 		},

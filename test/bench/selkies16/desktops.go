@@ -39,7 +39,7 @@ func (d *desktops) setUp(ctx context.Context) error {
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
 	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
-	spec.Lifecycle = &v1alpha1.LifecycleSpec{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
+	spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
 	if err := d.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Duration is a length of time as people write it: 90s, 30m, 8h; 0s switches a
 // clock off.
@@ -13,10 +17,23 @@ type Duration struct {
 	metav1.Duration `json:",inline"`
 }
 
-// LifecycleSpec sets the clocks that put a desktop to sleep. Each one is looked
-// up in the session, then in the template, then in the chart's values: the
-// nearest wins, and "0s" switches a clock off.
-type LifecycleSpec struct {
+// NewDuration returns a duration to set a field to.
+func NewDuration(d time.Duration) *Duration { return &Duration{Duration: metav1.Duration{Duration: d}} }
+
+// OrZero is how long it is; 0 where the field is not set.
+func (d *Duration) OrZero() time.Duration {
+	if d == nil {
+		return 0
+	}
+	return d.Duration.Duration
+}
+
+// Lifecycle sets the clocks that put a desktop to sleep. Each one is read from the
+// session, then from the template, then from the chart's values: the nearest wins, and
+// "0s" switches a clock off. A session's status has the clocks that came out.
+//
+// pkg/lifecycle.Clocks has what each one does.
+type Lifecycle struct {
 	// IdleTimeout puts the desktop to sleep when nobody has typed or moved the
 	// pointer for this long. It runs from the first input that was reported since
 	// the desktop woke; without any report it does not run.

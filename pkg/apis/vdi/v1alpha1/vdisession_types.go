@@ -37,7 +37,7 @@ type VDISessionSpec struct {
 
 	// Lifecycle sets this session's clocks.
 	// +optional
-	Lifecycle *LifecycleSpec `json:"lifecycle,omitempty"`
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 
 	// Power is OnDemand (wake when visited, sleep when left), AlwaysOn or Off.
 	// +optional
@@ -172,15 +172,6 @@ type SessionViewer struct {
 	Replica string `json:"replica"`
 }
 
-// EffectiveLifecycle is the clocks that apply, resolved from session, template and the
-// chart's values; zero is off.
-type EffectiveLifecycle struct {
-	IdleTimeout       metav1.Duration `json:"idleTimeout"`
-	DisconnectTimeout metav1.Duration `json:"disconnectTimeout"`
-	MaxDuration       metav1.Duration `json:"maxDuration"`
-	StartupTimeout    metav1.Duration `json:"startupTimeout"`
-}
-
 // VDISessionStatus is the observed state of a session. The activators write activity, the
 // operator everything else.
 //
@@ -228,7 +219,7 @@ type VDISessionStatus struct {
 	Until *metav1.Time `json:"until,omitempty"`
 	// Lifecycle is the clocks that apply.
 	// +optional
-	Lifecycle *EffectiveLifecycle `json:"lifecycle,omitempty"`
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 	// Streaming is the template's spec.streaming, which the activators read here.
 	// +optional
 	Streaming *StreamingSpec `json:"streaming,omitempty"`

@@ -83,7 +83,7 @@ type VDITemplateSpec struct {
 
 	// Lifecycle sets this template's clocks.
 	// +optional
-	Lifecycle *LifecycleSpec `json:"lifecycle,omitempty"`
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 
 	// PodTemplate is a partial pod template ({metadata, spec}) merged over the
 	// generated one by strategic merge: node selectors, tolerations, a runtime

@@ -1,0 +1,122 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Clock puts a desktop to sleep when it has run out.
+type Clock struct {
+	// Name is its field in v1alpha1.Lifecycle, and in sessions of the chart's values.
+	Name string
+	// RunsFrom is the moment that it runs from, as docs/clocks.md says it.
+	RunsFrom string
+	// Reason is why a desktop sleeps when it has run out.
+	Reason Reason
+	// Default is its setting where values, template and session say nothing.
+	Default time.Duration
+	// EndsVisits says that only a person wakes the desktop again: a client that
+	// reconnects by itself does not.
+	EndsVisits bool
+	// Warns says that the page warns before it runs out.
+	Warns bool
+	// Postponable says that a visitor's input postpones it.
+	Postponable bool
+
+	// field is its setting in a Lifecycle.
+	field func(*v1alpha1.Lifecycle) **v1alpha1.Duration
+	// from is RunsFrom as a moment; zero where the clock does not run.
+	from func(Activity, Record) time.Time
+	// reported says that it runs from reports, so that silence has to be believed first.
+	reported bool
+}
+
+// Shortest is the shortest setting: activators report every few seconds. 0 is off.
+const Shortest = 10 * time.Second
+
+// Clocks are all clocks. Of two that run out at the same moment the earlier one here is
+// the reason.
+var Clocks = []Clock{
+	{
+		Name: "maxDuration", Reason: ReasonMaxDuration, Default: 24 * time.Hour, EndsVisits: true, Warns: true,
+		RunsFrom: "the wake, in use or not",
+		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
+		from:     func(_ Activity, r Record) time.Time { return r.AwakeSince },
+	},
+	{
+		Name: "startupTimeout", Reason: ReasonStartup, Default: 10 * time.Minute, EndsVisits: true,
+		RunsFrom: "the wake, until the desktop is reachable",
+		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.StartupTimeout },
+		from: func(_ Activity, r Record) time.Time {
+			if !r.ReadyAt.IsZero() {
+				return time.Time{}
+			}
+			return r.AwakeSince
+		},
+	},
+	{
+		Name: "disconnectTimeout", Reason: ReasonDisconnected, Default: 5 * time.Minute,
+		RunsFrom: "the last moment a connection was open",
+		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
+		from:     func(a Activity, r Record) time.Time { return latest(r.AwakeSince, a.LastWake, a.LastConnected) },
+		reported: true,
+	},
+	{
+		Name: "idleTimeout", Reason: ReasonIdle, Default: 30 * time.Minute, EndsVisits: true, Warns: true, Postponable: true,
+		RunsFrom: "the last input reported since the wake",
+		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
+		from: func(a Activity, r Record) time.Time {
+			if !a.LastInput.After(r.AwakeSince) {
+				return time.Time{}
+			}
+			return a.LastInput
+		},
+		reported: true,
+	},
+}
+
+// Defaults are the clocks where values, template and session say nothing.
+func Defaults() v1alpha1.Lifecycle {
+	var l v1alpha1.Lifecycle
+	for _, c := range Clocks {
+		*c.field(&l) = v1alpha1.NewDuration(c.Default)
+	}
+	return l
+}
+
+// ByReason returns the clock that a sleep is the end of, if any.
+func ByReason(reason Reason) (clock Clock, is bool) {
+	for _, c := range Clocks {
+		if c.Reason == reason {
+			return c, true
+		}
+	}
+	return Clock{}, false
+}
+
+// Setting is the clock's setting in l; nil where l says nothing.
+func (c Clock) Setting(l v1alpha1.Lifecycle) *v1alpha1.Duration { return *c.field(&l) }
+
+// Due is a clock that runs, and when it runs out.
+type Due struct {
+	Clock
+	At time.Time
+}
+
+// running are the clocks of an awake desktop that run.
+func running(p Policy, a Activity, r Record) []Due {
+	var all []Due
+	for _, c := range Clocks {
+		timeout, from := c.Setting(p.Lifecycle).OrZero(), c.from(a, r)
+		if timeout <= 0 || from.IsZero() {
+			continue
+		}
+		at := from.Add(timeout)
+		if c.reported {
+			at = latest(at, p.believes(timeout))
+		}
+		all = append(all, Due{Clock: c, At: at})
+	}
+	return all
+}

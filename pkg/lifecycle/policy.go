@@ -1,0 +1,56 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Policy is what holds for one desktop.
+type Policy struct {
+	// Lifecycle sets the clocks; one that is not set, or 0, is off.
+	v1alpha1.Lifecycle
+	// ListeningSince is since when whoever decides has received reports; zero is always.
+	// Silence from before says nothing: the reports may not have arrived.
+	ListeningSince time.Time
+}
+
+// reportsWithin is how soon everybody who is connected is reported once reports arrive:
+// activators report every 20 seconds and take up to 10 to write. Where a timeout is
+// shorter, they report several times within it.
+const reportsWithin = 30 * time.Second
+
+// believes is from when on silence is taken for absence.
+func (p Policy) believes(timeout time.Duration) time.Time {
+	if p.ListeningSince.IsZero() {
+		return time.Time{}
+	}
+	return p.ListeningSince.Add(min(timeout, reportsWithin))
+}
+
+// Resolve reads each clock from the session, then from the template, then from the
+// defaults; the nearest wins. A session's spec.timeout wins over its
+// lifecycle.maxDuration. template may be nil.
+func Resolve(defaults v1alpha1.Lifecycle, template *v1alpha1.Lifecycle, spec *v1alpha1.VDISessionSpec) Policy {
+	p := Policy{Lifecycle: defaults}
+	for _, nearer := range []*v1alpha1.Lifecycle{template, spec.Lifecycle, {MaxDuration: spec.Timeout}} {
+		if nearer == nil {
+			continue
+		}
+		for _, c := range Clocks {
+			if set := c.Setting(*nearer); set != nil {
+				*c.field(&p.Lifecycle) = set
+			}
+		}
+	}
+	return p
+}
+
+// EffectivePolicy is the policy that a session's status shows; nil is every clock off,
+// which puts nothing to sleep.
+func EffectivePolicy(l *v1alpha1.Lifecycle) Policy {
+	if l == nil {
+		return Policy{}
+	}
+	return Policy{Lifecycle: *l}
+}
