@@ -97,7 +97,7 @@ var (
 		Text: "the gateway failed"})
 )
 
-// Limits; docs/operations.md names the value of each.
+// Limits; docs/operations/limits.md names the value of each.
 var (
 	ReplicaLimit = row(Refusal{Label: "held_connections", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
 		Text: "too many connections are waiting here (%d); try again later"})

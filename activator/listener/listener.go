@@ -3,7 +3,7 @@
 //
 // It promises that each connection which net/http gives up before a request is
 // counted by its reason, and that a connection which was handed over (hijacked) can
-// be had by the listener, by NetConn. It does not know sessions nor tokens.
+// be had without the listener, by NetConn. It does not know sessions nor tokens.
 package listener
 
 import (
