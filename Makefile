@@ -33,6 +33,9 @@ REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 VERSION_PACKAGE := github.com/org/vdi-operator/pkg/version
 LDFLAGS := -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
 
+# Builds programs into a folder. They may be running: they are renamed into their place.
+programs = $(1) -o $(2)/new/ $(3) && mv -f $(2)/new/* $(2)/
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -46,9 +49,10 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 
 .PHONY: test
 test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
-	@$(MAKE) --no-print-directory cluster-parts
+	@$(MAKE) --no-print-directory cluster-parts platform-tools build bench-programs
 	@# The users' stories wait for clocks and pods most of the time; the rest runs beside them.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line e2e lint test-unit test-chart test-alerts test-browser test-coturn test-integration
+	@# They need nothing more, so that make begins with them.
+	@$(MAKE) --no-print-directory -j2 --output-sync=line stories lint test-unit test-chart test-alerts test-browser test-coturn test-integration
 
 ##@ Parts of them
 
@@ -96,8 +100,10 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
 		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
-.PHONY: e2e
+.PHONY: e2e stories
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
+	@$(MAKE) --no-print-directory stories
+stories:
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 8 -v ./e2e/...
 
@@ -120,7 +126,7 @@ bench-smoke: platform-tools build bench-programs ## The benchmarks that need a c
 
 .PHONY: bench-programs
 bench-programs:
-	go build -C test -o ../out/bench/ ./bench/...
+	$(call programs,go build -C test,$(CURDIR)/out/bench,./bench/...)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart and for the workflows
@@ -149,7 +155,7 @@ verify-generated: generate ## Fail when a generated file is not current
 
 .PHONY: build
 build: ## The programs, into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(call programs,CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)',bin,./cmd/...)
 
 .PHONY: images
 images: $(CLUSTER) ## The production images, into out/images; with VDI_REGISTRY, pushed there
@@ -175,11 +181,11 @@ cluster-parts: $(CLUSTER) ## Build the cluster's parts and the images' Debian la
 
 .PHONY: platform-tools
 platform-tools: $(CLUSTER) $(HELM)
-	go build -C test -o ../out/bin/ ./platform ./demo
+	$(call programs,go build -C test,$(CURDIR)/out/bin,./platform ./demo)
 
 .PHONY: $(CLUSTER)
 $(CLUSTER):
-	@go build -C test/cluster -o $@ .
+	@go build -C test/cluster -o $@.new . && mv -f $@.new $@
 
 build-tool = go build -C test/tools/$(1) -o $@ "$$(go list -C test/tools/$(1) tool | grep '/$(@F)$$')"
 $(CHART_TOOLS)/%:

@@ -52,7 +52,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	defer context.AfterFunc(s.holding, cancel)()
 	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
 	defer p.leave()
-	if p.viewing.page = page.PageOf(r); p.viewing.page != "" {
+	if p.viewing.page = page.NameOf(r); p.viewing.page != "" {
 		named := viewer.Page{Session: v.key, Name: p.viewing.page}
 		s.viewers.Enter(named)
 		defer s.viewers.Leave(named)

@@ -40,7 +40,7 @@ func (s *Server) serveWake(w http.ResponseWriter, r *http.Request, v visitor) {
 		return
 	}
 	s.wake(r.Context(), v)
-	if name := page.PageOf(r); name != "" {
+	if name := page.NameOf(r); name != "" {
 		// Who wakes it wants to see it here. Should that not be recorded, the page claims
 		// the view, or offers to take it over.
 		_ = s.take(r.Context(), v, name)
@@ -82,7 +82,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request, v visitor) 
 	if !lifecycle.NeedsPerson(v.session) {
 		defer s.Tracker.Enter(v.session).Leave()
 	}
-	page.WriteStatus(w, s.describe(r.Context(), v.view, v.at(r), page.PageOf(r)))
+	page.WriteStatus(w, s.describe(r.Context(), v.view, v.at(r), page.NameOf(r)))
 }
 
 // at is the path that a page's frame shows, as the page tells it.

@@ -25,7 +25,7 @@ func (s *Server) serveTake(w http.ResponseWriter, r *http.Request, v visitor) {
 	if !posted(w, r) {
 		return
 	}
-	name := page.PageOf(r)
+	name := page.NameOf(r)
 	if name == "" {
 		http.Error(w, "say which page: the parameter "+page.PageQuery+" with 32 hexadecimal digits", http.StatusBadRequest)
 		return

@@ -19,9 +19,9 @@ const (
 // for itself. It is no secret and gives no right.
 const PageQuery = "page"
 
-// PageOf is the name of the page that asks; empty where it has none, or none that is as
+// NameOf is the name of the page that asks; empty where it has none, or none that is as
 // our script makes them.
-func PageOf(r *http.Request) string {
+func NameOf(r *http.Request) string {
 	name := r.URL.Query().Get(PageQuery)
 	if len(name) != pageDigits || strings.Trim(name, "0123456789abcdef") != "" {
 		return ""

@@ -13,7 +13,7 @@ func TestAPagesNameIsOneThatOurScriptMakes(t *testing.T) {
 		"page=" + good: good, "at=/x&page=" + good: good, "": "", "page=": "", "page=" + good + "0": "", "page=" + good[1:]: "",
 		"page=" + strings.ToUpper(good): "", "page=" + good[2:] + "%00%00": "", "page=" + strings.Repeat("x", 1<<12): "",
 	} {
-		if got := PageOf(httptest.NewRequest(http.MethodGet, "/_vdi/events?"+query, nil)); got != want {
+		if got := NameOf(httptest.NewRequest(http.MethodGet, "/_vdi/events?"+query, nil)); got != want {
 			t.Errorf("%.60s: %q", query, got)
 		}
 	}

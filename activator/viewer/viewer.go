@@ -37,8 +37,9 @@ const (
 	writeWithin = 2 * time.Second
 	// Retry is the pause after a write that failed.
 	Retry = 2 * time.Second
-	// writesPerSecond and WriteBurst bound the writes of one session, a second and at once.
-	writesPerSecond, WriteBurst = 1, 10
+	// writesPerSecond bounds the writes of one session, WriteBurst those at once.
+	writesPerSecond = 1
+	WriteBurst      = 10
 )
 
 // Writer records who views a desktop that can have one viewer only; see

@@ -17,7 +17,7 @@ func validateSessions(l v1alpha1.Lifecycle) (errs field.ErrorList) {
 		case set == nil:
 			errs = append(errs, field.Required(path, remedy))
 		case set.OrZero() != 0 && set.OrZero() < lifecycle.Shortest:
-			errs = append(errs, field.Invalid(path, set.Duration.String(), remedy))
+			errs = append(errs, field.Invalid(path, set.String(), remedy))
 		}
 	}
 	return errs
