@@ -1,19 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/org/vdi-operator/activator/listener"
 )
 
-// serving starts servers; the first one that fails says so on failed.
+// serving starts servers in group; they close when alive ends.
 type serving struct {
 	admission *listener.Admission
-	failed    chan error
+	alive     context.Context
+	group     *errgroup.Group
 }
 
 // public serves visitors, within the limits of admission.
@@ -37,22 +41,24 @@ const (
 )
 
 // inCluster serves the cluster's own programs.
-func (s serving) inCluster(addr string, h http.Handler) (*http.Server, error) {
+func (s serving) inCluster(addr string, h http.Handler) error {
 	l, err := listen(addr)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: inClusterHeader, IdleTimeout: inClusterIdle, MaxHeaderBytes: inClusterHeaderBytes}
 	s.serve(srv, l)
-	return srv, nil
+	return nil
 }
 
 func (s serving) serve(srv *http.Server, l net.Listener) {
-	go func() {
+	context.AfterFunc(s.alive, func() { _ = srv.Close() })
+	s.group.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serving %s: %w", l.Addr(), err)
+			return fmt.Errorf("serving %s: %w", l.Addr(), err)
 		}
-	}()
+		return nil
+	})
 }
 
 func listen(addr string) (*net.TCPListener, error) {
