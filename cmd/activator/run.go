@@ -33,15 +33,12 @@ const (
 	clientBurst = 400
 )
 
-// run reads in the order of starting and ending.
-//
-// It starts the probes and metrics, which report the waits; the API server's cache; once
-// all sessions and pods are listed, the listener for desktops; the visitors' listener last.
-//
-// After the signal, shutdown drains what visitors use. What watches and writes ends then,
-// because relayed connections are reported while they drain; so do the other listeners;
-// traces are sent last. A failure before the signal ends everything without a drain; a
-// failure after it does not cut the drain short.
+// run reads in the order of starting and ending. It starts the probes and metrics, which
+// report the waits; the API server's cache; once all sessions and pods are listed, the
+// listener for desktops; the visitors' listener last. After the signal, shutdown drains
+// what visitors use. The cache, the tracker and the other listeners end after it, because
+// relayed connections are reported while they drain; traces are sent last. Only a failure
+// before the signal ends everything without a drain.
 func run(ctx context.Context, f flags, log *slog.Logger) error {
 	in, err := readInputs(f, log)
 	if err != nil {
