@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// lent is a connection offered to a transport: taken once, or closed at the end.
-type lent struct {
+// offered is a connection for a transport: taken once, or closed in the end.
+type offered struct {
 	net.Conn
 	taken atomic.Bool
 }
 
-func (l *lent) take() bool { return l.taken.CompareAndSwap(false, true) }
+func (o *offered) take() bool { return o.taken.CompareAndSwap(false, true) }
 
 // waits bounds how long the next bytes are waited for; zero does not.
-func (l *lent) waits(until time.Time) { _ = l.SetReadDeadline(until) }
+func (o *offered) waits(until time.Time) { _ = o.SetReadDeadline(until) }
 
-func (l *lent) giveBack() {
-	if l.take() {
-		_ = l.Close()
+func (o *offered) giveBack() {
+	if o.take() {
+		_ = o.Close()
 	}
 }
