@@ -22,13 +22,8 @@ type serving struct {
 
 // public serves visitors, within the limits of admission.
 func (s serving) public(addr string, h http.Handler) (*http.Server, error) {
-	l, err := listen(addr)
-	if err != nil {
-		return nil, err
-	}
 	srv := s.admission.Server(h)
-	s.serve(srv, s.admission.Listener(l))
-	return srv, nil
+	return srv, s.serve(addr, srv, s.admission.Listener)
 }
 
 const (
@@ -42,29 +37,22 @@ const (
 
 // inCluster serves the cluster's own programs.
 func (s serving) inCluster(addr string, h http.Handler) error {
-	l, err := listen(addr)
-	if err != nil {
-		return err
-	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: inClusterHeader, IdleTimeout: inClusterIdle, MaxHeaderBytes: inClusterHeaderBytes}
-	s.serve(srv, l)
-	return nil
+	return s.serve(addr, srv, func(l *net.TCPListener) net.Listener { return l })
 }
 
-func (s serving) serve(srv *http.Server, l net.Listener) {
+func (s serving) serve(addr string, srv *http.Server, wrap func(*net.TCPListener) net.Listener) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listening for connections: %w", err)
+	}
+	accepting := wrap(l.(*net.TCPListener))
 	context.AfterFunc(s.alive, func() { _ = srv.Close() })
 	s.group.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(accepting); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving %s: %w", l.Addr(), err)
 		}
 		return nil
 	})
-}
-
-func listen(addr string) (*net.TCPListener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listening for connections: %w", err)
-	}
-	return l.(*net.TCPListener), nil
+	return nil
 }
