@@ -150,8 +150,8 @@ func (h *socket) log(end error) {
 }
 
 // Await implements hold.Host.
-func (h *socket) Await(tell func(net.Conn, error)) (cancel func()) {
-	return h.server.prober.Await(h.reach(h.visit), tell)
+func (h *socket) Await(done func(net.Conn, error)) (cancel func()) {
+	return h.server.prober.Await(h.reach(h.visit), done)
 }
 
 // Gone implements hold.Host.

@@ -47,18 +47,17 @@ func NewReader(conn net.Conn, fromClient bool, before []byte) *Reader {
 	return r
 }
 
-// Frame is a whole message, or a control frame that came before its end.
+// Frame is a complete message, or a control frame that came before its end.
 type Frame struct {
 	Op ws.OpCode
 	// Data is the payload, unmasked; it is the receiver's.
 	Data []byte
 }
 
-// Reads counts how often something was heard.
+// Reads counts the reads that returned bytes.
 func (r *Reader) Reads() uint32 { return r.reads.Load() }
 
-// Mid says that a frame was taken in part: what is written where it went must be its
-// rest.
+// Mid says that a frame was taken in part: its rest must be written next where it went.
 func (r *Reader) Mid() bool { return r.rest > 0 }
 
 // Open says that a message was taken in part.
@@ -149,7 +148,7 @@ func (r *Reader) payload(h ws.Header) error {
 	return nil
 }
 
-// control takes a whole control frame as it came.
+// control takes a complete control frame as it came.
 func (r *Reader) control(h ws.Header, size int) ([]byte, error) {
 	size += int(h.Length)
 	for len(r.window()) < size {
@@ -162,7 +161,7 @@ func (r *Reader) control(h ws.Header, size int) ([]byte, error) {
 	return b, nil
 }
 
-// Payload is a copy of a whole control frame's payload, unmasked.
+// Payload is a copy of a complete control frame's payload, unmasked.
 func Payload(raw []byte) []byte {
 	h, size, err := parse(raw)
 	if err != nil || size == 0 {
@@ -175,15 +174,15 @@ func Payload(raw []byte) []byte {
 	return data
 }
 
-// Begun returns what Read has taken of a message that turned out to be too long; the
+// Partial returns what Read has taken of a message that turned out to be too long; the
 // rest of it comes from Span.
-func (r *Reader) Begun() (f Frame, any bool) {
+func (r *Reader) Partial() (f Frame, open bool) {
 	f = Frame{r.kind, r.part}
 	r.part = nil
 	return f, r.open
 }
 
-// Span is a piece of what came, as it came: the bytes of data frames, or one whole
+// Span is a piece of what came, as it came: the bytes of data frames, or one complete
 // control frame.
 type Span struct {
 	Bytes []byte
@@ -239,7 +238,7 @@ func (r *Reader) Span(limit int64, one bool) (Span, error) {
 		end += size
 	}
 	r.take(end)
-	return Span{Bytes: b[:end]}, nil //nolint:nilerr // what is wrong comes after these bytes, and again
+	return Span{Bytes: b[:end]}, nil //nolint:nilerr // the next call finds the fault: it comes after these bytes
 }
 
 func (r *Reader) tooLong(h ws.Header, limit int64) error {
@@ -253,7 +252,7 @@ func (r *Reader) tooLong(h ws.Header, limit int64) error {
 	return nil
 }
 
-// Discard reads until the connection ends, for when frames cannot be told any more.
+// Discard reads until the connection ends, for when frames cannot be told apart any more.
 func (r *Reader) Discard() {
 	for err := error(nil); err == nil; err = r.more() {
 		r.take(len(r.window()))

@@ -54,7 +54,7 @@ func (p pipe) close() {
 }
 
 // Splice moves what is still to come of a long frame from r to w, without it ever
-// entering this process, and tells of each part moved. handled is false when the
+// entering this process, and reports each part moved. handled is false when the
 // frame is short, or a side is no socket.
 func Splice(r *Reader, w *Writer, moved func(int)) (handled bool, err error) {
 	if r.rest < spliceFrom || len(r.window()) > 0 || r.socket == nil {
@@ -66,14 +66,14 @@ func Splice(r *Reader, w *Writer, moved func(int)) (handled bool, err error) {
 	}
 	dst, err := to.SyscallConn()
 	if err != nil {
-		return false, nil // copying will tell what is wrong
+		return false, nil // copying will report the error
 	}
 	p, err := takePipe()
 	if err != nil {
 		return false, nil // copying needs no pipe
 	}
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	if w.broken {
 		p.close()
 		return true, &WriteError{errBroken}

@@ -33,16 +33,16 @@ var (
 	errBroken  = errors.New("an earlier write ended within a frame")
 )
 
-// Writer writes one side's frames. Any goroutine may use it; whole frames and passed
-// bytes never mix.
+// Writer writes one side's frames. Any goroutine may use it; complete frames and
+// passed bytes never mix.
 type Writer struct {
 	conn  net.Conn
 	masks bool
 
-	// turn is held while something is written; a channel, because that may take long.
-	turn chan struct{}
+	// writing is a lock for one writer: a channel, because a write may take long.
+	writing chan struct{}
 	// mid and open say that what was passed ended within a frame, or a message;
-	// broken, that a write failed there. They are the turn's.
+	// broken, that a write failed there. writing guards them.
 	mid, open, broken bool
 	// control and data are frames that wait for the end of either.
 	control, data []byte
@@ -53,7 +53,7 @@ type Writer struct {
 
 // NewWriter writes to conn; masks says that we are its client.
 func NewWriter(conn net.Conn, masks bool) *Writer {
-	return &Writer{conn: Bare(conn), masks: masks, turn: make(chan struct{}, 1)}
+	return &Writer{conn: Bare(conn), masks: masks, writing: make(chan struct{}, 1)}
 }
 
 // CutOff lets writing fail after a while, now and from then on.
@@ -64,7 +64,7 @@ func (w *Writer) CutOff(after time.Duration) {
 	_ = w.conn.SetWriteDeadline(w.cut)
 }
 
-// extend gives the next write its time.
+// extend sets the next write's deadline.
 func (w *Writer) extend() {
 	until := time.Now().Add(WriteWithin)
 	w.mu.Lock()
@@ -75,7 +75,7 @@ func (w *Writer) extend() {
 	_ = w.conn.SetWriteDeadline(until)
 }
 
-// write is called with the turn.
+// write is called with writing locked.
 func (w *Writer) write(b []byte) error {
 	if w.broken {
 		return &WriteError{errBroken}
@@ -89,11 +89,11 @@ func (w *Writer) write(b []byte) error {
 	return nil
 }
 
-// Send writes a whole message or control frame; within a message that is being
+// Send writes a complete message or control frame; within a message that is being
 // passed it waits in memory for the end.
 func (w *Writer) Send(op ws.OpCode, data []byte) error {
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	waiting := &w.control
 	if !op.IsControl() {
 		waiting = &w.data
@@ -110,8 +110,8 @@ func (w *Writer) Send(op ws.OpCode, data []byte) error {
 
 // Begin writes a message's first part.
 func (w *Writer) Begin(op ws.OpCode, data []byte) error {
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	w.open = true
 	return w.compose(op, false, data)
 }
@@ -129,11 +129,11 @@ func (w *Writer) compose(op ws.OpCode, fin bool, data []byte) error {
 // the peer has better signs of life than this.
 func (w *Writer) SendNow(op ws.OpCode, data []byte) {
 	select {
-	case w.turn <- struct{}{}:
+	case w.writing <- struct{}{}:
 	default:
 		return
 	}
-	defer func() { <-w.turn }()
+	defer func() { <-w.writing }()
 	if !w.mid {
 		_ = w.compose(op, true, data)
 	}
@@ -141,8 +141,8 @@ func (w *Writer) SendNow(op ws.OpCode, data []byte) {
 
 // Pass writes bytes as they came. mid and open say where they end; see Reader.
 func (w *Writer) Pass(b []byte, mid, open bool) error {
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	if err := w.write(b); err != nil {
 		return err
 	}
@@ -169,16 +169,16 @@ func (w *Writer) passed(mid, open bool) error {
 
 // Raw writes bytes before any frame, with or without frames behind them.
 func (w *Writer) Raw(b []byte) error {
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	return w.write(b)
 }
 
 // Close writes the last frame, within a time of its own; false when it cannot be
 // said, because the peer is in the middle of another frame.
 func (w *Writer) Close(data []byte, within time.Duration) bool {
-	w.turn <- struct{}{}
-	defer func() { <-w.turn }()
+	w.writing <- struct{}{}
+	defer func() { <-w.writing }()
 	if w.mid || w.broken {
 		return false
 	}
@@ -193,8 +193,8 @@ func (w *Writer) Close(data []byte, within time.Duration) bool {
 // Idle says that nothing is being written and no frame is half written.
 func (w *Writer) Idle() bool {
 	select {
-	case w.turn <- struct{}{}:
-		defer func() { <-w.turn }()
+	case w.writing <- struct{}{}:
+		defer func() { <-w.writing }()
 		return !w.mid
 	default:
 		return false

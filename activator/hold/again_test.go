@@ -41,8 +41,8 @@ func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 			send(t, h.client, "three")
 			expectMessages(t, second, "one", "two", "three")
 			welcome(t, h, second)
-			if h.again != 1 || h.reached.Load() != 2 || h.firsts.Load() != 1 {
-				t.Errorf("held again %d times, reached %d, %d first messages", h.again, h.reached.Load(), h.firsts.Load())
+			if h.redials != 1 || h.reached.Load() != 2 || h.firsts.Load() != 1 {
+				t.Errorf("asked for another desktop %d times, reached %d, %d first messages", h.redials, h.reached.Load(), h.firsts.Load())
 			}
 
 			// From here on it is this desktop or none.
@@ -111,9 +111,9 @@ func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 		}
 		const ms = time.Millisecond
 		if want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second, time.Second}; !slices.Equal(pauses[:len(want)], want) || slices.Max(pauses) != time.Second {
-			t.Errorf("asked again after %v, want %v and so on", pauses, want)
+			t.Errorf("asked for another desktop after %v, want %v and so on", pauses, want)
 		}
-		// It is held no longer than everybody.
+		// The hold time bounds it as it does every client.
 		if held := time.Since(began).Round(time.Second); held != 5*time.Minute {
 			t.Errorf("held for %s", held)
 		}
@@ -221,8 +221,8 @@ func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *te
 	send(t, h.client, "three")
 	expectMessages(t, desktop, "three")
 	welcome(t, h, desktop)
-	if h.again != 0 {
-		t.Errorf("a desktop that was not ready counts as one that went, %d times", h.again)
+	if h.redials != 0 {
+		t.Errorf("a desktop that was not ready counts as one that went, %d times", h.redials)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	if b, err := r.Peek(1); err == nil {
-		t.Errorf("it was told %q", b)
+		t.Errorf("it received %q", b)
 	}
 }
 
@@ -261,7 +261,7 @@ func (h *held) eventuallyLive(t *testing.T) {
 	h.Conn.mu.Lock()
 	defer h.Conn.mu.Unlock()
 	for h.phase != live {
-		h.turn.Wait()
+		h.changed.Wait()
 	}
 }
 
@@ -303,7 +303,7 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 		if got := h.rejected.Load(); got != tc.status {
-			t.Errorf("told of status %d, want %d", got, tc.status)
+			t.Errorf("have status %d, want %d", got, tc.status)
 		}
 	}
 }
@@ -319,7 +319,7 @@ func TestADesktopThatNeverAnswersIsAskedAgain(t *testing.T) {
 		}
 		desktop := h.connect()
 		if took := time.Since(began); took != answerWithin+3*time.Second {
-			t.Errorf("asked again after %s", took)
+			t.Errorf("asked for another desktop after %s", took)
 		}
 		_ = desktop.Close()
 	})

@@ -12,7 +12,7 @@ func (c *Conn) keep(m signaling.Message) (*desktop, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.phase == playing && c.end == nil {
-		c.turn.Wait()
+		c.changed.Wait()
 	}
 	switch err := c.room(m); {
 	case c.end != nil, c.settled:
@@ -48,13 +48,13 @@ func (c *Conn) room(m signaling.Message) error {
 // settle gives up what was kept for another desktop; the caller holds the lock.
 func (c *Conn) settle() { c.settled, c.backlog, c.bytes = true, nil, 0 }
 
-// commit waits until what was held is played, and settles on that desktop; nil when
+// commit waits until the backlog is played, and settles on that desktop; nil when
 // there is none.
 func (c *Conn) commit() *desktop {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.phase == playing && c.end == nil {
-		c.turn.Wait()
+		c.changed.Wait()
 	}
 	if c.phase != live || c.end != nil {
 		return nil
@@ -71,7 +71,7 @@ func frames(b []byte, messages []signaling.Message) []byte {
 	return b
 }
 
-// play tells a desktop that has upgraded what it was not told yet. The client's next
+// play sends a desktop that has upgraded what it did not receive yet. The client's next
 // messages wait for the end, so they come later.
 func (c *Conn) play(d *desktop) error {
 	c.mu.Lock()
@@ -88,6 +88,6 @@ func (c *Conn) play(d *desktop) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.played, c.phase = len(c.backlog), live
-	c.turn.Broadcast()
+	c.changed.Broadcast()
 	return err
 }

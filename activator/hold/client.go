@@ -97,7 +97,7 @@ func (c *Conn) long() error {
 	if d == nil {
 		return tooLong
 	}
-	if f, begun := c.in.Begun(); begun {
+	if f, open := c.in.Partial(); open {
 		if err := d.out.Begin(f.Op, f.Data); err != nil {
 			return c.passed(d, err)
 		}

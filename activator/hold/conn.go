@@ -3,9 +3,9 @@
 // and exactly once when there is one. From then on both talk as if nothing were
 // between them; where nobody has to read what they say it passes as bytes.
 //
-// A desktop that goes before it has said anything is replaced: the client is held
-// again and all is played to the next one. The package does not wake desktops nor
-// find them: it is given connections to them.
+// A desktop that goes before it has said anything is replaced: the client goes back
+// to waiting and everything is replayed to the next one. The package neither wakes nor
+// finds desktops: its Host gives it connections to them.
 package hold
 
 import (
@@ -26,23 +26,22 @@ import (
 // Limits bound what one client can make us keep, and for how long; see config.Limits.
 type Limits struct {
 	BufferedBytes, BufferedFrames, MessageBytes int
-	// HoldTime is how long it is held at most, each time.
+	// HoldTime bounds each wait for a desktop.
 	HoldTime time.Duration
-	// RelayIdle ends a relayed connection on which nothing is said for so long; 0 does
-	// not.
+	// RelayIdle ends a relayed connection without traffic for so long; 0 never does.
 	RelayIdle time.Duration
 }
 
 // Host is what a connection asks of the activator. Its methods may be called from
 // any goroutine; none of them may wait, nor call the connection's back.
 type Host interface {
-	// Await calls tell once, from a goroutine of its own, with a connection to the
+	// Await calls done once, from a goroutine of its own, with a connection to the
 	// desktop or the reason why there will be none; see probe.Prober.
-	Await(tell func(net.Conn, error)) (cancel func())
+	Await(done func(net.Conn, error)) (cancel func())
 	// Gone is why the desktop cannot be reached any more, or nil while there is hope.
 	Gone() error
-	// Held says that the connection is held again, because its desktop went after it
-	// had upgraded; an error, that it may not be.
+	// Held says that the connection goes back to being held, because its desktop went
+	// after it had upgraded. An error refuses that.
 	Held() error
 	// Rejected says that the desktop refused the upgrade, by an HTTP status or 0. Its
 	// answer is whether that may only mean that the desktop starts.
@@ -75,11 +74,11 @@ type Options struct {
 
 // Conn is a visitor's WebSocket.
 type Conn struct {
-	// whole is the connection as it came, conn without its wrappers.
-	whole, conn net.Conn
-	in          *frame.Reader
-	out         *frame.Writer
-	opts        Options
+	// wrapped is the connection as it came, conn the same without its wrappers.
+	wrapped, conn net.Conn
+	in            *frame.Reader
+	out           *frame.Writer
+	opts          Options
 
 	// talk serialises the calls of the conversation.
 	talk sync.Mutex
@@ -90,23 +89,23 @@ type Conn struct {
 	desktops, parting sync.WaitGroup
 
 	mu sync.Mutex
-	// turn tells of every change of end and phase.
-	turn sync.Cond
+	// changed signals every change of end and phase.
+	changed sync.Cond
 	// end is why the connection ends; nil while it does not.
 	end   error
 	phase phase
-	// backlog is what a desktop has to be told, bytes its length, and played how many
-	// messages of it this desktop was told. settled says that no other desktop will
-	// be told, so that nothing is kept any more.
+	// backlog is what a desktop has to receive, bytes its length, and played how many
+	// messages of it this desktop received. settled says that no other desktop will
+	// receive it, so that nothing is kept any more.
 	backlog       []signaling.Message
 	bytes, played int
 	settled       bool
 	desktop       *desktop
-	// cancel ends the wait of the given number for a desktop, and again, the pause
-	// before the next one.
+	// cancel ends the wait of the given number for a desktop, and redial, the
+	// pause before the next one.
 	cancel func()
 	waits  int
-	again  *time.Timer
+	redial *time.Timer
 	pause  time.Duration
 	// refused is how the desktop that starts refused the upgrade last, if it did.
 	refused *relay.Rejected
@@ -119,18 +118,18 @@ type phase uint8
 const (
 	// waiting for a desktop, or for its answer.
 	waiting phase = iota
-	// playing what was held; the client's next messages wait for the end of it.
+	// playing the backlog; the client's next messages wait for the end of it.
 	playing
 	// live: what the client says goes to the desktop at once.
 	live
 )
 
-// Accept takes an upgraded connection, of which before was read already. Serve must
-// be called.
+// Accept takes an upgraded connection, of which before was read already. The caller must
+// call Serve.
 func Accept(conn net.Conn, before []byte, o Options) *Conn {
-	c := &Conn{whole: conn, conn: frame.Bare(conn), opts: o, pause: max(againAfter, o.Traits.Redial),
+	c := &Conn{wrapped: conn, conn: frame.Bare(conn), opts: o, pause: max(lostPause, o.Traits.Redial),
 		in: frame.NewReader(conn, true, before), out: frame.NewWriter(conn, false)}
-	c.turn.L = &c.mu
+	c.changed.L = &c.mu
 	watch(c.conn)
 	return c
 }
@@ -162,7 +161,7 @@ func (c *Conn) StopHolding() {
 // End ends the connection, whatever it does.
 func (c *Conn) End(why *closing.Ending) { c.fail(why) }
 
-// fail says why the connection ends, and unblocks whoever waits for a peer; the
+// fail says why the connection ends, and unblocks what waits for a peer. The
 // first reason counts.
 func (c *Conn) fail(why error) {
 	c.mu.Lock()
@@ -175,7 +174,7 @@ func (c *Conn) failLocked(why error) {
 		return
 	}
 	c.end = why
-	c.turn.Broadcast()
+	c.changed.Broadcast()
 	_ = c.conn.SetReadDeadline(past)
 	// What is being written to a client that is there may reach a frame's end.
 	patience := closeWithin
@@ -197,7 +196,7 @@ func (c *Conn) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.end == nil {
-		c.turn.Wait()
+		c.changed.Wait()
 	}
 	return c.end
 }
@@ -206,11 +205,11 @@ func (c *Conn) ended() error {
 // why and to answer.
 func (c *Conn) part() error {
 	c.mu.Lock()
-	end, cancel, again := c.end, c.cancel, c.again
+	end, cancel, redial := c.end, c.cancel, c.redial
 	c.keepalive.stop()
 	c.mu.Unlock()
-	if again != nil {
-		again.Stop()
+	if redial != nil {
+		redial.Stop()
 	}
 	if cancel != nil {
 		cancel()
@@ -220,7 +219,7 @@ func (c *Conn) part() error {
 		c.opts.Host.Idle(false)
 	}
 	defer func() {
-		_ = c.whole.Close()
+		_ = c.wrapped.Close()
 		c.in.Forget()
 		c.parting.Wait()
 	}()

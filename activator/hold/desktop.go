@@ -20,27 +20,27 @@ const (
 	// answerWithin is how long a desktop that accepted the connection may take to
 	// answer the upgrade before another attempt is made.
 	answerWithin = 30 * time.Second
-	// askAgainAfter is the pause after a desktop that was not ready to answer, and
-	// askAgainAtMost the longest: it grows with the wait, of which it is a part of
-	// askAgainShare, so that what takes long is found hardly later.
-	askAgainAfter  = 50 * time.Millisecond
-	askAgainAtMost = 2 * time.Second
-	askAgainShare  = 40
-	// againAfter is the pause after a desktop that went before it said anything; it
-	// doubles up to againAtMost.
-	againAfter  = 100 * time.Millisecond
-	againAtMost = 5 * time.Second
+	// notReadyPause is the shortest pause after a desktop that was not ready to answer, and
+	// notReadyMost the longest. The pause is the wait so far divided by notReadyShare: a
+	// desktop that takes long is found hardly later.
+	notReadyPause = 50 * time.Millisecond
+	notReadyMost  = 2 * time.Second
+	notReadyShare = 40
+	// lostPause is the pause after a desktop that went before it said anything; it
+	// doubles up to lostMost.
+	lostPause = 100 * time.Millisecond
+	lostMost  = 5 * time.Second
 	// retriesAtOnce bounds the protocol's own retries that wait for their time.
 	retriesAtOnce = 8
 )
 
 // desktop is a connection to one.
 type desktop struct {
-	whole net.Conn
-	in    *frame.Reader
-	out   *frame.Writer
-	// open says that it has upgraded; its own goroutine's, as is spoke, that its first
-	// message was passed on.
+	wrapped net.Conn
+	in      *frame.Reader
+	out     *frame.Writer
+	// open says that it has upgraded, spoke that its first message was passed on. Only its
+	// own goroutine uses them.
 	open, spoke bool
 	retries     atomic.Int32
 
@@ -54,14 +54,14 @@ func (d *desktop) cutOff(after time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cut = true
-	_ = d.whole.SetReadDeadline(time.Now().Add(after))
+	_ = d.wrapped.SetReadDeadline(time.Now().Add(after))
 }
 
 func (d *desktop) deadline(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.cut {
-		_ = d.whole.SetReadDeadline(t)
+		_ = d.wrapped.SetReadDeadline(t)
 	}
 }
 
@@ -85,13 +85,13 @@ func (c *Conn) await() {
 	}
 }
 
-// attach is told of a desktop, or that there will be none.
+// attach takes a desktop, or why there will be none.
 func (c *Conn) attach(conn net.Conn, err error) {
 	if err != nil {
 		c.fail(closing.Of(err))
 		return
 	}
-	d := &desktop{whole: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
+	d := &desktop{wrapped: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
 	c.mu.Lock()
 	if c.end != nil {
 		c.mu.Unlock()
@@ -116,10 +116,10 @@ func (c *Conn) attach(conn net.Conn, err error) {
 	}
 }
 
-// serve serves a desktop; true when it was told that it is over and may answer.
+// serve serves a desktop; true when it was sent the end and may answer.
 func (c *Conn) serve(d *desktop) bool {
 	defer c.desktops.Done()
-	watch(frame.Bare(d.whole))
+	watch(frame.Bare(d.wrapped))
 	c.opts.Host.Reached()
 	why := c.converse(d)
 	return !c.lost(why) && d.part(c.ended(), why)
@@ -141,7 +141,7 @@ func (c *Conn) converse(d *desktop) error {
 }
 
 // upgrade asks for the desktop's end of the WebSocket. Where the protocol allows it
-// everything held goes with the request, so that it is read in one go.
+// the backlog goes with the request, so that it is read in one go.
 func (c *Conn) upgrade(d *desktop) error {
 	b := c.opts.Request.Head()
 	c.mu.Lock()
@@ -182,7 +182,7 @@ func (c *Conn) listen(d *desktop) error {
 		switch {
 		case errors.Is(err, frame.ErrLong):
 			c.first(d)
-			if f, begun := d.in.Begun(); begun {
+			if f, open := d.in.Partial(); open {
 				if err := c.out.Begin(f.Op, f.Data); err != nil {
 					return err
 				}
@@ -277,8 +277,8 @@ func (c *Conn) retry(d *desktop, step signaling.Step) {
 	}
 }
 
-// lost decides what follows from a desktop's end: true when the client is held
-// again, and false when its connection ends too.
+// lost decides what follows from a desktop's end: true when the client waits for
+// another one, and false when its connection ends too.
 func (c *Conn) lost(why error) bool {
 	early := c.early(why)
 	var toClient *frame.WriteError
@@ -310,12 +310,12 @@ func (c *Conn) lost(why error) bool {
 	case errors.As(why, &no):
 		if c.opts.Host.Rejected(no.Status) {
 			c.refused = no
-			return c.hold(c.askAgain())
+			return c.hold(c.notReady())
 		}
 		c.failLocked(no.Ending())
 	case errors.Is(why, relay.ErrStarting):
 		c.refused = nil
-		return c.hold(c.askAgain())
+		return c.hold(c.notReady())
 	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
 		c.failLocked(said.ending())
 	case c.settled:
@@ -326,7 +326,7 @@ func (c *Conn) lost(why error) bool {
 			return false
 		}
 		if early {
-			c.keepalive.arm(true) // it has been held all the while
+			c.keepalive.arm(true) // the hold goes on
 		} else {
 			c.keepalive.held(c.opts.Limits.HoldTime)
 		}
@@ -334,17 +334,17 @@ func (c *Conn) lost(why error) bool {
 		if most := c.opts.Traits.EarlyPause; early && most > 0 {
 			pause = min(pause, most)
 		}
-		c.pause = min(2*c.pause, againAtMost)
+		c.pause = min(2*c.pause, lostMost)
 		return c.hold(pause)
 	}
 	return false
 }
 
-// askAgain is the pause before a desktop is asked again that was not ready to answer; the
-// caller holds the lock.
-func (c *Conn) askAgain() time.Duration {
-	held := c.opts.Limits.HoldTime - time.Until(c.keepalive.until)
-	return max(c.opts.Traits.Redial, askAgainAfter, min(held/askAgainShare, askAgainAtMost))
+// notReady is the pause after a desktop that was not ready to answer; the caller holds
+// the lock.
+func (c *Conn) notReady() time.Duration {
+	waited := c.opts.Limits.HoldTime - time.Until(c.keepalive.until)
+	return max(c.opts.Traits.Redial, notReadyPause, min(waited/notReadyShare, notReadyMost))
 }
 
 // early says that the desktop closed because another client has to come, or to go,
@@ -363,8 +363,8 @@ func (c *Conn) early(why error) bool {
 // hold asks for another desktop after a pause; the caller holds the lock.
 func (c *Conn) hold(pause time.Duration) bool {
 	c.phase, c.played, c.desktop = waiting, 0, nil
-	c.turn.Broadcast()
-	c.again = time.AfterFunc(pause, c.await)
+	c.changed.Broadcast()
+	c.redial = time.AfterFunc(pause, c.await)
 	return true
 }
 
@@ -376,7 +376,7 @@ func (c *Conn) interrupted() *closing.Ending {
 	return e
 }
 
-// part tells the desktop that its client's connection ended; true when it has a
+// part sends the desktop the end of its client's connection; true when it has a
 // moment to answer.
 func (d *desktop) part(end, why error) bool {
 	d.cutOff(closeWithin)

@@ -15,7 +15,7 @@ const (
 	pingsMissed = 3
 	// idleAfter is when a relayed connection counts as idle, in pings.
 	idleAfter = 3
-	// ours marks our pings: what they are answered with is nothing for the desktop.
+	// ours marks our pings: their answers do not go to the desktop.
 	ours = "vdi"
 )
 
@@ -57,7 +57,7 @@ func (c *Conn) beat() {
 	defer c.mu.Unlock()
 	k := &c.keepalive
 	k.next = time.Now().Add(pingEvery)
-	// Never before it has its name: the lock is ours.
+	// tick cannot run before timer is set: the lock is ours.
 	k.timer = time.AfterFunc(pingEvery, c.tick)
 	k.held(c.opts.Limits.HoldTime)
 }

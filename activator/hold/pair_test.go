@@ -132,11 +132,11 @@ type held struct {
 	ended  chan error
 
 	mu      sync.Mutex
-	tell    func(net.Conn, error)
+	done    func(net.Conn, error)
 	waiting chan struct{}
 	gone    error
 	full    error
-	again   int
+	redials int
 
 	reached, firsts, inputs, idles, rejected atomic.Int32
 	// starts says that a refusal may only mean that the desktop starts.
@@ -174,15 +174,15 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 	return h
 }
 
-func (h *held) Await(tell func(net.Conn, error)) func() {
+func (h *held) Await(done func(net.Conn, error)) func() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.tell = tell
+	h.done = done
 	h.waiting <- struct{}{}
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.tell = nil
+		h.done = nil
 	}
 }
 
@@ -195,7 +195,7 @@ func (h *held) Gone() error {
 func (h *held) Held() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.again++
+	h.redials++
 	return h.full
 }
 
@@ -222,13 +222,13 @@ func (h *held) Idle(is bool) {
 func (h *held) give(conn net.Conn, err error) {
 	<-h.waiting
 	h.mu.Lock()
-	tell := h.tell
+	done := h.done
 	h.mu.Unlock()
-	if tell == nil {
+	if done == nil {
 		h.t.Error("nobody waits for a desktop any more")
 		return
 	}
-	go tell(conn, err)
+	go done(conn, err)
 }
 
 // connect lets the client have a desktop, and returns the desktop's end.

@@ -278,14 +278,14 @@ func TestAnEndFromOutsideEndsBothSides(t *testing.T) {
 	h := hold(t, tcp{}, signaling.Plain{}, roomy)
 	desktop := h.connect()
 	welcome(t, h, desktop)
-	told := make(chan error, 1)
+	ends := make(chan error, 1)
 	go func() {
 		_, err := receive(desktop)
-		told <- err
+		ends <- err
 	}()
 	h.End(closing.ShuttingDown.Ending())
 	_, err := receive(h.client)
 	expectClose(t, err, 1012, "the gateway restarts: reconnect")
-	expectClose(t, <-told, 1001, "")
+	expectClose(t, <-ends, 1001, "")
 	_ = expectEnd(t, h)
 }

@@ -8,9 +8,9 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// maxBuckets bounds how many keys' buckets are kept, some 300 bytes each. A key that
-// was not seen for the longest time is forgotten first, which gives it a full bucket:
-// who has that many addresses is bounded by the limits of a user and of a session.
+// maxBuckets bounds how many keys' buckets are kept, some 300 bytes each. The key
+// unused for the longest time goes first, which gives it a full bucket: the limits of a
+// user and of a session bound a client with that many addresses.
 const maxBuckets = 1 << 14
 
 // Rate bounds how often something is done, for each key by itself.
@@ -22,7 +22,7 @@ type Rate[K comparable] struct {
 	buckets *lru.Cache
 }
 
-// NewRate makes a limiter: burst at once, and perSecond again each second.
+// NewRate makes a limiter: burst at once, then perSecond each second.
 func NewRate[K comparable](perSecond float64, burst int) *Rate[K] {
 	return &Rate[K]{perSecond: rate.Limit(perSecond), burst: burst, buckets: lru.New(maxBuckets)}
 }

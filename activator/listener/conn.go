@@ -12,7 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 )
 
-// conn is a connection in net/http's hands. net/http tells nobody about a head that
+// conn is a connection in net/http's hands. net/http does not report a head that
 // it cannot read, so the conn watches what net/http reads and writes until a request
 // has reached the handler, and knows by that how a head failed.
 type conn struct {
@@ -21,20 +21,20 @@ type conn struct {
 	from      netip.Prefix
 
 	// serving is set while a request is with the handler, and for good once the
-	// connection was handed over: nothing is watched then.
+	// connection was hijacked: nothing is watched then.
 	serving atomic.Bool
 	// resting says that the admission counts it as idle.
 	resting atomic.Bool
 	// began says that bytes of a head have come.
 	began atomic.Bool
-	// told and left are done once: net/http may read again after an error.
-	told, left sync.Once
+	// counted and left are done once: net/http may read on after an error.
+	counted, left sync.Once
 }
 
 type connKey struct{}
 
-// NetConn is the connection itself, for who took it over from net/http: the kernel
-// can pass bytes between two of these by itself.
+// NetConn is the connection itself, for a handler that hijacked it: the kernel can pass
+// bytes between two of these by itself.
 func (c *conn) NetConn() net.Conn { return c.TCPConn }
 
 // arrived says that a request has reached the handler.
@@ -43,8 +43,8 @@ func (c *conn) arrived() {
 	c.leave()
 }
 
-// awaits says that the next head may come. Who opens connections only to keep them
-// makes it that connections are no longer kept, which costs others a handshake.
+// awaits says that the next head may come. With too many idle connections it keeps none,
+// which costs others a handshake.
 func (c *conn) awaits() {
 	if !c.admission.rest() {
 		_ = c.Close()
@@ -57,7 +57,7 @@ func (c *conn) awaits() {
 
 // refuse counts why the connection is about to end.
 func (c *conn) refuse(why *closing.Refusal) {
-	c.told.Do(func() { c.admission.refused(why, c.RemoteAddr().String()) })
+	c.counted.Do(func() { c.admission.refused(why, c.RemoteAddr().String()) })
 }
 
 // leave ends the wait for a request, the first or another.

@@ -1,9 +1,9 @@
 // Package listener admits visitors' connections: it bounds those that have not
-// asked for anything yet, ends those that never ask properly, and says of each why.
+// asked for anything yet, ends those that never ask properly, and says why.
 //
 // It promises that each connection which net/http gives up before a request is
-// counted by its reason, and that a connection which was handed over (hijacked) can
-// be had without the listener, by NetConn. It does not know sessions nor tokens.
+// counted by its reason, and that NetConn gives a hijacked connection without the
+// listener. It knows neither sessions nor tokens.
 package listener
 
 import (
@@ -98,8 +98,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// client is whose connection it is; the zero value is anybody's, who came by a
-// trusted proxy.
+// client says whose connection it is. The zero value is for connections of trusted
+// proxies, which carry many clients.
 func (d *Admission) client(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

@@ -35,9 +35,9 @@ func (p Proxies) Trusted(a netip.Addr) bool {
 
 // Client is the address that a request comes from: the connection's peer, or, where
 // that is a trusted proxy, the right-most address of X-Forwarded-For that is not one.
-// Each proxy appends whom it has seen, so what stands left of that one is only what
-// the client says of itself. false means that nobody trustworthy names a client:
-// the address is a proxy's own then, and stands for many people.
+// Each proxy appends the peer it has seen, so the client itself may have written what
+// stands left of that one. false means that no trusted proxy names a client: the address
+// is a proxy's own then, and stands for many people.
 func (p Proxies) Client(r *http.Request) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -15,16 +15,16 @@ import (
 // HTTP passes plain requests to desktops.
 type HTTP struct{ proxy *httputil.ReverseProxy }
 
-// passedKey finds what a request is passed by in its context.
+// passedKey is the context key of a request's passed.
 type passedKey struct{}
 
 type passed struct {
-	conn *lent
+	conn *offered
 	face route.Face
-	// patience is for a request that is asked again if the desktop is not ready to answer,
-	// nil for others; again says that it was not, and that nothing was written.
+	// patience is for a request that is repeated if the desktop is not ready to answer,
+	// nil for others; repeat says that it was not, and that nothing was written.
 	patience *Patience
-	again    bool
+	repeat   bool
 }
 
 // Patience is what a request has for a document whose desktop may not be ready to answer.
@@ -78,7 +78,7 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 		// It is called while nothing was written yet.
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if by := passedBy(r.Context()); by.patience != nil && r.Context().Err() == nil {
-				by.again = true
+				by.repeat = true
 				return
 			}
 			failed(w, r, err)
@@ -90,13 +90,13 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 // Serve passes one request, to a session that visitors see by that face, to the desktop
 // at the other end of conn, which it closes. Of a request with patience it writes nothing
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
-// 503 or 504: it is to be asked again.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience) (again bool) {
-	by := &passed{conn: &lent{Conn: conn}, face: face, patience: patience}
+// 503 or 504: the caller repeats it.
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience) (repeat bool) {
+	by := &passed{conn: &offered{Conn: conn}, face: face, patience: patience}
 	defer by.conn.giveBack()
 	if patience != nil {
 		by.conn.waits(patience.Until)
 	}
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, by)))
-	return by.again
+	return by.repeat
 }

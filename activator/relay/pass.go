@@ -12,10 +12,10 @@ type Way struct {
 	To   *frame.Writer
 	// Limit is the longest message, in bytes; 0 for none.
 	Limit int64
-	// Control takes the control frames, whole and as they came; an error of it ends
+	// Control takes the control frames, complete and as they came; an error of it ends
 	// the passing.
 	Control func(op ws.OpCode, raw []byte) error
-	// Moved is told how many bytes were passed.
+	// Moved counts the bytes that were passed.
 	Moved func(int)
 }
 
@@ -49,7 +49,7 @@ func (w *Way) step(one bool) error {
 	if span.Control != 0 {
 		return w.Control(span.Control, span.Bytes)
 	}
-	// Told before: who sees the other end knows that it was counted.
+	// Counted before: who sees the other end can rely on the count.
 	w.Moved(len(span.Bytes))
 	return w.To.Pass(span.Bytes, w.From.Mid(), w.From.Open())
 }

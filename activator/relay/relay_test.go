@@ -131,7 +131,7 @@ type counted struct {
 
 func (c counted) Close() error { c.open.Add(-1); return c.Conn.Close() }
 
-func TestARequestTakesTheConnectionItWasLentAndNoOther(t *testing.T) {
+func TestARequestTakesTheConnectionItWasGivenAndNoOther(t *testing.T) {
 	var connections atomic.Int32
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expectForwarded(t, r)

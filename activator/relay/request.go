@@ -1,14 +1,14 @@
 // Package relay carries visitors' requests to a desktop that has been reached: plain
 // HTTP, the upgrade of a WebSocket, and what then passes as bytes.
 //
-// It keeps nothing and decides nothing; where the desktop is, it is told.
+// It keeps nothing and decides nothing; its caller knows where the desktop is.
 package relay
 
 import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 6455 names it; nothing is protected by it
+	"crypto/sha1" //nolint:gosec // RFC 6455 requires it; it protects nothing
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -31,7 +31,7 @@ type Request struct {
 }
 
 // NewRequest makes the desktop's upgrade request of a visitor's. face is how
-// visitors see the session; subprotocol is what the visitor was told, and all that is offered.
+// visitors see the session; subprotocol is what the visitor was promised, and all that is offered.
 func NewRequest(in *http.Request, face route.Face, subprotocol string) *Request {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: see crypto/rand
@@ -82,7 +82,7 @@ func (r *Rejected) Error() string { return r.Ending().Reason }
 var ErrStarting = errors.New("the desktop is not ready to answer")
 
 // Check reads the head of a desktop's answer: nil when it has upgraded, ErrStarting
-// when it should be asked again, and *Rejected when it won't.
+// when the request should be repeated, and *Rejected when the desktop refuses.
 func (q *Request) Check(head []byte) error {
 	resp, err := response(head)
 	if err != nil {

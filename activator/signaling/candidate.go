@@ -14,7 +14,7 @@ const (
 	candidateFields   = 8
 )
 
-// What stands for an address that is nobody's business.
+// What replaces an address that the other side must not see.
 const anyIPv4, anyIPv6 = "0.0.0.0", "::"
 
 var errCandidate = errors.New("not an ICE candidate")

@@ -14,14 +14,14 @@ import (
 type Message struct {
 	// Text is false for a binary message.
 	Text bool
-	// Data may be shared between what came and what follows from it: nobody changes it.
+	// Data may be shared between what came and what follows from it: do not change it.
 	Data []byte
 }
 
 // Step is what follows from one message. Slices in it are the receiver's.
 type Step struct {
 	// ToDesktop goes to the desktop, in order. From the client's messages it is kept
-	// while there is no desktop, and played again to a new one as long as nothing of
+	// while there is no desktop, and replayed to a new one as long as nothing of
 	// the first has been passed on; what follows from a desktop's message is for
 	// that very desktop.
 	ToDesktop []Message
@@ -51,8 +51,8 @@ type Conversation interface {
 // it comes.
 type Patient interface {
 	// Early says whether a desktop that closed before its first message has to be
-	// asked again, because another client has to come, or to go, first. It is called
-	// once for each close. The client waits no longer than it is held at most.
+	// asked another time, because another client has to come, or to go, first. It is called
+	// once for each close. The hold's end bounds the wait.
 	Early(code int, reason string) bool
 }
 

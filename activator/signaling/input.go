@@ -16,10 +16,10 @@ func (streaming) FromClient(m Message) (Step, error) {
 func (streaming) FromDesktop(m Message) (Step, error) { return toClient(m), nil }
 func (streaming) Attached()                           {}
 
-// longestVerb bounds how far isInput looks into a message.
+// longestVerb bounds how much of a message isInput reads.
 const longestVerb = 5
 
-// isInput says that a message tells of a person: a key, the pointer, a gamepad,
+// isInput says that a message comes from a person: a key, the pointer, a gamepad,
 // composed text or a clipboard that was filled. Settings, acknowledgements, a tab
 // that becomes visible, pings and heartbeats of a gamepad that merely lies there
 // (js,h) come without anybody, and so does the release of all keys (kr), which also

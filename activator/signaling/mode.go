@@ -14,7 +14,7 @@ type moded interface {
 	mode() string
 }
 
-// Selkies 2 tells its mode at /api/status. Its client waits 2 s for that, and then takes
+// Selkies 2 reports its mode at /api/status. Its client waits 2 s for that, and then takes
 // the mode that it was in last, or the one by WebSockets (selkies 3a0bc7a,
 // stream_server.py:1380 and selkies-dashboard, main.jsx:20-46).
 const selkies2Status = "/api/status"

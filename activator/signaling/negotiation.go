@@ -80,7 +80,8 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, error) {
 	switch {
 	case d.Type == webrtc.SDPTypeRollback && d.SDP == "":
 		return data, nil
-	case d.Type != webrtc.SDPTypeOffer && d.Type != webrtc.SDPTypeAnswer && d.Type != webrtc.SDPTypePranswer || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
+	case d.Type != webrtc.SDPTypeOffer && d.Type != webrtc.SDPTypeAnswer && d.Type != webrtc.SDPTypePranswer || d.SDP == "",
+		n.relayOnly() && hidesLines(d.SDP):
 		return nil, closing.SDP.Ending()
 	}
 	var v error
@@ -89,7 +90,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, error) {
 			v = n.countClient()
 		}
 		if v != nil {
-			return candidate, true // It is over: look at no more of them.
+			return candidate, true // The rest of them does not matter.
 		}
 		passes, ok, err := n.candidate(candidate)
 		if err != nil {
@@ -244,8 +245,8 @@ func readRelayed(data []byte) (relayed, error) {
 	return m, nil
 }
 
-// ambiguous says that a JSON object, or one in it, has a name twice: of what is said first
-// we saw nothing, and another reader may.
+// ambiguous says that a JSON object, or one in it, has a name twice: we did not see the
+// first value, and another reader may.
 func ambiguous(data []byte) bool {
 	strict, err := json.UnmarshalStrict(data, &map[string]any{}, json.DisallowDuplicateFields)
 	return err != nil || len(strict) > 0

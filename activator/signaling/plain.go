@@ -4,7 +4,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 )
 
-// Plain is any WebSocket: held and replayed without looking into it.
+// Plain is any WebSocket: held and replayed unread.
 type Plain struct{}
 
 var _ Protocol = Plain{}
@@ -16,7 +16,7 @@ func (Plain) Name() string { return "websocket" }
 func (Plain) Claims(string) bool { return true }
 
 // Traits implements Protocol. The socket may carry the video itself; what the other
-// side said is lost when a desktop goes, so the client is told to begin anew.
+// side said is lost when a desktop goes, so its close asks the client to start anew.
 func (Plain) Traits() Traits { return Traits{Interrupted: closing.CodeRestart} }
 
 // Converse implements Protocol.

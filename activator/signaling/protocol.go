@@ -32,24 +32,24 @@ type Traits struct {
 	// desktop every message of the client is shown to the Conversation.
 	ReadsClient, ReadsDesktop bool
 	// Signaling says that messages are small and few; their length is then bounded
-	// for the connection's whole life, and not only while it is held.
+	// for the connection's life, and not only while it is held.
 	Signaling bool
 	// Pipelines says that the desktop takes messages written right behind the
 	// upgrade request, before it has answered.
 	Pipelines bool
 	// Redial is the least pause between two upgrade attempts at a desktop; 0 for none.
 	Redial time.Duration
-	// Interrupted is the close code that makes the protocol's client connect again
+	// Interrupted is the close code that makes the protocol's client reconnect
 	// when the desktop went away while the two were talking.
 	Interrupted int
 	// SingleViewer says that the desktop has room for one viewer, turns every other one
-	// away and tells none of them: who views has to be settled before it.
+	// away and says so to none of them: who views has to be settled before it.
 	SingleViewer bool
 	// StandsStill says that the desktop answers nothing for seconds at a time while it has
 	// no viewer: its client's files are better had from elsewhere.
 	StandsStill bool
 	// EarlyPause is the longest pause before a desktop that turned its client away early
-	// (see Patient) is asked again; 0 leaves it to the holder.
+	// (see Patient) is asked once more; 0 leaves it to the holder.
 	EarlyPause time.Duration
 }
 

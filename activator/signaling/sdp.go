@@ -78,7 +78,8 @@ func withoutAddresses(sdp string, known map[string]bool) string {
 		if strings.EqualFold(fields[at-1], "IP6") {
 			zero = anyIPv6
 		}
-		if ip, err := netip.ParseAddr(fields[at]); len(fields) == at+1 && (known[fields[at]] || err == nil && (ip.IsUnspecified() || ip.IsLoopback())) {
+		ip, err := netip.ParseAddr(fields[at])
+		if len(fields) == at+1 && (known[fields[at]] || err == nil && (ip.IsUnspecified() || ip.IsLoopback())) {
 			return line
 		}
 		if name == "o" {
@@ -96,7 +97,9 @@ var listsAddresses = []string{"remote-candidates", "source-filter", "alt:"}
 // stand (RFC 8866, section 5), but Python, for one, takes more for an end.
 func hidesLines(sdp string) bool {
 	for line := range strings.SplitSeq(sdp, "\n") {
-		inner := strings.FieldsFunc(strings.TrimSuffix(line, "\r"), func(r rune) bool { return strings.ContainsRune("\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", r) })
+		inner := strings.FieldsFunc(strings.TrimSuffix(line, "\r"), func(r rune) bool {
+			return strings.ContainsRune("\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029", r)
+		})
 		for _, hidden := range inner[min(1, len(inner)):] {
 			if name, _, ok := strings.Cut(hidden, "="); ok && len(strings.TrimSpace(name)) == 1 {
 				return true

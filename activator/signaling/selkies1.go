@@ -22,10 +22,9 @@ const (
 )
 
 // A peer that is taken is turned away by the server, in its answer to HELLO (v1.6.2,
-// signalling_web.py:417-422). Its client would connect again at once, on both sockets,
-// and for ever. The earlier viewer may go at any moment, and a page that is loaded again
-// meets its own former sockets for an instant: it is asked again soon, and then each
-// second.
+// signalling_web.py:417-422). Its client would reconnect at once, on both sockets, and
+// for ever. The earlier viewer may go at any moment, and a page that is reloaded meets its
+// own former sockets for an instant: the server is asked soon after, and then each second.
 const (
 	selkies1Taken = "invalid peer uid"
 	selkies1Pause = time.Second
@@ -48,7 +47,7 @@ func (Selkies1) Claims(path string) bool {
 	return path == "/ws" || strings.HasSuffix(path, "/signalling")
 }
 
-// Traits implements Protocol. Any close makes this client connect again (v1.6.2,
+// Traits implements Protocol. Any close makes this client reconnect (v1.6.2,
 // webrtc.js:745-761).
 func (Selkies1) Traits() Traits {
 	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closing.CodeRestart,
@@ -121,8 +120,8 @@ func (c *selkies1) Attached() {
 	c.negotiation.attach()
 }
 
-// Early implements Patient. It is endlessly true: for how long the client waits for its
-// turn is its holder's.
+// Early implements Patient. It stays true: the holder bounds how long the client
+// waits.
 func (c *selkies1) Early(code int, reason string) bool {
 	return c.greeted && code == closing.CodeProtocol && reason == selkies1Taken
 }

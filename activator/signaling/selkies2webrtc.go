@@ -26,7 +26,7 @@ const selkies2Again = 200 * time.Millisecond
 
 // Selkies 2 admits a viewer only while there is a controller (signaling_server.py:923),
 // and its client stays down after 4000. Clients that were held together are played
-// together, in any order: selkies2Early times a viewer is played again, with the
+// together, in any order: selkies2Early times a viewer is replayed, with the
 // pauses of a desktop that went, 6 s in all.
 const (
 	selkies2Rejected     = 4000
@@ -50,7 +50,7 @@ func (Selkies2WebRTC) Claims(path string) bool {
 	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling")
 }
 
-// Traits implements Protocol. The client connects again after any close but 4000 and
+// Traits implements Protocol. The client reconnects after any close but 4000 and
 // 4001, which are the desktop's verdicts (signaling.js, _onServerClose).
 //
 // It does not pipeline: where Selkies 2 answers 409, for its other mode, or 503,
@@ -72,7 +72,7 @@ func (Selkies2WebRTC) asksTURN(path string) bool { return strings.HasSuffix(path
 type selkies2 struct {
 	greeting
 	negotiation
-	// called says that the desktop has been or will be told of the client's call, and
+	// called says that the desktop has been or will be sent the client's call, and
 	// has not taken it yet.
 	called bool
 	// viewer says that the client is no controller, early how often it came before one.

@@ -1,30 +1,29 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/org/vdi-operator/activator/listener"
 )
 
-// serving starts servers; the first one that fails says so on failed.
+// serving starts servers in group; they close when alive ends.
 type serving struct {
 	admission *listener.Admission
-	failed    chan error
+	alive     context.Context
+	group     *errgroup.Group
 }
 
 // public serves visitors, within the limits of admission.
 func (s serving) public(addr string, h http.Handler) (*http.Server, error) {
-	l, err := listen(addr)
-	if err != nil {
-		return nil, err
-	}
 	srv := s.admission.Server(h)
-	s.serve(srv, s.admission.Listener(l))
-	return srv, nil
+	return srv, s.serve(addr, srv, s.admission.Listener)
 }
 
 const (
@@ -37,28 +36,23 @@ const (
 )
 
 // inCluster serves the cluster's own programs.
-func (s serving) inCluster(addr string, h http.Handler) (*http.Server, error) {
-	l, err := listen(addr)
-	if err != nil {
-		return nil, err
-	}
+func (s serving) inCluster(addr string, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: inClusterHeader, IdleTimeout: inClusterIdle, MaxHeaderBytes: inClusterHeaderBytes}
-	s.serve(srv, l)
-	return srv, nil
+	return s.serve(addr, srv, func(l *net.TCPListener) net.Listener { return l })
 }
 
-func (s serving) serve(srv *http.Server, l net.Listener) {
-	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serving %s: %w", l.Addr(), err)
-		}
-	}()
-}
-
-func listen(addr string) (*net.TCPListener, error) {
+func (s serving) serve(addr string, srv *http.Server, wrap func(*net.TCPListener) net.Listener) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listening for connections: %w", err)
+		return fmt.Errorf("listening for connections: %w", err)
 	}
-	return l.(*net.TCPListener), nil
+	accepting := wrap(l.(*net.TCPListener))
+	context.AfterFunc(s.alive, func() { _ = srv.Close() })
+	s.group.Go(func() error {
+		if err := srv.Serve(accepting); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving %s: %w", l.Addr(), err)
+		}
+		return nil
+	})
+	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// observability serves what Prometheus and kubelet ask. Alive is whoever answers;
-// ready returns why visitors should not come, if they should not.
+// observability serves what Prometheus and kubelet ask. A program that
+// answers is alive; ready returns why visitors should not come, or nil.
 func observability(metrics prometheus.Gatherer, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))

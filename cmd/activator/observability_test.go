@@ -17,10 +17,10 @@ import (
 // listing is the first listing of one kind of object.
 type listing struct {
 	toolscache.ResourceEventHandlerRegistration
-	whole bool
+	complete bool
 }
 
-func (l *listing) HasSynced() bool { return l.whole }
+func (l *listing) HasSynced() bool { return l.complete }
 
 func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	pods := &listing{}
@@ -39,9 +39,9 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	}
 	expect("/healthz", 200, "ok")
 	expect("/readyz", 503, "waiting for the API server")
-	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{whole: true}, pods})
+	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{complete: true}, pods})
 	expect("/readyz", 503, "still being listed")
-	pods.whole = true
+	pods.complete = true
 	expect("/readyz", 200, "ok")
 	if err := ready.await(); err != nil {
 		t.Error(err)

@@ -8,9 +8,8 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// readiness says whether visitors may come: not before the first listing is whole,
-// for a session that is not listed yet would be denied, and not once the program was
-// told to end.
+// readiness says whether visitors may come: not before the first listing is complete,
+// because a session that is not listed yet would be denied, and not after the signal.
 type readiness struct {
 	stopping context.Context
 	// listings is nil until the API server is there to list anything.
@@ -43,7 +42,7 @@ func (r *readiness) check() error {
 	return nil
 }
 
-// await returns when every listing is whole; call it after lists.
+// await returns when every listing is complete; call it after lists.
 func (r *readiness) await() error {
 	if !toolscache.WaitForCacheSync(r.stopping.Done(), *r.listings.Load()...) {
 		return errors.New("stopped before the first listing of sessions and pods was complete")

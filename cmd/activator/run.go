@@ -7,7 +7,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/org/vdi-operator/activator"
@@ -30,8 +33,12 @@ const (
 	clientBurst = 400
 )
 
-// run serves until ctx ends, and then until the last live connection has, within the
-// grace period.
+// run reads in the order of starting and ending. It starts the probes and metrics, which
+// report the waits; the API server's cache; once all sessions and pods are listed, the
+// listener for desktops; the visitors' listener last. After the signal, shutdown drains
+// what visitors use. The cache, the tracker and the other listeners end after it, because
+// relayed connections are reported while they drain; traces are sent last. Only a failure
+// before the signal ends everything without a drain.
 func run(ctx context.Context, f flags, log *slog.Logger) error {
 	in, err := readInputs(f, log)
 	if err != nil {
@@ -48,43 +55,73 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	metrics.RegisterBuildInfo(reg)
 	m := metrics.NewActivator(reg, closing.Labels()...)
 	m.HeldLimit.Set(float64(in.config.Limits.HeldConnections))
-
 	ready := &readiness{stopping: ctx}
 	metrics.RegisterReady(reg, ready.check)
-	serve := serving{admission: listener.New(in.config.Limits, in.proxies, m, log), failed: make(chan error, 5)}
-	observe, err := serve.inCluster(f.metricsAddress, observability(reg, ready.check))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = observe.Close() }()
-	if f.pprofAddress != "" {
-		profiles, err := serve.inCluster(f.pprofAddress, profiling())
-		if err != nil {
-			return err
-		}
-		defer func() { _ = profiles.Close() }()
-	}
+
 	tracer, stopTracing, err := tracing.Start(ctx, in.config.Tracing, "vdi-activator", log)
 	if err != nil {
 		return err
 	}
 	defer stopTracing()
+	alive, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group, failed := errgroup.WithContext(alive)
+	serve := serving{admission: listener.New(in.config.Limits, in.proxies, m, log), alive: alive, group: group}
+	if err := serve.inCluster(f.metricsAddress, observability(reg, ready.check)); err != nil {
+		return err
+	}
+	if f.pprofAddress != "" {
+		if err := serve.inCluster(f.pprofAddress, profiling()); err != nil {
+			return err
+		}
+	}
 	err = apiserver.Await(ctx, restConfig, func(err error) {
 		log.Warn("the API server does not answer; waiting for it", "error", err)
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for the API server: %w", err)
 	}
-
-	// What watches and writes lives longer than the signal: relayed connections are
-	// still reported while they drain.
-	alive, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
 	api, err := connect(restConfig, in.config)
 	if err != nil {
 		return err
 	}
+	server, tracker, listings, err := assemble(alive, in, api, m, tracer, log)
+	if err != nil {
+		return err
+	}
+	ready.lists(listings)
+	group.Go(func() error { return api.cache.Start(alive) })
+	if err := ready.await(); err != nil {
+		return err
+	}
+	if err := serve.inCluster(f.internalListen, server.Internal()); err != nil {
+		return err
+	}
+	public, err := serve.public(f.listen, server)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "listen", f.listen, "internal", f.internalListen, "metrics", f.metricsAddress, "domain", in.config.URL.Domain)
 
+	select {
+	case <-failed.Done():
+		return context.Cause(failed)
+	case <-ctx.Done():
+	}
+	log.Info("shutting down: held clients reconnect elsewhere, live connections go on", "gracePeriod", f.gracePeriod)
+	grace, cancel := context.WithTimeout(alive, f.gracePeriod)
+	defer cancel()
+	shutdown(grace, public, server)
+	end()
+	tracker.Wait()
+	_ = group.Wait() // a failure during the drain does not make this end a failed one
+	return nil
+}
+
+// assemble makes what serves visitors and desktops; the tracker writes until alive ends.
+func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, tracer trace.Tracer, log *slog.Logger) (
+	*activator.Server, *wake.Tracker, []toolscache.ResourceEventHandlerRegistration, error,
+) {
 	var tracker *wake.Tracker
 	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
 	dir := directory.New(in.config.URL.SessionAddress, func(key types.NamespacedName) {
@@ -95,43 +132,11 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	tracker = wake.NewTracker(alive, dir, writer, m, log)
 	tracker.Tracer = tracer
 	listings, err := dir.Feed(alive, api.cache)
-	if err != nil {
-		return err
-	}
-	server := activator.New(activator.Options{
+	return activator.New(activator.Options{
 		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
 		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
 		Metrics:  m, Log: log,
-	})
-
-	ready.lists(listings)
-	go func() { serve.failed <- api.cache.Start(alive) }()
-	if err := ready.await(); err != nil {
-		return err
-	}
-	internal, err := serve.inCluster(f.internalListen, server.Internal())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = internal.Close() }()
-	public, err := serve.public(f.listen, server)
-	if err != nil {
-		return err
-	}
-	log.Info("serving", "listen", f.listen, "internal", f.internalListen, "metrics", f.metricsAddress, "domain", in.config.URL.Domain)
-
-	select {
-	case err := <-serve.failed:
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("shutting down: held clients reconnect elsewhere, live connections go on", "gracePeriod", f.gracePeriod)
-	grace, cancel := context.WithTimeout(alive, f.gracePeriod)
-	defer cancel()
-	shutdown(grace, public, server)
-	end()
-	tracker.Wait()
-	return nil
+	}), tracker, listings, err
 }

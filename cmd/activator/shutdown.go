@@ -21,7 +21,7 @@ type visited interface {
 }
 
 // shutdown ends what serves visitors, in this order: readiness says no (it did when
-// the signal came); load balancers notice; who waits for a desktop is told to go to
+// the signal came); load balancers notice; held clients are sent to
 // another replica; the port closes and plain requests end; live connections go on
 // until the last has ended or ctx ends.
 func shutdown(ctx context.Context, public *http.Server, v visited) {
