@@ -12,6 +12,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -57,17 +58,9 @@ type Installation struct {
 	Namespace string `json:"namespace"`
 }
 
-// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/,
-// or scheme://domain[:port]/<session>--<namespace>/ with the routing by path.
-type URL struct {
-	// Scheme is http or https.
-	Scheme string `json:"scheme"`
-	// Routing says whether a session is a host or a folder.
-	Routing Routing `json:"routing"`
-	// Domain is the parent of every session's host name, or the host of all of them.
-	Domain string `json:"domain"`
-	// Port is the port in URLs; 0 is the scheme's own.
-	Port int `json:"port"`
+func (i Installation) validate() field.ErrorList {
+	path := field.NewPath("installation")
+	return append(validateLabel(path.Child("name"), i.Name), validateLabel(path.Child("namespace"), i.Namespace)...)
 }
 
 // Knative says whether desktops run on Knative Serving, and where that lives.
@@ -82,6 +75,13 @@ type Knative struct {
 	ApplyConfig bool `json:"applyConfig"`
 }
 
+func (k Knative) validate() field.ErrorList {
+	if !k.Enabled {
+		return nil
+	}
+	return validateLabel(field.NewPath("knative", "namespace"), k.Namespace)
+}
+
 // Activator says where desktops and Knative find the activator.
 type Activator struct {
 	// Service and Namespace name the activator's Service for the cluster itself.
@@ -89,6 +89,11 @@ type Activator struct {
 	Namespace string `json:"namespace"`
 	// InternalPort is the Service's port where desktops ask for TURN credentials.
 	InternalPort int `json:"internalPort"`
+}
+
+func (a Activator) validate() field.ErrorList {
+	path := field.NewPath("activator")
+	return append(validateLabel(path.Child("service"), a.Service), validateLabel(path.Child("namespace"), a.Namespace)...)
 }
 
 // Agent is the program beside each desktop that announces its pod.
@@ -102,41 +107,17 @@ type Agent struct {
 	Peers string `json:"peers"`
 }
 
+func (a Agent) validate() field.ErrorList {
+	path := field.NewPath("agent")
+	errs := validateLabel(path.Child("peers"), a.Peers)
+	if a.Enabled && a.Image == "" {
+		errs = append(errs, field.Invalid(path.Child("image"), "", "must be the agent's image; or set agent.enabled to false"))
+	}
+	return errs
+}
+
 // Host is the activator's name inside the cluster.
 func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.cluster.local" }
-
-// TURN is what browsers and desktops are told about the TURN server.
-type TURN struct {
-	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
-	// the nodes that Discovery finds; with neither there is no TURN.
-	URLs []string `json:"urls"`
-	// Discovery finds coturn's pods.
-	Discovery *TURNDiscovery `json:"discovery,omitempty"`
-	// CredentialTTL is how long a minted credential works.
-	CredentialTTL metav1.Duration `json:"credentialTTL"`
-	// ICEPolicy is all or relay.
-	ICEPolicy string `json:"icePolicy"`
-}
-
-// TURNDiscovery selects coturn's pods; each ready one is announced at its public address,
-// by UDP and TCP at Port. That is Address; or what its supervisor says, if AddressPort is
-// given; or its node's.
-type TURNDiscovery struct {
-	Namespace string            `json:"namespace"`
-	Selector  map[string]string `json:"selector"`
-	Port      int               `json:"port"`
-	Address   string            `json:"address,omitempty"`
-	// AddressPort is the port of the supervisors' metrics.
-	AddressPort int `json:"addressPort,omitempty"`
-	// TLS is announced besides, where it is given.
-	TLS *TURNSecurely `json:"tls,omitempty"`
-}
-
-// TURNSecurely is TURN by TLS, at a name that is in the server's certificate.
-type TURNSecurely struct {
-	Host string `json:"host"`
-	Port int    `json:"port"`
-}
 
 // Default is what holds where the file says nothing.
 func Default() Config {

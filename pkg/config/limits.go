@@ -1,21 +1,16 @@
 package config
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// minHeaderBytes fits a browser's own head of 1 KiB with a token twice, as a link and
-// as a cookie.
-const minHeaderBytes = 4 << 10
-
-// minRelayIdleTimeout is three of the activator's pings, by which it looks.
-const minRelayIdleTimeout = time.Minute
-
-// Limits bound what visitors can make the activator keep. Each has a default and
-// is counted in vdi_activator_refusals_total by its reason when it is hit.
+// Limits bound what visitors can make the activator keep. LimitTable has their defaults,
+// bounds and refusals.
 type Limits struct {
 	// HeldConnections is the number of connections one replica holds.
 	HeldConnections int `json:"heldConnections"`
@@ -78,72 +73,109 @@ func (l Limits) HoldFor(startupTimeout time.Duration) time.Duration {
 	return min(startupTimeout+margin, l.HoldTime.Duration)
 }
 
-func defaultLimits() Limits {
-	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
-	return Limits{
-		HeldConnections: 10000, HeldConnectionsPerSession: 16,
-		BufferedBytes: 256 << 10, BufferedFrames: 256, MessageBytes: 64 << 10, Candidates: 512,
-		HoldHTTP: d(time.Minute), HoldTime: d(30 * time.Minute),
-		// A link and cookies of 4 KiB each fit many times.
-		HeaderTimeout: d(10 * time.Second), HeaderBytes: 64 << 10,
-		// Browsers open at most six connections a host, and send on most of them at once.
-		PendingConnections: 4096, PendingConnectionsPerAddress: 256,
-		IdleConnections: 10000,
-		PagesPerSession: 16, ClientCacheBytes: 64 << 20,
-		// A desktop's page opens two or three WebSockets and opens them again every few
-		// seconds while it cannot connect. A person has some tabs of that; an address may
-		// be an office's of two hundred people, who all come back at once after a restart.
-		UpgradesPerUser:    Rate{PerSecond: 5, Burst: 40},
-		UpgradesPerAddress: Rate{PerSecond: 50, Burst: 600},
-	}
+// Limit is one row of the table. Its numbers are nanoseconds where the value is a duration.
+type Limit struct {
+	// Name is the key below limits, in this configuration and in the chart.
+	Name string
+	// Refusal is the reason in vdi_activator_refusals_total; empty if nobody is refused.
+	Refusal string
+	Default float64
+	// Min is the least value; with Above the value must exceed it.
+	Min   float64
+	Above bool
+	// ZeroIsOff allows 0 below Min.
+	ZeroIsOff bool
+
+	remedy string
+	field  func(*Limits) any
 }
 
-func (l Limits) validate() field.ErrorList {
-	var errs field.ErrorList
-	bad := func(value any, why string, path ...string) {
-		errs = append(errs, field.Invalid(field.NewPath("limits", path...), value, why))
-	}
-	for _, limit := range []struct {
-		name  string
-		value int
-	}{
-		{"heldConnections", l.HeldConnections}, {"heldConnectionsPerSession", l.HeldConnectionsPerSession},
-		{"bufferedBytes", l.BufferedBytes}, {"bufferedFrames", l.BufferedFrames}, {"messageBytes", l.MessageBytes}, {"candidates", l.Candidates},
-		{"pendingConnections", l.PendingConnections}, {"pendingConnectionsPerAddress", l.PendingConnectionsPerAddress},
-		{"idleConnections", l.IdleConnections},
-		{"pagesPerSession", l.PagesPerSession},
-	} {
-		if limit.value < 1 {
-			bad(limit.value, "must be 1 or more", limit.name)
+// LimitTable has every limit; values.yaml, its schema and docs/operations/limits.md are checked against it.
+var LimitTable = []Limit{
+	{Name: "heldConnections", Refusal: "held_connections", Default: 10000, Min: 1,
+		field: func(l *Limits) any { return &l.HeldConnections }},
+	{Name: "heldConnectionsPerSession", Refusal: "held_connections_per_session", Default: 16, Min: 1,
+		field: func(l *Limits) any { return &l.HeldConnectionsPerSession }},
+	{Name: "bufferedBytes", Refusal: "buffered_bytes", Default: 256 << 10, Min: 1, field: func(l *Limits) any { return &l.BufferedBytes }},
+	{Name: "bufferedFrames", Refusal: "buffered_frames", Default: 256, Min: 1, field: func(l *Limits) any { return &l.BufferedFrames }},
+	{Name: "messageBytes", Refusal: "message_bytes", Default: 64 << 10, Min: 1, field: func(l *Limits) any { return &l.MessageBytes }},
+	{Name: "candidates", Refusal: "candidates", Default: 512, Min: 1, field: func(l *Limits) any { return &l.Candidates }},
+	{Name: "pagesPerSession", Refusal: "pages_per_session", Default: 16, Min: 1, field: func(l *Limits) any { return &l.PagesPerSession }},
+	{Name: "clientCacheBytes", Default: 64 << 20, remedy: "must be a number of bytes, or 0 to keep no desktop's client",
+		field: func(l *Limits) any { return &l.ClientCacheBytes }},
+	{Name: "holdHTTP", Refusal: "hold_timeout", Default: float64(time.Minute), Above: true,
+		field: func(l *Limits) any { return &l.HoldHTTP }},
+	{Name: "holdTime", Refusal: "hold_timeout", Default: float64(30 * time.Minute), Above: true,
+		field: func(l *Limits) any { return &l.HoldTime }},
+	// Its least is three of the activator's pings, by which silence is seen.
+	{Name: "relayIdleTimeout", Refusal: "relay_idle", Min: float64(time.Minute), ZeroIsOff: true,
+		remedy: "must be 1m or more, or 0s for no limit", field: func(l *Limits) any { return &l.RelayIdleTimeout }},
+	{Name: "headerTimeout", Refusal: "header_timeout", Default: float64(10 * time.Second), Above: true,
+		field: func(l *Limits) any { return &l.HeaderTimeout }},
+	// The least fits a browser's own head of 1 KiB with a token twice, as a link and as a cookie; the default fits
+	// a link and cookies of 4 KiB each many times.
+	{Name: "headerBytes", Refusal: "header_bytes", Default: 64 << 10, Min: 4 << 10,
+		remedy: "must be 4096 or more, or a browser's request with its cookie does not fit",
+		field:  func(l *Limits) any { return &l.HeaderBytes }},
+	// Browsers open at most six connections a host, and send on most of them at once.
+	{Name: "pendingConnections", Refusal: "pending_connections", Default: 4096, Min: 1,
+		field: func(l *Limits) any { return &l.PendingConnections }},
+	{Name: "pendingConnectionsPerAddress", Refusal: "pending_connections_per_address", Default: 256, Min: 1,
+		field: func(l *Limits) any { return &l.PendingConnectionsPerAddress }},
+	{Name: "idleConnections", Default: 10000, Min: 1, field: func(l *Limits) any { return &l.IdleConnections }},
+	// A desktop's page opens two or three WebSockets and opens them again every few seconds while it cannot connect.
+	// A person has some tabs of that; an address may be an office's of two hundred people, who all come back at once
+	// after a restart.
+	{Name: "upgradesPerUser.perSecond", Refusal: "upgrades_per_user", Default: 5, Above: true,
+		field: func(l *Limits) any { return &l.UpgradesPerUser.PerSecond }},
+	{Name: "upgradesPerUser.burst", Refusal: "upgrades_per_user", Default: 40, Min: 1,
+		field: func(l *Limits) any { return &l.UpgradesPerUser.Burst }},
+	{Name: "upgradesPerAddress.perSecond", Refusal: "upgrades_per_address", Default: 50, Above: true,
+		field: func(l *Limits) any { return &l.UpgradesPerAddress.PerSecond }},
+	{Name: "upgradesPerAddress.burst", Refusal: "upgrades_per_address", Default: 600, Min: 1,
+		field: func(l *Limits) any { return &l.UpgradesPerAddress.Burst }},
+}
+
+func defaultLimits() (limits Limits) {
+	for _, row := range LimitTable {
+		switch value := row.field(&limits).(type) {
+		case *int:
+			*value = int(row.Default)
+		case *int64:
+			*value = int64(row.Default)
+		case *float64:
+			*value = row.Default
+		case *metav1.Duration:
+			value.Duration = time.Duration(row.Default)
 		}
 	}
-	if l.ClientCacheBytes < 0 {
-		bad(l.ClientCacheBytes, "must be a number of bytes, or 0 to keep no desktop's client", "clientCacheBytes")
-	}
-	if l.HeaderBytes < minHeaderBytes {
-		bad(l.HeaderBytes, "must be 4096 or more, or a browser's request with its cookie does not fit", "headerBytes")
-	}
-	for _, wait := range []struct {
-		name  string
-		value metav1.Duration
-	}{{"holdHTTP", l.HoldHTTP}, {"holdTime", l.HoldTime}, {"headerTimeout", l.HeaderTimeout}} {
-		if wait.value.Duration <= 0 {
-			bad(wait.value.Duration.String(), "must be above 0s", wait.name)
+	return limits
+}
+
+func (l Limits) validate() (errs field.ErrorList) {
+	for _, row := range LimitTable {
+		number, shown, unit := 0.0, any(nil), ""
+		switch value := row.field(&l).(type) {
+		case *int:
+			number, shown = float64(*value), *value
+		case *int64:
+			number, shown = float64(*value), *value
+		case *float64:
+			number, shown = *value, *value
+		case *metav1.Duration:
+			number, shown, unit = float64(value.Duration), value.Duration.String(), "s"
 		}
-	}
-	if idle := l.RelayIdleTimeout.Duration; idle != 0 && idle < minRelayIdleTimeout {
-		bad(idle.String(), "must be 1m or more, or 0s for no limit", "relayIdleTimeout")
-	}
-	for _, rate := range []struct {
-		name  string
-		value Rate
-	}{{"upgradesPerUser", l.UpgradesPerUser}, {"upgradesPerAddress", l.UpgradesPerAddress}} {
-		if rate.value.PerSecond <= 0 {
-			bad(rate.value.PerSecond, "must be above 0", rate.name, "perSecond")
+		if number > row.Min || number == row.Min && !row.Above || number == 0 && row.ZeroIsOff {
+			continue
 		}
-		if rate.value.Burst < 1 {
-			bad(rate.value.Burst, "must be 1 or more", rate.name, "burst")
+		remedy := row.remedy
+		switch {
+		case remedy == "" && row.Above:
+			remedy = "must be above 0" + unit
+		case remedy == "":
+			remedy = fmt.Sprintf("must be %.0f or more", row.Min)
 		}
+		errs = append(errs, field.Invalid(field.NewPath("limits", strings.Split(row.Name, ".")...), shown, remedy))
 	}
 	return errs
 }

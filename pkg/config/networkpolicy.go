@@ -27,8 +27,11 @@ func completeNetworkPolicy(p *networkingv1.NetworkPolicySpec) {
 	}
 }
 
-// validateNetworkPolicy looks at what the API server would let through.
+// validateNetworkPolicy checks what the API server would let through.
 func validateNetworkPolicy(p *networkingv1.NetworkPolicySpec) field.ErrorList {
+	if p == nil {
+		return nil
+	}
 	path := field.NewPath("desktopNetworkPolicy")
 	var errs field.ErrorList
 	desktops := p.PodSelector.MatchLabels[v1alpha1.LabelSession] != ""

@@ -7,11 +7,25 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // namespaceHashLength is the number of hexadecimal characters that stand for a
 // namespace whose name does not fit a host label.
 const namespaceHashLength = 12
+
+// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/,
+// or scheme://domain[:port]/<session>--<namespace>/ with the routing by path.
+type URL struct {
+	// Scheme is http or https.
+	Scheme string `json:"scheme"`
+	// Routing says whether a session is a host or a folder.
+	Routing Routing `json:"routing"`
+	// Domain is the parent of every session's host name, or the host of all of them.
+	Domain string `json:"domain"`
+	// Port is the port in URLs; 0 is the scheme's own.
+	Port int `json:"port"`
+}
 
 // Routing says what of a URL leads to its session.
 type Routing string
@@ -25,6 +39,25 @@ const (
 	// docs/decisions/0014-path-routing.md.
 	RoutingPath Routing = "path"
 )
+
+func (u URL) validate() (errs field.ErrorList) {
+	bad := func(name string, value any, remedy string) {
+		errs = append(errs, field.Invalid(field.NewPath("url", name), value, remedy))
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		bad("scheme", u.Scheme, "must be http or https")
+	}
+	if u.Routing != RoutingHost && u.Routing != RoutingPath {
+		bad("routing", u.Routing, "must be host or path")
+	}
+	if problems := validation.IsDNS1123Subdomain(u.Domain); len(problems) > 0 {
+		bad("domain", u.Domain, "must be a bare domain such as vdi.example.com, without scheme, port or wildcard")
+	}
+	if u.Port < 0 || u.Port > maxPort {
+		bad("port", u.Port, "must be between 1 and 65535, or 0 for the scheme's own")
+	}
+	return errs
+}
 
 // ByPath says that sessions are folders of one host.
 func (u URL) ByPath() bool { return u.Routing == RoutingPath }

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -49,6 +52,75 @@ func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 	}
 	for name, value := range chart["sessions"].(map[string]any) {
 		has(clocksPage, "sessions."+name, fmt.Sprint(value))
+	}
+}
+
+// bounds is what this test reads of a value's schema.
+type bounds struct {
+	Minimum          *float64          `json:"minimum"`
+	ExclusiveMinimum *float64          `json:"exclusiveMinimum"`
+	Not              map[string]any    `json:"not"`
+	Properties       map[string]bounds `json:"properties"`
+}
+
+func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.T) {
+	var schema bounds
+	raw, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &schema)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	inChart := map[string]any{}
+	for name, value := range values(t)["limits"].(map[string]any) {
+		rate, isRate := value.(map[string]any)
+		if !isRate {
+			inChart[name] = value
+		}
+		for part, number := range rate {
+			inChart[name+"."+part] = number
+		}
+	}
+	page, labels := pages(t)[limitsPage], closing.Labels()
+	for _, limit := range config.LimitTable {
+		outer, _, _ := strings.Cut(limit.Name, ".")
+		if !strings.Contains(row(page, outer), "`"+limit.Refusal+"`") && limit.Refusal != "" || limit.Refusal == "" && !strings.Contains(row(page, outer), "| none: ") {
+			t.Errorf("%s: the row of %s is %q, which has not the reason %q", limitsPage, outer, row(page, outer), limit.Refusal)
+		}
+		if limit.Refusal != "" && !slices.Contains(labels, limit.Refusal) {
+			t.Errorf("%s: no refusal has the label %s", limit.Name, limit.Refusal)
+		}
+		number, isNumber := inChart[limit.Name].(float64)
+		if text, isText := inChart[limit.Name].(string); isText {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				t.Errorf("values.yaml: limits.%s: %v", limit.Name, err)
+			}
+			number = float64(d)
+		}
+		if _, there := inChart[limit.Name]; !there || number != limit.Default {
+			t.Errorf("values.yaml: limits.%s is %v, want %v", limit.Name, inChart[limit.Name], limit.Default)
+		}
+		delete(inChart, limit.Name)
+
+		at := schema.Properties["limits"]
+		for _, part := range strings.Split(limit.Name, ".") {
+			at = at.Properties[part]
+		}
+		least := at.Minimum
+		if limit.Above {
+			least = at.ExclusiveMinimum
+		}
+		switch {
+		case isNumber && (least == nil || *least != limit.Min):
+			t.Errorf("values.schema.json: limits.%s does not have the bound %v", limit.Name, limit.Min)
+		case !isNumber && (at.Not != nil) != limit.Above:
+			t.Errorf("values.schema.json: limits.%s: zero is forbidden: %t, want %t", limit.Name, at.Not != nil, limit.Above)
+		}
+	}
+	if len(inChart) > 0 {
+		t.Errorf("values.yaml has limits that the programs do not know: %v", inChart)
 	}
 }
 
