@@ -230,10 +230,11 @@ func TestASilentConnectionKeepsNoBuffer(t *testing.T) {
 	}
 	// A frame in parts: its beginning is kept, in no more than its own size.
 	whole := Append(nil, ws.OpPing, true, make([]byte, 100), true)
+	seen := r.Reads()
 	if _, err := a.Write(whole[:50]); err != nil {
 		t.Fatal(err)
 	}
-	for seen := r.Reads(); r.Reads() == seen; { // the beginning is read
+	for r.Reads() == seen { // the beginning is read
 		time.Sleep(time.Millisecond)
 	}
 	_ = a.Close()
