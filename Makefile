@@ -49,10 +49,10 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 
 .PHONY: test
 test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
-	@$(MAKE) --no-print-directory cluster-parts platform-tools build bench-programs
-	@# The users' stories wait for clocks and pods most of the time; the rest runs beside them.
-	@# They need nothing more, so that make begins with them.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line stories lint test-unit test-chart test-alerts test-browser test-coturn test-integration
+	@# What computes runs beside the building of the cluster's parts; the users' stories run
+	@# alone, since a desktop that has no processor comes too late for them.
+	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
+	@for part in test-chart test-alerts test-browser test-coturn test-integration e2e; do $(MAKE) --no-print-directory $$part || exit 1; done
 
 ##@ Parts of them
 
@@ -100,12 +100,10 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
 		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
-.PHONY: e2e stories
+.PHONY: e2e
 e2e: platform-tools build prometheus ## Users' stories on a real cluster
-	@$(MAKE) --no-print-directory stories
-stories:
 	@# More at once than there are processors: they wait for clocks most of the time.
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 8 -v ./e2e/...
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
 .PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
 bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
