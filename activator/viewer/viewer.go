@@ -37,9 +37,10 @@ const (
 	writeWithin = 2 * time.Second
 	// Retry is the pause after a write that failed.
 	Retry = 2 * time.Second
-	// writesPerSecond bounds the writes of one session, WriteBurst those at once.
+	// writesPerSecond bounds the writes of one session.
 	writesPerSecond = 1
-	WriteBurst      = 10
+	// WriteBurst is how many of them may come at once.
+	WriteBurst = 10
 )
 
 // Writer records who views a desktop that can have one viewer only; see

@@ -201,7 +201,7 @@ func TestAModeIsOctalQuotedOrNot(t *testing.T) {
 func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
 	product, _ := filepath.Glob("../../../../build/*.yaml")
 	tests, _ := filepath.Glob("../../../images/*.yaml")
-	files := append(product, tests...)
+	files := slices.Concat(product, tests)
 	if len(product) == 0 || len(tests) == 0 {
 		t.Fatalf("the specs found are %v, want the product's and the tests'", files)
 	}
