@@ -111,7 +111,7 @@ bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stoc
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
-bench-relay: $(CLUSTER) ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
+bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
 bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	out/bin/platform run -- out/bench/selkies16

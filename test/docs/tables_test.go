@@ -149,6 +149,26 @@ func TestThePageOfLimitsHasEveryReasonOfARefusal(t *testing.T) {
 	}
 }
 
+// phaseAndReason is what a row of the page of symptoms begins with, such as Failed, Refused.
+var phaseAndReason = regexp.MustCompile(`(?m)^\| (?:Pending|Creating|Failed), (\w+) \|`)
+
+func TestThePageOfSymptomsNamesReasonsThatThereAre(t *testing.T) {
+	const page = "docs/troubleshooting.md"
+	declared, err := os.ReadFile("../../pkg/apis/vdi/v1alpha1/reasons.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := phaseAndReason.FindAllStringSubmatch(string(pages(t)[page].source), -1)
+	for _, row := range rows {
+		if !strings.Contains(string(declared), fmt.Sprintf("= %q\n", row[1])) {
+			t.Errorf("%s: no condition has the reason %s", page, row[1])
+		}
+	}
+	if len(rows) == 0 {
+		t.Errorf("%s names no reason beside a phase", page)
+	}
+}
+
 // named is a page of ours in a program, a template, a value or an alert.
 var named = regexp.MustCompile(`(?:^|[^/\w]|blob/main/)(docs/[\w./-]+\.md)(?:#([\w-]+))?`)
 
