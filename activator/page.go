@@ -29,7 +29,8 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, v visitor) {
 	if v.wants == wantsPage || !lifecycle.NeedsPerson(v.session) {
 		view = s.wake(r.Context(), v)
 	}
-	page.WritePage(w, page.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked, Status: s.describe(r.Context(), view, r.URL.RequestURI(), "")})
+	page.WritePage(w, page.Page{Name: v.key.Name, Base: v.face.Base(), Address: r.URL, Marked: v.marked,
+		Status: s.describe(r.Context(), view, r.URL.RequestURI(), "")})
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of

@@ -36,7 +36,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		s.refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
-	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.key, Opened: time.Now()}, path: strings.Clone(r.URL.Path)} // without what else was read with it
+	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.key, Opened: time.Now()},
+		path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
 		if h.release, refusal = s.held.Acquire(v.key); refusal == nil {
@@ -146,7 +147,8 @@ func (h *socket) log(end error) {
 		return
 	}
 	h.server.Metrics.Refused(e.Label())
-	h.server.Log.Info("closed a WebSocket", "namespace", h.key.Namespace, "session", h.key.Name, "protocol", h.protocol, "code", e.Code, "reason", e.Reason)
+	h.server.Log.Info("closed a WebSocket", "namespace", h.key.Namespace, "session", h.key.Name,
+		"protocol", h.protocol, "code", e.Code, "reason", e.Reason)
 }
 
 // Await implements hold.Host.

@@ -68,8 +68,9 @@ var (
 
 // Desktops that cannot be reached, or not any more.
 var (
-	PoweredOff = row(Refusal{Label: "powered_off", Code: codePoweredOff, Status: http.StatusServiceUnavailable, Title: "This desktop is switched off",
-		Text: "Your administrator has switched off this desktop. Ask them to switch it on again."})
+	PoweredOff = row(Refusal{Label: "powered_off", Code: codePoweredOff, Status: http.StatusServiceUnavailable,
+		Title: "This desktop is switched off",
+		Text:  "Your administrator has switched off this desktop. Ask them to switch it on again."})
 	Asleep = row(Refusal{Label: "asleep", Code: codeAsleep, Status: http.StatusServiceUnavailable,
 		Text: "this desktop was put to sleep (%s)"})
 	StartFailed = row(Refusal{Label: "start_failed", Code: codeStartFailed, Status: http.StatusServiceUnavailable,

@@ -16,7 +16,8 @@ var passing = []string{v1alpha1.ReasonWaking, v1alpha1.ReasonScheduling, v1alpha
 	v1alpha1.ReasonStarting, v1alpha1.ReasonRunning, v1alpha1.ReasonAsleep, v1alpha1.ReasonNotReached}
 
 // ofPlace are the reasons that are of an earlier moment once the pod has a node.
-var ofPlace = []string{v1alpha1.ReasonWaitingForGPU, v1alpha1.ReasonWaitingForResource, v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonWaitingForNode}
+var ofPlace = []string{v1alpha1.ReasonWaitingForGPU, v1alpha1.ReasonWaitingForResource,
+	v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonWaitingForNode}
 
 // obstacle is what keeps a start waiting that does not pass by itself; empty if nothing does.
 func obstacle(s *v1alpha1.VDISession, step Step) (summary, detail string) {

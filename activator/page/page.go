@@ -20,7 +20,8 @@ type step struct {
 	Label string
 }
 
-var steps = []step{{StepWaking, labelWaking}, {StepPlace, labelPlace}, {StepImage, labelImage}, {StepStarting, labelStarts}, {StepConnecting, labelConnect}}
+var steps = []step{{StepWaking, labelWaking}, {StepPlace, labelPlace}, {StepImage, labelImage},
+	{StepStarting, labelStarts}, {StepConnecting, labelConnect}}
 
 // forScript is what the page's script is told.
 type forScript struct {

@@ -42,7 +42,8 @@ const (
 
 // securityPolicy allows our own style and script, and the desktop in a frame. A page of
 // ours may itself be in a frame of its own origin: see AddressInFrame.
-const securityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+const securityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
 //go:embed pages assets
 var files embed.FS

@@ -101,8 +101,10 @@ var textClocks = map[lifecycle.Reason]struct{ warns, slept string }{
 
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
-	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed, "titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
-	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake, "failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
+	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed,
+	"titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
+	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake,
+	"failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
 	"warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
 	"elsewhereHint": textElsewhereHint, "take": textTake,

@@ -50,10 +50,12 @@ func (a *API) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 	log := a.logOf(view.Session).With("pod", said.Pod, "from", r.RemoteAddr)
 	from, err := a.sender(r)
 	if err == nil && from != said.Address.Unmap() {
-		err = fmt.Errorf("the announcement comes from %s, and its sender takes itself for %s: something on the way translates addresses", from, said.Address)
+		err = fmt.Errorf("the announcement comes from %s, and its sender takes itself for %s: something on the way translates addresses",
+			from, said.Address)
 	}
 	if err == nil {
-		err = a.Directory.Announce(client.ObjectKeyFromObject(view.Session), directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
+		err = a.Directory.Announce(client.ObjectKeyFromObject(view.Session),
+			directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
 	}
 	if err != nil {
 		log.Info("did not believe a pod's announcement; its address comes from the API", "reason", err)

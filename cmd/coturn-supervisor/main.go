@@ -25,7 +25,8 @@ func main() {
 	)
 	flag.StringVar(&path, "config", "/etc/coturn/config/config.yaml", "the configuration file")
 	flag.StringVar(&o.Secret, "secret", "/etc/coturn/secret/secret", "file with the secret shared with the activator")
-	flag.StringVar(&o.Certificate, "certificate", "/etc/coturn/tls", "folder with tls.crt and tls.key, read where the configuration has a tlsPort")
+	flag.StringVar(&o.Certificate, "certificate", "/etc/coturn/tls",
+		"folder with tls.crt and tls.key, read where the configuration has a tlsPort")
 	flag.StringVar(&o.Folder, "folder", "/run/coturn", "folder in memory for turnserver's configuration, database and certificate")
 	flag.StringVar(&o.Turnserver, "turnserver", "/usr/bin/turnserver", "the program turnserver")
 	flag.StringVar(&o.SQLite, "sqlite", "/usr/bin/sqlite3", "the program sqlite3")
