@@ -155,6 +155,14 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 	}
 }
 
+func TestEveryClockThatThePageWarnsOfHasItsSentences(t *testing.T) {
+	for _, clock := range lifecycle.Clocks {
+		if text := textClocks[clock.Reason]; clock.Warns && (text.warns == "" || text.slept == "") {
+			t.Errorf("%s has %+v", clock.Name, text)
+		}
+	}
+}
+
 func TestThePassingOfTimeIsNoChange(t *testing.T) {
 	s := session("")
 	s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: noon.Add(-time.Second)}}

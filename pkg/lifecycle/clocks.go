@@ -10,8 +10,6 @@ import (
 type Clock struct {
 	// Name is its field in v1alpha1.Lifecycle, and in sessions of the chart's values.
 	Name string
-	// RunsFrom is the moment that it runs from, as docs/clocks.md says it.
-	RunsFrom string
 	// Reason is why a desktop sleeps when it has run out.
 	Reason Reason
 	// Default is its setting where values, template and session say nothing.
@@ -26,7 +24,7 @@ type Clock struct {
 
 	// field is its setting in a Lifecycle.
 	field func(*v1alpha1.Lifecycle) **v1alpha1.Duration
-	// from is RunsFrom as a moment; zero where the clock does not run.
+	// from is the moment that it runs from; zero where the clock does not run.
 	from func(Activity, Record) time.Time
 	// reported says that it runs from reports, so that silence has to be believed first.
 	reported bool
@@ -40,14 +38,14 @@ const Shortest = 10 * time.Second
 var Clocks = []Clock{
 	{
 		Name: "maxDuration", Reason: ReasonMaxDuration, Default: 24 * time.Hour, EndsVisits: true, Warns: true,
-		RunsFrom: "the wake, in use or not",
-		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
-		from:     func(_ Activity, r Record) time.Time { return r.AwakeSince },
+		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
+		// The wake, in use or not.
+		from: func(_ Activity, r Record) time.Time { return r.AwakeSince },
 	},
 	{
 		Name: "startupTimeout", Reason: ReasonStartup, Default: 10 * time.Minute, EndsVisits: true,
-		RunsFrom: "the wake, until the desktop is reachable",
-		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.StartupTimeout },
+		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.StartupTimeout },
+		// The wake, until the desktop is reachable.
 		from: func(_ Activity, r Record) time.Time {
 			if !r.ReadyAt.IsZero() {
 				return time.Time{}
@@ -57,15 +55,15 @@ var Clocks = []Clock{
 	},
 	{
 		Name: "disconnectTimeout", Reason: ReasonDisconnected, Default: 5 * time.Minute,
-		RunsFrom: "the last moment a connection was open",
-		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
+		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
+		// The last moment a connection was open.
 		from:     func(a Activity, r Record) time.Time { return latest(r.AwakeSince, a.LastWake, a.LastConnected) },
 		reported: true,
 	},
 	{
 		Name: "idleTimeout", Reason: ReasonIdle, Default: 30 * time.Minute, EndsVisits: true, Warns: true, Postponable: true,
-		RunsFrom: "the last input reported since the wake",
-		field:    func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
+		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
+		// The last input reported since the wake.
 		from: func(a Activity, r Record) time.Time {
 			if !a.LastInput.After(r.AwakeSince) {
 				return time.Time{}

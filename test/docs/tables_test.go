@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -50,8 +51,12 @@ func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 			has(limitsPage, name, fmt.Sprint(v))
 		}
 	}
-	for name, value := range chart["sessions"].(map[string]any) {
-		has(clocksPage, "sessions."+name, fmt.Sprint(value))
+	for _, clock := range lifecycle.Clocks {
+		value := fmt.Sprint(chart["sessions"].(map[string]any)[clock.Name])
+		if d, err := time.ParseDuration(value); err != nil || d != clock.Default {
+			t.Errorf("values.yaml has sessions.%s: %s, want the program's default %s (%v)", clock.Name, value, clock.Default, err)
+		}
+		has(clocksPage, "sessions."+clock.Name, value)
 	}
 }
 
