@@ -25,6 +25,6 @@ func (in *Installation) Freeze(ctx context.Context, program string) (thaw func()
 }
 
 func (in *Installation) cluster(ctx context.Context, args ...string) error {
-	_, err := run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
+	err := run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
 	return err
 }

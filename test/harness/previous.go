@@ -56,7 +56,7 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 	}
 	built, err := output(ctx, tree, cluster, build...)
 	if err == nil {
-		_, err = run(ctx, tree, cluster, load...)
+		err = run(ctx, tree, cluster, load...)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)
@@ -94,9 +94,9 @@ func (in *Installation) checkOut(ctx context.Context, chart, tree string) error 
 		return err
 	}
 	archive := filepath.Join(tree, "source.tar")
-	if _, err := run(ctx, in.Root, "git", "archive", "--output", archive, revision); err != nil {
+	if err := run(ctx, in.Root, "git", "archive", "--output", archive, revision); err != nil {
 		return fmt.Errorf("version %s is not in this clone's history; fetch it with git fetch --unshallow: %w", PreviousVersion, err)
 	}
-	_, err = run(ctx, tree, "tar", "-xf", filepath.Base(archive))
+	err = run(ctx, tree, "tar", "-xf", filepath.Base(archive))
 	return err
 }

@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// run runs a program and returns what it printed, on both its streams.
-func run(ctx context.Context, dir, program string, args ...string) (string, error) {
+// run runs a program; its error carries what it printed, on both its streams.
+func run(ctx context.Context, dir, program string, args ...string) error {
 	var all bytes.Buffer
-	err := start(ctx, dir, program, args, &all, &all)
-	return all.String(), err
+	return start(ctx, dir, program, args, &all, &all)
 }
 
 // output runs a program and returns its standard output alone.
