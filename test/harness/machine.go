@@ -25,6 +25,5 @@ func (in *Installation) Freeze(ctx context.Context, program string) (thaw func()
 }
 
 func (in *Installation) cluster(ctx context.Context, args ...string) error {
-	err := run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
-	return err
+	return run(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), args...)
 }
