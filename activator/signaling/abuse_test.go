@@ -110,6 +110,7 @@ func badNegotiation(first Message, with func(payload string) Message) map[string
 		"sdp without text":               bad(1002, closing.SDP, `{"sdp":{"type":"answer"}}`),
 		"sdp without type":               bad(1002, closing.SDP, `{"sdp":{"sdp":`+strconv.Quote(sdpOf())+`}}`),
 		"sdp of a type there is not":     bad(1002, closing.SDP, `{"sdp":{"type":"demand","sdp":`+strconv.Quote(sdpOf())+`}}`),
+		"sdp of a type in capitals":      bad(1002, closing.SDP, `{"sdp":{"type":"OFFER","sdp":`+strconv.Quote(sdpOf())+`}}`),
 		"a rollback with a description":  bad(1002, closing.SDP, `{"sdp":{"type":"rollback","sdp":"v=0"}}`),
 		"sdp that is none":               bad(1002, closing.SDP, answer("hello")),
 		"sdp of one letter":              bad(1002, closing.SDP, answer("?")),

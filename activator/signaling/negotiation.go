@@ -35,6 +35,13 @@ type relayed struct {
 	ICE *webrtc.ICECandidateInit `json:"ice"` // An empty or absent candidate says that there are no more.
 }
 
+// description is RTCSessionDescriptionInit. Its type is read as it stands: pion's takes any
+// case, and fails on types that it does not know, whose candidates count all the same.
+type description struct {
+	Type string `json:"type"`
+	SDP  string `json:"sdp"`
+}
+
 func (n *negotiation) attach() { n.desktop = 0 }
 
 // fromClient returns what goes on of a client's JSON, nil for nothing. The bytes are
@@ -73,15 +80,14 @@ func (n *negotiation) fromClient(data []byte) ([]byte, error) {
 }
 
 func (n *negotiation) clientSDP(data, raw []byte) ([]byte, error) {
-	var d webrtc.SessionDescription
+	var d description
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil {
 		return nil, closing.SDP.Ending()
 	}
 	switch {
-	case d.Type == webrtc.SDPTypeRollback && d.SDP == "":
+	case d.Type == "rollback" && d.SDP == "":
 		return data, nil
-	case d.Type != webrtc.SDPTypeOffer && d.Type != webrtc.SDPTypeAnswer && d.Type != webrtc.SDPTypePranswer || d.SDP == "",
-		n.relayOnly() && hidesLines(d.SDP):
+	case d.Type != "offer" && d.Type != "answer" && d.Type != "pranswer" || d.SDP == "", n.relayOnly() && hidesLines(d.SDP):
 		return nil, closing.SDP.Ending()
 	}
 	var v error
@@ -102,7 +108,7 @@ func (n *negotiation) clientSDP(data, raw []byte) ([]byte, error) {
 		return nil, v
 	}
 	// pion takes a text that ends too soon; its time is the last that must be there.
-	if parsed, err := d.Unmarshal(); err != nil || len(parsed.TimeDescriptions) == 0 {
+	if parsed, err := (&webrtc.SessionDescription{SDP: d.SDP}).Unmarshal(); err != nil || len(parsed.TimeDescriptions) == 0 {
 		return nil, closing.SDP.Ending()
 	}
 	if kept == d.SDP {
@@ -174,7 +180,7 @@ func (n *negotiation) fromDesktop(data []byte) []byte {
 }
 
 func (n *negotiation) desktopSDP(data, raw []byte) []byte {
-	var d webrtc.SessionDescription
+	var d description
 	if json.UnmarshalCaseSensitivePreserveInts(raw, &d) != nil || hidesLines(d.SDP) {
 		return n.unlessRelayOnly(data, true)
 	}
