@@ -23,9 +23,17 @@ export VDI_REGISTRY ?=
 # false runs the demo's and the stories' desktops on plain Deployments.
 export VDI_KNATIVE ?=
 
-# Tests beside the product's packages, and those of the module test.
-GO_TEST := go test -count=1
+# What was built or tested in one clone of this repository is found in Go's cache by
+# the next, wherever it lies.
+export GOFLAGS := $(filter-out -trimpath,$(shell go env GOFLAGS)) -trimpath
+
+# Tests beside the product's packages, and those of the module test, which read files
+# outside of it that Go's cache does not know.
+GO_TEST := go test
 TEST    := go test -C test -count=1
+
+# Takes the processor's time and the disk's that nobody else wants.
+IDLE := chrt --idle 0 ionice --class idle
 
 # What the programs say of themselves with --version and in vdi_build_info.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -49,10 +57,14 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 
 .PHONY: test
 test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
-	@# What computes runs beside the building of the cluster's parts; the users' stories run
-	@# alone, since a desktop that has no processor comes too late for them.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line cluster-parts lint test-unit
-	@for part in test-chart test-alerts test-browser test-coturn test-integration e2e; do $(MAKE) --no-print-directory $$part || exit 1; done
+	@# Users' stories wait for clocks most of the time. What computes gets what they leave,
+	@# since a desktop that has no processor comes too late for them.
+	@$(MAKE) --no-print-directory -j2 --output-sync=line e2e test-idle
+	@$(MAKE) --no-print-directory -j3 --output-sync=line test-browser test-coturn test-integration
+
+.PHONY: test-idle
+test-idle:
+	@for part in lint test-unit test-chart test-alerts; do $(IDLE) $(MAKE) --no-print-directory $$part || exit 1; done
 
 ##@ Parts of them
 
@@ -63,8 +75,8 @@ demo-down: platform-tools ## Remove all that make demo brought
 
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
-	nice $(GO_TEST) -race ./...
-	nice $(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
+	$(GO_TEST) -race ./...
+	$(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -101,7 +113,7 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy
 		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/operator/
 
 .PHONY: e2e
-e2e: platform-tools build prometheus ## Users' stories on a real cluster
+e2e: platform-tools build bench-programs prometheus chromium ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
@@ -118,19 +130,15 @@ bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first
 bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
 	out/bin/platform run -- out/bench/sessions
 
-.PHONY: bench-smoke
-bench-smoke: platform-tools build bench-programs ## The benchmarks that need a cluster, shortened: do they run (5 min)
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 20m -v ./bench/smoke/
-
 .PHONY: bench-programs
 bench-programs:
 	$(call programs,go build -C test,$(CURDIR)/out/bench,./bench/...)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart and for the workflows
-	nice $(GOLANGCI_LINT) run --build-tags integration ./...
-	cd test && nice $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
-	cd test/cluster && nice $(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --build-tags integration ./...
+	cd test && $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
+	cd test/cluster && $(GOLANGCI_LINT) run ./...
 	$(HELM) lint --strict charts/vdi-operator
 	$(ACTIONLINT)
 
@@ -153,7 +161,7 @@ verify-generated: generate ## Fail when a generated file is not current
 
 .PHONY: build
 build: ## The programs, into bin/
-	$(call programs,CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)',bin,./cmd/...)
+	$(call programs,CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)',bin,./cmd/...)
 
 .PHONY: images
 images: $(CLUSTER) ## The production images, into out/images; with VDI_REGISTRY, pushed there

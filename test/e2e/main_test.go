@@ -118,7 +118,16 @@ func upgrade(ctx context.Context, args ...string) error {
 	release.Lock()
 	defer release.Unlock()
 	release.changed = true
-	return in.Release().Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), args...)...)
+	err := in.Release().Upgrade(ctx, in.Chart(), append(slices.Clone(in.Settings), args...)...)
+	release.changed = err != nil || len(args) > 0
+	return err
+}
+
+// changesRelease is for a story that does so other than by upgrade.
+func changesRelease() {
+	release.Lock()
+	defer release.Unlock()
+	release.changed = true
 }
 
 func restoreRelease(ctx context.Context) error {
@@ -127,11 +136,9 @@ func restoreRelease(ctx context.Context) error {
 	if !release.changed {
 		return nil
 	}
-	if err := in.Release().Upgrade(ctx, in.Chart(), in.Settings...); err != nil {
-		return err
-	}
-	release.changed = false
-	return nil
+	err := in.Release().Upgrade(ctx, in.Chart(), in.Settings...)
+	release.changed = err != nil
+	return err
 }
 
 // template creates a template like the demo desktop's, changed by the test, which

@@ -98,8 +98,9 @@ func TestAPersonIsWarnedStaysLetsItSleepAndWakesItByTheButton(t *testing.T) {
 	}), nil)
 	p := arrives(ctx, t, key)
 	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
-	opened := p.inputAfter(time.Time{}) // opening a desktop is using it
-	p.sees(harness.WarningShown)        // nobody types
+	p.sees(`!location.search && !document.cookie.includes("vdi")`) // the token is where no script reads it
+	opened := p.inputAfter(time.Time{})                            // opening a desktop is using it
+	p.sees(harness.WarningShown)                                   // nobody types
 	p.takesPicture("e2e-warning.png")
 	p.does(chromedp.Click(harness.StayButton))
 	p.sees("!(" + harness.WarningShown + ")")

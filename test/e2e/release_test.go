@@ -42,9 +42,10 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 	}
 	whole := storyOfTheRelease(t, releasePatience)
 	ctx, r := whole, in.Release()
-	if err := upgrade(ctx); err != nil {
+	if err := restoreRelease(ctx); err != nil {
 		t.Fatal(err)
 	}
+	changesRelease()
 	used := session(ctx, t, "in-use", echoing(t, nil), nil)
 	kept := session(ctx, t, "kept", template(t, nil), nil)
 	doomed := session(ctx, t, "doomed", echoing(t, nil), nil)

@@ -11,52 +11,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/test/harness"
 )
 
-func TestADesktopSleepsWhenItsVisitorLeavesAndWakesWithItsHomeIntact(t *testing.T) {
+func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
-	key := session(ctx, t, "home", template(t, nil), nil)
-	visitor := invited(ctx, t, key)
-	stream, err := visitor.View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.WaitFrames(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
-	const content = "still here tomorrow"
-	if err := visitor.WriteFile(ctx, "note.txt", content); err != nil {
-		t.Fatal(err)
-	}
-	stream.Close()
-
-	s, err := in.Session(ctx, key, "asleep again", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Status.SleepReason != string(lifecycle.ReasonDisconnected) {
-		t.Errorf("it sleeps because of %q, want %q", s.Status.SleepReason, lifecycle.ReasonDisconnected)
-	}
-	if err := in.NoPods(ctx, s); err != nil {
-		t.Fatal(err)
-	}
-	got, err := visitor.ReadFile(ctx, "note.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != content {
-		t.Errorf("after the second wake the file holds %q, want %q", got, content)
-	}
-}
-
-func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
-	t.Parallel() // no other story has a GPU
-	ctx := story(t)
-	gpus := allocatableGPUs(t)
-	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(gpus) })
+	gpus.Lock()
+	defer gpus.Unlock()
+	all := allocatableGPUs(t)
+	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(all) })
 	first := session(ctx, t, "gpu-first", tpl, nil)
 	second := session(ctx, t, "gpu-second", tpl, nil)
 

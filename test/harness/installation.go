@@ -104,7 +104,7 @@ func (in *Installation) Plugin(ctx context.Context, args ...string) (string, err
 	if _, err := os.Stat(plugin); err != nil {
 		return "", fmt.Errorf("%w: build it with make build", err)
 	}
-	return output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
+	return Output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
 // pollEvery is how often a condition is looked at; no figure is taken from it.

@@ -31,7 +31,7 @@ func (in *Installation) KnativeOperator(ctx context.Context) (*unstructured.Unst
 	if in.PortForward {
 		return nil, ErrNotOurs
 	}
-	out, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "knative-operator")
+	out, err := Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "knative-operator")
 	if err != nil {
 		return nil, err
 	}

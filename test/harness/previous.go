@@ -54,7 +54,7 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 		build = append(build, filepath.Join(tree, "test", "cluster", "images", name+".yaml"))
 		load = append(load, filepath.Join(images, name+".tar"))
 	}
-	built, err := output(ctx, tree, cluster, build...)
+	built, err := Output(ctx, tree, cluster, build...)
 	if err == nil {
 		err = run(ctx, tree, cluster, load...)
 	}

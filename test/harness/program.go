@@ -15,8 +15,9 @@ func run(ctx context.Context, dir, program string, args ...string) error {
 	return start(ctx, dir, program, args, &all, &all)
 }
 
-// output runs a program and returns its standard output alone.
-func output(ctx context.Context, dir, program string, args ...string) (string, error) {
+// Output runs a program in a folder and returns its standard output alone; an error
+// carries its standard error.
+func Output(ctx context.Context, dir, program string, args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	err := start(ctx, dir, program, args, &out, &errs)
 	return out.String(), err
@@ -27,7 +28,8 @@ func start(ctx context.Context, dir, program string, args []string, out, errs *b
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, errs
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(errs.String()))
+		return fmt.Errorf("%s: %w: %s", strings.Join(append([]string{filepath.Base(program)}, args[:min(1, len(args))]...), " "),
+			err, strings.TrimSpace(errs.String()))
 	}
 	return nil
 }

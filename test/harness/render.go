@@ -82,14 +82,14 @@ func (in *Installation) Traefik(ctx context.Context) (image string, err error) {
 	if in.PortForward {
 		return "", ErrNotOurs
 	}
-	out, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "traefik")
+	out, err := Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "traefik")
 	return strings.TrimSpace(out), err
 }
 
 // Define brings the resource definitions of others that the chart can make resources of
 // into the cluster, and waits until they are served.
 func (in *Installation) Define(ctx context.Context) error {
-	files, err := output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "definitions")
+	files, err := Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "definitions")
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ package smoke
 
 import "testing"
 
+const repository = "../../.."
+
 func TestHoldRunsWithoutACluster(t *testing.T) {
-	line := summary(t, []string{"bytes_per_held", "floor_bytes_per_held", "replay_last_ms"},
+	line := Run(t, repository, []string{"bytes_per_held", "floor_bytes_per_held", "replay_last_ms"},
 		"hold", "--knative=false", "--held", "50", "--settling", "1s", "--holding", "2s")
 	if line["served"] != 50. || line["lost"] != 0. || line["duplicated"] != 0. {
 		t.Errorf("of 50 viewers %v were served, %v messages lost, %v duplicated", line["served"], line["lost"], line["duplicated"])
@@ -13,5 +15,5 @@ func TestHoldRunsWithoutACluster(t *testing.T) {
 }
 
 func TestRelayRuns(t *testing.T) {
-	summary(t, []string{"p99_us", "p99_over_haproxy", "p99_over_nginx", "plain_p99_us", "stream_mbit", "throughput_mbit"}, "relay", "--rounds", "1")
+	Run(t, repository, []string{"p99_us", "p99_over_haproxy", "p99_over_nginx", "plain_p99_us", "stream_mbit", "throughput_mbit"}, "relay", "--rounds", "1")
 }

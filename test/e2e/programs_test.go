@@ -1,0 +1,69 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/test/bench/smoke"
+	"github.com/org/vdi-operator/test/harness"
+)
+
+// gpus is for stories that need the node's GPUs, of which there are few.
+var gpus sync.Mutex
+
+// TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome runs what make demo runs: a
+// person in Chromium at a desktop at zero pods, which sleeps when its visitor leaves. The
+// demo fails at a step that does not come about.
+func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
+	t.Parallel()
+	ctx := story(t)
+	gpus.Lock()
+	defer gpus.Unlock()
+	demo := filepath.Join(in.Root, "out", "bin", "demo")
+	printed, err := harness.Output(ctx, in.Root, demo)
+	said, _, _ := strings.Cut(printed, "?vdi_token=")
+	t.Log(said)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{
+		"Asleep", "asleep: " + string(lifecycle.ReasonDisconnected), "zero pods", "first frame", "written before the desktop slept", "?vdi_token=",
+	} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("the demo did not print %q", want)
+		}
+	}
+	if _, err := harness.Output(ctx, in.Root, demo, "down"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheBenchmarksRun(t *testing.T) {
+	if in.PortForward {
+		t.Skip("benchmarks run on the test cluster only")
+	}
+	for _, bench := range []struct {
+		name          string
+		args, figures []string
+		knative       bool
+	}{
+		{"coldstart", []string{"--rounds", "1"}, []string{"ours_p50_ms", "ours_api_p50_ms", "knative_p50_ms", "floor_p50_ms"}, true},
+		{"selkies16", []string{"--rounds", "1"}, []string{"cold_p50_ms", "cold_first_visit_p50_ms", "warm_direct_p50_ms"}, false},
+		{"sessions", []string{"--sessions", "2", "--others", "0", "--settling", "1s", "--quiet", "5s"},
+			[]string{"objects_per_session", "bytes_per_session", "made_per_second"}, false},
+	} {
+		t.Run(bench.name, func(t *testing.T) {
+			t.Parallel()
+			if bench.knative && !in.Knative {
+				t.Skip("it compares with Knative, which this installation does without")
+			}
+			_ = story(t)
+			smoke.Run(t, in.Root, bench.figures, bench.name, bench.args...)
+		})
+	}
+}
