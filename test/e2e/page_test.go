@@ -12,7 +12,9 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -144,11 +146,16 @@ func TestAPersonIsWarnedStaysLetsItSleepAndWakesItByTheButton(t *testing.T) {
 func TestAReconnectingClientDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
-	key := session(ctx, t, "reconnects", template(t, func(s *v1alpha1.VDITemplateSpec) {
-		s.Lifecycle.MaxDuration = clock(45 * time.Second)
-	}), nil)
+	tpl := template(t, nil)
+	key := session(ctx, t, "reconnects", tpl, nil)
 	p := arrives(ctx, t, key)
 	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown)
+	// Only now, however long the start took.
+	patch := []byte(`{"spec":{"lifecycle":{"maxDuration":"20s"}}}`)
+	err := in.Client.Patch(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: tpl}}, client.RawPatch(types.MergePatchType, patch))
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.sees(harness.AsleepShown)
 	visitor := invited(ctx, t, key)
 	frame := http.Header{"Sec-Fetch-Dest": {"iframe"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"}}
