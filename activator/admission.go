@@ -52,7 +52,7 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 
 // admitsUser comes once it is known who visits.
 func (s *Server) admitsUser(w http.ResponseWriter, v visitor) bool {
-	wait := s.admission.user.Take(v.session.Spec.User, time.Now())
+	wait := s.admission.user.Take(v.Session.Spec.User, time.Now())
 	return s.admits(w, wait, closing.UserRate)
 }
 

@@ -49,7 +49,7 @@ func (c *confirmer) see(_, s *v1alpha1.VDISession) {
 		current.cancel()
 		delete(c.attempts, key)
 	default:
-		visit := probe.Visit{Session: key, UID: s.UID, Slept: lifecycle.Slept(s)}
+		visit := probe.VisitOf(s, lifecycle.Slept(s))
 		a := &attempt{}
 		c.attempts[key] = a
 		a.cancel = c.prober.AwaitAccept(visit, func(err error) {

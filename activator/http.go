@@ -40,20 +40,20 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, v visitor)
 // pass holds a request until the desktop accepts it, unless the desktop's client is
 // kept from an earlier visit.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse func(http.ResponseWriter, error)) {
-	if err := probe.RefuseScript(v.session); v.scripted && err != nil {
+	if err := probe.RefuseScript(v.Session); v.scripted && err != nil {
 		refuse(w, err)
 		return
 	}
 	if s.serveKept(w, r, v) {
 		return
 	}
-	release, err := s.held.Acquire(v.key)
+	release, err := s.held.Acquire(v.Key())
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer release()
-	visit := s.Tracker.Enter(v.session)
+	visit := s.Tracker.Enter(v.Session)
 	defer visit.Leave()
 	until := time.Now().Add(s.Config.Limits.HoldHTTP.Duration)
 	for {
@@ -107,23 +107,17 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 // looks at it, from what it served on an earlier visit; false when it has to answer for
 // itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
-	view := v.view
+	view := v.View
 	if !wanted(view.Session) || !s.Clients.Has(view, r.URL.RequestURI()) {
 		return false
 	}
 	// With a viewer it stands still no longer, and answers for itself.
-	standsStill := signaling.TraitsOf(signaling.ProtocolOf(view.Session)).StandsStill && !s.sockets.Viewed(v.key)
+	standsStill := signaling.TraitsOf(signaling.ProtocolOf(view.Session)).StandsStill && !s.sockets.Viewed(v.Key())
 	if !standsStill && !s.pending(r.Context(), view) {
 		return false
 	}
-	defer s.Tracker.Enter(v.session).Leave()
+	defer s.Tracker.Enter(v.Session).Leave()
 	return s.Clients.Serve(w, r, view)
-}
-
-// current is the visitor's session after a wait; false when it is gone.
-func (s *Server) current(v visitor) (directory.View, bool) {
-	view, ok := s.Directory.View(v.key)
-	return view, ok && view.Session.UID == v.session.UID
 }
 
 // pending says that a session's desktop has not started and does not accept connections
@@ -141,7 +135,7 @@ func wanted(s *v1alpha1.VDISession) bool {
 // whether a patient one has to be asked again, because the desktop was not ready to
 // answer.
 func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience) (again bool) {
-	view, ok := s.current(v)
+	view, ok := s.Directory.Current(v.View)
 	if !ok {
 		return s.http.Serve(w, r, conn, v.face, patient)
 	}
@@ -157,7 +151,7 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn n
 
 // holdMetrics counts a connection as held until the returned function is called.
 func (s *Server) holdMetrics(v visitor) func() {
-	if !lifecycle.Started(v.session) {
+	if !lifecycle.Started(v.Session) {
 		s.Metrics.Holds.Inc()
 	}
 	s.Metrics.Held.Inc()

@@ -10,12 +10,12 @@ import (
 // serveMode answers for a desktop that is not there yet, if its mode is known. One that is
 // there answers for itself.
 func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
-	answer := signaling.ModeAnswer(signaling.ProtocolOf(v.session))
-	if answer == nil || !wanted(v.session) || !s.pending(r.Context(), v.view) {
+	answer := signaling.ModeAnswer(signaling.ProtocolOf(v.Session))
+	if answer == nil || !wanted(v.Session) || !s.pending(r.Context(), v.View) {
 		s.serveRequest(w, r, v)
 		return
 	}
-	defer s.Tracker.Enter(v.session).Leave()
+	defer s.Tracker.Enter(v.Session).Leave()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Header().Set("Cache-Control", "no-store")

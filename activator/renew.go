@@ -21,15 +21,15 @@ const (
 // is served what this one serves.
 func (s *Server) renewLater(h *socket) {
 	time.AfterFunc(renewAfter, func() {
-		view, ok := s.current(h.visitor)
-		if !ok || view.Pod == nil || s.holding.Err() != nil || !s.sockets.Viewed(h.key) {
+		view, ok := s.Directory.Current(h.View)
+		if !ok || view.Pod == nil || s.holding.Err() != nil || !s.sockets.Viewed(h.Key()) {
 			return
 		}
 		// Of a viewer's two sockets one is enough.
-		if _, under := s.renewing.LoadOrStore(h.key, true); under {
+		if _, under := s.renewing.LoadOrStore(h.Key(), true); under {
 			return
 		}
-		defer s.renewing.Delete(h.key)
+		defer s.renewing.Delete(h.Key())
 		ctx, cancel := context.WithTimeout(s.holding, renewAllWithin)
 		defer cancel()
 		for _, path := range s.Clients.Former(view) {
@@ -50,7 +50,7 @@ func (s *Server) renew(ctx context.Context, h *socket, view directory.View, path
 	}
 	r.Host = h.host
 	r.Header.Set("Accept-Encoding", "gzip")
-	conn, err := s.prober.Dial(ctx, probe.Visit{Session: h.key, UID: h.session.UID})
+	conn, err := s.prober.Dial(ctx, probe.VisitOf(h.Session, time.Time{}))
 	if err != nil {
 		return err
 	}

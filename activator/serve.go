@@ -1,13 +1,23 @@
 package activator
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/pageapi"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
 
 // serve serves a request that was checked and understood.
 func (s *Server) serve(w http.ResponseWriter, q understood) {
 	r, v := q.Request, q.visitor
 	switch v.wants {
 	case wantsPage, wantsRefresh:
-		s.servePage(w, r, v)
+		if lifecycle.PoweredOff(v.Session) {
+			s.refuseVisitor(w, closing.PoweredOff)
+			return
+		}
+		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face}, v.wants == wantsPage, v.marked)
 	case wantsFrame:
 		s.serveFrame(w, r, v)
 	case wantsSocket:
@@ -15,23 +25,13 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 			s.serveWebSocket(w, r, v)
 		}
 	case wantsTURN:
-		s.TURN.Serve(w, v.session)
+		s.TURN.Serve(w, v.Session)
 	case wantsMode:
 		s.serveMode(w, r, v)
 	case wantsWorker:
 		s.serveWorker(w, r, v)
-	case wantsStatus:
-		s.serveStatus(w, r, v)
-	case wantsEvents:
-		s.serveEvents(w, r, v)
-	case wantsActivity:
-		s.serveActivity(w, r, v)
-	case wantsWake:
-		s.serveWake(w, r, v)
-	case wantsTake:
-		s.serveTake(w, r, v)
-	case wantsNothing:
-		http.NotFound(w, r)
+	case wantsOurs:
+		s.pages.Serve(w, r, pageapi.Visitor{View: v.View, Face: v.face})
 	case wantsAnything:
 		s.serveRequest(w, r, v)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/pageapi"
 	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
@@ -56,10 +57,9 @@ type Server struct {
 	routing   route.Routing
 	prober    *probe.Prober
 	admission *admission
-	held      *limit.Held
+	held      *limit.Places
 	http      *relay.HTTP
-	pages     *pages
-	viewers   *viewer.Viewers
+	pages     *pageapi.API
 	confirmer *confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
@@ -75,24 +75,29 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
+	l := o.Config.Limits
 	s := &Server{
 		Options:   o,
 		routing:   route.New(o.Config.URL),
 		prober:    probe.New(o.Directory, (&net.Dialer{}).DialContext),
-		admission: newAdmission(o.Config.Limits, o.Proxies),
-		held:      limit.NewHeld(o.Config.Limits.HeldConnections, o.Config.Limits.HeldConnectionsPerSession),
-		pages:     newPages(o.Config.Limits.PagesPerSession, o.Metrics),
-		verdicts:  newVerdicts(),
-		assets:    page.Assets(),
-		sockets:   sockets.New(),
+		admission: newAdmission(l, o.Proxies),
+		held: limit.NewPlaces(limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
+			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}),
+		verdicts: newVerdicts(),
+		assets:   page.Assets(),
+		sockets:  sockets.New(),
 	}
 	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
 		o.Log.Debug("a desktop broke off a request", "error", err)
 		page.WriteRefusal(w, closing.BrokenOff)
 	})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
-	s.viewers = viewer.New(s.holding, o.Directory, o.Viewers, o.Log)
-	o.Directory.Observe(s.viewerChanged)
+	s.pages = &pageapi.API{
+		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
+		Viewers: viewer.New(s.holding, o.Directory, o.Viewers, o.Log, s.sockets.EndViewer),
+		Pages:   limit.NewPlaces(limit.Bound{}, limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}),
+		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
+	}
 	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)
 	o.Directory.Observe(s.confirmer.see)
 	return s

@@ -4,16 +4,12 @@ import (
 	"net/http"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // understood is a checked request, without parameters of ours in its address, and what is
@@ -23,13 +19,11 @@ type understood struct {
 	visitor
 }
 
-// visitor is whose session a request is for, and what it wants there.
+// visitor is whose session a request is for, as it was when the request came, and what the
+// request wants there.
 type visitor struct {
-	// view is the session, and its pod, when the request came.
-	view    directory.View
-	key     types.NamespacedName
-	session *v1alpha1.VDISession
-	wants   want
+	directory.View
+	wants want
 	// face is how the visitor sees the session.
 	face route.Face
 	// scripted says that a browser's script made the request, or a page that the
@@ -57,38 +51,19 @@ const (
 	wantsMode
 	// wantsWorker is a script that would answer page loads in the browser.
 	wantsWorker
-	// Paths of ours: see package page.
-	wantsStatus
-	wantsEvents
-	wantsActivity
-	wantsWake
-	wantsTake
-	wantsNothing
+	// wantsOurs is a path below page.Prefix.
+	wantsOurs
 )
-
-var ours = map[string]want{
-	page.StatusPath: wantsStatus, page.EventsPath: wantsEvents, page.ActivityPath: wantsActivity, page.WakePath: wantsWake,
-	page.TakePath: wantsTake,
-}
 
 // understand says what a checked request is for.
 func understand(at addressed) understood {
 	r := at.Request
-	v := visitor{
-		view:     at.view,
-		key:      client.ObjectKeyFromObject(at.view.Session),
-		session:  at.view.Session,
-		face:     at.face,
-		scripted: scripted(r),
-	}
+	v := visitor{View: at.view, face: at.face, scripted: scripted(r)}
 	if strings.HasPrefix(r.URL.Path, page.Prefix) {
-		v.wants = wantsNothing
-		if w, ok := ours[r.URL.Path]; ok {
-			v.wants = w
-		}
+		v.wants = wantsOurs
 		return understood{r, v}
 	}
-	protocol := signaling.Streaming(v.session).Protocol
+	protocol := signaling.Streaming(v.Session).Protocol
 	document, told := page.Document(r)
 	if document == page.Frame {
 		v.scripted = true
@@ -119,7 +94,7 @@ func understand(at addressed) understood {
 
 // reach is what the visitor may be connected to.
 func (v visitor) reach(visit *wake.Visit) probe.Visit {
-	return probe.Visit{Session: v.key, UID: v.session.UID, Slept: visit.Slept()}
+	return probe.VisitOf(v.Session, visit.Slept())
 }
 
 func scripted(r *http.Request) bool {

@@ -119,7 +119,7 @@ func (h *socket) Rejected(status int) (starts bool) {
 	switch {
 	case !ok:
 		return false
-	case s.verdicts.mayStillCome(at.run, status, s.holdLimits(h.session).HoldTime, time.Now()):
+	case s.verdicts.mayStillCome(at.run, status, s.holdLimits(h.Session).HoldTime, time.Now()):
 		return true
 	}
 	s.verdicts.remember(at, status, time.Now())
@@ -128,7 +128,7 @@ func (h *socket) Rejected(status int) (starts bool) {
 
 // address is where an upgrade at path goes after a wait; false while that is nowhere.
 func (s *Server) address(v visitor, path string) (upgraded, bool) {
-	view, ok := s.current(v)
+	view, ok := s.Directory.Current(v.View)
 	if !ok {
 		return upgraded{}, false
 	}
@@ -147,7 +147,7 @@ func whereTo(view directory.View, path string) (upgraded, bool) {
 // it says when asked once more, would refuse again. It is asked without an upgrade,
 // as Selkies 2's client asks: that opens nothing which had to be closed.
 func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor) bool {
-	at, ok := whereTo(v.view, r.URL.Path)
+	at, ok := whereTo(v.View, r.URL.Path)
 	if !ok {
 		return false
 	}
@@ -165,7 +165,7 @@ func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor
 	}
 	again := (&relay.Rejected{Why: answer.Status}).Ending()
 	s.Metrics.Refused(again.Label())
-	s.Log.Debug("a desktop refuses an upgrade again", "namespace", v.key.Namespace, "session", v.key.Name, "status", status)
+	s.Log.Debug("a desktop refuses an upgrade again", "namespace", v.Session.Namespace, "session", v.Session.Name, "status", status)
 	if challenge := answer.Header.Values("WWW-Authenticate"); status == http.StatusUnauthorized && len(challenge) > 0 {
 		w.Header()["Www-Authenticate"] = challenge
 	}
@@ -178,7 +178,7 @@ func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor
 func (s *Server) ask(r *http.Request, v visitor) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), verdictAsk)
 	defer cancel()
-	conn, err := s.prober.Dial(ctx, probe.Visit{Session: v.key, UID: v.session.UID})
+	conn, err := s.prober.Dial(ctx, probe.VisitOf(v.Session, time.Time{}))
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ import (
 var (
 	one, two = strings.Repeat("1", 32), strings.Repeat("2", 32)
 	yours    = func(s page.Status) bool {
-		return s.State == page.StateReady && s.Viewing == page.ViewingYours
+		return s.State == page.StateReady && s.Viewing == viewer.ViewingYours
 	}
 	elsewhere = in(page.StateElsewhere)
 )
@@ -175,10 +175,10 @@ func TestOfPagesThatComeAtOnceOneShowsTheDesktop(t *testing.T) {
 		go func() {
 			tab := at.openAs(fmt.Sprintf("%032x", i+1))
 			tab.until("decided", func(s page.Status) bool {
-				return s.State == page.StateElsewhere || s.Viewing == page.ViewingYours
+				return s.State == page.StateElsewhere || s.Viewing == viewer.ViewingYours
 			})
 			s := at.asks(fmt.Sprintf("%032x", i+1))
-			if s.Viewing == page.ViewingYours {
+			if s.Viewing == viewer.ViewingYours {
 				shows.Add(1)
 			}
 			all <- string(s.State)
@@ -221,7 +221,7 @@ func TestAPageThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			first.close()
 			g.eventually("its stream has ended", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
 			again := r.openAs(one)
-			if s := <-again.events; s.Viewing != page.ViewingYours {
+			if s := <-again.events; s.Viewing != viewer.ViewingYours {
 				t.Errorf("first it is told %+v", s)
 			}
 			time.Sleep(viewer.ClosedAfter + time.Second) // until the first stream would count as closed
@@ -269,7 +269,7 @@ func TestWhoWakesADesktopSeesItThere(t *testing.T) {
 	// At home, by opening it.
 	g.do(http.MethodGet, "/", g.as(navigating))
 	home := g.openAs(two)
-	home.until("it waits", func(s page.Status) bool { return s.State == page.StateWaiting && s.Viewing == page.ViewingYours })
+	home.until("it waits", func(s page.Status) bool { return s.State == page.StateWaiting && s.Viewing == viewer.ViewingYours })
 	office.until("it is told", elsewhere)
 	g.wakes(newDesktop(t))
 	home.until("it shows it", yours)
@@ -292,7 +292,7 @@ func TestDesktopsThatTakeSeveralViewersAreLeftAlone(t *testing.T) {
 		g.speaks(p)
 		g.wakes(newDesktop(t))
 		for _, name := range []string{one, two} {
-			if s := g.openAs(name).until("ready", in(page.StateReady)); s.Viewing != page.ViewingFree {
+			if s := g.openAs(name).until("ready", in(page.StateReady)); s.Viewing != viewer.ViewingFree {
 				t.Errorf("%s: told %+v", p, s)
 			}
 		}
@@ -324,7 +324,7 @@ func TestUnderAutoADesktopIsKnownByItsFirstClientAtEveryReplica(t *testing.T) {
 	// Its template has another desktop by now.
 	time.Sleep(wake.ReportPause)
 	g.dial("/api/webrtc/signaling/", g.as(fromPage))
-	tab.until("it is free", func(s page.Status) bool { return s.Viewing == page.ViewingFree })
+	tab.until("it is free", func(s page.Status) bool { return s.Viewing == viewer.ViewingFree })
 }
 
 func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
@@ -332,7 +332,7 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 	g.speaks(v1alpha1.ProtocolSelkies1)
 	r := g.another()
 	tab := g.openAs(one)
-	tab.until("it has the view", func(s page.Status) bool { return s.Viewing == page.ViewingYours })
+	tab.until("it has the view", func(s page.Status) bool { return s.Viewing == viewer.ViewingYours })
 	var before []*websocket.Conn
 	for _, at := range []*gateway{g, r} {
 		ws := at.dial("/webrtc/signalling/", at.as(fromPage))
@@ -366,7 +366,7 @@ func TestThePageOfADesktopIsShownThoughNothingCanBeRecorded(t *testing.T) {
 	g.refusing = errors.New("the API server is down")
 	tab := g.openAs(one)
 	tab.until("it shows it", yours)
-	if s := g.asks(two); s.Viewing != page.ViewingYours {
+	if s := g.asks(two); s.Viewing != viewer.ViewingYours {
 		t.Errorf("a page that asks is told %+v", s)
 	}
 	if got := g.take(two); got.code != 503 {
@@ -390,7 +390,7 @@ func TestAPageThatMayNotBeToldAsksAndHasTheViewTheSame(t *testing.T) {
 		t.Errorf("told %+v, %d records", s, g.records())
 	}
 	// Without a name it is nobody's page: it is told how the desktop stands, and has nothing.
-	if s := g.asks(""); s.State != page.StateReady || s.Viewing != page.ViewingOpen {
+	if s := g.asks(""); s.State != page.StateReady || s.Viewing != viewer.ViewingOpen {
 		t.Errorf("told %+v", s)
 	}
 }

@@ -36,13 +36,13 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		s.refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
-	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.key, Opened: time.Now()},
+	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
 		path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
-		if h.release, refusal = s.held.Acquire(v.key); refusal == nil {
+		if h.release, refusal = s.held.Acquire(v.Key()); refusal == nil {
 			// The wake is on its way while the upgrade is answered.
-			h.visit = s.Tracker.Enter(v.session)
+			h.visit = s.Tracker.Enter(v.Session)
 			h.held = s.holdMetrics(v)
 		}
 	}
@@ -52,7 +52,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		h.leave()
 		return
 	}
-	protocol := signaling.For(signaling.Streaming(v.session).Protocol, r.URL.Path)
+	protocol := signaling.For(signaling.Streaming(v.Session).Protocol, r.URL.Path)
 	h.protocol = protocol.Name()
 	if refusal != nil {
 		h.log(refusal)
@@ -69,9 +69,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.session), s.Config)),
+		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.Session), s.Config)),
 		Request:      relay.NewRequest(r, v.face, subprotocol),
-		Limits:       s.holdLimits(v.session),
+		Limits:       s.holdLimits(v.Session),
 		Host:         h,
 	})
 	h.member.Conn = h.conn
@@ -147,7 +147,7 @@ func (h *socket) log(end error) {
 		return
 	}
 	h.server.Metrics.Refused(e.Label())
-	h.server.Log.Info("closed a WebSocket", "namespace", h.key.Namespace, "session", h.key.Name,
+	h.server.Log.Info("closed a WebSocket", "namespace", h.Session.Namespace, "session", h.Session.Name,
 		"protocol", h.protocol, "code", e.Code, "reason", e.Reason)
 }
 
@@ -174,8 +174,8 @@ func (h *socket) Live() {
 	if at, ok := h.server.address(h.visitor, h.path); ok {
 		h.server.verdicts.upgraded(at.run)
 	}
-	if !signaling.Named(h.session) {
-		h.server.Tracker.Speaks(h.key, signaling.Recognise(h.path))
+	if !signaling.Named(h.Session) {
+		h.server.Tracker.Speaks(h.Key(), signaling.Recognise(h.path))
 	}
 }
 
@@ -191,11 +191,11 @@ func (h *socket) Held() error {
 	if h.release != nil {
 		return nil // it went while the backlog was played
 	}
-	view, ok := s.Directory.View(h.key)
+	view, ok := s.Directory.View(h.Key())
 	if !ok {
 		return closing.Gone.Ending()
 	}
-	release, err := s.held.Acquire(h.key)
+	release, err := s.held.Acquire(h.Key())
 	if err != nil {
 		return err
 	}
@@ -219,12 +219,12 @@ func (h *socket) Input() {
 	}
 	// The write ends in a time of its own; see wake.Tracker.
 	go func() {
-		view, ok := h.server.Directory.View(h.key)
+		view, ok := h.server.Directory.View(h.Key())
 		if !ok {
 			return
 		}
 		if err := h.server.Tracker.Input(context.Background(), view.Session, now); err != nil {
-			h.server.Log.Warn("input was not recorded", "namespace", h.key.Namespace, "session", h.key.Name, "error", err)
+			h.server.Log.Warn("input was not recorded", "namespace", h.Session.Namespace, "session", h.Session.Name, "error", err)
 		}
 	}()
 }
@@ -252,10 +252,10 @@ func (h *socket) Panicked(p any) {
 // refuseSocket says why a socket is turned away without waking anything.
 func (s *Server) refuseSocket(v visitor) error {
 	switch {
-	case lifecycle.PoweredOff(v.session):
+	case lifecycle.PoweredOff(v.Session):
 		return closing.PoweredOff.Ending()
 	case v.scripted:
-		return probe.RefuseScript(v.session)
+		return probe.RefuseScript(v.Session)
 	}
 	return nil
 }

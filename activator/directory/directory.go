@@ -53,6 +53,9 @@ type View struct {
 	Changed <-chan struct{}
 }
 
+// Key is the session's.
+func (v View) Key() types.NamespacedName { return client.ObjectKeyFromObject(v.Session) }
+
 // Directory maps addresses to sessions and sessions to pods.
 type Directory struct {
 	address AddressFunc
@@ -102,6 +105,12 @@ func (d *Directory) View(key types.NamespacedName) (View, bool) {
 		return View{}, false
 	}
 	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
+}
+
+// Current returns the same session as it is now; false when it is gone.
+func (d *Directory) Current(v View) (View, bool) {
+	now, ok := d.View(v.Key())
+	return now, ok && now.Session.UID == v.Session.UID
 }
 
 // Observe calls f for each session that is new, with nil before, or has changed, in

@@ -1,5 +1,5 @@
-// Package limit counts what visitors take: held connections, a session's and the
-// replica's, and how often something is done. It says which limit is reached.
+// Package limit counts what visitors take: places, a session's and the replica's, and how
+// often something is done. It says which limit is reached.
 package limit
 
 import (
@@ -10,39 +10,46 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 )
 
-// Held bounds the connections that wait for a desktop.
-type Held struct {
-	perReplica, perSession int
-
-	mu      sync.Mutex
-	total   int
-	session map[types.NamespacedName]int
+// Bound is a number of places, and the refusal, with that number, beyond it.
+type Bound struct {
+	Places int
+	Beyond *closing.Refusal
 }
 
-// NewHeld makes a limiter; both limits are numbers of connections.
-func NewHeld(perReplica, perSession int) *Held {
-	return &Held{perReplica: perReplica, perSession: perSession, session: map[types.NamespacedName]int{}}
+// Places bounds what visitors have open at a time.
+type Places struct {
+	replica, session Bound
+
+	mu    sync.Mutex
+	total int
+	taken map[types.NamespacedName]int
+}
+
+// NewPlaces makes a limiter of a replica's places and of each session's; a replica's bound
+// without a refusal is none.
+func NewPlaces(replica, session Bound) *Places {
+	return &Places{replica: replica, session: session, taken: map[types.NamespacedName]int{}}
 }
 
 // Acquire takes a place, which release gives back. An error is a *closing.Ending and
 // says which limit is reached.
-func (h *Held) Acquire(key types.NamespacedName) (release func(), err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.total >= h.perReplica {
-		return nil, closing.ReplicaLimit.Ending(h.perReplica)
+func (p *Places) Acquire(key types.NamespacedName) (release func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.replica.Beyond != nil && p.total >= p.replica.Places {
+		return nil, p.replica.Beyond.Ending(p.replica.Places)
 	}
-	if h.session[key] >= h.perSession {
-		return nil, closing.SessionLimit.Ending(h.perSession)
+	if p.taken[key] >= p.session.Places {
+		return nil, p.session.Beyond.Ending(p.session.Places)
 	}
-	h.total++
-	h.session[key]++
+	p.total++
+	p.taken[key]++
 	return sync.OnceFunc(func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.total--
-		if h.session[key]--; h.session[key] == 0 {
-			delete(h.session, key)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.total--
+		if p.taken[key]--; p.taken[key] == 0 {
+			delete(p.taken, key)
 		}
 	}), nil
 }

@@ -23,7 +23,7 @@ func expectReached(t *testing.T, err error, want *closing.Refusal, number string
 }
 
 func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
-	h := NewHeld(3, 2)
+	h := NewPlaces(Bound{3, closing.ReplicaLimit}, Bound{2, closing.SessionLimit})
 	first, err := h.Acquire(key("alice"))
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
 }
 
 func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
-	h := NewHeld(100, 100)
+	h := NewPlaces(Bound{}, Bound{100, closing.SessionLimit})
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -58,7 +58,7 @@ func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if h.total != 0 || len(h.session) != 0 {
-		t.Errorf("kept: %d, %v", h.total, h.session)
+	if h.total != 0 || len(h.taken) != 0 {
+		t.Errorf("kept: %d, %v", h.total, h.taken)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -33,23 +34,6 @@ const (
 	// StateElsewhere: another page shows it, and it can be shown once; offer to take it
 	// over.
 	StateElsewhere State = "elsewhere"
-)
-
-// Viewing says whose the view of a desktop is that can have one viewer only, as one page
-// sees it.
-type Viewing string
-
-// The answers.
-const (
-	// ViewingFree: the desktop takes several, or settles it with them itself.
-	ViewingFree Viewing = ""
-	// ViewingOpen: nobody's as yet, or it is not known which page asks; a frame that is
-	// not loaded waits.
-	ViewingOpen Viewing = "open"
-	// ViewingYours: this page shows it.
-	ViewingYours Viewing = "yours"
-	// ViewingOthers: another page shows it.
-	ViewingOthers Viewing = "others"
 )
 
 // Step is how far a start has come, for programs; Message says it to people.
@@ -85,7 +69,7 @@ type Status struct {
 	Early bool   `json:"early,omitempty"`
 	Image string `json:"image,omitempty"`
 	// Viewing says whether this page may show the desktop.
-	Viewing Viewing `json:"viewing,omitempty"`
+	Viewing viewer.Viewing `json:"viewing,omitempty"`
 	// WaitedMillis is how long the present start has taken so far, UsuallyMillis how
 	// long starts of this template take; 0 is unknown.
 	WaitedMillis  int64 `json:"waitedMillis,omitempty"`
@@ -131,7 +115,7 @@ type Facts struct {
 	Usually time.Duration
 	Early   bool
 	Image   string
-	Viewing Viewing
+	Viewing viewer.Viewing
 }
 
 // Describe makes the status.
@@ -143,7 +127,7 @@ func Describe(f Facts) Status {
 	switch {
 	case lifecycle.PoweredOff(f.Session):
 		s.State, s.Summary = StateOff, closing.PoweredOff.Text
-	case f.Viewing == ViewingOthers && !needsPerson:
+	case f.Viewing == viewer.ViewingOthers && !needsPerson:
 		s.State, s.Summary = StateElsewhere, textElsewhere
 	case f.Reachable:
 		s.State, s.Step, s.Summary = StateReady, StepConnecting, textConnects

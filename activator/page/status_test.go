@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -104,17 +105,17 @@ func TestAPageIsToldWhenAnotherOneShowsTheDesktop(t *testing.T) {
 	awake, asleep := session(""), session(lifecycle.ReasonIdle)
 	asleep.Status.StartTime, asleep.Status.SleepTime = nil, &metav1.MicroTime{Time: noon}
 	for name, tc := range map[string]struct {
-		viewing   Viewing
+		viewing   viewer.Viewing
 		session   *v1alpha1.VDISession
 		reachable bool
 		state     State
 	}{
-		"it takes many":             {ViewingFree, awake, true, StateReady},
-		"nobody shows it":           {ViewingOpen, awake, true, StateReady},
-		"this page shows it":        {ViewingYours, awake, true, StateReady},
-		"another one does":          {ViewingOthers, awake, true, StateElsewhere},
-		"another one waits for it":  {ViewingOthers, awake, false, StateElsewhere},
-		"it sleeps for all of them": {ViewingOthers, asleep, false, StateAsleep},
+		"it takes many":             {viewer.ViewingFree, awake, true, StateReady},
+		"nobody shows it":           {viewer.ViewingOpen, awake, true, StateReady},
+		"this page shows it":        {viewer.ViewingYours, awake, true, StateReady},
+		"another one does":          {viewer.ViewingOthers, awake, true, StateElsewhere},
+		"another one waits for it":  {viewer.ViewingOthers, awake, false, StateElsewhere},
+		"it sleeps for all of them": {viewer.ViewingOthers, asleep, false, StateAsleep},
 	} {
 		got := Describe(Facts{View: directory.View{Session: tc.session, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, Viewing: tc.viewing})
 		if got.State != tc.state || got.Viewing != tc.viewing {

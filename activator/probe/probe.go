@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -52,6 +54,11 @@ type Visit struct {
 	// Only a later one ends the visit. It is the operator's time, like every time
 	// it is compared with, so no two clocks need to agree.
 	Slept time.Time
+}
+
+// VisitOf is of a visitor who was let in to s, and knew of that last sleep.
+func VisitOf(s *v1alpha1.VDISession, slept time.Time) Visit {
+	return Visit{Session: client.ObjectKeyFromObject(s), UID: s.UID, Slept: slept}
 }
 
 // Dial waits until the session's desktop accepts a connection for a plain request and

@@ -19,7 +19,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
-	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -30,17 +29,22 @@ const (
 	// ClosedAfter is how long a page's stream may be gone before its page counts as
 	// closed: a page that is loaded again, or moves to another replica, is back sooner.
 	ClosedAfter = 4 * time.Second
-	// silentAfter is the same for a page that asks instead of being told, every three
+	// silentAfter is the same for a page that asks instead of having a stream, every three
 	// seconds, and not always here.
 	silentAfter = 30 * time.Second
 	// writeWithin bounds one write; a page waits for that of its own.
 	writeWithin = 2 * time.Second
-	// Retry is the pause after a write that failed.
-	Retry = 2 * time.Second
+	// retryAfter is the pause after a write that failed.
+	retryAfter = 2 * time.Second
 	// writesPerSecond bounds the writes of one session.
 	writesPerSecond = 1
 	// WriteBurst is how many of them may come at once.
 	WriteBurst = 10
+	// vacateWithin is how long the page that was taken over has to take its desktop's
+	// frame away by itself. Its client, were it closed before, would connect again.
+	vacateWithin = 500 * time.Millisecond
+	// releaseAttempts bounds how often it is tried to give a closed page's view free.
+	releaseAttempts = 8
 )
 
 // Writer records who views a desktop that can have one viewer only; see
@@ -57,8 +61,8 @@ type Viewers struct {
 	writer   Writer
 	log      *slog.Logger
 	stopping context.Context
-	// Replica is this one's name in records.
-	Replica string
+	// replica is this one's name in records.
+	replica string
 	writes  *limit.Rate[types.NamespacedName]
 
 	mu sync.Mutex
@@ -74,65 +78,62 @@ type Page struct {
 	Name    string
 }
 
-// New makes them; they write until stopping ends.
-func New(stopping context.Context, dir *directory.Directory, w Writer, log *slog.Logger) *Viewers {
-	return &Viewers{dir: dir, writer: w, log: log, stopping: stopping, Replica: rand.Text()[:10],
+// New makes them; they write until stopping ends. Where a page takes a desktop over, end is
+// called to end the connections of its former viewer: those opened before that moment.
+func New(stopping context.Context, dir *directory.Directory, w Writer, log *slog.Logger, end func(types.NamespacedName, time.Time)) *Viewers {
+	dir.Observe(func(before, after *v1alpha1.VDISession) {
+		if before == nil {
+			return
+		}
+		if was, is := ViewedBy(before), ViewedBy(after); was == "" || is == "" || was == is {
+			return
+		}
+		// By this replica's clock: that of the replica which wrote the record may differ.
+		key, seen := client.ObjectKeyFromObject(after), time.Now()
+		time.AfterFunc(vacateWithin, func() { end(key, seen) })
+	})
+	return &Viewers{dir: dir, writer: w, log: log, stopping: stopping, replica: rand.Text()[:10],
 		writes: limit.NewRate[types.NamespacedName](writesPerSecond, WriteBurst),
 		open:   map[Page]int{}, leaving: map[Page]*time.Timer{}}
 }
 
-// RecordOf is the record; nil is none.
-func RecordOf(s *v1alpha1.VDISession) *v1alpha1.SessionViewer {
+// recordOf is the record; nil is none.
+func recordOf(s *v1alpha1.VDISession) *v1alpha1.SessionViewer {
 	if s.Status.Activity == nil {
 		return nil
 	}
 	return s.Status.Activity.Viewer
 }
 
-// Single says that the session's desktop can have one viewer only.
-func Single(s *v1alpha1.VDISession) bool {
+// single says that the session's desktop can have one viewer only.
+func single(s *v1alpha1.VDISession) bool {
 	return signaling.TraitsOf(signaling.ProtocolOf(s)).SingleViewer
 }
 
-// ViewedBy is the page that shows the desktop; empty is none. Whoever did before the
-// desktop was put to sleep does not any more.
+// ViewedBy is the page that shows the desktop; empty is none. A page that showed it before
+// the last sleep does not any more.
 func ViewedBy(s *v1alpha1.VDISession) string {
-	v := RecordOf(s)
+	v := recordOf(s)
 	if v == nil || !lifecycle.SinceSleep(s, &v.Since) {
 		return ""
 	}
 	return v.Page
 }
 
-// ViewingOf says whose a desktop's only view is, as a page sees it that may have written
-// its claim without having seen it in the record.
-func ViewingOf(s *v1alpha1.VDISession, name string, claimed bool) page.Viewing {
-	if !Single(s) {
-		return page.ViewingFree
-	}
-	switch by := ViewedBy(s); {
-	case name != "" && (by == name || by == "" && claimed):
-		return page.ViewingYours
-	case name == "" || by == "":
-		return page.ViewingOpen
-	}
-	return page.ViewingOthers
-}
-
-// Record is a new one for that page, later than the session's last sleep whatever the
+// record is a new one for that page, later than the session's last sleep whatever the
 // operator's clock says.
-func (v *Viewers) Record(s *v1alpha1.VDISession, page string) *v1alpha1.SessionViewer {
+func (v *Viewers) record(s *v1alpha1.VDISession, page string) *v1alpha1.SessionViewer {
 	since := record.After(time.Now(), s.Status.SleepTime)
 	out := &v1alpha1.SessionViewer{Page: page, Since: metav1.MicroTime{Time: since}}
 	if page != "" {
-		out.Replica = v.Replica
+		out.Replica = v.replica
 	}
 	return out
 }
 
-// Write writes a record. It is over when the session was no longer as s shows it, and
+// write writes a record. It is record.ErrChanged when the session was no longer as seen, and
 // BusyError when too much was written of late.
-func (v *Viewers) Write(ctx context.Context, s *v1alpha1.VDISession, rec *v1alpha1.SessionViewer, seen string) error {
+func (v *Viewers) write(ctx context.Context, s *v1alpha1.VDISession, rec *v1alpha1.SessionViewer, seen string) error {
 	key := client.ObjectKeyFromObject(s)
 	if wait := v.writes.Take(key, time.Now()); wait > 0 {
 		return BusyError{wait}
@@ -150,17 +151,22 @@ func (e BusyError) Error() string {
 	return "the desktop was taken over too often in a short time; try again in a moment"
 }
 
-// Enter says that a page has a stream here.
-func (v *Viewers) Enter(p Page) {
+// pause is when to try again after a write that failed.
+func pause(err error) time.Duration {
+	if busy := (BusyError{}); errors.As(err, &busy) {
+		return busy.Wait
+	}
+	return retryAfter
+}
+
+func (v *Viewers) enter(p Page) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.open[p]++
 	v.stay(p)
 }
 
-// Leave says that the stream has ended. A page that viewed and does not come back gives
-// the view free.
-func (v *Viewers) Leave(p Page) {
+func (v *Viewers) leave(p Page) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.open[p]--; v.open[p] > 0 {
@@ -170,8 +176,8 @@ func (v *Viewers) Leave(p Page) {
 	v.leaveAfter(p, ClosedAfter)
 }
 
-// Asks says that a page without a stream is there.
-func (v *Viewers) Asks(p Page) {
+// asked says that a page is there that may have no stream here.
+func (v *Viewers) asked(p Page) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.open[p] == 0 {
@@ -191,7 +197,7 @@ func (v *Viewers) stay(p Page) {
 // holds the lock.
 func (v *Viewers) leaveAfter(p Page, d time.Duration) {
 	v.stay(p)
-	if view, ok := v.dir.View(p.Session); !ok || !Single(view.Session) || v.stopping.Err() != nil {
+	if view, ok := v.dir.View(p.Session); !ok || !single(view.Session) || v.stopping.Err() != nil {
 		return // its pages go on elsewhere
 	}
 	var mine *time.Timer
@@ -209,8 +215,8 @@ func (v *Viewers) leaveAfter(p Page, d time.Duration) {
 	v.leaving[p] = mine
 }
 
-// Here says that a page has a stream at this replica.
-func (v *Viewers) Here(p Page) bool {
+// here says that a page has a stream at this replica.
+func (v *Viewers) here(p Page) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.open[p] > 0
@@ -219,65 +225,41 @@ func (v *Viewers) Here(p Page) bool {
 // release gives the view of a closed page free, unless another replica has the page by
 // now.
 func (v *Viewers) release(p Page) {
-	v.settle(p.Session, func(s *v1alpha1.VDISession) (*v1alpha1.SessionViewer, bool) {
-		if ViewedBy(s) != p.Name || RecordOf(s).Replica != v.Replica || v.Here(p) {
-			return nil, false
-		}
-		return v.Record(s, ""), true
-	})
-}
-
-// settleAttempts bounds how often a write is tried that nobody waits for.
-const settleAttempts = 8
-
-// settle writes what next concludes from the session as it is, if anything.
-func (v *Viewers) settle(key types.NamespacedName, next func(*v1alpha1.VDISession) (*v1alpha1.SessionViewer, bool)) {
-	for range settleAttempts {
-		view, ok := v.dir.View(key)
-		if !ok || v.stopping.Err() != nil {
+	for range releaseAttempts {
+		view, ok := v.dir.View(p.Session)
+		if !ok || v.stopping.Err() != nil || ViewedBy(view.Session) != p.Name || recordOf(view.Session).Replica != v.replica || v.here(p) {
 			return
 		}
-		rec, due := next(view.Session)
-		if !due {
-			return
-		}
-		err := v.Write(v.stopping, view.Session, rec, view.Session.ResourceVersion)
-		pause := Retry
-		if busy := (BusyError{}); errors.As(err, &busy) {
-			pause = busy.Wait
-		}
+		err := v.write(v.stopping, view.Session, v.record(view.Session, ""), view.Session.ResourceVersion)
+		var changed <-chan struct{}
 		switch {
 		case err == nil, errors.Is(err, record.ErrGone):
 			return
 		case errors.Is(err, record.ErrChanged):
-			select {
-			case <-view.Changed:
-				continue
-			case <-time.After(pause):
-			case <-v.stopping.Done():
-			}
+			changed = view.Changed
 		default:
-			v.log.Debug("who views was not recorded; trying again", "namespace", key.Namespace, "session", key.Name, "error", err)
-			select {
-			case <-time.After(pause):
-			case <-v.stopping.Done():
-			}
+			v.log.Debug("who views was not recorded; trying again", "namespace", p.Session.Namespace, "session", p.Session.Name, "error", err)
+		}
+		select {
+		case <-changed:
+		case <-time.After(pause(err)):
+		case <-v.stopping.Done():
 		}
 	}
 }
 
-// Take makes a page the viewer, whoever is it now, and says whether somebody was.
-func (v *Viewers) Take(ctx context.Context, key types.NamespacedName, page string) (from string, err error) {
-	view, ok := v.dir.View(key)
+// Take makes a page the viewer, and says whether another page was it before.
+func (v *Viewers) Take(ctx context.Context, p Page) (over bool, err error) {
+	view, ok := v.dir.View(p.Session)
 	if !ok {
-		return "", record.ErrGone
+		return false, record.ErrGone
 	}
-	from = ViewedBy(view.Session)
-	if !Single(view.Session) || from == page {
-		return "", nil
+	if from := ViewedBy(view.Session); single(view.Session) && from != p.Name {
+		if err := v.write(ctx, view.Session, v.record(view.Session, p.Name), ""); err != nil {
+			return false, err
+		}
+		over = from != ""
 	}
-	if err := v.Write(ctx, view.Session, v.Record(view.Session, page), ""); err != nil {
-		return "", err
-	}
-	return from, nil
+	v.asked(p) // its stream, if any, may be another replica's
+	return over, nil
 }

@@ -1,4 +1,4 @@
-package activator
+package pageapi
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -27,19 +28,21 @@ const (
 	reconnectAfter = time.Second
 )
 
-// serveEvents tells a page how its session stands, and again at each change, until the
-// page is closed. An open page is a visit: it keeps the desktop wanted.
-func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) {
-	if s.holding.Err() != nil {
-		s.refuse(w, closing.ShuttingDown.Ending())
+// serveEvents sends a page the session's status, and each change of it, until the page is
+// closed. An open page is a visit: it keeps the desktop wanted.
+func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
+	if a.Stopping.Err() != nil {
+		a.Refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
-	leave, err := s.pages.enter(v.key)
+	release, err := a.Pages.Acquire(v.Key())
 	if err != nil {
-		s.refuse(w, err)
+		a.Refuse(w, err)
 		return
 	}
-	defer leave()
+	defer release()
+	a.Metrics.Pages.Inc()
+	defer a.Metrics.Pages.Dec()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -49,37 +52,38 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request, v visitor) 
 	h.Set("Connection", "close")
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(s.holding, cancel)()
-	p := &openPage{server: s, visitor: v, path: v.at(r), w: w, control: http.NewResponseController(w), told: make(chan reached, 1)}
+	defer context.AfterFunc(a.Stopping, cancel)()
+	p := &stream{API: a, Visitor: v, path: v.framed(r), w: w, control: http.NewResponseController(w), outcome: make(chan error, 1),
+		claim: a.Viewers.Open(viewer.Page{Session: v.Key(), Name: page.NameOf(r)})}
+	defer p.claim.Close()
 	defer p.leave()
-	if p.viewing.page = page.NameOf(r); p.viewing.page != "" {
-		named := viewer.Page{Session: v.key, Name: p.viewing.page}
-		s.viewers.Enter(named)
-		defer s.viewers.Leave(named)
-	}
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {
 		p.follow(ctx)
 	}
 }
 
-// openPage is a page that is told of changes. Its methods run on one goroutine.
-type openPage struct {
-	server *Server
-	visitor
+// stream is a page's stream of events. Its methods run on one goroutine.
+type stream struct {
+	*API
+	Visitor
 	path    string
 	w       http.ResponseWriter
 	control *http.ResponseController
 	last    *page.Status
-	viewing viewing
 	// usually is how long starts take; it is looked up once for each start.
 	usually  time.Duration
 	lookedUp bool
 
+	claim *viewer.Claim
+	// passive says that the page saw its desktop asleep, and that no person has asked for
+	// it on this page since.
+	passive bool
+
 	// visit is the page's, while the desktop is wanted.
 	visit *wake.Visit
-	// cancel ends the wait for the desktop; told gets its outcome.
-	cancel func()
-	told   chan reached
+	// cancel ends the wait for the desktop, of which outcome gets the outcome.
+	cancel  func()
+	outcome chan error
 	// hopeless is the change that there must be before it is worth to wait again.
 	hopeless <-chan struct{}
 	// pod is the one that accepted a connection, if any; started says that the API has
@@ -88,33 +92,30 @@ type openPage struct {
 	started bool
 }
 
-// reached is the outcome of waiting for the desktop.
-type reached struct{ err error }
-
 // follow writes an event for each change until ctx ends, or the session is gone.
-func (p *openPage) follow(ctx context.Context) {
+func (p *stream) follow(ctx context.Context) {
 	alive := time.NewTimer(aliveEvery)
 	defer alive.Stop()
 	for {
-		view, ok := p.server.Directory.View(p.key)
-		if !ok || view.Session.UID != p.session.UID {
+		view, ok := p.Directory.Current(p.View)
+		if !ok {
 			return
 		}
 		p.attend(view)
 		if err := p.tell(view); err != nil {
 			return
 		}
-		if p.view(ctx, view) {
+		if p.claim.Settle(ctx, view.Session, p.wants(view)) {
 			continue
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-view.Changed:
-		case <-p.viewing.again:
-		case o := <-p.told:
+		case <-p.claim.Again:
+		case err := <-p.outcome:
 			p.cancel = nil
-			if now, ok := p.server.Directory.View(p.key); ok && o.err == nil && now.Pod != nil {
+			if now, ok := p.Directory.View(p.Key()); ok && err == nil && now.Pod != nil {
 				p.pod, p.started = now.Pod.UID, now.Pod.Started
 				p.visit.Reached()
 				p.visit.Served()
@@ -130,9 +131,24 @@ func (p *openPage) follow(ctx context.Context) {
 	}
 }
 
+// wants says that the page would show the desktop. One that saw it asleep leaves it to
+// the page on which a person woke it, until the desktop is there.
+func (p *stream) wants(view directory.View) bool {
+	switch p.last.State {
+	case page.StateReady:
+		return true
+	case page.StateAsleep, page.StateFailed, page.StateOff:
+		p.passive = true
+	}
+	if viewer.ViewedBy(view.Session) == p.claim.Page.Name {
+		p.passive = false
+	}
+	return p.last.State == page.StateWaiting && !p.passive
+}
+
 // attend keeps the desktop wanted while no person has to ask for it first, and learns
 // when it accepts connections.
-func (p *openPage) attend(view directory.View) {
+func (p *stream) attend(view directory.View) {
 	pod := view.Pod
 	lost := pod == nil || lifecycle.Asleep(view.Session) || pod.UID != p.pod || p.started && !pod.Started
 	if p.pod != "" && lost {
@@ -150,20 +166,20 @@ func (p *openPage) attend(view directory.View) {
 		return
 	}
 	if p.visit == nil {
-		p.visit = p.server.Tracker.Enter(view.Session)
+		p.visit = p.Tracker.Enter(view.Session)
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
-		told := p.told
-		p.cancel = p.server.prober.AwaitAccept(p.reach(p.visit), func(err error) { told <- reached{err} })
+		outcome := p.outcome
+		p.cancel = p.Prober.AwaitAccept(probe.VisitOf(p.Session, p.visit.Slept()), func(err error) { outcome <- err })
 	}
 }
 
 // leave ends the visit and the wait.
-func (p *openPage) leave() {
+func (p *stream) leave() {
 	if p.cancel != nil {
 		p.cancel()
-		// It may be under way: its outcome is nobody's business any more.
-		p.cancel, p.told = nil, make(chan reached, 1)
+		// It may be under way; nobody waits for its outcome any more.
+		p.cancel, p.outcome = nil, make(chan error, 1)
 	}
 	if p.visit != nil {
 		p.visit.Leave()
@@ -172,13 +188,13 @@ func (p *openPage) leave() {
 }
 
 // tell writes an event if anything changed for the page.
-func (p *openPage) tell(view directory.View) error {
-	f := p.server.facts(view, p.path)
+func (p *stream) tell(view directory.View) error {
+	f := p.facts(view, p.path)
 	if f.Reachable = p.pod != ""; !f.Reachable && !p.lookedUp {
-		p.lookedUp, p.usually = true, p.server.Directory.MedianStart(view.Session.Spec.Template)
+		p.lookedUp, p.usually = true, p.Directory.MedianStart(view.Session.Spec.Template)
 	}
 	f.Usually = p.usually
-	f.Viewing = viewer.ViewingOf(view.Session, p.viewing.page, p.viewing.claimed)
+	f.Viewing = p.claim.Viewing(view.Session)
 	status := page.Describe(f)
 	if p.last != nil && status.Same(*p.last) {
 		return nil
@@ -191,7 +207,7 @@ func (p *openPage) tell(view directory.View) error {
 	return p.write("data: %s\n\n", data)
 }
 
-func (p *openPage) write(format string, args ...any) error {
+func (p *stream) write(format string, args ...any) error {
 	// Not every writer knows deadlines; those of net/http do.
 	_ = p.control.SetWriteDeadline(time.Now().Add(eventWithin))
 	if _, err := fmt.Fprintf(p.w, format, args...); err != nil {

@@ -1,0 +1,117 @@
+package pageapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/viewer"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// recordedWithin is how long a person who wakes a desktop waits for the record of it,
+// so that the page does not offer to wake what is waking.
+const recordedWithin = 250 * time.Millisecond
+
+// ServePage shows the page around the desktop. A person who opens it wakes the desktop in
+// any case; a page that loads itself again only where no person has to ask. Marked is as in
+// page.Page.
+func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, person, marked bool) {
+	view := v.View
+	if person || !lifecycle.NeedsPerson(v.Session) {
+		view = a.wake(r.Context(), v)
+	}
+	page.WritePage(w, page.Page{Name: v.Session.Name, Base: v.Face.Base(), Address: r.URL, Marked: marked,
+		Status: a.describe(r.Context(), view, r.URL.RequestURI(), "")})
+}
+
+// serveWake wakes the desktop for a person who asked for it on the page. A script of
+// the desktop's could ask too, as it could load the page: what must not wake is what
+// happens by itself.
+func (a *API) serveWake(w http.ResponseWriter, r *http.Request, v Visitor) {
+	if !posted(w, r) {
+		return
+	}
+	a.wake(r.Context(), v)
+	if name := page.NameOf(r); name != "" {
+		// Who wakes it wants to see it here. Should that not be recorded, the page claims
+		// the view, or offers to take it over.
+		_ = a.take(r.Context(), v, name)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// wake asks for the desktop, and waits a moment until the record shows it.
+func (a *API) wake(ctx context.Context, v Visitor) directory.View {
+	defer a.Tracker.Enter(v.Session).Leave()
+	return a.await(ctx, v.View, func(view directory.View) bool { return !lifecycle.NeedsPerson(view.Session) })
+}
+
+// await waits a moment for what was just written to come back by the watch, and returns the
+// session as it is then.
+func (a *API) await(ctx context.Context, view directory.View, so func(directory.View) bool) directory.View {
+	ctx, cancel := context.WithTimeout(ctx, recordedWithin)
+	defer cancel()
+	for {
+		now, ok := a.Directory.View(view.Key())
+		if !ok {
+			return view
+		}
+		if view = now; so(view) {
+			return view
+		}
+		select {
+		case <-view.Changed:
+		case <-ctx.Done():
+			return view
+		}
+	}
+}
+
+// serveStatus answers a page that has no stream of events, and keeps the desktop wanted
+// while that page asks.
+func (a *API) serveStatus(w http.ResponseWriter, r *http.Request, v Visitor) {
+	if !lifecycle.NeedsPerson(v.Session) {
+		defer a.Tracker.Enter(v.Session).Leave()
+	}
+	page.WriteStatus(w, a.describe(r.Context(), v.View, v.framed(r), page.NameOf(r)))
+}
+
+// framed is the path that the asking page's frame shows.
+func (v Visitor) framed(r *http.Request) string {
+	return v.Face.InsideURI(r.URL.Query().Get(page.EventsQuery))
+}
+
+// describe says how the session stands now, for a page of that name, if it has one,
+// whose frame shows that path.
+func (a *API) describe(ctx context.Context, view directory.View, path, name string) page.Status {
+	f := a.facts(view, path)
+	f.Viewing = a.Viewers.Asks(ctx, viewer.Page{Session: view.Key(), Name: name}, view.Session)
+	f.Reachable = a.Prober.Accepts(ctx, view)
+	f.Usually = a.Directory.MedianStart(view.Session.Spec.Template)
+	return page.Describe(f)
+}
+
+// facts are those that are cheap to find out.
+func (a *API) facts(view directory.View, path string) page.Facts {
+	return page.Facts{
+		View: view, Now: time.Now(), Stamps: a.Tracker.Timeline(view.Key()),
+		Early: !lifecycle.Started(view.Session) && a.Clients.Has(view, path),
+		Image: a.Clients.Observe(view),
+	}
+}
+
+// serveActivity takes a page's report that somebody typed or moved the pointer.
+func (a *API) serveActivity(w http.ResponseWriter, r *http.Request, v Visitor) {
+	if !posted(w, r) {
+		return
+	}
+	if err := a.Tracker.Input(r.Context(), v.Session, time.Now()); err != nil {
+		a.Log.Warn("input was not recorded", "namespace", v.Session.Namespace, "session", v.Session.Name, "error", err)
+		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

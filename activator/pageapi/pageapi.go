@@ -1,0 +1,73 @@
+// Package pageapi serves the page around a desktop and the paths below page.Prefix, which
+// that page's script asks: how the session stands, input, a wake, a takeover.
+//
+// Its visitors were checked before. It does not know what a page says; see package page.
+package pageapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/org/vdi-operator/activator/clientcache"
+	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/viewer"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/metrics"
+)
+
+// API is what it is made of.
+type API struct {
+	Directory *directory.Directory
+	Tracker   *wake.Tracker
+	Prober    *probe.Prober
+	Clients   *clientcache.Cache
+	Viewers   *viewer.Viewers
+	// Pages bounds the streams of events: each costs a connection and a goroutine.
+	Pages   *limit.Places
+	Metrics *metrics.Activator
+	Log     *slog.Logger
+	// Stopping ends when pages have to go to another replica.
+	Stopping context.Context
+	// Refuse answers a request with a line of text.
+	Refuse func(http.ResponseWriter, error)
+}
+
+// Visitor is who asks: the session as it was when the request came, and how the visitor
+// sees it.
+type Visitor struct {
+	directory.View
+	Face route.Face
+}
+
+// Serve serves a path below page.Prefix.
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, v Visitor) {
+	switch r.URL.Path {
+	case page.StatusPath:
+		a.serveStatus(w, r, v)
+	case page.EventsPath:
+		a.serveEvents(w, r, v)
+	case page.ActivityPath:
+		a.serveActivity(w, r, v)
+	case page.WakePath:
+		a.serveWake(w, r, v)
+	case page.TakePath:
+		a.serveTake(w, r, v)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// posted answers requests of other methods.
+func posted(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return true
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	http.Error(w, "ask for this with POST", http.StatusMethodNotAllowed)
+	return false
+}
