@@ -53,7 +53,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		return
 	}
 	protocol := signaling.For(signaling.Streaming(v.Session).Protocol, r.URL.Path)
-	h.protocol = protocol.Name()
+	h.protocol = protocol.Name
 	if refusal != nil {
 		h.log(refusal)
 		go func() {
@@ -62,7 +62,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		}()
 		return
 	}
-	traits := protocol.Traits()
+	traits := protocol.Traits
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
 		h.host = strings.Clone(r.Host)

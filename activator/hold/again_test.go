@@ -30,7 +30,7 @@ func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			h := hold(t, tcp{}, signaling.Plain, roomy)
 			send(t, h.client, "one")
 			first := h.connect()
 			expectMessages(t, first, "one")
@@ -55,7 +55,7 @@ func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 }
 
 func TestAViewerThatIsPlayedBeforeItsControllerIsPlayedAgain(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Selkies2WebRTC{}, roomy)
+	h := hold(t, tcp{}, signaling.Selkies2WebRTC, roomy)
 	const hello = `HELLO client {"client_type":"viewer"}`
 	send(t, h.client, hello)
 	expectMessages(t, h.client, "HELLO") // ours
@@ -77,7 +77,7 @@ func TestAViewerThatIsPlayedBeforeItsControllerIsPlayedAgain(t *testing.T) {
 
 func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Selkies1{}, Limits{BufferedBytes: 1 << 20, BufferedFrames: 10, MessageBytes: 1 << 20, HoldTime: 5 * time.Minute})
+		h := hold(t, pipes{}, signaling.Selkies1, Limits{BufferedBytes: 1 << 20, BufferedFrames: 10, MessageBytes: 1 << 20, HoldTime: 5 * time.Minute})
 		client := make(chan error, 1)
 		greeted := make(chan string, 10)
 		go func() {
@@ -123,7 +123,7 @@ func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 }
 
 func TestADesktopThatClosesHasItsWordBeforeItsFirstMessageToo(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	sendClose(t, h.connect(), websocket.FormatCloseMessage(4000, "rejected"))
 	_, err := receive(h.client)
 	expectClose(t, err, 4000, "rejected")
@@ -141,7 +141,7 @@ func TestWhoIsHeldAgainIsToldWhyNoDesktopComes(t *testing.T) {
 		"the gateway stops": {full: closing.ShuttingDown.Ending(), code: 1012, reason: "the gateway restarts: reconnect"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			h := hold(t, tcp{}, signaling.Plain, roomy)
 			desktop := h.connect()
 			h.mu.Lock()
 			h.gone, h.full = tc.gone, tc.full
@@ -154,7 +154,7 @@ func TestWhoIsHeldAgainIsToldWhyNoDesktopComes(t *testing.T) {
 }
 
 func TestADesktopThatDiesWhileItIsToldIsReplaced(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	const messages = 80
 	for i := range messages {
 		// Together they are more than any buffer on the way.
@@ -178,7 +178,7 @@ func TestADesktopThatDiesWhileItIsToldIsReplaced(t *testing.T) {
 }
 
 func TestWhatIsMoreThanMayBeKeptTiesTheClientToItsDesktop(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 30, BufferedFrames: 10, MessageBytes: 20})
+	h := hold(t, tcp{}, signaling.Plain, Limits{BufferedBytes: 30, BufferedFrames: 10, MessageBytes: 20})
 	send(t, h.client, "a message of 19 byt")
 	desktop := h.connect()
 	expectMessages(t, desktop, "a message of 19 byt")
@@ -202,7 +202,7 @@ func (h *held) raw() (conn net.Conn, requests *bufio.Reader) {
 }
 
 func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *testing.T) {
-	h := holdAs(t, tcp{}, signaling.Traits{Pipelines: true}, signaling.Plain{}.Converse(signaling.Options{}), roomy)
+	h := holdAs(t, tcp{}, signaling.Traits{Pipelines: true}, signaling.Plain.Converse(signaling.Options{}), roomy)
 	send(t, h.client, "one")
 	send(t, h.client, "two")
 	h.keeps(t, 2)
@@ -227,7 +227,7 @@ func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *te
 }
 
 func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	send(t, h.client, "one")
 	h.keeps(t, 1)
 	conn, r := h.raw()
@@ -290,7 +290,7 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 		{"404 Not Found", "the desktop refused the connection: 404 Not Found", 404},
 		{"200 OK", "the desktop refused the connection: 200 OK", 200},
 	} {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		conn, r := h.raw()
 		if _, err := http.ReadRequest(r); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 
 func TestADesktopThatNeverAnswersIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := holdAs(t, pipes{}, signaling.Traits{Redial: 3 * time.Second}, signaling.Plain{}.Converse(signaling.Options{}), roomy)
+		h := holdAs(t, pipes{}, signaling.Traits{Redial: 3 * time.Second}, signaling.Plain.Converse(signaling.Options{}), roomy)
 		go func() { _, _ = receive(h.client) }()
 		began := time.Now()
 		_, r := h.raw()
@@ -336,7 +336,7 @@ func TestNothingIsLostNorReordered(t *testing.T) {
 			limits.MessageBytes, deaths = 8<<10, 0
 		}
 		traits := signaling.Traits{Pipelines: seed%2 == 0, ReadsClient: seed%3 == 0, ReadsDesktop: seed%5 == 0}
-		h := holdAs(t, tcp{}, traits, signaling.Plain{}.Converse(signaling.Options{}), limits)
+		h := holdAs(t, tcp{}, traits, signaling.Plain.Converse(signaling.Options{}), limits)
 		const messages = 100
 		size := func(i int) int { return []int{0, 1, 100, 125, 126, 5000, 64<<10 - 10, 100 << 10, 300 << 10}[i*7%9] }
 		there := make(chan struct{})

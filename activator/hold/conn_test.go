@@ -17,22 +17,22 @@ import (
 func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 	limits := Limits{BufferedBytes: 40, BufferedFrames: 4, MessageBytes: 30}
 	for name, tc := range map[string]struct {
-		protocol signaling.Protocol
+		protocol *signaling.Protocol
 		messages []string
 		code     int
 		reason   string
 		refusal  *closing.Refusal
 	}{
-		"frames":  {signaling.Plain{}, []string{"1", "2", "3", "4", "5"}, 1008, "more than 4 messages were sent before the desktop was there", closing.BufferedFrames},
-		"bytes":   {signaling.Plain{}, []string{strings.Repeat("a", 30), strings.Repeat("b", 11)}, 1009, "more than 40 bytes were sent before the desktop was there", closing.BufferedBytes},
-		"message": {signaling.Plain{}, []string{strings.Repeat("a", 31)}, 1009, "a message is longer than 30 bytes", closing.MessageTooLong},
-		"far too long a message": {signaling.Plain{}, []string{strings.Repeat("a", 4<<20)}, 1009,
+		"frames":  {signaling.Plain, []string{"1", "2", "3", "4", "5"}, 1008, "more than 4 messages were sent before the desktop was there", closing.BufferedFrames},
+		"bytes":   {signaling.Plain, []string{strings.Repeat("a", 30), strings.Repeat("b", 11)}, 1009, "more than 40 bytes were sent before the desktop was there", closing.BufferedBytes},
+		"message": {signaling.Plain, []string{strings.Repeat("a", 31)}, 1009, "a message is longer than 30 bytes", closing.MessageTooLong},
+		"far too long a message": {signaling.Plain, []string{strings.Repeat("a", 4<<20)}, 1009,
 			"a message is longer than 30 bytes", closing.MessageTooLong},
-		"a malformed hello": {signaling.Selkies1{}, []string{"GOODBYE 1"}, 1002,
+		"a malformed hello": {signaling.Selkies1, []string{"GOODBYE 1"}, 1002,
 			`invalid protocol: the first message must be "HELLO <peer> <base64 of JSON>"`, closing.Protocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			neighbour := hold(t, tcp{}, signaling.Plain{}, limits)
+			neighbour := hold(t, tcp{}, signaling.Plain, limits)
 			h := hold(t, tcp{}, tc.protocol, limits)
 			for _, m := range tc.messages {
 				// The far too long one may not be taken to its end.
@@ -54,7 +54,7 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 }
 
 func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
+	h := hold(t, tcp{}, signaling.Plain, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
 	for _, m := range []string{"abc", "de", "f"} {
 		send(t, h.client, m)
 	}
@@ -63,7 +63,7 @@ func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
 
 func TestASilentClientIsGivenUpAfterThreeMissedPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		began := time.Now()
 		// The client reads nothing, so it answers no ping.
 		err := <-h.ended
@@ -75,7 +75,7 @@ func TestASilentClientIsGivenUpAfterThreeMissedPings(t *testing.T) {
 
 func TestAClientThatWaitsQuietlyIsHeldForHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		gone := make(chan error, 1)
 		go func() {
 			_, err := receive(h.client) // reading answers pings
@@ -96,7 +96,7 @@ func TestHoldingEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := roomy
 		limits.HoldTime = 95 * time.Second
-		h := hold(t, pipes{}, signaling.Plain{}, limits)
+		h := hold(t, pipes{}, signaling.Plain, limits)
 		began := time.Now()
 		_, err := receive(h.client)
 		expectClose(t, err, 1013, "the desktop did not answer in time")
@@ -111,7 +111,7 @@ func TestHoldingEndsInTime(t *testing.T) {
 
 func TestAClientThatDoesNotAnswerACloseFrameIsCutOffSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		// It reads, and so takes the frame, but answers nothing.
 		h.client.SetCloseHandler(func(int, string) error { return nil })
 		go func() { _, _ = receive(h.client) }()
@@ -129,7 +129,7 @@ func TestMessagesBeforeTheDesktopArePlayedInOrderExactlyOnce(t *testing.T) {
 	const messages = 3000
 	for _, before := range []int{0, 1, 7, 500, 2999, 3000} {
 		t.Run(strconv.Itoa(before)+" before", func(t *testing.T) {
-			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			h := hold(t, tcp{}, signaling.Plain, roomy)
 			reached, played := make(chan struct{}), make(chan struct{})
 			go func() {
 				for i := range messages {

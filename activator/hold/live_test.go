@@ -32,7 +32,7 @@ func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 	} {
 		for _, isLive := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				h := hold(t, tcp{}, signaling.Plain{}, roomy)
+				h := hold(t, tcp{}, signaling.Plain, roomy)
 				if isLive {
 					welcome(t, h, h.connect())
 				}
@@ -51,7 +51,7 @@ func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 		}
 	}
 	t.Run("text that is none", func(t *testing.T) {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		send(t, h.client, "\xff")
 		_, err := receive(h.client)
 		expectClose(t, err, 1007, "a text message is not valid UTF-8")
@@ -59,7 +59,7 @@ func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 }
 
 func TestPingsAndPongsOfBothSidesReachEachOther(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	desktop := h.connect()
 	welcome(t, h, desktop)
 	heard := make(chan string, 4)
@@ -81,7 +81,7 @@ func TestPingsAndPongsOfBothSidesReachEachOther(t *testing.T) {
 
 func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
 		expectMessages(t, h.client, "welcome")
@@ -109,7 +109,7 @@ func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
 
 func TestALiveClientThatAnswersNoPingIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
 		expectMessages(t, h.client, "welcome")
@@ -131,7 +131,7 @@ func TestARelayOnWhichNothingIsSaidEndsWhereThatIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := roomy
 		limits.RelayIdle = 10 * time.Minute
-		h := hold(t, pipes{}, signaling.Plain{}, limits)
+		h := hold(t, pipes{}, signaling.Plain, limits)
 		desktop := h.connect()
 		go func() { _, _ = receive(desktop) }()
 		go func() {
@@ -150,7 +150,7 @@ func TestARelayOnWhichNothingIsSaidEndsWhereThatIsWanted(t *testing.T) {
 }
 
 func TestALongStreamPassesUnchangedAndIsCountedOnItsWay(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	desktop := h.connect()
 	welcome(t, h, desktop)
 	read := h.toClient.Load()
@@ -188,7 +188,7 @@ func TestMessageBombsDoNotGrowMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range clients {
-		h := hold(t, tcp{}, signaling.Plain{}, limits)
+		h := hold(t, tcp{}, signaling.Plain, limits)
 		raw := h.client.NetConn()
 		// A frame that announces 31 KiB and comes to 30; pings in a flood before it.
 		bomb := bytes.Repeat(frame.Append(nil, ws.OpPing, true, make([]byte, 125), true), 100)
@@ -267,7 +267,7 @@ func TestWhatTheProtocolSaysFollowsHappens(t *testing.T) {
 }
 
 func TestTheProtocolsCodeEndsALiveConnectionWhoseDesktopWent(t *testing.T) {
-	h := holdAs(t, tcp{}, signaling.Traits{Interrupted: 4001}, signaling.Plain{}.Converse(signaling.Options{}), roomy)
+	h := holdAs(t, tcp{}, signaling.Traits{Interrupted: 4001}, signaling.Plain.Converse(signaling.Options{}), roomy)
 	desktop := h.connect()
 	welcome(t, h, desktop)
 	reset(t, desktop)

@@ -146,9 +146,9 @@ type held struct {
 
 var _ Host = (*held)(nil)
 
-func hold(t testing.TB, n network, p signaling.Protocol, l Limits) *held {
+func hold(t testing.TB, n network, p *signaling.Protocol, l Limits) *held {
 	t.Helper()
-	return holdAs(t, n, p.Traits(), p.Converse(signaling.Options{ICEPolicy: "all"}), l)
+	return holdAs(t, n, p.Traits, p.Converse(signaling.Options{ICEPolicy: "all"}), l)
 }
 
 func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Conversation, l Limits) *held {

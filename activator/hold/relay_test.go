@@ -28,7 +28,7 @@ func TestTheDesktopsCloseFrameReachesTheClient(t *testing.T) {
 		"without a code":     {nil, 1000, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			h := hold(t, tcp{}, signaling.Plain, roomy)
 			desktop := h.connect()
 			if err := desktop.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
 				t.Fatal(err)
@@ -42,7 +42,7 @@ func TestTheDesktopsCloseFrameReachesTheClient(t *testing.T) {
 
 func TestTheDesktopsCloseFrameIsFoundThoughTheClientKeepsSending(t *testing.T) {
 	for range 20 {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		go func() {
 			for h.client.WriteMessage(websocket.TextMessage, []byte("again")) == nil {
 			}
@@ -70,7 +70,7 @@ func TestTheClientsCloseFrameReachesTheDesktop(t *testing.T) {
 		"without a code":   {nil, 1001, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hold(t, tcp{}, signaling.Plain{}, roomy)
+			h := hold(t, tcp{}, signaling.Plain, roomy)
 			desktop := h.connect()
 			welcome(t, h, desktop)
 			if err := h.client.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
@@ -85,7 +85,7 @@ func TestTheClientsCloseFrameReachesTheDesktop(t *testing.T) {
 
 func TestAConnectionThatBreaksEndsTheOther(t *testing.T) {
 	t.Run("the desktop's", func(t *testing.T) {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		welcome(t, h, desktop)
 		reset(t, desktop)
@@ -94,7 +94,7 @@ func TestAConnectionThatBreaksEndsTheOther(t *testing.T) {
 		_ = expectEnd(t, h)
 	})
 	t.Run("the client's", func(t *testing.T) {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		welcome(t, h, desktop)
 		reset(t, h.client)
@@ -115,7 +115,7 @@ func reset(t *testing.T, ws *websocket.Conn) {
 }
 
 func TestLongMessagesPassALivePlainWebSocket(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 10})
+	h := hold(t, tcp{}, signaling.Plain, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 10})
 	desktop := h.connect()
 	welcome(t, h, desktop)
 	long := bytes.Repeat([]byte("video"), 1<<20)
@@ -140,7 +140,7 @@ func welcome(t *testing.T, h *held, desktop *websocket.Conn) {
 }
 
 func TestSignalingMessagesStayBoundedWhenLive(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Selkies1{}, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 50})
+	h := hold(t, tcp{}, signaling.Selkies1, Limits{BufferedBytes: 100, BufferedFrames: 10, MessageBytes: 50})
 	desktop := h.connect()
 	send(t, h.client, hello)
 	if _, m, err := desktop.ReadMessage(); err != nil || string(m) != hello {
@@ -154,7 +154,7 @@ func TestSignalingMessagesStayBoundedWhenLive(t *testing.T) {
 
 func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		go func() { _, _ = receive(h.client) }()
 		const parts = 30
@@ -190,7 +190,7 @@ func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 
 func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hold(t, pipes{}, signaling.Plain{}, roomy)
+		h := hold(t, pipes{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		go func() { _, _ = receive(h.client) }()
 		go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
@@ -220,7 +220,7 @@ func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
 func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 	t.Run("the desktop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := hold(t, pipes{}, signaling.Plain{}, roomy)
+			h := hold(t, pipes{}, signaling.Plain, roomy)
 			desktop := h.connect() // nobody reads it
 			go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("welcome")) }()
 			expectMessages(t, h.client, "welcome")
@@ -237,7 +237,7 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 	})
 	t.Run("the client", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			h := hold(t, pipes{}, signaling.Plain{}, roomy)
+			h := hold(t, pipes{}, signaling.Plain, roomy)
 			desktop := h.connect()
 			go func() { _ = desktop.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
 			gone := make(chan error, 1)
@@ -256,7 +256,7 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 
 func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testing.T) {
 	for range 20 {
-		h := hold(t, tcp{}, signaling.Plain{}, roomy)
+		h := hold(t, tcp{}, signaling.Plain, roomy)
 		desktop := h.connect()
 		go func() { _, _ = receive(desktop) }()
 		go func() {
@@ -275,7 +275,7 @@ func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testin
 }
 
 func TestAnEndFromOutsideEndsBothSides(t *testing.T) {
-	h := hold(t, tcp{}, signaling.Plain{}, roomy)
+	h := hold(t, tcp{}, signaling.Plain, roomy)
 	desktop := h.connect()
 	welcome(t, h, desktop)
 	ends := make(chan error, 1)

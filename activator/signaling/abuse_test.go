@@ -28,7 +28,7 @@ func binary(s string) Message { return Message{Data: []byte(s)} }
 
 // refused checks that each abuse ends its connection with a reason of its own, held
 // or live, and that a neighbour's conversation goes on.
-func refused(t *testing.T, p Protocol, cases map[string]abuse) {
+func refused(t *testing.T, p *Protocol, cases map[string]abuse) {
 	t.Helper()
 	for name, tc := range cases {
 		for _, live := range []bool{false, true} {
@@ -210,7 +210,7 @@ func passesWithoutRelated(t *testing.T, c Conversation, m Message) {
 }
 
 // negotiates checks what every WebRTC signaling lets pass and keeps back.
-func negotiates(t *testing.T, p Protocol, first Message, with func(payload string) Message) {
+func negotiates(t *testing.T, p *Protocol, first Message, with func(payload string) Message) {
 	t.Helper()
 	begin := func(o Options) Conversation {
 		c := p.Converse(o)

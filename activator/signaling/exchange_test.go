@@ -20,7 +20,7 @@ var roomy = Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: 512}
 // with prefix. A line is what one side says ("->", "=>" for binary in hexadecimal),
 // or what it then gets ("<-", "<="); "attach" is a desktop's socket, the first or a
 // new one; "input" says that a person was seen.
-func replay(t *testing.T, prefix string, want Protocol) {
+func replay(t *testing.T, prefix string, want *Protocol) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", prefix+"*.txt"))
 	if err != nil || len(files) == 0 {
@@ -37,7 +37,7 @@ func replay(t *testing.T, prefix string, want Protocol) {
 	}
 }
 
-func replayOne(t *testing.T, lines []string, want Protocol) {
+func replayOne(t *testing.T, lines []string, want *Protocol) {
 	t.Helper()
 	options := roomy
 	var s *socket
@@ -49,7 +49,7 @@ func replayOne(t *testing.T, lines []string, want Protocol) {
 		case word == "#":
 		case word == "path":
 			if p := For(v1alpha1.ProtocolAuto, rest); p != want {
-				t.Fatalf("%s: %s is taken for %s", at, rest, p.Name())
+				t.Fatalf("%s: %s is taken for %s", at, rest, p.Name)
 			}
 		case word == "policy":
 			options.ICEPolicy = v1alpha1.ICEPolicy(rest)

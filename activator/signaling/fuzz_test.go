@@ -32,7 +32,7 @@ func talk(f *testing.F, begins []string, with func(payload string) Message) {
 // hearsay lets the two sides say what a script has them say: each line is a message
 // of the client (C, binary: B) or the desktop (D, binary: E), or a new desktop (A).
 // It checks what holds for every signaling of Selkies whatever they say.
-func hearsay(t *testing.T, p Protocol, script string, relay bool, candidates int) {
+func hearsay(t *testing.T, p *Protocol, script string, relay bool, candidates int) {
 	t.Helper()
 	options := Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: max(candidates, 1)}
 	if relay {

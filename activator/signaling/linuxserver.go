@@ -1,30 +1,17 @@
 package signaling
 
 import (
-	"strings"
-
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // LinuxServer is the stream of linuxserver.io's desktop images: Selkies 2's text
 // protocol on a socket beside the page, without a guard against quick reconnects
-// (selkies 348bc4f, the branch lsio).
-type LinuxServer struct{}
-
-var _ Protocol = LinuxServer{}
-
-// Name implements Protocol.
-func (LinuxServer) Name() string { return "linuxserver" }
-
-// Claims implements Protocol, under any prefix.
-func (LinuxServer) Claims(path string) bool {
-	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/websockets") && !Selkies2WebSockets{}.Claims(path)
+// (selkies 348bc4f, the branch lsio). The client reloads its page 5 s after a close.
+var LinuxServer = &Protocol{
+	Name:     "linuxserver",
+	named:    v1alpha1.ProtocolLinuxServer,
+	claims:   func(path string) bool { return under("/websockets")(path) && !Selkies2WebSockets.claims(path) },
+	Traits:   Traits{ReadsClient: true, Interrupted: closing.CodeRestart},
+	Converse: func(Options) Conversation { return streaming{} },
 }
-
-// Traits implements Protocol. The client reloads its page 5 s after a close.
-func (LinuxServer) Traits() Traits {
-	return Traits{ReadsClient: true, Interrupted: closing.CodeRestart}
-}
-
-// Converse implements Protocol.
-func (LinuxServer) Converse(Options) Conversation { return streaming{} }

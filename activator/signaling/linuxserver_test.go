@@ -3,5 +3,5 @@ package signaling
 import "testing"
 
 func TestLinuxServerImagesAreHeldAndWatchedForInput(t *testing.T) {
-	replay(t, "linuxserver", LinuxServer{})
+	replay(t, "linuxserver", LinuxServer)
 }

@@ -2,25 +2,19 @@ package signaling
 
 import (
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Plain is any WebSocket: held and replayed unread.
-type Plain struct{}
-
-var _ Protocol = Plain{}
-
-// Name implements Protocol.
-func (Plain) Name() string { return "websocket" }
-
-// Claims implements Protocol: everything.
-func (Plain) Claims(string) bool { return true }
-
-// Traits implements Protocol. The socket may carry the video itself; what the other
-// side said is lost when a desktop goes, so its close asks the client to start anew.
-func (Plain) Traits() Traits { return Traits{Interrupted: closing.CodeRestart} }
-
-// Converse implements Protocol.
-func (Plain) Converse(Options) Conversation { return passing{} }
+// Plain is any WebSocket: held and replayed unread. The socket may carry the video itself;
+// what the other side said is lost when a desktop goes, so its close asks the client to
+// start anew.
+var Plain = &Protocol{
+	Name:     "websocket",
+	named:    v1alpha1.ProtocolWebSocket,
+	claims:   func(string) bool { return true },
+	Traits:   Traits{Interrupted: closing.CodeRestart},
+	Converse: func(Options) Conversation { return passing{} },
+}
 
 // passing is a conversation in which everything is passed on.
 type passing struct{}

@@ -2,4 +2,4 @@ package signaling
 
 import "testing"
 
-func TestAnyOtherWebSocketIsHeldAndPlayedOn(t *testing.T) { replay(t, "plain", Plain{}) }
+func TestAnyOtherWebSocketIsHeldAndPlayedOn(t *testing.T) { replay(t, "plain", Plain) }

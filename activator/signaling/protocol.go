@@ -8,21 +8,33 @@
 package signaling
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Protocol is one adapter. Implementations are stateless.
-type Protocol interface {
-	// Name is the adapter's name in logs.
-	Name() string
-	// Claims says whether a WebSocket upgrade at this path belongs to the protocol.
-	Claims(path string) bool
+// Protocol is one adapter. It keeps nothing of a connection.
+type Protocol struct {
+	// Name is the adapter's name in logs, named the protocol's in a template.
+	Name  string
+	named v1alpha1.StreamingProtocol
+	// claims says whether a WebSocket upgrade at this path belongs to the protocol.
+	claims func(path string) bool
 	// Traits say how the protocol's connections have to be treated.
-	Traits() Traits
+	Traits Traits
 	// Converse begins to follow one viewer's socket.
-	Converse(Options) Conversation
+	Converse func(Options) Conversation
+	// asksTURN says that a request asks the desktop for a TURN configuration; nil where
+	// no client does.
+	asksTURN func(path string) bool
+	// atRoot is the path that a client would have asked for from a page at the root of its
+	// host; nil where that is the path below its folder.
+	atRoot func(path string) string
+	// mode is the protocol's name among those of which its desktop speaks one at a time,
+	// and the client asks which before it opens anything; empty where there is only one.
+	mode string
 }
 
 // Traits say how a protocol's connections have to be treated.
@@ -53,28 +65,18 @@ type Traits struct {
 	EarlyPause time.Duration
 }
 
-// adapters are every protocol, with its name in a template. Auto asks them in this
-// order; the last one claims all.
-var adapters = []struct {
-	named v1alpha1.StreamingProtocol
-	Protocol
-}{
-	{v1alpha1.ProtocolSelkies1, Selkies1{}},
-	{v1alpha1.ProtocolSelkies2WebRTC, Selkies2WebRTC{}},
-	{v1alpha1.ProtocolSelkies2WebSockets, Selkies2WebSockets{}},
-	{v1alpha1.ProtocolLinuxServer, LinuxServer{}},
-	{v1alpha1.ProtocolWebSocket, Plain{}},
-}
+// adapters are every protocol. Auto asks them in this order; the last one claims all.
+var adapters = []*Protocol{Selkies1, Selkies2WebRTC, Selkies2WebSockets, LinuxServer, Plain}
 
 // For picks the adapter of a WebSocket upgrade: the one wanted if it claims the
 // path, under Auto the first that does, and otherwise Plain.
-func For(want v1alpha1.StreamingProtocol, path string) Protocol {
+func For(want v1alpha1.StreamingProtocol, path string) *Protocol {
 	for _, a := range adapters {
-		if allowed(want, a.named) && a.Claims(path) {
-			return a.Protocol
+		if a.allowed(want) && a.claims(path) {
+			return a
 		}
 	}
-	return Plain{}
+	return Plain
 }
 
 // TraitsOf are the traits of a protocol that is named; none of Auto, nor of a desktop of
@@ -82,7 +84,7 @@ func For(want v1alpha1.StreamingProtocol, path string) Protocol {
 func TraitsOf(named v1alpha1.StreamingProtocol) Traits {
 	for _, a := range adapters {
 		if a.named == named {
-			return a.Traits()
+			return a.Traits
 		}
 	}
 	return Traits{}
@@ -91,47 +93,32 @@ func TraitsOf(named v1alpha1.StreamingProtocol) Traits {
 // Recognise names the protocol of a client that upgrades this path; empty where the path
 // is no protocol's own and so says nothing of the desktop.
 func Recognise(path string) v1alpha1.StreamingProtocol {
-	for _, a := range adapters {
-		if a.named != v1alpha1.ProtocolWebSocket && a.Claims(path) {
-			return a.named
-		}
+	if a := For("", path); a != Plain {
+		return a.named
 	}
 	return ""
-}
-
-// turnAsker is a protocol whose clients ask their desktop for a TURN configuration.
-type turnAsker interface {
-	asksTURN(path string) bool
 }
 
 // AnswersTURN says whether a request for path asks for the viewer's TURN
 // configuration in a way that the activator answers itself.
 func AnswersTURN(want v1alpha1.StreamingProtocol, path string) bool {
-	for _, a := range adapters {
-		if asker, ok := a.Protocol.(turnAsker); ok && allowed(want, a.named) && asker.asksTURN(path) {
-			return true
-		}
-	}
-	return false
-}
-
-// folderer is a protocol whose clients ask for other paths from a page in a folder than
-// from one at the root.
-type folderer interface {
-	atRoot(path string) string
+	return slices.ContainsFunc(adapters, func(a *Protocol) bool { return a.asksTURN != nil && a.allowed(want) && a.asksTURN(path) })
 }
 
 // AtRoot is the path that a client would have upgraded, had its page been at the root of
 // its host. The page was in a folder there, and path is what is below that.
 func AtRoot(want v1alpha1.StreamingProtocol, path string) string {
-	for _, a := range adapters {
-		if f, ok := a.Protocol.(folderer); ok && allowed(want, a.named) && a.Claims(path) {
-			return f.atRoot(path)
-		}
+	if a := For(want, path); a.atRoot != nil {
+		return a.atRoot(path)
 	}
 	return path
 }
 
-func allowed(want, named v1alpha1.StreamingProtocol) bool {
-	return want == named || want == v1alpha1.ProtocolAuto || want == ""
+func (p *Protocol) allowed(want v1alpha1.StreamingProtocol) bool {
+	return want == p.named || want == v1alpha1.ProtocolAuto || want == ""
+}
+
+// under claims a path below any prefix, with or without a slash at its end.
+func under(path string) func(string) bool {
+	return func(asked string) bool { return strings.HasSuffix(strings.TrimSuffix(asked, "/"), path) }
 }

@@ -8,21 +8,21 @@ import (
 )
 
 func TestTheProtocolIsFoundByThePath(t *testing.T) {
-	for path, want := range map[string]Protocol{
-		"/ws": Selkies1{}, "/ws/": Selkies1{}, "/webrtc/signalling/": Selkies1{}, "/signalling": Selkies1{}, "/any/thing/signalling/": Selkies1{},
-		"/api/webrtc/signaling": Selkies2WebRTC{}, "/api/webrtc/signaling/": Selkies2WebRTC{}, "/s/ada/api/webrtc/signaling/": Selkies2WebRTC{},
-		"/api/websockets": Selkies2WebSockets{}, "/api/websockets/": Selkies2WebSockets{}, "/s/ada/api/websockets": Selkies2WebSockets{},
-		"/websockets": LinuxServer{}, "/desk/websockets": LinuxServer{}, "/websockets/": LinuxServer{},
-		"/": Plain{}, "/websockify": Plain{}, "/wss": Plain{}, "/a/ws": Plain{}, "/api/ws": Plain{}, "/xsignalling": Plain{}, "/signalling/more": Plain{},
-		"/signaling": Plain{}, "/xapi/webrtc/signaling": Plain{}, "/api/websockets/more": Plain{}, "/xwebsockets": Plain{}, "": Plain{},
+	for path, want := range map[string]*Protocol{
+		"/ws": Selkies1, "/ws/": Selkies1, "/webrtc/signalling/": Selkies1, "/signalling": Selkies1, "/any/thing/signalling/": Selkies1,
+		"/api/webrtc/signaling": Selkies2WebRTC, "/api/webrtc/signaling/": Selkies2WebRTC, "/s/ada/api/webrtc/signaling/": Selkies2WebRTC,
+		"/api/websockets": Selkies2WebSockets, "/api/websockets/": Selkies2WebSockets, "/s/ada/api/websockets": Selkies2WebSockets,
+		"/websockets": LinuxServer, "/desk/websockets": LinuxServer, "/websockets/": LinuxServer,
+		"/": Plain, "/websockify": Plain, "/wss": Plain, "/a/ws": Plain, "/api/ws": Plain, "/xsignalling": Plain, "/signalling/more": Plain,
+		"/signaling": Plain, "/xapi/webrtc/signaling": Plain, "/api/websockets/more": Plain, "/xwebsockets": Plain, "": Plain,
 	} {
 		for _, auto := range []v1alpha1.StreamingProtocol{v1alpha1.ProtocolAuto, ""} {
 			if got := For(auto, path); got != want {
-				t.Errorf("For(%q, %s) = %s, want %s", auto, path, got.Name(), want.Name())
+				t.Errorf("For(%q, %s) = %s, want %s", auto, path, got.Name, want.Name)
 			}
 		}
-		if got := For(v1alpha1.ProtocolWebSocket, path); got != (Plain{}) {
-			t.Errorf("told that it is a plain WebSocket, %s was taken for %s", path, got.Name())
+		if got := For(v1alpha1.ProtocolWebSocket, path); got != Plain {
+			t.Errorf("told that it is a plain WebSocket, %s was taken for %s", path, got.Name)
 		}
 	}
 }
@@ -31,15 +31,15 @@ func TestANamedProtocolLeavesOtherPathsToPlainWebSocket(t *testing.T) {
 	for _, tc := range []struct {
 		named v1alpha1.StreamingProtocol
 		path  string
-		want  Protocol
+		want  *Protocol
 	}{
-		{v1alpha1.ProtocolSelkies1, "/ws", Selkies1{}}, {v1alpha1.ProtocolSelkies1, "/api/websockets", Plain{}},
-		{v1alpha1.ProtocolSelkies2WebRTC, "/api/webrtc/signaling/", Selkies2WebRTC{}}, {v1alpha1.ProtocolSelkies2WebRTC, "/ws", Plain{}},
-		{v1alpha1.ProtocolSelkies2WebSockets, "/api/websockets", Selkies2WebSockets{}}, {v1alpha1.ProtocolSelkies2WebSockets, "/websockets", Plain{}},
-		{v1alpha1.ProtocolLinuxServer, "/websockets", LinuxServer{}}, {v1alpha1.ProtocolLinuxServer, "/api/websockets", Plain{}},
+		{v1alpha1.ProtocolSelkies1, "/ws", Selkies1}, {v1alpha1.ProtocolSelkies1, "/api/websockets", Plain},
+		{v1alpha1.ProtocolSelkies2WebRTC, "/api/webrtc/signaling/", Selkies2WebRTC}, {v1alpha1.ProtocolSelkies2WebRTC, "/ws", Plain},
+		{v1alpha1.ProtocolSelkies2WebSockets, "/api/websockets", Selkies2WebSockets}, {v1alpha1.ProtocolSelkies2WebSockets, "/websockets", Plain},
+		{v1alpha1.ProtocolLinuxServer, "/websockets", LinuxServer}, {v1alpha1.ProtocolLinuxServer, "/api/websockets", Plain},
 	} {
 		if got := For(tc.named, tc.path); got != tc.want {
-			t.Errorf("For(%s, %s) = %s, want %s", tc.named, tc.path, got.Name(), tc.want.Name())
+			t.Errorf("For(%s, %s) = %s, want %s", tc.named, tc.path, got.Name, tc.want.Name)
 		}
 	}
 }
@@ -76,11 +76,11 @@ func TestATemplatesICEPolicyComesBeforeTheInstallations(t *testing.T) {
 func TestEveryProtocolsClientIsToldToComeBackWithACodeThatItFollows(t *testing.T) {
 	for _, a := range adapters {
 		// Selkies 2 stays down after 4000 and 4001, and takes 1000 for its own wish.
-		if code := a.Traits().Interrupted; code != 1012 {
-			t.Errorf("%s: %d", a.Name(), code)
+		if code := a.Traits.Interrupted; code != 1012 {
+			t.Errorf("%s: %d", a.Name, code)
 		}
 	}
-	if pause := (Selkies2WebSockets{}).Traits().Redial; pause <= 500e6 {
+	if pause := Selkies2WebSockets.Traits.Redial; pause <= 500e6 {
 		t.Errorf("Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
 	}
 }

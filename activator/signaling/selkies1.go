@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // selkies1TURN is where the viewers of Selkies 1.6 ask for their TURN
@@ -34,42 +35,25 @@ const (
 // (peer 1) and one for audio (peer 3), begins each with "HELLO <peer> <base64 of
 // JSON>" and then waits, without any timer, for "HELLO" and the desktop's offer
 // (v1.6.2, signalling_web.py:182-249 and :405-428, signalling.js:178-187).
-type Selkies1 struct{}
-
-var _ Protocol = Selkies1{}
-
-// Name implements Protocol.
-func (Selkies1) Name() string { return "selkies-1" }
-
-// Claims implements Protocol by the paths that Selkies 1.6 upgrades.
-func (Selkies1) Claims(path string) bool {
-	path = strings.TrimSuffix(path, "/")
-	return path == "/ws" || strings.HasSuffix(path, "/signalling")
+//
+// Any close makes this client reconnect (v1.6.2, webrtc.js:745-761). It calls its app by
+// the first folder of its page's path, and "webrtc" where there is none (v1.6.2, app.js:53
+// and :372-376); its desktops' web servers know the latter.
+var Selkies1 = &Protocol{
+	Name:   "selkies-1",
+	named:  v1alpha1.ProtocolSelkies1,
+	claims: func(path string) bool { return strings.TrimSuffix(path, "/") == "/ws" || under("/signalling")(path) },
+	Traits: Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closing.CodeRestart,
+		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause},
+	Converse: func(o Options) Conversation { return &selkies1{negotiation: negotiation{options: o}} },
+	asksTURN: func(path string) bool { return path == selkies1TURN },
+	atRoot: func(path string) string {
+		if strings.TrimSuffix(path, "/") == "/signalling" {
+			return "/webrtc" + path
+		}
+		return path
+	},
 }
-
-// Traits implements Protocol. Any close makes this client reconnect (v1.6.2,
-// webrtc.js:745-761).
-func (Selkies1) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closing.CodeRestart,
-		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause}
-}
-
-// Converse implements Protocol.
-func (Selkies1) Converse(o Options) Conversation {
-	return &selkies1{negotiation: negotiation{options: o}}
-}
-
-// atRoot implements folderer: this client calls its app by the first folder of its page's
-// path, and "webrtc" where there is none (v1.6.2, app.js:53 and :372-376). Its desktops'
-// web servers know the latter.
-func (Selkies1) atRoot(path string) string {
-	if strings.TrimSuffix(path, "/") == "/signalling" {
-		return "/webrtc" + path
-	}
-	return path
-}
-
-func (Selkies1) asksTURN(path string) bool { return path == selkies1TURN }
 
 // selkies1 is one viewer's socket: of either peer, since the two know nothing of
 // each other.

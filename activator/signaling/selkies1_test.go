@@ -14,16 +14,16 @@ var (
 
 func plainly(payload string) Message { return text(payload) }
 
-func TestSelkies1IsHeldAnsweredAndPlayedOn(t *testing.T) { replay(t, "selkies1", Selkies1{}) }
+func TestSelkies1IsHeldAnsweredAndPlayedOn(t *testing.T) { replay(t, "selkies1", Selkies1) }
 
 func TestSelkies1NegotiatesUnchangedAndWithinItsPolicy(t *testing.T) {
-	negotiates(t, Selkies1{}, selkies1Hi, plainly)
+	negotiates(t, Selkies1, selkies1Hi, plainly)
 }
 
 func TestSelkies1EndsWithTheReasonOfEachAbuse(t *testing.T) {
-	refused(t, Selkies1{}, badNegotiation(selkies1Hi, plainly))
+	refused(t, Selkies1, badNegotiation(selkies1Hi, plainly))
 	first := func(m Message, code int, refusal *closing.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
-	refused(t, Selkies1{}, map[string]abuse{
+	refused(t, Selkies1, map[string]abuse{
 		"nothing":                  first(text(""), 1002, closing.Protocol),
 		"HELLO of nobody":          first(text("HELLO"), 1002, closing.Protocol),
 		"another greeting":         first(text("hello 1 "+selkies1Meta), 1002, closing.Protocol),
@@ -43,14 +43,14 @@ func TestSelkies1EndsWithTheReasonOfEachAbuse(t *testing.T) {
 
 func TestSelkies1TakesAHelloWithAndWithoutMetadata(t *testing.T) {
 	for _, m := range []string{"HELLO 1 " + selkies1Meta, "HELLO 3 " + selkies1Meta, "HELLO 1", "HELLO 1 "} {
-		if _, err := (Selkies1{}).Converse(roomy).FromClient(text(m)); err != nil {
+		if _, err := Selkies1.Converse(roomy).FromClient(text(m)); err != nil {
 			t.Errorf("%s: %v", m, err)
 		}
 	}
 }
 
 func TestASelkies1ViewerThatFindsItsPeerTakenWaitsForIt(t *testing.T) {
-	c := Selkies1{}.Converse(roomy).(Patient)
+	c := Selkies1.Converse(roomy).(Patient)
 	if c.Early(1002, "invalid peer uid") {
 		t.Error("without a HELLO it is no verdict on a peer")
 	}
@@ -72,6 +72,6 @@ func TestASelkies1ViewerThatFindsItsPeerTakenWaitsForIt(t *testing.T) {
 func FuzzSelkies1(f *testing.F) {
 	talk(f, []string{"C HELLO 1\nA\nD HELLO", "A\nC HELLO 3\nA\nD ERROR x", "C HELLO 0", "B 1"}, plainly)
 	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {
-		hearsay(t, Selkies1{}, script, relay, candidates)
+		hearsay(t, Selkies1, script, relay, candidates)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // What the two sides of Selkies 2 say beside HELLO (selkies 3a0bc7a,
@@ -37,36 +38,24 @@ const (
 // Selkies2WebRTC is the signaling of Selkies 2: one socket, on which the client says
 // "HELLO client <JSON>", calls with "SESSION server" and then gets the desktop's
 // offer. What is relayed has the other side's name before it.
-type Selkies2WebRTC struct{}
-
-var _ Protocol = Selkies2WebRTC{}
-
-// Name implements Protocol.
-func (Selkies2WebRTC) Name() string { return "selkies-2-webrtc" }
-
-// Claims implements Protocol, under any prefix. /api/ws, which Selkies 2 has for its
-// own streamer, is another desktop's path too: neko's.
-func (Selkies2WebRTC) Claims(path string) bool {
-	return strings.HasSuffix(strings.TrimSuffix(path, "/"), "/api/webrtc/signaling")
-}
-
-// Traits implements Protocol. The client reconnects after any close but 4000 and
-// 4001, which are the desktop's verdicts (signaling.js, _onServerClose).
+//
+// /api/ws, which Selkies 2 has for its own streamer, is not claimed: it is another
+// desktop's path too, neko's. The client reconnects after any close but 4000 and 4001,
+// which are the desktop's verdicts (signaling.js, _onServerClose). It asks for its TURN
+// configuration by the page's directory (selkies-wr-core.js:2579).
 //
 // It does not pipeline: where Selkies 2 answers 409, for its other mode, or 503,
 // aiohttp takes what follows the request for another one and breaks off without that
 // answer (tried with 3.8.4).
-func (Selkies2WebRTC) Traits() Traits {
-	return Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closing.CodeRestart}
+var Selkies2WebRTC = &Protocol{
+	Name:     "selkies-2-webrtc",
+	named:    v1alpha1.ProtocolSelkies2WebRTC,
+	claims:   under("/api/webrtc/signaling"),
+	mode:     "webrtc",
+	Traits:   Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closing.CodeRestart},
+	Converse: func(o Options) Conversation { return &selkies2{negotiation: negotiation{options: o}} },
+	asksTURN: func(path string) bool { return strings.HasSuffix(path, "/api/turn") },
 }
-
-// Converse implements Protocol.
-func (Selkies2WebRTC) Converse(o Options) Conversation {
-	return &selkies2{negotiation: negotiation{options: o}}
-}
-
-// asksTURN goes by the page's directory (selkies-wr-core.js:2579).
-func (Selkies2WebRTC) asksTURN(path string) bool { return strings.HasSuffix(path, "/api/turn") }
 
 // selkies2 is one viewer's socket.
 type selkies2 struct {

@@ -11,17 +11,17 @@ var selkies2Hi = text(`HELLO client {"client_type":"controller","client_slot":-1
 func toServer(payload string) Message { return text("server-8c1d2f9e " + payload) }
 
 func TestSelkies2WebRTCIsHeldAnsweredAndPlayedOn(t *testing.T) {
-	replay(t, "selkies2-webrtc-", Selkies2WebRTC{})
+	replay(t, "selkies2-webrtc-", Selkies2WebRTC)
 }
 
 func TestSelkies2WebRTCNegotiatesUnchangedAndWithinItsPolicy(t *testing.T) {
-	negotiates(t, Selkies2WebRTC{}, selkies2Hi, toServer)
+	negotiates(t, Selkies2WebRTC, selkies2Hi, toServer)
 }
 
 func TestSelkies2WebRTCEndsWithTheReasonOfEachAbuse(t *testing.T) {
-	refused(t, Selkies2WebRTC{}, badNegotiation(selkies2Hi, toServer))
+	refused(t, Selkies2WebRTC, badNegotiation(selkies2Hi, toServer))
 	first := func(m Message, code int, refusal *closing.Refusal) abuse { return abuse{[]Message{m}, code, refusal} }
-	refused(t, Selkies2WebRTC{}, map[string]abuse{
+	refused(t, Selkies2WebRTC, map[string]abuse{
 		"nothing":                    first(text(""), 1002, closing.Protocol),
 		"HELLO of nobody":            first(text("HELLO"), 1002, closing.Protocol),
 		"HELLO of the older Selkies": first(selkies1Hi, 1002, closing.Protocol),
@@ -46,7 +46,7 @@ func TestAViewerOfSelkies2WaitsForItsControllerForAWhile(t *testing.T) {
 	viewerHi := text(`HELLO client {"client_type":"viewer","client_slot":2}`)
 	const none = "No controller detected. Viewer clients require an existing controller client."
 	converse := func(hi Message, held bool) *selkies2 {
-		c := Selkies2WebRTC{}.Converse(Options{}).(*selkies2)
+		c := Selkies2WebRTC.Converse(Options{}).(*selkies2)
 		if !held {
 			c.Attached()
 		}
@@ -81,6 +81,6 @@ func FuzzSelkies2WebRTC(f *testing.F) {
 	hi := "C " + string(selkies2Hi.Data)
 	talk(f, []string{hi + "\nC SESSION server\nA\nD HELLO\nD ERROR peer server not found\nD SESSION_OK s", "A\n" + hi, "C HELLO server"}, toServer)
 	f.Fuzz(func(t *testing.T, script string, relay bool, candidates int) {
-		hearsay(t, Selkies2WebRTC{}, script, relay, candidates)
+		hearsay(t, Selkies2WebRTC, script, relay, candidates)
 	})
 }
