@@ -47,7 +47,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	if s.serveKept(w, r, v) {
 		return
 	}
-	release, err := s.held.Acquire(v.Key())
+	release, err := s.hold(v)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -93,7 +93,6 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 
 // dialHeld connects to the desktop, for which a request waits no longer than until then.
 func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, until time.Time) (net.Conn, error) {
-	defer s.holdMetrics(v)()
 	ctx, cancel := context.WithDeadlineCause(ctx, until, closing.HoldTimeout.Ending())
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
@@ -149,11 +148,11 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn n
 	return false
 }
 
-// holdMetrics counts a connection as held until the returned function is called.
-func (s *Server) holdMetrics(v visitor) func() {
-	if !lifecycle.Started(v.Session) {
+// hold takes a place among the held, and counts who waits for a start.
+func (s *Server) hold(v visitor) (release func(), err error) {
+	release, err = s.held.Acquire(v.Key())
+	if err == nil && !lifecycle.Started(v.Session) {
 		s.Metrics.Holds.Inc()
 	}
-	s.Metrics.Held.Inc()
-	return s.Metrics.Held.Dec
+	return release, err
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
@@ -57,7 +59,7 @@ type Server struct {
 	routing   route.Routing
 	prober    *probe.Prober
 	admission *admission
-	held      *limit.Places
+	held      *limit.Places[types.NamespacedName]
 	http      *relay.HTTP
 	pages     *pageapi.API
 	confirmer *confirmer
@@ -81,8 +83,8 @@ func New(o Options) *Server {
 		routing:   route.New(o.Config.URL),
 		prober:    probe.New(o.Directory, (&net.Dialer{}).DialContext),
 		admission: newAdmission(l, o.Proxies),
-		held: limit.NewPlaces(limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
-			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}),
+		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
+			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
 		verdicts: newVerdicts(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),
@@ -95,7 +97,7 @@ func New(o Options) *Server {
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
 		Viewers: viewer.New(s.holding, o.Directory, o.Viewers, o.Log, s.sockets.EndViewer),
-		Pages:   limit.NewPlaces(limit.Bound{}, limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}),
+		Pages:   limit.NewPlaces[types.NamespacedName](limit.Bound{}, limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
 	}
 	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)

@@ -40,10 +40,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		path: strings.Clone(r.URL.Path)} // without what else was read with it
 	refusal := s.refuseSocket(v)
 	if refusal == nil {
-		if h.release, refusal = s.held.Acquire(v.Key()); refusal == nil {
+		if h.release, refusal = s.hold(v); refusal == nil {
 			// The wake is on its way while the upgrade is answered.
 			h.visit = s.Tracker.Enter(v.Session)
-			h.held = s.holdMetrics(v)
 		}
 	}
 	conn, before, subprotocol, err := s.upgrade(w, r)
@@ -90,9 +89,8 @@ type socket struct {
 	host   string
 	member sockets.Member
 	visit  *wake.Visit
-	// release gives the place among the held back, held ends its count; nil while the
-	// connection is live.
-	release, held func()
+	// release gives the place among the held back; nil while the connection is live.
+	release func()
 	// typed is when input was last looked at, in seconds since 1970.
 	typed atomic.Int64
 }
@@ -124,20 +122,13 @@ func (h *socket) leave() {
 	switch {
 	case h.visit == nil: // refused
 	case h.release != nil:
-		h.unhold()
+		h.release()
 		h.visit.Leave()
 	default:
 		h.server.Metrics.Relayed.Dec()
 		h.visit.Leave()
 	}
 	h.server.sockets.Leave()
-}
-
-// unhold ends what Acquire and holdMetrics began.
-func (h *socket) unhold() {
-	h.release()
-	h.held()
-	h.release, h.held = nil, nil
 }
 
 // log tells, and counts, how a connection ended that did not end by itself.
@@ -164,7 +155,8 @@ func (h *socket) Reached() { h.visit.Reached() }
 
 // Live implements hold.Host.
 func (h *socket) Live() {
-	h.unhold()
+	h.release()
+	h.release = nil
 	h.visit.Served()
 	h.server.Metrics.Relayed.Inc()
 	h.server.sockets.SetViewing(&h.member, true)
@@ -203,8 +195,7 @@ func (h *socket) Held() error {
 	h.visit = s.Tracker.Enter(view.Session)
 	before.Leave()
 	s.Metrics.Relayed.Dec()
-	s.Metrics.Held.Inc()
-	h.release, h.held = release, s.Metrics.Held.Dec
+	h.release = release
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -23,7 +24,7 @@ func expectReached(t *testing.T, err error, want *closing.Refusal, number string
 }
 
 func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
-	h := NewPlaces(Bound{3, closing.ReplicaLimit}, Bound{2, closing.SessionLimit})
+	h := NewPlaces[types.NamespacedName](Bound{3, closing.ReplicaLimit}, Bound{2, closing.SessionLimit}, prometheus.NewGauge(prometheus.GaugeOpts{}))
 	first, err := h.Acquire(key("alice"))
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
 }
 
 func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
-	h := NewPlaces(Bound{}, Bound{100, closing.SessionLimit})
+	h := NewPlaces[types.NamespacedName](Bound{}, Bound{100, closing.SessionLimit}, prometheus.NewGauge(prometheus.GaugeOpts{}))
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -18,7 +17,8 @@ import (
 type conn struct {
 	*net.TCPConn
 	admission *Admission
-	from      netip.Prefix
+	// left ends the wait for the first request.
+	left func()
 
 	// serving is set while a request is with the handler, and for good once the
 	// connection was hijacked: nothing is watched then.
@@ -27,8 +27,8 @@ type conn struct {
 	resting atomic.Bool
 	// began says that bytes of a head have come.
 	began atomic.Bool
-	// counted and left are done once: net/http may read on after an error.
-	counted, left sync.Once
+	// counted is done once: net/http may read on after an error.
+	counted sync.Once
 }
 
 type connKey struct{}
@@ -62,7 +62,7 @@ func (c *conn) refuse(why *closing.Refusal) {
 
 // leave ends the wait for a request, the first or another.
 func (c *conn) leave() {
-	c.left.Do(func() { c.admission.leave(c.from) })
+	c.left()
 	if c.resting.CompareAndSwap(true, false) {
 		c.admission.rise()
 	}

@@ -13,10 +13,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -31,15 +33,16 @@ type Admission struct {
 	metrics *metrics.Activator
 	log     *slog.Logger
 
-	mu            sync.Mutex
-	pending, idle int
-	// from counts the pending connections of each address that is one client's.
-	from map[netip.Prefix]int
+	// pending are by the address that is one client's; see client.
+	pending *limit.Places[netip.Prefix]
+	idle    *semaphore.Weighted
 }
 
 // New makes an admission.
 func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Admission {
-	return &Admission{limits: l, proxies: p, metrics: m, log: log, from: map[netip.Prefix]int{}}
+	return &Admission{limits: l, proxies: p, metrics: m, log: log, idle: semaphore.NewWeighted(int64(l.IdleConnections)),
+		pending: limit.NewPlaces[netip.Prefix](limit.Bound{Places: l.PendingConnections, Beyond: closing.Pending},
+			limit.Bound{Places: l.PendingConnectionsPerAddress, Beyond: closing.PendingPerAddress}, m.Pending)}
 }
 
 // Server serves h within the limits; it must be given a listener of this admission.
@@ -87,14 +90,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := l.admission.client(tcp.RemoteAddr())
-		if why := l.admission.enter(from); why != nil {
+		leave, err := l.admission.pending.Acquire(l.admission.client(tcp.RemoteAddr()))
+		if err != nil {
+			why := closing.Of(err).Refusal
 			l.admission.refused(why, tcp.RemoteAddr().String())
 			_, _ = tcp.Write(rawAnswer(why))
 			_ = tcp.Close()
 			continue
 		}
-		return &conn{TCPConn: tcp, admission: l.admission, from: from}, nil
+		return &conn{TCPConn: tcp, admission: l.admission, left: leave}, nil
 	}
 }
 
@@ -112,55 +116,19 @@ func (d *Admission) client(a net.Addr) netip.Prefix {
 	return Network(addr)
 }
 
-// enter counts a connection in, or says which limit keeps it out.
-func (d *Admission) enter(from netip.Prefix) *closing.Refusal {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.pending >= d.limits.PendingConnections {
-		return closing.Pending
-	}
-	if from.IsValid() {
-		if d.from[from] >= d.limits.PendingConnectionsPerAddress {
-			return closing.PendingPerAddress
-		}
-		d.from[from]++
-	}
-	d.pending++
-	d.metrics.Pending.Set(float64(d.pending))
-	return nil
-}
-
-// leave counts a connection out that has asked for something or is gone.
-func (d *Admission) leave(from netip.Prefix) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.pending--
-	d.metrics.Pending.Set(float64(d.pending))
-	if from.IsValid() {
-		if d.from[from]--; d.from[from] == 0 {
-			delete(d.from, from)
-		}
-	}
-}
-
 // rest keeps a connection for further requests, or says that there are too many.
 func (d *Admission) rest() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.idle >= d.limits.IdleConnections {
+	if !d.idle.TryAcquire(1) {
 		return false
 	}
-	d.idle++
-	d.metrics.Idle.Set(float64(d.idle))
+	d.metrics.Idle.Inc()
 	return true
 }
 
 // rise ends what rest began.
 func (d *Admission) rise() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.idle--
-	d.metrics.Idle.Set(float64(d.idle))
+	d.idle.Release(1)
+	d.metrics.Idle.Dec()
 }
 
 func (d *Admission) refused(why *closing.Refusal, from string) {

@@ -3,6 +3,7 @@ package listener
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -25,12 +26,7 @@ func ParseProxies(cidrs []string) (Proxies, error) {
 
 // Trusted says that an address is a proxy's.
 func (p Proxies) Trusted(a netip.Addr) bool {
-	for _, prefix := range p {
-		if prefix.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(a) })
 }
 
 // Client is the address that a request comes from: the connection's peer, or, where
@@ -82,9 +78,6 @@ func Network(a netip.Addr) netip.Prefix {
 	if a.Is6() {
 		bits = networkBits6
 	}
-	prefix, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
+	prefix, _ := a.Prefix(bits) // there are as many
 	return prefix
 }

@@ -2,8 +2,9 @@ package listener
 
 import (
 	"net/http"
-	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
@@ -30,24 +31,13 @@ func (d *Admission) handler(next http.Handler) http.Handler {
 // unspoken says why a request is refused for its version. net/http lets these through
 // to the handler: the preface of HTTP/2 as a request PRI, the others as they are.
 func unspoken(r *http.Request) *closing.Refusal {
-	upgrade := strings.Join(r.Header.Values("Upgrade"), ",")
 	switch {
 	case r.ProtoMajor != 1:
 		return closing.HTTP2
-	case names(upgrade, "h2c"):
+	case httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "h2c"):
 		return closing.H2CUpgrade
-	case !r.ProtoAtLeast(1, 1) && upgrade != "":
+	case !r.ProtoAtLeast(1, 1) && r.Header.Get("Upgrade") != "":
 		return closing.HTTP10Upgrade
 	}
 	return nil
-}
-
-// names says that a header's list holds a word.
-func names(list, word string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(item), word) {
-			return true
-		}
-	}
-	return false
 }

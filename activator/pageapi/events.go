@@ -41,8 +41,6 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
 		return
 	}
 	defer release()
-	a.Metrics.Pages.Inc()
-	defer a.Metrics.Pages.Dec()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

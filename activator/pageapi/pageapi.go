@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
@@ -28,7 +30,7 @@ type API struct {
 	Clients   *clientcache.Cache
 	Viewers   *viewer.Viewers
 	// Pages bounds the streams of events: each costs a connection and a goroutine.
-	Pages   *limit.Places
+	Pages   *limit.Places[types.NamespacedName]
 	Metrics *metrics.Activator
 	Log     *slog.Logger
 	// Stopping ends when pages have to go to another replica.
