@@ -14,7 +14,7 @@ import (
 func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 	r, session := at.Request, at.view.Session
 	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		if err := s.Guard.Exchange(w, r, session); err != nil {
+		if err := s.Guard.Exchange(w, r, session, at.face); err != nil {
 			s.refuseToken(w, err)
 		}
 		return false

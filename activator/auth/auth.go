@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
@@ -76,16 +77,15 @@ func (g *Guard) Link(r *http.Request) bool {
 
 // Exchange turns a link's token into a cookie for the session's address and sends the
 // browser to the same address without it. The request is as the session's desktop would
-// see it.
-func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession) error {
+// see it, and the browser sees the session by face.
+func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession, face route.Face) error {
 	raw := r.URL.Query().Get(QueryParameter)
 	expires, err := g.verify(raw, s)
 	if err != nil {
 		return err
 	}
-	base := g.url.SessionPath(s.Namespace, s.Name)
 	http.SetCookie(w, &http.Cookie{
-		Name: g.cookieName(), Value: raw, Path: base, Expires: expires,
+		Name: g.cookieName(), Value: raw, Path: face.Base(), Expires: expires,
 		// Lax, not Strict: the redirect below belongs to a navigation that may have
 		// begun on another site, such as a mail or a portal.
 		HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteLaxMode,
@@ -94,9 +94,7 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	to := *r.URL
 	StripQuery(&to)
-	// Relative to the host, whatever the path: "//evil.example/" must not become
-	// another host.
-	w.Header().Set("Location", base+strings.TrimLeft(to.RequestURI(), "/\\"))
+	w.Header().Set("Location", face.Outside(&to))
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }

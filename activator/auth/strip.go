@@ -7,6 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -42,18 +43,5 @@ func ours(raw string) bool {
 	return err == nil && claims.Issuer == token.Issuer
 }
 
-// StripQuery removes a link's token from an address and leaves the rest of the
-// query as it was written.
-func StripQuery(u *url.URL) {
-	if u.RawQuery == "" {
-		return
-	}
-	var keep []string
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); err != nil || plain != QueryParameter {
-			keep = append(keep, pair)
-		}
-	}
-	u.RawQuery = strings.Join(keep, "&")
-}
+// StripQuery removes a link's token from an address.
+func StripQuery(u *url.URL) { u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter) }

@@ -2,9 +2,9 @@
 // visits, so that a browser loads the client while the desktop still starts.
 //
 // It promises that what one session's desktop served is never served to another
-// session, nor on behalf of another image, and that it keeps no more than it was
-// told to. It does not know whether a desktop can be reached: whoever asks it must,
-// since a desktop that is there answers for itself as a rule. Why it is built so:
+// session, nor on behalf of another image, and that it keeps no more than it may. It
+// does not know whether a desktop can be reached: its caller must, since a desktop that
+// is there answers for itself as a rule. Why it is built so:
 // docs/decisions/0004-client-cache.md.
 package clientcache
 
@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -102,11 +103,11 @@ func (c *Cache) Forget(key types.NamespacedName) {
 	c.report()
 }
 
-// session returns what is kept for the session with this UID, or nil. A later session
-// of the same name is another person's. The caller holds the lock.
-func (c *Cache) session(key types.NamespacedName, uid types.UID) *session {
-	s := c.sessions[key]
-	if s == nil || s.uid == uid {
+// session returns what is kept for the session, or nil. A later session of the same name
+// is another person's. The caller holds the lock.
+func (c *Cache) session(v directory.View) *session {
+	s := c.sessions[v.Key()]
+	if s == nil || s.uid == v.Session.UID {
 		return s
 	}
 	for _, e := range s.entries {
@@ -115,14 +116,15 @@ func (c *Cache) session(key types.NamespacedName, uid types.UID) *session {
 	return nil
 }
 
-// put keeps an answer in place of an earlier one of the same path.
-func (c *Cache) put(e *entry, uid types.UID, asked string) {
+// put keeps an answer of the session's pod in place of an earlier one of the same path.
+func (c *Cache) put(v directory.View, path string, answer *content) {
+	e := &entry{key: v.Key(), path: path, content: answer, pod: v.Pod.UID, image: identity(v.Pod)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.report()
-	s := c.session(e.key, uid)
+	s := c.session(v)
 	if s == nil {
-		s = &session{uid: uid, asked: asked, image: e.image, entries: map[string]*entry{}}
+		s = &session{uid: v.Session.UID, asked: v.Pod.Image, image: e.image, entries: map[string]*entry{}}
 	}
 	size := e.content.size
 	if old := s.entries[e.path]; old != nil {
@@ -167,7 +169,7 @@ func (c *Cache) drop(e *entry) {
 	}
 }
 
-// report tells the metric; the caller holds the lock.
+// report sets the metric; the caller holds the lock.
 func (c *Cache) report() { c.metrics.CacheBytes.Set(float64(c.used)) }
 
 func cost(e *entry) int64 { return entryCost + int64(len(e.path)) }

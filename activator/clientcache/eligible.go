@@ -37,8 +37,8 @@ var keptHeader = []string{
 	"Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy",
 }
 
-// asksForClient says that a request can be answered alike whoever of the session's
-// visitors sends it: it carries no credentials but ours, which are stripped before a
+// asksForClient says that a request has the same answer for each of the session's
+// visitors: it carries no credentials but ours, which are stripped before a
 // desktop sees them.
 func asksForClient(r *http.Request) bool {
 	h := http.Header{}

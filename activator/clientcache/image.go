@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"strings"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/org/vdi-operator/activator/directory"
 )
 
@@ -19,7 +17,7 @@ const shortened = 6
 func (c *Cache) Observe(v directory.View) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.session(client.ObjectKeyFromObject(v.Session), v.Session.UID)
+	s := c.session(v)
 	switch {
 	case s == nil && v.Pod == nil:
 		return ""

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/org/vdi-operator/activator/directory"
 )
 
@@ -26,7 +24,8 @@ type Recording struct {
 	length int64
 	header http.Header
 	body   []byte
-	lent   int64
+	// taken is what the body takes of the recordings' share.
+	taken int64
 }
 
 // Record returns a writer that passes on what the desktop at the other end of conn
@@ -78,7 +77,7 @@ func (r *Recording) Write(b []byte) (int, error) {
 		r.decide(http.StatusOK)
 	}
 	if r.keep && !r.take(b) {
-		r.forget()
+		r.End()
 	}
 	return r.ResponseWriter.Write(b)
 }
@@ -89,7 +88,7 @@ func (r *Recording) take(b []byte) bool {
 	if int64(len(r.body))+n > maxBody || r.byMagic && len(r.body) == 0 && n > 0 && !isFont(b) {
 		return false
 	}
-	r.lent += n
+	r.taken += n
 	if r.cache.recording.Add(n) > r.cache.max/recordingShare {
 		return false
 	}
@@ -97,23 +96,20 @@ func (r *Recording) take(b []byte) bool {
 	return true
 }
 
-func (r *Recording) forget() {
-	r.cache.recording.Add(-r.lent)
-	r.keep, r.body, r.lent = false, nil, 0
+// End gives back what the recording uses.
+func (r *Recording) End() {
+	r.cache.recording.Add(-r.taken)
+	r.keep, r.body, r.taken = false, nil, 0
 }
 
-// End gives back what the recording used.
-func (r *Recording) End() { r.forget() }
-
-// Commit keeps the answer, if it may be kept and is whole.
+// Commit keeps the answer, if it may be kept and is complete.
 func (r *Recording) Commit() {
 	if !r.keep || r.length >= 0 && r.length != int64(len(r.body)) || r.byMagic && len(r.body) == 0 {
 		return
 	}
 	c := &content{header: r.header, body: slices.Clip(r.body)}
 	c.sum, c.size = identify(c)
-	r.cache.put(&entry{key: client.ObjectKeyFromObject(r.view.Session), path: r.request.URL.RequestURI(), content: c,
-		pod: r.view.Pod.UID, image: identity(r.view.Pod)}, r.view.Session.UID, r.view.Pod.Image)
+	r.cache.put(r.view, r.request.URL.RequestURI(), c)
 }
 
 // identify hashes an answer, header and body, and says what it weighs.

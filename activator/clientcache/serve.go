@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -48,7 +46,7 @@ func (c *Cache) find(v directory.View, path string) *content {
 	c.Observe(v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.session(client.ObjectKeyFromObject(v.Session), v.Session.UID)
+	s := c.session(v)
 	if s == nil {
 		return nil
 	}
@@ -66,7 +64,7 @@ func (c *Cache) Former(v directory.View) (paths []string) {
 	c.Observe(v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.session(client.ObjectKeyFromObject(v.Session), v.Session.UID)
+	s := c.session(v)
 	if s == nil || v.Pod == nil {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // Query parameters of ours. No desktop sees them.
@@ -72,19 +74,10 @@ func Document(r *http.Request) (k Kind, told bool) {
 	return Top, told
 }
 
-// Unmarked is an address without our markers, the rest of the query as it was written.
+// Unmarked is an address without our markers.
 func Unmarked(u *url.URL) *url.URL {
 	out := *u
-	if u.RawQuery == "" {
-		return &out
-	}
-	var keep []string
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		if name, _, _ := strings.Cut(pair, "="); name != frameMarker && name != refreshMarker {
-			keep = append(keep, pair)
-		}
-	}
-	out.RawQuery = strings.Join(keep, "&")
+	out.RawQuery = route.WithoutQuery(u.RawQuery, frameMarker, refreshMarker)
 	return &out
 }
 
@@ -96,10 +89,3 @@ func marked(u *url.URL, marker string) *url.URL {
 	out.RawQuery += marker + "=1"
 	return &out
 }
-
-// local is an address as a link on its own host, whatever the path: "//evil.example/"
-// must not become another host.
-func (p Page) local(u *url.URL) string { return p.Base + strings.TrimLeft(u.RequestURI(), "/\\") }
-
-// ours is a path of ours as a link.
-func (p Page) ours(path string) string { return p.Base + strings.TrimPrefix(path, "/") }

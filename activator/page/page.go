@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/org/vdi-operator/activator/route"
 )
 
 // refreshSeconds is how often a page without script loads itself again.
@@ -46,9 +48,9 @@ type forScript struct {
 type Page struct {
 	// Name is the session's.
 	Name string
-	// Base is the session's folder on its host, with a slash at both ends.
-	Base string
-	// Address is what the person asked for, from that folder and without markers.
+	// Face is how the person sees the session.
+	Face route.Face
+	// Address is what the person asked for, below the session's folder and without markers.
 	Address *url.URL
 	// Marked says that the browser does not tell a frame's request from a person's, so
 	// that the frame's address is marked.
@@ -68,10 +70,10 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}{
 		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
 		NoScript: textNoScript, Stuck: textStuck, Reload: textReload, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
-		Address: p.local(p.Address), Frame: p.local(p.Address),
+		Address: p.Face.Outside(p.Address), Frame: p.Face.Outside(p.Address),
 	}
-	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.ours(StatusPath), EventsPath: p.ours(EventsPath),
-		ActivityPath: p.ours(ActivityPath), WakePath: p.ours(WakePath), TakePath: p.ours(TakePath),
+	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
+		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
 		EventsQuery: EventsQuery, PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
@@ -82,7 +84,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}
 	data.Script = string(encoded)
 	if p.Marked {
-		data.Frame = p.local(marked(p.Address, frameMarker))
+		data.Frame = p.Face.Outside(marked(p.Address, frameMarker))
 	}
 	status := http.StatusOK
 	switch p.Status.State {
@@ -91,7 +93,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 		if p.Status.Step == StepPlace && p.Status.Detail != "" {
 			data.Hint = textQueueHint
 		}
-		data.Refresh = p.local(marked(p.Address, refreshMarker))
+		data.Refresh = p.Face.Outside(marked(p.Address, refreshMarker))
 		w.Header().Set("Retry-After", strconv.Itoa(refreshSeconds))
 	case StateFailed:
 		data.Title, data.Hint, data.Action = titleFailed, textFailedHint, textTryAgain

@@ -57,7 +57,7 @@ func waitingPage(t *testing.T, status Status, at string) *httptest.ResponseRecor
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	WritePage(w, Page{Name: "desk", Base: "/", Address: u, Status: status})
+	WritePage(w, Page{Name: "desk", Address: u, Status: status})
 	return w
 }
 

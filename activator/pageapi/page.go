@@ -23,7 +23,7 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 	if person || !lifecycle.NeedsPerson(v.Session) {
 		view = a.wake(r.Context(), v)
 	}
-	page.WritePage(w, page.Page{Name: v.Session.Name, Base: v.Face.Base(), Address: r.URL, Marked: marked,
+	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked,
 		Status: a.describe(r.Context(), view, r.URL.RequestURI(), "")})
 }
 
@@ -108,8 +108,7 @@ func (a *API) serveActivity(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if !posted(w, r) {
 		return
 	}
-	if err := a.Tracker.Input(r.Context(), v.Session, time.Now()); err != nil {
-		a.Log.Warn("input was not recorded", "namespace", v.Session.Namespace, "session", v.Session.Name, "error", err)
+	if a.Tracker.Input(r.Context(), v.Session, time.Now()) != nil {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return
 	}

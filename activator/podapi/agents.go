@@ -18,7 +18,6 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/agentapi"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -47,7 +46,7 @@ func (a *API) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	log := a.logOf(view.Session).With("pod", said.Pod, "from", r.RemoteAddr)
+	log := a.Log.With("namespace", view.Session.Namespace, "session", view.Session.Name, "pod", said.Pod, "from", r.RemoteAddr)
 	from, err := a.sender(r)
 	if err == nil && from != said.Address.Unmap() {
 		err = fmt.Errorf("the announcement comes from %s, and its sender takes itself for %s: something on the way translates addresses",
@@ -78,8 +77,7 @@ func (a *API) serveActivity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	input := now.Add(-time.Duration(said.IdleMilliseconds) * time.Millisecond)
-	if err := a.Tracker.Input(r.Context(), view.Session, input); err != nil {
-		a.logOf(view.Session).Warn("input was not recorded", "error", err)
+	if a.Tracker.Input(r.Context(), view.Session, input) != nil {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return
 	}
@@ -117,10 +115,6 @@ func (a *API) sender(r *http.Request) (netip.Addr, error) {
 		return netip.Addr{}, errors.New("no desktop is at " + addr.String())
 	}
 	return addr, nil
-}
-
-func (a *API) logOf(s *v1alpha1.VDISession) *slog.Logger {
-	return a.Log.With("namespace", s.Namespace, "session", s.Name)
 }
 
 // refuse answers an agent that is not believed.

@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -57,6 +58,16 @@ func inside(path, prefix string) string {
 func (f Face) Outside(u *url.URL) string {
 	at := url.URL{Path: u.Path, RawPath: u.RawPath, ForceQuery: u.ForceQuery, RawQuery: u.RawQuery}
 	return f.Base() + strings.TrimLeft(at.RequestURI(), "/\\")
+}
+
+// WithoutQuery is a query without the parameters of these names, the rest as it was written.
+func WithoutQuery(raw string, names ...string) string {
+	pairs := slices.DeleteFunc(strings.Split(raw, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		return err == nil && slices.Contains(names, plain)
+	})
+	return strings.Join(pairs, "&")
 }
 
 // within says that a path is in the session's folder.

@@ -31,11 +31,10 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 	v.typed = at
 	t.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
 	// Who typed was connected, whatever became of the connection that we saw.
-	err := t.writer.WriteActivity(ctx, key, record.Activity{Connected: at, Input: at})
+	err := t.write(ctx, key, record.Activity{Connected: at, Input: at})
 	if err != nil {
+		t.log.Warn("input was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if v.typed.Equal(at) {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/record"
@@ -25,8 +24,10 @@ func (t *Tracker) keep(key types.NamespacedName, v *visited) {
 	for {
 		view, ok := t.dir.View(key)
 		if !ok {
-			t.drop(key, v)
-			return
+			if t.release(key, v) {
+				return
+			}
+			continue
 		}
 		now, p := time.Now(), t.presence(v)
 		v.timeline.markPod(view.Pod, now)
@@ -57,7 +58,7 @@ func (t *Tracker) perform(now time.Time, view directory.View, v *visited, do ste
 		v.timeline.begin(do.asked, func() traced { return newTraced(t.ctx, t.Tracer, view.Session, do.asked) })
 		do.write.Traceparent = v.timeline.traceparent()
 	}
-	err := t.write(client.ObjectKeyFromObject(view.Session), *do.write)
+	err := t.write(t.ctx, view.Key(), *do.write)
 	ended := time.Now()
 	if err != nil {
 		log.Warn("activity was not written; it is retried", "error", err, "wake", wakes)
@@ -91,34 +92,25 @@ func (t *Tracker) presence(v *visited) presence {
 	return v.presence
 }
 
-// release ends the writer; false when somebody came meanwhile.
+// release ends the writer; false when somebody came meanwhile. That of a deleted session
+// ends even while somebody is connected.
 func (t *Tracker) release(key types.NamespacedName, v *visited) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if v.connections > 0 {
+	_, exists := t.dir.View(key)
+	if exists && v.connections > 0 {
 		return false
 	}
 	v.kept = false
 	v.timeline.end()
-	if _, ok := t.dir.View(key); !ok && t.sessions[key] == v {
+	if !exists && t.sessions[key] == v {
 		delete(t.sessions, key)
 	}
 	return true
 }
 
-// drop ends the writer of a session that was deleted, even while somebody is connected.
-func (t *Tracker) drop(key types.NamespacedName, v *visited) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	v.kept = false
-	v.timeline.end()
-	if t.sessions[key] == v {
-		delete(t.sessions, key)
-	}
-}
-
-func (t *Tracker) write(key types.NamespacedName, a record.Activity) error {
-	ctx, cancel := context.WithTimeout(t.ctx, writeTimeout)
+func (t *Tracker) write(ctx context.Context, key types.NamespacedName, a record.Activity) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	return t.writer.WriteActivity(ctx, key, a)
 }
@@ -126,9 +118,7 @@ func (t *Tracker) write(key types.NamespacedName, a record.Activity) error {
 // lastReport makes the disconnect timeout run from when the last visitor left,
 // not from the last periodic report. It also runs while the activator shuts down.
 func (t *Tracker) lastReport(key types.NamespacedName, left time.Time, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), writeTimeout)
-	defer cancel()
-	err := t.writer.WriteActivity(ctx, key, record.Activity{Connected: left})
+	err := t.write(context.WithoutCancel(t.ctx), key, record.Activity{Connected: left})
 	if err != nil && !errors.Is(err, record.ErrGone) {
 		log.Warn("the end of the last connection was not written; the disconnect timeout runs from the last report", "error", err)
 	}

@@ -58,7 +58,7 @@ func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Tim
 	}
 	*at = now
 	t.running.Go(func() {
-		err := t.write(key, what(now))
+		err := t.write(t.ctx, key, what(now))
 		if err == nil || errors.Is(err, record.ErrGone) || errors.Is(err, context.Canceled) {
 			return
 		}
