@@ -239,34 +239,3 @@ func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
 		<-done
 	}
 }
-
-func TestA404IsBelievedToBeAStartForAsLongAsOneTakes(t *testing.T) {
-	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
-	v := newVerdicts()
-	young, old := podRun{"p", now.Add(-time.Minute)}, podRun{"q", now.Add(-time.Hour)}
-	within := 10 * time.Minute
-	for name, tc := range map[string]struct {
-		at     podRun
-		status int
-		want   bool
-	}{
-		"a container that began just now": {young, 404, true}, "one that began long ago": {old, 404, false}, "one of which nothing is known": {podRun{pod: "r"}, 404, true},
-		"another answer": {young, 403, false},
-	} {
-		if got := v.mayStillCome(tc.at, tc.status, within, now); got != tc.want {
-			t.Errorf("%s: %t", name, got)
-		}
-	}
-	v.upgraded(old)
-	v.upgraded(young)
-	if v.mayStillCome(young, 404, within, now) {
-		t.Error("it took an upgrade")
-	}
-	v.brokeOff(old, now)
-	if !v.mayStillCome(old, 404, within, now.Add(time.Second)) || v.mayStillCome(old, 404, within, now.Add(time.Hour)) {
-		t.Error("it broke off, and may start again behind its web server, but not for ever")
-	}
-	if !v.mayStillCome(podRun{"p", now}, 404, within, now) {
-		t.Error("its container has started again")
-	}
-}

@@ -20,6 +20,7 @@ import (
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/confirm"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/listener"
@@ -31,6 +32,7 @@ import (
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/turnconfig"
+	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/config"
@@ -62,14 +64,14 @@ type Server struct {
 	held      *limit.Places[types.NamespacedName]
 	http      *relay.HTTP
 	pages     *pageapi.API
-	confirmer *confirmer
+	confirmer *confirm.Confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
-	verdicts verdicts
+	verdicts *verdict.Verdicts
 	assets   http.Handler
 
 	// holding ends, with closing.ShuttingDown as its cause, when nothing may be held any
-	// longer; the WebSockets are told besides.
+	// longer; the WebSockets end by themselves.
 	holding     context.Context
 	stopHolding context.CancelCauseFunc
 	sockets     *sockets.Group
@@ -85,7 +87,7 @@ func New(o Options) *Server {
 		admission: newAdmission(l, o.Proxies),
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
-		verdicts: newVerdicts(),
+		verdicts: verdict.New(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),
 	}
@@ -100,8 +102,7 @@ func New(o Options) *Server {
 		Pages:   limit.NewPlaces[types.NamespacedName](limit.Bound{}, limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
 	}
-	s.confirmer = newConfirmer(o.Directory, s.prober, o.Tracker)
-	o.Directory.Observe(s.confirmer.see)
+	s.confirmer = confirm.New(o.Directory, s.prober, o.Tracker)
 	return s
 }
 
@@ -118,7 +119,7 @@ func (s *Server) podAPI(own []netip.Addr) *podapi.API {
 func (s *Server) StopHolding() {
 	s.stopHolding(closing.ShuttingDown.Ending())
 	s.sockets.StopHolding()
-	s.confirmer.stop()
+	s.confirmer.Stop()
 }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -133,7 +134,8 @@ func TestAVerdictEndsWithTheModeAtTheDesktop(t *testing.T) {
 	g.expectUpgradeRefused(webRTC, http.StatusConflict)
 	d.serves.Store(webRTC)
 	expectGreeted(t, g.dial(webRTC, g.as(fromPage)))
-	if g.verdicts.kept.Len() != 0 {
+	view, _ := g.Directory.View(alice)
+	if at, _ := verdict.Of(view, webRTC); g.verdicts.Recall(at) != 0 {
 		t.Error("the verdict is still remembered")
 	}
 	expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, "409")
@@ -164,12 +166,6 @@ func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
 	d.serves.Store(webRTC)
 	d.instead.Store(0)
 	expectEcho(t, restarted, viewerHello)
-	for _, status := range []int{0, 200, 400, 426, 429, 500, 502, 503, 504} {
-		g.verdicts.remember(upgraded{path: "/"}, status, time.Now())
-	}
-	if n := g.verdicts.kept.Len(); n != 0 {
-		t.Errorf("%d answers are remembered that are no verdicts", n)
-	}
 }
 
 func TestADesktopsChallengeReachesTheClient(t *testing.T) {
@@ -215,26 +211,4 @@ func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 	accepted := g.dial(webRTC, g.as(fromPage)) // nobody is there to mean it
 	g.Directory.SetPod(podOf(g.owned, newSelkies2(t, webSockets).Server))
 	expectClosed(t, accepted, 1011, "409")
-}
-
-func TestVerdictsAreShortAndBounded(t *testing.T) {
-	v, now := newVerdicts(), time.Now()
-	at := upgraded{session: "1", run: podRun{pod: "p"}, path: webRTC}
-	v.remember(at, http.StatusConflict, now)
-	if got := v.recall(at, now.Add(verdictFor-1)); got != http.StatusConflict {
-		t.Errorf("recalled %d within the time", got)
-	}
-	if got := v.recall(at, now.Add(verdictFor)); got != 0 || v.kept.Len() != 0 {
-		t.Errorf("recalled %d after the time, %d kept", got, v.kept.Len())
-	}
-	v.remember(upgraded{path: strings.Repeat("/", maxVerdictPath+1)}, http.StatusConflict, now)
-	if v.kept.Len() != 0 {
-		t.Error("a path of any length is kept")
-	}
-	for i := range maxVerdicts + 10 {
-		v.remember(upgraded{path: fmt.Sprint(i)}, http.StatusConflict, now)
-	}
-	if n := v.kept.Len(); n > maxVerdicts {
-		t.Errorf("%d are kept, want at most %d", n, maxVerdicts)
-	}
 }

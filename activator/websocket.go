@@ -110,8 +110,8 @@ func (h *socket) serve() {
 	s.sockets.Add(&h.member)
 	defer s.sockets.Drop(&h.member)
 	end := h.conn.Serve()
-	if at, ok := s.address(h.visitor, h.path); ok && h.release == nil && !hold.Left(end) {
-		s.verdicts.brokeOff(at.run, time.Now())
+	if at, ok := h.address(); ok && h.release == nil && !hold.Left(end) {
+		s.verdicts.BrokeOff(at.Run, time.Now())
 	}
 	h.log(end)
 }
@@ -163,8 +163,8 @@ func (h *socket) Live() {
 	if h.host != "" {
 		h.server.renewLater(h)
 	}
-	if at, ok := h.server.address(h.visitor, h.path); ok {
-		h.server.verdicts.upgraded(at.run)
+	if at, ok := h.address(); ok {
+		h.server.verdicts.Took(at.Run)
 	}
 	if !signaling.Named(h.Session) {
 		h.server.Tracker.Speaks(h.Key(), signaling.Recognise(h.path))

@@ -1,4 +1,9 @@
-package activator
+// Package confirm answers the operator, which asks by a session's condition, whether a
+// desktop that Kubernetes takes for ready accepts connections. Where somebody visits, the
+// answer comes before the question; a desktop that is always on may have no visitors for long.
+//
+// An attempt is no visit: it wakes nothing and keeps nothing awake.
+package confirm
 
 import (
 	"sync"
@@ -14,31 +19,30 @@ import (
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
-// confirmer confirms to the operator, which asks by a session's condition, that a desktop
-// that Kubernetes takes for ready accepts connections. Where somebody visits, the answer
-// comes before the question; a desktop that is always on may have no visitors for long.
-//
-// An attempt is no visit: it wakes nothing and keeps nothing awake.
-type confirmer struct {
+// Confirmer has the attempts of a replica.
+type Confirmer struct {
 	dir     *directory.Directory
 	prober  *probe.Prober
 	tracker *wake.Tracker
 
 	mu sync.Mutex
-	// attempts are those under way, by session; nil after stop.
+	// attempts are those under way, by session; nil after Stop.
 	attempts map[types.NamespacedName]*attempt
 }
 
 // attempt is one under way, or the pause before the next; its cancel is guarded by the
-// confirmer's lock.
+// Confirmer's lock.
 type attempt struct{ cancel func() }
 
-func newConfirmer(d *directory.Directory, p *probe.Prober, t *wake.Tracker) *confirmer {
-	return &confirmer{dir: d, prober: p, tracker: t, attempts: map[types.NamespacedName]*attempt{}}
+// New makes a Confirmer that observes the directory.
+func New(d *directory.Directory, p *probe.Prober, t *wake.Tracker) *Confirmer {
+	c := &Confirmer{dir: d, prober: p, tracker: t, attempts: map[types.NamespacedName]*attempt{}}
+	d.Observe(c.see)
+	return c
 }
 
 // see takes a session as it is now.
-func (c *confirmer) see(_, s *v1alpha1.VDISession) {
+func (c *Confirmer) see(_, s *v1alpha1.VDISession) {
 	key := client.ObjectKeyFromObject(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +67,7 @@ func (c *confirmer) see(_, s *v1alpha1.VDISession) {
 
 // again tries once more after a pause, unless the question is withdrawn by then: what was
 // reported may not have been written, or may be ignored where clocks differ.
-func (c *confirmer) again(key types.NamespacedName, a *attempt) {
+func (c *Confirmer) again(key types.NamespacedName, a *attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.attempts[key] != a {
@@ -82,8 +86,8 @@ func (c *confirmer) again(key types.NamespacedName, a *attempt) {
 	a.cancel = func() { later.Stop() }
 }
 
-// stop ends all attempts.
-func (c *confirmer) stop() {
+// Stop ends all attempts.
+func (c *Confirmer) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.attempts {
