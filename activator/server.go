@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 
@@ -107,11 +106,9 @@ func New(o Options) *Server {
 }
 
 // Internal serves what runs in sessions' pods; it listens where visitors cannot come.
-func (s *Server) Internal() http.Handler { return s.podAPI(podapi.OwnAddresses(s.Log)).Handler() }
-
-func (s *Server) podAPI(own []netip.Addr) *podapi.API {
-	return &podapi.API{Directory: s.Directory, Tracker: s.Tracker, Verifier: s.Verifier, TURN: s.TURN, Metrics: s.Metrics, Log: s.Log,
-		BodyTimeout: s.Config.Limits.HeaderTimeout.Duration, Own: own}
+func (s *Server) Internal() http.Handler {
+	return (&podapi.API{Directory: s.Directory, Tracker: s.Tracker, Verifier: s.Verifier, TURN: s.TURN, Metrics: s.Metrics, Log: s.Log,
+		BodyTimeout: s.Config.Limits.HeaderTimeout.Duration, Own: podapi.OwnAddresses(s.Log)}).Handler()
 }
 
 // StopHolding tells every held client to reconnect elsewhere; relayed connections

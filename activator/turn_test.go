@@ -3,15 +3,12 @@ package activator
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/org/vdi-operator/activator/podapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/turn"
 )
 
@@ -67,48 +64,5 @@ func TestAnotherDesktopsTURNPathIsItsOwn(t *testing.T) {
 	g.wakes(newDesktop(t))
 	if got := g.do(http.MethodGet, "/turn", g.as(fetching)); !strings.HasPrefix(got.body, "desktop GET /turn") {
 		t.Errorf("%d %s", got.code, got.body)
-	}
-}
-
-func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
-	g := newGateway(t)
-	bob := g.owned.DeepCopy()
-	bob.Name = "bob"
-	again := g.owned.DeepCopy()
-	again.UID = "2"
-	for name, tc := range map[string]struct {
-		header, token string
-		status        int
-	}{
-		"its pod's token":           {"X-Auth-User", g.sign(token.AudienceTURN, g.owned, 0), 200},
-		"a visitor's token":         {"X-Auth-User", g.sign(token.AudienceSession, g.owned, 0), 403},
-		"an expired one":            {"X-Auth-User", g.sign(token.AudienceTURN, g.owned, 2*time.Hour), 403},
-		"a session's that is gone":  {"X-Auth-User", g.sign(token.AudienceTURN, bob, 0), 403},
-		"an earlier session's":      {"X-Auth-User", g.sign(token.AudienceTURN, again, 0), 403},
-		"rubbish":                   {"X-Auth-User", "rubbish", 403},
-		"nothing":                   {"X-Auth-User", "", 403},
-		"the token somewhere else ": {"Authorization", g.sign(token.AudienceTURN, g.owned, 0), 403},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest(http.MethodGet, podapi.TURNPath+"?service=turn", nil)
-			r.Header.Set(tc.header, tc.token)
-			w := httptest.NewRecorder()
-			g.Internal().ServeHTTP(w, r)
-			if w.Code != tc.status {
-				t.Fatalf("%d %s, want %d", w.Code, w.Body, tc.status)
-			}
-			if tc.status == 200 {
-				expectCredential(t, w.Body.String())
-			} else if strings.Contains(w.Body.String(), "turn:") {
-				t.Errorf("a refusal tells of a server: %s", w.Body)
-			}
-		})
-	}
-	for _, at := range []string{"/", "/_vdi/status", "/ws"} {
-		w := httptest.NewRecorder()
-		g.Internal().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://"+host+at, nil))
-		if w.Code != 404 {
-			t.Errorf("the internal port answers %s with %d", at, w.Code)
-		}
 	}
 }

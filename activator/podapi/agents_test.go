@@ -1,0 +1,195 @@
+package podapi
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/probe"
+	"github.com/org/vdi-operator/pkg/agent"
+	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+func announcement(address string) agentapi.Announcement {
+	return agentapi.Announcement{Pod: "p", Address: netip.MustParseAddr(address), Listening: true}
+}
+
+func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) {
+	f := newFixture(t)
+	f.runs("p", nil)
+	own := ownAddress(t)
+	agent := f.sign(token.AudienceAgent, f.session, 0)
+	bob, again := f.session.DeepCopy(), f.session.DeepCopy()
+	bob.Name, again.UID = "bob", "2"
+	for name, tc := range map[string]struct {
+		from, bearer string
+		body         any
+		status       int
+		counted      *closing.Refusal
+	}{
+		"no token":                       {podAddress, "", announcement(podAddress), 403, closing.AgentToken},
+		"the desktop's token":            {podAddress, f.sign(token.AudienceTURN, f.session, 0), announcement(podAddress), 403, closing.AgentToken},
+		"a visitor's token":              {podAddress, f.sign(token.AudienceSession, f.session, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an expired token":               {podAddress, f.sign(token.AudienceAgent, f.session, 2*time.Hour), announcement(podAddress), 403, closing.AgentToken},
+		"the token of no session":        {podAddress, f.sign(token.AudienceAgent, bob, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an earlier session's token":     {podAddress, f.sign(token.AudienceAgent, again, 0), announcement(podAddress), 403, closing.AgentToken},
+		"an address of somebody else":    {podAddress, agent, announcement("198.51.100.8"), 409, closing.AgentAddress},
+		"the activator's loopback":       {"127.0.0.1", agent, announcement("127.0.0.1"), 409, closing.AgentAddress},
+		"the same, in IPv6's clothes":    {"::ffff:127.0.0.1", agent, announcement("127.0.0.1"), 409, closing.AgentAddress},
+		"the cloud's metadata service":   {"169.254.169.254", agent, announcement("169.254.169.254"), 409, closing.AgentAddress},
+		"a link-local one with its zone": {"fe80::1%eth0", agent, announcement("fe80::1"), 409, closing.AgentAddress},
+		"the activator's own":            {own, agent, announcement(own), 409, closing.AgentAddress},
+		"rubbish":                        {podAddress, agent, "rubbish", 400, closing.AgentReport},
+		"too much":                       {podAddress, agent, `{"pod":"` + strings.Repeat("p", agentapi.MaxLength) + `"}`, 400, closing.AgentReport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := f.refusals(tc.counted)
+			w := f.report(agentapi.AnnouncePath, tc.from, tc.bearer, tc.body)
+			if w.Code != tc.status {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, tc.status)
+			}
+			if f.refusals(tc.counted) != before+1 {
+				t.Errorf("not counted as %s", tc.counted)
+			}
+			if v, _ := f.Directory.View(alice); v.Pod.Announced || v.Pod.IP != "" {
+				t.Errorf("it was believed: %+v", v.Pod)
+			}
+		})
+	}
+	if strings.Contains(f.log.String(), agent) || strings.Contains(f.log.String(), "eyJ") {
+		t.Error("a token is in the log")
+	}
+
+	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if v, _ := f.Directory.View(alice); v.Pod.IP != podAddress || !v.Pod.Announced || !v.Pod.Listening {
+		t.Errorf("pod = %+v, want the announced one", v.Pod)
+	}
+	f.expectNothingWritten()
+}
+
+func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothing(t *testing.T) {
+	f := newFixture(t)
+	agent := f.sign(token.AudienceAgent, f.session, 0)
+	f.runs("p", func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.9" })
+	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 409 {
+		t.Errorf("%d %s, want that the API's address wins", w.Code, w.Body)
+	}
+	if v, _ := f.Directory.View(alice); v.Pod.IP != "198.51.100.9" || v.Pod.Announced {
+		t.Errorf("pod = %+v", v.Pod)
+	}
+	f.runs("p", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} })
+	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
+		t.Errorf("%d %s, want that it is kept until the API shows the pod", w.Code, w.Body)
+	}
+	if v, _ := f.Directory.View(alice); v.Pod != nil {
+		t.Errorf("pod = %+v, want none", v.Pod)
+	}
+}
+
+// ownAddress is one of this machine's that is not loopback.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if p := netip.MustParsePrefix(a.String()).Addr(); !p.IsLoopback() && !p.IsLinkLocalUnicast() {
+			return p.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
+}
+
+func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
+	f := newFixture(t)
+	desktop, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = desktop.Close() }()
+	port := desktop.Addr().(*net.TCPAddr).Port
+	here, err := net.Listen("tcp", net.JoinHostPort(ownAddress(t), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Own = nil // The desktop and the activator are on one machine here, and nowhere else.
+	front := &httptest.Server{Listener: here, Config: &http.Server{Handler: f.Handler()}}
+	front.Start()
+	defer front.Close()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.runs(name, func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].ContainerPort = int32(port) })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		agent.New(agent.Options{Activators: agent.ByService(here.Addr().String()), Pod: name, Token: f.sign(token.AudienceAgent, f.session, 0),
+			DesktopPort: uint16(port), Proc: "/proc", Log: f.Log}).Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	conn, err := probe.New(f.Directory, (&net.Dialer{}).DialContext).Dial(t.Context(), probe.Visit{Session: alice, UID: f.session.UID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := conn.RemoteAddr().(*net.TCPAddr); got.Port != port {
+		t.Errorf("reached %s, want the desktop at port %d", got, port)
+	}
+	_ = conn.Close()
+	if v, _ := f.Directory.View(alice); !v.Pod.Announced {
+		t.Error("reached, but not by the agent's word")
+	}
+}
+
+func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
+	f := newFixture(t)
+	f.runs("p", nil)
+	f.change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
+	})
+	agent := f.sign(token.AudienceAgent, f.session, 0)
+	if w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "q", IdleMilliseconds: 1000}); w.Code != 409 {
+		t.Errorf("another pod's report got %d", w.Code)
+	}
+	if w := f.report(agentapi.ActivityPath, podAddress, "", agentapi.Activity{Pod: "p"}); w.Code != 403 {
+		t.Errorf("a report without a token got %d", w.Code)
+	}
+	if w := f.report(agentapi.ActivityPath, podAddress, agent, `{"pod":"p","idleMilliseconds":-5}`); w.Code != 400 {
+		t.Errorf("a report of the future got %d", w.Code)
+	}
+	if w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 2 * 3600 * 1000}); w.Code != 204 {
+		t.Errorf("a report of input before the wake got %d", w.Code)
+	}
+	f.expectNothingWritten()
+	f.change(func(s *v1alpha1.VDISession) {
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(10 * time.Second)}
+	})
+	before := time.Now()
+	w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000})
+	if w.Code != 204 || w.Header().Get(agentapi.ReportEveryHeader) != "2.5s" {
+		t.Fatalf("%d %s, the next in %s", w.Code, w.Body, w.Header().Get(agentapi.ReportEveryHeader))
+	}
+	if len(f.writes) != 1 || f.writes[0].Input.Before(before.Add(-time.Minute)) || f.writes[0].Input.After(time.Now().Add(-time.Minute)) {
+		t.Errorf("written: %v, want input a minute ago", f.writes)
+	}
+}
