@@ -3,17 +3,14 @@ package activator
 import (
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/listener"
-	"github.com/org/vdi-operator/pkg/config"
 )
 
-// admission bounds how often WebSockets are opened.
+// How often WebSockets are opened is bounded by address and by user.
 //
 // It is the one thing that fails an upgrade while a desktop wakes. That is no
 // contradiction to holding everything else: clients that wait a second or more between
@@ -24,35 +21,22 @@ import (
 // other is there, opened 6 to 12 sockets a second. Now the page around the desktop lets
 // one of them show it (see viewers), and who is turned away all the same is held (see
 // signaling.Patient). What still storms would cost a token's verification and a goroutine
-// each time: it is told when to come again.
-type admission struct {
-	proxies  listener.Proxies
-	user     *limit.Rate[string]
-	networks *limit.Rate[netip.Prefix]
-}
-
-func newAdmission(l config.Limits, p listener.Proxies) *admission {
-	return &admission{
-		proxies:  p,
-		user:     limit.NewRate[string](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
-		networks: limit.NewRate[netip.Prefix](l.UpgradesPerAddress.PerSecond, l.UpgradesPerAddress.Burst),
-	}
-}
+// each time: it gets a time to come again.
 
 // admitsAddress comes before anything is done for the visitor. Who comes by a trusted
 // proxy that does not say for whom is many people, and is bounded by user only.
 func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
-	client, ok := s.admission.proxies.Client(r)
+	client, ok := s.Proxies.Client(r)
 	if !ok {
 		return true
 	}
-	wait := s.admission.networks.Take(listener.Network(client), time.Now())
+	wait := s.networks.Take(listener.Network(client), time.Now())
 	return s.admits(w, wait, closing.AddressRate)
 }
 
 // admitsUser comes once it is known who visits.
 func (s *Server) admitsUser(w http.ResponseWriter, v visitor) bool {
-	wait := s.admission.user.Take(v.Session.Spec.User, time.Now())
+	wait := s.users.Take(v.Session.Spec.User, time.Now())
 	return s.admits(w, wait, closing.UserRate)
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -57,9 +58,11 @@ type Options struct {
 // Server serves visitors.
 type Server struct {
 	Options
-	routing   route.Routing
-	prober    *probe.Prober
-	admission *admission
+	routing route.Routing
+	prober  *probe.Prober
+	// users and networks bound the upgrades of each.
+	users     *limit.Rate[string]
+	networks  *limit.Rate[netip.Prefix]
 	held      *limit.Places[types.NamespacedName]
 	http      *relay.HTTP
 	pages     *pageapi.API
@@ -80,10 +83,11 @@ type Server struct {
 func New(o Options) *Server {
 	l := o.Config.Limits
 	s := &Server{
-		Options:   o,
-		routing:   route.New(o.Config.URL),
-		prober:    probe.New(o.Directory, (&net.Dialer{}).DialContext),
-		admission: newAdmission(l, o.Proxies),
+		Options:  o,
+		routing:  route.New(o.Config.URL),
+		prober:   probe.New(o.Directory, (&net.Dialer{}).DialContext),
+		users:    limit.NewRate[string](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
+		networks: limit.NewRate[netip.Prefix](l.UpgradesPerAddress.PerSecond, l.UpgradesPerAddress.Burst),
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
 		verdicts: verdict.New(),

@@ -14,7 +14,6 @@ import (
 // has answered before; a visitor waits for this.
 const verdictAsk = time.Second
 
-// Rejected implements hold.Host.
 func (h *socket) Rejected(status int) (starts bool) {
 	s := h.server
 	at, ok := h.address()

@@ -95,6 +95,7 @@ type socket struct {
 	typed atomic.Int64
 }
 
+// Its exported methods are hold.Host's, and documented there.
 var _ hold.Host = (*socket)(nil)
 
 func (h *socket) serve() {
@@ -142,18 +143,14 @@ func (h *socket) log(end error) {
 		"protocol", h.protocol, "code", e.Code, "reason", e.Reason)
 }
 
-// Await implements hold.Host.
 func (h *socket) Await(done func(net.Conn, error)) (cancel func()) {
 	return h.server.prober.Await(h.reach(h.visit), done)
 }
 
-// Gone implements hold.Host.
 func (h *socket) Gone() error { return h.server.prober.Check(h.reach(h.visit)) }
 
-// Reached implements hold.Host.
 func (h *socket) Reached() { h.visit.Reached() }
 
-// Live implements hold.Host.
 func (h *socket) Live() {
 	h.release()
 	h.release = nil
@@ -171,8 +168,7 @@ func (h *socket) Live() {
 	}
 }
 
-// Held implements hold.Host: the visitor comes again, so to say, and wants the
-// desktop woken should it sleep.
+// Held is a new visit: the visitor wants the desktop woken should it sleep.
 func (h *socket) Held() error {
 	s := h.server
 	if s.holding.Err() != nil {
@@ -199,10 +195,8 @@ func (h *socket) Held() error {
 	return nil
 }
 
-// First implements hold.Host.
 func (h *socket) First() { h.visit.Mark(metrics.StageFirstMessage) }
 
-// Input implements hold.Host.
 func (h *socket) Input() {
 	now := time.Now()
 	if last := h.typed.Load(); now.Unix()-last < int64(inputEvery.Seconds()) || !h.typed.CompareAndSwap(last, now.Unix()) {
@@ -216,13 +210,10 @@ func (h *socket) Input() {
 	}()
 }
 
-// ToDesktop implements hold.Host.
 func (h *socket) ToDesktop(bytes int) { h.server.Metrics.BytesToDesktop.Add(float64(bytes)) }
 
-// ToClient implements hold.Host.
 func (h *socket) ToClient(bytes int) { h.server.Metrics.BytesToClient.Add(float64(bytes)) }
 
-// Idle implements hold.Host.
 func (h *socket) Idle(is bool) {
 	if is {
 		h.server.Metrics.RelayIdle.Inc()
@@ -231,7 +222,6 @@ func (h *socket) Idle(is bool) {
 	}
 }
 
-// Panicked implements hold.Host.
 func (h *socket) Panicked(p any) {
 	h.server.Log.Error("a WebSocket's goroutine panicked", "panic", p, "stack", string(debug.Stack()))
 }

@@ -87,7 +87,8 @@ var (
 		Text: "this session was deleted"})
 	Unreachable = row(Refusal{Code: CodeInternal, Status: http.StatusServiceUnavailable,
 		Text: "the desktop cannot be reached"})
-	// Interrupted is closed with the code of the desktop's protocol, where that has one.
+	// Interrupted has a code that the clients of all protocols follow by coming back: Selkies
+	// 2 stays down after 4000 and 4001, and takes 1000 for its own wish.
 	Interrupted = row(Refusal{Code: CodeRestart,
 		Text: "the connection to the desktop ended"})
 	BrokenOff = row(Refusal{Status: http.StatusBadGateway, Title: "Your desktop cannot be reached just now",

@@ -110,31 +110,26 @@ func (r *Reader) splice(p pipe, w *Writer, dst syscall.RawConn, moved func(int))
 }
 
 // drain waits for the socket and moves what it has into the pipe.
-func drain(src syscall.RawConn, to, most int) (n int, err error) {
-	waiting := src.Read(func(fd uintptr) bool {
-		n, err = splice(int(fd), to, most)
-		return !errors.Is(err, unix.EAGAIN)
-	})
-	switch {
-	case waiting != nil:
-		return 0, waiting
-	case err == nil && n == 0:
-		return 0, io.EOF
-	}
-	return n, err
+func drain(src syscall.RawConn, to, most int) (int, error) {
+	return await(src.Read, func(fd int) (int, error) { return splice(fd, to, most) }, io.EOF)
 }
 
 // pump waits for the socket and moves what is in the pipe into it.
-func pump(dst syscall.RawConn, from, most int) (n int, err error) {
-	waiting := dst.Write(func(fd uintptr) bool {
-		n, err = splice(from, int(fd), most)
+func pump(dst syscall.RawConn, from, most int) (int, error) {
+	return await(dst.Write, func(fd int) (int, error) { return splice(from, fd, most) }, io.ErrShortWrite)
+}
+
+// await waits until a socket is ready to move something; moving nothing is that error.
+func await(ready func(func(fd uintptr) bool) error, move func(fd int) (int, error), nothing error) (n int, err error) {
+	waiting := ready(func(fd uintptr) bool {
+		n, err = move(int(fd))
 		return !errors.Is(err, unix.EAGAIN)
 	})
 	switch {
 	case waiting != nil:
 		return 0, waiting
 	case err == nil && n == 0:
-		return 0, io.ErrShortWrite
+		return 0, nothing
 	}
 	return n, err
 }

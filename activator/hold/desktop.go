@@ -319,7 +319,7 @@ func (c *Conn) lost(why error) bool {
 	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
 		c.failLocked(said.ending())
 	case c.settled:
-		c.failLocked(c.interrupted())
+		c.failLocked(closing.Interrupted.Ending())
 	default:
 		if err := c.opts.Host.Held(); err != nil {
 			c.failLocked(closing.Of(err))
@@ -366,14 +366,6 @@ func (c *Conn) hold(pause time.Duration) bool {
 	c.changed.Broadcast()
 	c.redial = time.AfterFunc(pause, c.await)
 	return true
-}
-
-func (c *Conn) interrupted() *closing.Ending {
-	e := closing.Interrupted.Ending()
-	if code := c.opts.Traits.Interrupted; code != 0 {
-		e.Code = code
-	}
-	return e
 }
 
 // part sends the desktop the end of its client's connection; true when it has a

@@ -265,12 +265,3 @@ func TestWhatTheProtocolSaysFollowsHappens(t *testing.T) {
 	_, err := receive(h.client)
 	expectClose(t, err, 1008, "not that")
 }
-
-func TestTheProtocolsCodeEndsALiveConnectionWhoseDesktopWent(t *testing.T) {
-	h := holdAs(t, tcp{}, signaling.Traits{Interrupted: 4001}, signaling.Plain.Converse(signaling.Options{}), roomy)
-	desktop := h.connect()
-	welcome(t, h, desktop)
-	reset(t, desktop)
-	_, err := receive(h.client)
-	expectClose(t, err, 4001, "the connection to the desktop ended")
-}

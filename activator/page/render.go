@@ -22,7 +22,8 @@ import (
 const Prefix = "/_vdi/"
 
 const (
-	assetsPath = Prefix + "assets/"
+	// AssetsPath is where Assets belongs.
+	AssetsPath = Prefix + "assets/"
 	// StatusPath answers with Status as JSON.
 	StatusPath = Prefix + "status"
 	// EventsPath answers with a stream of Status, one for each change.
@@ -56,16 +57,13 @@ func Assets() http.Handler {
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	server := http.StripPrefix(assetsPath, http.FileServerFS(sub))
+	server := http.StripPrefix(AssetsPath, http.FileServerFS(sub))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		server.ServeHTTP(w, r)
 	})
 }
-
-// AssetsPath is where Assets belongs.
-const AssetsPath = assetsPath
 
 // WriteRefusal sends a refusal as a page, which says why there is no desktop.
 func WriteRefusal(w http.ResponseWriter, why *closing.Refusal) {

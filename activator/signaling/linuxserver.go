@@ -1,9 +1,6 @@
 package signaling
 
-import (
-	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-)
+import "github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 
 // LinuxServer is the stream of linuxserver.io's desktop images: Selkies 2's text
 // protocol on a socket beside the page, without a guard against quick reconnects
@@ -12,6 +9,6 @@ var LinuxServer = &Protocol{
 	Name:     "linuxserver",
 	named:    v1alpha1.ProtocolLinuxServer,
 	claims:   func(path string) bool { return under("/websockets")(path) && !Selkies2WebSockets.claims(path) },
-	Traits:   Traits{ReadsClient: true, Interrupted: closing.CodeRestart},
+	Traits:   Traits{ReadsClient: true},
 	Converse: func(Options) Conversation { return streaming{} },
 }

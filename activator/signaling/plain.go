@@ -1,18 +1,12 @@
 package signaling
 
-import (
-	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-)
+import "github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 
-// Plain is any WebSocket: held and replayed unread. The socket may carry the video itself;
-// what the other side said is lost when a desktop goes, so its close asks the client to
-// start anew.
+// Plain is any WebSocket: held and replayed unread.
 var Plain = &Protocol{
 	Name:     "websocket",
 	named:    v1alpha1.ProtocolWebSocket,
 	claims:   func(string) bool { return true },
-	Traits:   Traits{Interrupted: closing.CodeRestart},
 	Converse: func(Options) Conversation { return passing{} },
 }
 

@@ -51,9 +51,6 @@ type Traits struct {
 	Pipelines bool
 	// Redial is the least pause between two upgrade attempts at a desktop; 0 for none.
 	Redial time.Duration
-	// Interrupted is the close code that makes the protocol's client reconnect
-	// when the desktop went away while the two were talking.
-	Interrupted int
 	// SingleViewer says that the desktop has room for one viewer, turns every other one
 	// away and says so to none of them: who views has to be settled before it.
 	SingleViewer bool

@@ -43,7 +43,7 @@ var Selkies1 = &Protocol{
 	Name:   "selkies-1",
 	named:  v1alpha1.ProtocolSelkies1,
 	claims: func(path string) bool { return strings.TrimSuffix(path, "/") == "/ws" || under("/signalling")(path) },
-	Traits: Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true, Interrupted: closing.CodeRestart,
+	Traits: Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true,
 		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause},
 	Converse: func(o Options) Conversation { return &selkies1{negotiation: negotiation{options: o}} },
 	asksTURN: func(path string) bool { return path == selkies1TURN },

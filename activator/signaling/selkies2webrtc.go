@@ -52,7 +52,7 @@ var Selkies2WebRTC = &Protocol{
 	named:    v1alpha1.ProtocolSelkies2WebRTC,
 	claims:   under("/api/webrtc/signaling"),
 	mode:     "webrtc",
-	Traits:   Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Interrupted: closing.CodeRestart},
+	Traits:   Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true},
 	Converse: func(o Options) Conversation { return &selkies2{negotiation: negotiation{options: o}} },
 	asksTURN: func(path string) bool { return strings.HasSuffix(path, "/api/turn") },
 }

@@ -3,7 +3,6 @@ package signaling
 import (
 	"time"
 
-	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -19,6 +18,6 @@ var Selkies2WebSockets = &Protocol{
 	named:    v1alpha1.ProtocolSelkies2WebSockets,
 	claims:   under("/api/websockets"),
 	mode:     "websockets",
-	Traits:   Traits{ReadsClient: true, Redial: selkies2Redial, Interrupted: closing.CodeRestart},
+	Traits:   Traits{ReadsClient: true, Redial: selkies2Redial},
 	Converse: func(Options) Conversation { return streaming{} },
 }

@@ -33,8 +33,9 @@ type Member struct {
 
 // Group is the open WebSockets of a replica.
 type Group struct {
-	mu   sync.Mutex
-	open int
+	open sync.WaitGroup
+
+	mu sync.Mutex
 	// members are those that are held or relayed; the others are being refused.
 	members map[*Member]struct{}
 	// viewing counts the only viewers that talk to their desktops.
@@ -42,13 +43,11 @@ type Group struct {
 	// unheld says that none may be held any longer, closed that no more are accepted,
 	// cut that all must end.
 	unheld, closed, cut bool
-	// ended is closed when the last one has gone after close.
-	ended chan struct{}
 }
 
 // New makes an empty group.
 func New() *Group {
-	return &Group{members: map[*Member]struct{}{}, viewing: map[types.NamespacedName]int{}, ended: make(chan struct{})}
+	return &Group{members: map[*Member]struct{}{}, viewing: map[types.NamespacedName]int{}}
 }
 
 // Enter counts one in; false when no more are accepted.
@@ -58,17 +57,12 @@ func (g *Group) Enter() bool {
 	if g.closed {
 		return false
 	}
-	g.open++
+	g.open.Add(1)
 	return true
 }
 
 // Leave counts one out.
-func (g *Group) Leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.open--
-	g.settle()
-}
+func (g *Group) Leave() { g.open.Done() }
 
 // Add passes every stop on to a connection that has entered, the earlier ones too.
 func (g *Group) Add(m *Member) {
@@ -145,17 +139,12 @@ func (g *Group) End() {
 // Close accepts no more; what it returns is closed when the last one has left.
 func (g *Group) Close() <-chan struct{} {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.closed {
-		g.closed = true
-		g.settle()
-	}
-	return g.ended
-}
-
-// settle ends the wait for the last one; the caller holds the lock.
-func (g *Group) settle() {
-	if g.closed && g.open == 0 {
-		close(g.ended)
-	}
+	g.closed = true
+	g.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		g.open.Wait()
+		close(ended)
+	}()
+	return ended
 }

@@ -9,12 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/cache"
 
 	"github.com/org/vdi-operator/pkg/turn"
 )
@@ -24,6 +26,9 @@ const (
 	// which a visitor waits; one that did not is left alone for addressPause.
 	addressTimeout = time.Second
 	addressPause   = 5 * time.Second
+	// addressFor is how long an address is believed, and maxServers of how many servers.
+	addressFor = 24 * time.Hour
+	maxServers = 1 << 10
 	// longestAddress is more than an answer has, in bytes.
 	longestAddress = 4096
 )
@@ -31,8 +36,9 @@ const (
 // publicAddresses remembers what TURN servers said about themselves. They find their
 // address once, at their start, so that they are asked once.
 type publicAddresses struct {
-	mu    sync.Mutex // guards known, which has an entry for each server there is
-	known map[serverRun]publicAddress
+	mu sync.Mutex
+	// known has the address by serverRun, empty until a failed server is asked again.
+	known *cache.LRUExpireCache
 }
 
 // serverRun is one run of a pod's container.
@@ -41,42 +47,33 @@ type serverRun struct {
 	restarts int32
 }
 
-// publicAddress is empty until failed servers are asked again.
-type publicAddress struct {
-	address string
-	again   time.Time
-}
-
 // of asks those that are not known yet, all at once; who does not answer is left out.
 func (k *publicAddresses) of(servers []*corev1.Pod, port int, log *slog.Logger) []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	next := make(map[serverRun]publicAddress, len(servers))
-	answers := make([]publicAddress, len(servers))
+	if k.known == nil {
+		k.known = cache.NewLRUExpireCache(maxServers)
+	}
+	addresses := make([]string, len(servers))
 	var work sync.WaitGroup
 	for i, p := range servers {
-		answers[i] = k.known[runOf(p)]
-		if answers[i].address == "" && !now.Before(answers[i].again) {
-			work.Go(func() {
-				var err error
-				if answers[i].address, err = askAddress(p, port); err != nil {
-					answers[i].again = now.Add(addressPause)
-					log.Warn("a TURN server does not say its public address and is not announced", "pod", p.Name, "error", err)
-				}
-			})
+		if known, ok := k.known.Get(runOf(p)); ok {
+			addresses[i] = known.(string)
+			continue
 		}
+		work.Go(func() {
+			address, err := askAddress(p, port)
+			addresses[i] = address
+			if err == nil {
+				k.known.Add(runOf(p), address, addressFor)
+				return
+			}
+			k.known.Add(runOf(p), "", addressPause)
+			log.Warn("a TURN server does not say its public address and is not announced", "pod", p.Name, "error", err)
+		})
 	}
 	work.Wait()
-	var addresses []string
-	for i, p := range servers {
-		next[runOf(p)] = answers[i]
-		if answers[i].address != "" {
-			addresses = append(addresses, answers[i].address)
-		}
-	}
-	k.known = next
-	return addresses
+	return slices.DeleteFunc(addresses, func(a string) bool { return a == "" })
 }
 
 func runOf(p *corev1.Pod) serverRun {
