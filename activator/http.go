@@ -23,10 +23,10 @@ const (
 	documentAgain = 250 * time.Millisecond
 )
 
-// serveFrame serves the desktop's document to the frame of our page, which is told of
+// serveFrame serves the desktop's document to the frame of our page, which learns of
 // refusals by other means.
 func (s *Server) serveFrame(w http.ResponseWriter, r *http.Request, v visitor) {
-	s.pass(&page.Framed{ResponseWriter: w}, r, v, func(w http.ResponseWriter, why error) {
+	s.pass(page.Framed(w), r, v, func(w http.ResponseWriter, why error) {
 		s.count(closing.Of(why))
 		page.WriteNothing(w)
 	})

@@ -64,7 +64,7 @@ func understand(at addressed) understood {
 		return understood{r, v}
 	}
 	protocol := signaling.Streaming(v.Session).Protocol
-	document, told := page.Document(r)
+	document, browserSays := page.Document(r)
 	if document == page.Frame {
 		v.scripted = true
 	}
@@ -78,9 +78,9 @@ func understand(at addressed) understood {
 	case isWorker(r):
 		v.wants = wantsWorker
 	case document == page.Top:
-		v.wants, v.marked = wantsPage, !told
+		v.wants, v.marked = wantsPage, !browserSays
 	case document == page.Refresh:
-		v.wants, v.marked = wantsRefresh, !told
+		v.wants, v.marked = wantsRefresh, !browserSays
 	case document == page.Frame:
 		v.wants = wantsFrame
 	}

@@ -1,9 +1,7 @@
 package activator
 
 import (
-	"bufio"
-	"errors"
-	"io"
+	"bytes"
 	"net"
 	"net/http"
 	"strings"
@@ -41,8 +39,6 @@ func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-var errUnread = errors.New("more was sent before the upgrade than may be kept")
-
 // upgrade takes the connection over from net/http. Nothing of net/http's stays but
 // what the client sent without waiting for the answer.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, before []byte, subprotocol string, err error) {
@@ -52,30 +48,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn,
 		Protocol: func(string) bool { return true },
 	}
 	conn, rw, hs, err := u.Upgrade(r, w)
-	if err == nil {
-		before, err = unread(rw.Reader)
+	if err != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return nil, nil, "", err
 	}
-	if err != nil && conn != nil {
-		_ = conn.Close()
-		conn = nil
-	}
-	return conn, before, hs.Protocol, err
+	// A copy of what net/http has read too much, so that its buffer, of 4 KiB, can go.
+	before, err = rw.Reader.Peek(rw.Reader.Buffered())
+	return conn, bytes.Clone(before), hs.Protocol, err
 }
-
-// unread copies what net/http has read too much, so that its buffer can go.
-func unread(r *bufio.Reader) ([]byte, error) {
-	n := r.Buffered()
-	if n == 0 {
-		return nil, nil
-	}
-	if n > maxBefore {
-		return nil, errUnread
-	}
-	before := make([]byte, n)
-	_, err := io.ReadFull(r, before)
-	return before, err
-}
-
-// maxBefore bounds what is kept of a client that did not wait for the answer, in
-// bytes; net/http reads no more than its buffer of 4 KiB.
-const maxBefore = 16 << 10

@@ -103,7 +103,8 @@ func (r *Reader) Read(limit int) (Frame, error) {
 		if h.Length > int64(limit-len(r.part)) {
 			return Frame{}, ErrLong
 		}
-		r.begin(h, size)
+		r.take(size)
+		r.begin(h)
 		if h.OpCode != ws.OpContinuation {
 			r.kind = h.OpCode
 		}
@@ -118,9 +119,8 @@ func (r *Reader) Read(limit int) (Frame, error) {
 	}
 }
 
-// begin takes a data frame's header.
-func (r *Reader) begin(h ws.Header, size int) {
-	r.take(size)
+// begin notes a data frame's header.
+func (r *Reader) begin(h ws.Header) {
 	if !r.open {
 		r.size = 0
 	}
@@ -231,10 +231,7 @@ func (r *Reader) Span(limit int64, one bool) (Span, error) {
 			raw, err := r.control(h, size)
 			return Span{raw, h.OpCode}, err
 		}
-		if !r.open {
-			r.size = 0
-		}
-		r.open, r.size, r.rest = !h.Fin, r.size+h.Length, h.Length
+		r.begin(h)
 		end += size
 	}
 	r.take(end)

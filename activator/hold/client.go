@@ -135,20 +135,29 @@ func (c *Conn) toClient(op ws.OpCode, data []byte) error {
 	return nil
 }
 
+// follow says what follows from a message of either side.
+func (c *Conn) follow(said func(signaling.Message) (signaling.Step, error), f frame.Frame) (signaling.Step, error) {
+	c.talk.Lock()
+	step, err := said(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
+	c.talk.Unlock()
+	if err != nil {
+		return step, closing.Of(err)
+	}
+	if step.Input {
+		c.opts.Host.Input()
+	}
+	return step, nil
+}
+
 // message does what the protocol says follows from a message.
 func (c *Conn) message(f frame.Frame) error {
 	if f.Op == ws.OpText && !utf8.Valid(f.Data) {
 		return closing.Encoding.Ending()
 	}
 	c.spoken.Store(true)
-	c.talk.Lock()
-	step, err := c.opts.Conversation.FromClient(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
-	c.talk.Unlock()
+	step, err := c.follow(c.opts.Conversation.FromClient, f)
 	if err != nil {
-		return closing.Of(err)
-	}
-	if step.Input {
-		c.opts.Host.Input()
+		return err
 	}
 	for _, m := range step.ToClient {
 		if err := c.toClient(opcode(m), m.Data); err != nil {

@@ -233,14 +233,9 @@ func (c *Conn) first(d *desktop) {
 
 // heard does what the protocol says follows from a message of the desktop.
 func (c *Conn) heard(d *desktop, f frame.Frame) error {
-	c.talk.Lock()
-	step, err := c.opts.Conversation.FromDesktop(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
-	c.talk.Unlock()
+	step, err := c.follow(c.opts.Conversation.FromDesktop, f)
 	if err != nil {
-		return closing.Of(err)
-	}
-	if step.Input {
-		c.opts.Host.Input()
+		return err
 	}
 	for _, m := range step.ToClient {
 		c.first(d)

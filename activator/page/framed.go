@@ -7,34 +7,37 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 )
 
+// Changed is a writer that changes an answer's header before it is sent.
+type Changed struct {
+	http.ResponseWriter
+	Change func(http.Header)
+	done   bool
+}
+
 // Framed is a writer for the document in the page's frame. The page that frames it is
 // of its own origin, so a desktop that forbids every frame, which protects it from
 // other sites, is read as forbidding other sites' frames; nobody but us could have
 // framed it before either.
-type Framed struct {
-	http.ResponseWriter
-	done bool
-}
+func Framed(w http.ResponseWriter) *Changed { return &Changed{ResponseWriter: w, Change: relax} }
 
 // Unwrap serves http.ResponseController.
-func (f *Framed) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+func (c *Changed) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
-func (f *Framed) WriteHeader(status int) {
-	if !f.done && status >= http.StatusOK {
-		f.done = true
-		relax(f.Header())
+func (c *Changed) WriteHeader(status int) {
+	if !c.done && status >= http.StatusOK {
+		c.done = true
+		c.Change(c.Header())
 	}
-	f.ResponseWriter.WriteHeader(status)
+	c.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
-func (f *Framed) Write(b []byte) (int, error) {
-	if !f.done {
-		f.done = true
-		relax(f.Header())
+func (c *Changed) Write(b []byte) (int, error) {
+	if !c.done {
+		c.WriteHeader(http.StatusOK)
 	}
-	return f.ResponseWriter.Write(b)
+	return c.ResponseWriter.Write(b)
 }
 
 func relax(h http.Header) {

@@ -224,7 +224,7 @@ func TestADesktopThatForbidsFramesIsShownInOurs(t *testing.T) {
 				"without":       func(w http.ResponseWriter) { _, _ = w.Write([]byte("page")) },
 			} {
 				rec := httptest.NewRecorder()
-				w := &Framed{ResponseWriter: rec}
+				w := Framed(rec)
 				for k, v := range tc.in {
 					w.Header()[k] = v
 				}

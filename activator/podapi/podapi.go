@@ -62,8 +62,7 @@ func (a *API) session(aud token.Audience, raw string) (directory.View, error) {
 	return view, sub.Opens(view.Session)
 }
 
-// serveDesktopsTURN answers a desktop, which shows the token that the operator gave
-// to it.
+// serveTURN answers a desktop, which shows the token that the operator gave to it.
 func (a *API) serveTURN(w http.ResponseWriter, r *http.Request) {
 	view, err := a.session(token.AudienceTURN, r.Header.Get(podTokenHeader))
 	if err != nil {

@@ -45,7 +45,10 @@ type Claim struct {
 // Open says that a page has a stream here. Close must be called.
 func (v *Viewers) Open(p Page) *Claim {
 	if p.Name != "" {
-		v.enter(p)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.open[p]++
+		v.stay(p)
 	}
 	return &Claim{viewers: v, Page: p}
 }
@@ -53,8 +56,15 @@ func (v *Viewers) Open(p Page) *Claim {
 // Close says that the stream has ended. A page that viewed and does not come back gives
 // the view free.
 func (c *Claim) Close() {
-	if c.Page.Name != "" {
-		c.viewers.leave(c.Page)
+	if c.Page.Name == "" {
+		return
+	}
+	v := c.viewers
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open[c.Page]--; v.open[c.Page] == 0 {
+		delete(v.open, c.Page)
+		v.leaveAfter(c.Page, ClosedAfter)
 	}
 }
 

@@ -159,23 +159,6 @@ func pause(err error) time.Duration {
 	return retryAfter
 }
 
-func (v *Viewers) enter(p Page) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.open[p]++
-	v.stay(p)
-}
-
-func (v *Viewers) leave(p Page) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.open[p]--; v.open[p] > 0 {
-		return
-	}
-	delete(v.open, p)
-	v.leaveAfter(p, ClosedAfter)
-}
-
 // asked says that a page is there that may have no stream here.
 func (v *Viewers) asked(p Page) {
 	v.mu.Lock()
