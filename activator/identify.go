@@ -24,7 +24,7 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (addressed, bo
 		return addressed{}, false
 	}
 	place := s.routing.Of(r)
-	view, ok := s.find(place.Address)
+	view, ok := s.Directory.Find(place.Address)
 	switch {
 	case !ok && !isUpgrade(r) && s.redirect(w, s.routing.Meant(r, s.known)):
 	case !ok:
@@ -37,16 +37,8 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (addressed, bo
 	return addressed{}, false
 }
 
-func (s *Server) find(address string) (directory.View, bool) {
-	key, ok := s.Directory.Lookup(address)
-	if !ok {
-		return directory.View{}, false
-	}
-	return s.Directory.View(key)
-}
-
 func (s *Server) known(address string) bool {
-	_, ok := s.Directory.Lookup(address)
+	_, ok := s.Directory.Find(address)
 	return ok
 }
 

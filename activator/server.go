@@ -125,15 +125,7 @@ func (s *Server) StopHolding() {
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.
 // No WebSocket is accepted from now on.
-func (s *Server) Drain(ctx context.Context) {
-	ended := s.sockets.Close()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		s.sockets.End()
-		<-ended
-	}
-}
+func (s *Server) Drain(ctx context.Context) { s.sockets.Drain(ctx) }
 
 // ServeHTTP takes a visitor through four steps, each in the file of its name: identify,
 // check, understand, serve.

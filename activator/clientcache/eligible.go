@@ -41,14 +41,9 @@ var keptHeader = []string{
 // visitors: it carries no credentials but ours, which are stripped before a
 // desktop sees them.
 func asksForClient(r *http.Request) bool {
-	h := http.Header{}
-	for _, name := range []string{"Cookie", "Authorization"} {
-		if v := r.Header.Values(name); len(v) > 0 {
-			h[name] = slices.Clone(v)
-		}
-	}
+	h := http.Header{"Cookie": r.Header["Cookie"], "Authorization": r.Header["Authorization"]}
 	auth.Strip(h)
-	return len(h) == 0 && len(r.URL.RequestURI()) <= maxPath
+	return len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 && len(r.URL.RequestURI()) <= maxPath
 }
 
 // mayKeep says that an answer to such a request is a part of the client and nobody's
@@ -123,10 +118,7 @@ func members(h http.Header, name string) []string {
 }
 
 func kept(h http.Header) http.Header {
-	out := maps.Clone(h)
+	out := h.Clone()
 	maps.DeleteFunc(out, func(name string, _ []string) bool { return !slices.Contains(keptHeader, name) })
-	for name, values := range out {
-		out[name] = slices.Clone(values)
-	}
 	return out
 }

@@ -2,8 +2,8 @@ package clientcache
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
-	"time"
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -22,16 +22,10 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, v directory.View) 
 		return false
 	}
 	c.metrics.CacheServed.WithLabelValues(metrics.CacheHit).Inc()
-	h := w.Header()
-	for name, values := range found.header {
-		h[name] = values
-	}
+	maps.Copy(w.Header(), found.header)
 	// The browser asks again the next time, when the desktop may answer for itself.
-	h.Set("Cache-Control", "no-cache")
-	modified, err := http.ParseTime(found.header.Get("Last-Modified"))
-	if err != nil {
-		modified = time.Time{}
-	}
+	w.Header().Set("Cache-Control", "no-cache")
+	modified, _ := http.ParseTime(found.header.Get("Last-Modified")) // zero where there is none
 	http.ServeContent(w, r, "", modified, bytes.NewReader(found.body))
 	return true
 }

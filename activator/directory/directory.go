@@ -88,29 +88,37 @@ func New(address AddressFunc, onDrop func(types.NamespacedName)) *Directory {
 		byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
 }
 
-// Lookup finds the session that an address belongs to.
-func (d *Directory) Lookup(address string) (types.NamespacedName, bool) {
+// Find returns the session that an address belongs to, as it is now; false when there is
+// none.
+func (d *Directory) Find(address string) (View, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	key, ok := d.byAddress[address]
-	return key, ok
+	if !ok {
+		return View{}, false
+	}
+	return d.view(key)
 }
 
 // View returns the session as it is now; false when there is none.
 func (d *Directory) View(key types.NamespacedName) (View, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	e := d.entries[key]
-	if e == nil || e.session == nil {
-		return View{}, false
-	}
-	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
+	return d.view(key)
 }
 
 // Current returns the same session as it is now; false when it is gone.
 func (d *Directory) Current(v View) (View, bool) {
 	now, ok := d.View(v.Key())
 	return now, ok && now.Session.UID == v.Session.UID
+}
+
+func (d *Directory) view(key types.NamespacedName) (View, bool) {
+	e := d.entries[key]
+	if e == nil || e.session == nil {
+		return View{}, false
+	}
+	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
 // Observe calls f for each session that is new, with nil before, or has changed, in

@@ -49,15 +49,15 @@ func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
 	var dropped []types.NamespacedName
 	d := newDirectory(&dropped)
 	d.SetSession(session())
-	if key, ok := d.Lookup("alice.desktops"); !ok || key != alice {
-		t.Errorf("Lookup = %v, %v", key, ok)
+	if view, ok := d.Find("alice.desktops"); !ok || view.Key() != alice {
+		t.Errorf("Lookup = %v, %v", view.Key(), ok)
 	}
-	if _, ok := d.Lookup("bob.desktops"); ok {
+	if _, ok := d.Find("bob.desktops"); ok {
 		t.Error("a host of no session was found")
 	}
 	d.SetPod(pod("a", 1, "10.0.0.1"))
 	d.DropSession(alice)
-	if _, ok := d.Lookup("alice.desktops"); ok {
+	if _, ok := d.Find("alice.desktops"); ok {
 		t.Error("found after it was deleted")
 	}
 	if _, ok := d.View(alice); ok {

@@ -138,14 +138,14 @@ func Accept(conn net.Conn, before []byte, o Options) *Conn {
 func (c *Conn) Serve() error {
 	c.beat()
 	c.await()
-	c.fail(c.read())
+	c.End(c.read())
 	return c.part()
 }
 
 // Refuse ends an upgraded connection at once.
 func Refuse(conn net.Conn, before []byte, why *closing.Ending) {
 	c := Accept(conn, before, Options{})
-	c.fail(why)
+	c.End(why)
 	_ = c.part()
 }
 
@@ -154,22 +154,19 @@ func (c *Conn) StopHolding() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == waiting {
-		c.failLocked(closing.ShuttingDown.Ending())
+		c.endLocked(closing.ShuttingDown.Ending())
 	}
 }
 
-// End ends the connection, whatever it does.
-func (c *Conn) End(why *closing.Ending) { c.fail(why) }
-
-// fail says why the connection ends, and unblocks what waits for a peer. The
-// first reason counts.
-func (c *Conn) fail(why error) {
+// End ends the connection, whatever it does, and unblocks what waits for a peer. The first
+// reason counts; it is a *closing.Ending, or that the client left.
+func (c *Conn) End(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failLocked(why)
+	c.endLocked(why)
 }
 
-func (c *Conn) failLocked(why error) {
+func (c *Conn) endLocked(why error) {
 	if c.end != nil {
 		return
 	}

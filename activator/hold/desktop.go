@@ -88,7 +88,7 @@ func (c *Conn) await() {
 // attach takes a desktop, or why there will be none.
 func (c *Conn) attach(conn net.Conn, err error) {
 	if err != nil {
-		c.fail(closing.Of(err))
+		c.End(closing.Of(err))
 		return
 	}
 	d := &desktop{wrapped: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
@@ -108,7 +108,7 @@ func (c *Conn) attach(conn net.Conn, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.opts.Host.Panicked(p)
-			c.fail(closing.Failed.Ending())
+			c.End(closing.Failed.Ending())
 		}
 	}()
 	if c.serve(d) {
@@ -143,7 +143,7 @@ func (c *Conn) converse(d *desktop) error {
 // upgrade asks for the desktop's end of the WebSocket. Where the protocol allows it
 // the backlog goes with the request, so that it is read in one go.
 func (c *Conn) upgrade(d *desktop) error {
-	b := c.opts.Request.Head()
+	b := c.opts.Request.Head
 	c.mu.Lock()
 	c.played = 0
 	if c.opts.Traits.Pipelines {
@@ -282,7 +282,7 @@ func (c *Conn) lost(why error) bool {
 		// Its reader may be about to find the client's close frame, which says more.
 		_ = c.conn.SetReadDeadline(time.Now().Add(closeWithin))
 		c.mu.Unlock()
-		enough := time.AfterFunc(closeWithin, func() { c.fail(&left{err: toClient}) })
+		enough := time.AfterFunc(closeWithin, func() { c.End(&left{err: toClient}) })
 		_ = c.ended()
 		enough.Stop()
 		return false
@@ -293,7 +293,7 @@ func (c *Conn) lost(why error) bool {
 	}
 	if reason := c.opts.Host.Gone(); reason != nil {
 		// It went because of what happened to the session: say that.
-		c.failLocked(closing.Of(reason))
+		c.endLocked(closing.Of(reason))
 		return false
 	}
 	var no *relay.Rejected
@@ -301,23 +301,23 @@ func (c *Conn) lost(why error) bool {
 	var e *closing.Ending
 	switch {
 	case errors.As(why, &e):
-		c.failLocked(e)
+		c.endLocked(e)
 	case errors.As(why, &no):
 		if c.opts.Host.Rejected(no.Status) {
 			c.refused = no
 			return c.hold(c.notReady())
 		}
-		c.failLocked(no.Ending())
+		c.endLocked(no.Ending())
 	case errors.Is(why, relay.ErrStarting):
 		c.refused = nil
 		return c.hold(c.notReady())
 	case errors.As(why, &said) && (c.settled || !said.leaves() && !early):
-		c.failLocked(said.ending())
+		c.endLocked(said.ending())
 	case c.settled:
-		c.failLocked(closing.Interrupted.Ending())
+		c.endLocked(closing.Interrupted.Ending())
 	default:
 		if err := c.opts.Host.Held(); err != nil {
-			c.failLocked(closing.Of(err))
+			c.endLocked(closing.Of(err))
 			return false
 		}
 		if early {

@@ -80,9 +80,9 @@ func (c *Conn) due() bool {
 	now := time.Now()
 	if c.phase == waiting && !now.Before(k.until) {
 		if c.refused != nil {
-			c.failLocked(c.refused.Ending())
+			c.endLocked(c.refused.Ending())
 		} else {
-			c.failLocked(closing.HoldTimeout.Ending())
+			c.endLocked(closing.HoldTimeout.Ending())
 		}
 		return false
 	}
@@ -92,7 +92,7 @@ func (c *Conn) due() bool {
 		if reads := c.in.Reads(); reads != k.heard {
 			k.heard, k.silent = reads, 0
 		} else if k.silent++; k.silent >= pingsMissed {
-			c.failLocked(&left{err: errSilent})
+			c.endLocked(&left{err: errSilent})
 			return false
 		}
 		if !c.rest() {
@@ -117,7 +117,7 @@ func (c *Conn) rest() bool {
 		c.opts.Host.Idle(idle)
 	}
 	if limit := c.opts.Limits.RelayIdle; limit > 0 && time.Duration(k.quiet)*pingEvery >= limit {
-		c.failLocked(closing.RelayIdle.Ending(limit))
+		c.endLocked(closing.RelayIdle.Ending(limit))
 		return false
 	}
 	return true

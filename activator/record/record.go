@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,6 +36,18 @@ type Writer struct {
 	Client client.Client
 	// Directory has what is recorded already, so that no time moves back.
 	Directory *directory.Directory
+}
+
+// WriteViewer records who views a desktop that can have one viewer only; nil removes the
+// record. seen is the session's version from which that was concluded: where it has
+// another one by now, WriteViewer returns ErrChanged. Without it the record is
+// overwritten.
+func (w *Writer) WriteViewer(ctx context.Context, key types.NamespacedName, v *v1alpha1.SessionViewer, seen string) error {
+	_, err := w.patch(ctx, key, map[string]any{"viewer": v}, seen)
+	if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrChanged) {
+		return fmt.Errorf("viewer of %s: %w", key, err)
+	}
+	return err
 }
 
 // patch changes status.activity; seen, if set, is the session's version that it must

@@ -71,7 +71,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 	header := browser.Clone()
 	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
-	head := NewRequest(visitor(target, header), secure, "binary").Head()
+	head := NewRequest(visitor(target, header), secure, "binary").Head
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,8 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // Request is a visitor's upgrade as their desktop gets it. It is made when the
 // visitor comes and kept instead of the visitor's own request, which is larger.
 type Request struct {
-	head     []byte
+	// Head is what is written to the desktop.
+	Head     []byte
 	accept   string
 	protocol string
 }
@@ -46,7 +47,7 @@ func NewRequest(in *http.Request, face route.Face, subprotocol string) *Request 
 	}
 	sum := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as above
 	return &Request{
-		head:     get(in, header),
+		Head:     get(in, header),
 		accept:   base64.StdEncoding.EncodeToString(sum[:]),
 		protocol: subprotocol,
 	}
@@ -61,9 +62,6 @@ func get(in *http.Request, header http.Header) []byte {
 	b.WriteString("\r\n")
 	return append(make([]byte, 0, b.Len()), b.Bytes()...)
 }
-
-// Head is what is written to the desktop.
-func (q *Request) Head() []byte { return q.head }
 
 // Rejected is a desktop's refusal of the upgrade.
 type Rejected struct {

@@ -5,6 +5,7 @@
 package sockets
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type Conn interface {
 	// StopHolding ends it if it is held.
 	StopHolding()
-	End(why *closing.Ending)
+	End(why error)
 }
 
 // Member is a connection that is held or relayed.
@@ -126,25 +127,27 @@ func (g *Group) StopHolding() {
 	}
 }
 
-// End ends all.
-func (g *Group) End() {
+// Drain accepts no more and waits until the last one has left; it ends them all when ctx
+// does.
+func (g *Group) Drain(ctx context.Context) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.closed = true
+	g.mu.Unlock()
+	left := make(chan struct{})
+	go func() {
+		g.open.Wait()
+		close(left)
+	}()
+	select {
+	case <-left:
+		return
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
 	g.cut = true
 	for m := range g.members {
 		m.Conn.End(closing.ShuttingDown.Ending())
 	}
-}
-
-// Close accepts no more; what it returns is closed when the last one has left.
-func (g *Group) Close() <-chan struct{} {
-	g.mu.Lock()
-	g.closed = true
 	g.mu.Unlock()
-	ended := make(chan struct{})
-	go func() {
-		g.open.Wait()
-		close(ended)
-	}()
-	return ended
+	<-left
 }

@@ -1,6 +1,7 @@
 package wake
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -88,9 +89,5 @@ func (t *Timeline) markPod(p *directory.Pod, at time.Time) {
 func (t *Timeline) Stamps() Stamps {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := Stamps{Requested: t.requested, Seen: make(map[metrics.Stage]time.Time, len(t.seen))}
-	for k, v := range t.seen {
-		out.Seen[k] = v
-	}
-	return out
+	return Stamps{Requested: t.requested, Seen: maps.Clone(t.seen)}
 }
