@@ -55,6 +55,6 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn,
 		return nil, nil, "", err
 	}
 	// A copy of what net/http has read too much, so that its buffer, of 4 KiB, can go.
-	before, err = rw.Reader.Peek(rw.Reader.Buffered())
+	before, err = rw.Peek(rw.Reader.Buffered())
 	return conn, bytes.Clone(before), hs.Protocol, err
 }
