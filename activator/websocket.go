@@ -120,13 +120,12 @@ func (h *socket) serve() {
 // leave gives back what serveWebSocket took.
 func (h *socket) leave() {
 	h.server.sockets.SetViewing(&h.member, false)
-	switch {
-	case h.visit == nil: // refused
-	case h.release != nil:
-		h.release()
-		h.visit.Leave()
-	default:
-		h.server.Metrics.Relayed.Dec()
+	if h.visit != nil { // not refused
+		if h.release != nil {
+			h.release()
+		} else {
+			h.server.Metrics.Relayed.Dec()
+		}
 		h.visit.Leave()
 	}
 	h.server.sockets.Leave()

@@ -97,11 +97,6 @@ func (c *Conn) long() error {
 	if d == nil {
 		return tooLong
 	}
-	if f, open := c.in.Partial(); open {
-		if err := d.out.Begin(f.Op, f.Data); err != nil {
-			return c.passed(d, err)
-		}
-	}
 	if err := c.toDesktop(d).PassMessage(); err != nil {
 		return c.passed(d, err)
 	}

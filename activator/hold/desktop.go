@@ -182,11 +182,6 @@ func (c *Conn) listen(d *desktop) error {
 		switch {
 		case errors.Is(err, frame.ErrLong):
 			c.first(d)
-			if f, open := d.in.Partial(); open {
-				if err := c.out.Begin(f.Op, f.Data); err != nil {
-					return err
-				}
-			}
 			err = w.PassMessage()
 		case err != nil:
 		case f.Op == ws.OpClose:

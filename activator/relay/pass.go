@@ -29,8 +29,14 @@ func (w *Way) Pass() error {
 	}
 }
 
-// PassMessage passes the rest of a message that is too long to be kept.
+// PassMessage passes a message that is too long to be kept: what was read of it, and the
+// rest as it comes.
 func (w *Way) PassMessage() error {
+	if f, open := w.From.Partial(); open {
+		if err := w.To.Begin(f.Op, f.Data); err != nil {
+			return err
+		}
+	}
 	for {
 		if err := w.step(true); err != nil || !w.From.Open() {
 			return err

@@ -35,9 +35,25 @@ func (g *greeting) swallows(m Message) bool {
 	return true
 }
 
-func (g *greeting) attach() {
-	g.attached = true
-	g.swallow = g.answered
+// selkies is what both versions' conversations are made of.
+type selkies struct {
+	greeting
+	negotiation
+}
+
+// Attached implements Conversation.
+func (c *selkies) Attached() {
+	c.attached, c.swallow = true, c.answered
+	c.desktop = 0
+}
+
+// negotiates is what follows from a client's message after its HELLO, whose JSON is payload.
+func (c *selkies) negotiates(m Message, payload []byte) (Step, error) {
+	data, err := c.fromClient(payload)
+	if err != nil {
+		return Step{}, err
+	}
+	return Step{ToDesktop: replaced(m, payload, data)}, nil
 }
 
 // saysHello says that a message is another HELLO, however it goes on.

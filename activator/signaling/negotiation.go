@@ -42,8 +42,6 @@ type description struct {
 	SDP  string `json:"sdp"`
 }
 
-func (n *negotiation) attach() { n.desktop = 0 }
-
 // fromClient returns what goes on of a client's JSON, nil for nothing. The bytes are
 // data's own where nothing was taken out.
 func (n *negotiation) fromClient(data []byte) ([]byte, error) {

@@ -45,7 +45,7 @@ var Selkies1 = &Protocol{
 	claims: func(path string) bool { return strings.TrimSuffix(path, "/") == "/ws" || under("/signalling")(path) },
 	Traits: Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true, Pipelines: true,
 		SingleViewer: true, StandsStill: true, EarlyPause: selkies1Pause},
-	Converse: func(o Options) Conversation { return &selkies1{negotiation: negotiation{options: o}} },
+	Converse: func(o Options) Conversation { return &selkies1{selkies: selkies{negotiation: negotiation{options: o}}} },
 	asksTURN: func(path string) bool { return path == selkies1TURN },
 	atRoot: func(path string) string {
 		if strings.TrimSuffix(path, "/") == "/signalling" {
@@ -58,8 +58,7 @@ var Selkies1 = &Protocol{
 // selkies1 is one viewer's socket: of either peer, since the two know nothing of
 // each other.
 type selkies1 struct {
-	greeting
-	negotiation
+	selkies
 }
 
 var _ Patient = (*selkies1)(nil)
@@ -83,11 +82,7 @@ func (c *selkies1) FromClient(m Message) (Step, error) {
 	if saysHello(m.Data) {
 		return Step{}, closing.SecondHello.Ending()
 	}
-	data, v := c.fromClient(m.Data)
-	if v != nil {
-		return Step{}, v
-	}
-	return Step{ToDesktop: replaced(m, m.Data, data)}, nil
+	return c.negotiates(m, m.Data)
 }
 
 // FromDesktop implements Conversation.
@@ -96,12 +91,6 @@ func (c *selkies1) FromDesktop(m Message) (Step, error) {
 		return Step{}, nil
 	}
 	return Step{ToClient: replaced(m, m.Data, c.fromDesktop(m.Data))}, nil
-}
-
-// Attached implements Conversation.
-func (c *selkies1) Attached() {
-	c.greeting.attach()
-	c.negotiation.attach()
 }
 
 // Early implements Patient. It stays true: the holder bounds how long the client

@@ -53,14 +53,13 @@ var Selkies2WebRTC = &Protocol{
 	claims:   under("/api/webrtc/signaling"),
 	mode:     "webrtc",
 	Traits:   Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true},
-	Converse: func(o Options) Conversation { return &selkies2{negotiation: negotiation{options: o}} },
+	Converse: func(o Options) Conversation { return &selkies2{selkies: selkies{negotiation: negotiation{options: o}}} },
 	asksTURN: func(path string) bool { return strings.HasSuffix(path, "/api/turn") },
 }
 
 // selkies2 is one viewer's socket.
 type selkies2 struct {
-	greeting
-	negotiation
+	selkies
 	// called says that the desktop has been or will be sent the client's call, and
 	// has not taken it yet.
 	called bool
@@ -97,11 +96,7 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 	if !ok || len(peer) == 0 {
 		return Step{}, closing.Protocol.Ending(`after HELLO come "SESSION server" and "<peer> <JSON>"`)
 	}
-	data, v := c.fromClient(payload)
-	if v != nil {
-		return Step{}, v
-	}
-	return Step{ToDesktop: replaced(m, payload, data)}, nil
+	return c.negotiates(m, payload)
 }
 
 // FromDesktop implements Conversation.
@@ -117,12 +112,6 @@ func (c *selkies2) FromDesktop(m Message) (Step, error) {
 	// The client takes what follows the first space, or all (signaling.js:335).
 	payload := m.Data[bytes.IndexByte(m.Data, ' ')+1:]
 	return Step{ToClient: replaced(m, payload, c.fromDesktop(payload))}, nil
-}
-
-// Attached implements Conversation.
-func (c *selkies2) Attached() {
-	c.greeting.attach()
-	c.negotiation.attach()
 }
 
 // Early implements Patient. Who was not held has the desktop's verdict.
