@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,103 +160,6 @@ func (g *gateway) pods(other *gateway) {
 			Ports: []corev1.ContainerPort{{ContainerPort: view.Pod.Port}}}}},
 		Status: corev1.PodStatus{PodIP: view.Pod.IP},
 	})
-}
-
-func TestOfPagesThatComeAtOnceOneShowsTheDesktop(t *testing.T) {
-	g := single(t)
-	r := g.another()
-	r.pods(g)
-	const pages = 8
-	var shows atomic.Int32
-	all := make(chan string, pages)
-	for i := range pages {
-		at := []*gateway{g, r}[i%2]
-		go func() {
-			tab := at.openAs(fmt.Sprintf("%032x", i+1))
-			tab.until("decided", func(s page.Status) bool {
-				return s.State == page.StateElsewhere || s.Viewing == viewer.ViewingYours
-			})
-			s := at.asks(fmt.Sprintf("%032x", i+1))
-			if s.Viewing == viewer.ViewingYours {
-				shows.Add(1)
-			}
-			all <- string(s.State)
-		}()
-	}
-	for range pages {
-		<-all
-	}
-	if n := shows.Load(); n != 1 || g.records() != 1 {
-		t.Errorf("%d show it, %d records", n, g.records())
-	}
-}
-
-func TestAPageThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
-	g := single(t)
-	first := g.openAs(one)
-	first.until("it has the view", yours)
-	second := g.openAs(two)
-	second.until("it is told", elsewhere)
-	first.close()
-	second.until("it shows the desktop by itself", yours)
-	if n := g.records(); n != 3 {
-		t.Errorf("%d records, want a claim, a release and a claim", n)
-	}
-}
-
-func TestAPageThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
-	for name, replicas := range map[string]int{"at the same replica": 1, "at another one": 2} {
-		t.Run(name, func(t *testing.T) {
-			g := single(t)
-			r := g
-			if replicas == 2 {
-				r = g.another()
-				r.pods(g)
-			}
-			first := g.openAs(one)
-			first.until("it has the view", yours)
-			second := g.openAs(two)
-			second.until("it is told", elsewhere)
-			first.close()
-			g.eventually("its stream has ended", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
-			again := r.openAs(one)
-			if s := <-again.events; s.Viewing != viewer.ViewingYours {
-				t.Errorf("first it is told %+v", s)
-			}
-			time.Sleep(viewer.ClosedAfter + time.Second) // until the first stream would count as closed
-			if s := g.asks(two); s.State != page.StateElsewhere || len(second.events) > 0 {
-				t.Errorf("the one that waits is told %s, and %d changes", s.State, len(second.events))
-			}
-			if n := g.records(); n != replicas {
-				t.Errorf("%d records at %d replicas", n, replicas)
-			}
-			again.close()
-			second.until("it shows the desktop by itself", yours)
-		})
-	}
-}
-
-func TestAPageThatVanishedWithItsReplicaBlocksNobodyForEver(t *testing.T) {
-	g := single(t)
-	gone := &v1alpha1.SessionViewer{Page: one, Since: metav1.MicroTime{Time: time.Now()}, Replica: "gone"}
-	if err := g.WriteViewer(t.Context(), alice, gone, ""); err != nil {
-		t.Fatal(err)
-	}
-	tab := g.openAs(two)
-	tab.until("it is told", elsewhere)
-	if got := g.take(two); got.code != 204 {
-		t.Fatalf("%d %s", got.code, got.body)
-	}
-	tab.until("it shows it", yours)
-	tab.close()
-
-	// And with the desktop's sleep the record is void.
-	if err := g.WriteViewer(t.Context(), alice, gone, ""); err != nil {
-		t.Fatal(err)
-	}
-	g.sleeps(lifecycle.ReasonDisconnected, "")
-	g.wakes(newDesktop(t))
-	g.openAs(two).until("it shows it", yours)
 }
 
 func TestWhoWakesADesktopSeesItThere(t *testing.T) {

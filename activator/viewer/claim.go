@@ -64,7 +64,7 @@ func (c *Claim) Close() {
 	defer v.mu.Unlock()
 	if v.open[c.Page]--; v.open[c.Page] == 0 {
 		delete(v.open, c.Page)
-		v.leaveAfter(c.Page, ClosedAfter)
+		v.leaveAfter(c.Page, closedAfter)
 	}
 }
 

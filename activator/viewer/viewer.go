@@ -26,9 +26,9 @@ import (
 )
 
 const (
-	// ClosedAfter is how long a page's stream may be gone before its page counts as
+	// closedAfter is how long a page's stream may be gone before its page counts as
 	// closed: a page that is loaded again, or moves to another replica, is back sooner.
-	ClosedAfter = 4 * time.Second
+	closedAfter = 4 * time.Second
 	// silentAfter is the same for a page that asks instead of having a stream, every three
 	// seconds, and not always here.
 	silentAfter = 30 * time.Second
