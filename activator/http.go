@@ -103,7 +103,7 @@ func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, unt
 }
 
 // serveKept answers for a desktop that is not there yet, or that stands still while nobody
-// looks at it, from what it served on an earlier visit; false when it has to answer for
+// views it, from what it served on an earlier visit; false when it has to answer for
 // itself.
 func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bool {
 	view := v.View

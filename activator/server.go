@@ -115,7 +115,7 @@ func (s *Server) Internal() http.Handler {
 		BodyTimeout: s.Config.Limits.HeaderTimeout.Duration, Own: podapi.OwnAddresses(s.Log)}).Handler()
 }
 
-// StopHolding tells every held client to reconnect elsewhere; relayed connections
+// StopHolding makes every held client reconnect elsewhere; relayed connections
 // go on.
 func (s *Server) StopHolding() {
 	s.stopHolding(closing.ShuttingDown.Ending())

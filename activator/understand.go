@@ -29,7 +29,7 @@ type visitor struct {
 	// scripted says that a browser's script made the request, or a page that the
 	// desktop showed; not a person who opened a page, nor a program that is no browser.
 	scripted bool
-	// marked says that the browser does not tell a frame's request from a person's.
+	// marked says that the browser does not distinguish a frame's request from a person's.
 	marked bool
 }
 

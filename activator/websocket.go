@@ -22,7 +22,7 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// inputEvery is how often one connection's input is looked at; wake.Tracker decides
+// inputEvery is how often one connection's input is passed to wake.Tracker, which decides
 // what is written.
 const inputEvery = time.Second
 
@@ -91,7 +91,7 @@ type socket struct {
 	visit  *wake.Visit
 	// release gives the place among the held back; nil while the connection is live.
 	release func()
-	// typed is when input was last looked at, in seconds since 1970.
+	// typed is when input was last passed on, in seconds since 1970.
 	typed atomic.Int64
 }
 
@@ -131,7 +131,7 @@ func (h *socket) leave() {
 	h.server.sockets.Leave()
 }
 
-// log tells, and counts, how a connection ended that did not end by itself.
+// log logs and counts the end of a connection that did not end by itself.
 func (h *socket) log(end error) {
 	var e *closing.Ending
 	if !errors.As(end, &e) {

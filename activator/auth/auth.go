@@ -30,7 +30,7 @@ const (
 	plainCookie  = "vdi-session"
 )
 
-// maxCookies bounds how many cookies of our name are looked at. There can be more
+// maxCookies bounds how many cookies of our name are tried. There can be more
 // than one where a plain cookie is used: another host of the domain may set its own
 // for all of them, and must not lock a visitor out by it.
 const maxCookies = 4
@@ -99,11 +99,11 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 }
 
 // SameOrigin says that no other site's page made the request, as far as browsers
-// tell: it comes from the session's own pages, or from a person who opened the
+// say: it comes from the session's own pages, or from a person who opened the
 // address. Sessions of one domain are one site for cookies, so the cookie alone does
 // not keep one desktop's pages from driving, framing or waking another desktop. Where
 // sessions are folders of one host they share its origin, and nothing that a browser
-// tells keeps their pages apart.
+// says keeps their pages apart.
 func (g *Guard) SameOrigin(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)

@@ -4,7 +4,7 @@
 // It promises that what one session's desktop served is never served to another
 // session, nor on behalf of another image, and that it keeps no more than it may. It
 // does not know whether a desktop can be reached: its caller must, since a desktop that
-// is there answers for itself as a rule. Why it is built so:
+// is there usually answers for itself. Why it is built so:
 // docs/decisions/0004-client-cache.md.
 package clientcache
 

@@ -74,7 +74,7 @@ func mayKeep(r *http.Request, status int, h http.Header) (keep, byMagic bool) {
 	case slices.Contains(clientTypes, kind):
 		return true, false
 	case kind == "application/json":
-		// Manifests often have the type of any JSON, which as a rule is no client file.
+		// Manifests often have the type of any JSON, which usually is no client file.
 		return name == "manifest.json", false
 	case !slices.Contains(untyped, kind):
 		return false, false

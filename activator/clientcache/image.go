@@ -8,7 +8,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 )
 
-// shortened is how many bytes of a hash tell a page one image from another.
+// shortened is how many bytes of a hash distinguish one image from another for a page.
 const shortened = 6
 
 // Observe learns which image the session's pod runs, drops what another image

@@ -67,7 +67,7 @@ func (r *Recording) decide(status int) {
 			return
 		}
 	}
-	// Now: whoever writes the header further on may change it.
+	// Now: the next writer may change the header.
 	r.keep, r.header = true, kept(h)
 }
 

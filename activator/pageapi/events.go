@@ -100,7 +100,7 @@ func (p *stream) follow(ctx context.Context) {
 			return
 		}
 		p.attend(view)
-		if err := p.tell(view); err != nil {
+		if err := p.send(view); err != nil {
 			return
 		}
 		if p.claim.Settle(ctx, view.Session, p.wants(view)) {
@@ -185,8 +185,8 @@ func (p *stream) leave() {
 	}
 }
 
-// tell writes an event if anything changed for the page.
-func (p *stream) tell(view directory.View) error {
+// send writes an event if anything changed for the page.
+func (p *stream) send(view directory.View) error {
 	f := p.facts(view, p.path)
 	if f.Reachable = p.pod != ""; !f.Reachable && !p.lookedUp {
 		p.lookedUp, p.usually = true, p.Directory.MedianStart(view.Session.Spec.Template)

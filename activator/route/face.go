@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Face is how a session looks from outside.
+// Face is how visitors see a session.
 type Face struct {
 	// Scheme is what visitors use, http or https.
 	Scheme string
@@ -77,7 +77,7 @@ func (f Face) within(path string) bool {
 }
 
 // Answer translates what a desktop at a host's root says in its answer's header, to a
-// visitor who knows it by host: where else to look, and for which paths a cookie is.
+// visitor who knows it by host: where else to go, and for which paths a cookie is.
 // Addresses that are in the session's folder already are those of a desktop that goes by
 // X-Forwarded-Prefix.
 func (f Face) Answer(h http.Header, host string) {

@@ -45,8 +45,8 @@ func (rt Routing) at(hostport string, u *url.URL) Place {
 	if !rt.byPath {
 		return p
 	}
-	// As it was written: a session's folder needs no escapes, and who writes it with
-	// some is not led astray but nowhere.
+	// As it was written: a session's folder needs no escapes, and with some it is
+	// no session's.
 	folder, _, _ := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	p.Prefix = "/" + folder
 	p.Address += p.Prefix
@@ -54,7 +54,7 @@ func (rt Routing) at(hostport string, u *url.URL) Place {
 }
 
 // Meant is where a request for no session's address was meant to go, as a path on its
-// host; empty where nobody can tell. Web clients that take themselves for the only one
+// host; empty where that is not known. Web clients that take themselves for the only one
 // on their host ask for such addresses, Selkies 1.6's for /turn (v1.6.2, app.js:825).
 // Browsers name the page that asks in Referer; known says which addresses are sessions'.
 //

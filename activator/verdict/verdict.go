@@ -33,7 +33,7 @@ const (
 
 // definite are the answers that a client understands better as the answer to its
 // upgrade than as a close code. First of all 409, with which Selkies 2 refuses the
-// connections of the mode that it is not in: its client looks for that after an
+// connections of the mode that it is not in: its client checks for that after an
 // upgrade that failed, and after no other.
 var definite = []int{http.StatusConflict, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone}
 
