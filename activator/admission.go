@@ -19,7 +19,7 @@ import (
 // its sockets again at once (v1.6.2, webrtc.js:745-761). It is kept from storming by never
 // being closed for what will pass: two of them at one desktop, each turned away while the
 // other is there, opened 6 to 12 sockets a second. Now the page around the desktop lets
-// one of them show it (see viewers), and who is turned away all the same is held (see
+// one of them show it (see package viewer), and who is turned away all the same is held (see
 // signaling.Patient). What still storms would cost a token's verification and a goroutine
 // each time: it gets a time to come again.
 

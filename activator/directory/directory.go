@@ -15,10 +15,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// AddressFunc gives where visitors find a session: its host without port, and its folder
-// there, if it has one. No two sessions have the same.
-type AddressFunc func(namespace, name string) string
-
 // Pod is what the activator needs to know of a session's pod.
 type Pod struct {
 	Name string
@@ -58,7 +54,7 @@ func (v View) Key() types.NamespacedName { return client.ObjectKeyFromObject(v.S
 
 // Directory maps addresses to sessions and sessions to pods.
 type Directory struct {
-	address AddressFunc
+	address func(namespace, name string) string
 	// onDrop is called with each deleted session.
 	onDrop func(types.NamespacedName)
 	// onChange are called with each new session and each change of one; see Observe.
@@ -79,8 +75,10 @@ type entry struct {
 	changed chan struct{}
 }
 
-// New makes an empty directory. onDrop, if set, is called with each deleted session.
-func New(address AddressFunc, onDrop func(types.NamespacedName)) *Directory {
+// New makes an empty directory. address gives where visitors find a session: its host
+// without port, and its folder there, if it has one; no two sessions have the same. onDrop,
+// if set, is called with each deleted session.
+func New(address func(namespace, name string) string, onDrop func(types.NamespacedName)) *Directory {
 	if onDrop == nil {
 		onDrop = func(types.NamespacedName) {}
 	}

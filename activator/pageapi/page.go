@@ -31,9 +31,6 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 // the desktop's could ask too, as it could load the page: what must not wake is what
 // happens by itself.
 func (a *API) serveWake(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if !posted(w, r) {
-		return
-	}
 	a.wake(r.Context(), v)
 	if name := page.NameOf(r); name != "" {
 		// Who wakes it wants to see it here. Should that not be recorded, the page claims
@@ -105,9 +102,6 @@ func (a *API) facts(view directory.View, path string) page.Facts {
 
 // serveActivity takes a page's report that somebody typed or moved the pointer.
 func (a *API) serveActivity(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if !posted(w, r) {
-		return
-	}
 	if a.Tracker.Input(r.Context(), v.Session, time.Now()) != nil {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return

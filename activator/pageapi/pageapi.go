@@ -54,22 +54,22 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, v Visitor) {
 	case page.EventsPath:
 		a.serveEvents(w, r, v)
 	case page.ActivityPath:
-		a.serveActivity(w, r, v)
+		posted(w, r, v, a.serveActivity)
 	case page.WakePath:
-		a.serveWake(w, r, v)
+		posted(w, r, v, a.serveWake)
 	case page.TakePath:
-		a.serveTake(w, r, v)
+		posted(w, r, v, a.serveTake)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// posted answers requests of other methods.
-func posted(w http.ResponseWriter, r *http.Request) bool {
+// posted serves what only a POST may ask for.
+func posted(w http.ResponseWriter, r *http.Request, v Visitor, serve func(http.ResponseWriter, *http.Request, Visitor)) {
 	if r.Method == http.MethodPost {
-		return true
+		serve(w, r, v)
+		return
 	}
 	w.Header().Set("Allow", http.MethodPost)
 	http.Error(w, "ask for this with POST", http.StatusMethodNotAllowed)
-	return false
 }

@@ -14,9 +14,6 @@ import (
 
 // serveTake makes the page of a person the viewer who asked for it.
 func (a *API) serveTake(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if !posted(w, r) {
-		return
-	}
 	name := page.NameOf(r)
 	if name == "" {
 		http.Error(w, "say which page: the parameter "+page.PageQuery+" with 32 hexadecimal digits", http.StatusBadRequest)
