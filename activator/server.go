@@ -102,7 +102,8 @@ func New(o Options) *Server {
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
 		Viewers: viewer.New(s.holding, o.Directory, o.Viewers, o.Log, s.sockets.EndViewer),
-		Pages:   limit.NewPlaces[types.NamespacedName](limit.Bound{}, limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
+		Pages: limit.NewPlaces[types.NamespacedName](limit.Bound{},
+			limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
 	}
 	s.confirmer = confirm.New(o.Directory, s.prober, o.Tracker)

@@ -80,7 +80,8 @@ type Page struct {
 
 // New makes them; they write until stopping ends. Where a page takes a desktop over, end is
 // called to end the connections of its former viewer: those opened before that moment.
-func New(stopping context.Context, dir *directory.Directory, w Writer, log *slog.Logger, end func(types.NamespacedName, time.Time)) *Viewers {
+func New(stopping context.Context, dir *directory.Directory, w Writer, log *slog.Logger, end func(types.NamespacedName, time.Time),
+) *Viewers {
 	dir.Observe(func(before, after *v1alpha1.VDISession) {
 		if before == nil {
 			return
