@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -47,17 +49,25 @@ func (p *plugin) newList() *cobra.Command {
 func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
 	// The tab writer keeps what is written and any error until it is flushed.
-	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tLAST SEEN\tAWAKE\tURL")
+	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tWAITING FOR\tLAST SEEN\tAWAKE\tURL")
 	for i := range sessions {
 		s := &sessions[i]
 		var seen *metav1.MicroTime
 		if s.Status.Activity != nil {
 			seen = s.Status.Activity.LastConnectedTime
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
-			s.Status.Phase, since(seen, now), since(s.Status.StartTime, now), s.Status.URL)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
+			s.Status.Phase, waitingFor(s.Status.Waiting), since(seen, now), since(s.Status.StartTime, now), s.Status.URL)
 	}
 	return w.Flush()
+}
+
+// waitingFor is the reason of a wait, with the resource or image that is missing; "-" for none.
+func waitingFor(w *v1alpha1.SessionWaiting) string {
+	if w == nil {
+		return "-"
+	}
+	return strings.TrimSpace(w.Reason + " " + cmp.Or(w.Resource, w.Image))
 }
 
 // since is a time's age as kubectl writes it; "-" for never.

@@ -148,16 +148,33 @@ func TestAListShowsWhoIsThere(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) != 2 || strings.Join(strings.Fields(lines[1]), " ") !=
-		"desktops alice alice@example.com kde Running 5m 3h https://alice--desktops.vdi.example.com:8443/" {
+		"desktops alice alice@example.com kde Running - 5m 3h https://alice--desktops.vdi.example.com:8443/" {
 		t.Errorf("list:\n%s", out)
 	}
 	out, _, err = run(t, []string{"list", "-A"}, alice, bob)
-	if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "others bob bob@example.com kde Asleep - - https://bob") {
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "others bob bob@example.com kde Asleep - - - https://bob") {
 		t.Errorf("%v, list of all:\n%s", err, out)
 	}
 	out, errOut, err := run(t, []string{"list"}, bob)
 	if err != nil || out != "" || !strings.Contains(errOut, "-A") {
 		t.Errorf("an empty list printed %q and %q, %v", out, errOut, err)
+	}
+}
+
+func TestAListShowsWhatAStartWaitsFor(t *testing.T) {
+	waits := map[string]*v1alpha1.SessionWaiting{
+		"WaitingForGPU nvidia.com/gpu":        {Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu"},
+		"ImagePullFailed example.com/kde:1.0": {Reason: v1alpha1.ReasonImagePullFailed, Image: "example.com/kde:1.0"},
+		"Starting":                            {Reason: v1alpha1.ReasonStarting},
+	}
+	for want, waiting := range waits {
+		alice := session("desktops", "alice")
+		alice.Status.Phase, alice.Status.Waiting = v1alpha1.PhaseCreating, waiting
+		out, _, err := run(t, []string{"list"}, alice)
+		if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "PHASE WAITING FOR LAST SEEN") ||
+			!strings.Contains(strings.Join(strings.Fields(out), " "), "Creating "+want+" - - https://alice") {
+			t.Errorf("want %q, %v:\n%s", want, err, out)
+		}
 	}
 }
 
