@@ -447,6 +447,36 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	}
 }
 
+func TestAFormerRefusalDoesNotFailASessionThatWaitsForAnotherCause(t *testing.T) {
+	s := newStage(t)
+	s.Exists, s.Wakeable = false, false
+	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
+
+	other := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "other"}, Spec: now.Spec}
+	if err := s.r.Client.Create(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	home := client.ObjectKey{Namespace: key.Namespace, Name: workload.HomeName(now.Spec.User, now.Spec.Template)}
+	if err := s.r.Client.Get(t.Context(), home, claim); err != nil {
+		t.Fatal(err)
+	}
+	claim.Annotations[v1alpha1.AnnotationHeldBy] = other.Name
+	if err := s.r.Client.Update(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhasePending, "in use by session")
+
+	if err := s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: now.Spec.Template}}); err != nil {
+		t.Fatal(err)
+	}
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhasePending, "does not exist")
+}
+
 type errText string
 
 func (e errText) Error() string { return string(e) }

@@ -92,13 +92,13 @@ func (p *pass) refusedOr(err error, condition, what string) error {
 	return nil
 }
 
-// blocked is why the wanted shape cannot be applied.
-type blocked struct{ reason, message string }
+// blocked is why the wanted shape cannot be applied: a condition that is false.
+type blocked struct{ condition, reason, message string }
 
 // block records that the wanted shape cannot be applied.
 func (p *pass) block(condition, reason, message string) {
 	p.condition(condition, false, reason, message)
-	p.blocked = blocked{reason, message}
+	p.blocked = blocked{condition, reason, message}
 }
 
 // refuse blocks, and tries again on a change, or slowly.

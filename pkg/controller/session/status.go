@@ -50,11 +50,10 @@ func (p *pass) asleepBecause() string {
 }
 
 func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool) {
-	refused := meta.IsStatusConditionFalse(p.session.Status.Conditions, v1alpha1.ConditionWorkloadApplied)
 	progress := p.observed.Progress
 	switch {
 	// Without a workload there is nothing to wake.
-	case !p.observed.Exists && refused:
+	case !p.observed.Exists && p.blocked.condition == v1alpha1.ConditionWorkloadApplied:
 		return v1alpha1.PhaseFailed, p.blocked.reason, p.blocked.message, false
 	case !p.observed.Exists:
 		return v1alpha1.PhasePending, p.blocked.reason, p.blocked.message, false
