@@ -60,30 +60,11 @@ desktopNetworkPolicy:
   {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}
 {{- end }}
 {{- else }}
-{{- /* int64: a large number from values.yaml would come out as 1e+06. */}}
+{{- /* toJson: a large number from values.yaml would otherwise come out as 1e+06. */}}
 limits:
-  heldConnections: {{ $.Values.limits.heldConnections | int64 }}
-  heldConnectionsPerSession: {{ $.Values.limits.heldConnectionsPerSession | int64 }}
-  bufferedBytes: {{ $.Values.limits.bufferedBytes | int64 }}
-  bufferedFrames: {{ $.Values.limits.bufferedFrames | int64 }}
-  pagesPerSession: {{ $.Values.limits.pagesPerSession | int64 }}
-  clientCacheBytes: {{ $.Values.limits.clientCacheBytes | int64 }}
-  messageBytes: {{ $.Values.limits.messageBytes | int64 }}
-  candidates: {{ $.Values.limits.candidates | int64 }}
-  holdHTTP: {{ $.Values.limits.holdHTTP }}
-  holdTime: {{ $.Values.limits.holdTime }}
-  relayIdleTimeout: {{ $.Values.limits.relayIdleTimeout }}
-  headerTimeout: {{ $.Values.limits.headerTimeout }}
-  headerBytes: {{ $.Values.limits.headerBytes | int64 }}
-  pendingConnections: {{ $.Values.limits.pendingConnections | int64 }}
-  pendingConnectionsPerAddress: {{ $.Values.limits.pendingConnectionsPerAddress | int64 }}
-  idleConnections: {{ $.Values.limits.idleConnections | int64 }}
-  upgradesPerUser:
-    perSecond: {{ $.Values.limits.upgradesPerUser.perSecond }}
-    burst: {{ $.Values.limits.upgradesPerUser.burst | int64 }}
-  upgradesPerAddress:
-    perSecond: {{ $.Values.limits.upgradesPerAddress.perSecond }}
-    burst: {{ $.Values.limits.upgradesPerAddress.burst | int64 }}
+  {{- range $name, $value := $.Values.limits }}
+  {{ $name }}: {{ toJson $value }}
+  {{- end }}
 trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}
 {{- end }}
 {{- end -}}
