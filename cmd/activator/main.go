@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
 	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	flag.Var(version.Flag{Program: "activator", Out: os.Stdout, Exit: os.Exit}, "version", "print the version and end")
+	flag.BoolFunc("version", "print the version and end", version.Flag("activator", os.Stdout, os.Exit))
 	flag.Parse()
 
 	log := logging.Setup(os.Stderr, f.logLevel)

@@ -16,7 +16,7 @@ import (
 func main() {
 	activators := flag.String("activators", "", "host:port of the Service with the address of each activator")
 	port := flag.Uint("desktop-port", 0, "where the desktop listens")
-	flag.Var(version.Flag{Program: "agent", Out: os.Stdout, Exit: os.Exit}, "version", "print the version and end")
+	flag.BoolFunc("version", "print the version and end", version.Flag("agent", os.Stdout, os.Exit))
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -41,7 +41,7 @@ func main() {
 	flag.BoolVar(&f.leaderElect, "leader-elect", false, "work only while elected, so that several replicas can run")
 	flag.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the election's Lease; the pod's own if empty")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	flag.Var(version.Flag{Program: "operator", Out: os.Stdout, Exit: os.Exit}, "version", "print the version and end")
+	flag.BoolFunc("version", "print the version and end", version.Flag("operator", os.Stdout, os.Exit))
 	flag.Parse()
 
 	log := logging.Setup(os.Stderr, f.logLevel)

@@ -36,7 +36,7 @@ type Activator struct {
 	Pending prometheus.Gauge
 	// Idle are connections between two requests.
 	Idle prometheus.Gauge
-	// Pages are open pages that are told of each change.
+	// Pages are open pages to which each change is sent.
 	Pages prometheus.Gauge
 	// Takeovers counts desktops that a person took over from another page.
 	Takeovers prometheus.Counter
@@ -56,46 +56,30 @@ const (
 // NewActivator makes the activator's metrics and registers them. refusals are the reasons
 // that have a series from the start.
 func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
+	r := with(reg)
 	m := &Activator{
-		Wakes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_activator_wakes_total", Help: "Wakes that this replica wrote."}),
-		ColdStart: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Sockets: newSockets(r),
+		Wakes:   r.counter("vdi_activator_wakes_total", "Wakes that this replica wrote."),
+		ColdStart: r.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vdi_activator_cold_start_seconds", Help: "Time from a visitor's request to each stage of the cold start it caused.",
 			Buckets: []float64{.025, .05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 40, 80, 160, 320, 640}}, []string{"stage"}),
-		Holds: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_activator_holds_total", Help: "Connections that had to be held because their desktop was not reachable yet."}),
-		Held: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_held_connections", Help: "Connections that are held now."}),
-		HeldLimit: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_held_connections_limit", Help: "Connections that this replica holds at most."}),
-		Relayed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_relayed_connections", Help: "WebSocket connections that are relayed now."}),
-		Idle: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_idle_connections", Help: "Connections that are kept open for further requests."}),
-		Pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_pending_connections", Help: "Connections that have not sent their first request yet."}),
-		Pages: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_pages", Help: "Open pages that are told of each change now."}),
-		Takeovers: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_activator_takeovers_total", Help: "Desktops with room for one viewer that a person took over from another page."}),
-		CacheServed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vdi_activator_client_cache_requests_total", Help: "Requests for client files that came while their desktop could not be reached, by result."}, []string{"result"}),
-		CacheBytes: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_client_cache_bytes", Help: "Bytes kept of desktops' clients now."}),
-		Refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vdi_activator_refusals_total", Help: "Visitors that were turned away, by reason."}, []string{"reason"}),
+		Holds:     r.counter("vdi_activator_holds_total", "Connections that had to be held because their desktop was not reachable yet."),
+		Held:      r.gauge("vdi_activator_held_connections", "Connections that are held now."),
+		HeldLimit: r.gauge("vdi_activator_held_connections_limit", "Connections that this replica holds at most."),
+		Relayed:   r.gauge("vdi_activator_relayed_connections", "WebSocket connections that are relayed now."),
+		Idle:      r.gauge("vdi_activator_idle_connections", "Connections that are kept open for further requests."),
+		Pending:   r.gauge("vdi_activator_pending_connections", "Connections that have not sent their first request yet."),
+		Pages:     r.gauge("vdi_activator_pages", "Open pages to which each change is sent now."),
+		Takeovers: r.counter("vdi_activator_takeovers_total",
+			"Desktops with room for one viewer that a person took over from another page."),
+		CacheServed: counters(r, "vdi_activator_client_cache_requests_total",
+			"Requests for client files that came while their desktop could not be reached, by result.", "result", CacheHit, CacheMiss),
+		CacheBytes: r.gauge("vdi_activator_client_cache_bytes", "Bytes kept of desktops' clients now."),
+		Refusals:   counters(r, "vdi_activator_refusals_total", "Visitors that were turned away, by reason.", "reason", refusals...),
 	}
-	m.Sockets = newSockets(reg)
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))
 	}
-	for _, r := range []string{CacheHit, CacheMiss} {
-		m.CacheServed.WithLabelValues(r)
-	}
-	for _, r := range refusals {
-		m.Refusals.WithLabelValues(r)
-	}
-	reg.MustRegister(m.Wakes, m.ColdStart, m.Holds, m.Held, m.HeldLimit, m.Relayed, m.Pending, m.Idle, m.Pages, m.Takeovers, m.CacheServed, m.CacheBytes, m.Refusals)
 	return m
 }
 
@@ -109,12 +93,6 @@ func (m *Activator) Refused(reason string) {
 // RegisterReady registers vdi_activator_ready; ready returns why visitors should not
 // come, if they should not.
 func RegisterReady(reg prometheus.Registerer, ready func() error) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "vdi_activator_ready", Help: "Whether this replica takes visitors: 0 before its first listing and once it was told to end."},
-		func() float64 {
-			if ready() != nil {
-				return 0
-			}
-			return 1
-		}))
+	const help = "Whether this replica takes visitors: 0 before its first listing and once it was asked to end."
+	with(reg).gaugeFunc("vdi_activator_ready", help, func() float64 { return number(ready() == nil) })
 }

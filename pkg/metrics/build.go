@@ -10,8 +10,7 @@ import (
 // what the program was built from.
 func RegisterBuildInfo(reg prometheus.Registerer) {
 	i := version.Get()
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "vdi_build_info", Help: "What the program was built from; always 1."}, []string{"version", "revision", "goversion"})
-	g.WithLabelValues(i.Version, i.Revision, i.Go).Set(1)
-	reg.MustRegister(g)
+	with(reg).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "vdi_build_info", Help: "What the program was built from; always 1."}, []string{"version", "revision", "goversion"}).
+		WithLabelValues(i.Version, i.Revision, i.Go).Set(1)
 }

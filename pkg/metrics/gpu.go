@@ -2,7 +2,7 @@ package metrics
 
 import (
 	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,33 +30,26 @@ func (d GPUDesktop) within(from, to time.Time) (awake, asleep time.Duration) {
 	if !from.Before(to) {
 		return 0, 0
 	}
-	whole := to.Sub(from)
+	all := to.Sub(from)
 	if d.AwakeSince.IsZero() {
 		// What it was awake for since from, before the last sleep.
 		began := from
 		if d.Woken.After(from) && d.Woken.Before(d.AsleepSince) {
 			began = d.Woken
 		}
-		awake = between(began, d.AsleepSince, whole)
+		awake = between(began, d.AsleepSince, all)
 	} else {
-		awake = between(latest(from, d.AwakeSince), to, whole)
+		awake = between(slices.MaxFunc([]time.Time{from, d.AwakeSince}, time.Time.Compare), to, all)
 		if d.AsleepSince.Before(d.AwakeSince) {
-			awake += between(from, d.AsleepSince, whole-awake)
+			awake += between(from, d.AsleepSince, all-awake)
 		}
 	}
-	return awake, whole - awake
+	return awake, all - awake
 }
 
 // between is the time from a to b, and within 0 and most.
 func between(a, b time.Time, most time.Duration) time.Duration {
 	return max(0, min(b.Sub(a), most))
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // GPUDesktops lists the sessions with GPUs.
@@ -66,66 +59,40 @@ type GPUDesktops func(ctx context.Context) ([]GPUDesktop, error)
 // when they woke and slept. So nothing runs per session, and how often it is scraped
 // changes nothing but how late a counter moves.
 type gpuSeconds struct {
-	list   GPUDesktops
-	counts func() bool
-	now    func() time.Time
-	used   *prometheus.Desc
-	saved  *prometheus.Desc
-
-	mu sync.Mutex
+	now func() time.Time
 	// until is up to when it was integrated; zero while another replica counts.
 	until        time.Time
 	awake, slept map[string]float64
 }
 
-var _ prometheus.Collector = (*gpuSeconds)(nil)
-
 // NewGPUSeconds counts the GPU seconds of sessions, used and saved, from the first
 // scrape on at which counts is true; a replica that does not lead must not count what
 // the leader counts. Resources are those that have series from the start.
 func NewGPUSeconds(list GPUDesktops, counts func() bool, now func() time.Time, resources ...string) prometheus.Collector {
-	g := &gpuSeconds{
-		list: list, counts: counts, now: now,
-		used: prometheus.NewDesc("vdi_gpu_seconds_used_total",
-			"GPUs times the seconds for which sessions were awake, from each wake to the next sleep.", []string{"resource"}, nil),
-		saved: prometheus.NewDesc("vdi_gpu_seconds_saved_total",
-			"GPUs times the seconds for which sessions slept: what the same sessions, always on, would have held besides.", []string{"resource"}, nil),
-		awake: map[string]float64{}, slept: map[string]float64{},
-	}
+	used := prometheus.NewDesc("vdi_gpu_seconds_used_total",
+		"GPUs times the seconds for which sessions were awake, from each wake to the next sleep.", []string{"resource"}, nil)
+	saved := prometheus.NewDesc("vdi_gpu_seconds_saved_total",
+		"GPUs times the seconds for which sessions slept: what the same sessions, always on, would have held besides.", []string{"resource"}, nil)
+	g := &gpuSeconds{now: now, awake: map[string]float64{}, slept: map[string]float64{}}
 	for _, r := range resources {
 		g.awake[r], g.slept[r] = 0, 0
 	}
-	return g
+	return &atScrape{counts: counts, descs: []*prometheus.Desc{used, saved},
+		read: func(ctx context.Context, ch chan<- prometheus.Metric) error {
+			desktops, err := list(ctx)
+			if err != nil {
+				return err
+			}
+			g.integrate(desktops)
+			for resource, seconds := range g.awake {
+				ch <- prometheus.MustNewConstMetric(used, prometheus.CounterValue, seconds, resource)
+				ch <- prometheus.MustNewConstMetric(saved, prometheus.CounterValue, g.slept[resource], resource)
+			}
+			return nil
+		}}
 }
 
-// Describe implements prometheus.Collector.
-func (g *gpuSeconds) Describe(ch chan<- *prometheus.Desc) {
-	ch <- g.used
-	ch <- g.saved
-}
-
-// Collect implements prometheus.Collector.
-func (g *gpuSeconds) Collect(ch chan<- prometheus.Metric) {
-	if !g.counts() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
-	defer cancel()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	desktops, err := g.list(ctx)
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(g.used, err)
-		return
-	}
-	g.integrate(desktops)
-	for resource, seconds := range g.awake {
-		ch <- prometheus.MustNewConstMetric(g.used, prometheus.CounterValue, seconds, resource)
-		ch <- prometheus.MustNewConstMetric(g.saved, prometheus.CounterValue, g.slept[resource], resource)
-	}
-}
-
-// integrate adds what has passed since the last scrape; the caller holds the lock.
+// integrate adds what has passed since the last scrape.
 func (g *gpuSeconds) integrate(desktops []GPUDesktop) {
 	from, to := g.until, g.now()
 	if to.Before(from) {

@@ -29,33 +29,28 @@ var startupBuckets = []float64{0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600
 
 // NewOperator makes the operator's metrics and registers them.
 func NewOperator(reg prometheus.Registerer) *Operator {
-	m := &Operator{
-		wakes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_session_wakes_total", Help: "Desktops that were woken."}),
-		sleeps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vdi_session_sleeps_total", Help: "Desktops that were put to sleep, by the reason of the decision."}, []string{"reason"}),
-		startup: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "vdi_session_startup_seconds", Help: "Time from the decision to wake a desktop until its pod is ready.", Buckets: startupBuckets}),
-		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_knative_config_conflicts_total", Help: "Times that a key of Knative's configuration which desktops need was found to be set otherwise by somebody else."}),
-		corrections: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_knative_config_corrections_total", Help: "Keys of Knative's configuration which desktops need that somebody had taken away and that were set again."}),
-		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "vdi_operator_condition", Help: "Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown."}, []string{"type"}),
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vdi_operator_config_reloads_total", Help: "Changes of the configuration file that were found while running, by what became of them."}, []string{"result"}),
-		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_operator_config_last_reload_successful", Help: "Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds."}),
-	}
-	for _, result := range []string{reloadApplied, reloadRefused} {
-		m.reloads.WithLabelValues(result)
-	}
-	m.sleeps.WithLabelValues(string(lifecycle.ReasonPoweredOff))
+	r := with(reg)
+	sleeps := []lifecycle.Reason{lifecycle.ReasonPoweredOff}
 	for _, clock := range lifecycle.Clocks {
-		m.sleeps.WithLabelValues(string(clock.Reason))
+		sleeps = append(sleeps, clock.Reason)
+	}
+	m := &Operator{
+		wakes:  r.counter("vdi_session_wakes_total", "Desktops that were woken."),
+		sleeps: counters(r, "vdi_session_sleeps_total", "Desktops that were put to sleep, by the reason of the decision.", "reason", sleeps...),
+		startup: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_startup_seconds",
+			Help: "Time from the decision to wake a desktop until it is reachable.", Buckets: startupBuckets}),
+		conflicts: r.counter("vdi_knative_config_conflicts_total",
+			"Times that a key of Knative's configuration which desktops need was found to be set otherwise by somebody else."),
+		corrections: r.counter("vdi_knative_config_corrections_total",
+			"Keys of Knative's configuration which desktops need that somebody had taken away and that were set again."),
+		conditions: r.NewGaugeVec(prometheus.GaugeOpts{Name: "vdi_operator_condition",
+			Help: "Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown."}, []string{"type"}),
+		reloads: counters(r, "vdi_operator_config_reloads_total",
+			"Changes of the configuration file that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
+		reloaded: r.gauge("vdi_operator_config_last_reload_successful",
+			"Whether the configuration file as it is now is in use: 0 while it is refused and an earlier one holds."),
 	}
 	m.reloaded.Set(1)
-	reg.MustRegister(m.wakes, m.sleeps, m.startup, m.conflicts, m.corrections, m.conditions, m.reloads, m.reloaded)
 	return m
 }
 
@@ -77,11 +72,7 @@ func (m *Operator) ConfigCorrected() { m.corrections.Inc() }
 // Condition shows a condition of the installation; the type is one of
 // pkg/controller/installation's.
 func (m *Operator) Condition(conditionType string, isTrue bool) {
-	value := 0.0
-	if isTrue {
-		value = 1
-	}
-	m.conditions.WithLabelValues(conditionType).Set(value)
+	m.conditions.WithLabelValues(conditionType).Set(number(isTrue))
 }
 
 // ConditionUnknown takes a condition away that is not known any more.
@@ -97,13 +88,23 @@ const (
 
 // Reloaded counts a changed configuration file; err is why it was refused, if it was.
 func (m *Operator) Reloaded(err error) {
+	m.reloads.WithLabelValues(result(err)).Inc()
+	m.reloaded.Set(number(err == nil))
+}
+
+func result(err error) string {
 	if err != nil {
-		m.reloads.WithLabelValues(reloadRefused).Inc()
-		m.reloaded.Set(0)
-		return
+		return reloadRefused
 	}
-	m.reloads.WithLabelValues(reloadApplied).Inc()
-	m.reloaded.Set(1)
+	return reloadApplied
+}
+
+// number is a gauge's value for yes and no.
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // Sessions is a count of all sessions.
@@ -119,53 +120,28 @@ type Sessions struct {
 // CountSessions counts the sessions.
 type CountSessions func(ctx context.Context) (Sessions, error)
 
-// countTimeout bounds how long a scrape waits for the count.
-const countTimeout = 5 * time.Second
-
 // phases are all that a session can be in.
-var phases = []v1alpha1.Phase{v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
-
-type sessions struct {
-	count   CountSessions
-	counts  func() bool
-	byPhase *prometheus.Desc
-	waiting *prometheus.Desc
-	longest *prometheus.Desc
-}
-
-var _ prometheus.Collector = sessions{}
+var phases = []v1alpha1.Phase{
+	v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
 
 // NewSessions is the gauge of sessions by phase, counted at each scrape at which counts
 // is true: a replica that does not lead would count them a second time.
 func NewSessions(count CountSessions, counts func() bool) prometheus.Collector {
-	return sessions{
-		count: count, counts: counts,
-		byPhase: prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil),
-		waiting: prometheus.NewDesc("vdi_sessions_waiting_for_gpu", "Sessions that wake and for which no GPU is free.", nil, nil),
-		longest: prometheus.NewDesc("vdi_session_longest_start_seconds", "How long the session that has been waking for longest has done so; 0 where none wakes.", nil, nil),
-	}
-}
-
-func (s sessions) Describe(ch chan<- *prometheus.Desc) {
-	ch <- s.byPhase
-	ch <- s.waiting
-	ch <- s.longest
-}
-
-func (s sessions) Collect(ch chan<- prometheus.Metric) {
-	if !s.counts() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
-	defer cancel()
-	all, err := s.count(ctx)
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(s.byPhase, err)
-		return
-	}
-	for _, phase := range phases {
-		ch <- prometheus.MustNewConstMetric(s.byPhase, prometheus.GaugeValue, float64(all.ByPhase[phase]), string(phase))
-	}
-	ch <- prometheus.MustNewConstMetric(s.waiting, prometheus.GaugeValue, float64(all.WaitingForGPU))
-	ch <- prometheus.MustNewConstMetric(s.longest, prometheus.GaugeValue, all.LongestStart.Seconds())
+	byPhase := prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil)
+	waiting := prometheus.NewDesc("vdi_sessions_waiting_for_gpu", "Sessions that wake and for which no GPU is free.", nil, nil)
+	longest := prometheus.NewDesc("vdi_session_longest_start_seconds",
+		"How long the session that has been waking for longest has done so; 0 where none wakes.", nil, nil)
+	return &atScrape{counts: counts, descs: []*prometheus.Desc{byPhase, waiting, longest},
+		read: func(ctx context.Context, ch chan<- prometheus.Metric) error {
+			all, err := count(ctx)
+			if err != nil {
+				return err
+			}
+			for _, phase := range phases {
+				ch <- prometheus.MustNewConstMetric(byPhase, prometheus.GaugeValue, float64(all.ByPhase[phase]), string(phase))
+			}
+			ch <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(all.WaitingForGPU))
+			ch <- prometheus.MustNewConstMetric(longest, prometheus.GaugeValue, all.LongestStart.Seconds())
+			return nil
+		}}
 }

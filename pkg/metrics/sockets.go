@@ -2,13 +2,10 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Direction is which way bytes of a relayed WebSocket go.
-type Direction string
-
 // The directions of vdi_activator_relayed_bytes_total.
 const (
-	ToDesktop Direction = "to_desktop"
-	ToClient  Direction = "to_client"
+	toDesktop = "to_desktop"
+	toClient  = "to_client"
 )
 
 // Sockets are the metrics of WebSockets once they are relayed.
@@ -22,17 +19,15 @@ type Sockets struct {
 	BytesToDesktop, BytesToClient prometheus.Counter
 }
 
-func newSockets(reg prometheus.Registerer) Sockets {
-	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "vdi_activator_relayed_bytes_total", Help: "Bytes of WebSocket frames that were passed between clients and desktops, by direction."}, []string{"direction"})
-	s := Sockets{
-		HeldAgain: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "vdi_activator_held_again_total", Help: "How often a connection was held again because its desktop went before its first message, or wanted another client to come or to go first."}),
-		RelayIdle: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "vdi_activator_relayed_connections_idle", Help: "WebSocket connections that are relayed and on which nothing was said for a minute."}),
-		BytesToDesktop: bytes.WithLabelValues(string(ToDesktop)),
-		BytesToClient:  bytes.WithLabelValues(string(ToClient)),
+func newSockets(r registry) Sockets {
+	bytes := counters(r, "vdi_activator_relayed_bytes_total",
+		"Bytes of WebSocket frames that were passed between clients and desktops, by direction.", "direction", toDesktop, toClient)
+	return Sockets{
+		HeldAgain: r.counter("vdi_activator_held_again_total", "How often a connection was held again because its desktop went before its "+
+			"first message, or wanted another client to come or to go first."),
+		RelayIdle: r.gauge("vdi_activator_relayed_connections_idle",
+			"WebSocket connections that are relayed and on which nothing was said for a minute."),
+		BytesToDesktop: bytes.WithLabelValues(toDesktop),
+		BytesToClient:  bytes.WithLabelValues(toClient),
 	}
-	reg.MustRegister(bytes, s.HeldAgain, s.RelayIdle)
-	return s
 }

@@ -19,8 +19,7 @@ const (
 	TURNRefusedOther      TURNRefusal = "other"
 )
 
-// TURNRefusals lists every reason.
-var TURNRefusals = []TURNRefusal{TURNRefusedCredential, TURNRefusedPeer, TURNRefusedQuota, TURNRefusedNoPort, TURNRefusedOther}
+var turnRefusals = []TURNRefusal{TURNRefusedCredential, TURNRefusedPeer, TURNRefusedQuota, TURNRefusedNoPort, TURNRefusedOther}
 
 // The directions of vdi_turn_relayed_bytes_total.
 const (
@@ -53,48 +52,30 @@ type TURNState struct {
 
 // NewTURN makes the TURN server's metrics and registers them.
 func NewTURN(reg prometheus.Registerer, s TURNState) *TURN {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	r, tls := with(reg), with(reg)
+	if !s.TLS {
+		tls = with(nil) // made, and not registered
 	}
-	counters := func(name, help, label string, values ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-		for _, value := range values {
-			v.WithLabelValues(value)
-		}
-		return v
+	r.gaugeFunc("vdi_turn_allocations", "Allocations that are open.", s.Allocations)
+	r.gaugeFunc("vdi_turn_relay_ports", "Ports for allocations.", s.Ports)
+	r.gaugeFunc("vdi_turn_relay_ports_used", "Ports for allocations that are taken, by any program.", s.PortsUsed)
+	r.NewGauge(prometheus.GaugeOpts{Name: "vdi_turn_build_info", Help: "Always 1; the label is turnserver's version.",
+		ConstLabels: prometheus.Labels{"turnserver": s.Version}}).Set(1)
+	return &TURN{
+		opened:   r.counter("vdi_turn_allocations_opened_total", "Allocations that were opened."),
+		refusals: counters(r, "vdi_turn_refusals_total", "Requests of clients that were refused, by reason.", "reason", turnRefusals...),
+		relayed: counters(r, "vdi_turn_relayed_bytes_total", "Bytes that passed between allocations and their peers; counted every 4096 "+
+			"packets of an allocation and at its end.", "direction", directionFromPeers, directionToPeers),
+		linesLeftOut: r.counter("vdi_turn_log_lines_left_out_total", "Lines of turnserver's log that came too fast to be passed on."),
+		secretChanges: counters(r, "vdi_turn_secret_changes_total",
+			"Changes of the shared secret that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
+		certificates: counters(tls, "vdi_turn_certificate_reloads_total",
+			"Changes of the certificate that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
+		certificate: tls.gauge("vdi_turn_certificate_expiry_timestamp_seconds",
+			"When the certificate that is served ends, in seconds since 1970."),
+		up:       r.gauge("vdi_turn_up", "Whether turnserver answers."),
+		draining: r.gauge("vdi_turn_draining", "Whether the server was asked to end and waits for its allocations."),
 	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-	}
-	asked := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
-	}
-	var reasons []string
-	for _, r := range TURNRefusals {
-		reasons = append(reasons, string(r))
-	}
-	m := &TURN{
-		opened:        counter("vdi_turn_allocations_opened_total", "Allocations that were opened."),
-		refusals:      counters("vdi_turn_refusals_total", "Requests of clients that were refused, by reason.", "reason", reasons...),
-		relayed:       counters("vdi_turn_relayed_bytes_total", "Bytes that passed between allocations and their peers; counted every 4096 packets of an allocation and at its end.", "direction", directionFromPeers, directionToPeers),
-		linesLeftOut:  counter("vdi_turn_log_lines_left_out_total", "Lines of turnserver's log that came too fast to be passed on."),
-		secretChanges: counters("vdi_turn_secret_changes_total", "Changes of the shared secret that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
-		certificates:  counters("vdi_turn_certificate_reloads_total", "Changes of the certificate that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
-		certificate:   gauge("vdi_turn_certificate_expiry_timestamp_seconds", "When the certificate that is served ends, in seconds since 1970."),
-		up:            gauge("vdi_turn_up", "Whether turnserver answers."),
-		draining:      gauge("vdi_turn_draining", "Whether the server was told to end and waits for its allocations."),
-	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "vdi_turn_build_info", Help: "Always 1; the label is turnserver's version.",
-		ConstLabels: prometheus.Labels{"turnserver": s.Version}})
-	build.Set(1)
-	reg.MustRegister(m.opened, m.refusals, m.relayed, m.linesLeftOut, m.secretChanges, m.up, m.draining, build,
-		asked("vdi_turn_allocations", "Allocations that are open.", s.Allocations),
-		asked("vdi_turn_relay_ports", "Ports for allocations.", s.Ports),
-		asked("vdi_turn_relay_ports_used", "Ports for allocations that are taken, by whomever.", s.PortsUsed))
-	if s.TLS {
-		reg.MustRegister(m.certificates, m.certificate)
-	}
-	return m
 }
 
 // Opened counts an allocation.
@@ -122,22 +103,7 @@ func (m *TURN) Certificate(expires time.Time) { m.certificate.Set(float64(expire
 func (m *TURN) CertificateChanged(err error) { m.certificates.WithLabelValues(result(err)).Inc() }
 
 // Up says whether turnserver answers.
-func (m *TURN) Up(up bool) { set(m.up, up) }
+func (m *TURN) Up(up bool) { m.up.Set(number(up)) }
 
 // Draining says that the server ends.
-func (m *TURN) Draining() { set(m.draining, true) }
-
-func set(g prometheus.Gauge, on bool) {
-	if on {
-		g.Set(1)
-	} else {
-		g.Set(0)
-	}
-}
-
-func result(err error) string {
-	if err != nil {
-		return reloadRefused
-	}
-	return reloadApplied
-}
+func (m *TURN) Draining() { m.draining.Set(1) }

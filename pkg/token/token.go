@@ -8,8 +8,6 @@ package token
 
 import (
 	"crypto/ecdsa"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
@@ -71,10 +69,14 @@ func NewSigner(keyPEM []byte) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: not a PEM-encoded ECDSA private key: %w", err)
 	}
+	return &Signer{key: key}, needsP256("signing key", &key.PublicKey)
+}
+
+func needsP256(what string, key *ecdsa.PublicKey) error {
 	if bits := key.Curve.Params().BitSize; bits != 256 {
-		return nil, fmt.Errorf("signing key: curve has %d bits, ES256 needs a P-256 key", bits)
+		return fmt.Errorf("%s: curve has %d bits, ES256 needs a P-256 key", what, bits)
 	}
-	return &Signer{key: key}, nil
+	return nil
 }
 
 // Sign issues a token that expires ttl after now.
@@ -107,39 +109,11 @@ type Verifier struct{ key *ecdsa.PublicKey }
 
 // NewVerifier reads a certificate or public key in PEM.
 func NewVerifier(certPEM []byte) (*Verifier, error) {
-	block, _ := pem.Decode(certPEM)
-	if block == nil {
-		return nil, errors.New("verification certificate: no PEM block found")
-	}
-	key, err := publicKey(block)
+	key, err := jwt.ParseECPublicKeyFromPEM(certPEM)
 	if err != nil {
-		return nil, fmt.Errorf("verification certificate: %w", err)
+		return nil, fmt.Errorf("verification certificate: not a PEM-encoded ECDSA certificate or public key: %w", err)
 	}
-	if bits := key.Curve.Params().BitSize; bits != 256 {
-		return nil, fmt.Errorf("verification certificate: curve has %d bits, ES256 needs a P-256 key", bits)
-	}
-	return &Verifier{key: key}, nil
-}
-
-func publicKey(block *pem.Block) (*ecdsa.PublicKey, error) {
-	var key any
-	if block.Type == "CERTIFICATE" {
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		key = cert.PublicKey
-	} else {
-		var err error
-		if key, err = x509.ParsePKIXPublicKey(block.Bytes); err != nil {
-			return nil, err
-		}
-	}
-	ec, ok := key.(*ecdsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("holds a %T, ES256 needs an ECDSA key", key)
-	}
-	return ec, nil
+	return &Verifier{key: key}, needsP256("verification certificate", key)
 }
 
 // Verify checks signature, algorithm, issuer, audience and times, and returns

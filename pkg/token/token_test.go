@@ -169,11 +169,11 @@ func TestKeysThatCannotBeUsedAreExplained(t *testing.T) {
 	p384, certificate384 := keys(t, elliptic.P384())
 	p256, _ := keys(t, elliptic.P256())
 	for name, err := range map[string]error{
-		"not a PEM-encoded": second(NewSigner([]byte("x"))),
-		"384 bits":          second(NewSigner(p384)),
-		"no PEM block":      second(NewVerifier([]byte("x"))),
-		"curve has 384":     second(NewVerifier(certificate384)),
-		"verification":      second(NewVerifier(p256)),
+		"not a PEM-encoded":                   second(NewSigner([]byte("x"))),
+		"384 bits":                            second(NewSigner(p384)),
+		"not a PEM-encoded ECDSA certificate": second(NewVerifier([]byte("x"))),
+		"curve has 384":                       second(NewVerifier(certificate384)),
+		"verification":                        second(NewVerifier(p256)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("want %q, have %v", name, err)

@@ -1,5 +1,5 @@
-// Package version says what a program was built from. Releases are told by the
-// linker; a plain go build or go install knows what Go itself records.
+// Package version says what a program was built from. The linker sets a
+// release; a plain go build or go install has what Go itself records.
 package version
 
 import (
@@ -24,7 +24,7 @@ type Info struct {
 	Go string
 }
 
-// unknown stands for what nobody told.
+// unknown stands for what neither has.
 const unknown = "unknown"
 
 // Get says what this program was built from.
@@ -33,7 +33,7 @@ func Get() Info {
 	return from(version, revision, build)
 }
 
-// from completes what the linker told by what Go recorded; build may be nil.
+// from completes what the linker set by what Go recorded; build may be nil.
 func from(version, revision string, build *debug.BuildInfo) Info {
 	i := Info{Version: version, Revision: revision, Go: unknown}
 	if build != nil {
@@ -61,26 +61,15 @@ func (i Info) String() string {
 	return fmt.Sprintf("%s (revision %s, %s)", i.Version, i.Revision, i.Go)
 }
 
-// Flag is --version: it prints the line and ends the program in order.
-type Flag struct {
-	Program string
-	Out     io.Writer
-	Exit    func(code int)
-}
-
-// String implements flag.Value.
-func (Flag) String() string { return "false" }
-
-// IsBoolFlag lets the flag stand alone.
-func (Flag) IsBoolFlag() bool { return true }
-
-// Set implements flag.Value.
-func (f Flag) Set(value string) error {
-	asked, err := strconv.ParseBool(value)
-	if err != nil || !asked {
-		return err
+// Flag is what --version does, a flag.BoolFunc: it prints the line and ends the program in order.
+func Flag(program string, out io.Writer, exit func(code int)) func(string) error {
+	return func(value string) error {
+		asked, err := strconv.ParseBool(value)
+		if err != nil || !asked {
+			return err
+		}
+		fmt.Fprintln(out, program, Get())
+		exit(0)
+		return nil
 	}
-	fmt.Fprintln(f.Out, f.Program, Get())
-	f.Exit(0)
-	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWhatTheLinkerToldComesBeforeWhatGoRecorded(t *testing.T) {
+func TestWhatTheLinkerSetComesBeforeWhatGoRecorded(t *testing.T) {
 	recorded := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.0.1"}, Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}}}
 	plain := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"}}
 	for name, c := range map[string]struct {
@@ -34,7 +34,7 @@ func TestTheFlagPrintsTheVersionAndEndsTheProgram(t *testing.T) {
 	var out bytes.Buffer
 	ended := -1
 	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
-	flags.Var(Flag{Program: "operator", Out: &out, Exit: func(code int) { ended = code }}, "version", "")
+	flags.BoolFunc("version", "", Flag("operator", &out, func(code int) { ended = code }))
 	if err := flags.Parse([]string{"--version=false"}); err != nil || ended != -1 || out.Len() > 0 {
 		t.Fatalf("--version=false: %v, ended with %d, printed %q", err, ended, out.String())
 	}
