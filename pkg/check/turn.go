@@ -6,27 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
-	"time"
 
 	"github.com/pion/stun"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/pods"
+	"github.com/org/vdi-operator/pkg/stunclient"
 )
 
-// udpTransport is the value of REQUESTED-TRANSPORT that asks for UDP (RFC 5766, 14.7).
-var udpTransport = []byte{17, 0, 0, 0}
+// overUDP asks for an allocation for UDP (RFC 5766, 14.7).
+var overUDP = stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{17, 0, 0, 0}}
 
 const (
-	// resendEvery is the pause before a request is sent again (RFC 5389, 7.2.1: the
-	// first retransmission comes after 500 ms).
-	resendEvery = 500 * time.Millisecond
-	// largestAnswer is more than a server puts into one.
-	largestAnswer = 2048
-
 	coturnRemedy = "see coturn's log, and whether its ports are let in at this address"
 	insideRemedy = "this pod asks from inside the cluster, where an outside address may not be reachable: try from a browser's network"
 )
@@ -106,7 +99,7 @@ func (c *Checker) asked(ctx context.Context, uri *stun.URI, remedy string) findi
 		return bad(what, err, remedy)
 	}
 	defer func() { _ = conn.Close() }()
-	binding, err := ask(ctx, conn, stun.MethodBinding)
+	binding, err := stunclient.Ask(ctx, conn, stun.MethodBinding)
 	if err != nil {
 		return bad(what, "no answer to a STUN binding: "+err.Error(), remedy)
 	}
@@ -116,7 +109,7 @@ func (c *Checker) asked(ctx context.Context, uri *stun.URI, remedy string) findi
 	if uri.Scheme == stun.SchemeTypeSTUN || uri.Scheme == stun.SchemeTypeSTUNS {
 		return good(what, "answers a STUN binding")
 	}
-	allocation, err := ask(ctx, conn, stun.MethodAllocate)
+	allocation, err := stunclient.Ask(ctx, conn, stun.MethodAllocate, overUDP)
 	if err != nil {
 		return bad(what, "no answer to an allocation: "+err.Error(), remedy)
 	}
@@ -145,40 +138,5 @@ func dial(ctx context.Context, resolver *net.Resolver, uri *stun.URI) (net.Conn,
 		return dialer.DialContext(ctx, "tcp", address)
 	default:
 		return dialer.DialContext(ctx, "udp", address)
-	}
-}
-
-// ask sends one request and returns its answer. It is sent again until then: over UDP
-// it may get lost, and over TCP a server takes it for the same request.
-func ask(ctx context.Context, conn net.Conn, method stun.Method) (*stun.Message, error) {
-	parts := []stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}
-	if method == stun.MethodAllocate {
-		// coturn refuses a binding with it, as a request that it does not understand.
-		parts = append(parts, stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: udpTransport})
-	}
-	request, err := stun.Build(append(parts, stun.Fingerprint)...)
-	if err != nil {
-		return nil, err
-	}
-	answer := &stun.Message{Raw: make([]byte, 0, largestAnswer)}
-	for {
-		if _, err := conn.Write(request.Raw); err != nil {
-			return nil, err
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(resendEvery)); err != nil {
-			return nil, err
-		}
-		for err == nil {
-			if _, err = answer.ReadFrom(conn); err == nil && answer.TransactionID == request.TransactionID {
-				return answer, nil
-			}
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, err
-		}
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("nothing came within %s", answerWithin)
-		}
-		err = nil
 	}
 }

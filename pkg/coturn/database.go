@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// schema is turnserver's own (dbd_sqlite.c, init_sqlite_database). It is made beforehand,
-// because turnserver's threads would make it while others authenticate clients, and refuse
+// tables are turnserver's own (dbd_sqlite.c, init_sqlite_database). They are made beforehand,
+// because turnserver's threads would make them while others authenticate clients, and refuse
 // those while the database is locked.
-const schema = `CREATE TABLE IF NOT EXISTS turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128),
+const tables = `CREATE TABLE IF NOT EXISTS turnusers_lt (realm varchar(127) default '', name varchar(512), hmackey char(128),
   PRIMARY KEY (realm,name));
 CREATE TABLE IF NOT EXISTS turn_secret (realm varchar(127) default '', value varchar(127), primary key (realm,value));
 CREATE TABLE IF NOT EXISTS allowed_peer_ip (realm varchar(127) default '', ip_range varchar(256), primary key (realm,ip_range));
@@ -45,7 +45,7 @@ func (d database) write(ctx context.Context, secrets ...string) error {
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	var sql strings.Builder
 	// turnserver does not wait for a lock: a write-ahead log keeps writers out of readers' way.
-	sql.WriteString(".bail on\n.timeout 5000\nPRAGMA journal_mode=WAL;\n" + schema + "BEGIN IMMEDIATE;\nDELETE FROM turn_secret;\n")
+	sql.WriteString(".bail on\n.timeout 5000\nPRAGMA journal_mode=WAL;\n" + tables + "BEGIN IMMEDIATE;\nDELETE FROM turn_secret;\n")
 	for _, s := range secrets {
 		fmt.Fprintf(&sql, "INSERT OR IGNORE INTO turn_secret VALUES(%s,%s);\n", quote(d.realm), quote(s))
 	}

@@ -2,29 +2,23 @@ package coturn
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
-	"net/url"
-	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
 
-const (
-	// apiTimeout bounds the request for the Node, largestNode its answer in bytes.
-	apiTimeout  = 10 * time.Second
-	largestNode = 4 << 20
-)
+// apiTimeout bounds the request for the Node.
+const apiTimeout = 10 * time.Second
 
 // nodeReader reads one Node.
-type nodeReader interface {
-	node(ctx context.Context, name string) (node, error)
-}
+type nodeReader func(ctx context.Context, name string) (node, error)
 
 // node is what is read of a Node.
 type node struct {
@@ -48,7 +42,7 @@ func (e External) find(ctx context.Context, local netip.Addr, nodeName string, n
 	case ExternalSTUN:
 		return askSTUN(ctx, local, e.STUNServer)
 	case ExternalNodeAddress, ExternalNodeAnnotation:
-		n, err := nodes.node(ctx, nodeName)
+		n, err := nodes(ctx, nodeName)
 		if err != nil {
 			return netip.Addr{}, err
 		}
@@ -77,42 +71,26 @@ func (e External) ofNode(n node, name string, local netip.Addr) (netip.Addr, err
 		"or a cloud provider that sets it", name)
 }
 
-// apiNodes asks the API server with the pod's own service account.
-type apiNodes struct{}
-
-func (apiNodes) node(ctx context.Context, name string) (node, error) {
+// readNode asks the API server with the pod's own service account.
+func readNode(ctx context.Context, name string) (n node, err error) {
 	if name == "" {
-		return node{}, errors.New("the node's name is not known: NODE_NAME is empty")
+		return n, errors.New("the node's name is not known: NODE_NAME is empty")
 	}
 	rc, err := rest.InClusterConfig()
 	if err != nil {
-		return node{}, fmt.Errorf("find the API server: %w", err)
+		return n, fmt.Errorf("find the API server: %w", err)
 	}
-	client, err := rest.HTTPClientFor(rc)
+	rc.Timeout = apiTimeout
+	client, err := dynamic.NewForConfig(rc)
 	if err != nil {
-		return node{}, fmt.Errorf("prepare the API client: %w", err)
+		return n, fmt.Errorf("prepare the API client: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(rc.Host, "/")+"/api/v1/nodes/"+url.PathEscape(name), nil)
+	object, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Get(ctx, name, metav1.GetOptions{})
+	if err == nil {
+		err = runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &n)
+	}
 	if err != nil {
-		return node{}, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return node{}, fmt.Errorf("read node %s: %w", name, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, largestNode))
-	if err != nil {
-		return node{}, fmt.Errorf("read node %s: %w", name, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return node{}, fmt.Errorf("read node %s: the API server answered %s: %.200q", name, resp.Status, raw)
-	}
-	var n node
-	if err := json.Unmarshal(raw, &n); err != nil {
-		return node{}, fmt.Errorf("read node %s: %w", name, err)
+		return n, fmt.Errorf("read node %s: %w", name, err)
 	}
 	return n, nil
 }

@@ -11,11 +11,9 @@ import (
 )
 
 // oneNode is an API server with one Node.
-type oneNode struct{ only node }
-
-var _ nodeReader = oneNode{}
-
-func (o oneNode) node(context.Context, string) (node, error) { return o.only, nil }
+func oneNode(n node) nodeReader {
+	return func(context.Context, string) (node, error) { return n, nil }
+}
 
 func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 	var n node
@@ -35,7 +33,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 		{External{Mode: ExternalNodeAnnotation, Annotation: "missing"}, "", "kubectl annotate node n1 missing="},
 		{External{Mode: ExternalNodeAddress}, "203.0.113.8", ""},
 	} {
-		got, err := tc.e.find(context.Background(), here, "n1", oneNode{n})
+		got, err := tc.e.find(context.Background(), here, "n1", oneNode(n))
 		if tc.says != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%+v: %v, want %q", tc.e, err, tc.says)
@@ -45,7 +43,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 		}
 	}
 	n.Status.Addresses = n.Status.Addresses[:3]
-	_, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode{n})
+	_, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode(n))
 	if err == nil || !strings.Contains(err.Error(), "no ExternalIP") {
 		t.Errorf("an address of the other family was taken: %v", err)
 	}

@@ -1,6 +1,7 @@
 package coturn
 
 import (
+	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ type event struct {
 	received, sent uint64
 	// text is the line for people.
 	text  string
-	level lineLevel
+	level slog.Level
 }
 
 type eventKind int
@@ -30,14 +31,6 @@ const (
 	allocationClosed
 	requestRefused
 	peerUsage
-)
-
-type lineLevel int
-
-const (
-	levelDebug lineLevel = iota
-	levelInfo
-	levelWarn
 )
 
 const (
@@ -58,13 +51,13 @@ var uptime = regexp.MustCompile(`^[0-9]+: (\([^)]*\): )?: ?`)
 // readLine parses a line of turnserver 4.6.1's log, in its form with "verbose".
 func readLine(line string) event {
 	line = strings.TrimSpace(uptime.ReplaceAllString(strings.TrimRight(line, "\r\n"), ""))
-	e := event{text: credentialUser.ReplaceAllString(line, ""), level: levelInfo}
+	e := event{text: credentialUser.ReplaceAllString(line, ""), level: slog.LevelInfo}
 	said, ok := strings.CutPrefix(line, "session ")
 	if !ok {
 		e.level = levelOf(line)
 		return e
 	}
-	e.level = levelDebug
+	e.level = slog.LevelDebug
 	e.session, said, _ = strings.Cut(said, ": ")
 	e.user = credentialUser.ReplaceAllString(bracketed(said, "username=<"), "")
 	switch {
@@ -100,26 +93,25 @@ func (e *event) refusal(said string) {
 	}
 	e.kind = requestRefused
 	e.user = credentialUser.ReplaceAllString(user, "")
-	e.level = levelInfo
+	e.level = slog.LevelInfo
 }
 
 // levelOf sorts the lines that are of no session.
-func levelOf(line string) lineLevel {
+func levelOf(line string) slog.Level {
 	switch {
 	case line == "" || strings.HasPrefix(line, "==="):
-		return levelDebug
-	case strings.HasPrefix(line, "IPv4. ") && !strings.Contains(line, "listener"),
-		strings.HasPrefix(line, "IPv6. ") && !strings.Contains(line, "listener"),
+		return slog.LevelDebug
+	case (strings.HasPrefix(line, "IPv4. ") || strings.HasPrefix(line, "IPv6. ")) && !strings.Contains(line, "listener"),
 		strings.HasPrefix(line, "Black listing"), strings.HasPrefix(line, "White listing"):
-		return levelDebug
+		return slog.LevelDebug
 	// A session's own line says both.
 	case strings.Contains(line, "Cannot find credentials of user"), strings.Contains(line, "denied in the range"),
 		strings.Contains(line, "credentials are incorrect"):
-		return levelDebug
+		return slog.LevelDebug
 	case strings.Contains(line, "ERROR"), strings.Contains(line, "WARNING"), strings.Contains(line, "ALERT"):
-		return levelWarn
+		return slog.LevelWarn
 	}
-	return levelInfo
+	return slog.LevelInfo
 }
 
 // bracketed is what stands between after, which ends with "<", and the next ">".

@@ -81,14 +81,10 @@ func (r *logReader) take(e event) {
 }
 
 func (r *logReader) pass(e event) {
-	if e.text == "" {
+	if e.text == "" || !r.log.Enabled(context.Background(), e.level) {
 		return
 	}
-	level := map[lineLevel]slog.Level{levelDebug: slog.LevelDebug, levelInfo: slog.LevelInfo, levelWarn: slog.LevelWarn}[e.level]
-	if !r.log.Enabled(context.Background(), level) {
-		return
-	}
-	if level >= slog.LevelInfo && !r.limit.Allow() {
+	if e.level >= slog.LevelInfo && !r.limit.Allow() {
 		r.metrics.LineLeftOut()
 		return
 	}
@@ -99,5 +95,5 @@ func (r *logReader) pass(e event) {
 	if e.user != "" {
 		attrs = append(attrs, "user", e.user)
 	}
-	r.log.Log(context.Background(), level, "turnserver", attrs...)
+	r.log.Log(context.Background(), e.level, "turnserver", attrs...)
 }

@@ -89,17 +89,3 @@ func (s *secrets) check(ctx context.Context) {
 		s.changed(err)
 	}
 }
-
-// watch calls check every checkEvery until ctx ends.
-func watch(ctx context.Context, check func(context.Context)) {
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			check(ctx)
-		}
-	}
-}

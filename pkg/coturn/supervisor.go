@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -77,7 +78,7 @@ func New(o Options) (*Supervisor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run turnserver: %w", err)
 	}
-	s := &Supervisor{Options: o, files: files{o.Folder}, registry: prometheus.NewRegistry(), live: newAllocations(), nodes: apiNodes{}}
+	s := &Supervisor{Options: o, files: files{o.Folder}, registry: prometheus.NewRegistry(), live: newAllocations(), nodes: readNode}
 	s.metrics = metrics.NewTURN(s.registry, metrics.TURNState{
 		Allocations: func() float64 { n, _ := s.live.count(); return float64(n) },
 		Ports:       func() float64 { return float64(o.Config.Relay.Size()) },
@@ -88,18 +89,11 @@ func New(o Options) (*Supervisor, error) {
 			}
 			return float64(n)
 		},
-		Version: firstWord(string(version)),
+		Version: strings.Fields(string(version) + " unknown")[0],
 		TLS:     o.Config.TLSPort != 0,
 	})
 	s.waitsFor("the start")
 	return s, nil
-}
-
-func firstWord(s string) string {
-	if words := strings.Fields(s); len(words) > 0 {
-		return words[0]
-	}
-	return "unknown"
 }
 
 func (s *Supervisor) waitsFor(what string) { s.waits.Store(&what) }
@@ -152,10 +146,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
-	work.Go(func() { watch(alive, keep.check) })
+	work.Go(func() { wait.UntilWithContext(alive, keep.check, checkEvery) })
 	if cert != nil {
 		cert.reload = server.reload
-		work.Go(func() { watch(alive, cert.check) })
+		work.Go(func() { wait.UntilWithContext(alive, cert.check, checkEvery) })
 	}
 	work.Go(func() { s.ask(alive) })
 

@@ -35,6 +35,18 @@ func turnserverConf(c Config, address, external netip.Addr, f files) (string, er
 			b.WriteString(key + "\n")
 		}
 	}
+	peers := func(kind string, all []string) error {
+		for _, p := range all {
+			ranges, err := peerRanges(p)
+			if err != nil {
+				return fmt.Errorf("%sPeers: %s %w", kind, p, err)
+			}
+			for _, r := range ranges {
+				line(kind+"-peer-ip", r)
+			}
+		}
+		return nil
+	}
 
 	// One address: by default turnserver listens on all, also on those of bridges and tunnels.
 	line("listening-ip", address)
@@ -64,26 +76,14 @@ func turnserverConf(c Config, address, external netip.Addr, f files) (string, er
 
 	// WebRTC relays UDP only; relaying TCP would open the network's services to users.
 	flag("no-tcp-relay", "no-multicast-peers")
-	for _, p := range c.DeniedPeers {
-		ranges, err := peerRanges(p)
-		if err != nil {
-			return "", fmt.Errorf("deniedPeers: %s %w", p, err)
-		}
-		for _, r := range ranges {
-			line("denied-peer-ip", r)
-		}
+	if err := peers("denied", c.DeniedPeers); err != nil {
+		return "", err
 	}
 	// turnserver checks what is allowed first. Browser and desktop both have allocations
 	// here, and meet at the server's own address.
 	line("allowed-peer-ip", address)
-	for _, p := range c.AllowedPeers {
-		ranges, err := peerRanges(p)
-		if err != nil {
-			return "", fmt.Errorf("allowedPeers: %s %w", p, err)
-		}
-		for _, r := range ranges {
-			line("allowed-peer-ip", r)
-		}
+	if err := peers("allowed", c.AllowedPeers); err != nil {
+		return "", err
 	}
 
 	if c.TLSPort != 0 {
