@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -32,7 +33,7 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// definitionsRetry is how often definitions that are missing are looked for.
+// definitionsRetry is the pause between two searches for definitions that are missing.
 const definitionsRetry = 5 * time.Second
 
 // neededKinds are the definitions without which the controllers cannot work; without
@@ -100,30 +101,24 @@ func (o *operator) Start(ctx context.Context) error {
 }
 
 func (o *operator) awaitDefinitions(ctx context.Context) error {
-	tick := time.NewTicker(definitionsRetry)
-	defer tick.Stop()
-	for {
+	return wait.PollUntilContextCancel(ctx, definitionsRetry, true, func(context.Context) (bool, error) {
 		missing := o.missingDefinition()
 		if missing == nil {
 			o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent,
 				"The cluster has every definition that the operator needs.")
-			return nil
+			return true, nil
 		}
 		o.conditions.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionFalse, v1alpha1.ReasonMissing, missing.Error())
 		o.manager.GetLogger().Info("the controllers wait for a definition", "why", missing.Error(), "retryAfter", definitionsRetry.String())
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+		return false, nil
+	})
 }
 
 func (o *operator) missingDefinition() error {
 	for _, kind := range neededKinds(o.config) {
 		if _, err := o.manager.GetRESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err != nil {
 			if !meta.IsNoMatchError(err) {
-				return fmt.Errorf("%s of %s cannot be looked for: %w", kind.Kind, kind.GroupVersion(), err)
+				return fmt.Errorf("%s of %s cannot be searched for: %w", kind.Kind, kind.GroupVersion(), err)
 			}
 			if kind.Group == v1alpha1.GroupName {
 				return fmt.Errorf("%s of %s is not in the cluster: install this chart's CRDs, which helm upgrade does with crds.enabled=true; "+

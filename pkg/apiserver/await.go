@@ -1,6 +1,6 @@
 // Package apiserver waits for the API server, so that a program which starts while it
-// is away lives on and works the moment it is back, instead of ending again and again
-// with longer and longer pauses.
+// is away lives on and works the moment it is back, instead of restarting with longer
+// and longer pauses.
 package apiserver
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
@@ -30,19 +31,17 @@ func Await(ctx context.Context, rc *rest.Config, waiting func(error)) error {
 	if err != nil {
 		return fmt.Errorf("preparing to ask the API server: %w", err)
 	}
-	for asked := false; ; asked = true {
+	asked := false
+	return wait.PollUntilContextCancel(ctx, askEvery, true, func(ctx context.Context) (bool, error) {
 		err := c.RESTClient().Get().AbsPath("/version").Do(ctx).Error()
-		// Who is turned away will hear why from what is asked next.
+		// A program that is turned away gets the cause with its next request.
 		if err == nil || apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) {
-			return nil
+			return true, nil
 		}
 		if !asked {
 			waiting(err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(askEvery):
-		}
-	}
+		asked = true
+		return false, nil
+	})
 }

@@ -8,19 +8,19 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Watcher looks at a configuration file again and again, for the part of it that may
-// change while a program runs: the sessions' clocks. A change of anything else takes a
-// restart, for which the chart sees.
+// Watcher rereads a configuration file for the part of it that may change while a program
+// runs: the sessions' clocks. A change of anything else needs a restart, which the chart causes.
 //
-// It reads the file rather than the ConfigMap that is mounted as it: that takes no
-// right in the cluster, works while the API server is away, and leaves one way in
-// which configuration comes. kubelet brings a change within a minute or two.
+// It reads the file rather than the ConfigMap that is mounted as it: that needs no
+// right in the cluster, works while the API server is away, and leaves one way for
+// configuration to come. kubelet brings a change within a minute or two.
 type Watcher struct {
-	// Path is the file, Every how often it is looked at.
+	// Path is the file, Every how often it is read.
 	Path  string
 	Every time.Duration
 	// Sessions are the clocks that hold now.
@@ -39,19 +39,10 @@ type Watcher struct {
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
-	tick := time.NewTicker(w.Every)
-	defer tick.Stop()
-	for {
-		w.look()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	wait.UntilWithContext(ctx, func(context.Context) { w.read() }, w.Every)
 }
 
-func (w *Watcher) look() {
+func (w *Watcher) read() {
 	raw, err := os.ReadFile(w.Path)
 	if err != nil {
 		if !w.missing {

@@ -10,6 +10,7 @@
 package installation
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -67,11 +68,5 @@ func (c *Conditions) Set(conditionType string, status metav1.ConditionStatus, re
 func (c *Conditions) known() []metav1.Condition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []metav1.Condition
-	for _, condition := range c.now {
-		all = append(all, condition)
-	}
-	return all
+	return slices.Collect(maps.Values(c.now))
 }
-
-func (c *Conditions) has(conditionType string) bool { return slices.Contains(c.types, conditionType) }

@@ -45,19 +45,13 @@ type Reporter struct {
 	Events     events.EventRecorder
 }
 
-var (
-	_ manager.Runnable               = (*Reporter)(nil)
-	_ manager.LeaderElectionRunnable = (*Reporter)(nil)
-)
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (*Reporter) NeedLeaderElection() bool { return true }
+var _ manager.Runnable = (*Reporter)(nil)
 
 // +kubebuilder:rbac:groups="",resources=configmaps,namespace=vdi-system,verbs=get;create;patch
 // +kubebuilder:rbac:groups=apps,resources=deployments,namespace=vdi-system,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,namespace=vdi-system,verbs=create;patch
 
-// Start implements manager.Runnable.
+// Start implements manager.Runnable; the manager runs it in the leader alone.
 func (r *Reporter) Start(ctx context.Context) error {
 	for {
 		wait := rewrite
@@ -109,7 +103,7 @@ func (r *Reporter) report(ctx context.Context) error {
 // before reported it; what is no longer a condition goes. turned are those that have another
 // status or reason now.
 func (r *Reporter) merge(reported []metav1.Condition, now metav1.Time) (next, turned []metav1.Condition) {
-	next = slices.DeleteFunc(slices.Clone(reported), func(c metav1.Condition) bool { return !r.Conditions.has(c.Type) })
+	next = slices.DeleteFunc(slices.Clone(reported), func(c metav1.Condition) bool { return !slices.Contains(r.Conditions.types, c.Type) })
 	for _, c := range r.Conditions.known() {
 		was := meta.FindStatusCondition(reported, c.Type)
 		if was == nil || was.Status != c.Status || was.Reason != c.Reason {

@@ -2,6 +2,7 @@ package installation
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,9 +41,5 @@ func EventNote(text string) string {
 	if len(text) <= noteBytes {
 		return text
 	}
-	cut := noteBytes - len(more)
-	for cut > 0 && text[cut]&0xC0 == 0x80 { // Not within a character.
-		cut--
-	}
-	return text[:cut] + more
+	return strings.ToValidUTF8(text[:noteBytes-len(more)], "") + more
 }

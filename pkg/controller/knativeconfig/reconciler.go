@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -32,7 +33,7 @@ import (
 )
 
 const (
-	// resync is how often all is looked at although no config map has changed: a claim
+	// resync is how often all is read although no config map has changed: a claim
 	// in a KnativeServing can go without one, while the Knative Operator is down.
 	resync = 10 * time.Minute
 	// retry is how long something that is missing, refused or waited for has until it
@@ -42,8 +43,8 @@ const (
 	// watchSeconds is how long one watch lasts: one that has fallen silent without an end
 	// is replaced, and the next one begins with all there is.
 	watchSeconds = int64(120)
-	// lookTimeout bounds one look: a request that is never answered must not end all looks.
-	lookTimeout = time.Minute
+	// passTimeout bounds one pass: a request that is never answered must not end all passes.
+	passTimeout = time.Minute
 )
 
 // Metrics counts what happens to keys.
@@ -79,26 +80,22 @@ type Reconciler struct {
 	reported map[string]bool
 }
 
-var (
-	_ manager.Runnable               = (*Reconciler)(nil)
-	_ manager.LeaderElectionRunnable = (*Reconciler)(nil)
-)
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (*Reconciler) NeedLeaderElection() bool { return true }
+var _ manager.Runnable = (*Reconciler)(nil)
 
 // +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=configmaps,namespace=knative-serving,resourceNames=config-features;config-autoscaler,verbs=patch
 // +kubebuilder:rbac:groups=operator.knative.dev,resources=knativeservings,namespace=knative-serving,verbs=get;list;patch
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,namespace=knative-serving,verbs=create;patch
 
-// Start implements manager.Runnable: it reconciles at once, at each change of the config maps,
-// and at intervals while something is wrong. It reports and awaits a namespace that it may
+// Start implements manager.Runnable, which the manager runs in the leader alone: it reconciles at
+// once, at each change of the config maps, and at intervals while something is wrong. It reports and awaits a namespace that it may
 // not read, or that is missing; an informer would end the program.
 func (r *Reconciler) Start(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
-	watching.Go(func() { r.watch(ctx, changed) })
+	watching.Go(func() {
+		wait.UntilWithContext(ctx, func(ctx context.Context) { r.watch(ctx, changed) }, watchRetry)
+	})
 	defer watching.Wait()
 	for {
 		again := r.reconcile(ctx)
@@ -114,19 +111,8 @@ func (r *Reconciler) Start(ctx context.Context) error {
 // watch says that a config map has changed, at its start, and whenever it may have missed
 // a change.
 func (r *Reconciler) watch(ctx context.Context, changed chan<- struct{}) {
-	for ctx.Err() == nil {
-		r.watchOnce(ctx, changed)
-		select {
-		case <-ctx.Done():
-		case <-time.After(watchRetry):
-		}
-	}
-}
-
-func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
-	lasts := watchSeconds
 	w, err := r.Client.Watch(ctx, &corev1.ConfigMapList{}, &client.ListOptions{
-		Namespace: r.Namespace, Raw: &metav1.ListOptions{TimeoutSeconds: &lasts}})
+		Namespace: r.Namespace, Raw: &metav1.ListOptions{TimeoutSeconds: new(watchSeconds)}})
 	if err != nil {
 		log.FromContext(ctx).V(1).Info("Knative's config maps cannot be watched", "namespace", r.Namespace, "error", err.Error())
 		return
@@ -145,7 +131,7 @@ func (r *Reconciler) watchOnce(ctx context.Context, changed chan<- struct{}) {
 
 // reconcile sets the condition. It returns when to come back.
 func (r *Reconciler) reconcile(ctx context.Context) time.Duration {
-	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
+	bounded, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	v := r.settleAll(bounded)
 	if ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -50,30 +51,18 @@ type Check struct {
 	Conditions Conditions
 }
 
-var (
-	_ manager.Runnable               = (*Check)(nil)
-	_ manager.LeaderElectionRunnable = (*Check)(nil)
-)
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (*Check) NeedLeaderElection() bool { return true }
+var _ manager.Runnable = (*Check)(nil)
 
 // +kubebuilder:rbac:groups=apps,resources=deployments,namespace=knative-serving,verbs=get
 
-// Start implements manager.Runnable.
+// Start implements manager.Runnable; the manager runs it in the leader alone.
 func (c *Check) Start(ctx context.Context) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		if status, reason, message := c.check(ctx); ctx.Err() == nil {
 			c.Conditions.Set(v1alpha1.ConditionKnativeReady, status, reason, message)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	}, interval)
+	return nil
 }
 
 func (c *Check) check(ctx context.Context) (status metav1.ConditionStatus, reason, message string) {
