@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -132,17 +132,9 @@ func (r *Restorer) restore(ctx context.Context, o *unstructured.Unstructured) (r
 			there.Object[field] = value
 		}
 	}
-	there.SetLabels(merged(there.GetLabels(), o.GetLabels()))
-	there.SetAnnotations(merged(there.GetAnnotations(), o.GetAnnotations()))
+	there.SetLabels(labels.Merge(there.GetLabels(), o.GetLabels()))
+	there.SetAnnotations(labels.Merge(there.GetAnnotations(), o.GetAnnotations()))
 	return replaced, "", r.Client.Update(ctx, there)
-}
-
-func merged(base, over map[string]string) map[string]string {
-	if base == nil {
-		return over
-	}
-	maps.Copy(base, over)
-	return base
 }
 
 func (r *Restorer) create(ctx context.Context, o *unstructured.Unstructured) (note string, err error) {

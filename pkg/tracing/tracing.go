@@ -120,3 +120,14 @@ func Wake(ctx context.Context, s *v1alpha1.VDISession) (context.Context, bool) {
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: a.Traceparent})
 	return ctx, trace.SpanContextFromContext(ctx).IsSampled()
 }
+
+// RecordWake makes a span, of something that is over, in the trace of the wake that it was
+// done for. tracer may be nil.
+func RecordWake(ctx context.Context, tracer trace.Tracer, s *v1alpha1.VDISession, name string, from, to time.Time) {
+	if tracer == nil {
+		return
+	}
+	if ctx, traced := Wake(ctx, s); traced {
+		Record(ctx, tracer, name, from, to, Session(s)...)
+	}
+}

@@ -24,7 +24,6 @@ const (
 // agent is the container beside the desktop that announces the pod. It comes after
 // the desktop's, which must not wait for its image.
 func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.Container {
-	no, yes, user := false, true, int64(agentUser)
 	return corev1.Container{
 		Name:  v1alpha1.ContainerAgent,
 		Image: cfg.Agent.Image,
@@ -35,16 +34,16 @@ func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) c
 		Env: []corev1.EnvVar{{Name: agentTokenEnv, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: AgentTokenKey,
 			// Without it the agent has nothing to say, which must not keep the pod.
-			Optional: &yes,
+			Optional: new(true),
 		}}}},
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(agentCPU), corev1.ResourceMemory: resource.MustParse(agentMemory)},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(agentMemoryLimit)},
 		},
 		SecurityContext: &corev1.SecurityContext{
-			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
-			AllowPrivilegeEscalation: &no,
-			ReadOnlyRootFilesystem:   &yes,
+			RunAsNonRoot: new(true), RunAsUser: new(int64(agentUser)), RunAsGroup: new(int64(agentUser)),
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},

@@ -3,10 +3,10 @@ package workload
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -57,8 +57,8 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 			"applied when the desktop next sleeps."}, nil
 	}
 	base := existing.DeepCopyObject().(T)
-	existing.SetLabels(over(existing.GetLabels(), desired.GetLabels()))
-	existing.SetAnnotations(over(existing.GetAnnotations(), desired.GetAnnotations()))
+	existing.SetLabels(labels.Merge(existing.GetLabels(), desired.GetLabels()))
+	existing.SetAnnotations(labels.Merge(existing.GetAnnotations(), desired.GetAnnotations()))
 	a.change(existing, desired)
 	return Delay{}, c.Patch(ctx, existing, client.MergeFrom(base))
 }
@@ -85,13 +85,4 @@ func (a applied[T]) beingDeleted(o client.Object) Delay {
 func (a applied[T]) foreign(o client.Object) error {
 	return apierrors.NewForbidden(a.resource, o.GetName(),
 		fmt.Errorf("a %s of this name exists and belongs to somebody else; delete it or choose another name for the session", a.what))
-}
-
-func over(base, top map[string]string) map[string]string {
-	all := maps.Clone(base)
-	if all == nil {
-		all = make(map[string]string, len(top))
-	}
-	maps.Copy(all, top)
-	return all
 }

@@ -79,8 +79,9 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 
 // Scale implements Workload.
 func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
-	deployment, err := d.own(ctx, s)
-	if err != nil || deployment == nil || !deployment.DeletionTimestamp.IsZero() {
+	deployment := &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, deployment)
+	if err != nil || !has || !deployment.DeletionTimestamp.IsZero() {
 		return err
 	}
 	replicas := int32(0)
@@ -97,8 +98,9 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	if err != nil {
 		return o, err
 	}
-	deployment, err := d.own(ctx, s)
-	if err != nil || deployment == nil {
+	deployment := &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, deployment)
+	if err != nil || !has {
 		return o, err
 	}
 	o.Exists, o.Wakeable = true, deployment.DeletionTimestamp.IsZero()
@@ -120,12 +122,12 @@ func noPod(d *appsv1.Deployment) Progress {
 
 // left implements former.
 func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
-	deployment, err := d.own(ctx, s)
-	if err != nil {
+	has, err := own(ctx, d.Client, s, &appsv1.Deployment{})
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if deployment != nil {
-		return fmt.Sprintf("Deployment %q", deployment.Name), nil
+	case has:
+		return fmt.Sprintf("Deployment %q", s.Name), nil
 	}
 	return podOf(ctx, d.Client, s, func(p *corev1.Pod) bool { return !ofRevision(p) })
 }
@@ -133,65 +135,44 @@ func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, 
 // Delete implements Workload. The Deployment goes last, after its pods: as long as it
 // is there, it is known that something is.
 func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
-	service := &corev1.Service{}
-	err := d.Client.Get(ctx, client.ObjectKeyFromObject(s), service)
-	if client.IgnoreNotFound(err) != nil {
-		return "", err
+	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, service)
+	if err == nil && has {
+		err = remove(ctx, d.Client, service)
 	}
-	if err == nil && metav1.IsControlledBy(service, s) {
-		if err := d.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID}); client.IgnoreNotFound(err) != nil {
-			return "", err
-		}
-	}
-	deployment, err := d.own(ctx, s)
 	if err != nil {
 		return "", err
 	}
-	if deployment != nil {
-		if deployment.DeletionTimestamp.IsZero() {
-			err := d.Client.Delete(ctx, deployment, client.Preconditions{UID: &deployment.UID},
-				client.PropagationPolicy(metav1.DeletePropagationForeground))
-			if client.IgnoreNotFound(err) != nil {
-				return "", err
-			}
-		}
-		return fmt.Sprintf("Deployment %q", deployment.Name), nil
+	has, err = own(ctx, d.Client, s, deployment)
+	switch {
+	case err != nil:
+		return "", err
+	case has:
+		return fmt.Sprintf("Deployment %q", s.Name),
+			remove(ctx, d.Client, deployment, client.PropagationPolicy(metav1.DeletePropagationForeground))
 	}
 	return podOf(ctx, d.Client, s, anyPod)
-}
-
-// own is the session's Deployment; nil where there is none.
-func (d *Deployment) own(ctx context.Context, s *v1alpha1.VDISession) (*appsv1.Deployment, error) {
-	deployment := &appsv1.Deployment{}
-	if err := d.Client.Get(ctx, client.ObjectKeyFromObject(s), deployment); err != nil {
-		return nil, client.IgnoreNotFound(err)
-	}
-	if !metav1.IsControlledBy(deployment, s) {
-		return nil, nil
-	}
-	return deployment, nil
 }
 
 // plain renders a shape. What it returns is hashed before the API server fills in
 // defaults, so that a change is one of template, session or configuration.
 func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
-	none, kept, deadline := int32(0), int32(keptReplicaSets), int32(shape.progressDeadline().Seconds())
 	pod := *shape.Pod.DeepCopy()
-	if grace := int64(terminationGraceSeconds); pod.Spec.TerminationGracePeriodSeconds == nil {
-		pod.Spec.TerminationGracePeriodSeconds = &grace
+	if pod.Spec.TerminationGracePeriodSeconds == nil {
+		pod.Spec.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
 	}
 	tellPort(pod.Spec.Containers)
 	meta := metav1.ObjectMeta{Name: shape.Name, Namespace: shape.Namespace, Labels: maps.Clone(shape.Labels)}
 	deployment := &appsv1.Deployment{
 		ObjectMeta: *meta.DeepCopy(),
 		Spec: appsv1.DeploymentSpec{
-			Replicas: &none,
+			Replicas: new(int32(0)),
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelSession: shape.Name}},
 			Template: pod,
 			// Two pods of one desktop would need two GPUs and write to one home.
 			Strategy:                appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
-			RevisionHistoryLimit:    &kept,
-			ProgressDeadlineSeconds: &deadline,
+			RevisionHistoryLimit:    new(int32(keptReplicaSets)),
+			ProgressDeadlineSeconds: new(int32(shape.progressDeadline().Seconds())),
 		},
 	}
 	service := &corev1.Service{

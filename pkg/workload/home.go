@@ -1,9 +1,12 @@
 package workload
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -30,7 +33,7 @@ func HomeEnabled(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) bool {
 	if p := s.Spec.Persistence; p != nil && p.Enabled != nil {
 		return *p.Enabled
 	}
-	return valueOr(t.Spec.Persistence.Enabled, true)
+	return ptr.Deref(t.Spec.Persistence.Enabled, true)
 }
 
 // ReclaimPolicy is what happens to the home when the session is deleted. The
@@ -39,16 +42,16 @@ func ReclaimPolicy(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) v1alpha1.Rec
 	if p := s.Spec.Persistence; p != nil && p.ReclaimPolicy != "" {
 		return p.ReclaimPolicy
 	}
-	if t != nil && t.Spec.Persistence.ReclaimPolicy != "" {
-		return t.Spec.Persistence.ReclaimPolicy
+	if t == nil {
+		return v1alpha1.ReclaimRetain
 	}
-	return v1alpha1.ReclaimRetain
+	return cmp.Or(t.Spec.Persistence.ReclaimPolicy, v1alpha1.ReclaimRetain)
 }
 
 // HomeClaim is the claim of a new home, held by the session. It has no owner: it
 // outlives every session.
 func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.PersistentVolumeClaim {
-	size := valueOr(t.Spec.Persistence.Size, resource.MustParse(defaultHomeSize))
+	size := ptr.Deref(t.Spec.Persistence.Size, resource.MustParse(defaultHomeSize))
 	if p := s.Spec.Persistence; p != nil && p.Size != nil {
 		size = *p.Size
 	}
@@ -73,11 +76,4 @@ func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.Persiste
 			},
 		},
 	}
-}
-
-func valueOr[T any](value *T, otherwise T) T {
-	if value == nil {
-		return otherwise
-	}
-	return *value
 }

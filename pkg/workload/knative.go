@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/networking/pkg/apis/networking"
@@ -88,19 +87,12 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 // workload.
 func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
 	service := &servingv1.Service{}
-	err := k.Client.Get(ctx, client.ObjectKeyFromObject(s), service)
+	has, err := own(ctx, k.Client, s, service)
 	switch {
-	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
-	case err != nil:
+	case err != nil && !meta.IsNoMatchError(err):
 		return "", err
-	case metav1.IsControlledBy(service, s):
-		if service.DeletionTimestamp.IsZero() {
-			err := k.Client.Delete(ctx, service, client.Preconditions{UID: &service.UID})
-			if err := client.IgnoreNotFound(err); err != nil {
-				return "", err
-			}
-		}
-		return fmt.Sprintf("Knative Service %q", service.Name), nil
+	case has:
+		return fmt.Sprintf("Knative Service %q", s.Name), remove(ctx, k.Client, service)
 	}
 	// The Service's deployment outlives it by a moment and may still start a pod.
 	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
@@ -130,7 +122,6 @@ func ofRevision(o client.Object) bool { return o.GetLabels()[serving.RevisionLab
 // knativeService renders a shape. What it returns is hashed before the API server
 // fills in defaults, so that a change is one of template, session or configuration.
 func knativeService(shape Shape) (*servingv1.Service, error) {
-	noConcurrencyLimit, timeout := int64(0), int64(requestTimeoutSeconds)
 	template := servingv1.RevisionTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels:      maps.Clone(shape.Pod.Labels),
@@ -138,8 +129,8 @@ func knativeService(shape Shape) (*servingv1.Service, error) {
 		},
 		Spec: servingv1.RevisionSpec{
 			PodSpec:              shape.Pod.Spec,
-			ContainerConcurrency: &noConcurrencyLimit,
-			TimeoutSeconds:       &timeout,
+			ContainerConcurrency: new(int64(0)), // no limit
+			TimeoutSeconds:       new(int64(requestTimeoutSeconds)),
 		},
 	}
 	if template.Annotations == nil {

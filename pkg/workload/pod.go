@@ -1,9 +1,12 @@
 package workload
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -41,7 +44,6 @@ const (
 func TokenSecretName(session string) string { return session + "-turn" }
 
 func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.PodSpec {
-	no, group := false, int64(desktopGroup)
 	port := desktopPort(t)
 	desktop := corev1.Container{
 		Name:      v1alpha1.ContainerDesktop,
@@ -60,24 +62,21 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 	spec := corev1.PodSpec{
 		ImagePullSecrets: t.Spec.ImagePullSecrets,
 		// A desktop's user has a shell: nothing in the pod may speak to the cluster.
-		AutomountServiceAccountToken: &no,
-		EnableServiceLinks:           &no,
+		AutomountServiceAccountToken: new(false),
+		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
-			FSGroup:        &group,
+			FSGroup:        new(int64(desktopGroup)),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 	}
-	if size := valueOr(t.Spec.SharedMemory, resource.MustParse(defaultSharedMemory)); !size.IsZero() {
+	if size := ptr.Deref(t.Spec.SharedMemory, resource.MustParse(defaultSharedMemory)); !size.IsZero() {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeShm, VolumeSource: corev1.VolumeSource{
 			EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size},
 		}})
 		desktop.VolumeMounts = append(desktop.VolumeMounts, corev1.VolumeMount{Name: volumeShm, MountPath: "/dev/shm"})
 	}
 	if HomeEnabled(t, s) {
-		path := t.Spec.Persistence.MountPath
-		if path == "" {
-			path = defaultHomePath
-		}
+		path := cmp.Or(t.Spec.Persistence.MountPath, defaultHomePath)
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeHome, VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: HomeName(s.Spec.User, s.Spec.Template)},
 		}})
@@ -88,18 +87,15 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 }
 
 func desktopPort(t *v1alpha1.VDITemplate) int32 {
-	if t.Spec.Streaming.Port == 0 {
-		return defaultPort
-	}
-	return t.Spec.Streaming.Port
+	return cmp.Or(t.Spec.Streaming.Port, defaultPort)
 }
 
 func resources(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.ResourceRequirements {
 	gpuResource, gpus := GPUs(t, s)
-	memory := valueOr(t.Spec.Resources.DefaultMemory, resource.MustParse(defaultMemory))
-	cpu := valueOr(t.Spec.Resources.DefaultCPU, resource.MustParse(defaultCPU))
+	memory := ptr.Deref(t.Spec.Resources.DefaultMemory, resource.MustParse(defaultMemory))
+	cpu := ptr.Deref(t.Spec.Resources.DefaultCPU, resource.MustParse(defaultCPU))
 	if r := s.Spec.Resources; r != nil {
-		memory, cpu = valueOr(r.Memory, memory), valueOr(r.CPU, cpu)
+		memory, cpu = ptr.Deref(r.Memory, memory), ptr.Deref(r.CPU, cpu)
 	}
 	r := corev1.ResourceRequirements{
 		Limits: corev1.ResourceList{corev1.ResourceMemory: memory, corev1.ResourceCPU: cpu},

@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,14 +36,11 @@ func podProgress(p *corev1.Pod) Progress {
 	if pods.Ended(p) {
 		return Progress{Reason: v1alpha1.ReasonPodEnded, Detail: p.Status.Message}.say("The desktop's pod has ended", p.Status.Reason)
 	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return unschedulable(withoutPreemption(c.Message))
-		}
+	if c := pods.Condition(p, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+		return unschedulable(withoutPreemption(c.Message))
 	}
-	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
-	for i := range statuses {
-		if progress := stuckContainer(&statuses[i]); progress.Stuck {
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if progress := stuckContainer(&c); progress.Stuck {
 			return progress
 		}
 	}
@@ -99,17 +97,12 @@ func stuckContainer(c *corev1.ContainerStatus) Progress {
 // its network, and the container does not exist yet. It is empty otherwise, and where the
 // cluster does not say.
 func pulledImage(p *corev1.Pod) string {
-	for _, condition := range p.Status.Conditions {
-		if condition.Type != corev1.PodReadyToStartContainers || condition.Status != corev1.ConditionTrue {
-			continue
-		}
-		for _, c := range p.Status.ContainerStatuses {
-			if c.Name == v1alpha1.ContainerDesktop && c.State.Waiting != nil && c.State.Waiting.Reason == containerCreating {
-				return c.Image
-			}
-		}
+	c := desktopStatus(p)
+	if pods.Condition(p, corev1.PodReadyToStartContainers).Status != corev1.ConditionTrue ||
+		c.State.Waiting == nil || c.State.Waiting.Reason != containerCreating {
+		return ""
 	}
-	return ""
+	return c.Image
 }
 
 // insufficient finds the resources of which no node has enough in the scheduler's message

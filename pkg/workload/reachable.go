@@ -1,11 +1,13 @@
 package workload
 
 import (
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // Ready is whether Kubernetes takes the current pod for ready. With Knative that says
@@ -25,35 +27,33 @@ func (o Observation) Reachable(reached time.Time) bool {
 // probedAtAddress says that the desktop's readiness is asked for at the pod's address. In
 // a pod of Knative's the container has no probe.
 func probedAtAddress(p *corev1.Pod) bool {
-	for i := range p.Spec.Containers {
-		c := &p.Spec.Containers[i]
-		if c.Name != v1alpha1.ContainerDesktop || c.ReadinessProbe == nil {
-			continue
-		}
-		probe := c.ReadinessProbe
-		return probe.TCPSocket != nil && probe.TCPSocket.Host == "" || probe.HTTPGet != nil && probe.HTTPGet.Host == "" || probe.GRPC != nil
+	i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerDesktop })
+	if i < 0 || p.Spec.Containers[i].ReadinessProbe == nil {
+		return false
 	}
-	return false
+	probe := p.Spec.Containers[i].ReadinessProbe
+	return probe.TCPSocket != nil && probe.TCPSocket.Host == "" || probe.HTTPGet != nil && probe.HTTPGet.Host == "" || probe.GRPC != nil
 }
 
 // reachedSinceStart compares with the container's start, which Kubernetes rounds down
 // to seconds.
 func reachedSinceStart(p *corev1.Pod, reached time.Time) bool {
+	running := desktopStatus(p).State.Running
+	return running != nil && !reached.IsZero() && !reached.Before(running.StartedAt.Time)
+}
+
+// desktopStatus is the status of the desktop's container; the zero value if it has none.
+func desktopStatus(p *corev1.Pod) corev1.ContainerStatus {
 	for _, c := range p.Status.ContainerStatuses {
 		if c.Name == v1alpha1.ContainerDesktop {
-			return c.State.Running != nil && !reached.IsZero() && !reached.Before(c.State.Running.StartedAt.Time)
+			return c
 		}
 	}
-	return false
+	return corev1.ContainerStatus{}
 }
 
 // unreadySince says that the pod became unready after that: its desktop went, although its
 // container runs.
 func unreadySince(p *corev1.Pod, reached time.Time) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status != corev1.ConditionTrue && c.LastTransitionTime.After(reached) && !ready(p)
-		}
-	}
-	return false
+	return !ready(p) && pods.Condition(p, corev1.PodReady).LastTransitionTime.After(reached)
 }

@@ -16,13 +16,12 @@ var withheldFromRoot = []corev1.Capability{"AUDIT_WRITE", "MKNOD", "NET_BIND_SER
 
 // desktopSecurity is what the desktop's container may.
 func desktopSecurity(s v1alpha1.SecurityProfile) *corev1.SecurityContext {
-	no := false
 	drop := []corev1.Capability{"ALL"}
 	if s == v1alpha1.SecurityImageRoot {
 		drop = withheldFromRoot
 	}
 	return &corev1.SecurityContext{
-		AllowPrivilegeEscalation: &no,
+		AllowPrivilegeEscalation: new(false),
 		Capabilities:             &corev1.Capabilities{Drop: drop},
 		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}

@@ -22,8 +22,10 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -45,7 +47,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=get;patch
 
-// Reconcile scales one revision of a desktop and tells Knative about it.
+// Reconcile scales one revision of a desktop and reports it to Knative.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	pa := &autoscalingv1alpha1.PodAutoscaler{}
 	if err := r.Client.Get(ctx, req.NamespacedName, pa); err != nil {
@@ -71,7 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if scaled && *scale > 0 {
-		r.traceWake(ctx, session, now)
+		tracing.RecordWake(ctx, r.Tracer, session, "scale", now, r.Now())
 	}
 	sks, err := r.serverlessService(ctx, pa)
 	if err != nil {
@@ -120,24 +122,16 @@ func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, s
 // serverlessService makes and returns Knative's proxy of the revision, through
 // which Knative knows the revision's Services.
 func (r *Reconciler) serverlessService(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler) (*netv1alpha1.ServerlessService, error) {
-	existing, err := get(ctx, r.Client, pa.Namespace, pa.Name, &netv1alpha1.ServerlessService{})
-	if err != nil {
-		return nil, err
-	}
 	desired := serverlessService(pa)
-	if existing == nil {
-		err := r.Client.Create(ctx, desired)
-		return desired, client.IgnoreAlreadyExists(err)
-	}
-	if equality.Semantic.DeepEqual(existing.Spec, desired.Spec) {
-		return existing, nil
-	}
-	changed := existing.DeepCopy()
-	changed.Spec = desired.Spec
-	return changed, r.Client.Patch(ctx, changed, client.MergeFrom(existing))
+	sks := desired.DeepCopy()
+	_, err := controllerutil.CreateOrPatch(ctx, r.Client, sks, func() error {
+		sks.Spec = desired.Spec
+		return nil
+	})
+	return sks, client.IgnoreAlreadyExists(err)
 }
 
-// status tells Knative what became of the revision. A merge patch of our fields
+// status reports to Knative what became of the revision. A merge patch of our fields
 // needs no lock: nobody else writes them.
 func (r *Reconciler) status(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService,
 	deployment *appsv1.Deployment, scale *int32) error {

@@ -11,13 +11,13 @@ import (
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -49,36 +49,34 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: PolicyName, Namespace: req.Namespace}}
-	err := r.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy)
-	missing := apierrors.IsNotFound(err)
-	if err != nil && !missing {
-		return ctrl.Result{}, err
+	if r.Spec == nil || len(sessions.Items) == 0 {
+		return ctrl.Result{}, r.remove(ctx, policy)
 	}
-	if !missing && !ours(policy) {
-		return ctrl.Result{}, foreign(req.Namespace)
-	}
-	wanted := r.Spec != nil && len(sessions.Items) > 0
-	switch {
-	case !wanted && missing:
-		return ctrl.Result{}, nil
-	case !wanted:
-		return ctrl.Result{}, client.IgnoreNotFound(r.Client.Delete(ctx, policy, client.Preconditions{UID: &policy.UID}))
-	case missing:
-		policy.Labels = map[string]string{v1alpha1.LabelDesktopNetwork: "true"}
+	done, err := controllerutil.CreateOrUpdate(ctx, r.Client, policy, func() error {
+		if policy.ResourceVersion != "" && !ours(policy) {
+			return foreign(req.Namespace)
+		}
+		metav1.SetMetaDataLabel(&policy.ObjectMeta, v1alpha1.LabelDesktopNetwork, "true")
 		policy.Spec = *r.Spec.DeepCopy()
-		err := r.Client.Create(ctx, policy)
-		if apierrors.IsAlreadyExists(err) {
-			return ctrl.Result{}, foreign(req.Namespace)
-		}
-		if err == nil {
-			log.FromContext(ctx).Info("made the network policy of a namespace's desktops")
-		}
-		return ctrl.Result{}, err
-	case equality.Semantic.DeepEqual(policy.Spec, *r.Spec):
-		return ctrl.Result{}, nil
+		return nil
+	})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		err = foreign(req.Namespace) // the cache has only ours
+	case done == controllerutil.OperationResultCreated:
+		log.FromContext(ctx).Info("made the network policy of a namespace's desktops")
 	}
-	policy.Spec = *r.Spec.DeepCopy()
-	return ctrl.Result{}, r.Client.Update(ctx, policy)
+	return ctrl.Result{}, err
+}
+
+func (r *Reconciler) remove(ctx context.Context, policy *networkingv1.NetworkPolicy) error {
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !ours(policy) {
+		return foreign(policy.Namespace)
+	}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, policy, client.Preconditions{UID: &policy.UID}))
 }
 
 func ours(o client.Object) bool { return o.GetLabels()[v1alpha1.LabelDesktopNetwork] != "" }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/tracing"
 )
 
 // observe looks at what exists of the desktop and records what is new.
@@ -36,7 +37,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 			from, to := st.StartTime.Time, p.now
 			p.happened = append(p.happened, func() {
 				p.Metrics.Started(took)
-				p.record("pod_ready", from, to)
+				tracing.RecordWake(context.Background(), p.Tracer, p.session, "pod_ready", from, to)
 			})
 		}
 	}
@@ -78,7 +79,7 @@ func (p *pass) wake() {
 	st.StartTime, st.ReadyTime, st.PodName, st.Waiting = p.micro(), nil, "", nil
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
-		p.record("decide", p.now, p.Now())
+		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
 		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "The desktop wakes: %s", p.decision.Reason)
 	})
 }

@@ -2,14 +2,12 @@ package session
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/token"
@@ -36,33 +34,22 @@ var podTokens = map[string]token.Audience{
 // shape only names the Secret, so a new token restarts nothing.
 func (p *pass) ensurePodTokens(ctx context.Context) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: workload.TokenSecretName(p.session.Name), Namespace: p.session.Namespace}}
-	err := p.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret)
-	missing := apierrors.IsNotFound(err)
-	if err != nil && !missing {
-		return err
-	}
-	if !missing && !metav1.IsControlledBy(secret, p.session) {
-		return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
-			fmt.Errorf("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))
-	}
-	data := make(map[string][]byte, len(podTokens))
-	for key, audience := range podTokens {
-		if data[key], err = p.podToken(audience, secret.Data[key]); err != nil {
-			return err
+	_, err := controllerutil.CreateOrPatch(ctx, p.Client, secret, func() error {
+		if secret.ResourceVersion != "" && !metav1.IsControlledBy(secret, p.session) {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
+				errors.New("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))
 		}
-	}
-	if !missing && equality.Semantic.DeepEqual(data, secret.Data) {
-		return nil
-	}
-	base := secret.DeepCopy()
-	secret.Labels, secret.Data = workload.Labels(p.session), data
-	if err := controllerutil.SetControllerReference(p.session, secret, p.Client.Scheme()); err != nil {
-		return err
-	}
-	if missing {
-		return p.Client.Create(ctx, secret)
-	}
-	return p.Client.Patch(ctx, secret, client.MergeFrom(base))
+		data := make(map[string][]byte, len(podTokens))
+		for key, audience := range podTokens {
+			var err error
+			if data[key], err = p.podToken(audience, secret.Data[key]); err != nil {
+				return err
+			}
+		}
+		secret.Labels, secret.Data = workload.Labels(p.session), data
+		return controllerutil.SetControllerReference(p.session, secret, p.Client.Scheme())
+	})
+	return err
 }
 
 // podToken returns the token that is there while it is good, else a new one, and
