@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,10 +23,9 @@ type api struct {
 
 func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("registering API types: %w", err)
-		}
+	types := runtime.NewSchemeBuilder(corev1.AddToScheme, v1alpha1.AddToScheme)
+	if err := types.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering API types: %w", err)
 	}
 	options, err := cacheOptions(scheme, cfg)
 	if err != nil {
@@ -47,11 +45,11 @@ func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 // cacheOptions keep the sessions of this installation's namespaces with their pods, and
 // coturn's pods where the TURN server is found by them.
 func cacheOptions(scheme *runtime.Scheme, cfg config.Config) (cache.Options, error) {
-	ofSession, err := labels.NewRequirement(v1alpha1.LabelSession, selection.Exists, nil)
+	ofSession, err := labels.Parse(v1alpha1.LabelSession)
 	if err != nil {
 		return cache.Options{}, err
 	}
-	selected := cache.Config{LabelSelector: labels.NewSelector().Add(*ofSession)}
+	selected := cache.Config{LabelSelector: ofSession}
 	var sessions map[string]cache.Config // nil is everywhere
 	pods := map[string]cache.Config{}
 	if len(cfg.Namespaces) == 0 {

@@ -64,10 +64,9 @@ func connect(flags *genericclioptions.ConfigFlags) (client.Client, string, error
 		return nil, "", err
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, "", err
-		}
+	types := runtime.NewSchemeBuilder(clientgoscheme.AddToScheme, v1alpha1.AddToScheme)
+	if err := types.AddToScheme(scheme); err != nil {
+		return nil, "", err
 	}
 	c, err := client.New(rc, client.Options{Scheme: scheme})
 	return c, namespace, err

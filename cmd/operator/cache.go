@@ -1,14 +1,12 @@
 package main
 
 import (
-	"fmt"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/selection"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
@@ -22,37 +20,29 @@ import (
 
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, v1alpha1.AddToScheme,
-		servingv1.AddToScheme, autoscalingv1alpha1.AddToScheme, netv1alpha1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("scheme: %w", err)
-		}
-	}
-	return scheme, nil
+	types := runtime.NewSchemeBuilder(clientgoscheme.AddToScheme, v1alpha1.AddToScheme, servingv1.AddToScheme,
+		autoscalingv1alpha1.AddToScheme, netv1alpha1.AddToScheme)
+	return scheme, types.AddToScheme(scheme)
 }
 
 // cacheOptions keep in memory only what belongs to sessions of this installation's
 // namespaces: a cluster has many more pods, Secrets and claims than desktops.
 // Templates are cluster-wide, whatever the namespaces.
 func cacheOptions(cfg config.Config) cache.Options {
-	ofSession, ofUser := having(v1alpha1.LabelSession), having(v1alpha1.LabelUser)
+	ofSession := having(v1alpha1.LabelSession)
 	options := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultNamespaces: map[string]cache.Config{}, // if empty, all
+		DefaultTransform:  cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                   {Label: ofSession},
 			&corev1.Secret{}:                {Label: ofSession},
 			&corev1.Service{}:               {Label: ofSession},
 			&appsv1.Deployment{}:            {Label: ofSession},
 			&networkingv1.NetworkPolicy{}:   {Label: having(v1alpha1.LabelDesktopNetwork)},
-			&corev1.PersistentVolumeClaim{}: {Label: ofUser},
+			&corev1.PersistentVolumeClaim{}: {Label: having(v1alpha1.LabelUser)},
 		},
 	}
 	for _, namespace := range cfg.Namespaces {
-		if options.DefaultNamespaces == nil {
-			options.DefaultNamespaces = map[string]cache.Config{}
-		}
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options
@@ -68,10 +58,9 @@ func clientOptions(cfg config.Config) client.Options {
 	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{other}}}
 }
 
+// having selects by a label of this product's, whatever its value.
 func having(label string) labels.Selector {
-	exists, err := labels.NewRequirement(label, selection.Exists, nil)
-	if err != nil {
-		panic(err) // The label is a constant of this product.
-	}
-	return labels.NewSelector().Add(*exists)
+	selector, err := labels.Parse(label)
+	utilruntime.Must(err)
+	return selector
 }

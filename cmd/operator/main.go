@@ -15,18 +15,15 @@ import (
 )
 
 type flags struct {
-	config, signingKey      string
-	metricsAddress          string
-	probeAddress            string
-	pprofAddress            string
-	leaderElect             bool
-	leaderElectionNamespace string
-	logLevel                slog.Level
+	config, signingKey string
+	logLevel           slog.Level
+	// manager has the addresses and the election's flags.
+	manager ctrl.Options
 }
 
 func main() {
-	if run := subcommand(os.Args); run != nil {
-		if err := run(ctrl.SetupSignalHandler()); err != nil {
+	if len(os.Args) > 1 && subcommands[os.Args[1]] != nil {
+		if err := subcommands[os.Args[1]](ctrl.SetupSignalHandler(), os.Args[2:]); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -35,11 +32,12 @@ func main() {
 	var f flags
 	flag.StringVar(&f.config, "config", "/etc/vdi/config/config.yaml", "the installation's configuration file")
 	flag.StringVar(&f.signingKey, "signing-key", "/etc/vdi/signing/tls.key", "private key that signs desktops' tokens")
-	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":8080", "address for /metrics; 0 for none")
-	flag.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081", "address for /healthz and /readyz")
-	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
-	flag.BoolVar(&f.leaderElect, "leader-elect", false, "work only while elected, so that several replicas can run")
-	flag.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the election's Lease; the pod's own if empty")
+	flag.StringVar(&f.manager.Metrics.BindAddress, "metrics-bind-address", ":8080", "address for /metrics; 0 for none")
+	flag.StringVar(&f.manager.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address for /healthz and /readyz")
+	flag.StringVar(&f.manager.PprofBindAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
+	flag.BoolVar(&f.manager.LeaderElection, "leader-elect", false, "work only while elected, so that several replicas can run")
+	flag.StringVar(&f.manager.LeaderElectionNamespace, "leader-election-namespace", "",
+		"namespace of the election's Lease; the pod's own if empty")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flag.BoolFunc("version", "print the version and end", version.Flag("operator", os.Stdout, os.Exit))
 	flag.Parse()

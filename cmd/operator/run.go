@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/session"
@@ -26,12 +23,10 @@ const (
 	queriesPerSecond = 100
 	burst            = 200
 
+	// electionID names the Lease. Its times are controller-runtime's: a leader that died keeps
+	// the others waiting for 15 s; one that is stopped gives the lease back at once.
+	// Desktops run on meanwhile.
 	electionID = "vdi-operator"
-	// leaseDuration is how long a leader that died keeps the others waiting; one that
-	// is stopped gives the lease back at once. Desktops run on meanwhile.
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
-	retryPeriod   = 2 * time.Second
 )
 
 func run(ctx context.Context, f flags, log *slog.Logger) error {
@@ -58,7 +53,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	defer stopTracing()
-	if err := awaitAPI(ctx, restConfig, f.probeAddress, ctrl.Log); err != nil {
+	if err := awaitAPI(ctx, restConfig, f.manager.HealthProbeBindAddress, ctrl.Log); err != nil {
 		return err
 	}
 
@@ -66,22 +61,10 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	lease, renew, retry := leaseDuration, renewDeadline, retryPeriod
-	mgr, err := ctrl.NewManager(restConfig, manager.Options{
-		Scheme:                        scheme,
-		Cache:                         cacheOptions(cfg),
-		Client:                        clientOptions(cfg),
-		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddress},
-		HealthProbeBindAddress:        f.probeAddress,
-		PprofBindAddress:              f.pprofAddress,
-		LeaderElection:                f.leaderElect,
-		LeaderElectionID:              electionID,
-		LeaderElectionNamespace:       f.leaderElectionNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &lease,
-		RenewDeadline:                 &renew,
-		RetryPeriod:                   &retry,
-	})
+	options := f.manager
+	options.Scheme, options.Cache, options.Client = scheme, cacheOptions(cfg), clientOptions(cfg)
+	options.LeaderElectionID, options.LeaderElectionReleaseOnCancel = electionID, true
+	mgr, err := ctrl.NewManager(restConfig, options)
 	if err != nil {
 		return err
 	}

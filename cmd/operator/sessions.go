@@ -6,10 +6,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -84,20 +84,10 @@ func gpuDesktops(c client.Reader) vdimetrics.GPUDesktops {
 			if count == 0 {
 				continue
 			}
-			d := vdimetrics.GPUDesktop{Resource: resource, GPUs: float64(count), Created: s.CreationTimestamp.Time,
-				AwakeSince: at(s.Status.StartTime), AsleepSince: at(s.Status.SleepTime)}
-			if a := s.Status.Activity; a != nil {
-				d.Woken = at(a.LastWakeTime)
-			}
-			desktops = append(desktops, d)
+			seen, recorded := lifecycle.Read(s)
+			desktops = append(desktops, vdimetrics.GPUDesktop{Resource: resource, GPUs: float64(count), Created: s.CreationTimestamp.Time,
+				AwakeSince: recorded.AwakeSince, AsleepSince: recorded.AsleepSince, Woken: seen.LastWake})
 		}
 		return desktops, nil
 	}
-}
-
-func at(t *metav1.MicroTime) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.Time
 }

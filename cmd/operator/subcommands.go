@@ -12,26 +12,11 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
-// subcommand is what this program does once and ends, instead of operating, where its
-// first argument names it; else nil. The chart runs them, and they print to stdout for
-// people.
-func subcommand(args []string) func(context.Context) error {
-	if len(args) < 2 {
-		return nil
-	}
-	var run func(context.Context, []string) error
-	switch args[1] {
-	case "check":
-		run = runCheck
-	case "uninstall":
-		run = runUninstall
-	default:
-		return nil
-	}
-	return func(ctx context.Context) error { return run(ctx, args[2:]) }
-}
+// subcommands are what this program does once and ends, instead of operating, where its
+// first argument names it. The chart runs them, and they print to stdout for people.
+var subcommands = map[string]func(ctx context.Context, args []string) error{"check": runCheck, "uninstall": runUninstall}
 
-// installationFlags are what the subcommands are told of the installation.
+// installationFlags are what the subcommands have to know of the installation.
 type installationFlags struct {
 	*flag.FlagSet
 	config              string

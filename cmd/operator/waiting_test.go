@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
@@ -70,8 +71,9 @@ func startProgram(t *testing.T) *program {
 	t.Setenv("KUBECONFIG", filepath.Join(dir, "kubeconfig"))
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), signingKey: filepath.Join(dir, "key"),
-			metricsAddress: "0", probeAddress: p.health, leaderElect: true, leaderElectionNamespace: "default"}, slog.New(slog.DiscardHandler))
+		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), signingKey: filepath.Join(dir, "key"), manager: ctrl.Options{
+			Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: p.health,
+			LeaderElection: true, LeaderElectionNamespace: "default"}}, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() {
 		cancel()

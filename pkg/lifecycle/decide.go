@@ -104,10 +104,5 @@ func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 }
 
 func latest(first time.Time, more ...time.Time) time.Time {
-	for _, t := range more {
-		if t.After(first) {
-			first = t
-		}
-	}
-	return first
+	return slices.MaxFunc(append(more, first), time.Time.Compare)
 }

@@ -10,21 +10,21 @@ import (
 
 // DecideSession is Decide over what a session's object says.
 func DecideSession(now time.Time, p Policy, s *v1alpha1.VDISession) Decision {
-	a, r := read(s)
+	a, r := Read(s)
 	return Decide(now, p, a, r)
 }
 
 // SessionClocks are the clocks that run for a session, and when they run out.
 func SessionClocks(p Policy, s *v1alpha1.VDISession) []Due {
-	a, r := read(s)
+	a, r := Read(s)
 	if r.Power != OnDemand || r.AwakeSince.IsZero() {
 		return nil
 	}
 	return running(p, a, r)
 }
 
-// read is what a session's object says.
-func read(s *v1alpha1.VDISession) (a Activity, r Record) {
+// Read is what a session's object says.
+func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 	if act := s.Status.Activity; act != nil {
 		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime), LastInput: at(act.LastInputTime)}
 	}
