@@ -17,7 +17,6 @@ import (
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -69,15 +68,6 @@ type operator struct {
 	started atomic.Bool
 }
 
-var (
-	_ manager.Runnable               = (*operator)(nil)
-	_ manager.LeaderElectionRunnable = (*operator)(nil)
-)
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica gets
-// ready, only the leader's controllers run.
-func (o *operator) NeedLeaderElection() bool { return false }
-
 var errNotStarted = errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
 
 func (o *operator) ready(*http.Request) error {
@@ -87,8 +77,8 @@ func (o *operator) ready(*http.Request) error {
 	return nil
 }
 
-// Start implements manager.Runnable.
-func (o *operator) Start(ctx context.Context) error {
+// start runs in every replica: each gets ready, and only the leader's controllers run.
+func (o *operator) start(ctx context.Context) error {
 	if err := o.awaitDefinitions(ctx); err != nil {
 		return nil //nolint:nilerr // It fails only when the process ends, which is no failure.
 	}
@@ -133,25 +123,12 @@ func (o *operator) missingDefinition() error {
 }
 
 func (o *operator) addControllers(ctx context.Context) error {
-	mgr, c := o.manager, o.manager.GetClient()
-	recorder := mgr.GetEventRecorder("vdi-operator")
-
-	sessions := &session.Reconciler{
-		Client: c, Workload: workload.New(o.config, c, mgr.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
-		Events: recorder, Metrics: o.metrics, Now: time.Now, Tracer: o.tracer,
-	}
-	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
-		return fmt.Errorf("session controller: %w", err)
-	}
-	if err := (&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("desktopnetwork controller: %w", err)
-	}
-	if o.config.Knative.Enabled {
-		if err := o.addKnativesControllers(ctx); err != nil {
-			return err
+	for _, c := range o.controllers() {
+		if err := c.SetupWithManager(ctx, o.manager); err != nil {
+			return fmt.Errorf("%T: %w", c, err)
 		}
 	}
-	for _, m := range sessionMetrics(c, mgr.Elected()) {
+	for _, m := range sessionMetrics(o.manager.GetClient(), o.manager.Elected()) {
 		if err := metrics.Registry.Register(m); err != nil {
 			return err
 		}
@@ -159,14 +136,24 @@ func (o *operator) addControllers(ctx context.Context) error {
 	return nil
 }
 
-// addKnativesControllers adds what Knative hands to this product by its classes.
-func (o *operator) addKnativesControllers(ctx context.Context) error {
-	mgr, c := o.manager, o.manager.GetClient()
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: o.tracer}).SetupWithManager(ctx, mgr); err != nil {
-		return fmt.Errorf("autoscaler controller: %w", err)
+type controller interface {
+	SetupWithManager(ctx context.Context, mgr ctrl.Manager) error
+}
+
+// controllers are this product's and, with Knative, those that it hands to it by its classes.
+func (o *operator) controllers() []controller {
+	c := o.manager.GetClient()
+	all := []controller{
+		&session.Reconciler{
+			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
+			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer,
+		},
+		&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy},
 	}
-	if err := (&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()}).SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("ingress controller: %w", err)
+	if o.config.Knative.Enabled {
+		all = append(all,
+			&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: o.tracer},
+			&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()})
 	}
-	return nil
+	return all
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -20,19 +19,12 @@ import (
 // bytes, much more often than kubelet brings a change.
 const reloadEvery = 5 * time.Second
 
-// reloading applies a changed timeout without a restart, in every replica: a standby must
+// reload applies a changed timeout without a restart, in every replica: a standby must
 // not start with an old one.
-type reloading struct{ watcher *config.Watcher }
-
-var (
-	_ manager.Runnable               = reloading{}
-	_ manager.LeaderElectionRunnable = reloading{}
-)
-
 func reload(path string, now v1alpha1.Lifecycle, clocks *session.Clocks, m *vdimetrics.Operator,
-	conditions *installation.Conditions, log logr.Logger) reloading {
+	conditions *installation.Conditions, log logr.Logger) everyReplica {
 	setCurrent(conditions, nil)
-	return reloading{&config.Watcher{
+	watcher := &config.Watcher{
 		Path: path, Every: reloadEvery, Sessions: now,
 		Changed: clocks.Set,
 		Reloaded: func(err error) {
@@ -40,7 +32,11 @@ func reload(path string, now v1alpha1.Lifecycle, clocks *session.Clocks, m *vdim
 			setCurrent(conditions, err)
 		},
 		Log: log,
-	}}
+	}
+	return func(ctx context.Context) error {
+		watcher.Run(ctx)
+		return nil
+	}
 }
 
 // setCurrent sets the condition ConfigurationCurrent; err says why the file is refused.
@@ -54,12 +50,3 @@ func setCurrent(conditions *installation.Conditions, err error) {
 		"The operator's configuration has changed and is refused; the one before stays in use. "+
 			"Correct the chart's values and run helm upgrade. %v", err))
 }
-
-// Start implements manager.Runnable.
-func (r reloading) Start(ctx context.Context) error {
-	r.watcher.Run(ctx)
-	return nil
-}
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (reloading) NeedLeaderElection() bool { return false }

@@ -84,7 +84,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())); err != nil {
 		return err
 	}
-	if err := mgr.Add(operator); err != nil {
+	if err := mgr.Add(everyReplica(operator.start)); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

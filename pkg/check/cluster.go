@@ -14,6 +14,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/installation"
+	"github.com/org/vdi-operator/pkg/workload"
 )
 
 // definitions checks that the API server knows the kinds that the operator needs.
@@ -54,10 +55,7 @@ func (c *Checker) deployment(ctx context.Context, what string, key types.Namespa
 	if err := c.Client.Get(ctx, key, d); err != nil {
 		return bad(what, err, remedy)
 	}
-	wanted := int32(1)
-	if d.Spec.Replicas != nil {
-		wanted = *d.Spec.Replicas
-	}
+	wanted := workload.Replicas(d)
 	seen := fmt.Sprintf("%d of %d replicas of Deployment %s are ready", d.Status.ReadyReplicas, wanted, key)
 	switch {
 	case wanted == 0:

@@ -12,18 +12,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Power says who decides.
-type Power int
-
-const (
-	// OnDemand wakes on a visit and sleeps by the clocks.
-	OnDemand Power = iota
-	// AlwaysOn never sleeps.
-	AlwaysOn
-	// Off never wakes.
-	Off
-)
-
 // Activity is what visitors were last seen doing; zero is never or unknown.
 type Activity struct {
 	LastWake      time.Time
@@ -33,7 +21,7 @@ type Activity struct {
 
 // Record is what was decided and seen before; zero is never or unknown.
 type Record struct {
-	Power Power
+	Power v1alpha1.Power
 	// AwakeSince is when the present awake period began; zero while asleep.
 	AwakeSince time.Time
 	// ReadyAt is when the desktop became reachable in this awake period.
@@ -78,9 +66,9 @@ type Decision struct {
 // something known: unknown activity counts from the wake, never as "long ago".
 func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 	switch r.Power {
-	case AlwaysOn:
+	case v1alpha1.PowerAlwaysOn:
 		return Decision{Awake: true, Reason: ReasonAlwaysOn}
-	case Off:
+	case v1alpha1.PowerOff:
 		return Decision{Reason: ReasonPoweredOff}
 	}
 	if r.AwakeSince.IsZero() {

@@ -29,12 +29,13 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		}
 		return noon.Add(time.Duration(r.IntN(121)-90) * time.Minute)
 	}
+	powers := []v1alpha1.Power{v1alpha1.PowerOnDemand, v1alpha1.PowerAlwaysOn, v1alpha1.PowerOff}
 	for range tries {
 		check(t, r, situation{
 			now:      noon,
 			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, ListeningSince: moment()},
 			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment()},
-			record:   Record{Power: Power(r.IntN(3)), AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
+			record:   Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})
 		if t.Failed() {
 			return
@@ -75,7 +76,7 @@ func TestNothingChangesBeforeTheNextDecision(t *testing.T) {
 func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
 	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
 		d := Decide(s.now, s.policy, s.activity, s.record)
-		if s.record.Power != OnDemand || s.record.AwakeSince.IsZero() || d.Awake {
+		if s.record.Power == v1alpha1.PowerAlwaysOn || s.record.Power == v1alpha1.PowerOff || s.record.AwakeSince.IsZero() || d.Awake {
 			return
 		}
 		ran := func(from time.Time, timeout time.Duration) bool {

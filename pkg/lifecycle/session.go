@@ -17,7 +17,7 @@ func DecideSession(now time.Time, p Policy, s *v1alpha1.VDISession) Decision {
 // SessionClocks are the clocks that run for a session, and when they run out.
 func SessionClocks(p Policy, s *v1alpha1.VDISession) []Due {
 	a, r := Read(s)
-	if r.Power != OnDemand || r.AwakeSince.IsZero() {
+	if r.Power == v1alpha1.PowerAlwaysOn || r.Power == v1alpha1.PowerOff || r.AwakeSince.IsZero() {
 		return nil
 	}
 	return running(p, a, r)
@@ -28,14 +28,7 @@ func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 	if act := s.Status.Activity; act != nil {
 		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime), LastInput: at(act.LastInputTime)}
 	}
-	r = Record{AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), AsleepSince: at(s.Status.SleepTime)}
-	switch s.Spec.Power {
-	case v1alpha1.PowerAlwaysOn:
-		r.Power = AlwaysOn
-	case v1alpha1.PowerOff:
-		r.Power = Off
-	}
-	return a, r
+	return a, Record{Power: s.Spec.Power, AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), AsleepSince: at(s.Status.SleepTime)}
 }
 
 func at(t *metav1.MicroTime) time.Time {

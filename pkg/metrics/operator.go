@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -69,15 +70,14 @@ func (m *Operator) ConfigConflict() { m.conflicts.Inc() }
 // ConfigCorrected counts a key of Knative's that was set again.
 func (m *Operator) ConfigCorrected() { m.corrections.Inc() }
 
-// Condition shows a condition of the installation; the type is one of
-// pkg/controller/installation's.
-func (m *Operator) Condition(conditionType string, isTrue bool) {
-	m.conditions.WithLabelValues(conditionType).Set(number(isTrue))
-}
-
-// ConditionUnknown takes a condition away that is not known any more.
-func (m *Operator) ConditionUnknown(conditionType string) {
-	m.conditions.DeleteLabelValues(conditionType)
+// Condition shows a condition of the installation, and none where it is unknown; the type
+// is one of pkg/controller/installation's.
+func (m *Operator) Condition(conditionType string, status metav1.ConditionStatus) {
+	if status == metav1.ConditionUnknown {
+		m.conditions.DeleteLabelValues(conditionType)
+		return
+	}
+	m.conditions.WithLabelValues(conditionType).Set(number(status == metav1.ConditionTrue))
 }
 
 // The results of vdi_operator_config_reloads_total.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -28,10 +29,10 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
 	m.ConfigCorrected()
-	m.Condition("KnativeReady", false)
-	m.Condition("KnativeConfigured", true)
-	m.Condition("DefinitionsPresent", true)
-	m.ConditionUnknown("DefinitionsPresent")
+	m.Condition("KnativeReady", metav1.ConditionFalse)
+	m.Condition("KnativeConfigured", metav1.ConditionTrue)
+	m.Condition("DefinitionsPresent", metav1.ConditionTrue)
+	m.Condition("DefinitionsPresent", metav1.ConditionUnknown)
 	m.Reloaded(nil)
 	m.Reloaded(errors.New("bad"))
 	problems, err := testutil.GatherAndLint(reg)

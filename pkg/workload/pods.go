@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,13 +12,17 @@ import (
 	"github.com/org/vdi-operator/pkg/pods"
 )
 
-func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) ([]corev1.Pod, error) {
+func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) ([]*corev1.Pod, error) {
 	list := &corev1.PodList{}
 	err := c.List(ctx, list, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name})
 	if err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	all := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		all[i] = &list.Items[i]
+	}
+	return all, nil
 }
 
 // observePods is the observation of the session's pods.
@@ -39,9 +44,9 @@ func podOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, which f
 	if err != nil {
 		return "", err
 	}
-	for i := range list {
-		if which(&list[i]) {
-			return fmt.Sprintf("pod %q", list[i].Name), nil
+	for _, p := range list {
+		if which(p) {
+			return fmt.Sprintf("pod %q", p.Name), nil
 		}
 	}
 	return "", nil
@@ -50,15 +55,7 @@ func podOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, which f
 func anyPod(*corev1.Pod) bool { return true }
 
 // current is the pod that the desktop is, of those that exist.
-func current(list []corev1.Pod) *corev1.Pod {
-	return pods.Newest(func(yield func(*corev1.Pod) bool) {
-		for i := range list {
-			if !yield(&list[i]) {
-				return
-			}
-		}
-	})
-}
+func current(list []*corev1.Pod) *corev1.Pod { return pods.Newest(slices.Values(list)) }
 
 // ready says that the pod is ready, or would be if its agent were, which only makes the
 // desktop reachable sooner.

@@ -216,10 +216,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	if err := (&desktopnetwork.Reconciler{Client: c, Spec: network.DesktopNetworkPolicy}).SetupWithManager(mgr); err != nil {
+	if err := (&desktopnetwork.Reconciler{Client: c, Spec: network.DesktopNetworkPolicy}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(mgr)
+	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(ctx, mgr)
 }
 
 // watchConfiguration does what cmd/operator does, with a file that tests change.

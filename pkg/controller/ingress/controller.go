@@ -60,7 +60,7 @@ func ours(o client.Object) bool {
 }
 
 // SetupWithManager starts the controller together with the manager.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("ingress").
 		For(&netv1alpha1.Ingress{}, builder.WithPredicates(predicate.NewPredicateFuncs(ours))).

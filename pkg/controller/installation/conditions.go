@@ -20,10 +20,7 @@ import (
 
 // Metrics shows conditions.
 type Metrics interface {
-	// Condition shows a condition that is known.
-	Condition(conditionType string, isTrue bool)
-	// ConditionUnknown shows none.
-	ConditionUnknown(conditionType string)
+	Condition(conditionType string, status metav1.ConditionStatus)
 }
 
 // Conditions are what the parts of one replica know.
@@ -46,11 +43,7 @@ func NewConditions(metrics Metrics, types ...string) *Conditions {
 // Set says how a condition is now. The reason is one word in CamelCase; the message says
 // what is the matter and, where the status is False, what to do about it.
 func (c *Conditions) Set(conditionType string, status metav1.ConditionStatus, reason, message string) {
-	if status == metav1.ConditionUnknown {
-		c.metrics.ConditionUnknown(conditionType)
-	} else {
-		c.metrics.Condition(conditionType, status == metav1.ConditionTrue)
-	}
+	c.metrics.Condition(conditionType, status)
 	next := metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: strings.TrimSpace(message)}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,10 +14,12 @@ import (
 
 type shown map[string]string
 
-func (s shown) Condition(t string, isTrue bool) {
-	s[t] = map[bool]string{true: "1", false: "0"}[isTrue]
+func (s shown) Condition(t string, status metav1.ConditionStatus) {
+	delete(s, t)
+	if status != metav1.ConditionUnknown {
+		s[t] = map[metav1.ConditionStatus]string{metav1.ConditionTrue: "1", metav1.ConditionFalse: "0"}[status]
+	}
 }
-func (s shown) ConditionUnknown(t string) { delete(s, t) }
 
 func reasons(conditions []metav1.Condition) (all []string) {
 	for _, c := range conditions {
