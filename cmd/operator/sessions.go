@@ -31,7 +31,7 @@ func sessionMetrics(c client.Reader, elected <-chan struct{}) []prometheus.Colle
 	}
 }
 
-func countSessions(c client.Reader, now func() time.Time) vdimetrics.CountSessions {
+func countSessions(c client.Reader, now func() time.Time) func(context.Context) (vdimetrics.Sessions, error) {
 	return func(ctx context.Context) (vdimetrics.Sessions, error) {
 		list := &v1alpha1.VDISessionList{}
 		if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
@@ -60,7 +60,7 @@ func countSessions(c client.Reader, now func() time.Time) vdimetrics.CountSessio
 }
 
 // gpuDesktops lists the sessions whose template exists and that have GPUs.
-func gpuDesktops(c client.Reader) vdimetrics.GPUDesktops {
+func gpuDesktops(c client.Reader) func(context.Context) ([]vdimetrics.GPUDesktop, error) {
 	return func(ctx context.Context) ([]vdimetrics.GPUDesktop, error) {
 		sessions, templates := &v1alpha1.VDISessionList{}, &v1alpha1.VDITemplateList{}
 		if err := c.List(ctx, sessions, client.UnsafeDisableDeepCopy); err != nil {

@@ -3,6 +3,7 @@ package coturn
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -55,9 +56,10 @@ func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Ports 49160, 49161, 49161 again, 53 and 49180.
-	udp := "  sl  local_address rem_address   st tx_queue\n" +
-		" 1: 014DC6C6:C008 00000000:0000 07\n 2: 014DC6C6:C009 00000000:0000 07\n" +
-		" 3: 0100007F:C009 00000000:0000 07\n 4: 00000000:0035 00000000:0000 07\n 5: 00000000:C01C 00000000:0000 07\n"
+	udp := "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
+	for i, local := range []string{"014DC6C6:C008", "014DC6C6:C009", "0100007F:C009", "00000000:0035", "00000000:C01C"} {
+		udp += fmt.Sprintf(" %4d: %s 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 %d 2 0000000000000000 0\n", i, local, 1000+i)
+	}
 	if err := os.WriteFile(filepath.Join(proc, "net", "udp"), []byte(udp), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -52,9 +52,6 @@ func between(a, b time.Time, most time.Duration) time.Duration {
 	return max(0, min(b.Sub(a), most))
 }
 
-// GPUDesktops lists the sessions with GPUs.
-type GPUDesktops func(ctx context.Context) ([]GPUDesktop, error)
-
 // gpuSeconds integrates GPU time at each scrape, from what the sessions' status says of
 // when they woke and slept. So nothing runs per session, and how often it is scraped
 // changes nothing but how late a counter moves.
@@ -67,8 +64,9 @@ type gpuSeconds struct {
 
 // NewGPUSeconds counts the GPU seconds of sessions, used and saved, from the first
 // scrape on at which counts is true; a replica that does not lead must not count what
-// the leader counts. Resources are those that have series from the start.
-func NewGPUSeconds(list GPUDesktops, counts func() bool, now func() time.Time, resources ...string) prometheus.Collector {
+// the leader counts. list returns the sessions with GPUs; resources are those that have series from the start.
+func NewGPUSeconds(list func(context.Context) ([]GPUDesktop, error), counts func() bool, now func() time.Time,
+	resources ...string) prometheus.Collector {
 	used := prometheus.NewDesc("vdi_gpu_seconds_used_total",
 		"GPUs times the seconds for which sessions were awake, from each wake to the next sleep.", []string{"resource"}, nil)
 	saved := prometheus.NewDesc("vdi_gpu_seconds_saved_total",

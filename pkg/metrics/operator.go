@@ -117,16 +117,13 @@ type Sessions struct {
 	LongestStart time.Duration
 }
 
-// CountSessions counts the sessions.
-type CountSessions func(ctx context.Context) (Sessions, error)
-
 // phases are all that a session can be in.
 var phases = []v1alpha1.Phase{
 	v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
 
 // NewSessions is the gauge of sessions by phase, counted at each scrape at which counts
 // is true: a replica that does not lead would count them a second time.
-func NewSessions(count CountSessions, counts func() bool) prometheus.Collector {
+func NewSessions(count func(context.Context) (Sessions, error), counts func() bool) prometheus.Collector {
 	byPhase := prometheus.NewDesc("vdi_sessions", "Sessions by phase.", []string{"phase"}, nil)
 	waiting := prometheus.NewDesc("vdi_sessions_waiting_for_gpu", "Sessions that wake and for which no GPU is free.", nil, nil)
 	longest := prometheus.NewDesc("vdi_session_longest_start_seconds",

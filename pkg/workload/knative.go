@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"knative.dev/networking/pkg/apis/networking"
 	"knative.dev/serving/pkg/apis/autoscaling"
 	"knative.dev/serving/pkg/apis/serving"
@@ -124,8 +125,13 @@ func ofRevision(o client.Object) bool { return o.GetLabels()[serving.RevisionLab
 func knativeService(shape Shape) (*servingv1.Service, error) {
 	template := servingv1.RevisionTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
-			Labels:      maps.Clone(shape.Pod.Labels),
-			Annotations: maps.Clone(shape.Pod.Annotations),
+			Labels: maps.Clone(shape.Pod.Labels),
+			Annotations: labels.Merge(shape.Pod.Annotations, map[string]string{
+				autoscaling.ClassAnnotationKey:        v1alpha1.PodAutoscalerClass,
+				autoscaling.InitialScaleAnnotationKey: "0",
+				autoscaling.MaxScaleAnnotationKey:     "1",
+				serving.ProgressDeadlineAnnotationKey: shape.progressDeadline().String(),
+			}),
 		},
 		Spec: servingv1.RevisionSpec{
 			PodSpec:              shape.Pod.Spec,
@@ -133,15 +139,6 @@ func knativeService(shape Shape) (*servingv1.Service, error) {
 			TimeoutSeconds:       new(int64(requestTimeoutSeconds)),
 		},
 	}
-	if template.Annotations == nil {
-		template.Annotations = map[string]string{}
-	}
-	maps.Copy(template.Annotations, map[string]string{
-		autoscaling.ClassAnnotationKey:        v1alpha1.PodAutoscalerClass,
-		autoscaling.InitialScaleAnnotationKey: "0",
-		autoscaling.MaxScaleAnnotationKey:     "1",
-		serving.ProgressDeadlineAnnotationKey: shape.progressDeadline().String(),
-	})
 	service := &servingv1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        shape.Name,

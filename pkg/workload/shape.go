@@ -2,10 +2,10 @@ package workload
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -67,11 +67,8 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		}
 		pod.Spec.Containers = settleAgent(pod.Spec.Containers, cfg, t, s)
 	}
-	if pod.Labels == nil {
-		pod.Labels = map[string]string{}
-	}
 	// Last, because the product finds the pod by them.
-	maps.Copy(pod.Labels, shape.Labels)
+	pod.Labels = labels.Merge(pod.Labels, shape.Labels)
 	shape.Pod = pod
 	return shape, nil
 }

@@ -67,13 +67,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	now := r.Now()
 	scale := desiredScale(now, pa, session, service)
 
-	// The scale comes first: somebody may be waiting for it.
-	scaled, err := r.scale(ctx, deployment, scale)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if scaled && *scale > 0 {
-		tracing.RecordWake(ctx, r.Tracer, session, "scale", now, r.Now())
+	// The scale comes first: somebody may be waiting for it. A deployment that does not exist yet
+	// has replicas 0 by the revision's initial scale, and its event brings us back.
+	if deployment != nil && scale != nil {
+		scaled, err := workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if scaled && *scale > 0 {
+			tracing.RecordWake(ctx, r.Tracer, session, "scale", now, r.Now())
+		}
 	}
 	sks, err := r.serverlessService(ctx, pa)
 	if err != nil {
@@ -108,15 +111,6 @@ func get[T client.Object](ctx context.Context, c client.Reader, namespace, name 
 		return none, err
 	}
 	return into, nil
-}
-
-// scale patches the deployment's scale. A deployment that does not exist yet has
-// replicas 0 by the revision's initial scale, and its event brings us back.
-func (r *Reconciler) scale(ctx context.Context, deployment *appsv1.Deployment, scale *int32) (scaled bool, err error) {
-	if deployment == nil || scale == nil {
-		return false, nil
-	}
-	return workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
 }
 
 // serverlessService makes and returns Knative's proxy of the revision, through
