@@ -37,7 +37,6 @@ func main() {
 			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log,
 		}).Run(ctx)
 	}
-	// An agent that ended would be started again and again, and keep the pod from being
-	// ready.
+	// An agent that ended would be restarted without end, and keep the pod from being ready.
 	<-ctx.Done()
 }

@@ -30,7 +30,7 @@ func (p *plugin) newLink() *cobra.Command {
 		Short: "Make a link that opens a session",
 		Long: `Make a link that opens a session as its owner.
 
-Whoever has the link has the desktop until it expires: send it like a password.
+Anybody with the link has the desktop until it expires: send it like a password.
 It is signed with the key that the chart installed, so you need the right to read
 that Secret.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
@@ -83,7 +83,7 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {
 	var secrets corev1.SecretList
 	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{backup.LabelSigningKey: "true"}); err != nil {
-		return nil, fmt.Errorf("looking for the signing key in namespace %s: %w", namespace, err)
+		return nil, fmt.Errorf("finding the signing key in namespace %s: %w", namespace, err)
 	}
 	if n := len(secrets.Items); n != 1 {
 		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with "+

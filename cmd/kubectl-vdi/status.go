@@ -42,7 +42,7 @@ The command fails when one is False.`,
 func (p *plugin) status(ctx context.Context, c client.Client, namespace string) error {
 	var list corev1.ConfigMapList
 	if err := c.List(ctx, &list, client.InNamespace(namespace), client.HasLabels{installation.LabelStatus}); err != nil {
-		return fmt.Errorf("looking for the installation's conditions in namespace %s: %w", namespace, err)
+		return fmt.Errorf("finding the installation's conditions in namespace %s: %w", namespace, err)
 	}
 	if len(list.Items) == 0 {
 		return fmt.Errorf("namespace %s holds no ConfigMap with the label %s: name the chart's namespace with --system-namespace, and see "+

@@ -15,12 +15,12 @@ import (
 // probeHeader bounds how long kubelet may take to ask.
 const probeHeader = 5 * time.Second
 
-// awaitAPI returns when the API server answers. Meanwhile it tells kubelet at addr
+// awaitAPI returns when the API server answers. Meanwhile it answers kubelet at addr
 // that the program lives and is not ready; after that the manager does.
 //
 // A leader that has lost its lease must end and start anew, which is what an outage of
-// the API server comes to: without this it would end again and again until kubelet
-// makes it pause for minutes.
+// the API server comes to: without this kubelet would restart it with longer and longer
+// pauses, of minutes in the end.
 func awaitAPI(ctx context.Context, rc *rest.Config, addr string, log logr.Logger) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

@@ -13,7 +13,7 @@ import (
 // defaultPatience covers what becomes ready after helm install has returned.
 const defaultPatience = time.Minute
 
-// runCheck looks at the installation, for helm test.
+// runCheck checks the installation, for helm test.
 func runCheck(ctx context.Context, args []string) error {
 	f := newInstallationFlags("check")
 	patience := f.Duration("patience", defaultPatience, "how long what fails at first may take to mend itself")

@@ -141,7 +141,7 @@ func (b *Collection) keys(ctx context.Context, c client.Client, system string) (
 	if len(turn) == 0 {
 		b.note("No TURN Secret of the chart's is in namespace %s: one that you made (turn.existingSecret) is for you to keep.", system)
 	}
-	b.note("This backup holds keys: whoever reads it can open every desktop.")
+	b.note("This backup holds keys: anybody who reads it can open every desktop.")
 	var keys []*unstructured.Unstructured
 	for _, s := range append(signing, turn...) {
 		keys = append(keys, clean(s))

@@ -54,28 +54,28 @@ func (r *Restorer) Run(ctx context.Context, objects []*unstructured.Unstructured
 	}
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return cmp.Compare(rank(a), rank(b)) })
 	results := map[string]int{}
-	tell := func(result, format string, args ...any) {
+	report := func(result, format string, args ...any) {
 		results[result]++
 		_, _ = fmt.Fprintf(r.Out, "%-10s "+format+"\n", append([]any{result}, args...)...)
 	}
 	sessions := 0
-	templatesTold := false
+	templatesReported := false
 	for _, o := range objects {
-		if is(o, sessionKind) && !templatesTold {
-			templatesTold = true
+		if is(o, sessionKind) && !templatesReported {
+			templatesReported = true
 			for _, template := range r.missingTemplates(ctx, objects) {
-				tell(missing, "VDITemplate %s is neither in the file nor in the cluster: its sessions wait until it is made", template)
+				report(missing, "VDITemplate %s is neither in the file nor in the cluster: its sessions wait until it is made", template)
 			}
 		}
 		result, note, err := r.restore(ctx, o)
 		if err != nil {
-			tell(failed, "%s: %s", name(o), r.explain(o, err))
+			report(failed, "%s: %s", name(o), r.explain(o, err))
 			continue
 		}
 		if note != "" {
 			note = " (" + note + ")"
 		}
-		tell(result, "%s%s", name(o), note)
+		report(result, "%s%s", name(o), note)
 		if result == created && is(o, sessionKind) {
 			sessions++
 		}

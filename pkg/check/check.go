@@ -1,4 +1,4 @@
-// Package check looks at a running installation from inside its cluster and says, in one
+// Package check examines a running installation from inside its cluster and says, in one
 // line each, what is as it should be and what is not, with the remedy.
 //
 // It changes nothing, needs no secret, and judges by what answers rather than by what is
@@ -60,7 +60,7 @@ func (v verdict) String() string { return [...]string{"ok", "warn", "FAIL"}[v] }
 // finding is one line.
 type finding struct {
 	verdict
-	// what was looked at, seen is how it is, and remedy what to do; only a finding that
+	// what was checked, seen is how it is, and remedy what to do; only a finding that
 	// is not ok has a remedy.
 	what, seen, remedy string
 }
@@ -87,10 +87,10 @@ func warned(f finding) finding {
 	return f
 }
 
-// look looks at one thing, or at one that turns out to be several.
-type look func(context.Context) []finding
+// check checks one thing, or one that turns out to be several.
+type check func(context.Context) []finding
 
-func one(f func(context.Context) finding) look {
+func one(f func(context.Context) finding) check {
 	return func(ctx context.Context) []finding { return []finding{f(ctx)} }
 }
 
@@ -98,11 +98,11 @@ func one(f func(context.Context) finding) look {
 func (c *Checker) Run(ctx context.Context) error {
 	end := time.Now().Add(c.Patience)
 	failed := 0
-	for _, l := range []look{
+	for _, what := range []check{
 		one(c.definitions), one(c.operator), one(c.conditions), one(c.activator),
 		one(c.visitors), one(c.desktops), c.metrics, c.turn, one(c.domain),
 	} {
-		for _, f := range patiently(ctx, end, l) {
+		for _, f := range patiently(ctx, end, what) {
 			if f.verdict == failure {
 				failed++
 			}
@@ -115,10 +115,10 @@ func (c *Checker) Run(ctx context.Context) error {
 	return nil
 }
 
-// patiently looks until nothing fails, or the time has come.
-func patiently(ctx context.Context, end time.Time, l look) []finding {
+// patiently repeats a check until nothing fails, or the time has come.
+func patiently(ctx context.Context, end time.Time, what check) []finding {
 	for {
-		found := l(ctx)
+		found := what(ctx)
 		worst := ok
 		for _, f := range found {
 			worst = max(worst, f.verdict)

@@ -217,15 +217,15 @@ func TestWhatIsWrongIsSaidWithItsRemedy(t *testing.T) {
 }
 
 func TestWhatMendsItselfInTimeIsNoFailure(t *testing.T) {
-	looks := 0
+	checks := 0
 	found := patiently(t.Context(), time.Now().Add(time.Minute), func(context.Context) []finding {
-		if looks++; looks < 2 {
+		if checks++; checks < 2 {
 			return []finding{bad("something", "not yet", "wait")}
 		}
 		return []finding{good("something", "now")}
 	})
-	if len(found) != 1 || found[0].verdict != ok || looks != 2 {
-		t.Errorf("after %d looks %+v", looks, found)
+	if len(found) != 1 || found[0].verdict != ok || checks != 2 {
+		t.Errorf("after %d checks %+v", checks, found)
 	}
 }
 

@@ -96,7 +96,7 @@ func (c *Checker) conditions(ctx context.Context) finding {
 		return bad(what, fmt.Sprintf("ConfigMap %s has none", key), logs)
 	}
 	var names, unmet []string
-	judge := warned // of what the operator may not see nobody can say that it is ill
+	judge := warned // what the operator may not see need not be wrong
 	for _, c := range conditions {
 		names = append(names, c.Type)
 		if c.Status != metav1.ConditionTrue {

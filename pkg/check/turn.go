@@ -24,7 +24,7 @@ const (
 	insideRemedy = "this pod asks from inside the cluster, where an outside address may not be reachable: try from a browser's network"
 )
 
-// turn asks every server that browsers are told: by each way that is announced, it
+// turn asks every server that is announced to browsers: by each way that is announced, it
 // answers a STUN binding, and refuses an allocation to who shows no credential.
 func (c *Checker) turn(ctx context.Context) []finding {
 	const what = "TURN"

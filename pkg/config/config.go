@@ -21,9 +21,9 @@ import (
 
 // Config is the file's content.
 type Config struct {
-	// Installation tells this installation from others in the cluster.
+	// Installation distinguishes this installation from others in the cluster.
 	Installation Installation `json:"installation"`
-	// URL says how sessions look from outside.
+	// URL is how sessions are addressed from outside.
 	URL URL `json:"url"`
 	// Sessions are the clocks of sessions whose template and spec say nothing.
 	Sessions v1alpha1.Lifecycle `json:"sessions"`
@@ -41,16 +41,16 @@ type Config struct {
 	// Limits bound what visitors can make the activator keep.
 	Limits Limits `json:"limits"`
 	// TrustedProxies are the networks, in CIDR notation, whose X-Forwarded-For is
-	// believed. Who comes from one without a header stands for many people.
+	// believed. A client that comes from one without a header stands for many people.
 	TrustedProxies []string `json:"trustedProxies"`
-	// TURN is what browsers and desktops are told about the TURN server.
+	// TURN is what browsers and desktops get to know of the TURN server.
 	TURN TURN `json:"turn"`
 	// Tracing is where the trace of each wake is sent.
 	Tracing Tracing `json:"tracing"`
 }
 
-// Installation tells this installation from others in the cluster: whose keys those of
-// Knative's configuration are, and where the operator tells how it does.
+// Installation distinguishes this installation from others in the cluster: whose keys those
+// of Knative's configuration are, and where the operator reports its conditions.
 type Installation struct {
 	// Name begins the names of the installation's objects: the chart's fullname.
 	Name string `json:"name"`

@@ -43,8 +43,8 @@ type Limits struct {
 	// IdleConnections is the number of connections that one replica keeps open for
 	// further requests; others are closed after their request.
 	IdleConnections int `json:"idleConnections"`
-	// PagesPerSession is the number of a session's open pages that one replica keeps
-	// told; more of them ask from time to time.
+	// PagesPerSession is the number of a session's open pages to which one replica sends
+	// each change; further ones poll.
 	PagesPerSession int `json:"pagesPerSession"`
 	// ClientCacheBytes is what one replica keeps of desktops' clients, to serve them
 	// while the desktop starts; 0 switches that off.

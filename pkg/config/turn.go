@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// TURN is what browsers and desktops are told about the TURN server.
+// TURN is what browsers and desktops get to know of the TURN server.
 type TURN struct {
 	// URLs are stun:, turn: and turns: URLs. Where it is empty they are made from
 	// the nodes that Discovery finds; with neither there is no TURN.

@@ -14,7 +14,7 @@ import (
 // namespace whose name does not fit a host label.
 const namespaceHashLength = 12
 
-// URL says how sessions look from outside: scheme://<session>--<namespace>.domain[:port]/,
+// URL is how sessions are addressed from outside: scheme://<session>--<namespace>.domain[:port]/,
 // or scheme://domain[:port]/<session>--<namespace>/ with the routing by path.
 type URL struct {
 	// Scheme is http or https.

@@ -10,7 +10,7 @@ import (
 type Policy struct {
 	// Lifecycle sets the clocks; one that is not set, or 0, is off.
 	v1alpha1.Lifecycle
-	// ListeningSince is since when whoever decides has received reports; zero is always.
+	// ListeningSince is since when the deciding replica has received reports; zero is always.
 	// Silence from before says nothing: the reports may not have arrived.
 	ListeningSince time.Time
 }

@@ -1,5 +1,5 @@
-// Package logging makes every line that a program writes one JSON object, whoever
-// writes it: this product, controller-runtime, client-go by klog, OpenTelemetry, and
+// Package logging makes every line that a program writes one JSON object, from
+// every writer: this product, controller-runtime, client-go by klog, OpenTelemetry, and
 // net/http by the standard logger. What a collector of logs reads has one form.
 package logging
 

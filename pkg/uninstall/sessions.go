@@ -19,12 +19,12 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// workers is how many sessions are looked at at once; the API server has limits of its
+// workers is how many sessions are worked on at once; the API server has limits of its
 // own.
 const workers = 32
 
-// look is what came of one look at one session.
-type look struct {
+// attempt is what came of one attempt to release one session.
+type attempt struct {
 	key types.NamespacedName
 	// deleted is whether somebody had deleted the session.
 	deleted bool
@@ -33,27 +33,27 @@ type look struct {
 	err       error
 }
 
-func (l look) over() bool { return l.err == nil && l.remaining == "" }
+func (l attempt) over() bool { return l.err == nil && l.remaining == "" }
 
-// takeSessions takes every session's desktop away and lets go of the session as soon as
-// that is gone; at until it lets go of all that are left. An error is about desktops
-// that could not be told to stop, and sessions that could not be let go of.
+// takeSessions takes every session's desktop away and releases the session as soon as
+// that is gone; at until it releases all that are left. An error is about desktops
+// that could not be asked to stop, and sessions that could not be released.
 func (u *Uninstaller) takeSessions(ctx context.Context, until time.Time) error {
 	pending, err := u.sessions(ctx)
 	if err != nil {
 		return err
 	}
 	u.say("Taking the desktops of %s away.", count(len(pending), "session"))
-	deleted, told := 0, ""
+	deleted, said := 0, ""
 	for len(pending) > 0 {
 		last := !time.Now().Before(until)
-		looks := u.round(ctx, pending, last)
+		attempts := u.round(ctx, pending, last)
 		if last {
-			return u.leave(looks)
+			return u.leave(attempts)
 		}
 		pending = pending[:0]
-		var first look
-		for _, l := range looks {
+		var first attempt
+		for _, l := range attempts {
 			switch {
 			case !l.over():
 				if len(pending) == 0 {
@@ -64,12 +64,12 @@ func (u *Uninstaller) takeSessions(ctx context.Context, until time.Time) error {
 				deleted++
 			}
 		}
-		if text := waiting(len(pending), first); text != told && text != "" {
+		if text := waiting(len(pending), first); text != said && text != "" {
 			u.say("%s", text)
-			told = text
+			said = text
 		}
 		if len(pending) > 0 && !pause(ctx) {
-			return fmt.Errorf("sessions that could not be let go of: %d: %w", len(pending), ctx.Err())
+			return fmt.Errorf("sessions that could not be released: %d: %w", len(pending), ctx.Err())
 		}
 	}
 	if deleted > 0 {
@@ -78,7 +78,7 @@ func (u *Uninstaller) takeSessions(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-func waiting(n int, first look) string {
+func waiting(n int, first attempt) string {
 	switch {
 	case n == 0:
 		return ""
@@ -89,10 +89,10 @@ func waiting(n int, first look) string {
 	}
 }
 
-// leave tells what the last round had to leave behind.
-func (u *Uninstaller) leave(looks []look) error {
+// leave reports what the last round had to leave behind.
+func (u *Uninstaller) leave(attempts []attempt) error {
 	var errs []error
-	for _, l := range looks {
+	for _, l := range attempts {
 		switch {
 		case l.err != nil:
 			errs = append(errs, fmt.Errorf("session %s: %w", l.key, l.err))
@@ -103,25 +103,25 @@ func (u *Uninstaller) leave(looks []look) error {
 	return errors.Join(errs...)
 }
 
-// round looks at each session once.
-func (u *Uninstaller) round(ctx context.Context, keys []types.NamespacedName, last bool) []look {
-	looks := make([]look, len(keys))
+// round makes one attempt at each session.
+func (u *Uninstaller) round(ctx context.Context, keys []types.NamespacedName, last bool) []attempt {
+	attempts := make([]attempt, len(keys))
 	var g errgroup.Group
 	g.SetLimit(workers)
 	for i, key := range keys {
 		g.Go(func() error {
-			looks[i] = u.look(ctx, key, last)
+			attempts[i] = u.try(ctx, key, last)
 			return nil
 		})
 	}
-	_ = g.Wait() // Errors are in the looks.
-	return looks
+	_ = g.Wait() // Errors are in the attempts.
+	return attempts
 }
 
-// look tells a session's desktop to go, and lets go of the session when nothing of it is
-// left; the last time in any case.
-func (u *Uninstaller) look(ctx context.Context, key types.NamespacedName, last bool) look {
-	l := look{key: key}
+// try stops a session's desktop, and releases the session when nothing of it is left; the
+// last time in any case.
+func (u *Uninstaller) try(ctx context.Context, key types.NamespacedName, last bool) attempt {
+	l := attempt{key: key}
 	// Activators may write to the session meanwhile.
 	l.err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		s := &v1alpha1.VDISession{}
@@ -134,12 +134,12 @@ func (u *Uninstaller) look(ctx context.Context, key types.NamespacedName, last b
 		if (err != nil || l.remaining != "") && !last {
 			return err
 		}
-		return errors.Join(err, u.letGo(ctx, s, last))
+		return errors.Join(err, u.release(ctx, s, last))
 	})
 	return l
 }
 
-func (u *Uninstaller) letGo(ctx context.Context, s *v1alpha1.VDISession, last bool) error {
+func (u *Uninstaller) release(ctx context.Context, s *v1alpha1.VDISession, last bool) error {
 	var err error
 	if s.DeletionTimestamp.IsZero() {
 		err = errors.Join(u.removeTokens(ctx, s), u.sayNotServed(ctx, s))

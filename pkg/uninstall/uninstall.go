@@ -27,12 +27,12 @@ import (
 
 const (
 	// operatorsShare and desktopsShare are the parts of the timeout, in percent, until
-	// which the operator's pods and desktops are waited for. The rest is for letting go
-	// of what has not stopped by then.
+	// which the operator's pods and desktops are waited for. The rest is for releasing
+	// what has not stopped by then.
 	operatorsShare = 25
 	desktopsShare  = 75
-	// lookEvery is the pause between two looks at what is still there.
-	lookEvery = time.Second
+	// retryEvery is the pause between two attempts.
+	retryEvery = time.Second
 )
 
 // Uninstaller takes an installation back; all but Leftovers and GiveBack are required.
@@ -125,12 +125,12 @@ func (u *Uninstaller) giveBack(ctx context.Context) error {
 	return nil
 }
 
-// pause waits for the next look; false when there is none.
+// pause waits for the next attempt; false when there is none.
 func pause(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(lookEvery):
+	case <-time.After(retryEvery):
 		return true
 	}
 }

@@ -26,7 +26,7 @@ type applied[T client.Object] struct {
 }
 
 // apply makes a session's object as desired, whose annotation holds the hash of its
-// shape. An object of somebody else is refused. api tells what c's cache may not show.
+// shape. An object of somebody else is refused. api reads what c's cache may not have.
 func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
 	if err := controllerutil.SetControllerReference(s, desired, c.Scheme()); err != nil {
 		return Delay{}, err
@@ -63,7 +63,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	return Delay{}, c.Patch(ctx, existing, client.MergeFrom(base))
 }
 
-// exists looks at an object that the cache does not show: it was made a moment ago, or
+// exists reads an object that the cache does not have: it was made a moment ago, or
 // is somebody else's.
 func (a applied[T]) exists(ctx context.Context, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
 	existing := desired.DeepCopyObject().(T)
@@ -79,7 +79,7 @@ func (a applied[T]) exists(ctx context.Context, api client.Reader, s *v1alpha1.V
 
 func (a applied[T]) beingDeleted(o client.Object) Delay {
 	return Delay{Reason: v1alpha1.ReasonPreparing, Message: fmt.Sprintf("%s %q is being deleted; a new one is made when it is gone.",
-		a.what, o.GetName()), Again: lookAgain}
+		a.what, o.GetName()), Again: pollEvery}
 }
 
 func (a applied[T]) foreign(o client.Object) error {

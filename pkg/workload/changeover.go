@@ -11,8 +11,8 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// lookAgain is how often something is looked at whose end no event tells.
-const lookAgain = time.Second
+// pollEvery is the pause between two reads of something whose end brings no event.
+const pollEvery = time.Second
 
 // former is the kind of workload that an installation ran its desktops on before.
 type former interface {
@@ -79,7 +79,7 @@ func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 		return Delay{}, err
 	}
 	if remaining != "" {
-		return Delay{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(remaining), Again: lookAgain}, nil
+		return Delay{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(remaining), Again: pollEvery}, nil
 	}
 	return c.now.Apply(ctx, s, shape, live)
 }

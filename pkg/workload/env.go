@@ -11,9 +11,9 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
-// What a desktop's container is told, by its protocol. An image's own default is left
-// alone wherever it fits: the same name means different things to different images.
-// Read were the programs and the scripts around them:
+// The variables that a desktop's container gets, by its protocol. An image's own default is
+// left alone wherever it fits: the same name means different things to different images.
+// The sources are the programs and the scripts around them:
 //
 //   - Selkies 1.6.2: selkies v1.6.2, src/selkies_gstreamer/__main__.py:303-475;
 //     docker-nvidia-egl-desktop a27b66d and docker-nvidia-glx-desktop 74bacdd,
@@ -34,8 +34,8 @@ const (
 	linuxServerPort = 3000
 )
 
-// told says what the desktops of a protocol are told.
-type told struct {
+// variables are those that the desktops of a protocol get.
+type variables struct {
 	// noPassword switches off the password of Selkies' own, and turn names the TURN
 	// service.
 	noPassword, turn bool
@@ -48,39 +48,39 @@ type told struct {
 	portToo []string
 }
 
-func toldOf(p v1alpha1.StreamingProtocol) told {
+func variablesOf(p v1alpha1.StreamingProtocol) variables {
 	switch p {
 	case v1alpha1.ProtocolSelkies1:
-		return told{noPassword: true, turn: true, port: envNginxPort, ownPort: defaultPort, portToo: []string{envSelkiesPort}}
+		return variables{noPassword: true, turn: true, port: envNginxPort, ownPort: defaultPort, portToo: []string{envSelkiesPort}}
 	case v1alpha1.ProtocolSelkies2WebRTC:
-		return told{noPassword: true, turn: true, port: envSelkiesPort, ownPort: defaultPort}
+		return variables{noPassword: true, turn: true, port: envSelkiesPort, ownPort: defaultPort}
 	case v1alpha1.ProtocolSelkies2WebSockets:
-		return told{noPassword: true, port: envSelkiesPort, ownPort: defaultPort}
+		return variables{noPassword: true, port: envSelkiesPort, ownPort: defaultPort}
 	case v1alpha1.ProtocolLinuxServer:
-		return told{port: envCustomPort, ownPort: linuxServerPort}
+		return variables{port: envCustomPort, ownPort: linuxServerPort}
 	case v1alpha1.ProtocolWebSocket:
-		return told{}
+		return variables{}
 	}
 	// Auto: any of them.
-	return told{noPassword: true, turn: true}
+	return variables{noPassword: true, turn: true}
 }
 
-// env is what the desktop needs to be told, then the template's own, which wins where
+// env is what the desktop needs to know, then the template's own, which wins where
 // both name a variable.
 func env(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) []corev1.EnvVar {
 	var ours []corev1.EnvVar
-	tell := toldOf(t.Spec.Streaming.Protocol)
+	v := variablesOf(t.Spec.Streaming.Protocol)
 	set := func(name string) bool {
 		return slices.ContainsFunc(t.Spec.Env, func(e corev1.EnvVar) bool { return e.Name == name })
 	}
-	if tell.noPassword {
+	if v.noPassword {
 		// The activator checks who comes; a second password would only be in the way.
 		ours = append(ours, corev1.EnvVar{Name: envBasicAuth, Value: "false"})
 	}
-	if port := desktopPort(t); tell.port != "" && port != tell.ownPort && !slices.ContainsFunc(tell.portToo, set) {
-		ours = append(ours, corev1.EnvVar{Name: tell.port, Value: strconv.Itoa(int(port))})
+	if port := desktopPort(t); v.port != "" && port != v.ownPort && !slices.ContainsFunc(v.portToo, set) {
+		ours = append(ours, corev1.EnvVar{Name: v.port, Value: strconv.Itoa(int(port))})
 	}
-	if tell.turn {
+	if v.turn {
 		ours = append(ours,
 			corev1.EnvVar{Name: envTURN, Value: fmt.Sprintf("http://%s.%s.svc:%d/turn", activator.Service, activator.Namespace,
 				activator.InternalPort)},

@@ -88,7 +88,7 @@ func (f *formerKnative) hasService(ctx context.Context, s *v1alpha1.VDISession) 
 	if f.services == nil {
 		found, err := f.list(ctx)
 		if err != nil {
-			return false, fmt.Errorf("look for Knative Services from before: %w", err)
+			return false, fmt.Errorf("find Knative Services from before: %w", err)
 		}
 		f.services = found
 	}

@@ -10,8 +10,8 @@ import (
 // that an image which starts as root is not left (containerd v2, pkg/oci/spec.go,
 // defaultUnixCaps). Left are those by which it prepares its files and becomes another
 // user: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID and SETUID. The list names what
-// goes rather than what stays, since Knative refuses to add capabilities unless the whole
-// cluster's users may.
+// goes rather than what stays, since Knative refuses to add capabilities unless all of
+// the cluster's users may.
 var withheldFromRoot = []corev1.Capability{"AUDIT_WRITE", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT"}
 
 // desktopSecurity is what the desktop's container may.

@@ -35,7 +35,7 @@ const (
 	progressWithoutTimeout = 24 * time.Hour
 )
 
-// progressDeadline is when Kubernetes gives a start up, in whole seconds.
+// progressDeadline is when Kubernetes gives a start up, rounded to seconds.
 func (s Shape) progressDeadline() time.Duration {
 	if s.StartupTimeout == 0 {
 		return progressWithoutTimeout

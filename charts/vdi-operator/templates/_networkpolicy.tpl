@@ -110,7 +110,7 @@ ingress:
   {{- end }}
 egress:
   {{- include "vdi-operator.dns.egress" . | nindent 2 }}
-  # TURN credentials, and what agents tell.
+  # TURN credentials, and what agents report.
   - to:
       {{- include "vdi-operator.activator.peer" . | nindent 6 }}
     ports:

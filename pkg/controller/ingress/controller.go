@@ -1,5 +1,5 @@
-// Package ingress is the Knative ingress class activator.vdi.kasm.io: it tells
-// Knative that the traffic of a session's Service goes to the activator.
+// Package ingress is the Knative ingress class activator.vdi.kasm.io: it reports
+// to Knative that the traffic of a session's Service goes to the activator.
 //
 // It programs nothing. The activator finds sessions by itself; this package only
 // says so in the status of Knative's internal Ingress, so that no other ingress is

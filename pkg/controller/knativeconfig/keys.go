@@ -21,8 +21,8 @@ type requirement struct {
 
 // requirements are keys of Knative Serving v0.50.0: pkg/apis/config/features.go and
 // pkg/autoscaler/config/config.go. docs/knative.md has the reason of each, and of those
-// that are left alone: whoever may create a Knative Service in the cluster gets what is
-// switched on here, so nothing is that reaches the node or another container.
+// that are left alone: everybody who may create a Knative Service in the cluster gets what
+// is switched on here, so nothing is that reaches the node or another container.
 var requirements = []requirement{
 	{configMap: configFeatures, data: map[string]string{
 		// The home.
@@ -41,7 +41,7 @@ var requirements = []requirement{
 		"kubernetes.podspec-schedulername":             "enabled",
 		"kubernetes.podspec-priorityclassname":         "enabled",
 		// What a podTemplate prepares a home with, finds a company's servers with, and
-		// tells a desktop about its node with.
+		// shows a desktop its node with.
 		"kubernetes.podspec-init-containers": "enabled",
 		"kubernetes.podspec-dnspolicy":       "enabled",
 		"kubernetes.podspec-dnsconfig":       "enabled",

@@ -126,7 +126,7 @@ func (o owners) of(path ...string) []string {
 	return managers
 }
 
-// claims tells whether a manager has applied anything.
+// claims is whether a manager has applied anything.
 func (o owners) claims(manager client.FieldOwner) bool {
 	return slices.ContainsFunc(o, func(owner owner) bool { return owner.applies && owner.manager == string(manager) })
 }

@@ -12,7 +12,7 @@ import (
 type plan struct {
 	// claim is every value to own, by config map.
 	claim map[string]map[string]string
-	// due tells that something in the claim is not set, or not ours yet.
+	// due says that something in the claim is not set, or not ours yet.
 	due bool
 	// unmet are the keys that are not as desktops need them, those in conflict included.
 	unmet []field

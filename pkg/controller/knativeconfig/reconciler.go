@@ -156,13 +156,14 @@ func (r *Reconciler) settleAll(ctx context.Context) verdict {
 		return r.unreadable("KnativeServing "+serving, err)
 	}
 	r.forgetAllBut(places)
-	var result found
+	var result plan
 	for _, p := range places {
-		p, err := r.settle(ctx, p)
+		settled, err := r.settle(ctx, p)
 		if err != nil {
-			return failed(p.place, err)
+			return failed(p, err)
 		}
-		result.add(p.plan)
+		result.unmet = append(result.unmet, settled.unmet...)
+		result.conflicts = append(result.conflicts, settled.conflicts...)
 	}
 	r.report(ctx, places, result.conflicts)
 	if r.Apply {
@@ -192,23 +193,18 @@ func (r *Reconciler) places(ctx context.Context, configMaps map[string]*unstruct
 	return places, "", nil
 }
 
-type settled struct {
-	place
-	plan
-}
-
 // settle does in one place what is due there.
-func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
+func (r *Reconciler) settle(ctx context.Context, p place) (plan, error) {
 	all, err := p.owners()
 	if err != nil {
-		return settled{place: p}, err
+		return plan{}, err
 	}
-	s := settled{p, decide(p, all, r.Manager)}
+	s := decide(p, all, r.Manager)
 	if !r.Apply {
 		return s, nil
 	}
 	if !s.due {
-		r.hold(s)
+		r.hold(p, s)
 		return s, nil
 	}
 	if err := p.apply(ctx, r.Client, r.Manager, s.claim); err != nil {
@@ -230,12 +226,12 @@ func (r *Reconciler) settle(ctx context.Context, p place) (settled, error) {
 		r.Events.Eventf(p.object, nil, corev1.EventTypeWarning, v1alpha1.EventConfigRestored, "Apply", "%s", installation.EventNote(
 			"Somebody had taken away what desktops need, and it was set again: "+strings.Join(corrected, ", ")))
 	}
-	r.hold(s)
+	r.hold(p, s)
 	return s, nil
 }
 
 // hold remembers what is claimed, so that its loss is known for one.
-func (r *Reconciler) hold(s settled) {
+func (r *Reconciler) hold(p place, s plan) {
 	held := map[field]bool{}
 	for configMap, data := range s.claim {
 		for key := range data {
@@ -245,7 +241,7 @@ func (r *Reconciler) hold(s settled) {
 	if r.held == nil {
 		r.held = map[string]map[field]bool{}
 	}
-	r.held[s.String()] = held
+	r.held[p.String()] = held
 }
 
 // forgetAllBut forgets what is claimed elsewhere: when the Knative Operator takes over

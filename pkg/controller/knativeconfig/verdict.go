@@ -23,32 +23,18 @@ type verdict struct {
 	again           time.Duration
 }
 
-// found is what the places say together.
-type found struct {
-	unmet     []field
-	conflicts []conflict
-}
-
-func (f *found) add(p plan) {
-	f.unmet = append(f.unmet, p.unmet...)
-	f.conflicts = append(f.conflicts, p.conflicts...)
-}
-
-func (f *found) verdict(apply bool, places []place) verdict {
+// verdict is what the places say together.
+func (p plan) verdict(apply bool, places []place) verdict {
 	switch {
-	case !apply && len(f.unmet) > 0:
+	case !apply && len(p.unmet) > 0:
 		return verdict{metav1.ConditionFalse, v1alpha1.ReasonNotApplied, fmt.Sprintf(
 			"knative.applyConfig is false, and these keys are not as desktops need them: %s. "+
-				"Set them as docs/knative.md says.", join(f.unmet)), resync}
-	case len(f.conflicts) > 0:
-		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConflict, join(f.conflicts) + ". " + conflictRemedy, resync}
-	}
-	names := make([]string, len(places))
-	for i, p := range places {
-		names[i] = p.String()
+				"Set them as docs/knative.md says.", join(p.unmet, "; ")), resync}
+	case len(p.conflicts) > 0:
+		return verdict{metav1.ConditionFalse, v1alpha1.ReasonConflict, join(p.conflicts, "; ") + ". " + conflictRemedy, resync}
 	}
 	return verdict{metav1.ConditionTrue, v1alpha1.ReasonAsNeeded,
-		"Everything that desktops need is set in " + strings.Join(names, " and ") + ".", resync}
+		"Everything that desktops need is set in " + join(places, " and ") + ".", resync}
 }
 
 // unlessWaiting is the verdict, or that the Knative Operator has not written yet what is
@@ -69,7 +55,7 @@ func (v verdict) unlessWaiting(configMaps map[string]*unstructured.Unstructured,
 	}
 	return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, fmt.Sprintf(
 		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, "+
-			"see its log and kubectl describe knativeserving.", serving, join(late)), retry}
+			"see its log and kubectl describe knativeserving.", serving, join(late, "; ")), retry}
 }
 
 func failed(p place, err error) verdict {
@@ -85,10 +71,10 @@ func failed(p place, err error) verdict {
 		"%s cannot be changed: %v. While Knative's webhook is down this is so; it is tried again.", p, err), retry}
 }
 
-func join[T fmt.Stringer](list []T) string {
+func join[T fmt.Stringer](list []T, separator string) string {
 	words := make([]string, len(list))
 	for i, v := range list {
 		words[i] = v.String()
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(words, separator)
 }

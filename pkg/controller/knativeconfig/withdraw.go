@@ -15,7 +15,7 @@ import (
 //
 // An apply would remove it too, but puts null where a map becomes empty, which the
 // resource's schema refuses (seen with Kubernetes 1.35). The resource version is asked
-// for: what somebody changes meanwhile is a conflict, and looked at again.
+// for: what somebody changes meanwhile is a conflict, which the next pass reads.
 func (p place) withdraw(ctx context.Context, c client.Client, manager client.FieldOwner, values map[string]map[string]string) error {
 	all, err := p.owners()
 	if err != nil {

@@ -64,7 +64,7 @@ type Reconciler struct {
 	start time.Time
 }
 
-// listeningSince is when this replica first looked at a session, as the leader.
+// listeningSince is when this replica first read a session, as the leader.
 func (r *Reconciler) listeningSince() time.Time {
 	if r.Trusting {
 		return time.Time{}
@@ -146,7 +146,7 @@ type pass struct {
 }
 
 func (r *Reconciler) newPass(s *v1alpha1.VDISession) *pass {
-	// The API keeps microseconds; more would make every status look changed.
+	// The API keeps microseconds; with more every status would differ.
 	return &pass{Reconciler: r, now: r.Now().Truncate(time.Microsecond), before: s, session: s.DeepCopy()}
 }
 

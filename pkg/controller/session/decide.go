@@ -15,7 +15,7 @@ import (
 	"github.com/org/vdi-operator/pkg/tracing"
 )
 
-// observe looks at what exists of the desktop and records what is new.
+// observe reads what exists of the desktop and records what is new.
 func (p *pass) observe(ctx context.Context) (err error) {
 	if p.observed, err = p.Workload.Observe(ctx, p.session); err != nil {
 		return err

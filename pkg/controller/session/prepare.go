@@ -49,7 +49,7 @@ func (p *pass) prepare(ctx context.Context) error {
 
 // scale makes the desktop run at once, for somebody may be waiting for it, and stop
 // only once its sleep is recorded: a visit that was reported meanwhile makes the record
-// fail. What nobody has looked at before is left alone. It comes before all that may
+// fail. A session that was never reconciled is left alone. It comes before all that may
 // keep a change from being applied: a desktop that is there wakes and sleeps all the same.
 func (p *pass) scale(ctx context.Context) error {
 	if !p.decision.Awake && !lifecycle.Asleep(p.before) {

@@ -25,7 +25,7 @@ const (
 	indexTemplate = "spec.template"
 	indexHome     = "home"
 
-	// concurrency lets sessions be looked at while others wait for the API server.
+	// concurrency lets sessions be reconciled while others wait for the API server.
 	concurrency = 8
 )
 
