@@ -50,12 +50,9 @@ func cacheOptions(scheme *runtime.Scheme, cfg config.Config) (cache.Options, err
 		return cache.Options{}, err
 	}
 	selected := cache.Config{LabelSelector: ofSession}
-	var sessions map[string]cache.Config // nil is everywhere
-	pods := map[string]cache.Config{}
+	sessions, pods := map[string]cache.Config{}, map[string]cache.Config{} // no namespace is everywhere
 	if len(cfg.Namespaces) == 0 {
 		pods[cache.AllNamespaces] = selected
-	} else {
-		sessions = map[string]cache.Config{}
 	}
 	for _, namespace := range cfg.Namespaces {
 		sessions[namespace], pods[namespace] = cache.Config{}, selected

@@ -23,6 +23,7 @@ import (
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
+	"github.com/org/vdi-operator/pkg/health"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
@@ -67,7 +68,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	defer end()
 	group, failed := errgroup.WithContext(alive)
 	serve := serving{admission: listener.New(in.config.Limits, in.proxies, m, log), alive: alive, group: group}
-	if err := serve.inCluster(f.metricsAddress, observability(reg, ready.check)); err != nil {
+	if err := serve.inCluster(f.metricsAddress, health.Handler(reg, nil, ready.check)); err != nil {
 		return err
 	}
 	if f.pprofAddress != "" {

@@ -27,12 +27,11 @@ func (p *plugin) newList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			where := []client.ListOption{client.InNamespace(namespace)}
 			if all {
-				where = nil
+				namespace = metav1.NamespaceAll
 			}
 			var sessions v1alpha1.VDISessionList
-			if err := c.List(cmd.Context(), &sessions, where...); err != nil {
+			if err := c.List(cmd.Context(), &sessions, client.InNamespace(namespace)); err != nil {
 				return fmt.Errorf("listing sessions: %w", err)
 			}
 			if len(sessions.Items) == 0 {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -35,7 +34,7 @@ of them: a home that is not there is made anew, and empty.`,
 					return err
 				}
 				defer func() { _ = f.Close() }()
-				in = io.Reader(f)
+				in = f
 			}
 			objects, err := backup.Read(in)
 			if err != nil {

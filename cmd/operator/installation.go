@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,27 +31,19 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	}
 	recorder := mgr.GetEventRecorder("vdi-operator")
 	conditions := installation.NewConditions(counters, types...)
-	if err := mgr.Add(&installation.Reporter{
+	err = mgr.Add(&installation.Reporter{
 		Client: c, Installation: cfg.Installation, Deployment: cfg.Installation.Name + "-operator",
 		Conditions: conditions, Events: recorder,
-	}); err != nil {
-		return nil, err
-	}
-	if !cfg.Knative.Enabled {
-		return conditions, nil
-	}
-	return conditions, lookAfterKnative(mgr, c, cfg, conditions, counters, recorder)
-}
-
-func lookAfterKnative(mgr ctrl.Manager, c client.WithWatch, cfg config.Config, conditions *installation.Conditions,
-	counters *vdimetrics.Operator, recorder events.EventRecorder) error {
-	if err := mgr.Add(&knativeready.Check{Reader: c, Namespace: cfg.Knative.Namespace, Conditions: conditions}); err != nil {
-		return err
-	}
-	return mgr.Add(&knativeconfig.Reconciler{
-		Client: c, Namespace: cfg.Knative.Namespace,
-		Manager: knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name),
-		Apply:   cfg.Knative.ApplyConfig,
-		Events:  recorder, Metrics: counters, Conditions: conditions,
 	})
+	if cfg.Knative.Enabled {
+		err = errors.Join(err,
+			mgr.Add(&knativeready.Check{Reader: c, Namespace: cfg.Knative.Namespace, Conditions: conditions}),
+			mgr.Add(&knativeconfig.Reconciler{
+				Client: c, Namespace: cfg.Knative.Namespace,
+				Manager: knativeconfig.FieldManager(cfg.Installation.Namespace, cfg.Installation.Name),
+				Apply:   cfg.Knative.ApplyConfig,
+				Events:  recorder, Metrics: counters, Conditions: conditions,
+			}))
+	}
+	return conditions, err
 }

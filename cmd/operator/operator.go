@@ -68,11 +68,9 @@ type operator struct {
 	started atomic.Bool
 }
 
-var errNotStarted = errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
-
 func (o *operator) ready(*http.Request) error {
 	if !o.started.Load() {
-		return errNotStarted
+		return errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -75,16 +76,9 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions, tracer: tracer}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	if err := mgr.AddReadyzCheck("controllers", operator.ready); err != nil {
-		return err
-	}
-	if err := mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())); err != nil {
-		return err
-	}
-	if err := mgr.Add(everyReplica(operator.start)); err != nil {
+	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
+		mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)))
+	if err != nil {
 		return err
 	}
 	return mgr.Start(ctx)

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -40,15 +40,12 @@ func countSessions(c client.Reader, now func() time.Time) func(context.Context) 
 		all := vdimetrics.Sessions{ByPhase: map[v1alpha1.Phase]int{}}
 		for i := range list.Items {
 			st := &list.Items[i].Status
-			phase := st.Phase
-			if phase == "" {
-				phase = v1alpha1.PhasePending
-			}
+			phase := cmp.Or(st.Phase, v1alpha1.PhasePending)
 			all.ByPhase[phase]++
 			if phase != v1alpha1.PhaseCreating {
 				continue
 			}
-			if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonWaitingForGPU {
+			if st.Waiting != nil && st.Waiting.Reason == v1alpha1.ReasonWaitingForGPU {
 				all.WaitingForGPU++
 			}
 			if st.StartTime != nil {

@@ -38,7 +38,7 @@ func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
 		}),
 		session("waits", func(s *v1alpha1.VDISession) {
 			s.Status.Phase, s.Status.StartTime = v1alpha1.PhaseCreating, &began
-			s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForGPU}}
+			s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU}
 		}),
 		session("elsewhere", func(s *v1alpha1.VDISession) { s.Spec.Template = "gone" }),
 		session("modest", func(s *v1alpha1.VDISession) {

@@ -102,11 +102,10 @@ func (d *display) setUp() error {
 	if head[0] != 1 {
 		return errors.New("lets nobody in without authentication")
 	}
-	root, err := firstRoot(setup)
-	if err != nil {
+	var err error
+	if d.root, err = firstRoot(setup); err != nil {
 		return err
 	}
-	d.root = root
 
 	request := make([]byte, 8+len(saverExtension))
 	request[0] = xQueryExtension

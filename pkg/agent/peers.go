@@ -23,14 +23,9 @@ const (
 // peer is one activator's internal address.
 type peer = netip.AddrPort
 
-// ByService finds the activators by a Service that has the address of each replica.
-func ByService(hostPort string) func(context.Context) ([]netip.AddrPort, error) {
-	return func(ctx context.Context) ([]netip.AddrPort, error) { return lookUp(ctx, hostPort) }
-}
-
-// lookUp finds the activators by their Service, host:port. A cluster whose domain is
-// another one is searched as resolv.conf says.
-func lookUp(ctx context.Context, service string) ([]peer, error) {
+// LookUp finds the activators by a Service, host:port, that has the address of each replica.
+// A cluster whose domain is another one is searched as resolv.conf says.
+func LookUp(ctx context.Context, service string) ([]netip.AddrPort, error) {
 	host, portText, err := net.SplitHostPort(service)
 	if err != nil {
 		return nil, fmt.Errorf("activators %q: must be host:port: %w", service, err)

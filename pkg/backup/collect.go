@@ -65,17 +65,14 @@ func Collect(ctx context.Context, c client.Client, o Options) (*Collection, erro
 	if err != nil {
 		return nil, err
 	}
+	var keys []*unstructured.Unstructured
 	if o.Keys {
-		keys, err := b.keys(ctx, c, o.System)
-		if err != nil {
+		if keys, err = b.keys(ctx, c, o.System); err != nil {
 			return nil, err
 		}
-		b.Objects = append(b.Objects, keys...)
 	}
-	for _, some := range [][]*unstructured.Unstructured{templates, homes, sessions} {
-		for _, object := range some {
-			b.Objects = append(b.Objects, clean(object))
-		}
+	for _, object := range slices.Concat(keys, templates, homes, sessions) {
+		b.Objects = append(b.Objects, clean(object))
 	}
 	if len(homes) > 0 {
 		b.note("The files in %d homes are not in this backup: back up their volumes too (docs/backup.md).", len(homes))
@@ -142,11 +139,7 @@ func (b *Collection) keys(ctx context.Context, c client.Client, system string) (
 		b.note("No TURN Secret of the chart's is in namespace %s: one that you made (turn.existingSecret) is for you to keep.", system)
 	}
 	b.note("This backup holds keys: anybody who reads it can open every desktop.")
-	var keys []*unstructured.Unstructured
-	for _, s := range append(signing, turn...) {
-		keys = append(keys, clean(s))
-	}
-	return keys, nil
+	return append(signing, turn...), nil
 }
 
 // list reads all objects of a kind, page by page.

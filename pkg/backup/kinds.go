@@ -41,6 +41,10 @@ func is(o *unstructured.Unstructured, kind schema.GroupVersionKind) bool {
 	return o.GroupVersionKind().GroupKind() == kind.GroupKind()
 }
 
+func only(objects []*unstructured.Unstructured, kind schema.GroupVersionKind) []*unstructured.Unstructured {
+	return slices.DeleteFunc(slices.Clone(objects), func(o *unstructured.Unstructured) bool { return !is(o, kind) })
+}
+
 // name is an object's kind and name, for people.
 func name(o *unstructured.Unstructured) string {
 	if ns := o.GetNamespace(); ns != "" {

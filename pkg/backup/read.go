@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	yamlstream "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -32,22 +33,21 @@ func Read(r io.Reader) ([]*unstructured.Unstructured, error) {
 		if len(o.Object) == 0 {
 			continue // Comments only.
 		}
-		some := []*unstructured.Unstructured{o}
-		if o.IsList() {
-			list, err := o.ToList()
-			if err != nil {
-				return nil, fmt.Errorf("document %d: %w", n, err)
+		take := func(o runtime.Object) error {
+			one := o.(*unstructured.Unstructured)
+			if err := belongs(one); err != nil {
+				return err
 			}
-			some = nil
-			for i := range list.Items {
-				some = append(some, &list.Items[i])
-			}
+			objects = append(objects, clean(one))
+			return nil
 		}
-		for _, o := range some {
-			if err := belongs(o); err != nil {
-				return nil, fmt.Errorf("document %d: %w", n, err)
-			}
-			objects = append(objects, clean(o))
+		if o.IsList() {
+			err = o.EachListItem(take)
+		} else {
+			err = take(o)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
 	}
 	if len(objects) == 0 {

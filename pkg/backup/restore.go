@@ -47,7 +47,7 @@ const (
 func (r *Restorer) Run(ctx context.Context, objects []*unstructured.Unstructured) error {
 	objects = slices.Clone(objects)
 	if r.KeysOnly {
-		objects = slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return !is(o, secretKind) })
+		objects = only(objects, secretKind)
 		if len(objects) == 0 {
 			return errors.New("the file holds no keys: it was made without --with-keys")
 		}
@@ -95,13 +95,7 @@ func (r *Restorer) Run(ctx context.Context, objects []*unstructured.Unstructured
 
 // missingTemplates are those that sessions need and that are nowhere.
 func (r *Restorer) missingTemplates(ctx context.Context, objects []*unstructured.Unstructured) []string {
-	var sessions []*unstructured.Unstructured
-	for _, o := range objects {
-		if is(o, sessionKind) {
-			sessions = append(sessions, o)
-		}
-	}
-	return slices.DeleteFunc(templatesOf(sessions), func(template string) bool {
+	return slices.DeleteFunc(templatesOf(only(objects, sessionKind)), func(template string) bool {
 		t := &unstructured.Unstructured{}
 		t.SetGroupVersionKind(templateKind)
 		return !apierrors.IsNotFound(r.Client.Get(ctx, client.ObjectKey{Name: template}, t))

@@ -9,8 +9,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/pods"
 )
@@ -45,17 +43,13 @@ func (c *Checker) metrics(ctx context.Context) []finding {
 	if err := c.Client.Get(ctx, c.Activator, d); err != nil {
 		return []finding{bad(what, err, remedy)}
 	}
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	all, err := pods.OfDeployment(ctx, c.Client, d)
 	if err != nil {
 		return []finding{bad(what, err, remedy)}
 	}
-	list := &corev1.PodList{}
-	if err := c.Client.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return []finding{bad(what, err, remedy)}
-	}
 	var found []finding
-	for i := range list.Items {
-		p := &list.Items[i]
+	for i := range all {
+		p := &all[i]
 		port, has := portOf(p, metricsPort)
 		if !has || p.Status.PodIP == "" || !p.DeletionTimestamp.IsZero() || !pods.Ready(p) {
 			continue

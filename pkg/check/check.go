@@ -11,10 +11,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/config"
@@ -99,7 +101,7 @@ func (c *Checker) Run(ctx context.Context) error {
 	end := time.Now().Add(c.Patience)
 	failed := 0
 	for _, what := range []check{
-		one(c.definitions), one(c.operator), one(c.conditions), one(c.activator),
+		one(c.definitions), c.deployment("operator", c.Operator), one(c.conditions), c.deployment("activator", c.Activator),
 		one(c.visitors), one(c.desktops), c.metrics, c.turn, one(c.domain),
 	} {
 		for _, f := range patiently(ctx, end, what) {
@@ -116,20 +118,11 @@ func (c *Checker) Run(ctx context.Context) error {
 }
 
 // patiently repeats a check until nothing fails, or the time has come.
-func patiently(ctx context.Context, end time.Time, what check) []finding {
-	for {
-		found := what(ctx)
-		worst := ok
-		for _, f := range found {
-			worst = max(worst, f.verdict)
-		}
-		if worst < failure || !time.Now().Add(askEvery).Before(end) {
-			return found
-		}
-		select {
-		case <-ctx.Done():
-			return found
-		case <-time.After(askEvery):
-		}
-	}
+func patiently(ctx context.Context, end time.Time, what check) (found []finding) {
+	_ = wait.PollUntilContextCancel(ctx, askEvery, true, func(ctx context.Context) (bool, error) {
+		found = what(ctx)
+		failed := slices.ContainsFunc(found, func(f finding) bool { return f.verdict == failure })
+		return !failed || !time.Now().Add(askEvery).Before(end), nil
+	})
+	return found
 }

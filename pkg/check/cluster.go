@@ -39,16 +39,12 @@ func (c *Checker) definitions(context.Context) finding {
 	return good(what, "%s", strings.Join(there, ", "))
 }
 
-func (c *Checker) operator(ctx context.Context) finding {
-	return c.deployment(ctx, "operator", c.Operator)
-}
-
-func (c *Checker) activator(ctx context.Context) finding {
-	return c.deployment(ctx, "activator", c.Activator)
-}
-
 // deployment checks that a program runs.
-func (c *Checker) deployment(ctx context.Context, what string, key types.NamespacedName) finding {
+func (c *Checker) deployment(what string, key types.NamespacedName) check {
+	return one(func(ctx context.Context) finding { return c.running(ctx, what, key) })
+}
+
+func (c *Checker) running(ctx context.Context, what string, key types.NamespacedName) finding {
 	remedy := fmt.Sprintf("kubectl -n %s describe deployment %s, and kubectl -n %s logs deployment/%s", key.Namespace, key.Name,
 		key.Namespace, key.Name)
 	d := &appsv1.Deployment{}

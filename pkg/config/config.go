@@ -121,7 +121,6 @@ func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.
 
 // Default is what holds where the file says nothing.
 func Default() Config {
-	d := func(t time.Duration) metav1.Duration { return metav1.Duration{Duration: t} }
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
@@ -133,7 +132,7 @@ func Default() Config {
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
-		TURN:    TURN{CredentialTTL: d(time.Hour), ICEPolicy: "all"},
+		TURN:    TURN{CredentialTTL: metav1.Duration{Duration: time.Hour}, ICEPolicy: "all"},
 		Tracing: Tracing{SamplingRatio: 1},
 	}
 }

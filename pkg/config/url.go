@@ -2,7 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -69,8 +69,7 @@ func (u URL) ByPath() bool { return u.Routing == RoutingPath }
 func label(namespace, name string) string {
 	l := name + "--" + namespace
 	if len(l) > validation.DNS1123LabelMaxLength {
-		sum := sha256.Sum256([]byte(namespace))
-		l = name + "--" + hex.EncodeToString(sum[:])[:namespaceHashLength]
+		l = name + "--" + fmt.Sprintf("%x", sha256.Sum256([]byte(namespace)))[:namespaceHashLength]
 	}
 	return l
 }

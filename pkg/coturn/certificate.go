@@ -33,44 +33,45 @@ type certificate struct {
 // begin takes the first certificate, before turnserver runs.
 func (c *certificate) begin() error {
 	chain, key, leaf, err := c.read()
+	if err == nil {
+		err = c.store(chain, key)
+	}
 	if err != nil {
 		return err
 	}
-	if err := c.store(chain, key); err != nil {
-		return err
-	}
-	c.metrics.Certificate(leaf.NotAfter)
-	c.log.Info("serving a certificate", "expires", leaf.NotAfter, "names", leaf.DNSNames, "addresses", leaf.IPAddresses)
+	c.serving("serving a certificate", leaf)
 	if time.Now().After(leaf.NotAfter) {
 		c.log.Warn("the certificate has expired: browsers refuse it", "expired", leaf.NotAfter)
 	}
 	return nil
 }
 
+func (c *certificate) serving(message string, leaf *x509.Certificate) {
+	c.metrics.Certificate(leaf.NotAfter)
+	c.log.Info(message, "expires", leaf.NotAfter, "names", leaf.DNSNames, "addresses", leaf.IPAddresses)
+}
+
 // check takes a renewed certificate. Connections that are open stay open.
 func (c *certificate) check(context.Context) {
 	chain, key, leaf, err := c.read()
-	if err == nil {
-		if bytes.Equal(chain, c.chain) && bytes.Equal(key, c.key) {
-			c.failed = ""
-			return
-		}
+	renewed := err == nil && !(bytes.Equal(chain, c.chain) && bytes.Equal(key, c.key))
+	if renewed {
 		if err = c.store(chain, key); err == nil {
 			err = c.reload()
 		}
 	}
-	if err != nil {
-		if c.failed != err.Error() {
-			c.failed = err.Error()
-			c.log.Error("the new certificate cannot be used; the one before stays in use", "error", err)
-			c.metrics.CertificateChanged(err)
+	switch {
+	case err == nil:
+		c.failed = ""
+		if renewed {
+			c.metrics.CertificateChanged(nil)
+			c.serving("the certificate was renewed", leaf)
 		}
-		return
+	case c.failed != err.Error():
+		c.failed = err.Error()
+		c.log.Error("the new certificate cannot be used; the one before stays in use", "error", err)
+		c.metrics.CertificateChanged(err)
 	}
-	c.failed = ""
-	c.metrics.Certificate(leaf.NotAfter)
-	c.metrics.CertificateChanged(nil)
-	c.log.Info("the certificate was renewed", "expires", leaf.NotAfter, "names", leaf.DNSNames, "addresses", leaf.IPAddresses)
 }
 
 func (c *certificate) read() (chain, key []byte, leaf *x509.Certificate, err error) {

@@ -63,7 +63,7 @@ func (r *logReader) take(e event) {
 	switch e.kind {
 	case allocationOpened:
 		if r.live.open(e.session) {
-			r.metrics.Opened()
+			r.metrics.Opened.Inc()
 		}
 	case allocationClosed:
 		r.live.close(e.session)
@@ -85,7 +85,7 @@ func (r *logReader) pass(e event) {
 		return
 	}
 	if e.level >= slog.LevelInfo && !r.limit.Allow() {
-		r.metrics.LineLeftOut()
+		r.metrics.LinesLeftOut.Inc()
 		return
 	}
 	attrs := []any{"line", e.text}

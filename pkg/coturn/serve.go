@@ -5,26 +5,13 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
+	"github.com/org/vdi-operator/pkg/health"
 	"github.com/org/vdi-operator/pkg/turn"
 )
 
 // Handler serves what Prometheus, kubelet and activators ask.
 func (s *Supervisor) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	check := func(path string, check func() error) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-			if err := check(); err != nil {
-				http.Error(w, err.Error(), http.StatusServiceUnavailable)
-				return
-			}
-			_, _ = w.Write([]byte("ok\n"))
-		})
-	}
-	check("/healthz", s.healthy)
-	check("/readyz", s.ready)
+	mux := health.Handler(s.registry, s.healthy, s.ready)
 	mux.HandleFunc("GET "+turn.AddressPath, func(w http.ResponseWriter, _ *http.Request) {
 		external := s.external.Load()
 		if external == nil {

@@ -277,25 +277,19 @@ func (s *Supervisor) ask(ctx context.Context) {
 // drain waits for the open allocations, and ends turnserver.
 func (s *Supervisor) drain(r *server) error {
 	s.stopping.Store(true)
-	s.metrics.Draining()
-	n, _ := s.live.count()
+	s.metrics.Draining.Set(1)
+	n, changed := s.live.count()
 	s.Log.Info("shutting down: open allocations may go on", "allocations", n, "gracePeriod", s.Grace.String())
-	grace := time.NewTimer(s.Grace)
-	defer grace.Stop()
-	for {
-		n, changed := s.live.count()
-		if n == 0 {
-			break
-		}
+	grace := time.After(s.Grace)
+	for over := false; n > 0 && !over; n, changed = s.live.count() {
 		select {
 		case <-changed:
-			continue
-		case <-grace.C:
+		case <-grace:
+			over = true
 			s.Log.Warn("the grace period is over; the allocations that are left are cut", "allocations", n)
 		case <-r.ended:
 			return fmt.Errorf("turnserver ended by itself: %w", r.why)
 		}
-		break
 	}
 	r.end()
 	s.Log.Info("turnserver has ended")

@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -49,8 +51,5 @@ func Resolve(defaults v1alpha1.Lifecycle, template *v1alpha1.Lifecycle, spec *v1
 // EffectivePolicy is the policy that a session's status shows; nil is every clock off,
 // which puts nothing to sleep.
 func EffectivePolicy(l *v1alpha1.Lifecycle) Policy {
-	if l == nil {
-		return Policy{}
-	}
-	return Policy{Lifecycle: *l}
+	return Policy{Lifecycle: ptr.Deref(l, v1alpha1.Lifecycle{})}
 }

@@ -29,15 +29,15 @@ const (
 
 // TURN holds the TURN server's metrics.
 type TURN struct {
-	opened        prometheus.Counter
+	Opened        prometheus.Counter // of allocations
 	refusals      *prometheus.CounterVec
 	relayed       *prometheus.CounterVec
-	linesLeftOut  prometheus.Counter
+	LinesLeftOut  prometheus.Counter // of the log
 	secretChanges *prometheus.CounterVec
 	certificates  *prometheus.CounterVec
 	certificate   prometheus.Gauge
 	up            prometheus.Gauge
-	draining      prometheus.Gauge
+	Draining      prometheus.Gauge
 }
 
 // TURNState is what is asked when the metrics are.
@@ -62,11 +62,11 @@ func NewTURN(reg prometheus.Registerer, s TURNState) *TURN {
 	r.NewGauge(prometheus.GaugeOpts{Name: "vdi_turn_build_info", Help: "Always 1; the label is turnserver's version.",
 		ConstLabels: prometheus.Labels{"turnserver": s.Version}}).Set(1)
 	return &TURN{
-		opened:   r.counter("vdi_turn_allocations_opened_total", "Allocations that were opened."),
+		Opened:   r.counter("vdi_turn_allocations_opened_total", "Allocations that were opened."),
 		refusals: counters(r, "vdi_turn_refusals_total", "Requests of clients that were refused, by reason.", "reason", turnRefusals...),
 		relayed: counters(r, "vdi_turn_relayed_bytes_total", "Bytes that passed between allocations and their peers; counted every 4096 "+
 			"packets of an allocation and at its end.", "direction", directionFromPeers, directionToPeers),
-		linesLeftOut: r.counter("vdi_turn_log_lines_left_out_total", "Lines of turnserver's log that came too fast to be passed on."),
+		LinesLeftOut: r.counter("vdi_turn_log_lines_left_out_total", "Lines of turnserver's log that came too fast to be passed on."),
 		secretChanges: counters(r, "vdi_turn_secret_changes_total",
 			"Changes of the shared secret that were found while running, by what became of them.", "result", reloadApplied, reloadRefused),
 		certificates: counters(tls, "vdi_turn_certificate_reloads_total",
@@ -74,12 +74,9 @@ func NewTURN(reg prometheus.Registerer, s TURNState) *TURN {
 		certificate: tls.gauge("vdi_turn_certificate_expiry_timestamp_seconds",
 			"When the certificate that is served ends, in seconds since 1970."),
 		up:       r.gauge("vdi_turn_up", "Whether turnserver answers."),
-		draining: r.gauge("vdi_turn_draining", "Whether the server was asked to end and waits for its allocations."),
+		Draining: r.gauge("vdi_turn_draining", "Whether the server was asked to end and waits for its allocations."),
 	}
 }
-
-// Opened counts an allocation.
-func (m *TURN) Opened() { m.opened.Inc() }
 
 // Refused counts a refused request.
 func (m *TURN) Refused(why TURNRefusal) { m.refusals.WithLabelValues(string(why)).Inc() }
@@ -89,9 +86,6 @@ func (m *TURN) Relayed(received, sent uint64) {
 	m.relayed.WithLabelValues(directionFromPeers).Add(float64(received))
 	m.relayed.WithLabelValues(directionToPeers).Add(float64(sent))
 }
-
-// LineLeftOut counts a line of the log that is not passed on.
-func (m *TURN) LineLeftOut() { m.linesLeftOut.Inc() }
 
 // SecretChanged counts a change of the shared secret; err is why it is refused, if it is.
 func (m *TURN) SecretChanged(err error) { m.secretChanges.WithLabelValues(result(err)).Inc() }
@@ -104,6 +98,3 @@ func (m *TURN) CertificateChanged(err error) { m.certificates.WithLabelValues(re
 
 // Up says whether turnserver answers.
 func (m *TURN) Up(up bool) { m.up.Set(number(up)) }
-
-// Draining says that the server ends.
-func (m *TURN) Draining() { m.draining.Set(1) }

@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"cmp"
 	"iter"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,8 +31,5 @@ func newer(a, b *corev1.Pod) bool {
 	if Ended(a) != Ended(b) {
 		return Ended(b)
 	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return b.CreationTimestamp.Before(&a.CreationTimestamp)
-	}
-	return a.Name > b.Name
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) > 0
 }

@@ -7,9 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,18 +67,11 @@ func (u *Uninstaller) scaleToZero(ctx context.Context, key types.NamespacedName)
 
 // running names a pod of the Deployment that has not ended; empty without one.
 func (u *Uninstaller) running(ctx context.Context, d *appsv1.Deployment) (string, error) {
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-	if err != nil {
-		return "", fmt.Errorf("selector of Deployment %s: %w", d.Name, err)
-	}
-	list := &corev1.PodList{}
-	if err := u.Client.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return "", fmt.Errorf("list the pods of Deployment %s: %w", d.Name, err)
-	}
-	for i := range list.Items {
-		if p := &list.Items[i]; !pods.Ended(p) {
-			return p.Name, nil
+	all, err := pods.OfDeployment(ctx, u.Client, d)
+	for i := range all {
+		if !pods.Ended(&all[i]) {
+			return all[i].Name, nil
 		}
 	}
-	return "", nil
+	return "", err
 }

@@ -3,6 +3,7 @@
 package version
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -47,12 +48,7 @@ func from(version, revision string, build *debug.BuildInfo) Info {
 			}
 		}
 	}
-	if i.Version == "" {
-		i.Version = unknown
-	}
-	if i.Revision == "" {
-		i.Revision = unknown
-	}
+	i.Version, i.Revision = cmp.Or(i.Version, unknown), cmp.Or(i.Revision, unknown)
 	return i
 }
 

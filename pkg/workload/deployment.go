@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,7 +162,7 @@ func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 	if pod.Spec.TerminationGracePeriodSeconds == nil {
 		pod.Spec.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
 	}
-	tellPort(pod.Spec.Containers)
+	setPort(pod.Spec.Containers)
 	meta := metav1.ObjectMeta{Name: shape.Name, Namespace: shape.Namespace, Labels: maps.Clone(shape.Labels)}
 	deployment := &appsv1.Deployment{
 		ObjectMeta: *meta.DeepCopy(),
@@ -184,19 +185,12 @@ func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 			Ports: []corev1.ServicePort{{Name: "http", Port: servicePort, TargetPort: intstr.FromInt32(servicePort)}},
 		},
 	}
-	for _, o := range []client.Object{deployment, service} {
-		hash, err := shapeHash(o)
-		if err != nil {
-			return nil, nil, err
-		}
-		o.SetAnnotations(map[string]string{v1alpha1.AnnotationShapeHash: hash})
-	}
-	return deployment, service, nil
+	return deployment, service, errors.Join(stamp(deployment), stamp(service))
 }
 
-// tellPort gives the desktop's container the variable that Knative gives it, so that
+// setPort gives the desktop's container the variable that Knative gives it, so that
 // one template serves both.
-func tellPort(containers []corev1.Container) {
+func setPort(containers []corev1.Container) {
 	for i := range containers {
 		c := &containers[i]
 		named := slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == portEnv })

@@ -2,9 +2,13 @@ package workload
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 const (
@@ -18,15 +22,17 @@ const (
 // UserHash stands for a user in a label: an e-mail address is not a legal value.
 func UserHash(user string) string { return hash([]byte(user), userHashLength) }
 
-func shapeHash(rendered any) (string, error) {
+// stamp annotates a rendered object with the hash of its shape.
+func stamp(rendered client.Object) error {
 	raw, err := json.Marshal(rendered)
 	if err != nil {
-		return "", fmt.Errorf("hash of the desktop's shape: %w", err)
+		return fmt.Errorf("hash of the desktop's shape: %w", err)
 	}
-	return hash(raw, shapeHashLength), nil
+	hash := map[string]string{v1alpha1.AnnotationShapeHash: hash(raw, shapeHashLength)}
+	rendered.SetAnnotations(labels.Merge(rendered.GetAnnotations(), hash))
+	return nil
 }
 
 func hash(data []byte, length int) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])[:length]
+	return fmt.Sprintf("%x", sha256.Sum256(data))[:length]
 }

@@ -149,10 +149,5 @@ func knativeService(shape Shape) (*servingv1.Service, error) {
 		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: template}},
 	}
 	service.Labels[networking.VisibilityLabelKey] = serving.VisibilityClusterLocal
-	hash, err := shapeHash(service)
-	if err != nil {
-		return nil, err
-	}
-	service.Annotations[v1alpha1.AnnotationShapeHash] = hash
-	return service, nil
+	return service, stamp(service)
 }

@@ -19,9 +19,9 @@ import (
 // that the same file means one thing by apply and another by create. What apply left out is
 // still in its annotation.
 func withoutNulls(t *v1alpha1.VDITemplate, pod corev1.PodTemplateSpec) error {
-	sent, err := decoded(t.Spec.PodTemplate.Raw)
-	if err != nil {
-		return nil //nolint:nilerr // merge refuses it, and says why
+	var sent any
+	if json.Unmarshal(t.Spec.PodTemplate.Raw, &sent) != nil {
+		return nil // merge refuses it, and says why
 	}
 	meant, paths := sent, nulls(sent, "")
 	if len(paths) == 0 {
@@ -61,16 +61,10 @@ func droppedByApply(t *v1alpha1.VDITemplate, sent any) (meant any, paths []strin
 	if json.Unmarshal([]byte(t.Annotations[corev1.LastAppliedConfigAnnotation]), &written) != nil {
 		return nil, nil
 	}
-	meant, err := decoded(written.Spec.PodTemplate)
-	if err != nil || !reflect.DeepEqual(pruned(meant), sent) {
+	if json.Unmarshal(written.Spec.PodTemplate, &meant) != nil || !reflect.DeepEqual(pruned(meant), sent) {
 		return nil, nil // it was changed by other means since
 	}
 	return meant, nulls(meant, "")
-}
-
-func decoded(raw []byte) (v any, err error) {
-	err = json.Unmarshal(raw, &v)
-	return v, err
 }
 
 // nulls lists the paths of all nulls in v, in order; at is v's own.

@@ -56,7 +56,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if pa.Class() != v1alpha1.PodAutoscalerClass || !pa.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	session, service, err := r.wanted(ctx, pa)
+	session, err := get(ctx, r.Client, pa.Namespace, sessionOf(pa), &v1alpha1.VDISession{})
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	service, err := get(ctx, r.Client, pa.Namespace, sessionOf(pa), &servingv1.Service{})
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -83,21 +87,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, r.status(ctx, pa, sks, deployment, scale)
-}
-
-// wanted finds the session and the Service that a PodAutoscaler works for; each is
-// nil where it does not exist.
-func (r *Reconciler) wanted(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler) (*v1alpha1.VDISession, *servingv1.Service, error) {
-	name := sessionOf(pa)
-	if name == "" {
-		return nil, nil, nil
-	}
-	session, err := get(ctx, r.Client, pa.Namespace, name, &v1alpha1.VDISession{})
-	if err != nil {
-		return nil, nil, err
-	}
-	service, err := get(ctx, r.Client, pa.Namespace, name, &servingv1.Service{})
-	return session, service, err
 }
 
 // get returns nil for an object that does not exist.

@@ -20,8 +20,8 @@ const noTraffic = "NoTraffic"
 // The order of its conditions matters to Knative: Active stays Unknown until the
 // revision's Service has a name, then ScaleTargetInitialized becomes True, and only
 // then may Active become False; otherwise the revision fails with "Initial scale was
-// never achieved" (serving v0.50.0, revision_lifecycle.go:231). sks and deployment
-// are nil where they don't exist, scale where it is unknown.
+// never achieved" (serving v0.50.0, revision_lifecycle.go:231). deployment is nil
+// where it does not exist, scale where it is unknown.
 func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService, deployment *appsv1.Deployment, scale *int32) {
 	st := &pa.Status
 	st.InitializeConditions()
@@ -36,17 +36,11 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 	}
 	st.DesiredScale, st.ActualScale = &want, &ready
 
-	if sks != nil {
-		st.ServiceName = sks.Status.ServiceName
-		st.MetricsServiceName = sks.Status.PrivateServiceName
-	}
-	switch {
-	case sks != nil && sks.IsReady():
+	st.ServiceName, st.MetricsServiceName = sks.Status.ServiceName, sks.Status.PrivateServiceName
+	if sks.IsReady() {
 		st.MarkSKSReady()
-	case sks != nil:
+	} else {
 		st.MarkSKSNotReady(sks.Status.GetCondition(netv1alpha1.ServerlessServiceConditionReady).GetMessage())
-	default:
-		st.MarkSKSNotReady("The ServerlessService does not exist yet.")
 	}
 	if st.ServiceName == "" {
 		st.MarkActivating(v1alpha1.ReasonPreparing, "The revision's Services are being made.")

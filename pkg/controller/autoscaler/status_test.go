@@ -36,7 +36,7 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 		active, initialised corev1.ConditionStatus
 		desired, actual     int32
 	}{
-		{"nothing there", nil, nil, nil, unknown, unknown, 0, 0},
+		{"nothing there", &netv1alpha1.ServerlessService{}, nil, nil, unknown, unknown, 0, 0},
 		{"asleep, without names", sks(""), deployment(0, 0), &zero, unknown, unknown, 0, 0},
 		{"asleep", sks("a"), deployment(0, 0), &zero, no, yes, 0, 0},
 		{"waking", sks("a"), deployment(0, 0), &one, unknown, yes, 1, 0},
@@ -76,7 +76,7 @@ func TestAnInitialisedRevisionStaysInitialised(t *testing.T) {
 	pa := &autoscalingv1alpha1.PodAutoscaler{}
 	zero := int32(0)
 	setStatus(pa, sks("a"), deployment(0, 0), &zero)
-	setStatus(pa, nil, nil, nil)
+	setStatus(pa, &netv1alpha1.ServerlessService{}, nil, nil)
 	if !pa.Status.IsScaleTargetInitialized() {
 		t.Error("no longer initialised")
 	}

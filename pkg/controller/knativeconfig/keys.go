@@ -54,10 +54,6 @@ var requirements = []requirement{
 	}},
 }
 
-func required(configMap string) bool {
-	return slices.ContainsFunc(requirements, func(r requirement) bool { return r.configMap == configMap })
-}
-
 // keys are in order.
 func (r requirement) keys() []string { return slices.Sorted(maps.Keys(r.data)) }
 

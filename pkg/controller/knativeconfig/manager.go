@@ -2,7 +2,7 @@ package knativeconfig
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -24,8 +24,8 @@ const (
 func FieldManager(namespace, name string) client.FieldOwner {
 	manager := formerManager + "." + namespace + "." + name
 	if len(manager) > managerLength {
-		sum := sha256.Sum256([]byte(manager))
-		manager = manager[:managerLength-managerHashLength-1] + "." + hex.EncodeToString(sum[:])[:managerHashLength]
+		hash := fmt.Sprintf("%x", sha256.Sum256([]byte(manager)))[:managerHashLength]
+		manager = manager[:managerLength-managerHashLength-1] + "." + hash
 	}
 	return client.FieldOwner(manager)
 }

@@ -74,9 +74,9 @@ type Reconciler struct {
 	Metrics    Metrics
 	Conditions Conditions
 
-	// held are the keys that were last claimed, by place; reported the conflicts that were
+	// held are the keys that were last claimed, by place and config map; reported the conflicts that were
 	// last reported.
-	held     map[string]map[field]bool
+	held     map[string]map[string]map[string]string
 	reported map[string]bool
 }
 
@@ -119,7 +119,8 @@ func (r *Reconciler) watch(ctx context.Context, changed chan<- struct{}) {
 	}
 	defer w.Stop()
 	for e := range w.ResultChan() {
-		if cm, ok := e.Object.(*corev1.ConfigMap); !ok || !required(cm.Name) {
+		cm, ok := e.Object.(*corev1.ConfigMap)
+		if !ok || !slices.ContainsFunc(requirements, func(r requirement) bool { return r.configMap == cm.Name }) {
 			continue
 		}
 		select {
@@ -216,7 +217,7 @@ func (r *Reconciler) settle(ctx context.Context, p place) (plan, error) {
 			continue
 		}
 		set = append(set, f.key)
-		if r.held[p.String()][f] {
+		if _, held := r.held[p.String()][f.configMap][f.key]; held {
 			corrected = append(corrected, f.key)
 			r.Metrics.ConfigCorrected()
 		}
@@ -232,22 +233,16 @@ func (r *Reconciler) settle(ctx context.Context, p place) (plan, error) {
 
 // hold remembers what is claimed, so that its loss is known for one.
 func (r *Reconciler) hold(p place, s plan) {
-	held := map[field]bool{}
-	for configMap, data := range s.claim {
-		for key := range data {
-			held[field{configMap, key}] = true
-		}
-	}
 	if r.held == nil {
-		r.held = map[string]map[field]bool{}
+		r.held = map[string]map[string]map[string]string{}
 	}
-	r.held[p.String()] = held
+	r.held[p.String()] = s.claim
 }
 
 // forgetAllBut forgets what is claimed elsewhere: when the Knative Operator takes over
 // the config maps or leaves them, nobody has taken anything away.
 func (r *Reconciler) forgetAllBut(places []place) {
-	maps.DeleteFunc(r.held, func(name string, _ map[field]bool) bool {
+	maps.DeleteFunc(r.held, func(name string, _ map[string]map[string]string) bool {
 		return !slices.ContainsFunc(places, func(p place) bool { return p.String() == name })
 	})
 }
@@ -289,14 +284,10 @@ func (r *Reconciler) report(ctx context.Context, places []place, conflicts []con
 
 // holder is the object in which a config map's keys are set.
 func holder(places []place, configMap string) *unstructured.Unstructured {
-	for _, p := range places {
-		for _, need := range p.requirements {
-			if need.configMap == configMap {
-				return p.object
-			}
-		}
-	}
-	return places[0].object
+	i := slices.IndexFunc(places, func(p place) bool {
+		return slices.ContainsFunc(p.requirements, func(r requirement) bool { return r.configMap == configMap })
+	})
+	return places[max(i, 0)].object
 }
 
 func (r *Reconciler) unreadable(what string, err error) verdict {

@@ -11,6 +11,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/health"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -28,7 +29,7 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	ready := &readiness{stopping: ctx}
 	reg := prometheus.NewRegistry()
 	metrics.NewActivator(reg).Refused(closing.NoToken.Label)
-	mux := observability(reg, ready.check)
+	mux := health.Handler(reg, nil, ready.check)
 	expect := func(path string, code int, says string) {
 		t.Helper()
 		w := httptest.NewRecorder()
