@@ -2,7 +2,7 @@
 // line each, what is as it should be and what is not, with the remedy.
 //
 // It changes nothing, needs no secret, and judges by what answers rather than by what is
-// configured. What only a browser's network can tell is a warning, not a failure.
+// configured. What only a browser's network can show is a warning, not a failure.
 package check
 
 import (
