@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -35,8 +34,7 @@ func main() {
 		log.Error("VDI_AGENT_TOKEN is empty: nothing can be announced, and the desktop's address comes from the API")
 	default:
 		agent.New(agent.Options{
-			Activators: func(ctx context.Context) ([]netip.AddrPort, error) { return agent.LookUp(ctx, *activators) },
-			Pod:        pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log,
+			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log,
 		}).Run(ctx)
 	}
 	// An agent that ended would be restarted without end, and keep the pod from being ready.

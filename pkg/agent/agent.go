@@ -19,7 +19,7 @@ import (
 
 // Options are what an agent needs to know; all are required.
 type Options struct {
-	// Activators finds the address of each replica; see LookUp.
+	// Activators finds the address of each replica; see ByService.
 	Activators func(context.Context) ([]netip.AddrPort, error)
 	// Pod is the pod's name.
 	Pod string

@@ -15,13 +15,11 @@ func Handler(metrics prometheus.Gatherer, healthy, ready func() error) *http.Ser
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	for path, check := range map[string]func() error{"/healthz": healthy, "/readyz": ready} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
-			var err error
 			if check != nil {
-				err = check()
-			}
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusServiceUnavailable)
-				return
+				if err := check(); err != nil {
+					http.Error(w, err.Error(), http.StatusServiceUnavailable)
+					return
+				}
 			}
 			_, _ = w.Write([]byte("ok\n"))
 		})
