@@ -54,7 +54,7 @@ func (c *certificate) serving(message string, leaf *x509.Certificate) {
 // check takes a renewed certificate. Connections that are open stay open.
 func (c *certificate) check(context.Context) {
 	chain, key, leaf, err := c.read()
-	renewed := err == nil && !(bytes.Equal(chain, c.chain) && bytes.Equal(key, c.key))
+	renewed := err == nil && (!bytes.Equal(chain, c.chain) || !bytes.Equal(key, c.key))
 	if renewed {
 		if err = c.store(chain, key); err == nil {
 			err = c.reload()

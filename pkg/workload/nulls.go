@@ -21,7 +21,7 @@ import (
 func withoutNulls(t *v1alpha1.VDITemplate, pod corev1.PodTemplateSpec) error {
 	var sent any
 	if json.Unmarshal(t.Spec.PodTemplate.Raw, &sent) != nil {
-		return nil // merge refuses it, and says why
+		return nil //nolint:nilerr // merge refuses it, and says why
 	}
 	meant, paths := sent, nulls(sent, "")
 	if len(paths) == 0 {
