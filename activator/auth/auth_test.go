@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -9,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -28,9 +29,7 @@ func session(name string, uid types.UID) *v1alpha1.VDISession {
 func sign(t *testing.T, by *token.Signer, aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
 	t.Helper()
 	raw, err := by.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return raw
 }
 
@@ -91,9 +90,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			if tc.bearer != "" {
 				r.Header.Set("Authorization", tc.bearer)
 			}
-			if err := NewGuard(signer.Verifier(), at(!tc.plain)).Check(r, alice); !errors.Is(err, tc.want) {
-				t.Errorf("Check = %v, want %v", err, tc.want)
-			}
+			assert.ErrorIs(t, NewGuard(signer.Verifier(), at(!tc.plain)).Check(r, alice), tc.want, "Check")
 		})
 	}
 }
@@ -105,9 +102,7 @@ func TestALinkBecomesACookie(t *testing.T) {
 	for _, secure := range []bool{true, false} {
 		g := NewGuard(signer.Verifier(), at(secure))
 		r := get("/desk?a=1&vdi_token=" + raw + "&b=%2f+x")
-		if !g.Link(r) {
-			t.Fatal("the link was not recognised")
-		}
+		require.True(t, g.Link(r), "the link was not recognised")
 		w := httptest.NewRecorder()
 		if err := g.Exchange(w, r, alice, route.Face{}); err != nil {
 			t.Fatal(err)
@@ -123,14 +118,12 @@ func TestALinkBecomesACookie(t *testing.T) {
 			(c.Name == secureCookie) != secure {
 			t.Errorf("cookie = %+v", c)
 		}
-		if left := time.Until(c.Expires); left < 59*time.Minute || left > time.Hour {
-			t.Errorf("the cookie lives for %s, want the token's hour", left)
-		}
+		left := time.Until(c.Expires)
+		require.GreaterOrEqual(t, left, 59*time.Minute)
+		assert.LessOrEqual(t, left, time.Hour, "the cookie lives, want the token's hour")
 		again := get("/desk")
 		again.AddCookie(c)
-		if err := g.Check(again, alice); err != nil {
-			t.Errorf("the cookie does not open the session: %v", err)
-		}
+		assert.NoError(t, g.Check(again, alice), "the cookie does not open the session")
 	}
 }
 
@@ -153,9 +146,7 @@ func TestALinkLeadsNowhereElse(t *testing.T) {
 	} {
 		t.Run(target[:min(len(target), 24)], func(t *testing.T) {
 			u, err := url.ParseRequestURI(target)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			r := get("/")
 			r.URL = u
 			w := httptest.NewRecorder()
@@ -163,14 +154,12 @@ func TestALinkLeadsNowhereElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := w.Header().Get("Location")
-			if got != want {
-				t.Errorf("Location = %q, want %q", got, want)
-			}
+			assert.Equal(t, want, got, "Location")
 			base, _ := url.Parse("https://" + host + "/")
 			to, err := base.Parse(strings.ReplaceAll(got, "\\", "/")) // as browsers do
-			if err != nil || to.Host != host || strings.Contains(got, raw) {
-				t.Errorf("leads to %v, %v", to, err)
-			}
+			require.NoError(t, err)
+			require.Equal(t, host, to.Host)
+			assert.NotContains(t, got, raw, "leads to %v", to)
 		})
 	}
 }
@@ -189,9 +178,7 @@ func TestABadLinkMakesNoCookie(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"/", "/?token=x", "/?vdi_tokens=x"} {
-		if g.Link(get(target)) {
-			t.Errorf("%s was taken for a link", target)
-		}
+		assert.False(t, g.Link(get(target)), "%s was taken for a link", target)
 	}
 }
 
@@ -225,9 +212,7 @@ func TestOtherSitesPagesAreTold(t *testing.T) {
 			for k, v := range tc.header {
 				r.Header.Set(k, v)
 			}
-			if got := tc.guard.SameOrigin(r); got != tc.want {
-				t.Errorf("SameOrigin = %v, want %v", got, tc.want)
-			}
+			assert.Equal(t, tc.want, tc.guard.SameOrigin(r), "SameOrigin")
 		})
 	}
 }
@@ -257,12 +242,9 @@ func TestADesktopSeesItsOwnCredentialsAndNoneOfOurs(t *testing.T) {
 				h.Set("Authorization", tc.auth)
 			}
 			Strip(h)
-			if got := h.Values("Cookie"); strings.Join(got, "|") != strings.Join(tc.wantCookies, "|") {
-				t.Errorf("cookies = %q, want %q", got, tc.wantCookies)
-			}
-			if got := h.Get("Authorization"); got != tc.wantAuth {
-				t.Errorf("Authorization = %q, want %q", got, tc.wantAuth)
-			}
+			got := h.Values("Cookie")
+			assert.Equal(t, strings.Join(tc.wantCookies, "|"), strings.Join(got, "|"), "cookies = %q, want %q", got, tc.wantCookies)
+			assert.Equal(t, tc.wantAuth, h.Get("Authorization"), "Authorization")
 		})
 	}
 }

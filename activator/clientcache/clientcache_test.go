@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -101,14 +103,11 @@ func TestAClientIsServedWhileItsDesktopStarts(t *testing.T) {
 		t.Errorf("header = %v: want one that is asked for again, and only what is known to be harmless", w.Header())
 	}
 	w = httptest.NewRecorder()
-	if !c.Serve(w, get("/app.js", "If-None-Match", `"1"`), asleep) || w.Code != http.StatusNotModified {
-		t.Errorf("a browser that has it already got %d", w.Code)
-	}
+	require.True(t, c.Serve(w, get("/app.js", "If-None-Match", `"1"`), asleep))
+	assert.Equal(t, http.StatusNotModified, w.Code, "a browser that has it already")
 	expectServed(t, c, view("alice", image, ""), get("/app.js"), "the client") // the pod is there, its container not yet
 	expectNotServed(t, c, asleep, get("/app.js", "Cache-Control", "no-cache"))
-	if hits := testutil.ToFloat64(c.metrics.CacheServed.WithLabelValues(metrics.CacheHit)); hits != 3 {
-		t.Errorf("%v hits counted", hits)
-	}
+	assert.EqualValues(t, 3, testutil.ToFloat64(c.metrics.CacheServed.WithLabelValues(metrics.CacheHit)), "hits counted")
 }
 
 func TestFontsAreKeptWhateverTheirServerTakesThemFor(t *testing.T) {
@@ -132,9 +131,7 @@ func TestFontsAreKeptWhateverTheirServerTakesThemFor(t *testing.T) {
 			} else {
 				expectNotServed(t, c, view("alice", "", ""), get(tc.path))
 			}
-			if n := c.recording.Load(); n != 0 {
-				t.Errorf("%d bytes are still lent", n)
-			}
+			assert.EqualValues(t, 0, c.recording.Load(), "bytes are still lent")
 		})
 	}
 }
@@ -146,9 +143,7 @@ func TestNobodyIsServedWhatAnotherSessionsDesktopServed(t *testing.T) {
 	again := view("mallory", "", "")
 	again.Session.UID = "made again for another person"
 	expectNotServed(t, c, again, get("/"))
-	if testutil.ToFloat64(c.metrics.CacheBytes) != 0 && len(c.sessions) != 0 {
-		t.Error("the deleted session's client is still kept")
-	}
+	assert.False(t, testutil.ToFloat64(c.metrics.CacheBytes) != 0 && len(c.sessions) != 0, "the deleted session's client is still kept")
 }
 
 func TestOnlyWhatIsTheSameForEverybodyIsKept(t *testing.T) {
@@ -185,12 +180,8 @@ func TestOnlyWhatIsTheSameForEverybodyIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(1 << 20)
 			c.visit(view("alice", image, runs), tc.request, tc.status, "body", tc.header...)
-			if got := c.recent.Len() == 1; got != tc.kept {
-				t.Errorf("kept = %v", got)
-			}
-			if n := c.recording.Load(); n != 0 {
-				t.Errorf("%d bytes are still counted as being read", n)
-			}
+			assert.Equal(t, tc.kept, c.recent.Len() == 1, "kept")
+			assert.EqualValues(t, 0, c.recording.Load(), "bytes are still counted as being read")
 		})
 	}
 }
@@ -237,15 +228,11 @@ func TestAnotherImageMeansAnotherClient(t *testing.T) {
 			c.visit(view("alice", image, runs), get("/"), 200, "page")
 			before := c.Observe(view("alice", "", ""))
 			after := c.Observe(tc.next)
-			if before == "" || after == "" || (before == after) != tc.same {
-				t.Errorf("the image's name was %q and is %q", before, after)
-			}
-			if got := c.Has(tc.next, "/"); got != tc.same {
-				t.Errorf("kept = %v", got)
-			}
-			if !tc.same && testutil.ToFloat64(c.metrics.CacheBytes) != 0 {
-				t.Error("the old client is still kept")
-			}
+			require.NotEmpty(t, before)
+			require.NotEmpty(t, after)
+			assert.Equal(t, tc.same, before == after, "the image's name")
+			assert.Equal(t, tc.same, c.Has(tc.next, "/"), "kept")
+			assert.False(t, !tc.same && testutil.ToFloat64(c.metrics.CacheBytes) != 0, "the old client is still kept")
 		})
 	}
 }
@@ -268,9 +255,7 @@ func TestAnAnswerOfAnotherPodIsNotKept(t *testing.T) {
 	rec.Header().Set("Content-Type", "text/html")
 	_, _ = io.WriteString(rec, "page")
 	rec.Commit()
-	if c.recent.Len() != 0 {
-		t.Error("kept")
-	}
+	assert.Equal(t, 0, c.recent.Len(), "kept")
 }
 
 func TestTenThousandSessionsOfOneImageCostOneCopy(t *testing.T) {
@@ -280,9 +265,8 @@ func TestTenThousandSessionsOfOneImageCostOneCopy(t *testing.T) {
 	for i := range sessions {
 		c.visit(view(fmt.Sprint("s", i), image, runs), get("/"), 200, body)
 	}
-	if len(c.contents) != 1 || len(c.sessions) != sessions {
-		t.Fatalf("%d copies for %d sessions", len(c.contents), len(c.sessions))
-	}
+	require.Len(t, c.contents, 1, "%d", len(c.contents))
+	require.Len(t, c.sessions, sessions, "%d copies for %d sessions", len(c.contents), len(c.sessions))
 	expectServed(t, c, view("s0", "", ""), get("/"), body)
 	for i := range sessions {
 		c.Forget(types.NamespacedName{Namespace: "desktops", Name: fmt.Sprint("s", i)})
@@ -303,9 +287,7 @@ func TestTheCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	for i := range 100 {
 		for j := range 10 {
 			c.visit(view(fmt.Sprint("s", i), image, runs), get(fmt.Sprint("/", j)), 200, random())
-			if c.used > c.max {
-				t.Fatalf("%d bytes are kept, %d allowed", c.used, c.max)
-			}
+			require.LessOrEqual(t, c.used, c.max, "bytes are kept, allowed")
 			expectServed(t, c, used, get("/"), "used")
 		}
 		if s := c.sessions[types.NamespacedName{Namespace: "desktops", Name: fmt.Sprint("s", i)}]; s.bytes > c.max/sessionShare {
@@ -315,16 +297,13 @@ func TestTheCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	for i := range 2 * maxPaths {
 		c.visit(used, get(fmt.Sprint("/", i)), 200, "x")
 	}
-	if n := len(c.sessions[client.ObjectKeyFromObject(used.Session)].entries); n > maxPaths {
-		t.Errorf("%d paths of one session are kept", n)
-	}
+	assert.LessOrEqual(t, len(c.sessions[client.ObjectKeyFromObject(used.Session)].entries), maxPaths, "paths of one session are kept")
 	huge := strings.Repeat("x", maxBody+1)
 	c = newCache(64 << 20)
 	c.visit(used, get("/huge"), 200, huge)
 	c.visit(used, get("/huge"), 200, huge, "Content-Length", fmt.Sprint(len(huge)))
-	if c.recent.Len() != 0 || c.recording.Load() != 0 {
-		t.Error("a file that is too long is kept")
-	}
+	require.Equal(t, 0, c.recent.Len())
+	assert.EqualValues(t, 0, c.recording.Load(), "a file that is too long is kept")
 }
 
 func TestAFileThatChangedIsReplaced(t *testing.T) {
@@ -333,16 +312,13 @@ func TestAFileThatChangedIsReplaced(t *testing.T) {
 		c.visit(view("alice", image, runs), get("/"), 200, body)
 	}
 	expectServed(t, c, view("alice", "", ""), get("/"), "two")
-	if len(c.contents) != 1 || c.recent.Len() != 1 {
-		t.Errorf("%d contents, %d entries", len(c.contents), c.recent.Len())
-	}
+	require.Len(t, c.contents, 1)
+	assert.Equal(t, 1, c.recent.Len(), "contents, entries")
 }
 
 func TestACacheOfNothingKeepsNothing(t *testing.T) {
 	c := newCache(0)
 	c.visit(view("alice", image, runs), get("/"), 200, "page")
 	expectNotServed(t, c, view("alice", "", ""), get("/"))
-	if c.Has(view("alice", "", ""), "/") {
-		t.Error("it has something")
-	}
+	assert.False(t, c.Has(view("alice", "", ""), "/"), "it has something")
 }

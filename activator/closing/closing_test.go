@@ -7,6 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestEveryRefusalEndsSomethingAndSaysWhy(t *testing.T) {
@@ -28,25 +31,24 @@ func TestEveryRefusalEndsSomethingAndSaysWhy(t *testing.T) {
 			t.Errorf("the label %q is not in small letters", r.Label)
 		}
 	}
-	if n := len(Labels()); n < 40 {
-		t.Errorf("%d labels", n)
-	}
+	assert.GreaterOrEqual(t, len(Labels()), 40, "labels")
 }
 
 func TestARefusalIsFoundInWhatWrapsIt(t *testing.T) {
 	err := fmt.Errorf("for a reason: %w", Asleep.Ending("idle"))
-	if !errors.Is(err, Asleep) || errors.Is(err, Gone) {
-		t.Error("an ending is not told by its refusal")
-	}
-	if e := Of(err); e.Code != 4410 || e.Reason != "this desktop was put to sleep (idle)" || e.Label() != "asleep" {
-		t.Errorf("Of = %+v", e)
-	}
-	if e := Of(errors.New("a secret of the cluster's")); e.Code != CodeInternal || strings.Contains(e.Reason, "secret") || e.Label() != "" {
-		t.Errorf("Of another error = %+v", e)
-	}
-	if e := (&Ending{Code: CodeNormal}); errors.Is(e, Gone) || e.Label() != "" {
-		t.Error("a desktop's close frame counts as a refusal")
-	}
+	require.ErrorIs(t, err, Asleep)
+	assert.NotErrorIs(t, err, Gone, "an ending is not told by its refusal")
+	e := Of(err)
+	require.Equal(t, 4410, e.Code)
+	require.Equal(t, "this desktop was put to sleep (idle)", e.Reason)
+	assert.Equal(t, "asleep", e.Label(), "Of = %+v", e)
+	e = Of(errors.New("a secret of the cluster's"))
+	require.Equal(t, CodeInternal, e.Code)
+	require.NotContains(t, e.Reason, "secret")
+	assert.Empty(t, e.Label(), "Of another error = %+v", e)
+	e = (&Ending{Code: CodeNormal})
+	require.NotErrorIs(t, e, Gone)
+	assert.Empty(t, e.Label(), "a desktop's close frame counts as a refusal")
 }
 
 func TestEndingsFitACloseFrame(t *testing.T) {
@@ -61,12 +63,9 @@ func TestEndingsFitACloseFrame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			frame := (&Ending{Code: 4408, Reason: tc.reason}).Frame()
-			if code := int(frame[0])<<8 | int(frame[1]); code != 4408 || string(frame[2:]) != tc.want {
-				t.Errorf("frame = %d %q, want 4408 %q", code, frame[2:], tc.want)
-			}
-			if len(frame) > 125 {
-				t.Errorf("%d bytes do not fit a control frame", len(frame))
-			}
+			require.Equal(t, 4408, int(frame[0])<<8|int(frame[1]))
+			assert.Equal(t, tc.want, string(frame[2:]), "frame = %q", frame[2:])
+			assert.LessOrEqual(t, len(frame), 125, "bytes do not fit a control frame")
 		})
 	}
 }

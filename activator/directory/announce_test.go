@@ -1,13 +1,14 @@
 package directory
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,20 +21,16 @@ var (
 
 func announce(t *testing.T, d *Directory, pod string, at netip.Addr, listening bool) {
 	t.Helper()
-	if err := d.Announce(alice, Announcement{Pod: pod, Address: at, Listening: listening}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.Announce(alice, Announcement{Pod: pod, Address: at, Listening: listening}))
 }
 
 func expectAddress(t *testing.T, d *Directory, ip string, announced, listening bool) {
 	t.Helper()
 	v, _ := d.View(alice)
-	if v.Pod == nil {
-		t.Fatal("no pod")
-	}
-	if v.Pod.IP != ip || v.Pod.Announced != announced || v.Pod.Listening != listening {
-		t.Errorf("at %q, announced %v, listening %v; want %q, %v, %v", v.Pod.IP, v.Pod.Announced, v.Pod.Listening, ip, announced, listening)
-	}
+	require.NotNil(t, v.Pod, "no pod")
+	require.Equal(t, ip, v.Pod.IP)
+	require.Equal(t, announced, v.Pod.Announced)
+	assert.Equal(t, listening, v.Pod.Listening, "announced, listening")
 }
 
 func TestAPodIsKnownByItsOwnWordBeforeTheAPITells(t *testing.T) {
@@ -51,9 +48,8 @@ func TestAPodIsKnownByItsOwnWordBeforeTheAPITells(t *testing.T) {
 	announce(t, d, "a", here, true)
 	expectAddress(t, d, "10.0.0.1", true, true)
 	v, _ = d.View(alice)
-	if !v.Pod.Scheduled || v.Pod.Started {
-		t.Error("a pod that speaks has a node; that its container runs is the API's to say")
-	}
+	require.True(t, v.Pod.Scheduled)
+	assert.False(t, v.Pod.Started, "a pod that speaks has a node; that its container runs is the API's to say")
 	announce(t, d, "a", here, true)
 	select {
 	case <-v.Changed:
@@ -71,9 +67,7 @@ func TestTheAPIsAddressWins(t *testing.T) {
 	announce(t, d, "a", there, true)
 	d.SetPod(pod("a", 1, "10.0.0.1"))
 	expectAddress(t, d, "10.0.0.1", false, false)
-	if err := d.Announce(alice, Announcement{Pod: "a", Address: there}); !errors.Is(err, ErrOtherAddress) {
-		t.Errorf("err = %v", err)
-	}
+	assert.ErrorIs(t, d.Announce(alice, Announcement{Pod: "a", Address: there}), ErrOtherAddress)
 	expectAddress(t, d, "10.0.0.1", false, false)
 }
 
@@ -110,17 +104,11 @@ func TestAnnouncementsOfPodsThatNeverComeAreBounded(t *testing.T) {
 	for i := range 1000 {
 		announce(t, d, fmt.Sprint("pod-", i), here, true)
 	}
-	if n := len(d.entries[alice].early); n != earlyPods {
-		t.Errorf("%d are kept, want %d", n, earlyPods)
-	}
+	assert.Equal(t, earlyPods, len(d.entries[alice].early), "are kept")
 	d.SetPod(pod("pod-999", 1, ""))
 	expectAddress(t, d, "10.0.0.1", true, true) // the latest counts
-	if err := d.Announce(types.NamespacedName{Name: "nobody"}, Announcement{Pod: "a", Address: here}); !errors.Is(err, ErrNoSession) {
-		t.Errorf("err = %v", err)
-	}
-	if len(d.entries) != 1 {
-		t.Error("something is kept for a session that is not there")
-	}
+	assert.ErrorIs(t, d.Announce(types.NamespacedName{Name: "nobody"}, Announcement{Pod: "a", Address: here}), ErrNoSession)
+	assert.Len(t, d.entries, 1, "something is kept for a session that is not there")
 }
 
 func TestAnAnnouncementGoesWithItsPod(t *testing.T) {
@@ -136,7 +124,5 @@ func TestAnAnnouncementGoesWithItsPod(t *testing.T) {
 	d.SetPod(ending)
 	d.SetPod(pod("b", 2, ""))
 	expectAddress(t, d, "", false, false)
-	if len(d.entries[alice].early) != 0 {
-		t.Error("what a pod said that is gone is kept")
-	}
+	assert.Empty(t, d.entries[alice].early, "what a pod said that is gone is kept")
 }

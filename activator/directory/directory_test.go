@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,16 +35,12 @@ func pod(name string, created int64, ip string) *corev1.Pod {
 func expectPod(t *testing.T, d *Directory, want string) {
 	t.Helper()
 	v, ok := d.View(alice)
-	if !ok {
-		t.Fatal("the session is not known")
-	}
+	require.True(t, ok, "the session is not known")
 	got := ""
 	if v.Pod != nil {
 		got = v.Pod.Name
 	}
-	if got != want {
-		t.Errorf("pod = %q, want %q", got, want)
-	}
+	assert.Equal(t, want, got, "pod")
 }
 
 func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
@@ -67,9 +65,8 @@ func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
 		t.Errorf("onDrop was called with %v", dropped)
 	}
 	d.DropPod(pod("a", 1, ""))
-	if len(d.entries) != 0 || len(d.byAddress) != 0 {
-		t.Error("something was kept of a deleted session")
-	}
+	require.Empty(t, d.entries)
+	assert.Empty(t, d.byAddress, "something was kept of a deleted session")
 }
 
 func TestThePodIsTheNewestThatLives(t *testing.T) {
@@ -103,9 +100,7 @@ func TestAPodsStateIsItsDesktopsContainers(t *testing.T) {
 		{Name: "queue-proxy", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: v1alpha1.ContainerDesktop}}
 	d.SetPod(p)
 	v, _ := d.View(alice)
-	if want := (Pod{Name: "a", UID: "a", Scheduled: true, IP: "10.0.0.1", Port: 8080}); *v.Pod != want {
-		t.Errorf("pod = %+v, want %+v", *v.Pod, want)
-	}
+	assert.Equal(t, (Pod{Name: "a", UID: "a", Scheduled: true, IP: "10.0.0.1", Port: 8080}), *v.Pod, "pod")
 	p = p.DeepCopy()
 	p.Status.ContainerStatuses[1].State.Running = &corev1.ContainerStateRunning{}
 	d.SetPod(p)
@@ -133,13 +128,9 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 			tc.do()
 			select {
 			case <-v.Changed:
-				if !tc.news {
-					t.Error("a notification without a change")
-				}
+				assert.True(t, tc.news, "a notification without a change")
 			default:
-				if tc.news {
-					t.Error("no notification")
-				}
+				assert.False(t, tc.news, "no notification")
 			}
 		})
 	}

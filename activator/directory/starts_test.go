@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -12,9 +13,7 @@ import (
 
 func TestTheMedianStartIsTheMedianOfATemplatesOwn(t *testing.T) {
 	d := New(func(namespace, name string) string { return name + "." + namespace }, nil)
-	if got := d.MedianStart("kde"); got != 0 {
-		t.Errorf("with no start known it is %s", got)
-	}
+	assert.EqualValues(t, 0, d.MedianStart("kde"), "with no start known it")
 	add := func(template string, took time.Duration) {
 		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: fmt.Sprint(template, took)}}
 		s.Spec.Template = template
@@ -27,7 +26,5 @@ func TestTheMedianStartIsTheMedianOfATemplatesOwn(t *testing.T) {
 		add("kde", seconds*time.Second)
 	}
 	add("other", time.Second)
-	if got := d.MedianStart("kde"); got != 8*time.Second {
-		t.Errorf("it is %s, want 8s: one slow start must not count for more", got)
-	}
+	assert.Equal(t, 8*time.Second, d.MedianStart("kde"), "want 8s: one slow start must not count for more")
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -23,18 +25,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sockets(t testing.TB) (a, b *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	dialled, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	accepted, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = dialled.Close(); _ = accepted.Close() })
 	return dialled.(*net.TCPConn), accepted.(*net.TCPConn)
 }
@@ -97,35 +93,34 @@ func TestABreachOfTheProtocolIsNamed(t *testing.T) {
 		})
 	}
 	_, err := NewReader(stored{r: bytes.NewReader(hi)}, false, nil).Read(10)
-	if f := (*closing.Ending)(nil); !errors.As(err, &f) || f.Refusal != closing.FrameMask {
-		t.Errorf("a masked frame of the desktop: %v", err)
-	}
+	f := (*closing.Ending)(nil)
+	require.ErrorAs(t, err, &f)
+	assert.Same(t, closing.FrameMask, f.Refusal, "a masked frame of the desktop")
 }
 
 func TestALongMessageIsRefusedByItsHeader(t *testing.T) {
 	// The first frame announces a gigabyte; nothing of it has come.
 	announced := []byte{0x82, 0x80 | 127, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4}
 	r := said(100, announced)
-	if _, err := r.Read(1000); !errors.Is(err, ErrLong) {
-		t.Errorf("read: %v", err)
-	}
+	_, err := r.Read(1000)
+	assert.ErrorIs(t, err, ErrLong, "read")
 	var f *closing.Ending
-	if _, err := said(100, announced).Span(1000, false); !errors.As(err, &f) || f.Code != 1009 || f.Refusal != closing.MessageTooLong {
-		t.Errorf("passed: %v", err)
-	}
+	_, err = said(100, announced).Span(1000, false)
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, 1009, f.Code)
+	assert.Same(t, closing.MessageTooLong, f.Refusal, "passed")
 	// Many frames, each short enough.
 	many := Append(nil, ws.OpBinary, false, make([]byte, 600), true)
 	many = Append(many, ws.OpContinuation, true, make([]byte, 600), true)
-	if _, err := said(100, many).Read(1000); !errors.Is(err, ErrLong) {
-		t.Errorf("read: %v", err)
-	}
+	_, err = said(100, many).Read(1000)
+	assert.ErrorIs(t, err, ErrLong, "read")
 	r = said(5000, many)
-	if s, err := r.Span(1000, false); err != nil || len(s.Bytes) != 600+8 {
-		t.Errorf("passed %d bytes, %v", len(s.Bytes), err)
-	}
-	if _, err := r.Span(1000, false); !errors.As(err, &f) || f.Code != 1009 {
-		t.Errorf("passed: %v", err)
-	}
+	s, err := r.Span(1000, false)
+	require.NoError(t, err)
+	assert.Len(t, s.Bytes, 600+8, "passed %d bytes, %v", len(s.Bytes), err)
+	_, err = r.Span(1000, false)
+	require.ErrorAs(t, err, &f)
+	assert.Equal(t, 1009, f.Code, "passed")
 }
 
 // script is what a random client says, and what that means.
@@ -170,9 +165,8 @@ func TestWhateverComesIsReadAndPassedAlike(t *testing.T) {
 				t.Fatalf("seed %d: message %d is %d bytes of %v, %v; want %d of %v", seed, i, len(f.Data), f.Op, err, len(w.Data), w.Op)
 			}
 		}
-		if _, err := r.Read(1); !errors.Is(err, io.EOF) {
-			t.Fatalf("seed %d: read on: %v", seed, err)
-		}
+		_, err := r.Read(1)
+		require.ErrorIs(t, err, io.EOF, "seed %d: read on", seed)
 
 		r = said(piece, raw)
 		var passed []byte
@@ -180,16 +174,13 @@ func TestWhateverComesIsReadAndPassedAlike(t *testing.T) {
 		for {
 			s, err := r.Span(0, false)
 			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					t.Fatalf("seed %d: %v", seed, err)
-				}
+				require.ErrorIs(t, err, io.EOF, "seed %d", seed)
 				break
 			}
 			if s.Control != 0 {
 				controls++
-				if p := Payload(s.Bytes); !strings.HasPrefix(string(p), "ping ") {
-					t.Fatalf("seed %d: a ping of %q", seed, p)
-				}
+				p := Payload(s.Bytes)
+				require.True(t, strings.HasPrefix(string(p), "ping "), "seed %d: a ping of %q", seed, p)
 			}
 			passed = append(passed, s.Bytes...)
 		}
@@ -201,9 +192,7 @@ func TestWhateverComesIsReadAndPassedAlike(t *testing.T) {
 				controls--
 			}
 		}
-		if controls != 0 {
-			t.Fatalf("seed %d: %d more control frames were told than sent", seed, controls)
-		}
+		require.Equal(t, 0, controls, "seed %d: more control frames were told than sent", seed)
 	}
 }
 
@@ -221,29 +210,21 @@ func TestASilentConnectionKeepsNoBuffer(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		if _, err := a.Write(Append(nil, ws.OpText, true, []byte("hi"), true)); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-read; err != nil {
-			t.Fatal(err)
-		}
+		_, err := a.Write(Append(nil, ws.OpText, true, []byte("hi"), true))
+		require.NoError(t, err)
+		require.NoError(t, <-read)
 	}
 	// A frame in parts: its beginning is kept, in no more than its own size.
 	whole := Append(nil, ws.OpPing, true, make([]byte, 100), true)
 	seen := r.Reads()
-	if _, err := a.Write(whole[:50]); err != nil {
-		t.Fatal(err)
-	}
+	_, err := a.Write(whole[:50])
+	require.NoError(t, err)
 	for r.Reads() == seen { // the beginning is read
 		time.Sleep(time.Millisecond)
 	}
 	_ = a.Close()
-	if err := <-read; !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	if cap(r.kept) > 128 {
-		t.Errorf("%d bytes were kept of 50", cap(r.kept))
-	}
+	require.ErrorIs(t, <-read, io.EOF)
+	assert.LessOrEqual(t, cap(r.kept), 128, "bytes were kept of 50")
 }
 
 func TestFramesNeverMixWithWhatIsPassed(t *testing.T) {
@@ -253,58 +234,44 @@ func TestFramesNeverMixWithWhatIsPassed(t *testing.T) {
 	end := Append(nil, ws.OpContinuation, true, []byte("y"), false)
 	do := func(err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	do(w.Pass(long[:100], true, true))
 	do(w.Send(ws.OpPong, []byte("pong")))
 	do(w.Send(ws.OpText, []byte("text")))
 	w.SendNow(ws.OpPing, []byte("not now"))
-	if w.Idle() {
-		t.Error("said to be idle within a frame")
-	}
+	assert.False(t, w.Idle(), "said to be idle within a frame")
 	do(w.Pass(long[100:], false, true)) // the pong follows
 	do(w.Pass(end, false, false))       // the text follows
-	if !w.Idle() {
-		t.Error("said not to be idle")
-	}
+	assert.True(t, w.Idle(), "said not to be idle")
 	w.SendNow(ws.OpPing, []byte("now"))
-	if !w.Close([]byte{3, 232}, time.Second) {
-		t.Error("it cannot be closed")
-	}
-	if err := w.Send(ws.OpText, []byte("late")); err == nil {
-		t.Error("something was written after the close frame")
-	}
+	assert.True(t, w.Close([]byte{3, 232}, time.Second), "it cannot be closed")
+	assert.Error(t, w.Send(ws.OpText, []byte("late")), "something was written after the close frame")
 	_ = a.Close()
 	r := NewReader(b, false, nil)
 	for _, want := range []struct {
 		op   ws.OpCode
 		size int
 	}{{ws.OpPong, 4}, {ws.OpBinary, 1001}, {ws.OpText, 4}, {ws.OpPing, 3}, {ws.OpClose, 2}} {
-		if f, err := r.Read(10000); err != nil || f.Op != want.op || len(f.Data) != want.size {
-			t.Errorf("read %d bytes of %v, %v; want %d of %v", len(f.Data), f.Op, err, want.size, want.op)
-		}
+		f, err := r.Read(10000)
+		require.NoError(t, err)
+		require.Equal(t, want.op, f.Op)
+		assert.Len(t, f.Data, want.size, "read %d bytes of %v, %v; want %d of %v", len(f.Data), f.Op, err, want.size, want.op)
 	}
-	if _, err := r.Read(1); !errors.Is(err, io.EOF) {
-		t.Errorf("then %v", err)
-	}
+	_, err := r.Read(1)
+	assert.ErrorIs(t, err, io.EOF, "then")
 }
 
 func TestWhatWaitsForAMessagesEndIsBounded(t *testing.T) {
 	a, b := sockets(t)
 	go func() { _, _ = io.Copy(io.Discard, b) }()
 	w := NewWriter(a, false)
-	if err := w.Pass(Append(nil, ws.OpBinary, false, nil, false), false, true); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.Pass(Append(nil, ws.OpBinary, false, nil, false), false, true))
 	for n := 0; ; n += 1000 {
 		if err := w.Send(ws.OpText, make([]byte, 1000)); err != nil {
 			break
 		}
-		if n > maxWaiting {
-			t.Fatalf("%d bytes wait", n)
-		}
+		require.LessOrEqual(t, n, maxWaiting, "bytes wait")
 	}
 	_ = a.Close()
 }
@@ -319,12 +286,9 @@ func TestAPeerThatDoesNotReadFailsTheWriteInTime(t *testing.T) {
 	for err == nil {
 		err = w.Pass(make([]byte, 1<<20), false, false)
 	}
-	if f := (*WriteError)(nil); !errors.As(err, &f) {
-		t.Errorf("failed with %v", err)
-	}
-	if w.Close(nil, time.Second) {
-		t.Error("a close frame was written into the middle of something")
-	}
+	f := (*WriteError)(nil)
+	assert.ErrorAs(t, err, &f, "failed")
+	assert.False(t, w.Close(nil, time.Second), "a close frame was written into the middle of something")
 }
 
 func FuzzReader(f *testing.F) {
@@ -343,13 +307,9 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if len(frame.Data) > limit {
-				t.Fatalf("read %d bytes", len(frame.Data))
-			}
+			require.LessOrEqual(t, len(frame.Data), limit, "read %d bytes", len(frame.Data))
 		}
-		if cap(r.part) > 4*limit+len(raw) {
-			t.Fatalf("%d bytes are kept", cap(r.part))
-		}
+		require.LessOrEqual(t, cap(r.part), 4*limit+len(raw), "bytes are kept")
 		// What is passed is what came, until it breaks the protocol.
 		p := said(1+int(piece), raw)
 		var passed []byte
@@ -360,8 +320,6 @@ func FuzzReader(f *testing.F) {
 			}
 			passed = append(passed, s.Bytes...)
 		}
-		if !bytes.HasPrefix(raw, passed) {
-			t.Fatalf("passed %x of %x", passed, raw)
-		}
+		require.True(t, bytes.HasPrefix(raw, passed), "passed %x of %x", passed, raw)
 	})
 }

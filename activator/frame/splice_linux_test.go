@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestALongFramePassesThroughTheKernelUnchanged(t *testing.T) {
@@ -33,9 +35,7 @@ func TestALongFramePassesThroughTheKernelUnchanged(t *testing.T) {
 	spliced, reported, copied := 0, 0, 0
 	for {
 		handled, err := Splice(r, w, func(n int) { spliced += n; reported++ })
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if handled {
 			continue
 		}
@@ -43,24 +43,15 @@ func TestALongFramePassesThroughTheKernelUnchanged(t *testing.T) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		copied += len(s.Bytes)
-		if err := w.Pass(s.Bytes, r.Mid(), r.Open()); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.Pass(s.Bytes, r.Mid(), r.Open()))
 	}
 	_ = out.CloseWrite()
-	if got := <-sum; got != sha256.Sum256(raw) {
-		t.Error("what arrived is not what was sent")
-	}
-	if spliced < len(noise)-2*bufferSize || spliced+copied != len(raw) {
-		t.Errorf("%d bytes were spliced and %d copied, of %d", spliced, copied, len(raw))
-	}
-	if reported < 10 {
-		t.Errorf("progress was told %d times", reported)
-	}
+	assert.Equal(t, sha256.Sum256(raw), <-sum, "what arrived is not what was sent")
+	require.GreaterOrEqual(t, spliced, len(noise)-2*bufferSize)
+	assert.Equal(t, len(raw), spliced+copied, "bytes were spliced and %d copied", copied)
+	assert.GreaterOrEqual(t, reported, 10, "progress was told %d times", reported)
 }
 
 func TestASpliceSaysWhichSideFailed(t *testing.T) {
@@ -72,9 +63,8 @@ func TestASpliceSaysWhichSideFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := r.Span(0, false)
-		if err != nil || len(s.Bytes) != 1000 {
-			t.Fatal(len(s.Bytes), err)
-		}
+		require.NoError(t, err)
+		require.Len(t, s.Bytes, 1000)
 		return a, r, w, b
 	}
 	t.Run("the sender", func(t *testing.T) {
@@ -90,9 +80,9 @@ func TestASpliceSaysWhichSideFailed(t *testing.T) {
 		_ = to.Close()
 		go func() { _, _ = io.Copy(from, bytes.NewReader(make([]byte, 5<<20))) }()
 		handled, err := Splice(r, w, func(int) {})
-		if f := (*WriteError)(nil); !handled || !errors.As(err, &f) {
-			t.Errorf("%v, %v", handled, err)
-		}
+		f := (*WriteError)(nil)
+		require.True(t, handled)
+		assert.ErrorAs(t, err, &f)
 		_ = from.Close()
 		_ = r.conn.Close()
 	})

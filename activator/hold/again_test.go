@@ -2,7 +2,6 @@ package hold
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -91,9 +92,7 @@ func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 			}
 		}()
 		go func() { _ = h.client.WriteMessage(websocket.TextMessage, []byte("HELLO 1")) }()
-		if m := <-greeted; m != "HELLO" {
-			t.Fatalf("greeted with %q", m)
-		}
+		require.Equal(t, "HELLO", <-greeted, "greeted")
 		began, last := time.Now(), time.Now()
 		var pauses []time.Duration
 		var end error
@@ -110,13 +109,11 @@ func TestAViewerWhosePlaceIsTakenIsHeldAndAskedForEachSecond(t *testing.T) {
 			}
 		}
 		const ms = time.Millisecond
-		if want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second, time.Second}; !slices.Equal(pauses[:len(want)], want) || slices.Max(pauses) != time.Second {
-			t.Errorf("asked for another desktop after %v, want %v and so on", pauses, want)
-		}
+		want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second, time.Second}
+		require.Equal(t, want, pauses[:len(want)])
+		assert.Equal(t, time.Second, slices.Max(pauses), "asked for another desktop after %v, want %v and so on", pauses, want)
 		// The hold time bounds it as it does every client.
-		if held := time.Since(began).Round(time.Second); held != 5*time.Minute {
-			t.Errorf("held for %s", held)
-		}
+		assert.Equal(t, 5*time.Minute, time.Since(began).Round(time.Second), "held")
 		expectClose(t, end, 1013, "the desktop did not answer in time")
 		_ = h.client.Close()
 	})
@@ -163,17 +160,17 @@ func TestADesktopThatDiesWhileItIsToldIsReplaced(t *testing.T) {
 	for range 3 {
 		first := h.connect()
 		for i := range 3 {
-			if _, m, err := first.ReadMessage(); err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+"x") {
-				t.Fatalf("the desktop read %.10q, %v", m, err)
-			}
+			_, m, err := first.ReadMessage()
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(string(m), strconv.Itoa(i)+"x"), "the desktop read %.10q", m)
 		}
 		reset(t, first)
 	}
 	second := h.connect()
 	for i := range messages {
-		if _, m, err := second.ReadMessage(); err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+"x") {
-			t.Fatalf("message %d is %.10q, %v", i, m, err)
-		}
+		_, m, err := second.ReadMessage()
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(m), strconv.Itoa(i)+"x"), "message %d is %.10q", i, m)
 	}
 }
 
@@ -208,9 +205,8 @@ func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *te
 	h.keeps(t, 2)
 	for _, answer := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n", "", "HTTP/1.1 504 Gateway Timeout\r\n\r\n"} {
 		conn, r := h.raw()
-		if _, err := http.ReadRequest(r); err != nil {
-			t.Fatal(err)
-		}
+		_, err := http.ReadRequest(r)
+		require.NoError(t, err)
 		// Before any answer.
 		expectFrames(t, r, "one", "two")
 		_, _ = io.WriteString(conn, answer)
@@ -221,9 +217,7 @@ func TestAPipeliningDesktopIsToldEverythingAtOnceAndAgainWhenItWasNotReady(t *te
 	send(t, h.client, "three")
 	expectMessages(t, desktop, "three")
 	welcome(t, h, desktop)
-	if h.redials != 0 {
-		t.Errorf("a desktop that was not ready counts as one that went, %d times", h.redials)
-	}
+	assert.Equal(t, 0, h.redials, "a desktop that was not ready counts as one that went, times")
 }
 
 func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
@@ -231,13 +225,11 @@ func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
 	send(t, h.client, "one")
 	h.keeps(t, 1)
 	conn, r := h.raw()
-	if _, err := http.ReadRequest(r); err != nil {
-		t.Fatal(err)
-	}
+	_, err := http.ReadRequest(r)
+	require.NoError(t, err)
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-	if b, err := r.Peek(1); err == nil {
-		t.Errorf("it received %q", b)
-	}
+	b, err := r.Peek(1)
+	assert.Error(t, err, "it received %q", b)
 }
 
 // keeps waits until so many messages are kept.
@@ -270,15 +262,12 @@ func expectFrames(t *testing.T, r *bufio.Reader, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		b := make([]byte, 6+len(w))
-		if _, err := io.ReadFull(r, b); err != nil {
-			t.Fatal(err)
-		}
+		_, err := io.ReadFull(r, b)
+		require.NoError(t, err)
 		for i := range w {
 			b[6+i] ^= b[2+i%4]
 		}
-		if string(b[6:]) != w {
-			t.Fatalf("read %q, want %q", b[6:], w)
-		}
+		require.Equal(t, w, string(b[6:]), "read %q", b[6:])
 	}
 }
 
@@ -299,12 +288,9 @@ func TestADesktopThatRefusesIsNotAskedAgain(t *testing.T) {
 		_, err := receive(h.client)
 		expectClose(t, err, 1011, tc.reason)
 		var e *closing.Ending
-		if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != closing.DesktopRejected {
-			t.Errorf("ended with %v", err)
-		}
-		if got := h.rejected.Load(); got != tc.status {
-			t.Errorf("have status %d, want %d", got, tc.status)
-		}
+		require.ErrorAs(t, expectEnd(t, h), &e)
+		assert.Same(t, closing.DesktopRejected, e.Refusal, "ended")
+		assert.Equal(t, tc.status, h.rejected.Load(), "have status")
 	}
 }
 
@@ -314,13 +300,10 @@ func TestADesktopThatNeverAnswersIsAskedAgain(t *testing.T) {
 		go func() { _, _ = receive(h.client) }()
 		began := time.Now()
 		_, r := h.raw()
-		if _, err := http.ReadRequest(r); err != nil {
-			t.Fatal(err)
-		}
+		_, err := http.ReadRequest(r)
+		require.NoError(t, err)
 		desktop := h.connect()
-		if took := time.Since(began); took != answerWithin+3*time.Second {
-			t.Errorf("asked for another desktop after %s", took)
-		}
+		assert.Equal(t, answerWithin+3*time.Second, time.Since(began), "asked for another desktop")
 		_ = desktop.Close()
 	})
 }
@@ -369,9 +352,8 @@ func TestNothingIsLostNorReordered(t *testing.T) {
 		expect := func(d *websocket.Conn, n int) {
 			for i := range n {
 				_, m, err := d.ReadMessage()
-				if err != nil || !strings.HasPrefix(string(m), strconv.Itoa(i)+" ") {
-					t.Fatalf("seed %d: message %d is %.10q, %v", seed, i, m, err)
-				}
+				require.NoError(t, err)
+				require.True(t, strings.HasPrefix(string(m), strconv.Itoa(i)+" "), "seed %d: message %d is %.10q", seed, i, m)
 				if i == n/2 && n == messages {
 					_ = d.WriteMessage(websocket.TextMessage, []byte("welcome")) // bytes from here on
 				}

@@ -1,7 +1,6 @@
 package hold
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
@@ -41,9 +42,8 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 			_, err := receive(h.client)
 			expectClose(t, err, tc.code, tc.reason)
 			var e *closing.Ending
-			if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != tc.refusal {
-				t.Errorf("ended with %v, want the refusal %q", err, tc.refusal)
-			}
+			require.ErrorAs(t, expectEnd(t, h), &e)
+			assert.Same(t, tc.refusal, e.Refusal, "ended")
 			select {
 			case err := <-neighbour.ended:
 				t.Errorf("another client's connection ended too: %v", err)
@@ -67,9 +67,8 @@ func TestASilentClientIsGivenUpAfterThreeMissedPings(t *testing.T) {
 		began := time.Now()
 		// The client reads nothing, so it answers no ping.
 		err := <-h.ended
-		if took := time.Since(began); took != pingsMissed*pingEvery || !errors.Is(err, errSilent) {
-			t.Errorf("ended after %s with %v, want %s and that the client left", took, err, pingsMissed*pingEvery)
-		}
+		require.Equal(t, pingsMissed*pingEvery, time.Since(began))
+		assert.ErrorIs(t, err, errSilent, "ended")
 	})
 }
 
@@ -100,12 +99,8 @@ func TestHoldingEndsInTime(t *testing.T) {
 		began := time.Now()
 		_, err := receive(h.client)
 		expectClose(t, err, 1013, "the desktop did not answer in time")
-		if took := time.Since(began); took != limits.HoldTime {
-			t.Errorf("took %s", took)
-		}
-		if err := <-h.ended; !errors.Is(err, closing.HoldTimeout) {
-			t.Errorf("ended with %v", err)
-		}
+		assert.Equal(t, limits.HoldTime, time.Since(began))
+		assert.ErrorIs(t, <-h.ended, closing.HoldTimeout, "ended")
 	})
 }
 
@@ -119,9 +114,7 @@ func TestAClientThatDoesNotAnswerACloseFrameIsCutOffSoon(t *testing.T) {
 		began := time.Now()
 		h.End(closing.ShuttingDown.Ending())
 		<-h.ended
-		if took := time.Since(began); took != closeWithin {
-			t.Errorf("closing took %s, want %s", took, closeWithin)
-		}
+		assert.Equal(t, closeWithin, time.Since(began), "closing took")
 	})
 }
 

@@ -3,7 +3,6 @@ package hold
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
@@ -40,13 +41,10 @@ func TestFramesAgainstTheProtocolEndHeldAndLiveConnectionsAlike(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := receive(h.client)
-				if !websocket.IsCloseError(err, tc.code) {
-					t.Errorf("ended with %v", err)
-				}
+				assert.True(t, websocket.IsCloseError(err, tc.code), "ended with %v", err)
 				var e *closing.Ending
-				if err := expectEnd(t, h); !errors.As(err, &e) || e.Refusal != tc.why {
-					t.Errorf("ended with %v, want %s", err, tc.why)
-				}
+				require.ErrorAs(t, expectEnd(t, h), &e)
+				assert.Same(t, tc.why, e.Refusal, "ended")
 			})
 		}
 	}
@@ -70,13 +68,9 @@ func TestPingsAndPongsOfBothSidesReachEachOther(t *testing.T) {
 	hears("client", h.client)
 	hears("desktop", desktop)
 	_ = h.client.WriteControl(websocket.PingMessage, []byte("1"), time.Now().Add(enough))
-	if got := <-heard; got != "client 1" {
-		t.Errorf("heard %q", got)
-	}
+	assert.Equal(t, "client 1", <-heard, "heard")
 	_ = desktop.WriteControl(websocket.PingMessage, []byte("2"), time.Now().Add(enough))
-	if got := <-heard; got != "desktop 2" {
-		t.Errorf("heard %q", got)
-	}
+	assert.Equal(t, "desktop 2", <-heard, "heard")
 }
 
 func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
@@ -95,15 +89,11 @@ func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
 			t.Fatal("it was given up")
 		default:
 		}
-		if h.idles.Load() != 1 {
-			t.Error("an hour of silence does not count as idle")
-		}
+		assert.EqualValues(t, 1, h.idles.Load(), "an hour of silence does not count as idle")
 		h.End(closing.ShuttingDown.Ending())
 		<-stop
 		<-h.ended
-		if h.idles.Load() != 0 {
-			t.Error("a connection that ended counts as idle")
-		}
+		assert.EqualValues(t, 0, h.idles.Load(), "a connection that ended counts as idle")
 	})
 }
 
@@ -118,12 +108,9 @@ func TestALiveClientThatAnswersNoPingIsGivenUp(t *testing.T) {
 		began := time.Now()
 		_, err := receive(desktop)
 		expectClose(t, err, 1001, "")
-		if took := time.Since(began); took > 5*pingEvery {
-			t.Errorf("took %s", took)
-		}
-		if err := <-h.ended; !Left(err) {
-			t.Errorf("ended with %v", err)
-		}
+		assert.LessOrEqual(t, time.Since(began), 5*pingEvery)
+		err = <-h.ended
+		assert.True(t, Left(err), "ended with %v", err)
 	})
 }
 
@@ -143,9 +130,10 @@ func TestARelayOnWhichNothingIsSaidEndsWhereThatIsWanted(t *testing.T) {
 		began := time.Now()
 		got, err := receive(h.client)
 		expectClose(t, err, 4411, "nothing was said for 10m0s")
-		if took := time.Since(began); len(got) != 5 || took < 46*time.Minute || took > 47*time.Minute {
-			t.Errorf("%d messages, ended after %s", len(got), took)
-		}
+		took := time.Since(began)
+		require.Len(t, got, 5)
+		require.GreaterOrEqual(t, took, 46*time.Minute)
+		assert.LessOrEqual(t, took, 47*time.Minute, "messages, ended")
 	})
 }
 
@@ -164,19 +152,16 @@ func TestALongStreamPassesUnchangedAndIsCountedOnItsWay(t *testing.T) {
 	}()
 	for range 4 {
 		_, r, err := h.client.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		sum := sha256.New()
-		if _, err := io.CopyN(sum, r, 1<<20); err != nil {
-			t.Fatal(err)
-		}
+		_, err = io.CopyN(sum, r, 1<<20)
+		require.NoError(t, err)
 		if read += 1 << 20; h.toClient.Load() < read {
 			t.Errorf("%d bytes have come, and %d are counted", read, h.toClient.Load())
 		}
-		if _, err := io.Copy(sum, r); err != nil || [32]byte(sum.Sum(nil)) != sha256.Sum256(noise) {
-			t.Fatalf("not what was sent: %v", err)
-		}
+		_, err = io.Copy(sum, r)
+		require.NoError(t, err)
+		require.Equal(t, sha256.Sum256(noise), [32]byte(sum.Sum(nil)), "not what was sent")
 		read += 2 << 20
 	}
 }
@@ -193,16 +178,14 @@ func TestMessageBombsDoNotGrowMemory(t *testing.T) {
 		// A frame that announces 31 KiB and comes to 30; pings in a flood before it.
 		bomb := bytes.Repeat(frame.Append(nil, ws.OpPing, true, make([]byte, 125), true), 100)
 		bomb = append(bomb, frame.Append(nil, ws.OpBinary, true, make([]byte, 31<<10), true)[:30<<10]...)
-		if _, err := raw.Write(bomb); err != nil {
-			t.Fatal(err)
-		}
+		_, err := raw.Write(bomb)
+		require.NoError(t, err)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	// What was sent is kept, and the test's own clients with their servers.
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > clients*(64<<10+64<<10) {
-		t.Errorf("%d bytes for each client", grown/clients)
-	}
+	grown := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	assert.False(t, grown > clients*(64<<10+64<<10), "%d bytes for each client", grown/clients)
 }
 
 // scripted is a conversation of the test's own.
@@ -258,9 +241,8 @@ func TestWhatTheProtocolSaysFollowsHappens(t *testing.T) {
 	send(t, h.client, "key")
 	expectMessages(t, h.client, "early key")
 	expectMessages(t, desktop, "key")
-	if h.inputs.Load() != 1 || talk.attached != 2 {
-		t.Errorf("%d inputs, attached %d times", h.inputs.Load(), talk.attached)
-	}
+	require.EqualValues(t, 1, h.inputs.Load(), "%d", h.inputs.Load())
+	assert.Equal(t, 2, talk.attached, "%d inputs, attached %d times", h.inputs.Load(), talk.attached)
 	send(t, h.client, "bad")
 	_, err := receive(h.client)
 	expectClose(t, err, 1008, "not that")

@@ -1,7 +1,6 @@
 package hold
 
 import (
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -40,16 +41,12 @@ type tcp struct{}
 func (tcp) connect(t testing.TB) (a, b net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
-	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if b, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
+	a, err = net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	b, err = l.Accept()
+	require.NoError(t, err)
 	return a, b
 }
 
@@ -70,9 +67,8 @@ func visited(t testing.TB, n network) (client *websocket.Conn, ours net.Conn, be
 			return
 		}
 		ours, before = conn, make([]byte, rw.Reader.Buffered())
-		if _, err := io.ReadFull(rw.Reader, before); err != nil {
-			t.Error(err)
-		}
+		_, err = io.ReadFull(rw.Reader, before)
+		assert.NoError(t, err)
 	})
 	client = dialOn(t, a, nil)
 	<-upgraded
@@ -84,9 +80,7 @@ func dialOn(t testing.TB, conn net.Conn, h http.Header) *websocket.Conn {
 	t.Helper()
 	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return conn, nil }}
 	out, _, err := d.Dial("ws://alice.example/", h)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return out
 }
 
@@ -245,9 +239,7 @@ func upgraded(t testing.TB, conn net.Conn) *websocket.Conn {
 	out := make(chan *websocket.Conn, 1)
 	serveOne(conn, func(w http.ResponseWriter, r *http.Request) {
 		up, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
-		if err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, err)
 		out <- up
 	})
 	up := <-out
@@ -269,18 +261,18 @@ func receive(ws *websocket.Conn) (messages []string, err error) {
 func expectMessages(t testing.TB, ws *websocket.Conn, want ...string) {
 	t.Helper()
 	for _, w := range want {
-		if _, got, err := ws.ReadMessage(); err != nil || string(got) != w {
-			t.Fatalf("read %q, %v; want %q", got, err, w)
-		}
+		_, got, err := ws.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, w, string(got), "read %q", got)
 	}
 }
 
 func expectClose(t testing.TB, err error, code int, text string) {
 	t.Helper()
 	var closed *websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != code || closed.Text != text {
-		t.Errorf("ended with %v, want code %d and %q", err, code, text)
-	}
+	require.ErrorAs(t, err, &closed)
+	require.Equal(t, code, closed.Code)
+	assert.Equal(t, text, closed.Text, "ended")
 }
 
 func expectEnd(t testing.TB, h *held) error {
@@ -296,14 +288,10 @@ func expectEnd(t testing.TB, h *held) error {
 
 func send(t testing.TB, ws *websocket.Conn, text string) {
 	t.Helper()
-	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(text)))
 }
 
 func sendClose(t testing.TB, ws *websocket.Conn, frame []byte) {
 	t.Helper()
-	if err := ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(enough)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(enough)))
 }

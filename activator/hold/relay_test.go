@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
@@ -30,9 +32,7 @@ func TestTheDesktopsCloseFrameReachesTheClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := hold(t, tcp{}, signaling.Plain, roomy)
 			desktop := h.connect()
-			if err := desktop.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, desktop.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)))
 			_, err := receive(h.client)
 			expectClose(t, err, tc.code, tc.text)
 			_ = expectEnd(t, h)
@@ -73,9 +73,7 @@ func TestTheClientsCloseFrameReachesTheDesktop(t *testing.T) {
 			h := hold(t, tcp{}, signaling.Plain, roomy)
 			desktop := h.connect()
 			welcome(t, h, desktop)
-			if err := h.client.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, h.client.WriteControl(websocket.CloseMessage, tc.frame, time.Now().Add(enough)))
 			_, err := receive(desktop)
 			expectClose(t, err, tc.code, tc.text)
 			_ = expectEnd(t, h)
@@ -100,17 +98,14 @@ func TestAConnectionThatBreaksEndsTheOther(t *testing.T) {
 		reset(t, h.client)
 		_, err := receive(desktop)
 		expectClose(t, err, 1001, "")
-		if err := expectEnd(t, h); !Left(err) {
-			t.Errorf("ended with %v, want that the client left", err)
-		}
+		err = expectEnd(t, h)
+		assert.True(t, Left(err), "ended with %v, want that the client left", err)
 	})
 }
 
 func reset(t *testing.T, ws *websocket.Conn) {
 	t.Helper()
-	if err := ws.NetConn().(*net.TCPConn).SetLinger(0); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.NetConn().(*net.TCPConn).SetLinger(0))
 	_ = ws.Close()
 }
 
@@ -124,9 +119,9 @@ func TestLongMessagesPassALivePlainWebSocket(t *testing.T) {
 	} {
 		go func() { _ = way.from.WriteMessage(websocket.BinaryMessage, long) }()
 		kind, got, err := way.to.ReadMessage()
-		if err != nil || kind != websocket.BinaryMessage || !bytes.Equal(got, long) {
-			t.Errorf("%s: got %d bytes of kind %d, %v", name, len(got), kind, err)
-		}
+		require.NoError(t, err, name)
+		require.Equal(t, websocket.BinaryMessage, kind, name)
+		assert.Equal(t, string(long), string(got), "%s: got %d bytes of kind", name, len(got))
 	}
 	_ = h.client.Close()
 	_ = expectEnd(t, h)
@@ -177,12 +172,10 @@ func TestAMessageMayTakeLongerThanAnyTimeout(t *testing.T) {
 		}
 		close(live)
 		_, r, err := desktop.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, err := io.Copy(io.Discard, r); err != nil || n != parts*8<<10 {
-			t.Errorf("got %d bytes and %v, want %d", n, err, parts*8<<10)
-		}
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, r)
+		require.NoError(t, err)
+		assert.EqualValues(t, parts*8<<10, n, "got %d bytes and %v, want %d", n, err, parts*8<<10)
 		_ = desktop.Close()
 		<-h.ended
 	})
@@ -206,12 +199,10 @@ func TestAFrameMayTakeLongerThanAnyTimeout(t *testing.T) {
 			}
 		}()
 		_, r, err := desktop.NextReader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, err := io.Copy(io.Discard, r); err != nil || n != parts*size {
-			t.Errorf("got %d bytes and %v, want %d", n, err, parts*size)
-		}
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, r)
+		require.NoError(t, err)
+		assert.EqualValues(t, parts*size, n, "got %d bytes and %v, want %d", n, err, parts*size)
 		_ = desktop.Close()
 		<-h.ended
 	})
@@ -229,9 +220,7 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 			go func() { _ = h.client.WriteMessage(websocket.TextMessage, []byte("anybody there?")) }()
 			began := time.Now()
 			<-h.ended
-			if took := time.Since(began); took > frame.WriteWithin+3*closeWithin {
-				t.Errorf("took %s", took)
-			}
+			assert.LessOrEqual(t, time.Since(began), frame.WriteWithin+3*closeWithin)
 			expectClose(t, <-gone, 1012, "the connection to the desktop ended")
 		})
 	})
@@ -243,12 +232,9 @@ func TestAPeerThatStopsReadingEndsTheRelay(t *testing.T) {
 			gone := make(chan error, 1)
 			go func() { _, err := receive(desktop); gone <- err }()
 			began := time.Now()
-			if err := <-h.ended; !Left(err) {
-				t.Errorf("ended with %v", err)
-			}
-			if took := time.Since(began); took > frame.WriteWithin+3*closeWithin {
-				t.Errorf("took %s", took)
-			}
+			err := <-h.ended
+			assert.True(t, Left(err), "ended with %v", err)
+			assert.LessOrEqual(t, time.Since(began), frame.WriteWithin+3*closeWithin)
 			expectClose(t, <-gone, 1001, "")
 		})
 	})
@@ -263,14 +249,12 @@ func TestAClientThatLeavesFreesItsDesktopAtOnceWhateverTheDesktopSends(t *testin
 			for desktop.WriteMessage(websocket.BinaryMessage, []byte("frame")) == nil {
 			}
 		}()
-		if _, _, err := h.client.ReadMessage(); err != nil {
-			t.Fatal(err)
-		}
+		_, _, err := h.client.ReadMessage()
+		require.NoError(t, err)
 		_ = h.client.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
 		_ = h.client.Close()
-		if err := expectEnd(t, h); !Left(err) {
-			t.Errorf("ended with %v", err)
-		}
+		err = expectEnd(t, h)
+		assert.True(t, Left(err), "ended with %v", err)
 	}
 }
 

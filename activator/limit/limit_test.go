@@ -1,8 +1,6 @@
 package limit
 
 import (
-	"errors"
-	"strings"
 	"sync"
 	"testing"
 
@@ -18,32 +16,26 @@ func key(name string) types.NamespacedName {
 
 func expectReached(t *testing.T, err error, want *closing.Refusal, number string) {
 	t.Helper()
-	if !errors.Is(err, want) || !strings.Contains(err.Error(), number) {
-		t.Errorf("err = %v, want %s with its number %s", err, want, number)
-	}
+	require.ErrorIs(t, err, want)
+	assert.Contains(t, err.Error(), number, "err = %v, want %s with its number %s", err, want, number)
 }
 
 func TestALimitKeepsOutUntilAPlaceIsGivenBack(t *testing.T) {
 	h := NewPlaces[types.NamespacedName](Bound{3, closing.ReplicaLimit}, Bound{2, closing.SessionLimit}, prometheus.NewGauge(prometheus.GaugeOpts{}))
 	first, err := h.Acquire(key("alice"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Acquire(key("alice")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	_, err = h.Acquire(key("alice"))
+	require.NoError(t, err)
 	_, err = h.Acquire(key("alice"))
 	expectReached(t, err, closing.SessionLimit, "2")
-	if _, err := h.Acquire(key("bob")); err != nil {
-		t.Fatalf("one session's limit kept out another: %v", err)
-	}
+	_, err = h.Acquire(key("bob"))
+	require.NoError(t, err, "one session's limit kept out another")
 	_, err = h.Acquire(key("carol"))
 	expectReached(t, err, closing.ReplicaLimit, "3")
 	first()
 	first() // a place is given back once
-	if _, err := h.Acquire(key("carol")); err != nil {
-		t.Fatal(err)
-	}
+	_, err = h.Acquire(key("carol"))
+	require.NoError(t, err)
 	_, err = h.Acquire(key("dave"))
 	expectReached(t, err, closing.ReplicaLimit, "3")
 }

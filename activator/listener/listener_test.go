@@ -3,7 +3,6 @@ package listener
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -44,31 +45,23 @@ func open(t *testing.T, trusted []string, how ...func(*config.Limits)) *house {
 		h(&limits)
 	}
 	proxies, err := ParseProxies(trusted)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	h := &house{T: t, metrics: metrics.NewActivator(prometheus.NewRegistry()), taken: make(chan net.Conn, 8)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	h.addr = l.Addr().String()
 	d := New(limits, proxies, h.metrics, slog.New(slog.DiscardHandler))
 	srv := d.Server(http.HandlerFunc(h.serve))
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(d.Listener(l.(*net.TCPListener))) }()
 	ws, _, err := websocket.DefaultDialer.Dial("ws://"+h.addr+"/live", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	h.neighbour = ws
 	t.Cleanup(func() {
 		h.expectNeighbour()
 		_ = ws.Close()
 		_ = srv.Close()
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("the server ended: %v", err)
-		}
+		assert.ErrorIs(t, <-served, http.ErrServerClosed, "the server ended")
 		h.eventually("all have left", func() bool {
 			return testutil.ToFloat64(h.metrics.Pending) == 0 && testutil.ToFloat64(h.metrics.Idle) == 0
 		})
@@ -103,9 +96,10 @@ func (h *house) expectNeighbour() {
 	h.Helper()
 	_ = h.neighbour.SetReadDeadline(time.Now().Add(enough))
 	err := h.neighbour.WriteMessage(websocket.TextMessage, []byte("still here"))
-	if _, got, readErr := h.neighbour.ReadMessage(); err != nil || readErr != nil || string(got) != "still here" {
-		h.Errorf("the neighbour suffered: %q %v %v", got, err, readErr)
-	}
+	_, got, readErr := h.neighbour.ReadMessage()
+	require.NoError(h, err)
+	require.NoError(h, readErr)
+	assert.Equal(h, "still here", string(got), "the neighbour suffered: %q", got)
 }
 
 func (h *house) eventually(what string, is func() bool) {
@@ -132,9 +126,7 @@ func (h *house) refusals(t *testing.T) (sum float64) {
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(h.metrics.Refusals)
 	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, family := range families {
 		for _, m := range family.Metric {
 			sum += m.GetCounter().GetValue()
@@ -146,9 +138,7 @@ func (h *house) refusals(t *testing.T) (sum float64) {
 func (h *house) dial() net.Conn {
 	h.Helper()
 	c, err := net.Dial("tcp", h.addr)
-	if err != nil {
-		h.Fatal(err)
-	}
+	require.NoError(h, err)
 	_ = c.SetDeadline(time.Now().Add(enough))
 	h.Cleanup(func() { _ = c.Close() })
 	return c
@@ -158,9 +148,7 @@ func (h *house) dial() net.Conn {
 func answer(t *testing.T, c net.Conn) string {
 	t.Helper()
 	all, err := io.ReadAll(c)
-	if err != nil && len(all) == 0 {
-		t.Fatalf("no answer: %v", err)
-	}
+	require.False(t, err != nil && len(all) == 0, "no answer: %v", err)
 	return string(all)
 }
 
@@ -197,9 +185,7 @@ func TestABadHeadIsAnsweredWithItsReasonAndEndsItsOwnConnection(t *testing.T) {
 				t.Errorf("answered %q, want %s", got, tc.status)
 			}
 			h.expectRefused(tc.why, 1)
-			if n := h.refusals(t); n != 1 {
-				t.Errorf("%v refusals were counted, want this one", n)
-			}
+			assert.EqualValues(t, 1, h.refusals(t), "refusals were counted, want this one")
 		})
 	}
 }
@@ -208,24 +194,19 @@ func TestAHeadThatTricklesInIsCutOffInTime(t *testing.T) {
 	h := open(t, nil, func(l *config.Limits) { l.HeaderTimeout.Duration = 50 * time.Millisecond })
 	slow := h.dial()
 	_, _ = io.WriteString(slow, "GET / HTTP/1.1\r\n")
-	if got := answer(t, slow); got != "" {
-		t.Errorf("answered %q", got)
-	}
+	assert.Empty(t, answer(t, slow))
 	h.expectRefused(closing.HeaderTimeout, 1)
 
 	silent := h.dial() // a browser opens spare connections: nobody's fault
-	if got := answer(t, silent); got != "" {
-		t.Errorf("answered %q", got)
-	}
+	assert.Empty(t, answer(t, silent))
 	h.expectRefused(closing.HeaderTimeout, 1)
 
 	// A second head may not take longer than a first.
 	again := h.dial()
 	_, _ = io.WriteString(again, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(again), nil)
-	if err != nil || resp.StatusCode != http.StatusBadRequest {
-		t.Fatalf("%v %v", resp, err)
-	}
+	require.NoError(t, err, "%v", resp)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode, "%v", resp)
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_, _ = io.WriteString(again, "GET /b HTTP/1.1\r\n")
 	_ = answer(t, again)
@@ -238,25 +219,17 @@ func TestARequestThatIsAnsweredIsNoRefusal(t *testing.T) {
 	defer client.CloseIdleConnections()
 	for range 3 { // on one connection
 		resp, err := client.Get("http://" + h.addr + "/desk")
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest {
-			t.Errorf("answered %s", resp.Status)
-		}
+		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, "answered %s", resp.Status)
 	}
 	for _, sent := range []string{"GET /desk HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"} {
 		c := h.dial()
 		_, _ = io.WriteString(c, sent)
-		if got := answer(t, c); !strings.Contains(got, "not here") {
-			t.Errorf("%q got %q", sent, got)
-		}
+		assert.Contains(t, answer(t, c), "not here", "%q", sent)
 	}
-	if n := h.refusals(t); n != 0 {
-		t.Errorf("%v refusals were counted", n)
-	}
+	assert.EqualValues(t, 0, h.refusals(t), "refusals were counted")
 }
 
 func TestAnAddressCannotFillTheDoorway(t *testing.T) {
@@ -266,9 +239,9 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 		waiting = append(waiting, h.dial())
 	}
 	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
-	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "try again later") {
-		t.Errorf("the fourth got %q", got)
-	}
+	got := answer(t, h.dial())
+	require.True(t, strings.HasPrefix(got, "HTTP/1.1 503 "))
+	assert.Contains(t, got, "try again later", "the fourth")
 	h.expectRefused(closing.PendingPerAddress, 1)
 
 	// Who asks for something makes room.
@@ -287,9 +260,8 @@ func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.
 		t.Helper()
 		_, _ = io.WriteString(c, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 		resp, err := http.ReadResponse(r, nil)
-		if err != nil || resp.StatusCode != http.StatusBadRequest {
-			t.Fatalf("%v %v", resp, err)
-		}
+		require.NoError(t, err, "%v", resp)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode, "%v", resp)
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}
 	var kept []net.Conn
@@ -303,17 +275,14 @@ func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.
 	third := h.dial()
 	r := bufio.NewReader(third)
 	ask(third, r)
-	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
-		t.Errorf("the third is kept too: %v", err)
-	}
+	_, err := r.ReadByte()
+	assert.ErrorIs(t, err, io.EOF, "the third is kept too")
 	for i := range kept {
 		ask(kept[i], readers[i])
 	}
 	_ = kept[0].Close()
 	h.eventually("one is kept", func() bool { return testutil.ToFloat64(h.metrics.Idle) == 1 })
-	if n := h.refusals(t); n != 0 {
-		t.Errorf("%v refusals were counted, and nobody was refused", n)
-	}
+	assert.EqualValues(t, 0, h.refusals(t), "refusals were counted, and nobody was refused")
 }
 
 func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {
@@ -322,9 +291,8 @@ func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {
 		h.dial()
 	}
 	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
-	if got := answer(t, h.dial()); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
-		t.Errorf("the fourth got %q", got)
-	}
+	got := answer(t, h.dial())
+	assert.True(t, strings.HasPrefix(got, "HTTP/1.1 503 "), "the fourth got %q", got)
 	h.expectRefused(closing.Pending, 1)
 }
 
@@ -340,9 +308,7 @@ func TestAConnectionThatIsHandedOverIsTheKernelsOwn(t *testing.T) {
 func TestAServerThatShutsDownAnswersWhatItHas(t *testing.T) {
 	m := metrics.NewActivator(prometheus.NewRegistry())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	d := New(config.Default().Limits, nil, m, slog.New(slog.DiscardHandler))
 	came, answerNow := make(chan struct{}), make(chan struct{})
 	srv := d.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -371,10 +337,7 @@ func TestAServerThatShutsDownAnswersWhatItHas(t *testing.T) {
 		ended <- srv.Shutdown(ctx)
 	}()
 	close(answerNow)
-	if text := <-got; !strings.HasSuffix(text, "done") {
-		t.Errorf("got %q", text)
-	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	text := <-got
+	assert.True(t, strings.HasSuffix(text, "done"), "got %q", text)
+	assert.NoError(t, <-ended)
 }

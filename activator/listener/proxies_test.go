@@ -5,13 +5,14 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestWhoTheClientIsCannotBeSaidByTheClient(t *testing.T) {
 	proxies, err := ParseProxies([]string{"10.0.0.0/8", "fd00::/8"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		peer      string
 		forwarded []string
@@ -42,9 +43,8 @@ func TestWhoTheClientIsCannotBeSaidByTheClient(t *testing.T) {
 			r.RemoteAddr = tc.peer
 			r.Header["X-Forwarded-For"] = tc.forwarded
 			got, ok := proxies.Client(r)
-			if ok != (tc.want != "") || ok && got.String() != tc.want {
-				t.Errorf("client %v (%v), want %q", got, ok, tc.want)
-			}
+			require.Equal(t, tc.want != "", ok)
+			assert.False(t, ok && got.String() != tc.want, "client %v, want %q", got, tc.want)
 		})
 	}
 }
@@ -57,16 +57,13 @@ func TestAClientIsAnAddressOrTheNetworkThatASubscriberHas(t *testing.T) {
 		"2001:db8:1:3::1":    "2001:db8:1:3::/64",
 		"::ffff:203.0.113.7": "203.0.113.7/32",
 	} {
-		if got := Network(netip.MustParseAddr(from).Unmap()).String(); got != want {
-			t.Errorf("%s counts as %s, want %s", from, got, want)
-		}
+		assert.Equal(t, want, Network(netip.MustParseAddr(from).Unmap()).String(), "%s counts as", from)
 	}
 }
 
 func TestANetworkThatIsNoneIsRefused(t *testing.T) {
-	if _, err := ParseProxies([]string{"10.0.0.1"}); err == nil {
-		t.Error("an address without a length was taken")
-	}
+	_, err := ParseProxies([]string{"10.0.0.1"})
+	assert.Error(t, err, "an address without a length was taken")
 }
 
 func FuzzAForwardedHeaderNamesOneWhoIsNoProxy(f *testing.F) {
@@ -74,17 +71,13 @@ func FuzzAForwardedHeaderNamesOneWhoIsNoProxy(f *testing.F) {
 		f.Add(seed)
 	}
 	proxies, err := ParseProxies([]string{"10.0.0.0/8"})
-	if err != nil {
-		f.Fatal(err)
-	}
+	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, forwarded string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["X-Forwarded-For"] = []string{forwarded}
 		r.RemoteAddr = "10.0.0.1:1"
 		client, ok := proxies.Client(r)
-		if ok == proxies.Trusted(client) {
-			t.Errorf("%q: client %v (%v)", forwarded, client, ok)
-		}
+		assert.NotEqual(t, proxies.Trusted(client), ok, "%q: client %v", forwarded, client)
 		if ok && (!Network(client).IsValid() || client.Zone() != "") {
 			t.Errorf("%q: client %v has no network of its own", forwarded, client)
 		}

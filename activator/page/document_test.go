@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 )
 
 func TestAPagesNameIsOneThatOurScriptMakes(t *testing.T) {
@@ -13,8 +15,6 @@ func TestAPagesNameIsOneThatOurScriptMakes(t *testing.T) {
 		"page=" + good: good, "at=/x&page=" + good: good, "": "", "page=": "", "page=" + good + "0": "", "page=" + good[1:]: "",
 		"page=" + strings.ToUpper(good): "", "page=" + good[2:] + "%00%00": "", "page=" + strings.Repeat("x", 1<<12): "",
 	} {
-		if got := NameOf(httptest.NewRequest(http.MethodGet, "/_vdi/events?"+query, nil)); got != want {
-			t.Errorf("%.60s: %q", query, got)
-		}
+		assert.Equal(t, want, NameOf(httptest.NewRequest(http.MethodGet, "/_vdi/events?"+query, nil)), "%.60s", query)
 	}
 }

@@ -6,34 +6,30 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
 
 func expectPage(t *testing.T, w *httptest.ResponseRecorder, status int) string {
 	t.Helper()
-	if w.Code != status {
-		t.Errorf("status = %d, want %d", w.Code, status)
-	}
+	assert.Equal(t, status, w.Code, "status")
 	for name, want := range map[string]string{
 		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
 	} {
-		if got := w.Header().Get(name); got != want {
-			t.Errorf("%s = %q, want %q", name, got, want)
-		}
+		assert.Equal(t, want, w.Header().Get(name), name)
 	}
 	policy := w.Header().Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
-		t.Errorf("Content-Security-Policy = %q", policy)
-	}
+	require.Contains(t, policy, "default-src 'none'")
+	require.NotContains(t, policy, "unsafe")
+	assert.NotContains(t, policy, "http", "Content-Security-Policy")
 	body := w.Body.String()
 	for _, part := range []string{" style=", " onclick=", "<style", "javascript:"} {
-		if strings.Contains(body, part) {
-			t.Errorf("the page holds %q, which its own policy forbids", part)
-		}
+		assert.NotContains(t, body, part, "the page holds, which its own policy forbids")
 	}
 	return body
 }
@@ -53,9 +49,7 @@ func TestEachRefusalIsAPageWithItsStatus(t *testing.T) {
 func waitingPage(t *testing.T, status Status, at string) *httptest.ResponseRecorder {
 	t.Helper()
 	u, err := url.Parse(at)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	WritePage(w, Page{Name: "desk", Address: u, Status: status})
 	return w
@@ -76,33 +70,27 @@ func TestThePageWorksForEverybody(t *testing.T) {
 		"a frame with a name":                           `title="Desktop"`,
 		"what the desktop may use":                      `clipboard-read; clipboard-write`,
 	} {
-		if !strings.Contains(body, part) {
-			t.Errorf("the page lacks %s: %s\n%s", what, part, body)
-		}
+		assert.Contains(t, body, part, "the page lacks %s", what)
 	}
-	if w.Header().Get("Retry-After") != "2" {
-		t.Errorf("Retry-After = %q", w.Header().Get("Retry-After"))
-	}
+	assert.Equal(t, "2", w.Header().Get("Retry-After"), "Retry-After")
 }
 
 func TestAPageWithoutScriptDoesNotTryAFailedStartAgainByItself(t *testing.T) {
 	for state, action := range map[State]string{StateFailed: textTryAgain, StateAsleep: textWake} {
 		body := expectPage(t, waitingPage(t, Status{State: state, Summary: "No GPU."}, "/desk?x=1"), http.StatusOK)
-		if strings.Contains(body, "refresh\"") || !strings.Contains(body, `href="/desk?x=1">`+action+"</a>") || !strings.Contains(body, "No GPU.") {
-			t.Errorf("%s: want a link that a person follows and no refresh:\n%s", state, body)
-		}
+		require.NotContains(t, body, "refresh\"", state)
+		require.Contains(t, body, `href="/desk?x=1">`+action+"</a>", state)
+		assert.Contains(t, body, "No GPU.", "%s: want a link that a person follows and no refresh", state)
 	}
 	body := expectPage(t, waitingPage(t, Status{State: StateReady}, "/desk"), http.StatusOK)
-	if strings.Contains(body, "refresh\"") || !strings.Contains(body, `src="/desk"`) {
-		t.Errorf("ready: want the desktop in a frame and no refresh:\n%s", body)
-	}
+	require.NotContains(t, body, "refresh\"")
+	assert.Contains(t, body, `src="/desk"`, "ready: want the desktop in a frame and no refresh")
 }
 
 func TestAPathThatLooksLikeAHostStaysAPath(t *testing.T) {
 	body := waitingPage(t, Status{State: StateAsleep}, "///evil.example/").Body.String()
-	if strings.Contains(body, `"//evil`) || !strings.Contains(body, `href="/evil.example/"`) {
-		t.Errorf("the page leads to another host:\n%s", body)
-	}
+	require.NotContains(t, body, `"//evil`)
+	assert.Contains(t, body, `href="/evil.example/"`, "the page leads to another host")
 }
 
 func TestWhatAPageLoadsIsServed(t *testing.T) {
@@ -116,48 +104,32 @@ func TestWhatAPageLoadsIsServed(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	assets.ServeHTTP(w, httptest.NewRequest(http.MethodGet, AssetsPath+"../pages/message.html", nil))
-	if w.Code == 200 {
-		t.Error("served something that is no asset")
-	}
+	assert.NotEqual(t, 200, w.Code, "served something that is no asset")
 }
 
 func TestThePagesIdsAreThoseOfTheScript(t *testing.T) {
 	script, err := fs.ReadFile(files, "assets/shell.js")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	page, err := fs.ReadFile(files, "pages/page.html")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	parts := strings.Split(string(script), `byId("`)
-	if len(parts) < 3 {
-		t.Fatal("the script looks for nothing")
-	}
+	require.GreaterOrEqual(t, len(parts), 3, "the script looks for nothing")
 	for _, p := range parts[1:] {
 		id, _, _ := strings.Cut(p, `"`)
-		if !strings.Contains(string(page), `id="`+id+`"`) {
-			t.Errorf("the script looks for %q, which the page lacks", id)
-		}
+		assert.Contains(t, string(page), `id="`+id+`"`, "the script looks for %q, which the page lacks", id)
 	}
 }
 
 func TestTheScriptSpeaksOnlyWordsOfThisPackage(t *testing.T) {
 	script, err := fs.ReadFile(files, "assets/shell.js")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	used := map[string]bool{}
 	for _, m := range regexp.MustCompile(`\btext\.([a-zA-Z]+)`).FindAllStringSubmatch(string(script), -1) {
 		used[m[1]] = true
-		if scriptText[m[1]] == "" {
-			t.Errorf("the script says %q, for which there are no words", m[1])
-		}
+		assert.NotEmpty(t, scriptText[m[1]], "the script says %q, for which there are no words", m[1])
 	}
 	for name := range scriptText {
-		if !used[name] {
-			t.Errorf("the script never says %q", name)
-		}
+		assert.True(t, used[name], "the script never says %q", name)
 	}
 }
 
@@ -186,9 +158,9 @@ func TestDocumentsAreToldApart(t *testing.T) {
 			if tc.dest != "" {
 				r.Header.Set("Sec-Fetch-Dest", tc.dest)
 			}
-			if k, told := Document(r); k != tc.kind || told != tc.told {
-				t.Errorf("%d, %v; want %d, %v", k, told, tc.kind, tc.told)
-			}
+			k, told := Document(r)
+			require.Equal(t, tc.kind, k)
+			assert.Equal(t, tc.told, told)
 		})
 	}
 }
@@ -198,12 +170,8 @@ func TestADesktopNeverSeesOurMarkers(t *testing.T) {
 		"/a?x=%20&vdi_frame=1&y": "/a?x=%20&y", "/?vdi_refresh=1": "/", "/a?vdi_frame": "/a", "/?xvdi_frame=1": "/?xvdi_frame=1", "/?a=vdi_frame": "/?a=vdi_frame",
 	} {
 		u, err := url.Parse(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := Unmarked(u).RequestURI(); got != want {
-			t.Errorf("%s became %s, want %s", in, got, want)
-		}
+		require.NoError(t, err)
+		assert.Equal(t, want, Unmarked(u).RequestURI(), "%s became", in)
 	}
 }
 
@@ -230,9 +198,7 @@ func TestADesktopThatForbidsFramesIsShownInOurs(t *testing.T) {
 				}
 				write(w)
 				for _, k := range []string{"X-Frame-Options", "Content-Security-Policy"} {
-					if got := rec.Header()[k]; !slices.Equal(got, tc.out[k]) {
-						t.Errorf("%s: %s = %q, want %q", how, k, got, tc.out[k])
-					}
+					assert.Equal(t, tc.out[k], rec.Header()[k], "%s: %s", how, k)
 				}
 			}
 		})

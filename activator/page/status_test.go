@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -91,9 +93,8 @@ func TestWhatAPageIsTold(t *testing.T) {
 			if got.State != tc.state || got.Step != tc.step || got.Summary != tc.says || got.Detail != tc.andDetail {
 				t.Errorf("have %s, %s, %q, %q; want %s, %s, %q, %q", got.State, got.Step, got.Summary, got.Detail, tc.state, tc.step, tc.says, tc.andDetail)
 			}
-			if !strings.HasPrefix(got.Message, tc.says) || !strings.HasSuffix(got.Message, tc.andDetail) {
-				t.Errorf("message %q", got.Message)
-			}
+			require.True(t, strings.HasPrefix(got.Message, tc.says))
+			assert.True(t, strings.HasSuffix(got.Message, tc.andDetail), "message %q", got.Message)
 			if waits := tc.state == StateWaiting; (got.UsuallyMillis == 8000) != waits || waits && !tc.asleep && got.WaitedMillis != 5000 {
 				t.Errorf("waited %d ms, usually %d ms", got.WaitedMillis, got.UsuallyMillis)
 			}
@@ -118,9 +119,8 @@ func TestAPageIsToldWhenAnotherOneShowsTheDesktop(t *testing.T) {
 		"it sleeps for all of them": {viewer.ViewingOthers, asleep, false, StateAsleep},
 	} {
 		got := Describe(Facts{View: directory.View{Session: tc.session, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, Viewing: tc.viewing})
-		if got.State != tc.state || got.Viewing != tc.viewing {
-			t.Errorf("%s: told %s, %q; want %s", name, got.State, got.Viewing, tc.state)
-		}
+		require.Equal(t, tc.state, got.State, name)
+		assert.Equal(t, tc.viewing, got.Viewing, name)
 		if got.State == StateElsewhere && (got.Summary != textElsewhere || got.Detail != "" || got.Sleep != nil) {
 			t.Errorf("%s: told %+v", name, got)
 		}
@@ -158,9 +158,8 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 
 func TestEveryClockThatThePageWarnsOfHasItsSentences(t *testing.T) {
 	for _, clock := range lifecycle.Clocks {
-		if text := textClocks[clock.Reason]; clock.Warns && (text.warns == "" || text.slept == "") {
-			t.Errorf("%s has %+v", clock.Name, text)
-		}
+		text := textClocks[clock.Reason]
+		assert.False(t, clock.Warns && (text.warns == "" || text.slept == ""), "%s has %+v", clock.Name, text)
 	}
 }
 
@@ -174,29 +173,24 @@ func TestThePassingOfTimeIsNoChange(t *testing.T) {
 		t.Errorf("%+v and %+v: want the same, said at another time", first.Sleep, later.Sleep)
 	}
 	s.Status.Activity.LastInputTime = &metav1.MicroTime{Time: noon}
-	if first.Same(Describe(f)) {
-		t.Error("an input puts the sleep off, which is a change")
-	}
+	assert.False(t, first.Same(Describe(f)), "an input puts the sleep off, which is a change")
 }
 
 func TestTheTimelineIsPartOfTheStatus(t *testing.T) {
 	f := Facts{View: directory.View{Session: session("")}, Now: noon,
 		Stamps: wake.Stamps{Requested: time.Unix(100, 0), Seen: map[metrics.Stage]time.Time{metrics.StageReached: time.Unix(101, 0)}}}
 	got := Describe(f)
-	if got.Timeline["requested"] != 100_000 || got.Timeline["reached"] != 101_000 {
-		t.Errorf("timeline = %v", got.Timeline)
-	}
-	if raw, err := json.Marshal(got); err != nil || len(raw) == 0 {
-		t.Errorf("%s, %v", raw, err)
-	}
+	require.EqualValues(t, 100_000, got.Timeline["requested"])
+	assert.EqualValues(t, 101_000, got.Timeline["reached"], "timeline = %v", got.Timeline)
+	raw, err := json.Marshal(got)
+	require.NoError(t, err)
+	assert.NotEmpty(t, raw)
 }
 
 func TestClocksAreSaidInWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		30 * time.Minute: "30 minutes", time.Hour: "1 hour", 90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "24 hours", 40 * time.Second: "40 seconds", 61 * time.Second: "1 minute 1 second",
 	} {
-		if got := inWords(d); got != want {
-			t.Errorf("%s is said as %q, want %q", d, got, want)
-		}
+		assert.Equal(t, want, inWords(d), "%s is said as", d)
 	}
 }

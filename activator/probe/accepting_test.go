@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/activator/directory"
 )
 
@@ -27,17 +29,13 @@ func TestWhoWantsNoConnectionTakesNoneFromWhoWaits(t *testing.T) {
 			t.Errorf("%d connections of %d dials were given, want the first", len(got.conns), dials)
 		}
 		for range 2 {
-			if err := <-accepted; err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, <-accepted)
 		}
 		r.AwaitAccept(visit, done) // alone, at a desktop that is there
 		synctest.Wait()
 		time.Sleep(eagerPause)
 		synctest.Wait()
-		if err := <-accepted; err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, <-accepted)
 		if _, open := p.counts(); open != 1 {
 			t.Errorf("%d connections are open, want the one that was given", open)
 		}

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -105,9 +107,8 @@ func inBubble(t *testing.T, test func(t *testing.T, r *Prober, d *directory.Dire
 		d.SetPod(podAt(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8080}))
 		test(t, r, d, p)
 		synctest.Wait()
-		if n := len(r.dialers); n != 0 || r.probing.Load() != 0 {
-			t.Errorf("%d dialers and %d probed desktops are left", n, r.probing.Load())
-		}
+		require.Equal(t, 0, len(r.dialers))
+		assert.EqualValues(t, 0, r.probing.Load(), "dialers and probed desktops are left")
 	})
 }
 
@@ -120,9 +121,7 @@ func TestACrowdCostsTheDialsOfOneAndEachGetsItsConnection(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		dials, _ := p.counts()
-		if most := int(time.Second/eagerPause) + 1; dials > most {
-			t.Errorf("%d dials in a second, want %d at most", dials, most)
-		}
+		assert.LessOrEqual(t, dials, int(time.Second/eagerPause)+1, "dials in a second")
 		p.set(func(p *port) { p.accepts, p.dials = true, 0 })
 		time.Sleep(eagerPause)
 		synctest.Wait()
@@ -143,9 +142,8 @@ func TestADesktopThatTakesLongIsDialledLessOften(t *testing.T) {
 		p.set(func(p *port) { p.dials = 0 })
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if dials, _ := p.counts(); dials > int(time.Second/patientPause)+1 {
-			t.Errorf("%d dials in a second, want %d at most", dials, time.Second/patientPause)
-		}
+		dials, _ := p.counts()
+		assert.LessOrEqual(t, dials, int(time.Second/patientPause)+1, "dials in a second, want %d at most", time.Second/patientPause)
 		cancel()
 	})
 }
@@ -157,36 +155,24 @@ func TestADesktopThatSaysThatItListensIsDialledAtOnce(t *testing.T) {
 		time.Sleep(time.Minute + patientPause/2)
 		p.set(func(p *port) { p.accepts = true })
 		synctest.Wait()
-		if len(got.conns) != 0 {
-			t.Fatal("it was dialled just now anyway")
-		}
+		require.Empty(t, got.conns, "it was dialled just now anyway")
 		err := d.Announce(alice, directory.Announcement{Pod: "p", Address: netip.MustParseAddr("10.0.0.1"), Listening: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		synctest.Wait()
-		if len(got.conns) != 1 {
-			t.Error("not reached at once")
-		}
+		assert.Len(t, got.conns, 1, "not reached at once")
 	})
 }
 
 func TestManyDesktopsThatStartAtOnceShareTheDials(t *testing.T) {
-	if got := pause(0, 1); got != eagerPause {
-		t.Errorf("alone: %s", got)
-	}
-	if got := pause(0, 1000); got != 100*time.Millisecond {
-		t.Errorf("among a thousand: %s", got)
-	}
+	assert.Equal(t, eagerPause, pause(0, 1), "alone")
+	assert.Equal(t, 100*time.Millisecond, pause(0, 1000), "among a thousand")
 }
 
 func TestADesktopThatTakesLongToStartIsFoundBeforeItsLoopSleeps(t *testing.T) {
 	// Selkies 1.6.2's first sleep comes so long after its port listens (test/desktop).
 	const window = 9 * time.Millisecond
 	for _, known := range []time.Duration{0, 5 * time.Second, 30 * time.Second} {
-		if got := pause(known, 1); got >= window {
-			t.Errorf("%s after its address is known, a desktop is tried every %s, want less than %s", known, got, window)
-		}
+		assert.Less(t, pause(known, 1), window, "%s after its address is known, a desktop is tried every", known)
 	}
 }
 
@@ -199,9 +185,7 @@ func TestAPacketThatIsDroppedIsNotWaitedFor(t *testing.T) {
 		p.set(func(p *port) { p.hangs, p.accepts = false, true })
 		time.Sleep(eagerTimeout + eagerPause)
 		synctest.Wait()
-		if len(got.conns) != 1 {
-			t.Error("not reached")
-		}
+		assert.Len(t, got.conns, 1, "not reached")
 	})
 }
 
@@ -216,9 +200,7 @@ func TestANewAddressIsDialledThoughTheOldOneHangs(t *testing.T) {
 		next.UID, next.Name = "q", "q"
 		d.SetPod(next)
 		synctest.Wait()
-		if len(got.conns) != 1 {
-			t.Error("not reached at once")
-		}
+		assert.Len(t, got.conns, 1, "not reached at once")
 	})
 }
 
@@ -260,9 +242,7 @@ func TestAllWhoWaitLearnAtOnceThatItIsInVain(t *testing.T) {
 		var stranger results
 		r.Await(visit, stranger.done)
 		synctest.Wait()
-		if len(stranger.errs) != 1 {
-			t.Error("who came to a session that is gone waits")
-		}
+		assert.Len(t, stranger.errs, 1, "who came to a session that is gone waits")
 	})
 }
 
@@ -285,9 +265,8 @@ func TestWhoLeavesIsNotToldAndLeavesNothingBehind(t *testing.T) {
 		if len(leaves.conns)+len(leaves.errs) != 0 || len(stays.conns) != 1 {
 			t.Errorf("%d who had left got something, %d who stayed", len(leaves.conns)+len(leaves.errs), len(stays.conns))
 		}
-		if _, open := p.counts(); open != 1 {
-			t.Errorf("%d connections are open, want that of who stayed", open)
-		}
+		_, open := p.counts()
+		assert.Equal(t, 1, open, "connections are open, want that of who stayed")
 	})
 }
 
@@ -301,9 +280,8 @@ func TestADialThatEndsAsItIsCancelledLeaksNoConnection(t *testing.T) {
 				_ = c.Close()
 			}
 			synctest.Wait()
-			if _, open := p.counts(); open != 0 {
-				t.Fatal("a connection is left open")
-			}
+			_, open := p.counts()
+			require.Equal(t, 0, open, "a connection is left open")
 		})
 	}
 }
@@ -321,9 +299,8 @@ func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T)
 			}
 		}
 		request := func() {
-			if _, err := r.Dial(t.Context(), visit); err != nil {
-				t.Error(err)
-			}
+			_, err := r.Dial(t.Context(), visit)
+			assert.NoError(t, err)
 			done("font")(nil, nil)
 		}
 		for range 4 { // fonts, which the page loads before its script opens the sockets
@@ -337,9 +314,7 @@ func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T)
 		p.set(func(p *port) { p.accepts = true })
 		time.Sleep(eagerPause + behindSockets)
 		synctest.Wait()
-		if got := strings.Join(order, " "); got != "socket socket font font font font" {
-			t.Fatalf("order: %s", got)
-		}
+		require.Equal(t, "socket socket font font font font", strings.Join(order, " "), "order")
 		if wait := gave[2].Sub(gave[1]); wait < behindSockets-eagerPause || wait > behindSockets {
 			t.Errorf("the first font waited for %s behind the sockets", wait)
 		}
@@ -358,9 +333,7 @@ func TestWebSocketsAreConnectedBeforeThePlainRequestsThatCameFirst(t *testing.T)
 		}
 		r.Await(visit, again)
 		request()
-		if waited := time.Since(began); waited > behindSockets {
-			t.Errorf("a request waited for %s", waited)
-		}
+		assert.LessOrEqual(t, time.Since(began), behindSockets, "a request waited")
 		mu.Lock()
 		asks = false
 		mu.Unlock()

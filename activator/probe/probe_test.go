@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -63,9 +65,7 @@ func podAt(addr net.Addr) *corev1.Pod {
 func listen(t *testing.T, at string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
@@ -88,9 +88,7 @@ func expectConn(t *testing.T, got <-chan dialled) {
 	t.Helper()
 	select {
 	case d := <-got:
-		if d.err != nil {
-			t.Fatal(d.err)
-		}
+		require.NoError(t, d.err)
 		_ = d.conn.Close()
 	case <-time.After(enough):
 		t.Fatal("not reached")
@@ -104,9 +102,7 @@ func TestADesktopIsReachedAsSoonAsItsAddressIsKnown(t *testing.T) {
 	d.SetSession(awake())
 	d.SetPod(podAt(l.Addr())) // not ready, not even started as far as the API knows
 	expectConn(t, got)
-	if !accepts(t, r, d) {
-		t.Error("Now says that it is not there")
-	}
+	assert.True(t, accepts(t, r, d), "Now says that it is not there")
 }
 
 func TestADesktopByIPv6IsReached(t *testing.T) {
@@ -125,9 +121,7 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	_ = l.Close()
 	r, d := newProber(awake(), network)
 	d.SetPod(podAt(l.Addr()))
-	if accepts(t, r, d) {
-		t.Error("Now says that it is there")
-	}
+	assert.False(t, accepts(t, r, d), "Now says that it is there")
 	got := dial(t.Context(), r)
 	select {
 	case d := <-got:
@@ -141,14 +135,11 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
 	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected), network)
 	d.SetPod(podAt(listen(t, "127.0.0.1:0").Addr()))
-	if accepts(t, r, d) {
-		t.Error("Now says that it is there")
-	}
+	assert.False(t, accepts(t, r, d), "Now says that it is there")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patientPause)
 	defer cancel()
-	if _, err := r.Dial(ctx, visit); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("err = %v, want that nothing was dialled", err)
-	}
+	_, err := r.Dial(ctx, visit)
+	assert.ErrorIs(t, err, context.DeadlineExceeded, "want that nothing was dialled")
 }
 
 func TestWhyADesktopCannotBeReached(t *testing.T) {
@@ -186,9 +177,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		r, d := newProber(awake(), network)
 		got := dial(t.Context(), r)
 		d.DropSession(alice)
-		if d := <-got; !errors.Is(d.err, closing.Gone) {
-			t.Errorf("err = %v", d.err)
-		}
+		assert.ErrorIs(t, (<-got).err, closing.Gone)
 	})
 }
 
@@ -198,9 +187,7 @@ func TestTheCallersReasonIsReturned(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := dial(ctx, r)
 	cancel(why)
-	if d := <-got; !errors.Is(d.err, why) {
-		t.Errorf("err = %v, want %v", d.err, why)
-	}
+	assert.ErrorIs(t, (<-got).err, why)
 }
 
 func TestWhoMayWakeASleepingDesktop(t *testing.T) {
@@ -223,9 +210,7 @@ func TestWhoMayWakeASleepingDesktop(t *testing.T) {
 		"idle, asked for by a person ": {asked(asleep(noon, lifecycle.ReasonIdle), noon.Add(time.Microsecond)), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := RefuseScript(tc.session); !errors.Is(err, tc.forced) {
-				t.Errorf("RefuseScript = %v, want %v", err, tc.forced)
-			}
+			assert.ErrorIs(t, RefuseScript(tc.session), tc.forced, "RefuseScript")
 		})
 	}
 }

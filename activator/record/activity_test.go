@@ -2,10 +2,11 @@ package record
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,25 +29,18 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	writes := 0
 	w := newWriter(t, s, &writes)
 
-	if err := w.WriteActivity(t.Context(), alice, Activity{Wake: noon.Add(time.Minute), Connected: noon.Add(-time.Minute)}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.WriteActivity(t.Context(), alice, Activity{Wake: noon.Add(time.Minute), Connected: noon.Add(-time.Minute)}))
 	var got v1alpha1.VDISession
-	if err := w.Client.Get(t.Context(), alice, &got); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.Client.Get(t.Context(), alice, &got))
 	a := got.Status.Activity
 	if got.Status.Phase != v1alpha1.PhaseAsleep || !a.LastWakeTime.Time.Equal(noon.Add(time.Minute)) ||
 		!a.LastConnectedTime.Time.Equal(noon) || !a.LastInputTime.Time.Equal(noon) {
 		t.Errorf("status is %+v with %+v", got.Status, a)
 	}
-	if err := w.WriteActivity(t.Context(), alice, Activity{Connected: noon, Input: noon.Add(-time.Hour)}); err != nil || writes != 1 {
-		t.Errorf("%d writes and %v; what moves nothing forward must not be written", writes, err)
-	}
+	require.NoError(t, w.WriteActivity(t.Context(), alice, Activity{Connected: noon, Input: noon.Add(-time.Hour)}))
+	assert.Equal(t, 1, writes, "writes; what moves nothing forward must not be written")
 	gone := types.NamespacedName{Namespace: alice.Namespace, Name: "bob"}
-	if err := w.WriteActivity(t.Context(), gone, Activity{Connected: noon}); !errors.Is(err, ErrGone) {
-		t.Errorf("err = %v, want ErrGone", err)
-	}
+	assert.ErrorIs(t, w.WriteActivity(t.Context(), gone, Activity{Connected: noon}), ErrGone, "want ErrGone")
 }
 
 func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
@@ -57,13 +51,9 @@ func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
 	w := newWriter(t, s, &writes)
 	expect := func(a Activity, want string) {
 		t.Helper()
-		if err := w.WriteActivity(t.Context(), alice, a); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.WriteActivity(t.Context(), alice, a))
 		var got v1alpha1.VDISession
-		if err := w.Client.Get(t.Context(), alice, &got); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.Client.Get(t.Context(), alice, &got))
 		if got.Status.Activity.Traceparent != want {
 			t.Errorf("traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
 		}
@@ -84,9 +74,7 @@ func newWriter(t *testing.T, s *v1alpha1.VDISession, writes *int) *Writer {
 func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v1alpha1.AddToScheme(scheme))
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(s.DeepCopy()).WithStatusSubresource(s).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(
 			ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption,

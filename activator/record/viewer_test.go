@@ -1,10 +1,11 @@
 package record
 
 import (
-	"errors"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -20,49 +21,38 @@ func TestAViewerIsRecordedByWhoSawTheSessionAsItIs(t *testing.T) {
 	now := func() *v1alpha1.VDISession {
 		t.Helper()
 		var got v1alpha1.VDISession
-		if err := w.Client.Get(t.Context(), alice, &got); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.Client.Get(t.Context(), alice, &got))
 		return &got
 	}
 	one := &v1alpha1.SessionViewer{Page: "00112233445566778899aabbccddeeff", Since: metav1.MicroTime{Time: noon}, Replica: "a"}
 	two := &v1alpha1.SessionViewer{Page: "ffeeddccbbaa99887766554433221100", Since: metav1.MicroTime{Time: noon.Add(time.Second)},
 		Replica: "b"}
 	seen := now().ResourceVersion
-	if err := w.WriteViewer(t.Context(), alice, one, seen); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.WriteViewer(t.Context(), alice, two, seen); !errors.Is(err, ErrChanged) {
-		t.Errorf("the second of two claims got %v, want ErrChanged", err)
-	}
+	require.NoError(t, w.WriteViewer(t.Context(), alice, one, seen))
+	assert.ErrorIs(t, w.WriteViewer(t.Context(), alice, two, seen), ErrChanged, "the second of two claims, want ErrChanged")
 	if got := now().Status.Activity; got.Viewer == nil || got.Viewer.Page != one.Page || got.Viewer.Replica != "a" ||
 		!got.Viewer.Since.Time.Equal(noon) ||
 		!got.LastInputTime.Time.Equal(noon) {
 		t.Errorf("recorded %+v of %+v", got.Viewer, got)
 	}
 	// A person's wish asks for nothing.
-	if err := w.WriteViewer(t.Context(), alice, two, ""); err != nil || now().Status.Activity.Viewer.Page != two.Page {
-		t.Errorf("%v, recorded %+v", err, now().Status.Activity.Viewer)
-	}
+	require.NoError(t, w.WriteViewer(t.Context(), alice, two, ""))
+	assert.Equal(t, two.Page, now().Status.Activity.Viewer.Page, "recorded %+v", now().Status.Activity.Viewer)
 	// A free view says so, and keeps nothing of who had it.
 	free := &v1alpha1.SessionViewer{Since: metav1.MicroTime{Time: noon.Add(time.Minute)}}
-	if err := w.WriteViewer(t.Context(), alice, free, now().ResourceVersion); err != nil {
-		t.Fatal(err)
-	}
-	if got := now().Status.Activity.Viewer; got == nil || got.Page != "" || got.Replica != "" {
-		t.Errorf("recorded %+v", got)
-	}
+	require.NoError(t, w.WriteViewer(t.Context(), alice, free, now().ResourceVersion))
+	got := now().Status.Activity.Viewer
+	require.NotNil(t, got)
+	require.Empty(t, got.Page)
+	assert.Empty(t, got.Replica, "recorded %+v", got)
 	// Other activity leaves it alone.
 	err := w.WriteActivity(t.Context(), alice, Activity{Connected: noon.Add(time.Hour), Wake: noon.Add(time.Hour)})
-	if err != nil || now().Status.Activity.Viewer == nil {
-		t.Errorf("%v, recorded %+v", err, now().Status.Activity)
-	}
+	require.NoError(t, err)
+	assert.NotNil(t, now().Status.Activity.Viewer, "recorded %+v", now().Status.Activity)
 	err = w.WriteViewer(t.Context(), alice, nil, now().ResourceVersion)
-	if err != nil || now().Status.Activity.Viewer != nil || now().Status.Activity.LastConnectedTime == nil {
-		t.Errorf("%v, recorded %+v", err, now().Status.Activity)
-	}
+	require.NoError(t, err)
+	require.Nil(t, now().Status.Activity.Viewer)
+	assert.NotNil(t, now().Status.Activity.LastConnectedTime, "recorded %+v", now().Status.Activity)
 	gone := types.NamespacedName{Namespace: alice.Namespace, Name: "bob"}
-	if err := w.WriteViewer(t.Context(), gone, one, ""); !errors.Is(err, ErrGone) {
-		t.Errorf("err = %v, want ErrGone", err)
-	}
+	assert.ErrorIs(t, w.WriteViewer(t.Context(), gone, one, ""), ErrGone, "want ErrGone")
 }

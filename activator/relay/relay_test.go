@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/activator/route"
 )
 
@@ -53,16 +56,10 @@ func expectForwarded(t *testing.T, r *http.Request) {
 		"Origin": "", "Cookie": "theme=dark", "X-Hop": "", "Proxy-Connection": "", "Te": "", "User-Agent": "Firefox", "Accept-Language": "fr",
 		"X-Forwarded-For": "198.51.100.7, 198.51.100.8, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "alice.vdi.example.com:8443",
 	} {
-		if got := strings.Join(r.Header.Values(name), "|"); got != want {
-			t.Errorf("%s = %q, want %q", name, got, want)
-		}
+		assert.Equal(t, want, strings.Join(r.Header.Values(name), "|"), name)
 	}
-	if r.Host != "alice.vdi.example.com:8443" {
-		t.Errorf("Host = %q", r.Host)
-	}
-	if r.RequestURI != "/a%2Fb/signalling/?x=1" {
-		t.Errorf("asked for %q", r.RequestURI)
-	}
+	assert.Equal(t, "alice.vdi.example.com:8443", r.Host, "Host")
+	assert.Equal(t, "/a%2Fb/signalling/?x=1", r.RequestURI, "asked")
 }
 
 const target = "https://alice.vdi.example.com:8443/a%2Fb/signalling/?vdi_token=secret&x=1"
@@ -73,20 +70,14 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
 	head := NewRequest(visitor(target, header), secure, "binary").Head
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	expectForwarded(t, r)
 	for name, want := range map[string]string{
 		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "binary", "Sec-WebSocket-Extensions": "",
 	} {
-		if got := strings.Join(r.Header.Values(name), "|"); got != want {
-			t.Errorf("%s = %q, want %q", name, got, want)
-		}
+		assert.Equal(t, want, strings.Join(r.Header.Values(name), "|"), name)
 	}
-	if len(r.Header.Get("Sec-WebSocket-Key")) != 24 {
-		t.Errorf("key = %q", r.Header.Get("Sec-WebSocket-Key"))
-	}
+	assert.Equal(t, 24, len(r.Header.Get("Sec-WebSocket-Key")), "key = %q", r.Header.Get("Sec-WebSocket-Key"))
 }
 
 func TestWhatADesktopsAnswerMeans(t *testing.T) {
@@ -148,19 +139,14 @@ func TestARequestTakesTheConnectionItWasGivenAndNoOther(t *testing.T) {
 	var open atomic.Int32
 	for i := range int32(3) {
 		conn, err := dialer(srv)(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		open.Add(1)
 		w := httptest.NewRecorder()
 		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure, nil)
-		if w.Code != 200 || w.Body.String() != "desktop" {
-			t.Errorf("answered %d %q", w.Code, w.Body)
-		}
+		require.Equal(t, 200, w.Code)
+		assert.Equal(t, "desktop", w.Body.String(), "answered %d %q", w.Code, w.Body)
 		// Kept for the next request, it could belong to another session's pod by then.
-		if got := connections.Load(); got != i+1 {
-			t.Errorf("%d connections for %d requests", got, i+1)
-		}
+		assert.Equal(t, i+1, connections.Load(), "connections for requests")
 	}
 	for deadline := time.Now().Add(enough); open.Load() != 0; {
 		if time.Now().After(deadline) {
@@ -178,14 +164,10 @@ func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {
 	}))
 	defer srv.Close()
 	conn, err := dialer(srv)(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	newHTTP().Serve(w, visitor("/", nil), conn, secure, nil)
-	if w.Code != 502 {
-		t.Errorf("answered %d", w.Code)
-	}
+	assert.Equal(t, 502, w.Code)
 }
 
 func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
@@ -208,18 +190,16 @@ func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
 	}))
 	defer front.Close()
 	resp, err := http.Get(front.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewReader(resp.Body)
-	if first, err := lines.ReadString('\n'); err != nil || first != "first\n" {
-		t.Fatalf("read %q, %v", first, err)
-	}
+	first, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "first\n", first, "read")
 	close(more) // only now: the first part came without the second
-	if second, err := lines.ReadString('\n'); err != nil || second != "second\n" {
-		t.Fatalf("read %q, %v", second, err)
-	}
+	second, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "second\n", second, "read")
 }
 
 func TestNothingButPathAndQueryReachesADesktop(t *testing.T) {
@@ -229,16 +209,13 @@ func TestNothingButPathAndQueryReachesADesktop(t *testing.T) {
 	} {
 		r := visitor("/", nil)
 		u, err := r.URL.Parse(in)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if strings.HasPrefix(in, "//") {
 			u.Host, u.Path = "", in
 		}
 		out := pathForDesktop(u)
 		out.Scheme, out.Host = "http", "10.0.0.1:8080"
-		if got := out.RequestURI(); got != want || out.User != nil {
-			t.Errorf("%s became %s, want %s", in, got, want)
-		}
+		require.Equal(t, want, out.RequestURI(), in)
+		assert.Nil(t, out.User, "%s became", in)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/config"
 )
 
@@ -39,31 +42,21 @@ func TestWhereARequestLeads(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, tc.target, nil)
 		before := *r.URL
 		p := tc.routing.Of(r)
-		if p.Address != tc.address {
-			t.Errorf("%s leads to %q, want %q", tc.target, p.Address, tc.address)
-		}
-		if got := p.Inside(r).URL.RequestURI(); tc.sees != "" && got != tc.sees {
-			t.Errorf("%s: the desktop sees %q, want %q", tc.target, got, tc.sees)
-		}
-		if *r.URL != before {
-			t.Errorf("%s was changed to %s", &before, r.URL)
-		}
+		assert.Equal(t, tc.address, p.Address, "%s leads", tc.target)
+		got := p.Inside(r).URL.RequestURI()
+		assert.False(t, tc.sees != "" && got != tc.sees, "%s: the desktop sees %q, want %q", tc.target, got, tc.sees)
+		assert.Equal(t, before, *r.URL, "%s was changed to %s", &before, r.URL)
 	}
 }
 
 func TestAFolderWithoutItsSlash(t *testing.T) {
 	for target, bare := range map[string]bool{"/ada--team": true, "/ada--team?x=1": true, "/ada--team/": false, "/ada--team/x": false} {
 		r := httptest.NewRequest(http.MethodGet, target, nil)
-		if got := folder.Bare(r); got != bare {
-			t.Errorf("%s: %v", target, got)
-		}
-		if to := folder.Outside(folder.Inside(r).URL); bare && to != strings.Replace(target, "/ada--team", "/ada--team/", 1) {
-			t.Errorf("%s is sent to %s", target, to)
-		}
+		assert.Equal(t, bare, folder.Bare(r), target)
+		to := folder.Outside(folder.Inside(r).URL)
+		assert.False(t, bare && to != strings.Replace(target, "/ada--team", "/ada--team/", 1), "%s is sent to %s", target, to)
 	}
-	if (Face{}).Bare(httptest.NewRequest(http.MethodGet, "/", nil)) {
-		t.Error("a host's root needs no other slash")
-	}
+	assert.False(t, (Face{}).Bare(httptest.NewRequest(http.MethodGet, "/", nil)), "a host's root needs no other slash")
 }
 
 func TestAnAddressInsideIsOneOfTheSessionsOutside(t *testing.T) {
@@ -74,22 +67,14 @@ func TestAnAddressInsideIsOneOfTheSessionsOutside(t *testing.T) {
 		if strings.HasPrefix(inside, "//") {
 			u = &url.URL{Path: inside}
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := folder.Outside(u); got != outside {
-			t.Errorf("%s is %s outside, want %s", inside, got, outside)
-		}
+		require.NoError(t, err)
+		assert.Equal(t, outside, folder.Outside(u), "%s is outside", inside)
 	}
 	for outside, inside := range map[string]string{
 		"/ada--team/a?b": "/a?b", "/ada--team": "/", "/ada--team?b": "/?b", "/ada--teams/": "/ada--teams/", "/other": "/other", "": "",
 	} {
-		if got := folder.InsideURI(outside); got != inside {
-			t.Errorf("%s is %s inside, want %s", outside, got, inside)
-		}
-		if got := (Face{}).InsideURI(outside); got != outside {
-			t.Errorf("with a host of its own %s is %s inside", outside, got)
-		}
+		assert.Equal(t, inside, folder.InsideURI(outside), "%s is inside", outside)
+		assert.Equal(t, outside, (Face{}).InsideURI(outside), "with a host of its own is inside")
 	}
 }
 
@@ -114,9 +99,8 @@ func TestWhatADesktopAnswersLeadsBackToIt(t *testing.T) {
 	} {
 		h := http.Header{"Location": {to}, "Content-Location": {to}}
 		folder.Answer(h, "vdi.example.com:8443")
-		if h.Get("Location") != want || h.Get("Content-Location") != want {
-			t.Errorf("%s became %s and %s, want %s", to, h.Get("Location"), h.Get("Content-Location"), want)
-		}
+		require.Equal(t, want, h.Get("Location"), to)
+		assert.Equal(t, want, h.Get("Content-Location"), "%s became", to)
 		h = http.Header{"Location": {to}}
 		if (Face{}).Answer(h, "vdi.example.com:8443"); h.Get("Location") != to {
 			t.Errorf("with a host of its own %s became %s", to, h.Get("Location"))
@@ -133,9 +117,9 @@ func TestWhatADesktopAnswersLeadsBackToIt(t *testing.T) {
 	} {
 		h := http.Header{"Set-Cookie": {"first=1; Path=/", cookie}}
 		folder.Answer(h, "vdi.example.com")
-		if got := h["Set-Cookie"]; got[0] != "first=1; Path=/ada--team/" || got[1] != want {
-			t.Errorf("%s became %q, want %q", cookie, got, want)
-		}
+		got := h["Set-Cookie"]
+		require.Equal(t, "first=1; Path=/ada--team/", got[0], cookie)
+		assert.Equal(t, want, got[1], "%s became %q", cookie, got)
 	}
 }
 
@@ -165,8 +149,6 @@ func TestARequestForNobodyIsSentWhereItsPageIs(t *testing.T) {
 			r.URL.Path, r.URL.RawPath, r.URL.RawQuery = u.Path, u.RawPath, u.RawQuery
 		}
 		r.Header.Set("Referer", tc.referer)
-		if got := tc.routing.Meant(r, known); got != tc.want {
-			t.Errorf("%s: sent to %q, want %q", name, got, tc.want)
-		}
+		assert.Equal(t, tc.want, tc.routing.Meant(r, known), "%s: sent", name)
 	}
 }

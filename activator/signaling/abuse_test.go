@@ -3,14 +3,15 @@ package signaling
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -39,24 +40,20 @@ func refused(t *testing.T, p *Protocol, cases map[string]abuse) {
 				}
 				last := len(tc.says) - 1
 				for i, m := range tc.says[:last] {
-					if _, err := c.FromClient(m); err != nil {
-						t.Fatalf("message %d: %v", i, err)
-					}
+					_, err := c.FromClient(m)
+					require.NoError(t, err, "message %d", i)
 				}
 				step, err := c.FromClient(tc.says[last])
 				var v *closing.Ending
-				if !errors.As(err, &v) {
-					t.Fatalf("was taken: %v", err)
-				}
-				if v.Code != tc.code || v.Refusal != tc.refusal || v.Reason == "" {
-					t.Errorf("ended with %d %q as %s, want %d as %s", v.Code, v.Reason, v.Refusal, tc.code, tc.refusal)
-				}
+				require.ErrorAs(t, err, &v, "was taken")
+				require.Equal(t, tc.code, v.Code)
+				require.Same(t, tc.refusal, v.Refusal)
+				assert.NotEmpty(t, v.Reason, "ended with %d %q as %s, want %d as %s", v.Code, v.Reason, v.Refusal, tc.code, tc.refusal)
 				if len(v.Reason) > 123 { // The room in a close frame (RFC 6455, section 5.5).
 					t.Errorf("a reason of %d bytes: %s", len(v.Reason), v.Reason)
 				}
-				if len(step.ToDesktop) > 0 || len(step.ToClient) > 0 {
-					t.Errorf("something of it was passed on: %+v", step)
-				}
+				require.Empty(t, step.ToDesktop)
+				assert.Empty(t, step.ToClient, "something of it was passed on: %+v", step)
 			})
 		}
 	}
@@ -185,27 +182,19 @@ func passesWithoutRelated(t *testing.T, c Conversation, m Message) {
 	t.Helper()
 	payload := func(data []byte) (prefix string, v any) {
 		at := bytes.IndexByte(data, '{')
-		if err := json.Unmarshal(data[at:], &v); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, json.Unmarshal(data[at:], &v))
 		return string(data[:at]), v
 	}
 	wantPrefix, want := payload(bytes.Replace(m.Data, []byte("raddr 10.42.0.17 rport 38341"), []byte("raddr 0.0.0.0 rport 0"), 1))
 	fromClient, err := c.FromClient(m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	fromDesktop, err := c.FromDesktop(m)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, out := range [][]Message{fromClient.ToDesktop, fromDesktop.ToClient} {
-		if len(out) != 1 {
-			t.Fatalf("%s became %d messages", m.Data, len(out))
-		}
-		if prefix, got := payload(out[0].Data); prefix != wantPrefix || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s became %s", m.Data, out[0].Data)
-		}
+		require.Len(t, out, 1, "%s became %d messages", m.Data, len(out))
+		prefix, got := payload(out[0].Data)
+		require.Equal(t, wantPrefix, prefix, "%s", m.Data)
+		assert.Equal(t, want, got, "%s became %s", m.Data, out[0].Data)
 	}
 }
 
@@ -215,9 +204,8 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 	begin := func(o Options) Conversation {
 		c := p.Converse(o)
 		c.Attached()
-		if _, err := c.FromClient(first); err != nil {
-			t.Fatal(err)
-		}
+		_, err := c.FromClient(first)
+		require.NoError(t, err)
 		return c
 	}
 	all, relay := begin(roomy), begin(Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 512})
@@ -250,16 +238,12 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 		}
 	}
 	recorded, err := os.ReadFile(filepath.Join("testdata", "chromium-156-offer.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	chromium := strings.TrimSpace(string(recorded))
 	passesAsItIs(t, all, with(chromium))
 	passesAsItIs(t, relay, with(chromium))
 	big := sdpOf(repeat(50_000, "a=x-padding:0123456789")...)
-	if len(big) < 1<<20 {
-		t.Fatal("less than a megabyte")
-	}
+	require.GreaterOrEqual(t, len(big), 1<<20, "less than a megabyte")
 	passesAsItIs(t, all, with(answer(big)))
 
 	t.Run("a desktop's candidates above the limit are dropped", func(t *testing.T) {
@@ -267,14 +251,10 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 		passed := 0
 		for range 10_000 {
 			step, err := few.FromDesktop(with(trickle(hostCandidate)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			passed += len(step.ToClient)
 		}
-		if passed != 3 {
-			t.Errorf("%d candidates passed, want 3", passed)
-		}
+		assert.Equal(t, 3, passed, "candidates passed, want 3")
 		few.Attached() // Another desktop counts from the start.
 		step, err := few.FromDesktop(with(answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))))
 		if err != nil || len(step.ToClient) != 1 || strings.Count(string(step.ToClient[0].Data), hostCandidate) != 3 {

@@ -1,6 +1,10 @@
 package signaling
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // A relayed message costs what these print; a mouse that is moved sends up to a
 // thousand of the last kind a second.
@@ -19,9 +23,8 @@ func BenchmarkRelayedMessage(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			conversation := c.protocol.Converse(Options{ICEPolicy: "all"})
 			conversation.Attached()
-			if _, err := conversation.FromClient(c.first); err != nil {
-				b.Fatal(err)
-			}
+			_, err := conversation.FromClient(c.first)
+			require.NoError(b, err)
 			says := conversation.FromClient
 			if c.desktop {
 				says = conversation.FromDesktop
@@ -29,9 +32,8 @@ func BenchmarkRelayedMessage(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(c.then.Data)))
 			for b.Loop() {
-				if _, err := says(c.then); err != nil {
-					b.Fatal(err)
-				}
+				_, err := says(c.then)
+				require.NoError(b, err)
 			}
 		})
 	}

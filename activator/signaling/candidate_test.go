@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -18,14 +21,12 @@ func TestWhoIsBehindARelayIsNotTold(t *testing.T) {
 		" tcptype passive raddr 10.42.0.17":          " tcptype passive raddr 0.0.0.0",
 		" raddr 0.0.0.0 rport 0 ufrag mQ2f":          " raddr 0.0.0.0 rport 0 ufrag mQ2f",
 	} {
-		if got := withoutRelated(before + rest); got != before+want || strings.Contains(got, behind) {
-			t.Errorf("%q became %q, want %q", rest, got, want)
-		}
+		got := withoutRelated(before + rest)
+		require.Equal(t, before+want, got, "%q", rest)
+		assert.NotContains(t, got, behind, "%q became, want %q", rest, want)
 	}
 	const v6 = "candidate:5 1 UDP 16777215 2001:db8::4 50388 typ relay raddr "
-	if got := withoutRelated(v6 + "2001:db8:1::17 rport 38341"); got != v6+":: rport 0" {
-		t.Errorf("by IPv6: %q", got)
-	}
+	assert.Equal(t, v6+":: rport 0", withoutRelated(v6+"2001:db8:1::17 rport 38341"), "by IPv6")
 }
 
 func TestNoLineOfADescriptionTellsWhereItsSenderIsUnderPolicyRelay(t *testing.T) {
@@ -33,18 +34,12 @@ func TestNoLineOfADescriptionTellsWhereItsSenderIsUnderPolicyRelay(t *testing.T)
 	said := strings.NewReplacer("o=- 1 2 IN IP4 127.0.0.1", "o=- 1 2 IN IP4 10.42.0.17", "c=IN IP4 0.0.0.0", "c=IN IP4 10.42.0.17").Replace(
 		sdpOf("a=rtcp:38341 IN IP4 10.42.0.17", "a="+hostCandidate, "a="+relayCandidate, "m=audio 9 RTP/AVP 0", "c=IN IP6 fd00::17", "m=audio 50388 RTP/AVP 0", "c=IN IP4 198.51.100.4"))
 	var got struct{ SDP struct{ SDP string } }
-	if err := json.Unmarshal(c.fromDesktop([]byte(answer(said))), &got); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(c.fromDesktop([]byte(answer(said))), &got))
 	for _, address := range []string{"10.42.0.17", "fd00::17"} {
-		if strings.Contains(got.SDP.SDP, address) {
-			t.Errorf("%s is told in %q", address, got.SDP.SDP)
-		}
+		assert.NotContains(t, got.SDP.SDP, address)
 	}
 	for _, line := range []string{"o=- 1 2 IN IP4 0.0.0.0\r\n", "c=IN IP4 0.0.0.0\r\n", "a=rtcp:38341 IN IP4 0.0.0.0\r\n", "c=IN IP6 ::\r\n", "c=IN IP4 198.51.100.4\r\n"} {
-		if !strings.Contains(got.SDP.SDP, line) {
-			t.Errorf("%q is not in %q", line, got.SDP.SDP)
-		}
+		assert.Contains(t, got.SDP.SDP, line)
 	}
 }
 
@@ -60,9 +55,7 @@ func TestWhatSomeReaderMayTakeForAnAddressDoesNotPassUnderPolicyRelay(t *testing
 			c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 9}}
 			said := []byte(answer(sdpOf(line)))
 			toDesktop, v := c.fromClient(said)
-			if v == nil && strings.Contains(string(toDesktop), behind) {
-				t.Errorf("the desktop hears %s", toDesktop)
-			}
+			assert.False(t, v == nil && strings.Contains(string(toDesktop), behind), "the desktop hears %s", toDesktop)
 			if toClient := c.fromDesktop(said); strings.Contains(string(toClient), behind) {
 				t.Errorf("the browser hears %s", toClient)
 			}
@@ -71,9 +64,7 @@ func TestWhatSomeReaderMayTakeForAnAddressDoesNotPassUnderPolicyRelay(t *testing
 	c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay}}
 	for _, twice := range []string{`{"ice":{"candidate":"` + hostCandidate + `"},"ice":null}`, `{"sdp":{"type":"offer","sdp":"` + behind + `"},"sdp":null}`} {
 		toDesktop, _ := c.fromClient([]byte(twice))
-		if len(toDesktop)+len(c.fromDesktop([]byte(twice))) > 0 {
-			t.Errorf("%s passes", twice)
-		}
+		assert.LessOrEqual(t, len(toDesktop)+len(c.fromDesktop([]byte(twice))), 0, "%s passes", twice)
 	}
 	var got struct{ SDP struct{ SDP string } }
 	if err := json.Unmarshal(c.fromDesktop([]byte(answer(strings.Replace(sdpOf(), "o=- 1 2 IN IP4 127.0.0.1", "o=me@pod 1 2 IN IP4 "+behind, 1)))), &got); err != nil || !strings.Contains(got.SDP.SDP, "o=- 1 2 IN IP4 0.0.0.0\r\n") {

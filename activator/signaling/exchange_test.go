@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -23,15 +26,12 @@ var roomy = Options{ICEPolicy: v1alpha1.ICEPolicyAll, MaxCandidates: 512}
 func replay(t *testing.T, prefix string, want *Protocol) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "exchanges", prefix+"*.txt"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no exchange of %s: %v", prefix, err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, files, "no exchange of %s", prefix)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			replayOne(t, strings.Split(strings.TrimSpace(string(raw)), "\n"), want)
 		})
 	}
@@ -54,26 +54,20 @@ func replayOne(t *testing.T, lines []string, want *Protocol) {
 		case word == "policy":
 			options.ICEPolicy = v1alpha1.ICEPolicy(rest)
 		case word == "input" || strings.HasPrefix(rest, "<"):
-			if len(due) == 0 || due[0] != line {
-				t.Fatalf("%s: have\n%s\nwant\n%s", at, strings.Join(due, "\n"), line)
-			}
+			require.NotEmpty(t, due, at)
+			require.Equal(t, line, due[0], "%s, %s", at, strings.Join(due, "\n"))
 			due = due[1:]
 		default:
-			if len(due) > 0 {
-				t.Fatalf("%s: before it also came\n%s", at, strings.Join(due, "\n"))
-			}
+			require.Empty(t, due, "%s: before it also came\n%s", at, strings.Join(due, "\n"))
 			if s == nil {
 				s = &socket{conversation: want.Converse(options)}
 			}
 			var err error
-			if due, err = s.event(line); err != nil {
-				t.Fatalf("%s: %v", at, err)
-			}
+			due, err = s.event(line)
+			require.NoError(t, err, at)
 		}
 	}
-	if len(due) > 0 {
-		t.Errorf("at the end also came\n%s", strings.Join(due, "\n"))
-	}
+	assert.Empty(t, due, "at the end also came\n%s", strings.Join(due, "\n"))
 }
 
 // socket does with a conversation what its caller has to: it keeps what goes to the

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -62,29 +64,22 @@ func hearsay(t *testing.T, p *Protocol, script string, relay bool, candidates in
 				}
 				early = true
 			}
-			if step.After != 0 {
-				t.Fatalf("%q waits for %s", line, step.After)
-			}
+			require.EqualValues(t, 0, step.After, "%q waits", line)
 		case "D", "E":
-			if step, err = c.FromDesktop(m); err != nil {
-				t.Fatalf("the desktop's %q ended the connection: %v", line, err)
-			}
+			step, err = c.FromDesktop(m)
+			require.NoError(t, err, "the desktop's %q ended the connection", line)
 			passedOnce(t, m, step.ToClient, relay)
 			if len(step.ToDesktop) > 0 && (step.After <= 0 || string(step.ToDesktop[0].Data) != selkies2Call) {
 				t.Fatalf("%q was answered by %+v", line, step)
 			}
 			if who == "D" && data == hello {
-				if swallowed := len(step.ToClient) == 0; swallowed != repeats {
-					t.Fatalf("HELLO kept back: %t, want %t", swallowed, repeats)
-				}
+				require.Equal(t, repeats, len(step.ToClient) == 0, "HELLO kept back")
 				repeats = false
 			}
 		default:
 			continue
 		}
-		if step.Input {
-			t.Fatalf("%q is taken for input", line)
-		}
+		require.False(t, step.Input, "%q is taken for input", line)
 	}
 }
 
@@ -129,16 +124,13 @@ func onlyRelays(t *testing.T, message string) {
 			continue
 		}
 		if init, ok := m["ice"].(map[string]any); ok {
-			if c, _ := init["candidate"].(string); c != "" && !anonymous(c) {
-				t.Fatalf("passed under policy relay: %q", message)
-			}
+			c, _ := init["candidate"].(string)
+			require.False(t, c != "" && !anonymous(c), "passed under policy relay: %q", message)
 		}
 		if description, ok := m["sdp"].(map[string]any); ok {
 			sdp, _ := description["sdp"].(string)
 			for line := range strings.SplitSeq(sdp, "\n") {
-				if strings.HasPrefix(line, "a=candidate:") && !anonymous(line) {
-					t.Fatalf("passed under policy relay: %q", message)
-				}
+				require.False(t, strings.HasPrefix(line, "a=candidate:") && !anonymous(line), "passed under policy relay: %q", message)
 			}
 		}
 	}

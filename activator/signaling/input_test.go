@@ -1,6 +1,11 @@
 package signaling
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
 
 func TestOnlyWhatAPersonDoesIsInput(t *testing.T) {
 	for message, want := range map[string]bool{
@@ -13,9 +18,9 @@ func TestOnlyWhatAPersonDoesIsInput(t *testing.T) {
 		"p,1": false, "cmd,xterm": false, "": false, ",": false, "mm,1": false, "M,1": false,
 	} {
 		step, err := streaming{}.FromClient(text(message))
-		if err != nil || step.Input != want || len(step.ToDesktop) != 1 {
-			t.Errorf("%q: %+v, %v", message, step, err)
-		}
+		require.NoError(t, err, "%q", message)
+		require.Equal(t, want, step.Input, "%q", message)
+		assert.Len(t, step.ToDesktop, 1, "%q: %+v", message, step)
 		if step, _ := (streaming{}).FromClient(binary(message)); step.Input {
 			t.Errorf("binary %q is taken for input", message)
 		}

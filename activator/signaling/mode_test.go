@@ -3,6 +3,8 @@ package signaling
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -11,18 +13,12 @@ func TestWhichModeADesktopIsInFollowsFromItsProtocol(t *testing.T) {
 		v1alpha1.ProtocolSelkies2WebRTC: `{"current_mode":"webrtc"}`, v1alpha1.ProtocolSelkies2WebSockets: `{"current_mode":"websockets"}`,
 		v1alpha1.ProtocolAuto: "", "": "", v1alpha1.ProtocolSelkies1: "", v1alpha1.ProtocolLinuxServer: "",
 	} {
-		if got := string(ModeAnswer(protocol)); got != want {
-			t.Errorf("%q: %s, want %s", protocol, got, want)
-		}
+		assert.Equal(t, want, string(ModeAnswer(protocol)), "%q", protocol)
 	}
 	for path, want := range map[string]bool{"/api/status": true, "/s/abc/api/status": true, "/api/status/": false, "/status": false, "/api/health": false} {
-		if got := AsksMode(v1alpha1.ProtocolAuto, path); got != want {
-			t.Errorf("%s: %t", path, got)
-		}
+		assert.Equal(t, want, AsksMode(v1alpha1.ProtocolAuto, path), path)
 	}
 	for _, other := range []v1alpha1.StreamingProtocol{v1alpha1.ProtocolSelkies1, v1alpha1.ProtocolLinuxServer, v1alpha1.ProtocolWebSocket} {
-		if AsksMode(other, "/api/status") {
-			t.Errorf("%s asks for a mode", other)
-		}
+		assert.False(t, AsksMode(other, "/api/status"), "%s asks for a mode", other)
 	}
 }

@@ -3,6 +3,9 @@ package signaling
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 )
@@ -24,6 +27,8 @@ func TestTheProtocolIsFoundByThePath(t *testing.T) {
 		if got := For(v1alpha1.ProtocolWebSocket, path); got != Plain {
 			t.Errorf("told that it is a plain WebSocket, %s was taken for %s", path, got.Name)
 		}
+		got := For(v1alpha1.ProtocolWebSocket, path)
+		assert.False(t, got != (Plain{}), "told that it is a plain WebSocket, %s was taken for %s", path, got.Name())
 	}
 }
 
@@ -57,9 +62,7 @@ func TestOnlyWebRTCClientsOfSelkiesGetTheirTURNConfigurationFromUs(t *testing.T)
 		{v1alpha1.ProtocolWebSocket, "/turn", false}, {v1alpha1.ProtocolWebSocket, "/api/turn", false},
 		{v1alpha1.ProtocolSelkies2WebSockets, "/api/turn", false}, {v1alpha1.ProtocolLinuxServer, "/turn", false},
 	} {
-		if got := AnswersTURN(tc.protocol, tc.path); got != tc.want {
-			t.Errorf("AnswersTURN(%q, %s) = %v", tc.protocol, tc.path, got)
-		}
+		assert.Equal(t, tc.want, AnswersTURN(tc.protocol, tc.path), "AnswersTURN(%q, %s)", tc.protocol, tc.path)
 	}
 }
 
@@ -77,6 +80,8 @@ func TestSelkies2IsNotAskedAgainTooSoon(t *testing.T) {
 	if pause := Selkies2WebSockets.Traits.Redial; pause <= 500e6 {
 		t.Errorf("Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
 	}
+	pause := (Selkies2WebSockets{}).Traits().Redial
+	assert.False(t, pause <= 500e6, "Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
 }
 
 func TestADesktopIsKnownByItsClientsPath(t *testing.T) {
@@ -84,16 +89,14 @@ func TestADesktopIsKnownByItsClientsPath(t *testing.T) {
 		"/webrtc/signalling/": v1alpha1.ProtocolSelkies1, "/ws": v1alpha1.ProtocolSelkies1, "/api/webrtc/signaling/": v1alpha1.ProtocolSelkies2WebRTC,
 		"/api/websockets": v1alpha1.ProtocolSelkies2WebSockets, "/websockets": v1alpha1.ProtocolLinuxServer, "/websockify": "", "/": "",
 	} {
-		if got := Recognise(path); got != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
-		}
+		assert.Equal(t, want, Recognise(path), path)
 	}
-	if one := TraitsOf(v1alpha1.ProtocolSelkies1); !one.SingleViewer || !one.StandsStill {
-		t.Errorf("Selkies 1.6: %+v", one)
-	}
+	one := TraitsOf(v1alpha1.ProtocolSelkies1)
+	require.True(t, one.SingleViewer)
+	assert.True(t, one.StandsStill, "Selkies 1.6: %+v", one)
 	for _, other := range []v1alpha1.StreamingProtocol{"", v1alpha1.ProtocolAuto, v1alpha1.ProtocolWebSocket, v1alpha1.ProtocolSelkies2WebRTC} {
-		if traits := TraitsOf(other); traits.SingleViewer || traits.StandsStill {
-			t.Errorf("%q: %+v", other, traits)
-		}
+		traits := TraitsOf(other)
+		require.False(t, traits.SingleViewer, "%q", other)
+		assert.False(t, traits.StandsStill, "%q: %+v", other, traits)
 	}
 }

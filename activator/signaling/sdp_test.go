@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -14,33 +17,28 @@ func TestACandidateIsFoundHoweverItsLineIsWritten(t *testing.T) {
 		"A=CANDIDATE:1": "CANDIDATE:1", "a=\tcandidate 1": "candidate 1", "a=candidate": "candidate",
 		"a=candidates:1": "", "a=end-of-candidates": "", "a=x-candidate:1": "", "b=candidate:1": "", "acandidate:1": "", "a": "", "": "", "\r\n": "",
 	} {
-		if got, ok := candidateOf(line); ok != (want != "") || ok && got != want {
-			t.Errorf("%q: %q, %t, want %q", line, got, ok, want)
-		}
+		got, ok := candidateOf(line)
+		require.Equal(t, want != "", ok, "%q", line)
+		assert.False(t, ok && got != want, "%q: %q, want %q", line, got, want)
 	}
 }
 
 func TestWhatRemainsOfAMessageKeepsWhatWeDoNotKnowAndGrowsLittle(t *testing.T) {
 	odd := `<&>\u0007"` + "\u2028ö"
 	message, err := json.Marshal(map[string]any{"sdp": map[string]any{"type": "offer", "sdp": sdpOf("a="+hostCandidate, "a=x:"+strings.Repeat(odd, 100)), "more": odd}, "version": 2})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	c := &negotiation{options: Options{ICEPolicy: v1alpha1.ICEPolicyRelay, MaxCandidates: 1}}
 	out := c.fromDesktop(message)
 	var got struct {
 		SDP     struct{ SDP, Type, More string }
 		Version int
 	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
+	require.NoError(t, json.Unmarshal(out, &got), "in %s", out)
 	if got.SDP.SDP != sdpOf("a=x:"+strings.Repeat(odd, 100)) || got.SDP.Type != "offer" || got.SDP.More != odd || got.Version != 2 {
 		t.Errorf("became %+v", got)
 	}
-	if plain := strings.Repeat("<", 1000); len(encode(plain)) != len(plain)+2 {
-		t.Errorf("%d bytes became %d", len(plain), len(encode(plain)))
-	}
+	plain := strings.Repeat("<", 1000)
+	assert.Len(t, encode(plain), len(plain)+2, "%d bytes became", len(plain))
 }
 
 func FuzzSessionDescription(f *testing.F) {
@@ -52,11 +50,9 @@ func FuzzSessionDescription(f *testing.F) {
 			t.Errorf("%q became %q though all was kept", sdp, got)
 		}
 		rest := rewriteCandidates(sdp, func(string) (string, bool) { return "", false })
-		if lines := strings.Count(sdp, "\n") - strings.Count(rest, "\n"); lines > seen || seen-lines > 1 {
-			t.Errorf("%d candidates, but %d lines less", seen, lines)
-		}
-		if again := rewriteCandidates(rest, func(string) (string, bool) { return "", false }); again != rest {
-			t.Errorf("%q still had a candidate", rest)
-		}
+		lines := strings.Count(sdp, "\n") - strings.Count(rest, "\n")
+		require.LessOrEqual(t, lines, seen, "%d", seen)
+		assert.LessOrEqual(t, seen-lines, 1, "%d candidates, but %d lines less", seen, lines)
+		assert.Equal(t, rest, rewriteCandidates(rest, func(string) (string, bool) { return "", false }), "still had a candidate")
 	})
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/activator/closing"
 )
 
@@ -58,14 +61,10 @@ func TestASelkies1ViewerThatFindsItsPeerTakenWaitsForIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if !c.Early(1002, "invalid peer uid") {
-			t.Fatal("it does not wait for as long as it is held")
-		}
+		require.True(t, c.Early(1002, "invalid peer uid"), "it does not wait for as long as it is held")
 	}
 	for reason, code := range map[string]int{"invalid protocol": 1002, "": 1002, "invalid peer uid": 1000} {
-		if c.Early(code, reason) {
-			t.Errorf("%d %q does not turn it away for another viewer", code, reason)
-		}
+		assert.False(t, c.Early(code, reason), "%d %q does not turn it away for another viewer", code, reason)
 	}
 }
 

@@ -3,6 +3,9 @@ package signaling
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/activator/closing"
 )
 
@@ -50,30 +53,23 @@ func TestAViewerOfSelkies2WaitsForItsControllerForAWhile(t *testing.T) {
 		if !held {
 			c.Attached()
 		}
-		if _, err := c.FromClient(hi); err != nil {
-			t.Fatal(err)
-		}
+		_, err := c.FromClient(hi)
+		require.NoError(t, err)
 		return c
 	}
 	c := converse(viewerHi, true)
 	for i := range selkies2Early {
 		c.Attached()
-		if !c.Early(4000, none) {
-			t.Fatalf("turned away the %dth time", i+1)
-		}
+		require.True(t, c.Early(4000, none), "turned away the %dth time", i+1)
 	}
-	if c.Early(4000, none) {
-		t.Error("it is played to the desktop without end")
-	}
+	assert.False(t, c.Early(4000, none), "it is played to the desktop without end")
 	for what, early := range map[string]bool{
 		"a controller":                        converse(selkies2Hi, true).Early(4000, none),
 		"who was not held":                    converse(viewerHi, false).Early(4000, none),
 		"a viewer in a slot that there isn't": converse(viewerHi, true).Early(4000, "Invalid player id provided, check URL."),
 		"a viewer with another code":          converse(viewerHi, true).Early(4001, none),
 	} {
-		if early {
-			t.Errorf("%s is kept waiting", what)
-		}
+		assert.False(t, early, "%s is kept waiting", what)
 	}
 }
 

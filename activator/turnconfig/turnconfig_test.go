@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,13 +35,11 @@ func TestTURNServersAreTheNodesOfCoturnsReadyPods(t *testing.T) {
 	want := "stun:192.0.2.1:3478 turn:192.0.2.1:3478?transport=udp turn:192.0.2.1:3478?transport=tcp " +
 		"stun:192.0.2.2:3478 turn:192.0.2.2:3478?transport=udp turn:192.0.2.2:3478?transport=tcp " +
 		"stun:[2001:db8::1]:3478 turn:[2001:db8::1]:3478?transport=udp turn:[2001:db8::1]:3478?transport=tcp"
-	if got := strings.Join(tn.urls(), " "); got != want {
-		t.Errorf("urls = %s\nwant   %s", got, want)
-	}
+	assert.Equal(t, want, strings.Join(tn.urls(), " "), "urls")
 	tn.Config.URLs = []string{"turn:fixed.example"}
-	if got := tn.urls(); len(got) != 1 || got[0] != "turn:fixed.example" {
-		t.Errorf("urls = %v, want the configured one", got)
-	}
+	got := tn.urls()
+	require.Len(t, got, 1)
+	assert.Equal(t, "turn:fixed.example", got[0], "urls, want the configured one")
 }
 
 func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
@@ -48,9 +48,7 @@ func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
 	say := func(s string) { said.Store(&s) }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
-		if r.URL.Path != turn.AddressPath {
-			t.Errorf("asked %s", r.URL.Path)
-		}
+		assert.Equal(t, turn.AddressPath, r.URL.Path, "asked")
 		_, _ = w.Write([]byte(*said.Load()))
 	}))
 	defer server.Close()
@@ -64,9 +62,7 @@ func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
 		Port: 3478, AddressPort: addressPort, TLS: &config.TURNSecurely{Host: "turn.example.com", Port: 5349}}}}
 	expect := func(want string) {
 		t.Helper()
-		if got := strings.Join(tn.urls(), " "); got != want {
-			t.Errorf("urls = %s\nwant   %s", got, want)
-		}
+		assert.Equal(t, want, strings.Join(tn.urls(), " "), "urls")
 	}
 	const tls = "turns:turn.example.com:5349?transport=tcp"
 	say(`{"address":"not one"}`)
@@ -74,18 +70,14 @@ func TestATURNServerIsAnnouncedAtThePublicAddressThatItFound(t *testing.T) {
 	say(`{"address":"203.0.113.7"}`)
 	// A failed server is not asked by every visitor.
 	expect(tls)
-	if n := asked.Load(); n != 1 {
-		t.Errorf("asked %d times", n)
-	}
+	assert.EqualValues(t, 1, asked.Load(), "asked times")
 	p.Status.ContainerStatuses[0].RestartCount = 1
 	tn.Pods = cluster()
 	want := "stun:203.0.113.7:3478 turn:203.0.113.7:3478?transport=udp turn:203.0.113.7:3478?transport=tcp " + tls
 	expect(want)
 	say("")
 	expect(want)
-	if n := asked.Load(); n != 2 {
-		t.Errorf("asked %d times: its answer is not kept", n)
-	}
+	assert.EqualValues(t, 2, asked.Load(), "asked times: its answer is not kept")
 	tn.Config.Discovery.Address = "203.0.113.8"
 	expect(strings.ReplaceAll(want, "203.0.113.7", "203.0.113.8"))
 }
@@ -104,11 +96,10 @@ func TestAServerThatEndsIsAnnouncedWhereThereIsNoOther(t *testing.T) {
 	}
 	tn := &Server{Config: config.TURN{Discovery: &config.TURNDiscovery{Namespace: "turn", Selector: map[string]string{"app": "coturn"}, Port: 3478}},
 		Pods: fake.NewClientBuilder().WithObjects(pod("ends", "192.0.2.1", true)).Build()}
-	if got := strings.Join(tn.urls(), " "); !strings.HasPrefix(got, "stun:192.0.2.1:") {
-		t.Errorf("urls = %s, want those of the server that is still there", got)
-	}
+	got := strings.Join(tn.urls(), " ")
+	assert.True(t, strings.HasPrefix(got, "stun:192.0.2.1:"), "urls = %s, want those of the server that is still there", got)
 	tn.Pods = fake.NewClientBuilder().WithObjects(pod("ends", "192.0.2.1", true), pod("next", "192.0.2.2", false)).Build()
-	if got := strings.Join(tn.urls(), " "); strings.Contains(got, "192.0.2.1") || !strings.HasPrefix(got, "stun:192.0.2.2:") {
-		t.Errorf("urls = %s, want those of the one that stays", got)
-	}
+	got = strings.Join(tn.urls(), " ")
+	require.NotContains(t, got, "192.0.2.1")
+	assert.True(t, strings.HasPrefix(got, "stun:192.0.2.2:"), "urls, want those of the one that stays")
 }

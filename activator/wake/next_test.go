@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/record"
@@ -83,9 +85,7 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 			if got.write == nil {
 				return
 			}
-			if *got.write != *tc.want.write {
-				t.Errorf("writes %+v, want %+v", *got.write, *tc.want.write)
-			}
+			assert.Equal(t, *tc.want.write, *got.write, "writes")
 			if !got.write.Wake.IsZero() && !got.asked.Equal(tc.want.asked) {
 				t.Errorf("the wake was asked for at %s, want %s", got.asked, tc.want.asked)
 			}
@@ -96,11 +96,8 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 func TestAWakeIsWaitedForFromTheEndOfItsWrite(t *testing.T) {
 	wake := &record.Activity{Wake: noon, Connected: noon}
 	got := state{retry: noon}.wrote(wake, noon, seconds(9))
-	if want := (state{reported: noon, retry: noon, stamp: noon, woke: seconds(9)}); got != want {
-		t.Errorf("the state is %+v, want %+v", got, want)
-	}
+	assert.Equal(t, (state{reported: noon, retry: noon, stamp: noon, woke: seconds(9)}), got, "the state")
 	after := got.wrote(&record.Activity{Connected: seconds(20)}, seconds(20), seconds(21))
-	if after.stamp != noon || after.woke != seconds(9) {
-		t.Errorf("a report changed the last wake: %+v", after)
-	}
+	require.Equal(t, noon, after.stamp)
+	assert.Equal(t, seconds(9), after.woke, "a report changed the last wake: %+v", after)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/directory"
@@ -28,16 +29,12 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 		"reached":                {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second)}, false},
 		"reached, but asked for": {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second), Conditions: asks}, true},
 	} {
-		if got := newsOfReach(&v1alpha1.VDISession{Status: tc.status}); got != tc.news {
-			t.Errorf("%s: %t", name, got)
-		}
+		assert.Equal(t, tc.news, newsOfReach(&v1alpha1.VDISession{Status: tc.status}), name)
 	}
 	s := &v1alpha1.VDISession{Status: v1alpha1.VDISessionStatus{StartTime: at(time.Second)}}
-	if got := reachedStamp(noon, directory.View{Session: s}); !got.After(s.Status.StartTime.Time) {
-		t.Errorf("a clock that is behind writes %s, before the wake", got)
-	}
+	got := reachedStamp(noon, directory.View{Session: s})
+	assert.True(t, got.After(s.Status.StartTime.Time), "a clock that is behind writes %s, before the wake", got)
 	pod := &directory.Pod{StartedAt: noon.Add(time.Minute)}
-	if got := reachedStamp(noon, directory.View{Session: s, Pod: pod}); !got.After(pod.StartedAt) {
-		t.Errorf("a clock that is behind the node's writes %s, before the container's start", got)
-	}
+	got = reachedStamp(noon, directory.View{Session: s, Pod: pod})
+	assert.True(t, got.After(pod.StartedAt), "a clock that is behind the node's writes %s, before the container's start", got)
 }

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -34,9 +36,8 @@ func TestAWakeIsOneTraceFromTheRequestToTheFirstMessage(t *testing.T) {
 		v.Mark(metrics.StageFirstMessage)
 
 		writes := w.written()
-		if len(writes) != 1 || writes[0].Traceparent == "" {
-			t.Fatalf("written: %+v, want a wake with its trace", writes)
-		}
+		require.Len(t, writes, 1)
+		require.NotEmpty(t, writes[0].Traceparent, "written, want a wake with its trace")
 		spans := exporter.GetSpans()
 		var names []string
 		root := spans[len(spans)-1]
@@ -45,22 +46,16 @@ func TestAWakeIsOneTraceFromTheRequestToTheFirstMessage(t *testing.T) {
 			if s.SpanContext.TraceID() != root.SpanContext.TraceID() || !strings.Contains(writes[0].Traceparent, s.SpanContext.TraceID().String()) {
 				t.Errorf("%s is of another trace than %s", s.Name, writes[0].Traceparent)
 			}
-			if s.Name != "wake" && s.Parent.SpanID() != root.SpanContext.SpanID() {
-				t.Errorf("%s is not below the wake", s.Name)
-			}
+			assert.False(t, s.Name != "wake" && s.Parent.SpanID() != root.SpanContext.SpanID(), "%s is not below the wake", s.Name)
 		}
-		if got := strings.Join(names, " "); got != "wake_written reached first_message wake" {
-			t.Fatalf("spans: %s", got)
-		}
+		require.Equal(t, "wake_written reached first_message wake", strings.Join(names, " "), "spans")
 		if !root.StartTime.Equal(began) || root.EndTime.Sub(began) != 3*time.Second ||
 			spans[1].EndTime.Sub(spans[1].StartTime) != 2*time.Second {
 			t.Errorf("the wake took %s, reaching the desktop %s", root.EndTime.Sub(root.StartTime), spans[1].EndTime.Sub(spans[1].StartTime))
 		}
 		v.Leave()
 		time.Sleep(time.Minute)
-		if n := len(exporter.GetSpans()); n != len(spans) {
-			t.Errorf("%d spans after the visit, want %d", n, len(spans))
-		}
+		assert.Equal(t, len(spans), len(exporter.GetSpans()), "spans after the visit")
 	})
 }
 
@@ -100,8 +95,6 @@ func TestAWakeThatIsWrittenAgainIsOneTrace(t *testing.T) {
 		for _, s := range exporter.GetSpans() {
 			traces[s.SpanContext.TraceID()] = true
 		}
-		if len(traces) != 1 {
-			t.Errorf("%d traces of one wake", len(traces))
-		}
+		assert.Len(t, traces, 1, "traces of one wake")
 	})
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -105,9 +107,7 @@ func (w *world) expectWakes(want int) []time.Time {
 			at = append(at, a.Wake)
 		}
 	}
-	if len(at) != want {
-		w.t.Fatalf("%d wakes were written (%v), want %d", len(at), at, want)
-	}
+	require.Len(w.t, at, want, "wakes were written")
 	return at
 }
 
@@ -133,9 +133,7 @@ func TestManyVisitorsWriteNoMoreThanOne(t *testing.T) {
 		w.expectWakes(1)
 		w.wakes()
 		time.Sleep(time.Minute + time.Second)
-		if got := w.written(); len(got) != 3 {
-			t.Errorf("%d reports in a minute, want one each 20 s", len(got))
-		}
+		assert.Len(t, w.written(), 3, "reports in a minute, want one each 20 s")
 		for _, v := range visits {
 			v.Leave()
 		}
@@ -151,9 +149,7 @@ func TestReportsComeOftenEnoughForAShortDisconnectTimeout(t *testing.T) {
 		v := w.Enter(w.session)
 		w.written()
 		time.Sleep(10*time.Second + time.Millisecond)
-		if got := w.written(); len(got) != 4 {
-			t.Errorf("%d reports in the disconnect timeout, want 4", len(got))
-		}
+		assert.Len(t, w.written(), 4, "reports in the disconnect timeout, want 4")
 		v.Leave()
 	})
 }
@@ -187,9 +183,8 @@ func TestAWakeIsLaterThanTheSleepThoughOurClockIsBehind(t *testing.T) {
 				slept := time.Now().Add(time.Minute)
 				w.sleeps(reason, slept)
 				v := w.Enter(w.session)
-				if at := w.expectWakes(1)[0]; !at.After(slept) {
-					t.Errorf("woke at %s, which is not after the sleep at %s", at, slept)
-				}
+				at := w.expectWakes(1)[0]
+				assert.True(t, at.After(slept), "woke at %s, which is not after the sleep at %s", at, slept)
 				v.Leave()
 			})
 		})
@@ -301,9 +296,7 @@ func TestTheLastVisitorsLeavingTimeIsReported(t *testing.T) {
 			t.Errorf("written: %v, want one report at %s", got, left)
 		}
 		time.Sleep(time.Hour)
-		if got := w.written(); len(got) != 0 {
-			t.Errorf("written though nobody is there: %v", got)
-		}
+		assert.Empty(t, w.written(), "written though nobody is there")
 	})
 }
 
@@ -320,13 +313,11 @@ func TestAShutdownReportsWhoIsStillThere(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		cancel()
 		w.Wait()
-		if got := w.written(); len(got) != 1 || !got[0].Connected.Equal(time.Now()) {
-			t.Errorf("written: %v, want a report of now", got)
-		}
+		got := w.written()
+		require.Len(t, got, 1)
+		assert.True(t, got[0].Connected.Equal(time.Now()), "written, want a report of now")
 		w.Enter(w.session) // too late: nothing is started
-		if got := w.written(); len(got) != 0 {
-			t.Errorf("written after the end: %v", got)
-		}
+		assert.Empty(t, w.written(), "written after the end")
 	})
 }
 
@@ -337,15 +328,11 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 			s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(12 * time.Second)}
 		})
 		for range 120 { // a minute's typing
-			if err := w.Input(t.Context(), w.session, time.Now()); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, w.Input(t.Context(), w.session, time.Now()))
 			time.Sleep(500 * time.Millisecond)
 		}
 		got := w.written()
-		if len(got) != 24 {
-			t.Errorf("%d writes in a minute, want one each fifth of the idle timeout", len(got))
-		}
+		assert.Len(t, got, 24, "writes in a minute, want one each fifth of the idle timeout")
 		for _, a := range got {
 			if a.Input.IsZero() || !a.Wake.IsZero() {
 				t.Errorf("written: %v, want input and no wake", a)
@@ -353,9 +340,7 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		w.fail = errors.New("the API server is away")
-		if w.Input(t.Context(), w.session, time.Now()) == nil {
-			t.Error("a failed write was not reported")
-		}
+		assert.Error(t, w.Input(t.Context(), w.session, time.Now()), "a failed write was not reported")
 		w.fail = nil
 		if err := w.Input(t.Context(), w.session, time.Now()); err != nil || len(w.written()) != 1 {
 			t.Error("the report after a failed one was not written")
@@ -367,27 +352,19 @@ func TestInputIsWrittenWithTheTimeAtWhichItCame(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		input := func(at time.Time) []record.Activity {
 			t.Helper()
-			if err := w.Input(t.Context(), w.session, at); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, w.Input(t.Context(), w.session, at))
 			return w.written()
 		}
-		if got := input(time.Now()); len(got) != 0 {
-			t.Errorf("written of a desktop that sleeps: %v", got)
-		}
+		assert.Empty(t, input(time.Now()), "written of a desktop that sleeps")
 		w.wakes()
 		woke := time.Now()
 		time.Sleep(time.Hour)
-		if got := input(woke.Add(-time.Millisecond)); len(got) != 0 {
-			t.Errorf("written though it was before the wake: %v", got)
-		}
+		assert.Empty(t, input(woke.Add(-time.Millisecond)), "written though it was before the wake")
 		then := time.Now().Add(-time.Minute)
 		if got := input(then); len(got) != 1 || !got[0].Input.Equal(then) || !got[0].Connected.Equal(then) {
 			t.Errorf("written: %v, want input and a connection at %s", got, then)
 		}
-		if got := input(then.Add(-time.Minute)); len(got) != 0 {
-			t.Errorf("written though later input is known: %v", got)
-		}
+		assert.Empty(t, input(then.Add(-time.Minute)), "written though later input is known")
 		if got := input(time.Now().Add(time.Hour)); len(got) != 1 || !got[0].Input.Equal(time.Now()) {
 			t.Errorf("written: %v, want that input is never in the future", got)
 		}
@@ -412,9 +389,7 @@ func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Second)
 		err := w.dir.Announce(alice, directory.Announcement{Pod: "p", Address: netip.MustParseAddr("10.0.0.1")})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		synctest.Wait()
 		time.Sleep(time.Second)
 		v.Mark(metrics.StageReached)
@@ -422,27 +397,20 @@ func TestStagesOfAColdStartAreStampedOnce(t *testing.T) {
 		v.Mark(metrics.StageReached)
 
 		got := w.Timeline(alice)
-		if !got.Requested.Equal(began) {
-			t.Errorf("requested at %s, want %s", got.Requested, began)
-		}
+		assert.True(t, got.Requested.Equal(began), "requested at %s, want %s", got.Requested, began)
 		for stage, after := range map[metrics.Stage]time.Duration{
 			metrics.StageWakeWritten: 0, metrics.StageScheduled: time.Second, metrics.StageAddress: 2 * time.Second,
 			metrics.StageAnnounced: 3 * time.Second, metrics.StageReached: 4 * time.Second,
 		} {
-			if d := got.Seen[stage].Sub(began); d != after {
-				t.Errorf("%s after %s, want %s", stage, d, after)
-			}
+			assert.Equal(t, after, got.Seen[stage].Sub(began), stage)
 		}
-		if n := testutil.CollectAndCount(w.metrics.ColdStart); n != len(metrics.Stages) {
-			t.Errorf("%d series, want one a stage", n)
-		}
+		assert.Equal(t, len(metrics.Stages), testutil.CollectAndCount(w.metrics.ColdStart), "series, want one a stage")
 		v.Leave()
 		time.Sleep(time.Hour)
 		late := w.Enter(w.session)
 		late.Mark(metrics.StageFirstMessage)
-		if _, marked := w.Timeline(alice).Seen[metrics.StageFirstMessage]; marked {
-			t.Error("somebody who came an hour later was counted as a cold start")
-		}
+		_, marked := w.Timeline(alice).Seen[metrics.StageFirstMessage]
+		assert.False(t, marked, "somebody who came an hour later was counted as a cold start")
 		late.Leave()
 	})
 }
@@ -453,20 +421,14 @@ func TestADeletedSessionIsForgotten(t *testing.T) {
 		synctest.Wait()
 		w.dir.DropSession(alice)
 		synctest.Wait()
-		if len(w.sessions) != 0 {
-			t.Error("kept though a visitor's connection is all that is left")
-		}
+		assert.Empty(t, w.sessions, "kept though a visitor's connection is all that is left")
 		v.Leave()
 
 		w.dir.SetSession(w.session)
 		w.Enter(w.session).Leave()
 		time.Sleep(time.Minute)
-		if len(w.sessions) != 1 {
-			t.Error("a session that exists was forgotten, with its timeline")
-		}
+		assert.Len(t, w.sessions, 1, "a session that exists was forgotten, with its timeline")
 		w.dir.DropSession(alice)
-		if len(w.sessions) != 0 {
-			t.Error("kept though nobody is there")
-		}
+		assert.Empty(t, w.sessions, "kept though nobody is there")
 	})
 }

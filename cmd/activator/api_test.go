@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -27,16 +29,10 @@ func TestTheActivatorWatchesItsNamespacesAndCoturnsAndNoOther(t *testing.T) {
 			cfg.Namespaces = c.namespaces
 			cfg.TURN.Discovery = &config.TURNDiscovery{Namespace: "vdi-system"}
 			o, err := cacheOptions(runtime.NewScheme(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if have := slices.Sorted(maps.Keys(o.DefaultNamespaces)); !slices.Equal(have, c.sessions) {
-				t.Errorf("sessions in %q, want %q", have, c.sessions)
-			}
+			require.NoError(t, err)
+			assert.Equal(t, c.sessions, slices.Sorted(maps.Keys(o.DefaultNamespaces)), "sessions")
 			for _, of := range o.ByObject {
-				if have := slices.Sorted(maps.Keys(of.Namespaces)); !slices.Equal(have, c.pods) {
-					t.Errorf("pods in %q, want %q", have, c.pods)
-				}
+				assert.Equal(t, c.pods, slices.Sorted(maps.Keys(of.Namespaces)), "pods")
 				for namespace, one := range of.Namespaces {
 					if !one.LabelSelector.Matches(ofSession) || one.LabelSelector.Matches(coturn) != (namespace == c.coturn) {
 						t.Errorf("pods in %q by %s", namespace, one.LabelSelector)

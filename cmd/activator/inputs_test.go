@@ -4,17 +4,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAMissingInputIsNamedWithItsFlag(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
 	good := write("config.yaml", "url: {domain: vdi.example.com}\n")
@@ -30,13 +30,9 @@ func TestAMissingInputIsNamedWithItsFlag(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := readInputs(tc.flags, slog.New(slog.DiscardHandler))
-			if err == nil {
-				t.Fatal("was taken")
-			}
+			require.Error(t, err, "was taken")
 			for _, part := range tc.says {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("want %q in: %v", part, err)
-				}
+				assert.Contains(t, err.Error(), part, "want %q in: %v", part, err)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	toolscache "k8s.io/client-go/tools/cache"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -44,9 +45,7 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	expect("/readyz", 503, "still being listed")
 	pods.complete = true
 	expect("/readyz", 200, "ok")
-	if err := ready.await(); err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, ready.await())
 	signal()
 	expect("/readyz", 503, "shutting down")
 	expect("/healthz", 200, "ok")
@@ -59,7 +58,6 @@ func TestASignalEndsTheWaitForTheFirstListing(t *testing.T) {
 	signal()
 	ready := &readiness{stopping: ctx}
 	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{}})
-	if err := ready.await(); err == nil || !strings.Contains(err.Error(), "before the first listing") {
-		t.Errorf("have %v", err)
-	}
+	err := ready.await()
+	assert.ErrorContains(t, err, "before the first listing")
 }

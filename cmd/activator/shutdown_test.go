@@ -5,10 +5,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/org/vdi-operator/activator/listener"
@@ -30,9 +31,7 @@ func (t steps) Drain(ctx context.Context) {
 func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 	s := serving{admission: listener.New(config.Default().Limits, nil, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)), alive: t.Context(), group: &errgroup.Group{}}
 	public, err := s.public("127.0.0.1:0", http.NotFoundHandler())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	grace, over := context.WithCancel(t.Context())
 	done := make(steps, 3)
 	ended := make(chan struct{})
@@ -41,9 +40,7 @@ func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 		shutdown(grace, public, done)
 	}()
 	for _, want := range []string{"stop holding", "drain"} {
-		if got := <-done; got != want {
-			t.Fatalf("first %q, want %q", got, want)
-		}
+		require.Equal(t, want, <-done, "first")
 	}
 	select {
 	case <-ended:
@@ -51,20 +48,14 @@ func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 	default:
 	}
 	over()
-	if got := <-done; got != "drained" {
-		t.Fatal(got)
-	}
+	require.Equal(t, "drained", <-done)
 	<-ended
-	if err := s.group.Wait(); err != nil {
-		t.Errorf("an orderly end is reported as a failure: %v", err)
-	}
+	assert.NoError(t, s.group.Wait(), "an orderly end is reported as a failure")
 }
 
 func TestAServerThatCannotListenSaysWhere(t *testing.T) {
 	err := serving{}.inCluster("127.0.0.1:99999", nil)
-	if err == nil || !strings.Contains(err.Error(), "99999") {
-		t.Errorf("have %v, want an error that names the port", err)
-	}
+	assert.ErrorContains(t, err, "99999", "want an error that names the port")
 }
 
 func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
@@ -72,9 +63,7 @@ func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
 	defer end()
 	group, failed := errgroup.WithContext(alive)
 	s := serving{alive: alive, group: group}
-	if err := s.inCluster("127.0.0.1:0", http.NotFoundHandler()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.inCluster("127.0.0.1:0", http.NotFoundHandler()))
 	closed := func(l *net.TCPListener) net.Listener {
 		_ = l.Close()
 		return l
@@ -84,7 +73,6 @@ func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
 	}
 	<-failed.Done()
 	end()
-	if err := group.Wait(); err == nil || !strings.Contains(err.Error(), "serving 127.0.0.1:") {
-		t.Errorf("have %v, want an error that names the address", err)
-	}
+	err := group.Wait()
+	assert.ErrorContains(t, err, "serving 127.0.0.1:", "want an error that names the address")
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,9 +30,7 @@ func run(t *testing.T, args []string, objects ...client.Object) (out, errOut str
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, add(scheme))
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
 	var o, e bytes.Buffer
@@ -51,13 +51,9 @@ func session(namespace, name string) *v1alpha1.VDISession {
 func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) {
 	t.Helper()
 	raw, err := tokentest.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	signer, err := token.NewSigner(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{backup.LabelSigningKey: "true"}},
 		Data: map[string][]byte{corev1.TLSPrivateKeyKey: raw}}, signer.Verifier()
 }
@@ -72,30 +68,27 @@ func TestALinkOpensItsSessionForAsLongAsAsked(t *testing.T) {
 		began := time.Now()
 		out, _, err := run(t, tc.args, alice, secret)
 		ended := time.Now()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		u, err := url.Parse(strings.TrimSuffix(out, "\n"))
 		if err != nil || u.Host != "alice--desktops.vdi.example.com:8443" || u.Path != "/" || len(u.Query()) != 1 {
 			t.Fatalf("link = %s, %v", out, err)
 		}
 		sub, expires, err := verifier.Verify(token.AudienceSession, u.Query().Get(auth.QueryParameter), time.Now())
-		if err != nil || sub.Opens(alice) != nil {
-			t.Errorf("the link does not open the session: %v, %+v", err, sub)
-		}
+		require.NoError(t, err)
+		assert.NoError(t, sub.Opens(alice), "the link does not open the session, %+v", sub)
 		// A token's times are whole seconds, and the link was made between two looks at the clock.
-		if earliest, latest := began.Add(tc.ttl-time.Second), ended.Add(tc.ttl+time.Second); expires.Before(earliest) || expires.After(latest) {
-			t.Errorf("the link works until %s, want %s from its making", expires, tc.ttl)
-		}
+		earliest, latest := began.Add(tc.ttl-time.Second), ended.Add(tc.ttl+time.Second)
+		require.False(t, expires.Before(earliest))
+		assert.False(t, expires.After(latest), "the link works until %s, want %s from its making", expires, tc.ttl)
 	}
 }
 
 func TestTheSigningKeyMayBeInAnotherNamespace(t *testing.T) {
 	secret, _ := signingSecret(t, "signing")
 	secret.Namespace = "elsewhere"
-	if out, _, err := run(t, []string{"link", "alice", "--system-namespace", "elsewhere"}, session("desktops", "alice"), secret); err != nil || out == "" {
-		t.Errorf("%q, %v", out, err)
-	}
+	out, _, err := run(t, []string{"link", "alice", "--system-namespace", "elsewhere"}, session("desktops", "alice"), secret)
+	require.NoError(t, err)
+	assert.NotEmpty(t, out)
 }
 
 func TestWhyThereIsNoLink(t *testing.T) {
@@ -128,9 +121,9 @@ func TestWhyThereIsNoLink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, _, err := run(t, tc.args, tc.objects...)
-			if err == nil || !strings.Contains(err.Error(), tc.says) || out != "" {
-				t.Errorf("printed %q with %v, want nothing but %q", out, err, tc.says)
-			}
+			require.Error(t, err)
+			require.Contains(t, err.Error(), tc.says)
+			assert.Empty(t, out, "printed %q with %v, want nothing but %q", out, err, tc.says)
 		})
 	}
 }
@@ -143,9 +136,7 @@ func TestAListShowsWhoIsThere(t *testing.T) {
 	bob.Status.Phase = v1alpha1.PhaseAsleep
 
 	out, _, err := run(t, []string{"list"}, alice, bob)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) != 2 || strings.Join(strings.Fields(lines[1]), " ") !=
 		"desktops alice alice@example.com kde Running - 5m 3h https://alice--desktops.vdi.example.com:8443/" {
@@ -156,9 +147,9 @@ func TestAListShowsWhoIsThere(t *testing.T) {
 		t.Errorf("%v, list of all:\n%s", err, out)
 	}
 	out, errOut, err := run(t, []string{"list"}, bob)
-	if err != nil || out != "" || !strings.Contains(errOut, "-A") {
-		t.Errorf("an empty list printed %q and %q, %v", out, errOut, err)
-	}
+	require.NoError(t, err)
+	require.Empty(t, out)
+	assert.Contains(t, errOut, "-A", "an empty list printed")
 }
 
 func TestAListShowsWhatAStartWaitsFor(t *testing.T) {
@@ -181,8 +172,6 @@ func TestAListShowsWhatAStartWaitsFor(t *testing.T) {
 func TestTheCommandTakesKubectlsFlags(t *testing.T) {
 	cmd := newCommand(genericiooptions.NewTestIOStreamsDiscard())
 	for _, flag := range []string{"namespace", "context", "kubeconfig"} {
-		if cmd.PersistentFlags().Lookup(flag) == nil {
-			t.Errorf("--%s is not known", flag)
-		}
+		assert.NotNil(t, cmd.PersistentFlags().Lookup(flag), "--%s is not known", flag)
 	}
 }

@@ -2,9 +2,10 @@ package main
 
 import (
 	"regexp"
-	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -35,20 +36,13 @@ const (
 func TestStatusIsATableThatFailsWhenSomethingIsFalse(t *testing.T) {
 	foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "other"}, Data: map[string]string{installation.ConditionsKey: conflicting}}
 	out, _, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), told("elsewhere", "desk", conflicting), foreign)
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 	want := `^INSTALLATION +TYPE +STATUS +REASON +MESSAGE\nvdi +KnativeReady +True +Ready +Knative Serving 1\.23\.0 is ready\.\n$`
-	if !regexp.MustCompile(want).MatchString(out) {
-		t.Errorf("printed\n%s", out)
-	}
+	assert.True(t, regexp.MustCompile(want).MatchString(out), "printed\n%s", out)
 	out, _, err = run(t, []string{"status", "--system-namespace", "elsewhere"}, told("elsewhere", "desk", ready+conflicting))
-	if err == nil || err.Error() != "1 of 2 conditions are False" {
-		t.Errorf("failed with %v", err)
-	}
-	if !strings.Contains(out, `config-features: a is "disabled". Let that owner set it.`) {
-		t.Errorf("printed\n%s", out)
-	}
+	require.Error(t, err)
+	assert.Equal(t, "1 of 2 conditions are False", err.Error(), "failed with %v", err)
+	assert.Contains(t, out, `config-features: a is "disabled". Let that owner set it.`, "printed")
 }
 
 func TestStatusSaysWhyThereIsNone(t *testing.T) {
@@ -60,9 +54,8 @@ func TestStatusSaysWhyThereIsNone(t *testing.T) {
 		"one that is no list": {told("vdi-system", "vdi", "rubbish"), "config map vdi-system/vdi-status: conditions"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, _, err := run(t, []string{"status"}, tc.there); err == nil || !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("have %v", err)
-			}
+			_, _, err := run(t, []string{"status"}, tc.there)
+			assert.ErrorContains(t, err, tc.says)
 		})
 	}
 }

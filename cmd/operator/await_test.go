@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
 )
 
 func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	addr := l.Addr().String()
 	_ = l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -46,13 +46,9 @@ func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T
 	expect("/healthz", http.StatusOK, "ok")
 	expect("/readyz", http.StatusServiceUnavailable, "waiting for the API server")
 	cancel()
-	if err := <-ended; err == nil {
-		t.Error("ended as if the API server had come")
-	}
+	assert.Error(t, <-ended, "ended as if the API server had come")
 	// The address is free for the manager.
 	again, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_ = again.Close()
 }

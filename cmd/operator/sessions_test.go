@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -16,9 +18,7 @@ import (
 
 func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
 	scheme, err := newScheme()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	two, none := int32(2), int32(0)
 	template := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "blender"}}
 	template.Spec.Resources.DefaultGPU, template.Spec.GPUResourceName = &two, "nvidia.com/mig-1g.5gb"
@@ -49,9 +49,9 @@ func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
 	elected := make(chan struct{})
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(sessionMetrics(c, elected)...)
-	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
-		t.Fatalf("%d series of a replica that stands by, %v", n, err)
-	}
+	n, err := testutil.GatherAndCount(reg)
+	require.Equal(t, 0, n)
+	require.NoError(t, err, "series of a replica that stands by")
 	close(elected)
 	want := `# HELP vdi_sessions Sessions by phase.
 # TYPE vdi_sessions gauge
@@ -65,26 +65,21 @@ vdi_sessions{phase="Terminating"} 0
 # TYPE vdi_sessions_waiting_for_gpu gauge
 vdi_sessions_waiting_for_gpu 1
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_sessions", "vdi_sessions_waiting_for_gpu"))
 	all, err := countSessions(c, func() time.Time { return began.Add(2 * time.Hour) })(t.Context())
-	if err != nil || all.LongestStart.Round(time.Second) != 2*time.Hour {
-		t.Errorf("the longest start takes %s (%v), want two hours", all.LongestStart, err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, 2*time.Hour, all.LongestStart.Round(time.Second), "the longest start takes %s, want two hours", all.LongestStart)
 	desktops, err := gpuDesktops(c)(t.Context())
-	if err != nil || len(desktops) != 3 {
-		t.Fatalf("%d desktops with GPUs, %v: %+v", len(desktops), err, desktops)
-	}
+	require.NoError(t, err)
+	require.Len(t, desktops, 3, "desktops with GPUs")
 	for _, d := range desktops {
-		if d.Resource != "nvidia.com/mig-1g.5gb" || d.GPUs != 2 {
-			t.Errorf("have %+v, want the template's GPUs", d)
-		}
+		require.Equal(t, "nvidia.com/mig-1g.5gb", d.Resource)
+		assert.EqualValues(t, 2, d.GPUs, "have %+v, want the template's GPUs", d)
 	}
-	if d := desktops[0]; !d.AwakeSince.Equal(began.Truncate(time.Microsecond)) || !d.Woken.Equal(d.AwakeSince) {
-		t.Errorf("the first by name is awake since %s and was woken at %s", d.AwakeSince, d.Woken)
-	}
-	if n, err := testutil.GatherAndCount(reg, "vdi_gpu_seconds_used_total"); n != 2 || err != nil {
-		t.Errorf("%d resources, %v; want the default one and the template's", n, err)
-	}
+	d := desktops[0]
+	require.True(t, d.AwakeSince.Equal(began.Truncate(time.Microsecond)))
+	assert.True(t, d.Woken.Equal(d.AwakeSince), "the first by name is awake since %s and was woken at %s", d.AwakeSince, d.Woken)
+	n, err = testutil.GatherAndCount(reg, "vdi_gpu_seconds_used_total")
+	require.Equal(t, 2, n)
+	assert.NoError(t, err, "resources; want the default one and the template's")
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -46,9 +47,7 @@ func startProgram(t *testing.T) *program {
 	env := &envtest.Environment{BinaryAssetsDirectory: os.Getenv("KUBEBUILDER_ASSETS")}
 	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
 	rc, err := env.Start()
-	if err != nil {
-		t.Fatalf("%v: make test-integration provides what this needs", err)
-	}
+	require.NoError(t, err, "make test-integration provides what this needs")
 	p := &program{T: t, env: env, ended: make(chan error, 1)}
 	t.Cleanup(func() { p.must(env.Stop()) })
 	p.cluster, err = client.New(rc, client.Options{})
@@ -84,9 +83,7 @@ func startProgram(t *testing.T) *program {
 
 func (p *program) must(err error) {
 	p.Helper()
-	if err != nil {
-		p.Fatal(err)
-	}
+	require.NoError(p, err)
 }
 
 // eventually waits until check returns nil, and fails when the operator ends.

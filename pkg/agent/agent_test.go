@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/pkg/agentapi"
@@ -102,9 +104,7 @@ func start(t *testing.T, port uint16, found func() ([]peer, error)) {
 func freePort(t *testing.T) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
@@ -112,9 +112,7 @@ func freePort(t *testing.T) uint16 {
 func listenOn(t *testing.T, port uint16) net.Listener {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
@@ -125,9 +123,8 @@ func TestEveryActivatorLearnsOfThePodAtOnceAndOfItsPortWhenItListens(t *testing.
 	start(t, port, func() ([]peer, error) { return []peer{one.at, two.at}, nil })
 	for _, a := range []*activator{one, two} {
 		eventually(t, "the pod is announced", func() bool { _, n := a.last(); return n == 1 })
-		if said, _ := a.last(); said != (agentapi.Announcement{Pod: "ada-1", Address: netip.MustParseAddr("127.0.0.1")}) {
-			t.Errorf("announced %+v", said)
-		}
+		said, _ := a.last()
+		assert.Equal(t, agentapi.Announcement{Pod: "ada-1", Address: netip.MustParseAddr("127.0.0.1")}, said, "announced")
 	}
 	l := listenOn(t, port)
 	for _, a := range []*activator{one, two} {
@@ -138,9 +135,7 @@ func TestEveryActivatorLearnsOfThePodAtOnceAndOfItsPortWhenItListens(t *testing.
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	for _, got := range one.tokens {
-		if got != "Bearer secret" {
-			t.Errorf("token %q", got)
-		}
+		assert.Equal(t, "Bearer secret", got, "token")
 	}
 }
 
@@ -181,14 +176,12 @@ func TestActivatorsAreLookedForUntilTheyAreFound(t *testing.T) {
 
 func TestAPortListensWhereOthersReachItOnly(t *testing.T) {
 	kernel, err := openSockDiag()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer kernel.close()
 	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
-	if is, err := a.listens(kernel); is || err != nil {
-		t.Errorf("nobody listens: %v, %v", is, err)
-	}
+	is, err := a.listens(kernel)
+	require.False(t, is)
+	assert.NoError(t, err, "nobody listens")
 	for host, want := range map[string]bool{"": true, "0.0.0.0": true, "127.0.0.1": false, "::1": false} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
@@ -208,36 +201,28 @@ func TestAPortListensWhereOthersReachItOnly(t *testing.T) {
 
 func TestAListenerIsFoundAmongMany(t *testing.T) {
 	kernel, err := openSockDiag()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer kernel.close()
 	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
 	for range 500 {
 		listenOn(t, 0)
 	}
 	listenOn(t, a.DesktopPort)
-	if is, err := a.listens(kernel); !is || err != nil {
-		t.Errorf("have %v, %v", is, err)
-	}
+	is, err := a.listens(kernel)
+	require.True(t, is)
+	assert.NoError(t, err)
 }
 
 func TestWhereTheKernelTellsNothingThePortIsTried(t *testing.T) {
 	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
-	if a.accepts() {
-		t.Error("nobody listens, and it accepts")
-	}
+	assert.False(t, a.accepts(), "nobody listens, and it accepts")
 	listenOn(t, a.DesktopPort)
-	if !a.accepts() {
-		t.Error("it does not accept")
-	}
+	assert.True(t, a.accepts(), "it does not accept")
 }
 
 func TestDisplaysAreFoundByTheirAbstractSockets(t *testing.T) {
 	proc := t.TempDir()
-	if err := os.Mkdir(filepath.Join(proc, "net"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Mkdir(filepath.Join(proc, "net"), 0o755))
 	table := `Num       RefCount Protocol Flags    Type St Inode Path
 0: 00000002 00000000 00010000 0001 01 1 @/tmp/.X11-unix/X0
 0: 00000003 00000000 00000000 0001 03 2 @/tmp/.X11-unix/X0
@@ -246,12 +231,8 @@ func TestDisplaysAreFoundByTheirAbstractSockets(t *testing.T) {
 0: 00000002 00000000 00010000 0001 01 5 @/tmp/.X11-unix/X0/../../evil
 0: 00000002 00000000 00010000 0001 01 6
 `
-	if err := os.WriteFile(filepath.Join(proc, "net", "unix"), []byte(table), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Join(sockets(proc), " "); got != "@/tmp/.X11-unix/X0 @/tmp/.X11-unix/X99" {
-		t.Errorf("found %s", got)
-	}
+	require.NoError(t, os.WriteFile(filepath.Join(proc, "net", "unix"), []byte(table), 0o644))
+	assert.Equal(t, "@/tmp/.X11-unix/X0 @/tmp/.X11-unix/X99", strings.Join(sockets(proc), " "), "found")
 }
 
 func TestAServiceThatIsNoHostAndPortIsNamed(t *testing.T) {

@@ -20,6 +20,8 @@ import (
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
 	"github.com/jezek/xgb/xtest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // xvfb runs a real X server for the test, on a display that is free, and returns its
@@ -31,14 +33,10 @@ func xvfb(t *testing.T) (socket, display string) {
 		t.Skip("no Xvfb on this machine")
 	}
 	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd := exec.Command(program, "-displayfd", "3", "-screen", "0", "64x64x24", "-ac", "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{w}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, cmd.Start())
 	_ = w.Close()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -46,9 +44,8 @@ func xvfb(t *testing.T) (socket, display string) {
 	})
 	number, err := io.ReadAll(r)
 	_ = r.Close()
-	if err != nil || len(number) == 0 {
-		t.Fatalf("the X server did not start: %v", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, number, "the X server did not start")
 	n := strings.TrimSpace(string(number))
 	return "@/tmp/.X11-unix/X" + n, ":" + n
 }
@@ -57,18 +54,12 @@ func xvfb(t *testing.T) (socket, display string) {
 func press(t *testing.T, display string) {
 	t.Helper()
 	x, err := xgb.NewConnDisplay(display)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer x.Close()
-	if err := xtest.Init(x); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, xtest.Init(x))
 	root := xproto.Setup(x).DefaultScreen(x).Root
 	for _, kind := range []byte{xproto.KeyPress, xproto.KeyRelease} {
-		if err := xtest.FakeInputChecked(x, kind, 38, 0, root, 0, 0, 0).Check(); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, xtest.FakeInputChecked(x, kind, 38, 0, root, 0, 0, 0).Check())
 	}
 }
 
@@ -78,20 +69,15 @@ func TestOnlyInputAtARealDisplayIsSeenAsInput(t *testing.T) {
 	in := &input{displays: map[string]*watched{}}
 	defer in.close()
 	a.read(in)
-	if in.displays[socket] == nil {
-		t.Fatalf("%s was not found among %v", socket, sockets("/proc"))
-	}
+	require.NotNil(t, in.displays[socket], "%s was not found among %v", socket, sockets("/proc"))
 	time.Sleep(2 * sameInput) // more than two readings of the same input may differ by
 	a.read(in)
-	if !in.last.IsZero() {
-		t.Error("a display's start was taken for input")
-	}
+	assert.True(t, in.last.IsZero(), "a display's start was taken for input")
 	before := time.Now()
 	press(t, display)
 	a.read(in)
-	if in.last.Before(before.Add(-sameInput)) || in.last.After(time.Now()) {
-		t.Errorf("input at %s, want about %s", in.last, before)
-	}
+	require.False(t, in.last.Before(before.Add(-sameInput)))
+	assert.False(t, in.last.After(time.Now()), "input at %s, want about %s", in.last, before)
 }
 
 func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
@@ -108,12 +94,10 @@ func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
 	gone := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
 	a.peers = []peer{gone, netip.MustParseAddrPort(srv.Listener.Addr().String()), gone}
 	every, ok := a.reportInput(context.Background(), 1500*time.Millisecond)
-	if !ok || every != 2500*time.Millisecond {
-		t.Errorf("taken %v, the next in %s; want it taken, and as its taker wishes", ok, every)
-	}
-	if len(got) != 1 || got[0] != `/v1/activity {"pod":"ada-1","idleMilliseconds":1500}` {
-		t.Errorf("got %v", got)
-	}
+	require.True(t, ok)
+	assert.Equal(t, 2500*time.Millisecond, every, "taken, the next; want it taken, and as its taker wishes")
+	require.Len(t, got, 1)
+	assert.Equal(t, `/v1/activity {"pod":"ada-1","idleMilliseconds":1500}`, got[0])
 	a.peers = nil
 	if _, ok := a.reportInput(context.Background(), 0); ok {
 		t.Error("it was taken by nobody")
@@ -121,9 +105,7 @@ func TestInputIsToldToOneActivatorThatTakesIt(t *testing.T) {
 	for wish, want := range map[string]time.Duration{
 		"": 15 * time.Second, "soon": 15 * time.Second, "1ns": time.Second, "-1s": time.Second, "1h": 15 * time.Second,
 	} {
-		if got := nextReport(wish); got != want {
-			t.Errorf("wished for %q, reports every %s, want %s", wish, got, want)
-		}
+		assert.Equal(t, want, nextReport(wish), "wished for %q, reports every", wish)
 	}
 }
 
@@ -150,9 +132,7 @@ func TestAHostileDisplayCannotHarmTheAgent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			at := fmt.Sprintf("@vdi-agent-test-%d-%s", os.Getpid(), name)
 			l, err := net.Listen("unix", at)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			defer func() { _ = l.Close() }()
 			go func() {
 				c, err := l.Accept()

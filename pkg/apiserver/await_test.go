@@ -2,20 +2,19 @@ package apiserver
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
 )
 
 func TestAProgramWaitsForTheAPIServerAndGoesOnWhenItIsThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	addr := l.Addr().String()
 	_ = l.Close() // nobody is there yet
 
@@ -24,12 +23,9 @@ func TestAProgramWaitsForTheAPIServerAndGoesOnWhenItIsThere(t *testing.T) {
 	go func() {
 		done <- Await(t.Context(), &rest.Config{Host: "http://" + addr}, func(err error) { told <- err })
 	}()
-	if err := <-told; err == nil {
-		t.Error("told of nothing")
-	}
-	if l, err = net.Listen("tcp", addr); err != nil {
-		t.Fatal(err)
-	}
+	assert.Error(t, <-told, "told of nothing")
+	l, err = net.Listen("tcp", addr)
+	require.NoError(t, err)
 	const notYet = 2 // answers while it starts
 	asked := 0
 	api := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -41,26 +37,16 @@ func TestAProgramWaitsForTheAPIServerAndGoesOnWhenItIsThere(t *testing.T) {
 	})}}
 	api.Start()
 	defer api.Close()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if len(told) != 0 {
-		t.Error("told more than once")
-	}
-	if asked <= notYet {
-		t.Error("went on before the API server was ready")
-	}
-	if err := Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }); err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, <-done)
+	assert.Empty(t, told, "told more than once")
+	assert.Greater(t, asked, notYet, "went on before the API server was ready")
+	assert.NoError(t, Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }))
 }
 
 func TestWhoIsTurnedAwayIsNotKeptWaiting(t *testing.T) {
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
-		if err := Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }); err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, Await(t.Context(), &rest.Config{Host: api.URL}, func(err error) { t.Error(err) }))
 		api.Close()
 	}
 }
@@ -68,7 +54,5 @@ func TestWhoIsTurnedAwayIsNotKeptWaiting(t *testing.T) {
 func TestTheWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := Await(ctx, &rest.Config{Host: "http://127.0.0.1:1"}, func(error) { cancel() })
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("have %v", err)
-	}
+	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +23,7 @@ func cluster(t *testing.T, objects ...client.Object) client.Client {
 	t.Helper()
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(s); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, add(s))
 	}
 	return fake.NewClientBuilder().WithScheme(s).WithObjects(objects...).WithStatusSubresource(&v1alpha1.VDISession{}).Build()
 }
@@ -78,22 +78,16 @@ func whole() []client.Object {
 func written(t *testing.T, c client.Client, o Options) (text string, notes string) {
 	t.Helper()
 	b, err := Collect(t.Context(), c, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out bytes.Buffer
-	if err := b.Write(&out); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, b.Write(&out))
 	return out.String(), strings.Join(b.Notes, "\n")
 }
 
 func restore(t *testing.T, c client.Client, r Restorer, text string) (string, error) {
 	t.Helper()
 	objects, err := Read(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var out bytes.Buffer
 	r.Client, r.Out = c, &out
 	err = r.Run(t.Context(), objects)
@@ -103,9 +97,7 @@ func restore(t *testing.T, c client.Client, r Restorer, text string) (string, er
 func wants(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("want %q in:\n%s", part, text)
-		}
+		assert.Contains(t, text, part, "want %q in:\n%s", part, text)
 	}
 }
 
@@ -115,9 +107,7 @@ func TestABackupHoldsWhatPeopleWroteAndNothingOfTheCluster(t *testing.T) {
 		"note: kept", "team: blue", "volumeName: pv-1", v1alpha1.AnnotationHeldBy+": ada")
 	for _, no := range []string{"uid", "resourceVersion", "status", "managedFields", "finalizers", "ownerReferences", "creationTimestamp", "last-applied", "bind-completed",
 		"very secret", "kind: Secret", "name: other", "dataSource"} {
-		if strings.Contains(text, no) {
-			t.Errorf("%q is in the backup:\n%s", no, text)
-		}
+		assert.NotContains(t, text, no, "is in the backup")
 	}
 	wants(t, notes, "The files in 1 homes are not in this backup")
 }
@@ -128,21 +118,19 @@ func TestABackupOfOneNamespaceHoldsItsTemplatesOnly(t *testing.T) {
 	text, notes := written(t, cluster(t, append(whole(), going, session("desktops", "eve", "none"))...), Options{Namespace: "desktops"})
 	wants(t, text, "name: kde", "name: ada")
 	wants(t, notes, "VDISession desktops/going is being deleted", "VDITemplate none, of which there are sessions, does not exist")
-	if strings.Contains(text, "xfce") || strings.Contains(text, "bob") || strings.Contains(text, "name: going") {
-		t.Errorf("what is another namespace's, or goes, is in the backup:\n%s", text)
-	}
+	require.NotContains(t, text, "xfce")
+	require.NotContains(t, text, "bob")
+	assert.NotContains(t, text, "name: going", "what is another namespace's, or goes, is in the backup")
 }
 
 func TestKeysAreInABackupThatAsksForThem(t *testing.T) {
 	text, notes := written(t, cluster(t, whole()...), Options{Keys: true, System: "vdi-system"})
 	wants(t, text, "name: vdi-signing-key", "name: vdi-turn", "2 Secrets")
-	if strings.Contains(text, "turnserver.conf") || strings.Contains(text, "ada-turn") {
-		t.Errorf("what is made from keys is in the backup:\n%s", text)
-	}
+	require.NotContains(t, text, "turnserver.conf")
+	assert.NotContains(t, text, "ada-turn", "what is made from keys is in the backup")
 	wants(t, notes, "can open every desktop")
-	if _, err := Collect(t.Context(), cluster(t), Options{Keys: true, System: "elsewhere"}); err == nil || !strings.Contains(err.Error(), "--system-namespace") {
-		t.Errorf("without a key: %v", err)
-	}
+	_, err := Collect(t.Context(), cluster(t), Options{Keys: true, System: "elsewhere"})
+	assert.ErrorContains(t, err, "--system-namespace", "without a key")
 }
 
 func TestARestoreMakesWhatIsMissingAndSaysSo(t *testing.T) {
@@ -154,51 +142,43 @@ func TestARestoreMakesWhatIsMissingAndSaysSo(t *testing.T) {
 	edited.Spec.Image = "desktop:2"
 	c := cluster(t, kept, edited)
 	out, err := restore(t, c, Restorer{}, text)
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, out)
-	}
+	require.NoError(t, err, out)
 	wants(t, out, "created    Secret vdi-system/vdi-signing-key\n", "created    VDITemplate kde\n", "skipped    VDITemplate xfce (it exists and differs; --overwrite",
 		"created    PersistentVolumeClaim desktops/vdi-home-1 (with its volume pv-1)\n", "created    VDISession desktops/ada\n", "created    VDISession lab/bob\n", "Links made before")
 	if strings.Index(out, "VDITemplate kde") > strings.Index(out, "VDISession desktops/ada") || strings.Index(out, "vdi-home-1") > strings.Index(out, "VDISession desktops/ada") {
 		t.Errorf("sessions come before what they need:\n%s", out)
 	}
 	ada, claim := &v1alpha1.VDISession{}, &corev1.PersistentVolumeClaim{}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "ada"}, ada); err != nil || ada.Status.Activity != nil || ada.Spec.User != "ada@example.com" {
-		t.Errorf("%v: %+v", err, ada)
-	}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "vdi-home-1"}, claim); err != nil || claim.Spec.VolumeName != "pv-1" {
-		t.Errorf("%v: %+v", err, claim.Spec)
-	}
+	require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "ada"}, ada), "%+v", ada)
+	require.Nil(t, ada.Status.Activity, "%+v", ada)
+	assert.Equal(t, "ada@example.com", ada.Spec.User, "%+v", ada)
+	require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "vdi-home-1"}, claim), "%+v", claim.Spec)
+	assert.Equal(t, "pv-1", claim.Spec.VolumeName, "%+v", claim.Spec)
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(kept), kept); err != nil || kept.Spec.ClaimRef.UID != "" || kept.Spec.ClaimRef.ResourceVersion != "" || kept.Spec.ClaimRef.Name != "vdi-home-1" {
 		t.Errorf("%v: the volume waits for the claim that was deleted: %+v", err, kept.Spec.ClaimRef)
 	}
 
 	out, err = restore(t, c, Restorer{}, text)
-	if err != nil || strings.Contains(out, "created") || strings.Contains(out, "Links") {
-		t.Errorf("a second time, %v:\n%s", err, out)
-	}
+	require.NoError(t, err)
+	require.NotContains(t, out, "created")
+	assert.NotContains(t, out, "Links", "a second time")
 	wants(t, out, "unchanged  VDISession desktops/ada\n", "skipped    PersistentVolumeClaim desktops/vdi-home-1 (it exists, with what is in it)\n")
 	out, err = restore(t, c, Restorer{Overwrite: true}, text)
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 	wants(t, out, "replaced   VDITemplate xfce\n")
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(edited), edited); err != nil || edited.Spec.Image != "desktop:1" {
-		t.Errorf("%v: %s", err, edited.Spec.Image)
-	}
+	require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(edited), edited))
+	assert.Equal(t, "desktop:1", edited.Spec.Image)
 }
 
 func TestKeysCanBeRestoredBeforeTheChartIsInstalled(t *testing.T) {
 	text, _ := written(t, cluster(t, whole()...), Options{Keys: true, System: "vdi-system"})
 	out, err := restore(t, cluster(t), Restorer{KeysOnly: true}, text)
-	if err != nil || strings.Count(out, "\n") != 2 {
-		t.Errorf("%v:\n%s", err, out)
-	}
+	require.NoError(t, err, out)
+	assert.Equal(t, 2, strings.Count(out, "\n"), out)
 	wants(t, out, "created    Secret vdi-system/vdi-signing-key\n", "created    Secret vdi-system/vdi-turn\n")
 	text, _ = written(t, cluster(t, whole()...), Options{})
-	if _, err := restore(t, cluster(t), Restorer{KeysOnly: true}, text); err == nil || !strings.Contains(err.Error(), "--with-keys") {
-		t.Errorf("of a file without keys: %v", err)
-	}
+	_, err = restore(t, cluster(t), Restorer{KeysOnly: true}, text)
+	assert.ErrorContains(t, err, "--with-keys", "of a file without keys")
 }
 
 func TestAHomeWhoseVolumeIsNotThereForItIsMadeEmpty(t *testing.T) {
@@ -222,14 +202,11 @@ func TestAHomeWhoseVolumeIsNotThereForItIsMadeEmpty(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := cluster(t, objects...)
 			out, err := restore(t, c, Restorer{}, text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			wants(t, out, "created    PersistentVolumeClaim desktops/vdi-home-1 (a new home, empty: its volume pv-1 is not there for it)")
 			claim := &corev1.PersistentVolumeClaim{}
-			if err := c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "vdi-home-1"}, claim); err != nil || claim.Spec.VolumeName != "" {
-				t.Errorf("%v: waits for the volume %q", err, claim.Spec.VolumeName)
-			}
+			require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "vdi-home-1"}, claim))
+			assert.Empty(t, claim.Spec.VolumeName, "waits for the volume")
 		})
 	}
 }
@@ -238,12 +215,8 @@ func TestAMissingTemplateIsSaidBeforeItsSessions(t *testing.T) {
 	text := "apiVersion: vdi.kasm.io/v1alpha1\nkind: VDISession\nmetadata: {name: ada, namespace: desktops}\nspec: {user: ada, template: none}\n"
 	c := cluster(t)
 	out, err := restore(t, c, Restorer{}, text)
-	if err == nil || !strings.Contains(err.Error(), "missing: 1") {
-		t.Error(err)
-	}
-	if !strings.HasPrefix(out, "MISSING    VDITemplate none ") {
-		t.Error(out)
-	}
+	assert.ErrorContains(t, err, "missing: 1")
+	assert.True(t, strings.HasPrefix(out, "MISSING    VDITemplate none "), out)
 	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "ada"}, &v1alpha1.VDISession{}); apierrors.IsNotFound(err) {
 		t.Error("the session is not there to wait for it")
 	}
@@ -262,13 +235,12 @@ func TestAFileThatIsNoBackupIsRefusedWithTheDocument(t *testing.T) {
 		"another's group": {"apiVersion: example.com/v1\nkind: VDISession\nmetadata: {name: a, namespace: b}", "take this out"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := Read(strings.NewReader(tc.text)); err == nil || !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("%v, want %q", err, tc.says)
-			}
+			_, err := Read(strings.NewReader(tc.text))
+			assert.ErrorContains(t, err, tc.says)
 		})
 	}
 	objects, err := Read(strings.NewReader("apiVersion: v1\nkind: List\nitems:\n- apiVersion: vdi.kasm.io/v1alpha1\n  kind: VDITemplate\n  metadata: {name: kde, uid: x}\n  spec: {image: a}\n"))
-	if err != nil || len(objects) != 1 || objects[0].GetUID() != "" {
-		t.Errorf("what kubectl get -o yaml prints: %v, %v", objects, err)
-	}
+	require.NoError(t, err)
+	require.Len(t, objects, 1)
+	assert.Empty(t, objects[0].GetUID(), "what kubectl get -o yaml prints")
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -74,9 +76,7 @@ func activator(t *testing.T) *httptest.Server {
 func turnServer(t *testing.T, auth turn.AuthHandler) int {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	udp, err := net.ListenPacket("udp", tcp.Addr().String())
 	if err != nil {
 		t.Skipf("the TCP port is taken by UDP: %v", err)
@@ -87,9 +87,7 @@ func turnServer(t *testing.T, auth turn.AuthHandler) int {
 		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: udp, RelayAddressGenerator: relay}},
 		ListenerConfigs:   []turn.ListenerConfig{{Listener: tcp, RelayAddressGenerator: relay}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return tcp.Addr().(*net.TCPAddr).Port
 }
@@ -134,9 +132,8 @@ func TestAHealthyInstallationPassesEveryCheck(t *testing.T) {
 	c.Config.TURN.Discovery = &config.TURNDiscovery{Namespace: "vdi-system", Selector: map[string]string{"component": "vdi-coturn"}, Port: turnServer(t, nobody)}
 	err := c.Run(t.Context())
 	text := c.Out.(*bytes.Buffer).String()
-	if err != nil || strings.Contains(text, "FAIL") {
-		t.Fatalf("%v:\n%s", err, text)
-	}
+	require.NoError(t, err)
+	require.NotContains(t, text, "FAIL")
 	port := strconv.Itoa(c.Config.TURN.Discovery.Port)
 	for _, want := range []string{
 		"ok    API definitions: VDISession\n", "ok    operator: 1 of 1 replicas", "ok    operator's conditions: KnativeReady, DefinitionsPresent\n",
@@ -144,9 +141,7 @@ func TestAHealthyInstallationPassesEveryCheck(t *testing.T) {
 		"ok    TURN at turn:127.0.0.1:" + port + "?transport=udp: answers a STUN binding, and 401", "ok    TURN at turn:127.0.0.1:" + port + "?transport=tcp: answers",
 		"warn  sessions' domain: ",
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("want %q in:\n%s", want, text)
-		}
+		assert.Contains(t, text, want, "want %q in:\n%s", want, text)
 	}
 }
 
@@ -199,18 +194,12 @@ func TestWhatIsWrongIsSaidWithItsRemedy(t *testing.T) {
 			}
 			err := c.Run(t.Context())
 			text := c.Out.(*bytes.Buffer).String()
-			if err == nil {
-				t.Errorf("passed:\n%s", text)
-			}
+			assert.Error(t, err, "passed:\n%s", text)
 			for _, want := range tc.says {
-				if !strings.Contains(text, want) {
-					t.Errorf("want %q in:\n%s", want, text)
-				}
+				assert.Contains(t, text, want, "want %q in:\n%s", want, text)
 			}
 			for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
-				if strings.HasPrefix(line, "FAIL") && !strings.Contains(line, "; ") {
-					t.Errorf("no remedy: %s", line)
-				}
+				assert.False(t, strings.HasPrefix(line, "FAIL") && !strings.Contains(line, "; "), "no remedy: %s", line)
 			}
 		})
 	}
@@ -233,8 +222,7 @@ func TestBrowsersKnowLocalhost(t *testing.T) {
 	c := checker(t, activator(t))
 	for _, domain := range []string{"localhost", "vdi.localhost"} {
 		c.Config.URL.Domain = domain
-		if f := c.domain(t.Context()); f.verdict != ok {
-			t.Errorf("%s: %s", domain, f.line())
-		}
+		f := c.domain(t.Context())
+		assert.Equal(t, ok, f.verdict, "%s: %s", domain, f.line())
 	}
 }

@@ -8,27 +8,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const least = "url: {domain: vdi.example.com}\n"
 
 func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	c, err := Parse([]byte(least))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
 	if c.Installation != want.Installation || !reflect.DeepEqual(c.Sessions, want.Sessions) || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
 		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
-	if s := c.Sessions; s.IdleTimeout.OrZero() != 30*time.Minute || s.StartupTimeout.OrZero() != 10*time.Minute {
-		t.Errorf("clocks %+v", s)
-	}
-	if host := c.Activator.Host(); host != "vdi-activator-internal.vdi-system.svc.cluster.local" {
-		t.Errorf("activator at %s", host)
-	}
+	s := c.Sessions
+	require.Equal(t, 30*time.Minute, s.IdleTimeout.OrZero())
+	assert.Equal(t, 10*time.Minute, s.StartupTimeout.OrZero(), "clocks %+v", s)
+	assert.Equal(t, "vdi-activator-internal.vdi-system.svc.cluster.local", c.Activator.Host(), "activator")
 }
 
 func TestEveryFieldCanBeSet(t *testing.T) {
@@ -51,34 +50,24 @@ limits:
   upgradesPerUser: {perSecond: 0.5, burst: 1}
   upgradesPerAddress: {burst: 7}
 `))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.OrZero() != 0 || c.Knative.ApplyConfig || c.Knative.Enabled || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
 	}
-	if !slices.Equal(c.Namespaces, []string{"team-a", "team-b"}) {
-		t.Errorf("namespaces %q", c.Namespaces)
-	}
-	if c.Installation != (Installation{Name: "desk", Namespace: "desks"}) {
-		t.Errorf("have %+v", c.Installation)
-	}
-	if c.Tracing != (Tracing{Endpoint: "collector.monitoring:4318", Insecure: true, SamplingRatio: 0.1}) {
-		t.Errorf("have %+v", c.Tracing)
-	}
+	assert.Equal(t, []string{"team-a", "team-b"}, c.Namespaces, "namespaces")
+	assert.Equal(t, Installation{Name: "desk", Namespace: "desks"}, c.Installation)
+	assert.Equal(t, Tracing{Endpoint: "collector.monitoring:4318", Insecure: true, SamplingRatio: 0.1}, c.Tracing)
 	l := Default().Limits
 	l.HoldTime.Duration, l.RelayIdleTimeout.Duration, l.HeaderBytes, l.PendingConnections, l.PendingConnectionsPerAddress = 5*time.Minute, 2*time.Hour, 8192, 3, 2
 	l.UpgradesPerUser = Rate{PerSecond: 0.5, Burst: 1}
 	l.UpgradesPerAddress.Burst = 7 // the rest of it stays as it is
-	if c.Limits != l || !slices.Equal(c.TrustedProxies, []string{"192.0.2.0/24"}) {
-		t.Errorf("have %+v and %v, want %+v", c.Limits, c.TrustedProxies, l)
-	}
+	require.Equal(t, l, c.Limits)
+	assert.Equal(t, []string{"192.0.2.0/24"}, c.TrustedProxies)
 }
 
 func TestWithoutKnativeItsNamespaceDoesNotMatter(t *testing.T) {
-	if _, err := Parse([]byte(least + "knative: {enabled: false, namespace: ''}")); err != nil {
-		t.Error(err)
-	}
+	_, err := Parse([]byte(least + "knative: {enabled: false, namespace: ''}"))
+	assert.NoError(t, err)
 }
 
 func TestAConnectionIsHeldForTheStartupTimeoutAndNeverForEver(t *testing.T) {
@@ -88,9 +77,7 @@ func TestAConnectionIsHeldForTheStartupTimeoutAndNeverForEver(t *testing.T) {
 		0:                30 * time.Minute,
 		time.Hour:        30 * time.Minute,
 	} {
-		if got := limits.HoldFor(startup); got != want {
-			t.Errorf("with a startup timeout of %s: held for %s, want %s", startup, got, want)
-		}
+		assert.Equal(t, want, limits.HoldFor(startup), "with a startup timeout of %s: held", startup)
 	}
 }
 
@@ -160,13 +147,9 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.text))
-			if err == nil {
-				t.Fatal("was taken")
-			}
+			require.Error(t, err, "was taken")
 			for _, part := range c.says {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("want %q in: %v", part, err)
-				}
+				assert.Contains(t, err.Error(), part, "want %q in: %v", part, err)
 			}
 		})
 	}
@@ -174,50 +157,31 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 
 func TestAFileThatIsNotThereIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("have %v", err)
-	}
-	if err := os.WriteFile(path, []byte(least), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Load(path); err != nil {
-		t.Error(err)
-	}
+	_, err := Load(path)
+	assert.ErrorContains(t, err, path)
+	require.NoError(t, os.WriteFile(path, []byte(least), 0o600))
+	_, err = Load(path)
+	assert.NoError(t, err)
 }
 
 func TestSessionsHaveTheirOwnHosts(t *testing.T) {
 	u := URL{Scheme: "https", Domain: "vdi.example.com"}
-	if got := u.SessionURL("team-a", "ada"); got != "https://ada--team-a.vdi.example.com/" {
-		t.Errorf("have %s", got)
-	}
+	assert.Equal(t, "https://ada--team-a.vdi.example.com/", u.SessionURL("team-a", "ada"))
 	u.Scheme, u.Port = "http", 8080
-	if got := u.SessionURL("team-a", "ada"); got != "http://ada--team-a.vdi.example.com:8080/" {
-		t.Errorf("have %s", got)
-	}
+	assert.Equal(t, "http://ada--team-a.vdi.example.com:8080/", u.SessionURL("team-a", "ada"))
 	name, namespace := strings.Repeat("s", 40), strings.Repeat("n", 63)
 	label, _, _ := strings.Cut(u.SessionHost(namespace, name), ".")
-	if len(label) > 63 || !strings.HasPrefix(label, name+"--") {
-		t.Errorf("label %q of %d characters", label, len(label))
-	}
+	require.LessOrEqual(t, len(label), 63)
+	assert.True(t, strings.HasPrefix(label, name+"--"), "label %q of %d characters", label, len(label))
 	other, _, _ := strings.Cut(u.SessionHost(namespace[:62]+"m", name), ".")
-	if other == label {
-		t.Error("two namespaces share a host")
-	}
+	assert.NotEqual(t, label, other, "two namespaces share a host")
 }
 
 func TestSessionsMayBeFoldersOfOneHost(t *testing.T) {
 	u := URL{Scheme: "https", Routing: RoutingPath, Domain: "vdi.example.com", Port: 8443}
-	if got := u.SessionURL("team-a", "ada"); got != "https://vdi.example.com:8443/ada--team-a/" {
-		t.Errorf("have %s", got)
-	}
-	if got := u.SessionAddress("team-a", "ada"); got != "vdi.example.com/ada--team-a" {
-		t.Errorf("address %s", got)
-	}
-	if u.SessionAddress("team-a", "ada") == u.SessionAddress("team-b", "ada") {
-		t.Error("two namespaces share an address")
-	}
+	assert.Equal(t, "https://vdi.example.com:8443/ada--team-a/", u.SessionURL("team-a", "ada"))
+	assert.Equal(t, "vdi.example.com/ada--team-a", u.SessionAddress("team-a", "ada"), "address")
+	assert.NotEqual(t, u.SessionAddress("team-b", "ada"), u.SessionAddress("team-a", "ada"), "two namespaces share an address")
 	u.Routing = RoutingHost
-	if got := u.SessionAddress("team-a", "ada"); got != "ada--team-a.vdi.example.com" {
-		t.Errorf("address %s", got)
-	}
+	assert.Equal(t, "ada--team-a.vdi.example.com", u.SessionAddress("team-a", "ada"), "address")
 }

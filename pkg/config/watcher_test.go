@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -33,23 +35,17 @@ func (m *mounted) write(content string) {
 		os.Symlink(filepath.Base(data), next),
 		os.Rename(next, filepath.Join(m.dir, "..data")),
 	} {
-		if err != nil {
-			m.Fatal(err)
-		}
+		require.NoError(m, err)
 	}
 }
 
 func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 	m := &mounted{T: t, dir: t.TempDir()}
 	path := filepath.Join(m.dir, "config.yaml")
-	if err := os.Symlink("..data/config.yaml", path); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Symlink("..data/config.yaml", path))
 	m.write(least)
 	start, err := Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	changes, results := make(chan v1alpha1.Lifecycle, 9), make(chan error, 9)
 	w := &Watcher{Path: path, Every: time.Millisecond, Sessions: start.Sessions, Log: logr.Discard(),
 		Changed: func(s v1alpha1.Lifecycle) { changes <- s }, Reloaded: func(err error) { results <- err }}
@@ -61,9 +57,7 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 		t.Helper()
 		select {
 		case err := <-results:
-			if (err == nil) != good {
-				t.Fatalf("reloaded with %v", err)
-			}
+			require.Equal(t, good, err == nil, "reloaded with %v", err)
 		case <-time.After(enough):
 			t.Fatal("no reload")
 		}
@@ -72,9 +66,8 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 		t.Helper()
 		select {
 		case s := <-changes:
-			if s.IdleTimeout.OrZero() != idle || s.StartupTimeout.OrZero() != start.Sessions.StartupTimeout.OrZero() {
-				t.Fatalf("changed to %+v", s)
-			}
+			require.Equal(t, idle, s.IdleTimeout.OrZero())
+			require.Equal(t, start.Sessions.StartupTimeout.OrZero(), s.StartupTimeout.OrZero(), "changed to %+v", s)
 		case <-time.After(enough):
 			t.Fatal("no change")
 		}
@@ -89,9 +82,7 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 	m.write(least + "sessions: {idleTimeout: 0s}\n")
 	result(true)
 	changed(0)
-	if err := os.Remove(filepath.Join(m.dir, "..data")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Remove(filepath.Join(m.dir, "..data")))
 	result(false)
 	// What comes back unchanged is good again and changes nothing.
 	m.write(least + "sessions: {idleTimeout: 0s}\n")
@@ -101,7 +92,6 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 	changed(9 * time.Minute)
 	cancel()
 	<-ended
-	if len(changes) != 0 || len(results) != 0 {
-		t.Errorf("%d changes and %d reloads more than there were", len(changes), len(results))
-	}
+	require.Empty(t, changes, "%d", len(changes))
+	assert.Empty(t, results, "%d changes and %d reloads more than there were", len(changes), len(results))
 }

@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const least = "port: 3478\nrealm: vdi\nrelay: {minPort: 49160, maxPort: 49179}\n"
@@ -25,44 +28,33 @@ func TestAWrongConfigurationNamesTheFieldAndTheRemedy(t *testing.T) {
 		"a field that is not there": {least + "static-auth-secret: x", "static-auth-secret", "unknown field"},
 	} {
 		_, err := ParseConfig([]byte(tc.yaml))
-		if err == nil || !strings.Contains(err.Error(), tc.field) || !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("%s: %v; want %s and %q", name, err, tc.field, tc.says)
-		}
+		require.Error(t, err, name)
+		require.Contains(t, err.Error(), tc.field, name)
+		assert.Contains(t, err.Error(), tc.says, "%s: %v", name, err)
 	}
-	if _, err := ParseConfig([]byte(least)); err != nil {
-		t.Error(err)
-	}
+	_, err := ParseConfig([]byte(least))
+	assert.NoError(t, err)
 }
 
 func TestTurnserversConfigurationIsClosedByDefault(t *testing.T) {
 	c, err := ParseConfig([]byte(least + "deniedPeers: [10.0.0.0/8]\nallowedPeers: [10.244.0.0/16]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	here := netip.MustParseAddr("192.0.2.1")
 	conf, err := turnserverConf(c, here, netip.Addr{}, files{"/run/coturn"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, line := range []string{"use-auth-secret", "no-cli", "no-tcp-relay", "no-multicast-peers", "no-tls", "no-dtls",
 		"stale-nonce=600", "listening-ip=192.0.2.1", "relay-ip=192.0.2.1",
 		"denied-peer-ip=10.0.0.0-10.255.255.255", "allowed-peer-ip=192.0.2.1",
 		"allowed-peer-ip=10.244.0.0-10.244.255.255", "userdb=/run/coturn/turndb"} {
-		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
-			t.Errorf("no line %q in\n%s", line, conf)
-		}
+		assert.Contains(t, "\n"+conf, "\n"+line+"\n", "no line %q in\n%s", line, conf)
 	}
 	for _, text := range []string{"external-ip", "static-auth-secret", "max-bps", "default-address-family", "cert="} {
-		if strings.Contains(conf, text) {
-			t.Errorf("%s in\n%s", text, conf)
-		}
+		assert.NotContains(t, conf, text, "in")
 	}
 	c.TLSPort, c.Quota.BytesPerSecond = 5349, 1000
 	conf, _ = turnserverConf(c, netip.MustParseAddr("fd00::1"), netip.MustParseAddr("2a00::1"), files{"/run/coturn"})
 	for _, line := range []string{"external-ip=2a00::1/fd00::1", "tls-listening-port=5349",
 		"cert=/run/coturn/tls.crt", "pkey=/run/coturn/tls.key", "no-tlsv1_1", "max-bps=1000", "allocation-default-address-family=keep"} {
-		if !strings.Contains("\n"+conf, "\n"+line+"\n") {
-			t.Errorf("no line %q in\n%s", line, conf)
-		}
+		assert.Contains(t, "\n"+conf, "\n"+line+"\n", "no line %q in\n%s", line, conf)
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // oneNode is an API server with one Node.
@@ -21,9 +23,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 	raw := `{"metadata":{"annotations":{"vdi.kasm.io/external-address":"203.0.113.7","broken":"turn.example.com"}},
 		"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.5"},{"type":"Hostname","address":"n1"},
 		{"type":"ExternalIP","address":"2001:db8::7"},{"type":"ExternalIP","address":"203.0.113.8"}]}}`
-	if err := json.Unmarshal([]byte(raw), &n); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(raw), &n))
 	here := netip.MustParseAddr("10.0.0.5")
 	for _, tc := range []struct {
 		e          External
@@ -36,9 +36,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 	} {
 		got, err := tc.e.find(context.Background(), here, "n1", oneNode(n))
 		if tc.says != "" {
-			if err == nil || !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("%+v: %v, want %q", tc.e, err, tc.says)
-			}
+			assert.ErrorContains(t, err, tc.says, "%+v", tc.e)
 		} else if err != nil || got.String() != tc.want {
 			t.Errorf("%+v: %v %v, want %s", tc.e, got, err, tc.want)
 		}
@@ -52,9 +50,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 
 func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
 	proc := t.TempDir()
-	if err := os.Mkdir(filepath.Join(proc, "net"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.Mkdir(filepath.Join(proc, "net"), 0o755))
 	// Ports 49160, 49161, 49161 again, 53 and 49180.
 	udp := "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
 	for i, local := range []string{"014DC6C6:C008", "014DC6C6:C009", "0100007F:C009", "00000000:0035", "00000000:C01C"} {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -21,9 +23,7 @@ func read(t *testing.T, raw []byte, level slog.Level) (*prometheus.Registry, *al
 	m := metrics.NewTURN(reg, metrics.TURNState{Allocations: zero, Ports: zero, PortsUsed: zero, TLS: true})
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))
-	if err := newLogReader(m, live, log).read(bytes.NewReader(raw)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, newLogReader(m, live, log).read(bytes.NewReader(raw)))
 	return reg, live, out.String()
 }
 
@@ -32,9 +32,7 @@ func read(t *testing.T, raw []byte, level slog.Level) (*prometheus.Registry, *al
 // and one client with five allocations where three are allowed.
 func TestARealLogTellsWhatHappened(t *testing.T) {
 	raw, err := os.ReadFile("testdata/turnserver-4.6.1.log")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	reg, live, said := read(t, raw, slog.LevelDebug)
 	want := `
 # HELP vdi_turn_allocations_opened_total Allocations that were opened.
@@ -54,37 +52,24 @@ vdi_turn_relayed_bytes_total{direction="to_peers"} 30
 `
 	err = testutil.GatherAndCompare(reg, strings.NewReader(want),
 		"vdi_turn_allocations_opened_total", "vdi_turn_refusals_total", "vdi_turn_relayed_bytes_total")
-	if err != nil {
-		t.Error(err)
-	}
-	if n, _ := live.count(); n != 3 {
-		t.Errorf("%d allocations are open, want those of the last client", n)
-	}
-	if credentialUser.MatchString(said) {
-		t.Error("credentials' user names were passed on")
-	}
+	assert.NoError(t, err)
+	n, _ := live.count()
+	assert.Equal(t, 3, n, "allocations are open, want those of the last client")
+	assert.False(t, credentialUser.MatchString(said), "credentials' user names were passed on")
 	for _, text := range []string{"user=desktops/greedy", "Quota Reached", "TLS/TCP listener opened", "session=000000000000000001"} {
-		if !strings.Contains(said, text) {
-			t.Errorf("%q was not passed on", text)
-		}
+		assert.Contains(t, said, text, "was not passed on")
 	}
 }
 
 func TestOnlyWhatAPersonNeedsIsSaidAtInfo(t *testing.T) {
 	raw, err := os.ReadFile("testdata/turnserver-4.6.1.log")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, _, said := read(t, raw, slog.LevelInfo)
 	for _, text := range []string{"CREATE_PERMISSION processed, success", "usage: ", "tcp or tls connected"} {
-		if strings.Contains(said, text) {
-			t.Errorf("%q is said", text)
-		}
+		assert.NotContains(t, said, text, "is said")
 	}
 	for _, text := range []string{"error 403: Forbidden IP", "error 401: Unauthorized", "Relay ports initialization done"} {
-		if !strings.Contains(said, text) {
-			t.Errorf("%q is not said", text)
-		}
+		assert.Contains(t, said, text, "is not said")
 	}
 }
 
@@ -92,22 +77,19 @@ func TestStrangersCannotFloodTheLog(t *testing.T) {
 	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/bad>: " +
 		"incoming packet message processed, error 401: Unauthorized\n"
 	reg, _, said := read(t, []byte(strings.Repeat(line, 5*logLinesBurst)), slog.LevelInfo)
-	if n := strings.Count(said, "\n"); n < logLinesBurst || n > 3*logLinesBurst {
-		t.Errorf("%d lines were passed on", n)
-	}
-	if n, err := testutil.GatherAndCount(reg, "vdi_turn_log_lines_left_out_total"); err != nil || n != 1 {
-		t.Errorf("%d %v", n, err)
-	}
+	n := strings.Count(said, "\n")
+	require.GreaterOrEqual(t, n, logLinesBurst)
+	assert.LessOrEqual(t, n, 3*logLinesBurst, "lines were passed on")
+	n, err := testutil.GatherAndCount(reg, "vdi_turn_log_lines_left_out_total")
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
 }
 
 func TestALineWithoutEndTakesNoMemory(t *testing.T) {
 	endless := "1: : " + strings.Repeat("x", 100*longestLine) +
 		"\n2: : session 000000000000000009: new, realm=<vdi>, username=<1795654063:a>, lifetime=600\n"
 	_, live, said := read(t, []byte(endless), slog.LevelInfo)
-	if n, _ := live.count(); n != 1 {
-		t.Error("the line after it is lost")
-	}
-	if len(said) > 2*longestLine {
-		t.Errorf("%d bytes were passed on", len(said))
-	}
+	n, _ := live.count()
+	assert.Equal(t, 1, n, "the line after it is lost")
+	assert.LessOrEqual(t, len(said), 2*longestLine, "bytes were passed on")
 }

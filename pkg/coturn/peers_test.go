@@ -3,6 +3,9 @@ package coturn
 import (
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestPeersAreWrittenAsTurnserverComparesThem(t *testing.T) {
@@ -21,18 +24,16 @@ func TestPeersAreWrittenAsTurnserverComparesThem(t *testing.T) {
 	} {
 		got, err := peerRanges(peer)
 		if want == "" {
-			if err == nil {
-				t.Errorf("%s became %v", peer, got)
-			}
+			assert.Error(t, err, "%s became %v", peer, got)
 			continue
 		}
-		if err != nil || strings.Join(got, " ") != want {
-			t.Errorf("%s became %v (%v), want %s", peer, got, err, want)
-		}
+		require.NoError(t, err, peer)
+		assert.Equal(t, want, strings.Join(got, " "), "%s became %v", peer, got)
 	}
-	if all, err := peerRanges("::/0"); err != nil || len(all) != 16 || all[0] != "100::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" {
-		t.Errorf("::/0 became %v (%v)", all, err)
-	}
+	all, err := peerRanges("::/0")
+	require.NoError(t, err)
+	require.Len(t, all, 16)
+	assert.Equal(t, "100::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", all[0], "::/0 became")
 }
 
 func TestWhatTurnserverWouldCompareWronglyIsRefused(t *testing.T) {
@@ -46,8 +47,7 @@ func TestWhatTurnserverWouldCompareWronglyIsRefused(t *testing.T) {
 		"fe80::1%eth0":      "zone",
 		"":                  "must be an IP address",
 	} {
-		if got, err := peerRanges(peer); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q became %v, %v; want an error with %q", peer, got, err, says)
-		}
+		got, err := peerRanges(peer)
+		assert.ErrorContains(t, err, says, "%q became %v", peer, got)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -56,9 +58,7 @@ func TestDecide(t *testing.T) {
 		"with every clock off it stays awake":                        {Policy{}, Activity{}, Record{AwakeSince: ago(1000 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Decide(noon, c.policy, c.activity, c.record); got != c.want {
-				t.Errorf("have %+v, want %+v", got, c.want)
-			}
+			assert.Equal(t, c.want, Decide(noon, c.policy, c.activity, c.record))
 		})
 	}
 }

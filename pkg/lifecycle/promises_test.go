@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -49,12 +51,8 @@ func TestTheNextDecisionIsAlwaysAhead(t *testing.T) {
 		if d.Awake && !d.Until.IsZero() && !d.Until.After(s.now) {
 			t.Errorf("awake until %s, which is not after now: %+v", d.Until, s)
 		}
-		if !d.Awake && !d.Until.IsZero() {
-			t.Errorf("asleep until %s: nothing but an event wakes: %+v", d.Until, s)
-		}
-		if d.Reason == "" {
-			t.Errorf("no reason: %+v", s)
-		}
+		assert.False(t, !d.Awake && !d.Until.IsZero(), "asleep until %s: nothing but an event wakes: %+v", d.Until, s)
+		assert.NotEmpty(t, d.Reason, "no reason: %+v", s)
 	})
 }
 
@@ -64,12 +62,8 @@ func TestNothingChangesBeforeTheNextDecision(t *testing.T) {
 		later := s.now.Add(time.Duration(r.Int64N(int64(3 * time.Hour))))
 		again := Decide(later, s.policy, s.activity, s.record)
 		due := !d.Until.IsZero() && !later.Before(d.Until)
-		if again.Awake != d.Awake && !due {
-			t.Errorf("changed at %s, before %s, without an event: %+v", later, d.Until, s)
-		}
-		if due && again.Awake {
-			t.Errorf("still awake at %s, due at %s: %+v", later, d.Until, s)
-		}
+		assert.False(t, again.Awake != d.Awake && !due, "changed at %s, before %s, without an event: %+v", later, d.Until, s)
+		assert.False(t, due && again.Awake, "still awake at %s, due at %s: %+v", later, d.Until, s)
 	})
 }
 
@@ -88,9 +82,7 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
 			ReasonDisconnected: ran(latest(s.record.AwakeSince, s.activity.LastWake, s.activity.LastConnected), s.policy.DisconnectTimeout.OrZero()),
 			ReasonIdle:         ran(s.activity.LastInput, s.policy.IdleTimeout.OrZero()),
 		}[d.Reason]
-		if !ok {
-			t.Errorf("asleep for %s, which has not run out: %+v", d.Reason, s)
-		}
+		assert.True(t, ok, "asleep for %s, which has not run out: %+v", d.Reason, s)
 	})
 }
 
@@ -107,9 +99,7 @@ func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
 			more.activity.LastInput = latest(more.activity.LastInput, noon.Add(-time.Duration(r.IntN(60))*time.Minute))
 		}
 		after := Decide(more.now, more.policy, more.activity, more.record)
-		if before.Awake && !after.Awake {
-			t.Errorf("more activity put it to sleep for %s: %+v", after.Reason, more)
-		}
+		assert.False(t, before.Awake && !after.Awake, "more activity put it to sleep for %s: %+v", after.Reason, more)
 		if before.Awake && after.Awake && !after.Until.IsZero() && !s.record.AwakeSince.IsZero() &&
 			(before.Until.IsZero() || after.Until.Before(before.Until)) {
 			t.Errorf("more activity brought the end from %s to %s: %+v", before.Until, after.Until, more)
@@ -122,8 +112,7 @@ func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {
 		before := Decide(s.now, s.policy, s.activity, s.record)
 		fewer := s.policy
 		*Clocks[r.IntN(len(Clocks))].field(&fewer.Lifecycle) = nil
-		if after := Decide(s.now, fewer, s.activity, s.record); before.Awake && !after.Awake {
-			t.Errorf("asleep for %s with a clock less: %+v", after.Reason, s)
-		}
+		after := Decide(s.now, fewer, s.activity, s.record)
+		assert.False(t, before.Awake && !after.Awake, "asleep for %s with a clock less: %+v", after.Reason, s)
 	})
 }

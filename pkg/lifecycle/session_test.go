@@ -1,10 +1,10 @@
 package lifecycle
 
 import (
-	"reflect"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -38,12 +38,8 @@ func TestTheNearestClockWins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Resolve(defaults, c.template, &c.spec)
-			if !reflect.DeepEqual(got.Lifecycle, c.want) {
-				t.Errorf("have %+v, want %+v", got.Lifecycle, c.want)
-			}
-			if back := EffectivePolicy(&got.Lifecycle); !reflect.DeepEqual(back, got) {
-				t.Errorf("the status says %+v, not %+v", back, got)
-			}
+			assert.Equal(t, c.want, got.Lifecycle)
+			assert.Equal(t, got, EffectivePolicy(&got.Lifecycle), "the status")
 		})
 	}
 }
@@ -51,9 +47,8 @@ func TestTheNearestClockWins(t *testing.T) {
 func TestAnUnknownPolicyPutsNothingToSleep(t *testing.T) {
 	s := &v1alpha1.VDISession{}
 	s.Status.StartTime = &metav1.MicroTime{Time: ago(1000 * time.Hour)}
-	if d := DecideSession(noon, EffectivePolicy(nil), s); !d.Awake {
-		t.Errorf("asleep for %s", d.Reason)
-	}
+	d := DecideSession(noon, EffectivePolicy(nil), s)
+	assert.True(t, d.Awake, "asleep for %s", d.Reason)
 }
 
 func TestASessionsObjectIsReadAsItStands(t *testing.T) {
@@ -61,15 +56,12 @@ func TestASessionsObjectIsReadAsItStands(t *testing.T) {
 	micro := func(t time.Time) *metav1.MicroTime { return &metav1.MicroTime{Time: t} }
 	s.Status.SleepTime = micro(ago(time.Hour))
 	s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: micro(ago(time.Minute))}
-	if d := DecideSession(noon, Policy{}, s); !d.Awake {
-		t.Errorf("a visit after the sleep does not wake: %+v", d)
-	}
+	d := DecideSession(noon, Policy{}, s)
+	assert.True(t, d.Awake, "a visit after the sleep does not wake: %+v", d)
 	s.Spec.Power = v1alpha1.PowerOff
-	if d := DecideSession(noon, Policy{}, s); d.Awake {
-		t.Errorf("awake while off: %+v", d)
-	}
+	d = DecideSession(noon, Policy{}, s)
+	assert.False(t, d.Awake, "awake while off: %+v", d)
 	s.Spec.Power, s.Status.Activity = v1alpha1.PowerAlwaysOn, nil
-	if d := DecideSession(noon, Policy{}, s); !d.Awake {
-		t.Errorf("asleep while always on: %+v", d)
-	}
+	d = DecideSession(noon, Policy{}, s)
+	assert.True(t, d.Awake, "asleep while always on: %+v", d)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -62,9 +63,7 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for what, predicate := range predicates {
-				if got := predicate(&v1alpha1.VDISession{Status: tc.status}); got != tc.want[what] {
-					t.Errorf("%s: %v, want %v", what, got, tc.want[what])
-				}
+				assert.Equal(t, tc.want[what], predicate(&v1alpha1.VDISession{Status: tc.status}), what)
 			}
 		})
 	}
@@ -72,9 +71,8 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 
 func TestASleepIsNotEarlierThanTheVisitThatWokeTheDesktop(t *testing.T) {
 	s := &v1alpha1.VDISession{}
-	if got := SleepTime(noon, s); !got.Time.Equal(noon) {
-		t.Errorf("without a visit a sleep at noon is recorded at %s", got)
-	}
+	got := SleepTime(noon, s)
+	assert.True(t, got.Time.Equal(noon), "without a visit a sleep at noon is recorded at %s", got)
 	for _, skew := range []time.Duration{-time.Minute, 0, time.Minute} {
 		s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: noon.Add(skew)}}
 		s.Status.SleepTime = SleepTime(noon, s)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 )
@@ -28,13 +30,10 @@ func TestEveryLineIsOneJSONObjectWhoeverWritesIt(t *testing.T) {
 	var said []string
 	for line := range strings.Lines(out.String()) {
 		var entry struct{ Level, Msg string }
-		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Level == "" {
-			t.Errorf("%v in the line %q", err, line)
-		}
+		require.NoError(t, json.Unmarshal([]byte(line), &entry))
+		assert.NotEmpty(t, entry.Level, "in the line %q", line)
 		said = append(said, entry.Msg)
 	}
 	want := []string{"own", "controller-runtime", "structured klog", "plain klog", "klog with an error", "net/http's"}
-	if got := strings.Join(said, "|"); got != strings.Join(want, "|") {
-		t.Errorf("have %s\nwant %s", got, strings.Join(want, "|"))
-	}
+	assert.Equal(t, strings.Join(want, "|"), strings.Join(said, "|"))
 }

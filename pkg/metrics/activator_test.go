@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTheActivatorsMetricsFollowPrometheusConventions(t *testing.T) {
@@ -14,28 +16,22 @@ func TestTheActivatorsMetricsFollowPrometheusConventions(t *testing.T) {
 	RegisterBuildInfo(reg)
 	RegisterReady(reg, func() error { return nil })
 	problems, err := testutil.GatherAndLint(reg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	if n, err := testutil.GatherAndCount(reg); err != nil || n < 6 {
-		t.Errorf("%d series were looked at, %v", n, err)
-	}
+	n, err := testutil.GatherAndCount(reg)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, n, 6, "series were looked at")
 }
 
 func TestEveryStageHasASeriesBeforeItIsFirstSeen(t *testing.T) {
 	m := NewActivator(prometheus.NewRegistry())
-	if n := testutil.CollectAndCount(m.ColdStart); n != len(Stages) {
-		t.Errorf("%d series, want one for each of %d stages", n, len(Stages))
-	}
+	assert.Equal(t, len(Stages), testutil.CollectAndCount(m.ColdStart), "series")
 }
 
 func TestEveryRefusalHasASeriesBeforeItIsFirstSeen(t *testing.T) {
 	m := NewActivator(prometheus.NewRegistry(), "no_token", "bad_token")
 	m.Refused("")
-	if n := testutil.CollectAndCount(m.Refusals); n != 2 {
-		t.Errorf("%d series, want one for each of 2 reasons", n)
-	}
+	assert.Equal(t, 2, testutil.CollectAndCount(m.Refusals), "series, want one for each of 2 reasons")
 }

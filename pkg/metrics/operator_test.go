@@ -36,9 +36,8 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.Reloaded(nil)
 	m.Reloaded(errors.New("bad"))
 	problems, err := testutil.GatherAndLint(reg)
-	if err != nil || len(problems) > 0 {
-		t.Errorf("%v %+v", err, problems)
-	}
+	require.NoError(t, err)
+	assert.Empty(t, problems)
 	want := `# HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
 # TYPE vdi_knative_config_corrections_total counter
 vdi_knative_config_corrections_total 1
@@ -84,16 +83,15 @@ vdi_sessions_waiting_for_gpu 1
 func TestACountThatFailsIsNotZero(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(NewSessions(func(context.Context) (Sessions, error) { return Sessions{}, errors.New("no cache") }, leads))
-	if _, err := reg.Gather(); err == nil || !strings.Contains(err.Error(), "no cache") {
-		t.Errorf("have %v", err)
-	}
+	_, err := reg.Gather()
+	assert.ErrorContains(t, err, "no cache")
 }
 
 func TestAReplicaThatStandsByCountsNoSessions(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	standsBy := func() bool { return false }
 	reg.MustRegister(NewSessions(func(context.Context) (Sessions, error) { return Sessions{}, errors.New("was asked") }, standsBy))
-	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
-		t.Errorf("%d series, %v", n, err)
-	}
+	n, err := testutil.GatherAndCount(reg)
+	require.Equal(t, 0, n)
+	assert.NoError(t, err, "series")
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTheTURNServersMetricsFollowPrometheusConventions(t *testing.T) {
@@ -13,9 +15,7 @@ func TestTheTURNServersMetricsFollowPrometheusConventions(t *testing.T) {
 	m := NewTURN(reg, TURNState{Allocations: one, Ports: one, PortsUsed: one, Version: "4.6.1", TLS: true})
 	m.Refused(TURNRefusedPeer)
 	problems, err := testutil.GatherAndLint(reg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}

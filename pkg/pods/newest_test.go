@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -31,9 +32,7 @@ func TestADesktopIsItsNewestPodThatStays(t *testing.T) {
 			if p := Newest(slices.Values(pods)); p != nil {
 				got = p.Name
 			}
-			if got != want {
-				t.Errorf("have %q, want %q", got, want)
-			}
+			assert.Equal(t, want, got)
 			slices.Reverse(pods) // their order does not matter
 		}
 	}

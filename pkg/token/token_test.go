@@ -8,13 +8,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -30,18 +31,12 @@ var (
 func keys(t *testing.T, curve elliptic.Curve) (private, certificate []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	shape := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "vdi"}, NotAfter: now.Add(time.Hour)}
 	cert, err := x509.CreateCertificate(rand.Reader, shape, shape, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
 }
 
@@ -49,22 +44,16 @@ func pair(t *testing.T) (*Signer, *Verifier, []byte) {
 	t.Helper()
 	private, certificate := keys(t, elliptic.P256())
 	s, err := NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	v, err := NewVerifier(certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return s, v, certificate
 }
 
 func sign(t *testing.T, s *Signer, aud Audience, ttl time.Duration) string {
 	t.Helper()
 	raw, err := s.Sign(aud, subject, now, ttl)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return raw
 }
 
@@ -91,18 +80,14 @@ func TestABadTokenIsRefused(t *testing.T) {
 		c := good
 		change(&c)
 		raw, err := jwt.NewWithClaims(method, c).SignedString(key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return raw
 	}
 	same := func(*claims) {}
 	es256 := func(change func(*claims)) string { return make(jwt.SigningMethodES256, s.key, change) }
 	block, _ := pem.Decode(certificate)
 	public, err := x509.MarshalPKIXPublicKey(&s.key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	signed := es256(same)
 	parts := strings.Split(signed, ".")
 
@@ -133,14 +118,12 @@ func TestABadTokenIsRefused(t *testing.T) {
 		"expired":                     {es256(func(c *claims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(-time.Minute)) }), ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, _, err := v.Verify(AudienceSession, c.raw, now); !errors.Is(err, c.want) {
-				t.Errorf("have %v, want %v", err, c.want)
-			}
+			_, _, err := v.Verify(AudienceSession, c.raw, now)
+			assert.ErrorIs(t, err, c.want)
 		})
 	}
-	if _, _, err := v.Verify(AudienceSession, signed, now); err != nil {
-		t.Errorf("the good one: %v", err)
-	}
+	_, _, err = v.Verify(AudienceSession, signed, now)
+	assert.NoError(t, err, "the good one")
 }
 
 func TestATokenOpensItsOwnSessionOnly(t *testing.T) {
@@ -150,18 +133,14 @@ func TestATokenOpensItsOwnSessionOnly(t *testing.T) {
 		change(s)
 		return s
 	}
-	if err := subject.Opens(session(func(*v1alpha1.VDISession) {})); err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, subject.Opens(session(func(*v1alpha1.VDISession) {})))
 	for name, change := range map[string]func(*v1alpha1.VDISession){
 		"another name":             func(s *v1alpha1.VDISession) { s.Name = "bob" },
 		"another namespace":        func(s *v1alpha1.VDISession) { s.Namespace = "other" },
 		"another user":             func(s *v1alpha1.VDISession) { s.Spec.User = "eve" },
 		"a later one of that name": func(s *v1alpha1.VDISession) { s.UID = "4-5-6" },
 	} {
-		if err := subject.Opens(session(change)); !errors.Is(err, ErrForeign) {
-			t.Errorf("%s: have %v", name, err)
-		}
+		assert.ErrorIs(t, subject.Opens(session(change)), ErrForeign, name)
 	}
 }
 
@@ -175,22 +154,18 @@ func TestKeysThatCannotBeUsedAreExplained(t *testing.T) {
 		"curve has 384":                       second(NewVerifier(certificate384)),
 		"verification":                        second(NewVerifier(p256)),
 	} {
-		if err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("want %q, have %v", name, err)
-		}
+		assert.ErrorContains(t, err, name)
 	}
 }
 
 func TestATokenForNobodyIsNotSigned(t *testing.T) {
 	s, _, _ := pair(t)
 	for _, bad := range []Subject{{}, {User: "a"}, {User: "a", Session: subject.Session}, {Session: subject.Session, UID: "1"}} {
-		if _, err := s.Sign(AudienceSession, bad, now, time.Hour); err == nil {
-			t.Errorf("%+v was signed", bad)
-		}
+		_, err := s.Sign(AudienceSession, bad, now, time.Hour)
+		assert.Error(t, err, "%+v was signed", bad)
 	}
-	if _, err := s.Sign(AudienceSession, subject, now, 0); err == nil {
-		t.Error("a token without a life was signed")
-	}
+	_, err := s.Sign(AudienceSession, subject, now, 0)
+	assert.Error(t, err, "a token without a life was signed")
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -24,15 +26,11 @@ import (
 
 func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
 	tracer, stop, err := Start(t.Context(), config.Tracing{SamplingRatio: 1}, "vdi-activator", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stop()
 	ctx, span := tracer.Start(t.Context(), "wake")
 	span.End()
-	if p := Traceparent(ctx); p != "" {
-		t.Errorf("traced as %s", p)
-	}
+	assert.Empty(t, Traceparent(ctx), "traced as")
 }
 
 // collector is an OTLP receiver that answers status.
@@ -60,21 +58,15 @@ func collector(t *testing.T, status int) (endpoint string, got func() []*collect
 func TestSpansReachTheCollectorBeforeTheProgramEnds(t *testing.T) {
 	endpoint, got := collector(t, http.StatusOK)
 	tracer, stop, err := Start(t.Context(), config.Tracing{Endpoint: endpoint, Insecure: true, SamplingRatio: 1}, "vdi-activator", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, span := tracer.Start(t.Context(), "wake")
 	span.End()
 	stop()
 	all := got()
-	if len(all) != 1 {
-		t.Fatalf("%d requests, want 1", len(all))
-	}
+	require.Len(t, all, 1, "requests, want 1")
 	text := all[0].String()
 	for _, part := range []string{"wake", "service.name", "vdi-activator", "service.version"} {
-		if !strings.Contains(text, part) {
-			t.Errorf("want %q in %s", part, text)
-		}
+		assert.Contains(t, text, part)
 	}
 }
 
@@ -82,15 +74,12 @@ func TestACollectorThatRefusesIsNamedInTheLogAndKeepsNobody(t *testing.T) {
 	endpoint, _ := collector(t, http.StatusForbidden)
 	var log bytes.Buffer
 	tracer, stop, err := Start(t.Context(), config.Tracing{Endpoint: endpoint, Insecure: true, SamplingRatio: 1}, "vdi-operator", slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_, span := tracer.Start(t.Context(), "wake")
 	span.End()
 	stop()
-	if !strings.Contains(log.String(), "not sent") || !strings.Contains(log.String(), endpoint) {
-		t.Errorf("the log says %q", log.String())
-	}
+	require.Contains(t, log.String(), "not sent")
+	assert.Contains(t, log.String(), endpoint, "the log")
 }
 
 func TestAWakesTraceCrossesInTheSessionAndOnlyForThatWake(t *testing.T) {
@@ -107,22 +96,16 @@ func TestAWakesTraceCrossesInTheSessionAndOnlyForThatWake(t *testing.T) {
 	s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: at(0), Traceparent: Traceparent(ctx)}
 	s.Status.SleepTime = at(-time.Hour)
 	below, ok := Wake(context.Background(), s)
-	if !ok {
-		t.Fatal("the wake is not traced")
-	}
+	require.True(t, ok, "the wake is not traced")
 	Record(below, tracer, "decide", noon, noon.Add(time.Second), Session(s)...)
 	wake.End()
 	spans := exporter.GetSpans()
-	if len(spans) != 2 || spans[0].SpanContext.TraceID() != spans[1].SpanContext.TraceID() || spans[0].Parent.SpanID() != spans[1].SpanContext.SpanID() {
-		t.Fatalf("the operator's span is not below the activator's: %+v", spans)
-	}
-	if d := spans[0].EndTime.Sub(spans[0].StartTime); d != time.Second {
-		t.Errorf("took %s, want what was recorded", d)
-	}
+	require.Len(t, spans, 2)
+	require.Equal(t, spans[1].SpanContext.TraceID(), spans[0].SpanContext.TraceID())
+	require.Equal(t, spans[1].SpanContext.SpanID(), spans[0].Parent.SpanID(), "the operator's span is not below the activator's")
+	assert.Equal(t, time.Second, spans[0].EndTime.Sub(spans[0].StartTime), "want what was recorded")
 	for _, a := range spans[0].Attributes {
-		if strings.Contains(a.Value.String(), "ada") {
-			t.Errorf("the span tells its user: %s", a.Value.String())
-		}
+		assert.NotContains(t, a.Value.String(), "ada", "the span tells its user")
 	}
 
 	s.Status.SleepTime = at(time.Hour)
@@ -138,9 +121,8 @@ func TestAWakesTraceCrossesInTheSessionAndOnlyForThatWake(t *testing.T) {
 func TestTheActivatorDecidesWhatIsTraced(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(Sampled(0))
 	ctx, span := Of(provider).Start(t.Context(), "wake")
-	if p := Traceparent(ctx); p != "" || span.IsRecording() {
-		t.Errorf("a wake that is left out is traced as %q", p)
-	}
+	require.Empty(t, Traceparent(ctx))
+	assert.False(t, span.IsRecording(), "a wake that is left out is traced as")
 	remote := trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, Remote: true}))
 	if _, span := Of(provider).Start(remote, "decide"); !span.IsRecording() {

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,9 +32,7 @@ func scheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, servingv1.AddToScheme} {
-		if err := add(s); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, add(s))
 	}
 	return s
 }
@@ -67,12 +66,9 @@ func TestASessionThatNobodyServesIsAsleepAndSaysSo(t *testing.T) {
 			if got.URL != "" || got.PodName != "" || got.StartTime != nil || got.Phase != v1alpha1.PhasePending || got.Message == "" {
 				t.Errorf("still says that it is served: %+v", got)
 			}
-			if !got.SleepTime.Equal(tc.slept) || got.SleepReason != tc.reason {
-				t.Errorf("asleep since %v (%s), want %v (%s)", got.SleepTime, got.SleepReason, tc.slept, tc.reason)
-			}
-			if got.Activity != tc.status.Activity {
-				t.Error("when it was used is lost")
-			}
+			require.True(t, got.SleepTime.Equal(tc.slept))
+			assert.Equal(t, tc.reason, got.SleepReason, "asleep since %v, want %v", got.SleepTime, tc.slept)
+			assert.Same(t, tc.status.Activity, got.Activity, "when it was used is lost")
 			if len(got.Conditions) != 1 || !meta.IsStatusConditionFalse(got.Conditions, v1alpha1.ConditionReady) || got.Conditions[0].Reason != v1alpha1.ReasonNotServed {
 				t.Errorf("conditions %+v", got.Conditions)
 			}
@@ -86,13 +82,9 @@ func TestWhatStaysIsNamedWithTheCommandsThatRemoveIt(t *testing.T) {
 		"homes (PersistentVolumeClaims): 2: desktops 2\n", "sessions (VDISessions): 3: desktops 2, lab 1\n", "templates (VDITemplates): kde, selkies\n",
 		"kubectl delete pvc -l vdi.kasm.io/user-hash", "kubectl delete crd vdisessions.vdi.kasm.io vditemplates.vdi.kasm.io",
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("want %q in:\n%s", want, text)
-		}
+		assert.Contains(t, text, want, "want %q in:\n%s", want, text)
 	}
-	if text := stays(nil, nil, nil, false); text != "Nothing is left." {
-		t.Errorf("of nothing: %s", text)
-	}
+	assert.Equal(t, "Nothing is left.", stays(nil, nil, nil, false), "of nothing")
 }
 
 func TestWithoutItsDefinitionsThereIsNothingToTakeBack(t *testing.T) {
@@ -114,17 +106,11 @@ func TestWithoutItsDefinitionsThereIsNothingToTakeBack(t *testing.T) {
 		},
 	}).Build()
 	var out bytes.Buffer
-	if err := uninstaller(c, &out).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, uninstaller(c, &out).Run(t.Context()))
 	for _, want := range []string{"no Deployment vdi-system/vdi-operator", "VDISessions is gone", "Removed NetworkPolicy desktops/vdi-desktops", "Nothing is left."} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("want %q in:\n%s", want, &out)
-		}
+		assert.Contains(t, out.String(), want, "want %q in:\n%s", want, &out)
 	}
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(other), other); err != nil {
-		t.Errorf("somebody else's policy: %v", err)
-	}
+	assert.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(other), other), "somebody else's policy")
 }
 
 func TestAFinalizerGoesEvenWhereTheDesktopCannotBeToldTo(t *testing.T) {
@@ -142,13 +128,11 @@ func TestAFinalizerGoesEvenWhereTheDesktopCannotBeToldTo(t *testing.T) {
 	}).Build()
 	var out bytes.Buffer
 	err := uninstaller(c, &out).Run(t.Context())
-	if !errors.Is(err, refusal) {
-		t.Errorf("said nothing of the desktops that may still run: %v", err)
-	}
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(alive), alive); err != nil || len(alive.Finalizers) != 0 || alive.Status.Message != notServedMessage {
-		t.Errorf("%v: finalizers %v, %q", err, alive.Finalizers, alive.Status.Message)
-	}
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(deleted), deleted); client.IgnoreNotFound(err) != nil || err == nil {
-		t.Errorf("the deleted session is still there: %v", err)
-	}
+	assert.ErrorIs(t, err, refusal, "said nothing of the desktops that may still run")
+	require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(alive), alive))
+	require.Empty(t, alive.Finalizers)
+	assert.Equal(t, notServedMessage, alive.Status.Message, "finalizers")
+	err = c.Get(t.Context(), client.ObjectKeyFromObject(deleted), deleted)
+	require.NoError(t, client.IgnoreNotFound(err))
+	assert.Error(t, err, "the deleted session is still there: %v", err)
 }

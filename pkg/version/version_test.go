@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestWhatTheLinkerSetComesBeforeWhatGoRecorded(t *testing.T) {
@@ -23,9 +26,7 @@ func TestWhatTheLinkerSetComesBeforeWhatGoRecorded(t *testing.T) {
 		"a release, no more": {"v1.2.3", "", nil, Info{"v1.2.3", unknown, unknown}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := from(c.version, c.revision, c.build); got != c.want {
-				t.Errorf("have %+v, want %+v", got, c.want)
-			}
+			assert.Equal(t, c.want, from(c.version, c.revision, c.build))
 		})
 	}
 }

@@ -2,9 +2,10 @@ package workload
 
 import (
 	"context"
-	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -47,9 +48,7 @@ func (k *kind) Watched() []client.Object { return nil }
 
 func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, corev1.AddToScheme(scheme))
 	s := session()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "ada-1", Labels: Labels(s)}}
 	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod).Build()
@@ -58,38 +57,34 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	apply := func(live bool) Delay {
 		t.Helper()
 		delay, err := c.Apply(t.Context(), s, Shape{}, live)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return delay
 	}
 
-	if d := apply(true); d.Reason != v1alpha1.ReasonWaitingForSleep || !strings.Contains(d.Message, `still runs as Knative Service "ada"`) || before.removals != 0 {
-		t.Errorf("live: %+v, %d removals", d, before.removals)
-	}
+	d := apply(true)
+	require.Equal(t, v1alpha1.ReasonWaitingForSleep, d.Reason)
+	require.Contains(t, d.Message, `still runs as Knative Service "ada"`)
+	assert.Equal(t, 0, before.removals, "live: %+v, removals", d)
 	if o, err := c.Observe(t.Context(), s); err != nil || !o.Exists || !o.Wakeable {
 		t.Errorf("observed %+v (%v), want what a visit can wake", o, err)
 	}
 	for awake, removals := range map[bool]int{true: 0, false: 1} {
 		before.removals = 0
-		if err := c.Scale(t.Context(), s, awake); err != nil || before.removals != removals {
-			t.Errorf("scaled, awake %t: %d removals (%v), want %d", awake, before.removals, err, removals)
-		}
+		require.NoError(t, c.Scale(t.Context(), s, awake))
+		assert.Equal(t, before.removals, removals, "scaled, awake %t: removals", awake)
 	}
 	before.removals = 0
 	if d := apply(false); d.Reason != v1alpha1.ReasonChangingOver || d.Again == 0 || before.removals != 1 || now.applied != 0 {
 		t.Errorf("asleep: %+v, %d removals, applied %d times", d, before.removals, now.applied)
 	}
-	if err := cluster.Delete(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
-	if d := apply(true); d.Reason != v1alpha1.ReasonChangingOver || before.removals != 2 {
-		t.Errorf("a start without a pod: %+v, %d removals", d, before.removals)
-	}
+	require.NoError(t, cluster.Delete(t.Context(), pod))
+	d = apply(true)
+	require.Equal(t, v1alpha1.ReasonChangingOver, d.Reason)
+	assert.Equal(t, 2, before.removals, "a start without a pod: %+v, removals", d)
 	before.is = ""
-	if d := apply(false); !d.None() || now.applied != 1 {
-		t.Errorf("nothing left: %+v, applied %d times", d, now.applied)
-	}
+	d = apply(false)
+	require.True(t, d.None())
+	assert.Equal(t, 1, now.applied, "nothing left: %+v, applied %d times", d, now.applied)
 	asked := before.asked
 	if apply(true); before.asked != asked || now.applied != 2 {
 		t.Errorf("settled: asked %d times more, applied %d times", before.asked-asked, now.applied)

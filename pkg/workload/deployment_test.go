@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,13 +17,9 @@ import (
 func buildPlain(t *testing.T, tmpl *v1alpha1.VDITemplate, startup time.Duration) (*appsv1.Deployment, *corev1.Service) {
 	t.Helper()
 	shape, err := Build(config.Default(), tmpl, session(), startup)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	deployment, service, err := plain(shape)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return deployment, service
 }
 
@@ -76,12 +74,9 @@ func TestAPlainDesktopsHashChangesWithItsShapeOnly(t *testing.T) {
 		return d.Annotations[v1alpha1.AnnotationShapeHash]
 	}
 	same := hash(func(*v1alpha1.VDITemplate) {})
-	if again := hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.DisplayName = "other" }); again != same || same == "" {
-		t.Errorf("hash %q, then %q", same, again)
-	}
-	if other := hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.Image = "desktop:2" }); other == same {
-		t.Error("another image, the same hash")
-	}
+	require.Equal(t, same, hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.DisplayName = "other" }))
+	assert.NotEmpty(t, same, "hash, then")
+	assert.NotEqual(t, same, hash(func(tm *v1alpha1.VDITemplate) { tm.Spec.Image = "desktop:2" }), "another image, the same hash")
 }
 
 func TestWhyADeploymentHasNoPodIsSaid(t *testing.T) {

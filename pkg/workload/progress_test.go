@@ -3,6 +3,8 @@ package workload
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -83,9 +85,7 @@ func TestWhatAStartWaitsForIsAReasonWithItsDetail(t *testing.T) {
 			pod := &corev1.Pod{Status: c.status, Spec: corev1.PodSpec{NodeName: c.node, Containers: []corev1.Container{{
 				Name: "desktop", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("1")}},
 			}}}}
-			if got := podProgress(pod); got != c.want {
-				t.Errorf("have %+v\nwant %+v", got, c.want)
-			}
+			assert.Equal(t, c.want, podProgress(pod))
 		})
 	}
 }
@@ -100,18 +100,12 @@ func TestADesktopWhoseAgentCannotStartIsReadyAllTheSame(t *testing.T) {
 		return p
 	}
 	noImage := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}}
-	if p := pod(true, true, noImage); !(Observation{Pod: p}).Ready() {
-		t.Error("not ready though only its agent is missing")
-	}
-	if p := pod(true, false, noImage); (Observation{Pod: p}).Ready() {
-		t.Error("ready though its proxy is not")
-	}
-	if got := podProgress(pod(false, false, noImage)); got.Stuck || got.Reason != v1alpha1.ReasonPreparing {
-		t.Errorf("have %+v, want that the agent is no obstacle", got)
-	}
+	assert.True(t, (Observation{Pod: pod(true, true, noImage)}).Ready(), "not ready though only its agent is missing")
+	assert.False(t, (Observation{Pod: pod(true, false, noImage)}).Ready(), "ready though its proxy is not")
+	got := podProgress(pod(false, false, noImage))
+	require.False(t, got.Stuck)
+	assert.Equal(t, v1alpha1.ReasonPreparing, got.Reason, "have %+v, want that the agent is no obstacle", got)
 	bare := pod(true, true, noImage)
 	bare.Spec.Containers = append(bare.Spec.Containers, corev1.Container{Name: "helper"})
-	if (Observation{Pod: bare}).Ready() {
-		t.Error("ready though nothing is known of one of its containers")
-	}
+	assert.False(t, (Observation{Pod: bare}).Ready(), "ready though nothing is known of one of its containers")
 }

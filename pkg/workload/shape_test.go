@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,13 +33,9 @@ func session() *v1alpha1.VDISession {
 func build(t *testing.T, tmpl *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *servingv1.Service {
 	t.Helper()
 	shape, err := Build(config.Default(), tmpl, s, 10*time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	service, err := knativeService(shape)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return service
 }
 
@@ -61,25 +59,18 @@ func quantity(text string) *resource.Quantity { q := resource.MustParse(text); r
 // equal compares as JSON, so that a wanted object can be written as one.
 func equal(t *testing.T, what string, have, want any) {
 	t.Helper()
-	if h, w := canonical(t, have), canonical(t, want); h != w {
-		t.Errorf("%s: have %s, want %s", what, h, w)
-	}
+	h, w := canonical(t, have), canonical(t, want)
+	assert.Equal(t, w, h, what)
 }
 
 func canonical(t *testing.T, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var plain any
-	if err := json.Unmarshal(raw, &plain); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(raw, &plain))
 	sorted, err := json.Marshal(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return string(sorted)
 }
 
@@ -126,9 +117,7 @@ func TestADesktopsPodMayDoLittleAndKnowsItsTURN(t *testing.T) {
 		{"name": "shm", "emptyDir": map[string]any{"medium": "Memory", "sizeLimit": "1Gi"}},
 		{"name": "home", "persistentVolumeClaim": map[string]any{"claimName": HomeName("ada@example.com", "egl")}},
 	})
-	if c.Lifecycle != nil {
-		t.Error("Knative refuses lifecycle hooks")
-	}
+	assert.Nil(t, c.Lifecycle, "Knative refuses lifecycle hooks")
 }
 
 func TestTheSessionsWordCountsOverTheTemplates(t *testing.T) {
@@ -199,17 +188,14 @@ func containers(t *testing.T, cfg config.Config, podTemplate string) []corev1.Co
 		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(podTemplate)}
 	}
 	shape, err := Build(cfg, tm, session(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return shape.Pod.Spec.Containers
 }
 
 func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 	c := containers(t, withAgent(), "")
-	if len(c) != 2 || c[0].Name != v1alpha1.ContainerDesktop {
-		t.Fatalf("have %d containers, want the desktop and its agent", len(c))
-	}
+	require.Len(t, c, 2)
+	require.Equal(t, v1alpha1.ContainerDesktop, c[0].Name, "have %d containers, want the desktop and its agent", len(c))
 	equal(t, "agent", c[1], map[string]any{
 		"name": "vdi-agent", "image": "agent:1",
 		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080"},
@@ -220,18 +206,15 @@ func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 			"readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []string{"ALL"}}, "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
 	})
 	for _, e := range c[0].Env {
-		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef.Key == AgentTokenKey {
-			t.Error("the desktop can read the agent's token")
-		}
+		assert.False(t, e.ValueFrom != nil && e.ValueFrom.SecretKeyRef.Key == AgentTokenKey, "the desktop can read the agent's token")
 	}
 }
 
 func TestAPodTemplateMaySizeOrRemoveTheAgentAndNothingElse(t *testing.T) {
 	c := containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","image":"evil","args":["--x"],"resources":{"limits":{"memory":"64Mi"}}},{"name":"helper","image":"h"}]}}`)
 	i := slices.IndexFunc(c, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerAgent })
-	if len(c) != 3 || i < 0 {
-		t.Fatalf("have %+v", c)
-	}
+	require.Len(t, c, 3)
+	require.GreaterOrEqual(t, i, 0)
 	equal(t, "image", c[i].Image, "agent:1")
 	equal(t, "arguments", len(c[i].Args), 2)
 	equal(t, "limit", c[i].Resources.Limits, map[string]string{"memory": "64Mi"})
@@ -255,9 +238,9 @@ func TestABadPodTemplateIsNamed(t *testing.T) {
 		tm := template()
 		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(patch)}
 		_, err := Build(config.Default(), tm, session(), 0)
-		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), `template "egl": spec.podTemplate`) {
-			t.Errorf("%s: want %q, have %v", patch, says, err)
-		}
+		require.Error(t, err, patch)
+		require.Contains(t, err.Error(), says, patch)
+		assert.Contains(t, err.Error(), `template "egl": spec.podTemplate`, "%s, have %v", patch, err)
 	}
 }
 
@@ -275,9 +258,7 @@ func TestTheHashChangesWithTheShapeAndWithNothingElse(t *testing.T) {
 			s.Status.StartTime = &metav1.MicroTime{Time: time.Now()}
 		},
 	} {
-		if hashOf(change) != first {
-			t.Errorf("%s changes the shape", name)
-		}
+		assert.Equal(t, first, hashOf(change), "%s changes the shape", name)
 	}
 	for name, change := range map[string]func(*v1alpha1.VDITemplate, *v1alpha1.VDISession){
 		"image": func(tm *v1alpha1.VDITemplate, _ *v1alpha1.VDISession) { tm.Spec.Image = "x" },
@@ -285,16 +266,14 @@ func TestTheHashChangesWithTheShapeAndWithNothingElse(t *testing.T) {
 			s.Spec.Resources = &v1alpha1.SessionResources{Memory: quantity("1Gi")}
 		},
 	} {
-		if hashOf(change) == first {
-			t.Errorf("%s does not change the shape", name)
-		}
+		assert.NotEqual(t, first, hashOf(change), "%s does not change the shape", name)
 	}
 }
 
 func TestAHomeBelongsToUserAndTemplate(t *testing.T) {
-	if HomeName("a", "b") == HomeName("ab", "") || HomeName("a", "b") == HomeName("a", "c") || HomeName("a", "b") == HomeName("c", "b") {
-		t.Error("two homes share a name")
-	}
+	require.NotEqual(t, HomeName("ab", ""), HomeName("a", "b"))
+	require.NotEqual(t, HomeName("a", "c"), HomeName("a", "b"))
+	assert.NotEqual(t, HomeName("c", "b"), HomeName("a", "b"), "two homes share a name")
 	s := session()
 	s.Spec.Persistence = &v1alpha1.SessionPersistence{Size: quantity("50Gi")}
 	claim := HomeClaim(template(), s)
@@ -344,9 +323,7 @@ func TestADesktopIsToldWhatItsImagesDefaultsDoNotSay(t *testing.T) {
 				}
 				have = append(have, e.Name)
 			}
-			if !slices.Equal(have, c.want) {
-				t.Errorf("have %q, want %q", have, c.want)
-			}
+			assert.Equal(t, c.want, have)
 		})
 	}
 }
@@ -357,18 +334,12 @@ func TestAnImageThatStartsAsRootKeepsWhatItBecomesAnotherUserWith(t *testing.T) 
 	may := desktop(t, build(t, tm, session())).SecurityContext
 	equal(t, "privilege escalation", may.AllowPrivilegeEscalation, false)
 	equal(t, "seccomp", may.SeccompProfile, map[string]any{"type": "RuntimeDefault"})
-	if len(may.Capabilities.Add) != 0 {
-		t.Errorf("%v is added, which Knative refuses", may.Capabilities.Add)
-	}
+	assert.Empty(t, may.Capabilities.Add, "is added, which Knative refuses")
 	for _, kept := range []corev1.Capability{"ALL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"} {
-		if slices.Contains(may.Capabilities.Drop, kept) {
-			t.Errorf("%s is dropped", kept)
-		}
+		assert.NotContains(t, may.Capabilities.Drop, kept, "is dropped")
 	}
 	for _, gone := range []corev1.Capability{"NET_RAW", "MKNOD", "SYS_CHROOT", "SETPCAP"} {
-		if !slices.Contains(may.Capabilities.Drop, gone) {
-			t.Errorf("%s stays", gone)
-		}
+		assert.Contains(t, may.Capabilities.Drop, gone, "stays")
 	}
 }
 
@@ -395,9 +366,7 @@ func TestANullInAPodTemplateIsRefusedHoweverItWasApplied(t *testing.T) {
 			tm := template()
 			tm.Annotations, tm.Spec.PodTemplate = tc.annotations, &runtime.RawExtension{Raw: []byte(tc.raw)}
 			_, err := Build(config.Default(), tm, session(), time.Minute)
-			if tc.refused != (err != nil) {
-				t.Fatalf("refused: %v, want %t", err, tc.refused)
-			}
+			require.Equal(t, tc.refused, err != nil, "refused: %v", err)
 			if err != nil && (!strings.Contains(err.Error(), `template "egl": spec.podTemplate.spec.containers[0].securityContext.capabilities: null is refused`) || !strings.Contains(err.Error(), "capabilities: {drop: []}")) {
 				t.Error(err)
 			}
@@ -405,7 +374,7 @@ func TestANullInAPodTemplateIsRefusedHoweverItWasApplied(t *testing.T) {
 	}
 	tm := template()
 	tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","securityContext":{"capabilities":{"drop":[]}}}]}}`)}
-	if caps := desktop(t, build(t, tm, session())).SecurityContext.Capabilities; caps == nil || len(caps.Drop) != 0 {
-		t.Errorf("the remedy leaves %+v", caps)
-	}
+	caps := desktop(t, build(t, tm, session())).SecurityContext.Capabilities
+	require.NotNil(t, caps)
+	assert.Empty(t, caps.Drop, "the remedy leaves %+v", caps)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -101,9 +102,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
@@ -252,9 +251,7 @@ func (g *gateway) eventually(what string, is func() bool) {
 func (g *gateway) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
 	g.t.Helper()
 	raw, err := g.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	return raw
 }
 
@@ -328,16 +325,10 @@ func (g *gateway) open() (end func()) {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/", nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	req.Host, req.Header = host, g.as(fetching)
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		g.t.Fatalf("the stream answered %s", resp.Status)
-	}
+	require.NoError(g.t, err)
+	require.Equal(g.t, http.StatusOK, resp.StatusCode, "the stream answered %s", resp.Status)
 	return func() { cancel(); _ = resp.Body.Close() }
 }

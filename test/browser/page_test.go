@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -50,9 +52,8 @@ func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
 	_, port, _ := strings.Cut(strings.TrimPrefix(v.front.URL, "http://"), ":")
 	v.home = "http://" + v.Config.URL.SessionHost(alice.Namespace, alice.Name) + ":" + port
 	var err error
-	if v.Browser, err = harness.OpenBrowser(ctx, chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1")); err != nil {
-		t.Fatal(err)
-	}
+	v.Browser, err = harness.OpenBrowser(ctx, chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"))
+	require.NoError(t, err)
 	t.Cleanup(v.Close)
 	v.run(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
 	return v
@@ -60,9 +61,7 @@ func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
 
 func (v *visit) run(actions ...chromedp.Action) {
 	v.t.Helper()
-	if err := chromedp.Run(v.Ctx, actions...); err != nil {
-		v.t.Fatal(err)
-	}
+	require.NoError(v.t, chromedp.Run(v.Ctx, actions...))
 }
 
 // link opens a path by a link, as a person does.
@@ -75,9 +74,7 @@ func (v *visit) until(expression string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, enough)
 	defer cancel()
-	if err := v.Until(ctx, expression); err != nil {
-		v.t.Fatalf("%v; %s", err, v.Describe())
-	}
+	require.NoError(v.t, v.Until(ctx, expression), v.Describe())
 }
 
 func (v *visit) text(expression string) string {
@@ -132,9 +129,7 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	v.link("/desk/")
 	v.until(`document.body.dataset.state === "waiting" && document.querySelector("[aria-current]")?.dataset.step === "waking"`)
 	v.eventually("woken", func() bool { return v.woken() == 1 })
-	if got := v.text(`document.title`); got != "Your desktop is starting" {
-		t.Errorf("the title is %q", got)
-	}
+	assert.Equal(t, "Your desktop is starting", v.text(`document.title`), "the title")
 	v.wakes(framed(t))
 	v.until(harness.DesktopShown)
 	v.until(`document.title === "Load 1 of /desk/"`)
@@ -176,9 +171,7 @@ func TestAPageWhoseScriptDidNotComeThroughOffersToBeLoadedAgain(t *testing.T) {
 	v.run(network.Enable(), network.SetBlockedURLs([]string{"*/_vdi/assets/shell.js"}))
 	v.link("/desk/")
 	shown := `getComputedStyle(document.getElementById("stuck")).visibility === "visible"`
-	if err := v.Until(v.ctx, shown); err != nil {
-		t.Fatalf("%v; %s", err, v.Describe())
-	}
+	require.NoError(t, v.Until(v.ctx, shown), v.Describe())
 	v.run(network.SetBlockedURLs(nil))
 	v.wakes(framed(t))
 	v.run(chromedp.Click("#stuck a"))
@@ -199,9 +192,8 @@ func TestADesktopThatLivesAtAnotherOriginIsShownAsItIs(t *testing.T) {
 	v.until(harness.DesktopShown)
 	time.Sleep(2 * time.Second) // longer than until a lost page is asked for again
 	v.until(harness.DesktopShown)
-	if n := asked.Load(); n > 2 {
-		t.Errorf("the desktop was asked %d times, want its page and once whether it was lost", n)
-	}
+	n := asked.Load()
+	assert.False(t, n > 2, "the desktop was asked %d times, want its page and once whether it was lost", n)
 }
 
 func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
@@ -275,9 +267,7 @@ func TestThePageWarnsAndAPersonStays(t *testing.T) {
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{MaxDuration: v1alpha1.NewDuration(time.Hour + time.Minute)}
 	})
 	v.until(harness.WarningShown + ` && document.getElementById("stay").textContent === "Understood"`)
-	if got := v.text(`document.activeElement.id`); got != "frame" {
-		t.Errorf("a warning that nobody can put off took the focus from the work to %q", got)
-	}
+	assert.Equal(t, "frame", v.text(`document.activeElement.id`), "a warning that nobody can put off took the focus from the work")
 	v.run(chromedp.Click(harness.StayButton))
 	v.until(`document.getElementById("warning").hidden`)
 }
@@ -377,9 +367,7 @@ func TestPictures(t *testing.T) {
 				t.Helper()
 				var png []byte
 				v.run(chromedp.Sleep(900*time.Millisecond), chromedp.CaptureScreenshot(&png))
-				if err := os.WriteFile(filepath.Join(out, look.name+"-"+name+".png"), png, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, os.WriteFile(filepath.Join(out, look.name+"-"+name+".png"), png, 0o644))
 			}
 			v.change(func(s *v1alpha1.VDISession) { s.Status.LastStartDuration = &metav1.Duration{Duration: 8 * time.Second} })
 			v.link("/")

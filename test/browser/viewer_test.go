@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
@@ -131,9 +133,7 @@ func balance(t testing.TB, replicas ...*gateway) *httptest.Server {
 	var at []*url.URL
 	for _, r := range replicas {
 		u, err := url.Parse(r.front.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		at = append(at, u)
 	}
 	idle := &http.Transport{DisableKeepAlives: true}
@@ -173,9 +173,7 @@ func (v *visit) tab(options ...chromedp.ContextOption) *visit {
 
 func (v *visit) shut() {
 	v.t.Helper()
-	if err := chromedp.Cancel(v.Ctx); err != nil {
-		v.t.Fatal(err)
-	}
+	require.NoError(v.t, chromedp.Cancel(v.Ctx))
 }
 
 func (v *visit) opens() { v.t.Helper(); v.run(chromedp.Navigate(v.home + "/")) }
@@ -219,9 +217,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			second.until(elsewhereShown + ` && document.title === "This desktop is open in another tab" && document.getElementById("again").textContent === "Use it here"`)
 			second.until(`document.activeElement.id === "again"`)
 			v.until(pictureShown)
-			if n := desktop.opened.Load(); n != 2 {
-				t.Errorf("%d sockets were opened, want the first tab's two", n)
-			}
+			assert.EqualValues(t, 2, desktop.opened.Load(), "sockets were opened, want the first tab's two")
 
 			second.run(chromedp.Click("#again"))
 			second.until(pictureShown)
@@ -232,9 +228,8 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			second.until(elsewhereShown)
 			time.Sleep(2 * time.Second)
 			v.until(pictureShown)
-			if n := desktop.opened.Load(); n > 20 {
-				t.Errorf("%d sockets were opened for three views", n)
-			}
+			n := desktop.opened.Load()
+			assert.False(t, n > 20, "%d sockets were opened for three views", n)
 			v.expectRefusals(closing.UserRate, 0)
 		})
 	}
@@ -264,12 +259,8 @@ func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 	}
 	v.eventually("one of the others shows it", func() bool { return shows(v) || shows(third) })
 	time.Sleep(time.Second)
-	if shows(v) && shows(third) {
-		t.Error("both show it")
-	}
-	if n := v.records() - before; n > 3 {
-		t.Errorf("%d records of a release and a claim", n)
-	}
+	assert.False(t, shows(v) && shows(third), "both show it")
+	assert.LessOrEqual(t, v.records()-before, 3, "records of a release and a claim")
 }
 
 func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
@@ -289,15 +280,11 @@ func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 			for range 3 {
 				v.run(chromedp.Reload())
 				v.until(pictureShown)
-				if got := v.text(`states.join()`); strings.Contains(got, string(page.StateElsewhere)) {
-					t.Errorf("the page was in the states %s", got)
-				}
+				assert.NotContains(t, v.text(`states.join()`), string(page.StateElsewhere), "the page was in the states")
 			}
 			time.Sleep(closedAfter + time.Second)
 			v.until(pictureShown)
-			if got := second.text(`states.slice(1).join()`); got != string(page.StateElsewhere) {
-				t.Errorf("the tab that waits was in the states %s", got)
-			}
+			assert.Equal(t, string(page.StateElsewhere), second.text(`states.slice(1).join()`), "the tab that waits was in the states")
 		})
 	}
 }

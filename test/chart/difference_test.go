@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pmezard/go-difflib/difflib"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/helm"
 )
@@ -17,12 +18,8 @@ type object struct{ kind, name, text string }
 func parsed(t *testing.T, document string) object {
 	t.Helper()
 	all, err := helm.Objects(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) != 1 {
-		t.Fatalf("%d objects in\n%s", len(all), document)
-	}
+	require.NoError(t, err)
+	require.Len(t, all, 1, "objects in, %s", document)
 	o := all[0]
 	return object{o.GetKind(), strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/"), document}
 }

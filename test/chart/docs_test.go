@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/test/docs"
 	"github.com/org/vdi-operator/test/helm"
 )
@@ -24,9 +27,7 @@ var (
 func words(t *testing.T, flags string) (all []string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "bash", "-c", `printf '%s\n' `+flags).Output()
-	if err != nil {
-		t.Fatalf("%q: %v", flags, err)
-	}
+	require.NoError(t, err, "%q", flags)
 	for _, word := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		if word != "" && !notOfTemplate[word] {
 			all = append(all, word)
@@ -37,13 +38,9 @@ func words(t *testing.T, flags string) (all []string) {
 
 func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 	root, err := helm.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pages, err := docs.Pages(root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	rendered := 0
 	for _, page := range pages {
 		for _, command := range page.Commands() {
@@ -56,12 +53,9 @@ func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 			for _, api := range cluster {
 				flags = append(flags, "--api-versions", api)
 			}
-			if _, err := release.Template(t.Context(), flags...); err != nil {
-				t.Errorf("%s: %q: %v", page.Path, command, err)
-			}
+			_, err := release.Template(t.Context(), flags...)
+			assert.NoError(t, err, "%s: %q", page.Path, command)
 		}
 	}
-	if rendered < 10 {
-		t.Errorf("%d commands of the pages were rendered: they are not found", rendered)
-	}
+	assert.GreaterOrEqual(t, rendered, 10, "commands of the pages were rendered: they are not found")
 }

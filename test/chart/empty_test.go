@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/test/helm"
@@ -47,9 +49,7 @@ func compareRequired(t *testing.T, at string, s *schema, values map[string]any) 
 	}
 	slices.Sort(want)
 	got := slices.Sorted(slices.Values(s.Required))
-	if !slices.Equal(got, want) {
-		t.Errorf("values.schema.json requires at %q %v, want %v", at, got, want)
-	}
+	assert.Equal(t, want, got, "values.schema.json requires at %q", at)
 }
 
 // Everything else may be left empty: it means what an empty string, list or map means.
@@ -67,17 +67,11 @@ func TestEveryOtherValueMayBeLeftEmpty(t *testing.T) {
 		}
 	}
 	raw, err := yaml.Marshal(values)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "values.yaml")
-	if err := os.WriteFile(file, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(file, raw, 0o600))
 	text, err := release.Template(t.Context(), "--values", file)
-	if err != nil {
-		t.Fatalf("%v, with\n%s", err, raw)
-	}
+	require.NoError(t, err, "%s", raw)
 	if objects, err := helm.Objects(text); err != nil || len(objects) == 0 {
 		t.Errorf("%d objects (%v)", len(objects), err)
 	}
@@ -121,9 +115,7 @@ func empty(value any) bool {
 func read(t *testing.T, chart string) (*schema, map[string]any) {
 	t.Helper()
 	root, err := helm.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	s, values := &schema{}, map[string]any{}
 	for name, into := range map[string]any{"values.schema.json": s, "values.yaml": &values} {
 		raw, err := os.ReadFile(filepath.Join(root, chart, name))
@@ -132,9 +124,7 @@ func read(t *testing.T, chart string) (*schema, map[string]any) {
 		} else if err == nil {
 			err = yaml.Unmarshal(raw, into)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	return s, values
 }

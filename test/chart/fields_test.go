@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/jsonpath"
 )
@@ -28,9 +30,7 @@ func checkFields(t *testing.T, cases map[string]fieldCase) {
 			all := objects(t)(release.Template(t.Context(), flags...))
 			for key, want := range c.fields {
 				object, path, _ := strings.Cut(key, " ")
-				if got := field(t, all, object, path); got != want {
-					t.Errorf("%s is %q, want %q", key, got, want)
-				}
+				assert.Equal(t, want, field(t, all, object, path), key)
 			}
 		})
 	}
@@ -44,12 +44,8 @@ func field(t *testing.T, all []*unstructured.Unstructured, object, path string) 
 		}
 		p := jsonpath.New(object).AllowMissingKeys(true)
 		var text bytes.Buffer
-		if err := p.Parse("{" + path + "}"); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Execute(&text, o.Object); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, p.Parse("{"+path+"}"))
+		require.NoError(t, p.Execute(&text, o.Object))
 		return text.String()
 	}
 	return ""

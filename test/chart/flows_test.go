@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,17 +72,13 @@ func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 		switch {
 		case o.GetKind() == "NetworkPolicy":
 			var p networkingv1.NetworkPolicy
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, &p, true); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o.Object, &p, true))
 			all = append(all, p)
 		case o.GetKind() == "ConfigMap" && o.GetName() == "vdi-operator":
 			data := o.Object["data"].(map[string]any)
 			// The operator itself reads it.
 			cfg, err := config.Parse([]byte(data["config.yaml"].(string)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			configured = true
 			if cfg.DesktopNetworkPolicy == nil {
 				continue
@@ -91,9 +89,7 @@ func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 			}
 		}
 	}
-	if !configured {
-		t.Fatal("the operator's configuration was not rendered")
-	}
+	require.True(t, configured, "the operator's configuration was not rendered")
 	return all
 }
 
@@ -183,9 +179,7 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 
 func TestWithoutPoliciesAllIsOpen(t *testing.T) {
 	ps := policies(t, "open-network", "team-a")
-	if len(ps) != 0 {
-		t.Errorf("%d policies", len(ps))
-	}
+	assert.Empty(t, ps, "policies")
 }
 
 func name(e policy.End) string {

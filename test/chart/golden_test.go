@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -31,15 +34,11 @@ func TestEverySetOfValuesRendersAsReviewed(t *testing.T) {
 				got = difference(defaults, rendered(t, "--values", values(t, set)))
 			}
 			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
 				return
 			}
 			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatalf("%v: run this test with -update", err)
-			}
+			require.NoError(t, err, "run this test with -update")
 			if string(want) != got {
 				t.Errorf("%s (-) is not what is rendered (+):\n%s\nIf that is meant, run this test with -update and read git diff.",
 					golden, hunks(lines(string(want)), lines(got), 3))
@@ -52,10 +51,9 @@ func TestLintAcceptsEverySetOfValues(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			if _, err := release.Helm(t.Context(), "lint", "--strict", helm.Chart, "--kube-version", helm.KubeVersion, "--values",
-				values(t, set)); err != nil {
-				t.Error(err)
-			}
+			_, err := release.Helm(t.Context(), "lint", "--strict", helm.Chart, "--kube-version", helm.KubeVersion, "--values",
+				values(t, set))
+			assert.NoError(t, err)
 		})
 	}
 }
@@ -67,9 +65,8 @@ var release = helm.Release{Name: "vdi", Namespace: "vdi-system"}
 func valueSets(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "*.values.yaml"))
-	if err != nil || len(files) < 12 {
-		t.Fatalf("%d sets of values (%v)", len(files), err)
-	}
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 12, "sets of values")
 	for i, f := range files {
 		files[i] = strings.TrimSuffix(filepath.Base(f), ".values.yaml")
 	}
@@ -80,9 +77,7 @@ func valueSets(t *testing.T) []string {
 func values(t *testing.T, set string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("testdata", set+".values.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return path
 }
 
@@ -95,9 +90,7 @@ var secretValue = regexp.MustCompile(`(?m)^(  [\w.-]+): [A-Za-z0-9+/=]{16,}$`)
 func rendered(t *testing.T, flags ...string) []object {
 	t.Helper()
 	text, err := release.Template(t.Context(), flags...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var all []object
 	for _, d := range helm.Documents(text) {
 		o := parsed(t, d)
@@ -118,14 +111,10 @@ func rendered(t *testing.T, flags ...string) []object {
 func withoutFiles(t *testing.T, text string) string {
 	t.Helper()
 	root, err := helm.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, name := range []string{"files/dashboards/vdi.json", "files/alerts/vdi.yaml"} {
 		file, err := os.ReadFile(filepath.Join(root, helm.Chart, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, indent := range []string{"    ", "  "} {
 			block := indent + strings.ReplaceAll(strings.TrimRight(string(file), "\n"), "\n", "\n"+indent) + "\n"
 			text = strings.Replace(text, block, indent+"# The text of "+name+"\n", 1)

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 )
 
 // checksum is the configuration's, which has names in it.
@@ -22,7 +24,5 @@ func TestFullnameOverrideRenamesEveryObjectAndChangesNothingElse(t *testing.T) {
 		return checksum.ReplaceAllString(inFull(all), "checksum/config: OF-ITS-OWN")
 	}
 	want, got := plain(defaults), strings.ReplaceAll(plain(renamed), name, release.Name)
-	if want != got {
-		t.Errorf("the default (-) and the renamed (+) differ:\n%s", hunks(lines(want), lines(got), 3))
-	}
+	assert.Equal(t, want, got, "the default (-) and the renamed (+) differ:\n%s", hunks(lines(want), lines(got), 3))
 }

@@ -1,8 +1,10 @@
 package chart
 
 import (
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // Every value that must be refused, and what the sentence must say: the key, the value
@@ -98,13 +100,9 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 				flags = append(flags, "--set", s)
 			}
 			_, err := release.Template(t.Context(), flags...)
-			if err == nil {
-				t.Fatalf("%v was taken", c.set)
-			}
+			require.Error(t, err, "%v was taken", c.set)
 			for _, say := range c.says {
-				if !strings.Contains(err.Error(), say) {
-					t.Errorf("%v: it must say %q; it says\n%v", c.set, say, err)
-				}
+				assert.Contains(t, err.Error(), say, "%v: it must say; it says, %v", c.set, err)
 			}
 		})
 	}
@@ -112,7 +110,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 
 func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
 	_, err := release.Template(t.Context(), "--kube-version", "v1.28.0")
-	if err == nil || !strings.Contains(err.Error(), "1.30") || !strings.Contains(err.Error(), "1.28") {
-		t.Errorf("it says %v", err)
-	}
+	require.Error(t, err)
+	require.Contains(t, err.Error(), "1.30")
+	assert.Contains(t, err.Error(), "1.28", "it says %v", err)
 }

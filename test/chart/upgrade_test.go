@@ -2,9 +2,10 @@ package chart
 
 import (
 	"path/filepath"
-	"reflect"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/vdi-operator/test/helm"
@@ -25,9 +26,7 @@ func TestAnUpgradeMakesNothingAnew(t *testing.T) {
 	for _, o := range objects(t)(release.Template(ctx)) {
 		after[identity(o)] = o
 	}
-	if len(before) < 15 {
-		t.Fatalf("the previous chart has %d objects", len(before))
-	}
+	require.GreaterOrEqual(t, len(before), 15, "the previous chart has %d objects", len(before))
 	for _, old := range before {
 		now := after[identity(old)]
 		if _, gone := superseded[identity(old)]; gone && now == nil {
@@ -40,9 +39,7 @@ func TestAnUpgradeMakesNothingAnew(t *testing.T) {
 		for _, immutable := range [][]string{{"spec", "selector"}, {"spec", "clusterIP"}, {"roleRef"}, {"type"}} {
 			a, _, _ := unstructured.NestedFieldNoCopy(old.Object, immutable...)
 			b, _, _ := unstructured.NestedFieldNoCopy(now.Object, immutable...)
-			if !reflect.DeepEqual(a, b) {
-				t.Errorf("%s: %v changes from %v to %v", identity(old), immutable, a, b)
-			}
+			assert.Equal(t, b, a, "%s: %v changes", identity(old), immutable)
 		}
 	}
 }
@@ -55,13 +52,9 @@ func objects(t *testing.T) func(text string, err error) []*unstructured.Unstruct
 	t.Helper()
 	return func(text string, err error) []*unstructured.Unstructured {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		all, err := helm.Objects(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return all
 	}
 }

@@ -6,6 +6,7 @@ require (
 	github.com/coredns/coredns v1.14.7
 	github.com/google/go-containerregistry v0.22.1
 	github.com/spf13/cobra v1.10.2
+	github.com/stretchr/testify v1.11.1
 	golang.org/x/mod v0.39.0
 	golang.org/x/sync v0.24.0
 	google.golang.org/grpc v1.83.0

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/pion/logging"
 	pion "github.com/pion/turn/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/turn"
 )
@@ -94,18 +95,14 @@ func (c *client) refusedAllocation(code int) {
 
 func expectRefusal(t *testing.T, err error, code int) {
 	t.Helper()
-	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("error %d", code)) {
-		t.Errorf("got %v, want a refusal with %d", err, code)
-	}
+	assert.ErrorContains(t, err, fmt.Sprintf("error %d", code), "want a refusal with %d", code)
 }
 
 // exchange sends a message each way between two allocations.
 func exchange(t *testing.T, a, b net.PacketConn) {
 	t.Helper()
 	for _, way := range [][2]net.PacketConn{{a, b}, {b, a}} {
-		if err := deliver(way[0], way[1]); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, deliver(way[0], way[1]))
 	}
 }
 

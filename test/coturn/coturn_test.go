@@ -16,6 +16,8 @@ import (
 	"time"
 
 	pion "github.com/pion/turn/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/coturn"
@@ -63,15 +65,13 @@ func TestNobodyReachesTheClusterThroughTheServer(t *testing.T) {
 		t.Log(what)
 		expectRefusal(t, err, 403)
 	}
-	if _, err := relay.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("8.8.8.8:53"))); err != nil {
-		t.Errorf("a browser's public address: %v, want permission", err)
-	}
+	_, err := relay.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(netip.MustParseAddrPort("8.8.8.8:53")))
+	assert.NoError(t, err, "a browser's public address, want permission")
 	s.expectMetric(`vdi_turn_refusals_total{reason="denied_peer"}`, 12)
 
 	// kubelet, the API server and the nodes' programs listen by TCP, which is not relayed.
-	if _, err := s.dial(byTCP, credential(secret, "desktops/alice", time.Hour)).AllocateTCP(); err == nil {
-		t.Error("TCP is relayed")
-	}
+	_, err = s.dial(byTCP, credential(secret, "desktops/alice", time.Hour)).AllocateTCP()
+	assert.Error(t, err, "TCP is relayed")
 }
 
 func TestAnAdministratorMayOpenTheDesktopsNetwork(t *testing.T) {
@@ -141,21 +141,16 @@ func TestARenewedCertificateIsServedWithoutCuttingAnybody(t *testing.T) {
 	s := start(t, nil)
 	c := credential(secret, "desktops/alice", time.Hour)
 	first := s.dial(byTLS, c)
-	if first.certificate != "one" {
-		t.Fatalf("the certificate is for %q", first.certificate)
-	}
+	require.Equal(t, "one", first.certificate, "the certificate")
 	browser, desktop := first.allocate(), s.dial(byUDP, c).allocate()
 	exchange(t, browser, desktop)
 	expires, err := s.metric("vdi_turn_certificate_expiry_timestamp_seconds")
-	if err != nil || expires < float64(time.Now().Unix()) {
-		t.Errorf("it expires at %v (%v)", expires, err)
-	}
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, expires, float64(time.Now().Unix()), "it expires")
 
 	s.replace("tls/tls.crt", []byte("rubbish"))
 	s.expectMetric(`vdi_turn_certificate_reloads_total{result="refused"}`, 1)
-	if again := s.dial(byTLS, c); again.certificate != "one" {
-		t.Errorf("after rubbish the certificate is for %q, want the one before", again.certificate)
-	}
+	assert.Equal(t, "one", s.dial(byTLS, c).certificate, "after rubbish the certificate, want the one before")
 	s.writeCertificate("two")
 	s.expectMetric(`vdi_turn_certificate_reloads_total{result="applied"}`, 1)
 	s.eventually("the new certificate is served", func() error {
@@ -175,18 +170,17 @@ func TestSIGTERMLetsOpenAllocationsEndAndTakesNoMoreVisitors(t *testing.T) {
 	s.expectMetric("vdi_turn_allocations", 2)
 	s.signal(syscall.SIGTERM)
 	s.expectMetric("vdi_turn_draining", 1)
-	if code, body, err := s.get("/readyz"); err != nil || code != 503 || !strings.Contains(body, "shutting down") {
-		t.Errorf("/readyz answers %d %s (%v)", code, body, err)
-	}
-	if code, body, err := s.get("/healthz"); err != nil || code != 200 {
-		t.Errorf("/healthz answers %d %s (%v): kubelet would kill it", code, body, err)
-	}
+	code, body, err := s.get("/readyz")
+	require.NoError(t, err)
+	require.Equal(t, 503, code)
+	assert.Contains(t, body, "shutting down", "/readyz answers")
+	code, body, err = s.get("/healthz")
+	require.NoError(t, err)
+	assert.Equal(t, 200, code, "/healthz answers %d %s (%v): kubelet would kill it", code, body, err)
 	exchange(t, browser, desktop)
 	must(t, browser.Close())
 	must(t, desktop.Close())
-	if err := s.end(); err != nil {
-		t.Errorf("it ended with %v", err)
-	}
+	assert.NoError(t, s.end(), "it ended")
 }
 
 func TestTheGracePeriodBoundsTheEnd(t *testing.T) {
@@ -194,12 +188,8 @@ func TestTheGracePeriodBoundsTheEnd(t *testing.T) {
 	s.dial(byUDP, credential(secret, "desktops/alice", time.Hour)).allocate()
 	s.expectMetric("vdi_turn_allocations", 1)
 	s.signal(syscall.SIGTERM)
-	if err := s.end(); err != nil {
-		t.Errorf("it ended with %v", err)
-	}
-	if !strings.Contains(s.log.String(), "the grace period is over") {
-		t.Error("the log does not tell of the allocation that was cut")
-	}
+	assert.NoError(t, s.end(), "it ended")
+	assert.Contains(t, s.log.String(), "the grace period is over", "the log does not tell of the allocation that was cut")
 }
 
 func TestTheContainerEndsWithTurnserver(t *testing.T) {
@@ -209,12 +199,8 @@ func TestTheContainerEndsWithTurnserver(t *testing.T) {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
 	must(t, err)
 	must(t, syscall.Kill(pid, syscall.SIGKILL))
-	if err := s.end(); err == nil {
-		t.Error("it ended as if all were well")
-	}
-	if !strings.Contains(s.log.String(), "turnserver ended by itself: signal: killed") {
-		t.Error("the log does not say why")
-	}
+	assert.Error(t, s.end(), "it ended as if all were well")
+	assert.Contains(t, s.log.String(), "turnserver ended by itself: signal: killed", "the log does not say why")
 }
 
 func TestClientsMeetAtAPublicAddressThatIsTranslated(t *testing.T) {
@@ -224,9 +210,8 @@ func TestClientsMeetAtAPublicAddressThatIsTranslated(t *testing.T) {
 	})
 	c := credential(secret, "desktops/alice", time.Hour)
 	browser, desktop := s.dial(byUDP, c).allocate(), s.dial(byTCP, c).allocate()
-	if at := address(t, browser); at.Addr().String() != public {
-		t.Errorf("the allocation is at %s, want %s", at, public)
-	}
+	at := address(t, browser)
+	assert.Equal(t, public, at.Addr().String(), "the allocation is at %s", at)
 	exchange(t, browser, desktop)
 	s.expectAnnounced(public)
 }
@@ -257,12 +242,8 @@ func TestAnUnusableStartIsExplained(t *testing.T) {
 			s.replace("config.yaml", []byte("port: 3478\ntlsPort: 5349\nrealm: vdi\nrelay: {minPort: 49160, maxPort: 49179}"))
 			tc.spoil(s)
 			s.run()
-			if err := s.end(); err == nil {
-				t.Error("it ended as if all were well")
-			}
-			if !strings.Contains(s.log.String(), tc.says) {
-				t.Errorf("the log does not say %q", tc.says)
-			}
+			assert.Error(t, s.end(), "it ended as if all were well")
+			assert.Contains(t, s.log.String(), tc.says, "the log does not say")
 		})
 	}
 }
@@ -281,9 +262,9 @@ func (s *server) expectAnnounced(want string) {
 	if err == nil {
 		err = json.Unmarshal([]byte(body), &a)
 	}
-	if err != nil || code != 200 || a.Address != want {
-		s.t.Errorf("%d %s (%v), want address %s", code, body, err, want)
-	}
+	require.NoError(s.t, err, body)
+	require.Equal(s.t, 200, code, body)
+	assert.Equal(s.t, want, a.Address, body)
 }
 
 // stunServer runs one on the clients' side of the link.
@@ -306,19 +287,12 @@ var whole = regexp.MustCompile(`[0-9]{10}:desktops/`)
 func (s *server) expectDiscreetLog(secrets ...string) {
 	s.t.Helper()
 	log := s.log.String()
-	if !strings.Contains(log, "desktops/alice") {
-		s.t.Error("the log does not say whose allocations there were")
-	}
-	if user := whole.FindString(log); user != "" {
-		s.t.Errorf("the log holds the user name %s", user)
-	}
+	assert.Contains(s.t, log, "desktops/alice", "the log does not say whose allocations there were")
+	assert.Empty(s.t, whole.FindString(log), "the log holds the user name")
 	for _, text := range append(secrets, secret, strings.ReplaceAll(secret, "'", "''")) {
-		if strings.Contains(log, text) {
-			s.t.Errorf("the log holds the secret %q", text)
-		}
+		assert.NotContains(s.t, log, text, "the log holds the secret")
 	}
 	raw, err := os.ReadFile(s.path("run/turnserver.conf"))
-	if err != nil || strings.Contains(string(raw), secret) {
-		s.t.Errorf("turnserver.conf holds the secret, or cannot be read: %v", err)
-	}
+	require.NoError(s.t, err)
+	assert.NotContains(s.t, string(raw), secret, "turnserver.conf holds the secret, or cannot be read")
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pion/stun"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // familyIPv6 is the value of REQUESTED-ADDRESS-FAMILY (RFC 8656, 18.8), four bytes long.
@@ -77,9 +79,7 @@ func TestNobodyReachesTheClusterByIPv6(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	c := &rawClient{t: t, conn: conn}
 	code, challenge := c.ask(stun.MethodAllocate, transportUDP)
-	if code != 401 {
-		t.Fatalf("the first answer is %d, want a challenge", code)
-	}
+	require.Equal(t, 401, code, "the first answer, want a challenge")
 	var nonce stun.Nonce
 	must(t, nonce.GetFrom(challenge))
 	user := credential(secret, "desktops/alice", time.Hour)
@@ -90,14 +90,10 @@ func TestNobodyReachesTheClusterByIPv6(t *testing.T) {
 	}
 	for _, peer := range []string{"fd00:ec2::254", "fd00:77::2", "fe80::1", "febf::1", "fec0::1", "ff02::1", "::", "::1", "::7f00:1", "::100", "::ffff:169.254.169.254", "::ffff:10.0.0.1",
 		"64:ff9b::a9fe:a9fe", "64:ff9b::a00:0", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:a9fe:a9fe::1"} {
-		if code := c.permit(netip.MustParseAddr(peer)); code != 403 {
-			t.Errorf("%s is answered %d, want 403", peer, code)
-		}
+		assert.Equal(t, 403, c.permit(netip.MustParseAddr(peer)), "%s, want 403", peer)
 	}
 	for what, peer := range map[string]string{"a browser's public address": "2a00:1450:4001:8::1", "the server's own": serverIPv6.String()} {
-		if code := c.permit(netip.MustParseAddr(peer)); code != 0 {
-			t.Errorf("%s is refused with %d", what, code)
-		}
+		assert.Equal(t, 0, c.permit(netip.MustParseAddr(peer)), "%s is refused", what)
 	}
 	// Without a family in the request, the server's own.
 	second, err := net.Dial("udp", netip.AddrPortFrom(serverIPv6, port).String())
@@ -109,7 +105,7 @@ func TestNobodyReachesTheClusterByIPv6(t *testing.T) {
 	other.login = append([]stun.Setter{c.login[0], c.login[1], nonce}, c.login[3:]...)
 	code, answer := other.ask(stun.MethodAllocate, transportUDP)
 	var at stun.XORMappedAddress
-	if code != 0 || at.GetFromAs(answer, stun.AttrXORRelayedAddress) != nil || at.IP.String() != serverIPv6.String() {
-		t.Errorf("code %d, at %s, want the server's address", code, at)
-	}
+	require.Equal(t, 0, code)
+	require.NoError(t, at.GetFromAs(answer, stun.AttrXORRelayedAddress))
+	assert.Equal(t, serverIPv6.String(), at.IP.String(), "code, at %s, want the server's address", at)
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // tried are the commands that a test tries: `make` and `kubectl vdi` here, the chart's in
@@ -23,9 +26,7 @@ func eachCommand(t *testing.T, visit func(t *testing.T, page *Page, command stri
 			visit(t, page, command)
 		}
 	}
-	if seen < 50 {
-		t.Errorf("the pages have %d commands: they are not found", seen)
-	}
+	assert.GreaterOrEqual(t, seen, 50, "the pages have %d commands: they are not found", seen)
 }
 
 func TestAPageWithCommandsThatNoTestRunsSaysSo(t *testing.T) {
@@ -34,17 +35,13 @@ func TestAPageWithCommandsThatNoTestRunsSaysSo(t *testing.T) {
 			continue
 		}
 		untried := slices.ContainsFunc(page.blockCommands(), func(c string) bool { return !tried.MatchString(c) })
-		if untried != page.NotRun() {
-			t.Errorf("%s: has commands that no test runs: %v; says so: %v", path, untried, page.NotRun())
-		}
+		assert.Equal(t, page.NotRun(), untried, "%s: has commands that no test runs; says so", path)
 	}
 }
 
 func TestEveryMakeCommandIsATarget(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	eachCommand(t, func(t *testing.T, page *Page, command string) {
 		words := strings.Fields(command)
 		if words[0] != "make" || strings.HasPrefix(page.Path, "test/") {
@@ -67,9 +64,8 @@ var here = regexp.MustCompile(`(?:^|[ =])\.?/?((?:config|charts|test|activator|p
 func TestEveryFileOfACommandIsThere(t *testing.T) {
 	eachCommand(t, func(t *testing.T, page *Page, command string) {
 		for _, m := range here.FindAllStringSubmatch(command, -1) {
-			if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(m[1], "..."))); err != nil {
-				t.Errorf("%s: %q: %s is not there", page.Path, command, m[1])
-			}
+			_, err := os.Stat(filepath.Join(root, strings.TrimSuffix(m[1], "...")))
+			assert.NoError(t, err, "%s: %q: %s is not there", page.Path, command, m[1])
 		}
 	})
 }
@@ -79,9 +75,8 @@ func TestThePluginTakesEveryCommandOfThePages(t *testing.T) {
 	plugin := filepath.Join(t.TempDir(), "kubectl-vdi")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", plugin, "./cmd/kubectl-vdi")
 	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	eachCommand(t, func(t *testing.T, page *Page, command string) {
 		args, ours := strings.CutPrefix(command, "kubectl vdi ")
 		if !ours {
@@ -96,9 +91,7 @@ func TestThePluginTakesEveryCommandOfThePages(t *testing.T) {
 				}
 			}
 			out, err := exec.CommandContext(t.Context(), plugin, append(strings.Fields(one), "--help")...).CombinedOutput()
-			if err != nil {
-				t.Errorf("%s: %q: %v\n%s", page.Path, command, err, out)
-			}
+			assert.NoError(t, err, "%s: %q, %s", page.Path, command, out)
 		}
 	})
 }
@@ -110,9 +103,8 @@ func TestNoLineOfAPageIsTooLongToRead(t *testing.T) {
 			continue // Generated, or no page of the documentation.
 		}
 		for i, line := range strings.Split(string(page.source), "\n") {
-			if n := len([]rune(line)); n > most && !strings.HasPrefix(line, "[") {
-				t.Errorf("%s:%d has %d characters, at most %d", path, i+1, n, most)
-			}
+			n := len([]rune(line))
+			assert.False(t, n > most && !strings.HasPrefix(line, "["), "%s:%d has %d characters, at most %d", path, i+1, n, most)
 		}
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const root = "../.."
@@ -12,9 +15,7 @@ const root = "../.."
 func pages(t *testing.T) map[string]*Page {
 	t.Helper()
 	all, err := Pages(root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	byPath := map[string]*Page{}
 	for _, p := range all {
 		byPath[p.Path] = p
@@ -46,9 +47,9 @@ func TestEveryLinkLeadsToAFileAndAHeadingThatAreThere(t *testing.T) {
 			if u.Fragment == "" {
 				continue
 			}
-			if to, is := all[target]; !is || !to.Anchors()[u.Fragment] {
-				t.Errorf("%s: %q: %s has no heading of that name", page.Path, link, target)
-			}
+			to, is := all[target]
+			require.True(t, is, page.Path)
+			assert.True(t, to.Anchors()[u.Fragment], "%s: %q: %s has no heading of that name", page.Path, link, target)
 		}
 	}
 }
@@ -61,9 +62,7 @@ func TestAnchorsAreGitHubs(t *testing.T) {
 		"GPU time-slicing & MIG":                "gpu-time-slicing--mig",
 	} {
 		p := &Page{source: []byte(heading)}
-		if got := slug(string(p.source)); got != want {
-			t.Errorf("%q: %q, want %q", heading, got, want)
-		}
+		assert.Equal(t, want, slug(string(p.source)), "%q", heading)
 	}
 }
 
@@ -87,8 +86,6 @@ func TestEveryPageIsLinkedFromSomewhere(t *testing.T) {
 		}
 	}
 	for path := range all {
-		if filepath.Dir(path) == "docs" && !linked[path] {
-			t.Errorf("no page links to %s", path)
-		}
+		assert.False(t, filepath.Dir(path) == "docs" && !linked[path], "no page links to %s", path)
 	}
 }

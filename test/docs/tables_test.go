@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/config"
@@ -37,9 +39,7 @@ func row(page *Page, name string) string {
 func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 	all, chart := pages(t), values(t)
 	has := func(page, name, value string) {
-		if !strings.Contains(row(all[page], name), "| "+value) {
-			t.Errorf("%s: the row of %s is %q, which has not the default %s", page, name, row(all[page], name), value)
-		}
+		assert.Contains(t, row(all[page], name), "| "+value, "%s: the row of %s, which has not the default %s", page, name, value)
 	}
 	for name, value := range chart["limits"].(map[string]any) {
 		switch v := value.(type) {
@@ -53,9 +53,9 @@ func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 	}
 	for _, clock := range lifecycle.Clocks {
 		value := fmt.Sprint(chart["sessions"].(map[string]any)[clock.Name])
-		if d, err := time.ParseDuration(value); err != nil || d != clock.Default {
-			t.Errorf("values.yaml has sessions.%s: %s, want the program's default %s (%v)", clock.Name, value, clock.Default, err)
-		}
+		d, err := time.ParseDuration(value)
+		require.NoError(t, err)
+		assert.Equal(t, clock.Default, d, "values.yaml has sessions.%s: %s", clock.Name, value)
 		has(clocksPage, "sessions."+clock.Name, value)
 	}
 }
@@ -74,9 +74,7 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 	if err == nil {
 		err = json.Unmarshal(raw, &schema)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	inChart := map[string]any{}
 	for name, value := range values(t)["limits"].(map[string]any) {
 		rate, isRate := value.(map[string]any)
@@ -99,14 +97,12 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 		number, isNumber := inChart[limit.Name].(float64)
 		if text, isText := inChart[limit.Name].(string); isText {
 			d, err := time.ParseDuration(text)
-			if err != nil {
-				t.Errorf("values.yaml: limits.%s: %v", limit.Name, err)
-			}
+			assert.NoError(t, err, "values.yaml: limits.%s", limit.Name)
 			number = float64(d)
 		}
-		if _, there := inChart[limit.Name]; !there || number != limit.Default {
-			t.Errorf("values.yaml: limits.%s is %v, want %v", limit.Name, inChart[limit.Name], limit.Default)
-		}
+		_, there := inChart[limit.Name]
+		require.True(t, there)
+		assert.Equal(t, limit.Default, number, "values.yaml: limits.%s is %v", limit.Name, inChart[limit.Name])
 		delete(inChart, limit.Name)
 
 		at := schema.Properties["limits"]
@@ -124,18 +120,14 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 			t.Errorf("values.schema.json: limits.%s: zero is forbidden: %t, want %t", limit.Name, at.Not != nil, limit.Above)
 		}
 	}
-	if len(inChart) > 0 {
-		t.Errorf("values.yaml has limits that the programs do not know: %v", inChart)
-	}
+	assert.Empty(t, inChart, "values.yaml has limits that the programs do not know")
 }
 
 func TestThePageOfLimitsHasEveryReasonOfARefusal(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	metrics.NewActivator(reg, closing.Labels()...)
 	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	explained := pages(t)[limitsPage].Spans()
 	reasons := 0
 	for _, f := range families {
@@ -144,14 +136,10 @@ func TestThePageOfLimitsHasEveryReasonOfARefusal(t *testing.T) {
 		}
 		for _, m := range f.GetMetric() {
 			reasons++
-			if reason := m.GetLabel()[0].GetValue(); !slices.Contains(explained, reason) {
-				t.Errorf("%s does not have the reason %s", limitsPage, reason)
-			}
+			assert.Contains(t, explained, m.GetLabel()[0].GetValue(), "%s does not have the reason", limitsPage)
 		}
 	}
-	if reasons == 0 {
-		t.Error("the activator counts no refusals")
-	}
+	assert.NotEqual(t, 0, reasons, "the activator counts no refusals")
 }
 
 // phaseAndReason is what a row of the page of symptoms begins with, such as Failed, Refused.
@@ -160,18 +148,12 @@ var phaseAndReason = regexp.MustCompile(`(?m)^\| (?:Pending|Creating|Failed), (\
 func TestThePageOfSymptomsNamesReasonsThatThereAre(t *testing.T) {
 	const page = "docs/troubleshooting.md"
 	declared, err := os.ReadFile("../../pkg/apis/vdi/v1alpha1/reasons.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	rows := phaseAndReason.FindAllStringSubmatch(string(pages(t)[page].source), -1)
 	for _, row := range rows {
-		if !strings.Contains(string(declared), fmt.Sprintf("= %q\n", row[1])) {
-			t.Errorf("%s: no condition has the reason %s", page, row[1])
-		}
+		assert.Contains(t, string(declared), fmt.Sprintf("= %q\n", row[1]), "%s: no condition has the reason %s", page, row[1])
 	}
-	if len(rows) == 0 {
-		t.Errorf("%s names no reason beside a phase", page)
-	}
+	assert.NotEmpty(t, rows, "%s names no reason beside a phase", page)
 }
 
 // named is a page of ours in a program, a template, a value or an alert.
@@ -193,13 +175,9 @@ func TestEveryPageThatTheProductNamesIsThere(t *testing.T) {
 			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
-	if seen < 10 {
-		t.Errorf("the product names %d pages: they are not found", seen)
-	}
+	assert.GreaterOrEqual(t, seen, 10, "the product names %d pages: they are not found", seen)
 }
 
 // ofTheTree is a file or folder of this repository in a page's text.
@@ -211,9 +189,8 @@ func TestEveryFolderThatAPageNamesIsThere(t *testing.T) {
 			if !ofTheTree.MatchString(span) {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root, span)); err != nil {
-				t.Errorf("%s: `%s` is not there", path, span)
-			}
+			_, err := os.Stat(filepath.Join(root, span))
+			assert.NoError(t, err, "%s: `%s` is not there", path, span)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -23,15 +25,12 @@ func values(t *testing.T) map[string]any {
 		if err == nil {
 			err = yaml.Unmarshal(raw, into)
 		}
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+		require.NoError(t, err, file)
 	}
 	read(filepath.Join(chart, "values.yaml"), &all)
 	subcharts, err := filepath.Glob(filepath.Join(chart, "charts", "*", "values.yaml"))
-	if err != nil || len(subcharts) == 0 {
-		t.Fatalf("no subchart in %s: %v", chart, err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, subcharts, "no subchart in %s", chart)
 	for _, file := range subcharts {
 		own := map[string]any{}
 		read(file, &own)
@@ -84,9 +83,8 @@ func TestPagesNameOnlyValuesThatTheChartHas(t *testing.T) {
 			// A class of Knative's is named like a value: activator.vdi.kasm.io.
 			if m := dotted.FindStringSubmatch(span); m != nil && !strings.HasSuffix(m[1], v1alpha1.GroupName) {
 				first, _, _ := strings.Cut(m[1], ".")
-				if _, ours := have[first]; ours && !has(have, m[1]) {
-					t.Errorf("%s: `%s` is no value of the chart", path, span)
-				}
+				_, ours := have[first]
+				assert.False(t, ours && !has(have, m[1]), "%s: `%s` is no value of the chart", path, span)
 			}
 		}
 		for _, block := range page.Blocks() {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
@@ -24,9 +26,8 @@ func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing
 	key := types.NamespacedName{Namespace: ns, Name: deployment.Labels["serving.knative.dev/revision"]}
 	sks := &netv1alpha1.ServerlessService{}
 	eventually(t, "a ServerlessService", func() error { return api.Get(t.Context(), key, sks) })
-	if sks.Spec.Mode != netv1alpha1.SKSOperationModeProxy || sks.Spec.ObjectRef.Name != deployment.Name {
-		t.Errorf("ServerlessService %+v", sks.Spec)
-	}
+	require.Equal(t, netv1alpha1.SKSOperationModeProxy, sks.Spec.Mode)
+	assert.Equal(t, deployment.Name, sks.Spec.ObjectRef.Name, "ServerlessService %+v", sks.Spec)
 	always(t, "Active stays Unknown", func() error {
 		must(t, api.Get(t.Context(), key, pa))
 		if pa.Status.IsInactive() || pa.Status.IsScaleTargetInitialized() {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -64,26 +66,22 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	objects, err := backup.Read(&file)
 	must(t, err)
 	var out bytes.Buffer
-	if err := (&backup.Restorer{Client: api, Out: &out}).Run(t.Context(), objects); err != nil {
-		t.Fatalf("%v:\n%s", err, &out)
-	}
+	require.NoError(t, (&backup.Restorer{Client: api, Out: &out}).Run(t.Context(), objects), "%s", &out)
 	wantText(t, out.String(), "created    VDITemplate "+ns, "created    PersistentVolumeClaim "+ns+"/"+home.Name+" (with its volume "+volume.Name+")", "created    VDISession "+ns+"/ada", "Links made before")
 
 	rollOut(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	if now.UID == s.UID || now.Spec.Timeout == nil || now.Status.Activity != nil {
-		t.Errorf("restored: %+v", now)
-	}
+	require.NotEqual(t, s.UID, now.UID)
+	require.NotNil(t, now.Spec.Timeout)
+	assert.Nil(t, now.Status.Activity, "restored: %+v", now)
 	awaitCondition(t, s, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	old := home.UID
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
-	if home.UID == old || home.Spec.VolumeName != volume.Name || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
-		t.Errorf("the home: %+v %+v", home.ObjectMeta, home.Spec)
-	}
+	require.NotEqual(t, old, home.UID)
+	require.Equal(t, volume.Name, home.Spec.VolumeName)
+	assert.Equal(t, "ada", home.Annotations[v1alpha1.AnnotationHeldBy], "the home: %+v %+v", home.ObjectMeta, home.Spec)
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(volume), volume))
-	if volume.Spec.ClaimRef.UID != "" {
-		t.Errorf("the volume waits for the claim that was deleted: %+v", volume.Spec.ClaimRef)
-	}
+	assert.Empty(t, volume.Spec.ClaimRef.UID, "the volume waits for the claim that was deleted: %+v", volume.Spec.ClaimRef)
 }
 
 func TestARestoreSaysWhatTheAPIServerRefuses(t *testing.T) {
@@ -98,9 +96,7 @@ func TestARestoreSaysWhatTheAPIServerRefuses(t *testing.T) {
 	must(t, err)
 	var out bytes.Buffer
 	err = (&backup.Restorer{Client: api, Out: &out}).Run(t.Context(), objects)
-	if err == nil || !strings.Contains(err.Error(), "2 of 3 objects were not restored") {
-		t.Errorf("%v", err)
-	}
+	assert.ErrorContains(t, err, "2 of 3 objects were not restored")
 	wantText(t, out.String(), "FAILED     VDISession "+ns+"/Ada: ", "FAILED     VDISession nowhere-"+ns+"/bob: namespace \"nowhere-"+ns+"\" does not exist", "--create-namespaces", "created    VDISession "+ns+"/eve")
 	out.Reset()
 	must(t, (&backup.Restorer{Client: api, Out: &out, CreateNamespaces: true}).Run(t.Context(), objects[1:]))

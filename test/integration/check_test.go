@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,9 +47,7 @@ func TestACheckAsksTheAPIServerForDefinitionsAndConditions(t *testing.T) {
 	status := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: installation.StatusName(cfg.Installation.Name)},
 		Data: map[string]string{installation.ConditionsKey: "- {type: KnativeReady, status: 'False', reason: TooOld, message: Upgrade it.}"}}
 	must(t, api.Create(t.Context(), status))
-	if err := c.Run(t.Context()); err == nil {
-		t.Error("passed without an operator")
-	}
+	assert.Error(t, c.Run(t.Context()), "passed without an operator")
 	wantText(t, out.String(), "FAIL  API definitions: missing: Nothing (serving.knative.dev)", "FAIL  operator: ", "not found",
 		"FAIL  operator's conditions: KnativeReady is False (TooOld): Upgrade it.", "ok    visitors' Service: ", "FAIL  desktops' Service: ", "ok    TURN: no server is announced", "ok    sessions' domain: ")
 
@@ -56,8 +55,6 @@ func TestACheckAsksTheAPIServerForDefinitionsAndConditions(t *testing.T) {
 	c.Kinds = c.Kinds[:2]
 	status.Data[installation.ConditionsKey] = strings.Replace(status.Data[installation.ConditionsKey], "'False'", "'True'", 1)
 	must(t, api.Update(t.Context(), status, client.FieldOwner("test")))
-	if err := c.Run(t.Context()); err == nil {
-		t.Error("passed without an operator")
-	}
+	assert.Error(t, c.Run(t.Context()), "passed without an operator")
 	wantText(t, out.String(), "ok    API definitions: VDISession, Service\n", "ok    operator's conditions: KnativeReady\n")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,9 +41,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	t.Cleanup(func() {
-		if err := configure(t, "{}"); err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, configure(t, "{}"))
 	})
 
 	visit(t, s)
@@ -77,10 +76,6 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	always(t, "the good one still holds", idle(2*time.Minute))
 
 	// The nearest wins: who says otherwise is not touched.
-	if got := get(t, own).Status.Lifecycle.IdleTimeout.OrZero(); got != time.Hour {
-		t.Errorf("the session's own idle timeout came out as %s", got)
-	}
-	if now := get(t, s); !now.Status.StartTime.Equal(awake.Status.StartTime) {
-		t.Error("the desktop was woken anew")
-	}
+	assert.Equal(t, time.Hour, get(t, own).Status.Lifecycle.IdleTimeout.OrZero(), "the session's own idle timeout came out as")
+	assert.True(t, get(t, s).Status.StartTime.Equal(awake.Status.StartTime), "the desktop was woken anew")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,9 +74,7 @@ func TestTheAPIRefusesWhatCannotWorkAndSaysWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := api.Create(t.Context(), parse(t, ns, c.object))
-			if !apierrors.IsInvalid(err) {
-				t.Fatalf("want a refusal, have %v", err)
-			}
+			require.True(t, apierrors.IsInvalid(err), "want a refusal, have %v", err)
 			wantText(t, err.Error(), c.says...)
 		})
 	}
@@ -115,9 +114,7 @@ func TestATimeThatProgramsCannotReadIsRefused(t *testing.T) {
 			return api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"status":{%q:%q}}`, field, value)))
 		}
 		err := set("2026-01-02T03:04:05Z")
-		if err == nil {
-			t.Fatalf("%s without microseconds was taken", field)
-		}
+		require.Error(t, err, "%s without microseconds was taken", field)
 		wantText(t, err.Error(), "status."+field)
 		must(t, set("2026-01-02T03:04:05.000006Z"))
 	}

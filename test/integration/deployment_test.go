@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,9 +69,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		t.Errorf("the session's in-cluster name leads to %+v", service.Spec)
 	}
 	for _, o := range []client.Object{d, service} {
-		if !metav1.IsControlledBy(o, get(t, s)) {
-			t.Errorf("%T does not belong to the session", o)
-		}
+		assert.True(t, metav1.IsControlledBy(o, get(t, s)), "%T does not belong to the session", o)
 	}
 
 	visit(t, s)
@@ -85,9 +85,9 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually(t, "the desktop scaled down", hasScale(t, d, 0))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	if now := deploymentOf(t, api, s); now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:2" || *now.Spec.Replicas != 0 {
-		t.Errorf("after the sleep: %d replicas of %s", *now.Spec.Replicas, now.Spec.Template.Spec.Containers[0].Image)
-	}
+	now := deploymentOf(t, api, s)
+	require.Equal(t, "dev.local/desktop:2", now.Spec.Template.Spec.Containers[0].Image)
+	assert.EqualValues(t, 0, *now.Spec.Replicas, "after the sleep: replicas")
 	must(t, api.Delete(t.Context(), service))
 	eventually(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })
 
@@ -124,9 +124,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		must(t, api.Delete(t.Context(), clash))
 		gone(t, clash, &v1alpha1.VDISession{})
 		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign))
-		if !foreign.GetDeletionTimestamp().IsZero() {
-			t.Errorf("the %s of somebody else was deleted", kind)
-		}
+		assert.True(t, foreign.GetDeletionTimestamp().IsZero(), "the %s of somebody else was deleted", kind)
 	}
 }
 
@@ -139,9 +137,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	home := func() types.UID {
 		claim := &corev1.PersistentVolumeClaim{}
 		must(t, api.Get(t.Context(), types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, claim))
-		if claim.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
-			t.Errorf("the home is held by %q", claim.Annotations[v1alpha1.AnnotationHeldBy])
-		}
+		assert.Equal(t, "ada", claim.Annotations[v1alpha1.AnnotationHeldBy], "the home is held")
 		return claim.UID
 	}
 	before := home()
@@ -193,9 +189,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	pod = startPod(t, s)
 	awake = awaitPhase(t, s, v1alpha1.PhaseRunning)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	if home() != before {
-		t.Error("it has another home")
-	}
+	assert.Equal(t, before, home(), "it has another home")
 
 	in.run(true)
 	stays(`Deployment "ada"`, &appsv1.Deployment{}, &servingv1.Service{})
@@ -207,9 +201,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	must(t, api.Delete(t.Context(), pod))
 	knativeService(t, s)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	if home() != before {
-		t.Error("it has another home")
-	}
+	assert.Equal(t, before, home(), "it has another home")
 }
 
 func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,9 +49,7 @@ func manifests(t *testing.T) map[string]string {
 			}
 		}
 	}
-	if len(found) <= len(files) {
-		t.Fatalf("%d samples and no manifest in the pages: they are not found", len(files))
-	}
+	require.Greater(t, len(found), len(files), "samples and no manifest in the pages: they are not found")
 	return found
 }
 
@@ -71,9 +71,7 @@ func TestTheAPITakesEverySampleAndEveryManifestInTheDocs(t *testing.T) {
 				must(t, api.Patch(t.Context(), u, client.Apply, client.DryRunAll, //nolint:staticcheck // Client.Apply takes no field validation.
 					client.FieldOwner("docs"), client.FieldValidation(metav1.FieldValidationStrict)))
 			}
-			if ours == 0 {
-				t.Error("it holds no object of this product's API group")
-			}
+			assert.NotEqual(t, 0, ours, "it holds no object of this product's API group")
 		})
 	}
 }

@@ -5,10 +5,11 @@ package integration
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,17 +50,13 @@ func eventually(t *testing.T, what string, check func() error) {
 func always(t *testing.T, what string, check func() error) {
 	t.Helper()
 	for end := time.Now().Add(watchfulness); time.Now().Before(end); time.Sleep(glance) {
-		if err := check(); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
+		require.NoError(t, check(), what)
 	}
 }
 
 func must(t *testing.T, err error) {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 // space makes a namespace of the test's own.
@@ -244,8 +241,6 @@ func hasScale(t *testing.T, d *appsv1.Deployment, want int32) func() error {
 func wantText(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("want %q in: %s", part, text)
-		}
+		assert.Contains(t, text, part, "want %q in: %s", part, text)
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -230,24 +231,18 @@ func TestEveryKeyIsGivenBackAsItWas(t *testing.T) {
 	helm := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{writeKey: "enabled"})
 	must(t, api.Apply(t.Context(), helm, client.FieldOwner("helm")))
 
-	if released := o.release(); !slices.Equal(released, []string{"ConfigMap config-features", "ConfigMap config-autoscaler"}) {
-		t.Errorf("released %q", released)
-	}
+	assert.Equal(t, []string{"ConfigMap config-features", "ConfigMap config-autoscaler"}, o.release(), "released")
 	was[writeKey] = "enabled"
-	if now := data(t, features); !maps.Equal(now, was) {
-		t.Errorf("have %v, want %v", now, was)
-	}
-	if again := o.release(); len(again) > 0 {
-		t.Errorf("released %q a second time", again)
-	}
+	assert.Equal(t, was, data(t, features))
+	assert.Empty(t, o.release(), "released a second time")
 	// Nothing is made where nothing is.
 	must(t, api.Delete(t.Context(), features))
-	if released, err := knativeconfig.Release(t.Context(), api, ns, o.manager()); err != nil || len(released) > 0 {
-		t.Errorf("released %q, %v", released, err)
-	}
-	if err := api.Get(t.Context(), client.ObjectKeyFromObject(features), features); client.IgnoreNotFound(err) != nil || err == nil {
-		t.Errorf("the config map is there again: %v", err)
-	}
+	released, err := knativeconfig.Release(t.Context(), api, ns, o.manager())
+	require.NoError(t, err)
+	assert.Empty(t, released, "released")
+	err = api.Get(t.Context(), client.ObjectKeyFromObject(features), features)
+	require.NoError(t, client.IgnoreNotFound(err))
+	assert.Error(t, err, "the config map is there again: %v", err)
 }
 
 func TestTwoInstallationsDoNotTakeEachOthersClaims(t *testing.T) {
@@ -305,9 +300,7 @@ func TestAnEarlierVersionsClaimIsHandedOver(t *testing.T) {
 	eventually(t, "the claim is ours alone", func() error { return claimedBy(t, features, o.manager()) })
 	o.stop()
 	w.Stop()
-	if <-lost {
-		t.Error("on the way, the key was lost")
-	}
+	assert.False(t, <-lost, "on the way, the key was lost")
 	o.release()
 	must(t, has(t, features, claimKey, "")())
 }
@@ -357,12 +350,8 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			k := knativeServing(t, tc.before)
 			o := operate(t, k.namespace, "vdi", nil)
 			o.await(metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, "KnativeServing knative-serving", claimKey, zeroKey)
-			if got := k.set(tc.section)[writeKey]; got != "enabled" {
-				t.Errorf("%s is %q in the KnativeServing", writeKey, got)
-			}
-			if got := data(t, k.features); len(got) != 1 {
-				t.Errorf("the config map was changed: %v", got)
-			}
+			assert.Equal(t, "enabled", k.set(tc.section)[writeKey], "%s is in the KnativeServing", writeKey)
+			assert.Len(t, data(t, k.features), 1, "the config map was changed")
 			k.write()
 			o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
 			must(t, claimedBy(t, k.features))
@@ -394,15 +383,9 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 				return nil
 			})
 
-			if released := o.release(); !slices.Equal(released, []string{"KnativeServing knative-serving"}) {
-				t.Errorf("released %q", released)
-			}
-			if now := k.spec(); !reflect.DeepEqual(now, tc.before) {
-				t.Errorf("have %v, want %v", now, tc.before)
-			}
-			if again := o.release(); len(again) > 0 {
-				t.Errorf("released %q a second time", again)
-			}
+			assert.Equal(t, []string{"KnativeServing knative-serving"}, o.release(), "released")
+			assert.Equal(t, tc.before, k.spec())
+			assert.Empty(t, o.release(), "released a second time")
 		})
 	}
 }
@@ -492,9 +475,7 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 	k := &knativeServed{T: t, namespace: namespace, object: &unstructured.Unstructured{}, features: features, autoscaler: autoscaler}
 	k.create()
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
-	if got := k.set("features")[writeKey]; got != "enabled" {
-		t.Errorf("%s is %q in the KnativeServing", writeKey, got)
-	}
+	assert.Equal(t, "enabled", k.set("features")[writeKey], "%s is in the KnativeServing", writeKey)
 	for _, cm := range []*corev1.ConfigMap{features, autoscaler} {
 		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), cm))
 		cm.OwnerReferences = nil
@@ -504,12 +485,8 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 	o.counts("vdi_knative_config_corrections_total", 0)
 
 	want := []string{"KnativeServing knative-serving", "ConfigMap config-features", "ConfigMap config-autoscaler"}
-	if released := o.release(); !slices.Equal(released, want) {
-		t.Errorf("released %q, want %q", released, want)
-	}
-	if now := k.spec(); now != nil {
-		t.Errorf("the KnativeServing keeps %v", now)
-	}
+	assert.Equal(t, want, o.release(), "released")
+	assert.Nil(t, k.spec(), "the KnativeServing keeps")
 	must(t, has(t, features, writeKey, "")())
 }
 
@@ -536,7 +513,5 @@ func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	o.release()
 	want := map[string]any{"config": map[string]any{"config-features": map[string]any{affinityKey: "enabled"}}}
-	if got := k.spec(); !reflect.DeepEqual(got, want) {
-		t.Errorf("have %v, want %v", got, want)
-	}
+	assert.Equal(t, want, k.spec())
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,27 +27,21 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
 	service := knativeService(t, s)
-	if !metav1.IsControlledBy(service, get(t, s)) {
-		t.Error("the Knative Service does not belong to the session")
-	}
+	assert.True(t, metav1.IsControlledBy(service, get(t, s)), "the Knative Service does not belong to the session")
 	rollOut(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	if want := "https://ada--" + ns + ".vdi.example.com/"; now.Status.URL != want {
-		t.Errorf("url %q, want %q", now.Status.URL, want)
-	}
+	assert.Equal(t, "https://ada--"+ns+".vdi.example.com/", now.Status.URL, "url")
 	if now.Status.Lifecycle == nil || now.Status.Lifecycle.IdleTimeout.OrZero() != 30*time.Minute {
 		t.Errorf("lifecycle %+v, want the configuration's idle timeout", now.Status.Lifecycle)
 	}
-	if now.Status.Streaming == nil || now.Status.Streaming.Port != 8080 {
-		t.Errorf("streaming %+v, want the template's", now.Status.Streaming)
-	}
+	require.NotNil(t, now.Status.Streaming)
+	assert.EqualValues(t, 8080, now.Status.Streaming.Port, "streaming %+v, want the template's", now.Status.Streaming)
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAsleep)
 
 	home := &corev1.PersistentVolumeClaim{}
 	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
-	if home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" || len(home.OwnerReferences) != 0 {
-		t.Errorf("home %v is to be held by the session and owned by nobody: %v", home.Annotations, home.OwnerReferences)
-	}
+	require.Equal(t, "ada", home.Annotations[v1alpha1.AnnotationHeldBy])
+	assert.Empty(t, home.OwnerReferences, "home %v is to be held by the session and owned by nobody", home.Annotations)
 	secret := &corev1.Secret{}
 	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
 	for key, audience := range map[string]token.Audience{workload.TokenKey: token.AudienceTURN, workload.AgentTokenKey: token.AudienceAgent} {
@@ -78,28 +74,26 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	visit(t, s)
 	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
-	if now.Status.StartTime == nil || now.Status.Until == nil {
-		t.Errorf("an awake desktop has a start and a next decision: %+v", now.Status)
-	}
+	require.NotNil(t, now.Status.StartTime)
+	assert.NotNil(t, now.Status.Until, "an awake desktop has a start and a next decision: %+v", now.Status)
 	if w := now.Status.Waiting; w == nil || w.Reason != v1alpha1.ReasonWaking || w.Since.IsZero() {
 		t.Errorf("a desktop that starts says what it waits for: %+v", w)
 	}
 	pod := startPod(t, s)
 	now = awaitPhase(t, s, v1alpha1.PhaseRunning)
-	if now.Status.ReadyTime == nil || now.Status.PodName != pod.Name || now.Status.Waiting != nil {
-		t.Errorf("a running desktop has a ready time and a pod, and waits for nothing: %+v", now.Status)
-	}
+	require.NotNil(t, now.Status.ReadyTime)
+	require.Equal(t, pod.Name, now.Status.PodName)
+	assert.Nil(t, now.Status.Waiting, "a running desktop has a ready time and a pod, and waits for nothing: %+v", now.Status)
 
 	must(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
 	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	must(t, api.Delete(t.Context(), pod))
 	now = awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	if now.Status.SleepReason != v1alpha1.ReasonMaxDuration || now.Status.StartTime != nil || now.Status.PodName != "" {
-		t.Errorf("after its sleep: %+v", now.Status)
-	}
-	if now.Status.Activity == nil || now.Status.Activity.LastWakeTime == nil {
-		t.Error("the operator took the activators' activity away")
-	}
+	require.Equal(t, v1alpha1.ReasonMaxDuration, now.Status.SleepReason)
+	require.Nil(t, now.Status.StartTime)
+	assert.Empty(t, now.Status.PodName, "after its sleep: %+v", now.Status)
+	require.NotNil(t, now.Status.Activity)
+	assert.NotNil(t, now.Status.Activity.LastWakeTime, "the operator took the activators' activity away")
 	// What was reported of the connection that the sleep cut does not wake it again.
 	patch := fmt.Sprintf(`{"status":{"activity":{"lastConnectedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
 	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
@@ -122,9 +116,10 @@ func TestActivityIsNeverOverwritten(t *testing.T) {
 		power := []v1alpha1.Power{v1alpha1.PowerOff, v1alpha1.PowerOnDemand}[i%2]
 		must(t, patchSession(t, s, fmt.Sprintf(`{"spec":{"power":%q}}`, power)))
 	}
-	if v := get(t, s).Status.Activity.Viewer; v == nil || v.Page != "00112233445566778899aabbccddeeff" || v.Replica != "a" {
-		t.Errorf("the viewer became %+v", v)
-	}
+	v := get(t, s).Status.Activity.Viewer
+	require.NotNil(t, v)
+	require.Equal(t, "00112233445566778899aabbccddeeff", v.Page)
+	assert.Equal(t, "a", v.Replica, "the viewer became %+v", v)
 	always(t, "the last report stays", func() error {
 		if got := get(t, s).Status.Activity.LastInputTime.UTC().Format(metav1.RFC3339Micro); got != last {
 			return fmt.Errorf("lastInputTime %s, want %s", got, last)
@@ -147,14 +142,10 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	template := newTemplate(ns)
 	must(t, api.Patch(t.Context(), template, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
-	if after := knativeService(t, s); after.Generation != before.Generation {
-		t.Fatal("a live desktop's Service was changed")
-	}
+	require.Equal(t, before.Generation, knativeService(t, s).Generation, "a live desktop's Service was changed")
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	if image := knativeService(t, s).Spec.Template.Spec.Containers[0].Image; image != "dev.local/desktop:2" {
-		t.Errorf("image %q after the sleep", image)
-	}
+	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image, "image after the sleep")
 	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	must(t, api.Delete(t.Context(), pod))
 }
@@ -180,9 +171,8 @@ func TestAHomeIsUsedByOneSessionAtATimeAndComesBack(t *testing.T) {
 	second := given(t, ns, "second")
 	c := awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionFalse, v1alpha1.ReasonHomeInUse)
 	wantText(t, c.Message, `"first"`, "Delete that session", "persistence.enabled")
-	if err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy()); !apierrors.IsNotFound(err) {
-		t.Fatalf("the second session has a workload: %v", err)
-	}
+	err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy())
+	require.True(t, apierrors.IsNotFound(err), "the second session has a workload: %v", err)
 
 	must(t, api.Delete(t.Context(), first))
 	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
@@ -220,14 +210,11 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 			err := api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home)
 			switch policy {
 			case v1alpha1.ReclaimRetain:
-				if err != nil || home.Annotations[v1alpha1.AnnotationHeldBy] != "" {
-					t.Errorf("a retained home is there and free: %v, %v", err, home.Annotations)
-				}
+				require.NoError(t, err)
+				assert.Empty(t, home.Annotations[v1alpha1.AnnotationHeldBy], "a retained home is there and free, %v", home.Annotations)
 			case v1alpha1.ReclaimDelete:
 				// The API server's protection keeps it until kube-controller-manager looks.
-				if err == nil && home.DeletionTimestamp.IsZero() {
-					t.Error("the home was not deleted")
-				}
+				assert.False(t, err == nil && home.DeletionTimestamp.IsZero(), "the home was not deleted")
 			}
 		})
 	}
@@ -263,11 +250,7 @@ func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 		}
 		return nil
 	})
-	if got := ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal; got != config.Default().Activator.Host() {
-		t.Errorf("load balancer %q", got)
-	}
+	assert.Equal(t, config.Default().Activator.Host(), ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal, "load balancer")
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(other), other))
-	if other.Status.ObservedGeneration != 0 {
-		t.Error("an Ingress of another class was written")
-	}
+	assert.EqualValues(t, 0, other.Status.ObservedGeneration, "an Ingress of another class was written")
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -85,12 +87,10 @@ func TestTheInstallationsConditionsAreToldOnChangeAndGoWithTheOperator(t *testin
 	first.Set(v1alpha1.ConditionDefinitionsPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent, "all there")
 	first.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, "install it")
 	cm := told(t, ns, "type: DefinitionsPresent", "reason: NotInstalled", "message: install it")
-	if refs := cm.OwnerReferences; len(refs) != 1 || refs[0].UID != owner.UID {
-		t.Errorf("owned by %v", refs)
-	}
-	if cm.Labels[installation.LabelStatus] != "vdi" {
-		t.Errorf("labels %v", cm.Labels)
-	}
+	refs := cm.OwnerReferences
+	require.Len(t, refs, 1)
+	assert.Equal(t, owner.UID, refs[0].UID, "owned")
+	assert.Equal(t, "vdi", cm.Labels[installation.LabelStatus], "labels %v", cm.Labels)
 	eventOf(t, ns, v1alpha1.ReasonNotInstalled, "KnativeReady is False: install it")
 	first.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, "install it")
 	always(t, "nothing is written without a change", func() error {

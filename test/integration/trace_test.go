@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,9 +38,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	visit := tracker.Enter(s)
 	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
-	if now.Status.Activity.Traceparent == "" {
-		t.Fatal("the wake was written without its trace")
-	}
+	require.NotEmpty(t, now.Status.Activity.Traceparent, "the wake was written without its trace")
 	startPod(t, s)
 	dir.SetSession(awaitPhase(t, s, v1alpha1.PhaseRunning))
 	visit.Mark(metrics.StageReached)
@@ -66,9 +66,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 			t.Errorf("%s is not below the wake", span.Name)
 		}
 		for _, a := range span.Attributes {
-			if strings.Contains(a.Value.String(), s.Spec.User) {
-				t.Errorf("%s tells whose it is: %s=%s", span.Name, a.Key, a.Value.String())
-			}
+			assert.NotContains(t, a.Value.String(), s.Spec.User, "%s tells whose it is: %s", span.Name, a.Key)
 		}
 	}
 

@@ -7,11 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -80,9 +81,8 @@ func awake(t *testing.T, reconcile func(*v1alpha1.VDISession) *v1alpha1.VDISessi
 	deployment := rollOut(t, s)
 	visit(t, s)
 	pod := startPod(t, s)
-	if now := reconcile(s); now.Status.Phase != v1alpha1.PhaseRunning {
-		t.Fatalf("phase %s: %s", now.Status.Phase, now.Status.Message)
-	}
+	now := reconcile(s)
+	require.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "phase: %s", now.Status.Message)
 	return deployment, pod
 }
 
@@ -170,29 +170,23 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	eventually(t, "the Knative Services deleted", func() error {
 		return errors.Join(absent(t, &servingv1.Service{ObjectMeta: ada.ObjectMeta}), absent(t, &servingv1.Service{ObjectMeta: going.ObjectMeta}))
 	})
-	if s := get(t, ada); len(s.Finalizers) == 0 {
-		t.Error("let go of a session whose desktop still runs")
-	}
+	assert.NotEmpty(t, get(t, ada).Finalizers, "let go of a session whose desktop still runs")
 	// What Kubernetes' garbage collector does.
 	for _, o := range []client.Object{deployment, sleeping, pod} {
 		must(t, api.Delete(t.Context(), o))
 	}
 	must(t, api.DeleteAllOf(t.Context(), &autoscalingv1alpha1.PodAutoscaler{}, client.InNamespace(unserved)))
-	if err := <-ended; err != nil {
-		t.Fatalf("%v:\n%s", err, &out)
-	}
-	if !gaveBack {
-		t.Error("Knative's configuration was not given back")
-	}
+	require.NoError(t, <-ended, "%s", &out)
+	assert.True(t, gaveBack, "Knative's configuration was not given back")
 	wantText(t, out.String(), "Stopped Deployment "+unserved+"/the-operator.", "the desktops of 3 sessions", "Finished deleting 1 session.",
 		"Removed Lease "+unserved+"/vdi-operator.", "Gave back ConfigMap config-features.",
 		"sessions (VDISessions): 2: "+unserved+" 2\n", "VDITemplates", "kubectl delete crd")
 
 	for _, s := range []*v1alpha1.VDISession{ada, asleep} {
 		now := get(t, s)
-		if len(now.Finalizers) != 0 || now.Status.URL != "" || now.Status.StartTime != nil {
-			t.Errorf("%s: finalizers %v, status %+v", s.Name, now.Finalizers, now.Status)
-		}
+		require.Empty(t, now.Finalizers, s.Name)
+		require.Empty(t, now.Status.URL, s.Name)
+		assert.Nil(t, now.Status.StartTime, "%s: finalizers, status %+v", s.Name, now.Status)
 		awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotServed)
 		must(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: workload.TokenSecretName(s.Name)}}))
 	}
@@ -206,26 +200,24 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	if home.UID != uid || !home.DeletionTimestamp.IsZero() || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
 		t.Errorf("the home of a session that stays: %+v", home.ObjectMeta)
 	}
-	if now := get(t, other); len(now.Finalizers) == 0 || now.Status.URL == "" {
-		t.Errorf("another installation's session: finalizers %v, %+v", now.Finalizers, now.Status)
-	}
+	now := get(t, other)
+	require.NotEmpty(t, now.Finalizers)
+	assert.NotEmpty(t, now.Status.URL, "another installation's session: finalizers, %+v", now.Status)
 
 	out.Reset()
-	if err := u.Run(t.Context()); err != nil {
-		t.Errorf("a second time: %v", err)
-	}
+	assert.NoError(t, u.Run(t.Context()), "a second time")
 
 	again := operatorByHand(t)
-	if now := again(ada); len(now.Finalizers) == 0 || now.Status.URL == "" || now.Status.StartTime != nil {
-		t.Errorf("after another installation: finalizers %v, %+v", now.Finalizers, now.Status)
-	}
+	now = again(ada)
+	require.NotEmpty(t, now.Finalizers)
+	require.NotEmpty(t, now.Status.URL)
+	assert.Nil(t, now.Status.StartTime, "after another installation: finalizers, %+v", now.Status)
 	rolled := rollOut(t, ada)
 	awaitHolder(t, ada)
 	visit(t, ada)
 	startPod(t, ada)
-	if now := again(ada); now.Status.Phase != v1alpha1.PhaseRunning {
-		t.Errorf("a visit does not wake it: %s, %s", now.Status.Phase, now.Status.Message)
-	}
+	now = again(ada)
+	assert.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "a visit does not wake it, %s", now.Status.Message)
 	// The next story's uninstall is not to meet this desktop.
 	must(t, api.Delete(t.Context(), rolled))
 	must(t, api.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(unserved), client.MatchingLabels{v1alpha1.LabelSession: "ada"}))
@@ -235,9 +227,7 @@ func awaitHolder(t *testing.T, s *v1alpha1.VDISession) {
 	t.Helper()
 	claim := homeOf(s)
 	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(claim), claim))
-	if holder := claim.Annotations[v1alpha1.AnnotationHeldBy]; holder != s.Name {
-		t.Errorf("the home is held by %q", holder)
-	}
+	assert.Equal(t, s.Name, claim.Annotations[v1alpha1.AnnotationHeldBy], "the home is held")
 }
 
 func TestAnUninstallDoesNotWaitForEverForADesktopThatDoesNotStop(t *testing.T) {
@@ -250,11 +240,9 @@ func TestAnUninstallDoesNotWaitForEverForADesktopThatDoesNotStop(t *testing.T) {
 		}
 	})
 	var out bytes.Buffer
-	if err := uninstaller(&out, 8*time.Second).Run(t.Context()); err != nil {
-		t.Fatalf("%v:\n%s", err, &out)
-	}
+	require.NoError(t, uninstaller(&out, 8*time.Second).Run(t.Context()), "%s", &out)
 	wantText(t, out.String(), "Waiting for 1 desktop to stop; of "+unserved+"/stuck there is still deployment", "was asked to stop and goes when it can")
-	if now := get(t, stuck); len(now.Finalizers) != 0 || !strings.Contains(now.Status.Message, "uninstalled") {
-		t.Errorf("finalizers %v, %q", now.Finalizers, now.Status.Message)
-	}
+	now := get(t, stuck)
+	require.Empty(t, now.Finalizers)
+	assert.Contains(t, now.Status.Message, "uninstalled", "finalizers")
 }

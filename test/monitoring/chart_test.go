@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/test/helm"
@@ -37,37 +39,26 @@ var everything = []string{"serviceMonitor.enabled=true", "podMonitor.enabled=tru
 
 func TestNothingIsMadeForAMonitoringSystemThatThereIsNot(t *testing.T) {
 	text, err := render(t)
-	if err != nil {
-		t.Fatal(text)
-	}
+	require.NoError(t, err, text)
 	for _, part := range []string{"monitoring.coreos.com", "grafana_dashboard", "prometheus.io/", "--pprof-bind-address", "tracing:"} {
-		if strings.Contains(text, part) {
-			t.Errorf("%q is in the default render", part)
-		}
+		assert.NotContains(t, text, part, "is in the default render")
 	}
-	if !strings.Contains(text, "--log-level=info") || !strings.Contains(text, "name: desk-operator-metrics") {
-		t.Error("the log's level or the Service of the operator's metrics is missing")
-	}
+	require.Contains(t, text, "--log-level=info")
+	assert.Contains(t, text, "name: desk-operator-metrics", "the log's level or the Service of the operator's metrics is missing")
 }
 
 func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
 	text, err := render(t, append(everything, "prometheusRule.runbookURL=https://wiki.example.com/vdi",
 		"prometheusRule.additionalRules[0].alert=Mine", "prometheusRule.additionalRules[0].expr=up == 0",
 		"serviceMonitor.labels.release=stack", "podMonitor.interval=5s", "podMonitor.scrapeTimeout=4s")...)
-	if err != nil {
-		t.Fatal(text)
-	}
+	require.NoError(t, err, text)
 	c, err := ParseChart([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"desk-coturn", "desk-operator", "desk-activator"}; !sameStrings(c.Jobs(), want) {
-		t.Errorf("jobs %v, want %v", c.Jobs(), want)
-	}
+	require.NoError(t, err)
+	want := []string{"desk-coturn", "desk-operator", "desk-activator"}
+	assert.True(t, sameStrings(c.Jobs(), want), "jobs %v, want %v", c.Jobs(), want)
 	rules := c.Rules.All()
-	if len(rules) != len(alerts(t))+1 || rules[len(rules)-1].Alert != "Mine" {
-		t.Errorf("%d alerts, the last of them %s", len(rules), rules[len(rules)-1].Alert)
-	}
+	require.Len(t, rules, len(alerts(t))+1)
+	assert.Equal(t, "Mine", rules[len(rules)-1].Alert, "alerts, the last of them")
 	for _, r := range rules[:len(rules)-1] {
 		if strings.Contains(r.Expr, "vdi-system") || strings.Contains(r.Expr, `job="vdi-`) || !strings.Contains(r.Expr, `namespace="desktops"`) || r.Labels["namespace"] == "vdi-system" {
 			t.Errorf("%s asks for another release: %s", r.Alert, r.Expr)
@@ -76,39 +67,27 @@ func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
 			t.Errorf("%s: runbook %s, want %s", r.Alert, r.Annotations["runbook_url"], want)
 		}
 	}
-	if queries, err := Queries(c.Dashboard); err != nil || len(queries) != len(dashboard(t)) {
-		t.Errorf("%d queries, %v", len(queries), err)
-	}
+	queries, err := Queries(c.Dashboard)
+	require.NoError(t, err)
+	assert.Len(t, queries, len(dashboard(t)), "queries")
 	for _, part := range []string{"release: stack", `grafana_dashboard: "1"`, "interval: 5s", "scrapeTimeout: 4s"} {
-		if !strings.Contains(text, part) {
-			t.Errorf("want %q in the manifests", part)
-		}
+		assert.Contains(t, text, part, "want %q in the manifests", part)
 	}
 
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	spec, err := yaml.Marshal(c.Rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, spec, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("promtool", "check", "rules", file).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, spec, 0o600))
+	out, err := exec.Command("promtool", "check", "rules", file).CombinedOutput()
+	assert.NoError(t, err, "%s", out)
 	config, err := c.configuration("1s", file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	configFile := filepath.Join(t.TempDir(), "prometheus.yaml")
 	for name, content := range map[string][]byte{configFile: config, filepath.Join(filepath.Dir(configFile), podsFile): []byte("[]"), filepath.Join(filepath.Dir(configFile), endpointsFile): []byte("[]")} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.WriteFile(name, content, 0o600))
 	}
-	if out, err := exec.Command("promtool", "check", "config", configFile).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	out, err = exec.Command("promtool", "check", "config", configFile).CombinedOutput()
+	assert.NoError(t, err, "%s", out)
 }
 
 func TestEveryPanelOfTheDashboardAsksInPromQL(t *testing.T) {
@@ -122,43 +101,31 @@ func TestEveryPanelOfTheDashboardAsksInPromQL(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	content, err := yaml.Marshal(object{"groups": []object{{"name": "dashboard", "rules": rules}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, content, 0o600))
 	// Without its linter, which minds that all have one name.
-	if out, err := exec.Command("promtool", "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	out, err := exec.Command("promtool", "check", "rules", "--lint=none", file).CombinedOutput()
+	assert.NoError(t, err, "%s", out)
 }
 
 func TestWithoutCoturnNothingOfItIsScraped(t *testing.T) {
 	text, err := render(t, append(everything, "coturn.enabled=false")...)
-	if err != nil {
-		t.Fatal(text)
-	}
+	require.NoError(t, err, text)
 	c, err := ParseChart([]byte(text))
-	if err != nil || !sameStrings(c.Jobs(), []string{"desk-operator", "desk-activator"}) {
-		t.Errorf("jobs %v, %v", c.Jobs(), err)
-	}
+	require.NoError(t, err)
+	assert.True(t, sameStrings(c.Jobs(), []string{"desk-operator", "desk-activator"}), "jobs %v", c.Jobs())
 }
 
 func TestSwitchesReachThePrograms(t *testing.T) {
 	text, err := render(t, "operator.logLevel=debug", "activator.logLevel=warn", "operator.pprof.enabled=true", "activator.pprof.enabled=true",
 		"prometheusAnnotations.enabled=true", "tracing.endpoint=otel:4318", "tracing.insecure=true", "tracing.samplingRatio=0.5")
-	if err != nil {
-		t.Fatal(text)
-	}
+	require.NoError(t, err, text)
 	for part, times := range map[string]int{
 		"--log-level=debug": 1, "--log-level=warn": 1, "--pprof-bind-address=127.0.0.1:6060": 2,
 		`prometheus.io/port: "8080"`: 1, `prometheus.io/port: "9090"`: 1, `prometheus.io/scrape: "true"`: 2,
 		`endpoint: "otel:4318"`: 2, "insecure: true": 2, "samplingRatio: 0.5": 2,
 	} {
-		if n := strings.Count(text, part); n != times {
-			t.Errorf("%q is there %d times, want %d", part, n, times)
-		}
+		assert.Equal(t, times, strings.Count(text, part), "%q is there times", part)
 	}
 }
 
@@ -176,9 +143,9 @@ func TestBadValuesAreRefusedByName(t *testing.T) {
 		"podMonitor.labels.release.of=a":           "release",
 		"prometheusAnnotations.enabled=perhaps":    "prometheusAnnotations",
 	} {
-		if text, err := render(t, setting); err == nil || !strings.Contains(text, says) {
-			t.Errorf("%s: %v, want %q in: %s", setting, err, says, text)
-		}
+		text, err := render(t, setting)
+		require.Error(t, err, setting)
+		assert.Contains(t, text, says, "%s: %v, want %q in: %s", setting, err, says, text)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -20,27 +22,21 @@ const chart = "../../charts/vdi-operator"
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return text
 }
 
 func dashboard(t *testing.T) []Query {
 	t.Helper()
 	queries, err := Queries(read(t, filepath.Join(chart, "files/dashboards/vdi.json")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return queries
 }
 
 func alerts(t *testing.T) []Rule {
 	t.Helper()
 	rules, err := ParseRules(read(t, filepath.Join(chart, "files/alerts/vdi.yaml")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return rules.All()
 }
 
@@ -58,9 +54,7 @@ func registered(t *testing.T) map[string]bool {
 		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
 		metrics.NewGPUSeconds(func(context.Context) ([]metrics.GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
 	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	names := map[string]bool{}
 	for _, f := range families {
 		names[f.GetName()] = true
@@ -83,14 +77,10 @@ func TestDashboardAndAlertsAskForMetricsThatThereAre(t *testing.T) {
 	for _, r := range alerts(t) {
 		exprs[r.Expr] = r.Alert
 	}
-	if len(exprs) < 60 {
-		t.Fatalf("%d expressions were found", len(exprs))
-	}
+	require.GreaterOrEqual(t, len(exprs), 60, "expressions were found")
 	for expr, where := range exprs {
 		for _, name := range ours.FindAllString(expr, -1) {
-			if !names[name] && !strings.HasPrefix(name, "vdi_turn_") {
-				t.Errorf("%s: there is no metric %s", where, name)
-			}
+			assert.False(t, !names[name] && !strings.HasPrefix(name, "vdi_turn_"), "%s: there is no metric %s", where, name)
 		}
 	}
 }
@@ -99,16 +89,12 @@ func TestEveryExpressionIsAboutOneInstallation(t *testing.T) {
 	selector := regexp.MustCompile(`\{[^}]*\}`)
 	for _, q := range dashboard(t) {
 		for _, s := range selector.FindAllString(q.Expr, -1) {
-			if !strings.Contains(s, `namespace="$namespace"`) {
-				t.Errorf("%s: %s", q.Panel, q.Expr)
-			}
+			assert.Contains(t, s, `namespace="$namespace"`, "%s: %s", q.Panel, q.Expr)
 		}
 	}
 	for _, r := range alerts(t) {
 		for _, s := range selector.FindAllString(r.Expr, -1) {
-			if !strings.Contains(s, `namespace="vdi-system"`) {
-				t.Errorf("%s: %s", r.Alert, r.Expr)
-			}
+			assert.Contains(t, s, `namespace="vdi-system"`, "%s: %s", r.Alert, r.Expr)
 		}
 	}
 }
@@ -120,18 +106,14 @@ func TestEveryAlertTellsWhatToDo(t *testing.T) {
 		documented[m[1]] = true
 	}
 	for _, r := range alerts(t) {
-		if s := r.Labels["severity"]; s != "critical" && s != "warning" {
-			t.Errorf("%s: severity %q", r.Alert, s)
-		}
-		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-			t.Errorf("%s: annotations %v", r.Alert, r.Annotations)
-		}
+		s := r.Labels["severity"]
+		assert.False(t, s != "critical" && s != "warning", "%s: severity %q", r.Alert, s)
+		require.NotEmpty(t, r.Annotations["summary"], r.Alert)
+		assert.NotEmpty(t, r.Annotations["description"], "%s: annotations %v", r.Alert, r.Annotations)
 		if want := "docs/alerts.md#" + strings.ToLower(r.Alert); !strings.HasSuffix(r.Annotations["runbook_url"], want) {
 			t.Errorf("%s: runbook %q, want ...%s", r.Alert, r.Annotations["runbook_url"], want)
 		}
-		if !documented[r.Alert] {
-			t.Errorf("%s has no section in docs/alerts.md", r.Alert)
-		}
+		assert.True(t, documented[r.Alert], "%s has no section in docs/alerts.md", r.Alert)
 		delete(documented, r.Alert)
 	}
 	for name := range documented {
@@ -146,8 +128,6 @@ func TestEveryMetricIsExplained(t *testing.T) {
 		for _, part := range []string{"_bucket", "_count", "_sum"} {
 			plain = strings.TrimSuffix(plain, part)
 		}
-		if !strings.Contains(text, "`"+plain) {
-			t.Errorf("docs/observability.md does not explain %s", plain)
-		}
+		assert.Contains(t, text, "`"+plain, "docs/observability.md does not explain %s", plain)
 	}
 }

@@ -1,10 +1,11 @@
 package monitoring
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,34 +39,23 @@ spec: {groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]}
 
 func TestAChartsObjectsAreReadAsTheirUsersDo(t *testing.T) {
 	c, err := ParseChart([]byte(rendered))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(c.Jobs(), []string{"vdi-operator"}) || len(c.Rules.All()) != 1 {
-		t.Errorf("jobs %v, rules %+v", c.Jobs(), c.Rules)
-	}
+	require.NoError(t, err)
+	require.Equal(t, []string{"vdi-operator"}, c.Jobs())
+	assert.Len(t, c.Rules.All(), 1, "jobs, rules %+v", c.Rules)
 	config, err := c.configuration("1s", "rules.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, part := range []string{"- endpoints.json", "__meta_kubernetes_service_label_app_kubernetes_io_component", "__meta_kubernetes_endpoint_port_name", "regex: vdi-system", "replacement: vdi-operator"} {
-		if !strings.Contains(string(config), part) {
-			t.Errorf("want %q in\n%s", part, config)
-		}
+		assert.Contains(t, string(config), part, "want %q in\n%s", part, config)
 	}
 	queries, err := Queries(c.Dashboard)
-	if err != nil || len(queries) != 2 {
-		t.Fatalf("%v %v", queries, err)
-	}
-	if got := queries[1].With(Variables{Namespace: "ns", RateInterval: "1m"}); got != `x{n="ns"}[1m]` {
-		t.Errorf("have %s", got)
-	}
+	require.NoError(t, err)
+	require.Len(t, queries, 2)
+	assert.Equal(t, `x{n="ns"}[1m]`, queries[1].With(Variables{Namespace: "ns", RateInterval: "1m"}))
 }
 
 func TestAMonitorThatIsOnlyHalfUnderstoodIsAnError(t *testing.T) {
-	if _, err := ParseChart([]byte(strings.Replace(rendered, "port: metrics", "port: metrics\n      scheme: https", 1))); err == nil {
-		t.Error("was taken")
-	}
+	_, err := ParseChart([]byte(strings.Replace(rendered, "port: metrics", "port: metrics\n      scheme: https", 1)))
+	assert.Error(t, err, "was taken")
 }
 
 func TestPodsAreFoundByThemselvesAndByTheirServices(t *testing.T) {

@@ -1,17 +1,18 @@
 package main
 
 import (
-	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestDesktopsRunOnKnativeUnlessToldOtherwise(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "true": true, "false": false} {
-		if on, err := knative(value); err != nil || on != want {
-			t.Errorf("VDI_KNATIVE=%q: %t (%v), want %t", value, on, err, want)
-		}
+		on, err := knative(value)
+		require.NoError(t, err)
+		assert.Equal(t, want, on, "VDI_KNATIVE=%q", value)
 	}
-	if _, err := knative("off"); err == nil || !strings.Contains(err.Error(), `"off"`) {
-		t.Errorf("a value there is not: %v", err)
-	}
+	_, err := knative("off")
+	assert.ErrorContains(t, err, `"off"`, "a value there is not")
 }

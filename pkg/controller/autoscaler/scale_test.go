@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -71,9 +72,7 @@ func TestDesiredScale(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pa := &autoscalingv1alpha1.PodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: c.revision}}
 			got := desiredScale(now, pa, c.session, c.service)
-			if have := valueOr(got, leaveAlone); have != c.want {
-				t.Errorf("have %d, want %d", have, c.want)
-			}
+			assert.Equal(t, c.want, valueOr(got, leaveAlone))
 		})
 	}
 }

@@ -3,6 +3,8 @@ package autoscaler
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,13 +54,11 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 				autoscalingv1alpha1.PodAutoscalerConditionActive:                 c.active,
 				autoscalingv1alpha1.PodAutoscalerConditionScaleTargetInitialized: c.initialised,
 			} {
-				if got := pa.Status.GetCondition(kind).Status; got != want {
-					t.Errorf("%s is %s, want %s", kind, got, want)
-				}
+				assert.Equal(t, want, pa.Status.GetCondition(kind).Status, kind)
 			}
-			if pa.Status.GetDesiredScale() != c.desired || pa.Status.GetActualScale() != c.actual || pa.Status.ObservedGeneration != 7 {
-				t.Errorf("status %+v", pa.Status)
-			}
+			require.Equal(t, c.desired, pa.Status.GetDesiredScale())
+			require.Equal(t, c.actual, pa.Status.GetActualScale())
+			assert.EqualValues(t, 7, pa.Status.ObservedGeneration, "status %+v", pa.Status)
 			revision := &servingv1.Revision{}
 			revision.Status.InitializeConditions()
 			revision.Status.PropagateAutoscalerStatus(&pa.Status)

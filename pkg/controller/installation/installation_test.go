@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -48,16 +50,11 @@ func TestWhatIsKnownIsLaidOverWhatTheLeaderBeforeTold(t *testing.T) {
 	if got, want := reasons(next), []string{"DefinitionsPresent True Present", "KnativeConfigured False Conflict", "KnativeReady False NotReady"}; !slices.Equal(got, want) {
 		t.Errorf("have %q, want %q", got, want)
 	}
-	if got, want := reasons(turned), []string{"KnativeConfigured False Conflict"}; !slices.Equal(got, want) {
-		t.Errorf("turned %q, want %q", got, want)
-	}
-	if next[1].Message != "somebody's" {
-		t.Errorf("message %q", next[1].Message)
-	}
+	got, want := reasons(turned), []string{"KnativeConfigured False Conflict"}
+	assert.Equal(t, want, got, "turned")
+	assert.Equal(t, "somebody's", next[1].Message, "message")
 	for _, condition := range next {
-		if condition.LastTransitionTime != before {
-			t.Errorf("%s changed its status at %s", condition.Type, condition.LastTransitionTime)
-		}
+		assert.Equal(t, before, condition.LastTransitionTime, "%s changed its status", condition.Type)
 	}
 	c.Set(v1alpha1.ConditionKnativeConfigured, metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "")
 	c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, "")
@@ -67,9 +64,9 @@ func TestWhatIsKnownIsLaidOverWhatTheLeaderBeforeTold(t *testing.T) {
 			t.Errorf("%s changed its status at %s", condition.Type, condition.LastTransitionTime)
 		}
 	}
-	if metrics[v1alpha1.ConditionKnativeConfigured] != "1" || metrics[v1alpha1.ConditionDefinitionsPresent] != "1" || metrics[v1alpha1.ConditionKnativeReady] != "" {
-		t.Errorf("metrics %v", metrics)
-	}
+	require.Equal(t, "1", metrics[v1alpha1.ConditionKnativeConfigured])
+	require.Equal(t, "1", metrics[v1alpha1.ConditionDefinitionsPresent])
+	assert.Empty(t, metrics[v1alpha1.ConditionKnativeReady], "metrics %v", metrics)
 }
 
 func TestOnlyAChangeIsASignal(t *testing.T) {
@@ -84,20 +81,14 @@ func TestOnlyAChangeIsASignal(t *testing.T) {
 	}
 	for i, want := range []bool{true, false} {
 		c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "1.23")
-		if got := signal(); got != want {
-			t.Errorf("signal %d: %t", i, got)
-		}
+		assert.Equal(t, want, signal(), "signal %d", i)
 	}
 	c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "1.24")
-	if !signal() {
-		t.Error("another message is no signal")
-	}
+	assert.True(t, signal(), "another message is no signal")
 }
 
 func TestAnEventTakesNoMoreThanItCan(t *testing.T) {
-	if got := EventNote("short"); got != "short" {
-		t.Errorf("have %q", got)
-	}
+	assert.Equal(t, "short", EventNote("short"))
 	for n := range 4 {
 		long := strings.Repeat("x", n) + strings.Repeat("ü", noteBytes)
 		if got := EventNote(long); len(got) > noteBytes || len(got) < noteBytes-8 || !utf8.ValidString(got) || !strings.HasSuffix(got, " …") {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,9 +27,7 @@ func features(t *testing.T, data map[string]any, managers ...string) (place, own
 	o.SetManagedFields(entries)
 	p := place{object: o, requirements: []requirement{{configMap: configFeatures, data: map[string]string{"a.b": "enabled"}}}}
 	all, err := p.owners()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return p, all
 }
 
@@ -54,30 +54,26 @@ func TestAKeyIsClaimedButForSomebodyElsesValue(t *testing.T) {
 			p, all := features(t, data, tc.managers...)
 			got := decide(p, all, us)
 			_, claimed := got.claim[configFeatures]["a.b"]
-			if claimed != tc.claimed || got.due != tc.due || (len(got.unmet) > 0) != tc.unmet {
-				t.Errorf("have %+v", got)
-			}
+			require.Equal(t, tc.claimed, claimed)
+			require.Equal(t, tc.due, got.due)
+			assert.Equal(t, tc.unmet, len(got.unmet) > 0, "have %+v", got)
 			if conflict := tc.unmet && !tc.claimed; conflict != (len(got.conflicts) > 0) {
 				t.Errorf("conflicts %v", got.conflicts)
 			} else if conflict {
 				const want = `config-features: a.b is "disabled", set by them and others, and desktops need "enabled"`
-				if text := got.conflicts[0].String(); text != want {
-					t.Errorf("told as %s", text)
-				}
+				assert.Equal(t, want, got.conflicts[0].String(), "told as")
 			}
 		})
 	}
 }
 
 func TestManagersHaveNamesOfTheirOwnThatKubernetesTakes(t *testing.T) {
-	if got := FieldManager("vdi-system", "vdi"); got != "vdi-operator.vdi-system.vdi" {
-		t.Errorf("have %s", got)
-	}
+	assert.EqualValues(t, "vdi-operator.vdi-system.vdi", FieldManager("vdi-system", "vdi"))
 	long := strings.Repeat("n", 63)
 	a, b := FieldManager(long, long), FieldManager(long, long[:62]+"m")
-	if len(a) > managerLength || len(b) > managerLength || a == b {
-		t.Errorf("have %s (%d) and %s", a, len(a), b)
-	}
+	require.LessOrEqual(t, len(a), managerLength)
+	require.LessOrEqual(t, len(b), managerLength)
+	assert.NotEqual(t, b, a)
 }
 
 func TestAKnativeServingsOwnWayToNameAConfigMapIsFollowed(t *testing.T) {
@@ -86,8 +82,6 @@ func TestAKnativeServingsOwnWayToNameAConfigMapIsFollowed(t *testing.T) {
 		"config-features": {"features": map[string]any{}, "config-features": map[string]any{}},
 	} {
 		serving := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"config": config}}}
-		if got := section(serving, configFeatures); got != name {
-			t.Errorf("%v: have %s, want %s", config, got, name)
-		}
+		assert.Equal(t, name, section(serving, configFeatures), "%v", config)
 	}
 }

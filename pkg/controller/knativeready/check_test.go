@@ -1,9 +1,10 @@
 package knativeready
 
 import (
-	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -39,9 +40,9 @@ func TestKnativeMustBeNewEnoughAndReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			status, reason, message := assess([]*appsv1.Deployment{
 				deployment("controller", tc.version, tc.controller), deployment("webhook", tc.version, tc.webhook)})
-			if status != tc.status || reason != tc.reason || !strings.Contains(message, tc.says) {
-				t.Errorf("%s %s: %s", status, reason, message)
-			}
+			require.Equal(t, tc.status, status)
+			require.Equal(t, tc.reason, reason)
+			assert.Contains(t, message, tc.says)
 		})
 	}
 }

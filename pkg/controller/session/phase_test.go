@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -73,12 +75,9 @@ func (s *stage) waitsFor(now *v1alpha1.VDISession, want v1alpha1.SessionWaiting)
 	if now.Status.Waiting != nil {
 		got = *now.Status.Waiting
 	}
-	if got.Since.Unix() != want.Since.Unix() {
-		s.t.Errorf("waits since %s, want %s", got.Since, want.Since)
-	}
-	if got.Since = want.Since; got != want {
-		s.t.Errorf("waits for %+v, want %+v", got, want)
-	}
+	assert.Equal(s.t, want.Since.Unix(), got.Since.Unix(), "waits since %s, want %s", got.Since, want.Since)
+	got.Since = want.Since
+	assert.Equal(s.t, want, got, "waits")
 }
 
 var key = client.ObjectKey{Namespace: "team", Name: "ada"}
@@ -88,9 +87,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, add(scheme))
 	}
 	session := &v1alpha1.VDISession{
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: "1-2-3", Generation: 1},
@@ -112,18 +109,14 @@ func newStage(t *testing.T) *stage {
 func (s *stage) look() (*v1alpha1.VDISession, time.Duration) {
 	s.t.Helper()
 	result, err := s.r.Reconcile(s.t.Context(), ctrl.Request{NamespacedName: key})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, err)
 	return s.session(), result.RequeueAfter
 }
 
 func (s *stage) session() *v1alpha1.VDISession {
 	s.t.Helper()
 	session := &v1alpha1.VDISession{}
-	if err := s.r.Client.Get(s.t.Context(), key, session); err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, s.r.Client.Get(s.t.Context(), key, session))
 	return session
 }
 
@@ -133,9 +126,7 @@ func (s *stage) visit() {
 	base := session.DeepCopy()
 	at := metav1.NewMicroTime(s.now)
 	session.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &at, LastConnectedTime: &at}
-	if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)))
 }
 
 // pod is one that kubelet probes at its address.
@@ -162,9 +153,7 @@ func (s *stage) records(change func(*v1alpha1.VDISessionStatus)) {
 	session := s.session()
 	base := session.DeepCopy()
 	change(&session.Status)
-	if err := s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)); err != nil {
-		s.t.Fatal(err)
-	}
+	require.NoError(s.t, s.r.Client.Status().Patch(s.t.Context(), session, client.MergeFrom(base)))
 }
 
 // newWokenStage is one whose session somebody has visited.
@@ -196,9 +185,8 @@ func (s *stage) stays() {
 
 func (s *stage) wants(have *v1alpha1.VDISession, phase v1alpha1.Phase, says string) {
 	s.t.Helper()
-	if have.Status.Phase != phase || !strings.Contains(have.Status.Message, says) {
-		s.t.Errorf("have %s: %q, want %s: %q", have.Status.Phase, have.Status.Message, phase, says)
-	}
+	require.Equal(s.t, phase, have.Status.Phase)
+	assert.Contains(s.t, have.Status.Message, says)
 }
 
 func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
@@ -207,9 +195,9 @@ func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached its port")
 	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady)
-	if now.Status.ReadyTime != nil || c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonNotReached {
-		t.Errorf("ready since %v, %+v", now.Status.ReadyTime, c)
-	}
+	require.Nil(t, now.Status.ReadyTime)
+	require.Equal(t, metav1.ConditionFalse, c.Status)
+	assert.Equal(t, v1alpha1.ReasonNotReached, c.Reason, "ready since, %+v", c)
 	s.now = s.now.Add(3 * time.Second)
 	s.reached(s.now)
 	now, _ = s.look()
@@ -253,16 +241,12 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	s := newStage(t)
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseAsleep, "A visit wakes it.")
-	if again < 300*24*time.Hour {
-		t.Errorf("comes back in %s although nothing is due", again)
-	}
+	assert.GreaterOrEqual(t, again, 300*24*time.Hour, "comes back in %s although nothing is due", again)
 
 	s.visit()
 	now, again = s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "scheduled")
-	if again != 5*time.Minute {
-		t.Errorf("comes back in %s, want at the disconnect timeout", again)
-	}
+	assert.Equal(t, 5*time.Minute, again, "comes back, want at the disconnect timeout")
 	s.pod(corev1.ConditionFalse)
 	s.Progress = workload.Progress{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "none is free.", Message: "Waiting for a GPU: none is free.", Stuck: true}
 	now, _ = s.look()
@@ -279,27 +263,23 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseRunning, "")
 	s.waitsFor(now, v1alpha1.SessionWaiting{})
-	if now.Status.PodName != "ada-1" || now.Status.ReadyTime == nil {
-		t.Errorf("status %+v", now.Status)
-	}
+	require.Equal(t, "ada-1", now.Status.PodName)
+	assert.NotNil(t, now.Status.ReadyTime, "status %+v", now.Status)
 
 	s.now = s.now.Add(5 * time.Minute)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseAsleep, "shutting down")
-	if took := now.Status.LastStartDuration; took == nil || took.Duration != 3*time.Second {
-		t.Errorf("the last start took %v, want 3s also after the sleep", took)
-	}
+	took := now.Status.LastStartDuration
+	require.NotNil(t, took)
+	assert.Equal(t, 3*time.Second, took.Duration, "the last start took %v, want 3s also after the sleep", took)
 	if now.Status.SleepReason != "DisconnectTimeout" || now.Status.SleepTime == nil || now.Status.StartTime != nil || now.Status.PodName != "" {
 		t.Errorf("status %+v", now.Status)
 	}
-	if got := strings.Join(s.counted, ", "); got != "woke, started in 3s, slept DisconnectTimeout" {
-		t.Errorf("counted %s", got)
-	}
+	assert.Equal(t, "woke, started in 3s, slept DisconnectTimeout", strings.Join(s.counted, ", "), "counted")
 	now, _ = s.look() // What waited for the sleep is applied now.
 	version := now.ResourceVersion
-	if now, _ = s.look(); now.ResourceVersion != version {
-		t.Error("nothing changed, and it was written all the same")
-	}
+	now, _ = s.look()
+	assert.Equal(t, version, now.ResourceVersion, "nothing changed, and it was written all the same")
 }
 
 func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
@@ -333,15 +313,11 @@ func TestAVisitFromAClockThatIsAheadDoesNotWakeTwice(t *testing.T) {
 	s.look()
 	session := s.session()
 	session.Spec.Power = v1alpha1.PowerOff
-	if err := s.r.Client.Update(t.Context(), session); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Update(t.Context(), session))
 	s.look()
 	session = s.session()
 	session.Spec.Power = v1alpha1.PowerOnDemand
-	if err := s.r.Client.Update(t.Context(), session); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Update(t.Context(), session))
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseAsleep, "")
 }
@@ -350,23 +326,18 @@ func TestALostStatusOfARunningDesktopMeansAwake(t *testing.T) {
 	s := newStage(t)
 	session := s.session()
 	session.Status = v1alpha1.VDISessionStatus{}
-	if err := s.r.Client.Status().Update(t.Context(), session); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Status().Update(t.Context(), session))
 	s.pod(corev1.ConditionTrue)
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseRunning, "")
-	if now.Status.StartTime == nil || !now.Status.StartTime.Time.Equal(s.now) {
-		t.Errorf("start time %v", now.Status.StartTime)
-	}
+	require.NotNil(t, now.Status.StartTime)
+	assert.True(t, now.Status.StartTime.Time.Equal(s.now), "start time %v", now.Status.StartTime)
 }
 
 func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
 	s := newStage(t)
 	last := func() bool { return s.applied[len(s.applied)-1] }
-	if last() {
-		t.Error("asleep was taken for live")
-	}
+	assert.False(t, last(), "asleep was taken for live")
 	s.visit()
 	if now, _ := s.look(); !last() || !meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate) {
 		t.Error("a desktop that wakes was not taken for live")
@@ -408,9 +379,7 @@ func TestADesktopStopsAndChangesOnlyOnceItsSleepIsRecorded(t *testing.T) {
 
 func TestADesktopWithoutATemplateWakesAndSleepsAllTheSame(t *testing.T) {
 	s := newStage(t)
-	if err := s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}}))
 	s.visit()
 	if s.look(); !s.scaled[len(s.scaled)-1] {
 		t.Error("it was not made to run")
@@ -422,12 +391,10 @@ func TestAChangeoverIsSaidAndLookedAtAgain(t *testing.T) {
 	s.delay = workload.Delay{Reason: v1alpha1.ReasonChangingOver, Message: "waiting for the old one to be gone.", Again: time.Second}
 	now, again := s.look()
 	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionUpToDate)
-	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonChangingOver || c.Message != s.delay.Message {
-		t.Errorf("condition %+v", c)
-	}
-	if again != time.Second {
-		t.Errorf("comes back in %s", again)
-	}
+	require.Equal(t, metav1.ConditionFalse, c.Status)
+	require.Equal(t, v1alpha1.ReasonChangingOver, c.Reason)
+	assert.Equal(t, s.delay.Message, c.Message, "condition %+v", c)
+	assert.Equal(t, time.Second, again, "comes back")
 }
 
 func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
@@ -436,15 +403,11 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
-	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady); c.Reason != v1alpha1.ReasonRefused {
-		t.Errorf("condition %+v", c)
-	}
-	if c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied); c.Reason != v1alpha1.ReasonRefused {
-		t.Errorf("condition %+v", c)
-	}
-	if again != refusalRetry {
-		t.Errorf("tried again in %s", again)
-	}
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady)
+	assert.Equal(t, v1alpha1.ReasonRefused, c.Reason, "condition %+v", c)
+	c = meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied)
+	assert.Equal(t, v1alpha1.ReasonRefused, c.Reason, "condition %+v", c)
+	assert.Equal(t, refusalRetry, again, "tried again")
 }
 
 func TestAFormerRefusalDoesNotFailASessionThatWaitsForAnotherCause(t *testing.T) {
@@ -488,9 +451,7 @@ func TestThePodsTokensAreRenewedBeforeTheyEnd(t *testing.T) {
 			secret := &corev1.Secret{}
 			read := func() string {
 				t.Helper()
-				if err := s.r.Client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "ada-turn"}, secret); err != nil {
-					t.Fatal(err)
-				}
+				require.NoError(t, s.r.Client.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "ada-turn"}, secret))
 				return string(secret.Data[key])
 			}
 			first := read()
@@ -501,17 +462,13 @@ func TestThePodsTokensAreRenewedBeforeTheyEnd(t *testing.T) {
 			s.now = s.now.Add(2 * time.Hour)
 			s.look()
 			second := read()
-			if second == first {
-				t.Fatal("not renewed")
-			}
+			require.NotEqual(t, first, second, "not renewed")
 			subject, expires, err := s.r.Signer.Verifier().Verify(audience, second, s.now)
 			if err != nil || subject.Opens(s.session()) != nil || !expires.Equal(s.now.Add(podTokenLife)) {
 				t.Errorf("%+v until %s: %v", subject, expires, err)
 			}
 			delete(secret.Data, key)
-			if err := s.r.Client.Update(t.Context(), secret); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, s.r.Client.Update(t.Context(), secret))
 			if s.look(); read() == "" {
 				t.Error("one that was taken away is not made again")
 			}
@@ -535,16 +492,13 @@ func TestAStartIsCountedOnceThoughTheCacheIsBehind(t *testing.T) {
 			return c.Get(ctx, key, o, opts...)
 		},
 	})
-	if _, after := s.look(); after == 0 {
-		t.Error("it does not look again")
-	}
+	_, after := s.look()
+	assert.NotEqualValues(t, 0, after, "it does not look again")
 	starts := 0
 	for _, c := range s.counted {
 		if strings.HasPrefix(c, "started") {
 			starts++
 		}
 	}
-	if starts != 1 {
-		t.Errorf("counted %v, want one start", s.counted)
-	}
+	assert.Equal(t, 1, starts, "counted %v, want one start", s.counted)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func open(t *testing.T, path string) *websocket.Conn {
@@ -15,25 +17,21 @@ func open(t *testing.T, path string) *websocket.Conn {
 	front := httptest.NewServer(handler(time.Now()))
 	t.Cleanup(front.Close)
 	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(front.URL, "http")+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = ws.Close() })
 	return ws
 }
 
 func say(t *testing.T, ws *websocket.Conn, text string) {
 	t.Helper()
-	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(text)))
 }
 
 func expect(t *testing.T, ws *websocket.Conn, want string) {
 	t.Helper()
-	if _, m, err := ws.ReadMessage(); err != nil || string(m) != want {
-		t.Fatalf("heard %q, %v; want %q", m, err, want)
-	}
+	_, m, err := ws.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, want, string(m), "heard %q", m)
 }
 
 func TestAViewerIsGreetedAndHearsItselfInOrder(t *testing.T) {
@@ -56,9 +54,7 @@ func TestWhatAReplayCouldGetWrongEndsTheConnection(t *testing.T) {
 		for err == nil {
 			_, _, err = ws.ReadMessage()
 		}
-		if !websocket.IsCloseError(err, websocket.CloseProtocolError) {
-			t.Errorf("%s: %v", name, err)
-		}
+		assert.True(t, websocket.IsCloseError(err, websocket.CloseProtocolError), "%s: %v", name, err)
 	}
 }
 
@@ -68,13 +64,11 @@ func TestAFrameSaysWhenItWasDue(t *testing.T) {
 	last := began.UnixNano()
 	for range 5 {
 		_, frame, err := ws.ReadMessage()
-		if err != nil || len(frame) != 100 {
-			t.Fatalf("%d bytes, %v", len(frame), err)
-		}
+		require.NoError(t, err)
+		require.Len(t, frame, 100, "bytes")
 		due := int64(binary.BigEndian.Uint64(frame))
-		if due <= last || due > time.Now().UnixNano() {
-			t.Fatalf("due at %d, after one at %d", due, last)
-		}
+		require.Greater(t, due, last)
+		require.LessOrEqual(t, due, time.Now().UnixNano(), "due, after one")
 		last = due
 	}
 }

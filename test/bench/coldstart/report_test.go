@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
@@ -26,9 +29,7 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		OverFloor   float64 `json:"ours_over_floor"`
 		OverKnative float64 `json:"ours_over_knative"`
 	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	if last.Bench != "coldstart" || last.Ours != 950 || last.OursAPI != 1500 || last.OverFloor != 0.95 || last.OverKnative != 0.5 {
 		t.Errorf("got %+v", last)
 	}
@@ -36,7 +37,6 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	for _, l := range lines {
 		rows[strings.Join(strings.Fields(l), " ")] = true
 	}
-	if !rows["940 1480 reached"] || !rows["800 - announced"] {
-		t.Errorf("the stages are missing:\n%s", out.String())
-	}
+	require.True(t, rows["940 1480 reached"])
+	assert.True(t, rows["800 - announced"], "the stages are missing:\n%s", out.String())
 }

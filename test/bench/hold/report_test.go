@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestALostRepeatedOrSwappedMessageIsCounted(t *testing.T) {
@@ -33,16 +36,15 @@ func TestALostRepeatedOrSwappedMessageIsCounted(t *testing.T) {
 
 func TestAMessageIsKnownAgain(t *testing.T) {
 	for i := 1; i < 10; i++ {
-		if got, err := number(string(message(i))); got != i || err != nil {
-			t.Errorf("message %d came back as %d, %v", i, got, err)
-		}
+		got, err := number(string(message(i)))
+		require.Equal(t, i, got)
+		assert.NoError(t, err, "message %d came back as %d, %v", i, got, err)
 	}
-	if i, err := number(hello); i != 0 || err != nil {
-		t.Errorf("the HELLO is %d, %v", i, err)
-	}
-	if _, err := number("ERROR"); err == nil {
-		t.Error("an error passed as an answer")
-	}
+	i, err := number(hello)
+	require.Equal(t, 0, i)
+	assert.NoError(t, err, "the HELLO")
+	_, err = number("ERROR")
+	assert.Error(t, err, "an error passed as an answer")
 }
 
 func TestTheLastLineIsAboutTheLargestNumber(t *testing.T) {
@@ -55,16 +57,10 @@ func TestTheLastLineIsAboutTheLargestNumber(t *testing.T) {
 	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last map[string]any
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	for field, want := range map[string]any{"bench": "hold", "held": 100.0, "bytes_per_held": 12000.0, "over_floor": 1.5, "over_knative": 0.25,
 		"cpu_ms_per_1000_min": 20.0, "replay_last_ms": 1000.0, "lost": 0.0, "knative_lost": 10.0} {
-		if last[field] != want {
-			t.Errorf("%s = %v, want %v", field, last[field], want)
-		}
+		assert.False(t, last[field] != want, "%s = %v, want %v", field, last[field], want)
 	}
-	if !strings.Contains(out.String(), "memory limit of 600 MiB") {
-		t.Error("it does not say that Knative's activator would not have lived")
-	}
+	assert.Contains(t, out.String(), "memory limit of 600 MiB", "it does not say that Knative's activator would not have lived")
 }

@@ -5,44 +5,38 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAProcessKnowsItsCostAndItsChildren(t *testing.T) {
 	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = r.Close() }()
 	// It works a little, has a child, says so and waits.
 	p, err := Start(t.Context(), nil, "sh", "-c", fmt.Sprintf("i=0; while [ $i -lt 5000 ]; do i=$((i+1)); done; sleep 600 & trap \"kill $!\" TERM; echo $! >/proc/%d/fd/%d; wait", os.Getpid(), w.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer p.End()
-	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	if rss, err := p.Resident(); err != nil || rss <= 0 {
-		t.Errorf("resident %d, %v", rss, err)
-	}
-	if cpu, err := p.CPU(); err != nil || cpu <= 0 {
-		t.Errorf("processor time %s, %v", cpu, err)
-	}
-	if children, err := p.Children(); err != nil || len(children) != 1 {
-		t.Errorf("children %v, %v; want one", children, err)
-	}
+	_, err = bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	rss, err := p.Resident()
+	require.NoError(t, err)
+	assert.False(t, rss <= 0, "resident %d", rss)
+	cpu, err := p.CPU()
+	require.NoError(t, err)
+	assert.False(t, cpu <= 0, "processor time %s", cpu)
+	children, err := p.Children()
+	require.NoError(t, err)
+	assert.Len(t, children, 1, "children; want one")
 }
 
 func TestAProcessThatEndedHasNoCost(t *testing.T) {
 	p, err := Start(t.Context(), nil, "sh", "-c", "exec sleep 600")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	p.End()
-	if _, err := p.CPU(); err == nil {
-		t.Error("it still has processor time")
-	}
-	if _, err := p.Resident(); err == nil {
-		t.Error("it still has memory")
-	}
+	_, err = p.CPU()
+	assert.Error(t, err, "it still has processor time")
+	_, err = p.Resident()
+	assert.Error(t, err, "it still has memory")
 }

@@ -5,12 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAMessageHasTheSizeThatIsReported(t *testing.T) {
-	if len(message) != 64 || !json.Valid(message) {
-		t.Errorf("%d bytes: %s", len(message), message)
-	}
+	require.Len(t, message, 64)
+	assert.True(t, json.Valid(message), "bytes")
 }
 
 func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
@@ -25,20 +27,16 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	report(&out, map[string][]figures{nameDirect: of(100), nameHAProxy: of(900, 200, 100), nameNginx: of(400), nameSignaling: of(250, 150, 9000), namePlain: of(100)})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last map[string]any
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	for field, want := range map[string]any{"bench": "relay", "p50_us": 125.0, "p99_us": 250.0, "p99_over_haproxy": 1.25, "p99_over_nginx": 0.63,
 		"p99_added_us": 150.0, "throughput_over_haproxy": 2.0, "stream_cpu_over_haproxy": 0.5, "stream_mbit": 50.0} {
-		if last[field] != want {
-			t.Errorf("%s = %v, want %v", field, last[field], want)
-		}
+		assert.False(t, last[field] != want, "%s = %v, want %v", field, last[field], want)
 	}
 }
 
 func TestAPercentileIsOneOfTheValues(t *testing.T) {
 	values := sorted([]time.Duration{3, 1, 2, 4})
-	if percentile(values, 0.5) != 3 || percentile(values, 0.99) != 4 || percentile(nil, 0.5) != 0 {
-		t.Errorf("%d and %d", percentile(values, 0.5), percentile(values, 0.99))
-	}
+	require.EqualValues(t, 3, percentile(values, 0.5))
+	require.EqualValues(t, 4, percentile(values, 0.99))
+	assert.EqualValues(t, 0, percentile(nil, 0.5))
 }

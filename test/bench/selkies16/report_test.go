@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
@@ -26,13 +29,9 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		OverWarm  float64 `json:"cold_over_warm"`
 		ColdOffer int     `json:"offer_cold_p50_ms"`
 	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	if last.Bench != "selkies16" || last.Cold != 2000 || last.First != 4000 || last.Warm != 25000 || last.OverWarm != 0.08 || last.ColdOffer != 1000 {
 		t.Errorf("got %+v", last)
 	}
-	if !strings.Contains(out.String(), "cold, second visit") {
-		t.Errorf("the table is missing:\n%s", out.String())
-	}
+	assert.Contains(t, out.String(), "cold, second visit", "the table is missing")
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/org/vdi-operator/test/harness"
@@ -25,14 +27,10 @@ func TestTheLastLineIsJSONAboutOneSession(t *testing.T) {
 	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last summary
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
 	want := summary{Bench: "sessions", Sessions: 10, Objects: 4, Bytes: 2_000, Stored: 10_000, Rate: 2, OperatorBytes: 104_858, ActivatorBytes: 1_024,
 		OperatorMaking: 5, OperatorResting: 1_000, ActivatorMaking: 2, FloorBytes: 500, OverFloor: 4, KnativeBytes: 1_000, OverKnative: 2, RateOverKnative: 2}
-	if last != want {
-		t.Errorf("got %+v\nwant %+v", last, want)
-	}
+	assert.Equal(t, want, last)
 	heaviest := strings.Fields(lines[1])
 	if len(heaviest) != 3 || heaviest[0] != "services" || heaviest[1] != "3.00" || heaviest[2] != "1500" {
 		t.Errorf("the heaviest kind comes first, with its objects and bytes a session; got %v", heaviest)
@@ -42,7 +40,6 @@ func TestTheLastLineIsJSONAboutOneSession(t *testing.T) {
 func TestWithoutOthersThereIsNothingToCompareWith(t *testing.T) {
 	var out strings.Builder
 	report(&out, map[string]*result{nameOurs: {n: 1, took: time.Second}})
-	if strings.Contains(out.String(), "over_") || strings.Contains(out.String(), "NaN") {
-		t.Errorf("got %s", out.String())
-	}
+	require.NotContains(t, out.String(), "over_")
+	assert.NotContains(t, out.String(), "NaN")
 }

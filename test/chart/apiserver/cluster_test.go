@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/tools/clientcmd"
@@ -31,13 +33,9 @@ func installed(t *testing.T, namespace string) helm.Release {
 	c.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "admin"}
 	c.CurrentContext = "test"
 	raw, err := clientcmd.Write(*c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(r.Kubeconfig, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.WriteFile(r.Kubeconfig, raw, 0o600))
 	return r
 }
 
@@ -64,15 +62,11 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 			_, err := r.Helm(t.Context(), append([]string{"install", r.Name, helm.Chart, "--dry-run=server", "--set",
 				"crds.enabled=false"}, c.flags...)...)
 			if len(c.says) == 0 {
-				if err != nil {
-					t.Error(err)
-				}
+				assert.NoError(t, err)
 				return
 			}
 			for _, say := range c.says {
-				if err == nil || !strings.Contains(err.Error(), say) {
-					t.Errorf("it must say %q; it says %v", say, err)
-				}
+				assert.ErrorContains(t, err, say, "it must say")
 			}
 		})
 	}
@@ -81,23 +75,16 @@ func TestWhatTheClusterLacksIsSaid(t *testing.T) {
 // The other tests need the definitions: they come back at its end.
 func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 	r, options := installed(t, systemNamespace), envtest.CRDInstallOptions{Paths: definitions, ErrorIfPathMissing: true}
-	if err := envtest.UninstallCRDs(config, options); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, envtest.UninstallCRDs(config, options))
 	t.Cleanup(func() {
-		if _, err := envtest.InstallCRDs(config, options); err != nil {
-			t.Error(err)
-		}
+		_, err := envtest.InstallCRDs(config, options)
+		assert.NoError(t, err)
 	})
 	d, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		groups, err := d.ServerGroups()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if !slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
 			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io" || g.Name == "monitoring.coreos.com"
 		}) {
@@ -119,13 +106,9 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Helm(t.Context(), "install", r.Name, helm.Chart, "--dry-run=server", "--set", c.set)
-			if len(c.says) == 0 && err != nil {
-				t.Error(err)
-			}
+			assert.False(t, len(c.says) == 0 && err != nil, "%v", err)
 			for _, say := range c.says {
-				if err == nil || !strings.Contains(err.Error(), say) {
-					t.Errorf("it must say %q; it says %v", say, err)
-				}
+				assert.ErrorContains(t, err, say, "it must say")
 			}
 		})
 	}

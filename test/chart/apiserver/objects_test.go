@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,9 +19,8 @@ import (
 // Every object of every set of values, unknown fields refused.
 func TestTheAPIServerTakesEveryObject(t *testing.T) {
 	sets, err := filepath.Glob(values("*"))
-	if err != nil || len(sets) == 0 {
-		t.Fatalf("no sets of values (%v)", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, sets, "no sets of values")
 	strict := client.WithFieldValidation(admin, metav1.FieldValidationStrict)
 	for _, set := range sets {
 		t.Run(filepath.Base(set), func(t *testing.T) {
@@ -28,9 +29,8 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 				if o.GetKind() == "CustomResourceDefinition" {
 					continue
 				}
-				if err := strict.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err != nil && !apierrors.IsAlreadyExists(err) {
-					t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
-				}
+				err := strict.Create(t.Context(), o.DeepCopy(), client.DryRunAll)
+				assert.False(t, err != nil && !apierrors.IsAlreadyExists(err), "%s %s: %v", o.GetKind(), o.GetName(), err)
 			}
 		})
 	}
@@ -39,22 +39,17 @@ func TestTheAPIServerTakesEveryObject(t *testing.T) {
 func TestOurPodsAreRestricted(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Labels: map[string]string{
 		"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}}}
-	if err := admin.Create(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, admin.Create(t.Context(), namespace))
 	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), namespace) })
 
 	privileged := pod("restricted", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "c", Image: "i"}}})
-	if err := admin.Create(t.Context(), privileged, client.DryRunAll); !apierrors.IsForbidden(err) {
-		t.Fatalf("the namespace enforces nothing: %v", err)
-	}
+	err := admin.Create(t.Context(), privileged, client.DryRunAll)
+	require.True(t, apierrors.IsForbidden(err), "the namespace enforces nothing: %v", err)
 	for _, set := range []string{"default", "production", "air-gapped", "deployments", "single"} {
 		seen := 0
 		for _, o := range rendered(t, "restricted", "--values", values(set)) {
 			template, has, err := unstructured.NestedMap(o.Object, "spec", "template")
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			if !has {
 				continue
 			}
@@ -68,16 +63,12 @@ func TestOurPodsAreRestricted(t *testing.T) {
 			p.SetKind("Pod")
 			p.SetName(o.GetName())
 			p.SetNamespace("restricted")
-			if err := admin.Create(t.Context(), p, client.DryRunAll); err != nil {
-				t.Errorf("%s: the pods of %s %s: %v", set, o.GetKind(), o.GetName(), err)
-			}
+			assert.NoError(t, admin.Create(t.Context(), p, client.DryRunAll), "%s: the pods of %s %s", set, o.GetKind(), o.GetName())
 			if strings.Contains(o.GetName(), "operator") || strings.Contains(o.GetName(), "activator") {
 				seen++
 			}
 		}
-		if seen < 2 {
-			t.Errorf("%s: %d of our workloads were checked, want operator and activator", set, seen)
-		}
+		assert.GreaterOrEqual(t, seen, 2, "%s: of our workloads were checked, want operator and activator", set)
 	}
 }
 

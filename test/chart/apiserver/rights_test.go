@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,9 +55,7 @@ func may(t *testing.T, user string, groups []string, r right) bool {
 	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: user, Groups: groups, ResourceAttributes: r.attributes(t)}}
-	if err := admin.Create(t.Context(), review); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, admin.Create(t.Context(), review))
 	return review.Status.Allowed
 }
 
@@ -65,9 +65,7 @@ func expectRights(t *testing.T, account string, allowed, denied []right) {
 	groups := []string{"system:serviceaccounts", "system:serviceaccounts:" + systemNamespace, "system:authenticated"}
 	expectAllowed(t, account, allowed, func(r right) bool { return may(t, user, groups, r) })
 	for _, r := range denied {
-		if may(t, user, groups, r) {
-			t.Errorf("%s: %q is allowed", account, r)
-		}
+		assert.False(t, may(t, user, groups, r), "%s: %q is allowed", account, r)
 	}
 }
 
@@ -235,9 +233,7 @@ func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 		theirs := func(r right) bool { return may(t, user, []string{"system:authenticated"}, r) }
 		expectAllowed(t, role, c.may, theirs)
 		for _, r := range join(c.mayNot, in("team-b", c.may...)) {
-			if theirs(r) {
-				t.Errorf("%s: %q is allowed", role, r)
-			}
+			assert.False(t, theirs(r), "%s: %q is allowed", role, r)
 		}
 	}
 }
@@ -247,15 +243,11 @@ func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 	create(t, admin, fromFile(t, filepath.Join(root, "config", "rbac", "prerequisites.yaml"))...)
 	serving, err := moduleFolder("knative.dev/serving")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	create(t, admin, fromFile(t, filepath.Join(serving, "config", "core", "200-roles", "clusterrole-namespaced.yaml"))...)
 	user := give(t, "admin", systemNamespace)
 	as, err := client.New(impersonating(user), client.Options{Scheme: clientgoscheme.Scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for name, more := range map[string][]string{
 		"on Knative":     nil,
 		"on Deployments": {"--set", "knative.enabled=false"},
@@ -264,9 +256,7 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			objects := rendered(t, systemNamespace, append([]string{"--values", values("one-namespace")}, more...)...)
 			for _, o := range objects {
-				if o.GetNamespace() != systemNamespace {
-					t.Errorf("%s %s is not in the release's namespace but in %q", o.GetKind(), o.GetName(), o.GetNamespace())
-				}
+				assert.Equal(t, systemNamespace, o.GetNamespace(), "%s %s is not in the release's namespace", o.GetKind(), o.GetName())
 			}
 			create(t, as, objects...)
 			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
@@ -280,22 +270,14 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 			_, err := r.Helm(t.Context(), append(args, "--kube-as-user", user, "--kube-as-group", "system:authenticated")...)
 			return err
 		}
-		if err := asUser("install", r.Name, helm.Chart, "--values", values("one-namespace")); err != nil {
-			t.Fatal(err)
-		}
-		if err := asUser("upgrade", r.Name, helm.Chart, "--values", values("one-namespace"), "--set", "operator.replicas=2"); err != nil {
-			t.Error(err)
-		}
-		if err := asUser("uninstall", r.Name, "--no-hooks"); err != nil {
-			t.Error(err)
-		}
+		require.NoError(t, asUser("install", r.Name, helm.Chart, "--values", values("one-namespace")))
+		assert.NoError(t, asUser("upgrade", r.Name, helm.Chart, "--values", values("one-namespace"), "--set", "operator.replicas=2"))
+		assert.NoError(t, asUser("uninstall", r.Name, "--no-hooks"))
 	})
 	// Without what the administrator prepared, the rights are not theirs to hand on.
 	stranger := give(t, "view", systemNamespace)
 	asStranger, err := client.New(impersonating(stranger), client.Options{Scheme: clientgoscheme.Scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("one-namespace")), rbacv1.GroupName) {
 		if err := asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err == nil {
 			t.Errorf("%s %s was created with the rights of view", o.GetKind(), o.GetName())
@@ -338,9 +320,7 @@ func give(t *testing.T, role, namespace string) (user string) {
 		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
 			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}},
 	} {
-		if err := admin.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, admin.Create(t.Context(), o))
 		t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), o) })
 	}
 	return user
@@ -349,12 +329,8 @@ func give(t *testing.T, role, namespace string) (user string) {
 func fromFile(t *testing.T, path string) []*unstructured.Unstructured {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	objects, err := helm.Objects(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return objects
 }

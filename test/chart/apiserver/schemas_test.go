@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/discovery"
 )
 
@@ -17,14 +19,11 @@ import (
 // kinds among them, as somebody's pipeline would without a cluster.
 func TestKubeconformIsContentWithEverySetOfValues(t *testing.T) {
 	program := os.Getenv("KUBECONFORM")
-	if program == "" {
-		t.Fatal("KUBECONFORM is not set: `make test-integration` provides it")
-	}
+	require.NotEmpty(t, program, "KUBECONFORM is not set: `make test-integration` provides it")
 	schemas := writeSchemas(t)
 	sets, err := filepath.Glob(values("*"))
-	if err != nil || len(sets) == 0 {
-		t.Fatalf("no sets of values (%v)", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, sets, "no sets of values")
 	conform := func(text string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), program, "-strict", "-summary", "-output", "json",
 			"-schema-location", filepath.Join(schemas, "{{ .Group }}_{{ .ResourceAPIVersion }}_{{ .ResourceKind }}.json"), "-")
@@ -35,12 +34,9 @@ func TestKubeconformIsContentWithEverySetOfValues(t *testing.T) {
 	for _, set := range sets {
 		t.Run(filepath.Base(set), func(t *testing.T) {
 			text, err := vdi(systemNamespace).Template(t.Context(), "--values", set)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out, err := conform(text); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
+			require.NoError(t, err)
+			out, err := conform(text)
+			assert.NoError(t, err, out)
 		})
 	}
 	for what, text := range map[string]string{
@@ -49,9 +45,8 @@ func TestKubeconformIsContentWithEverySetOfValues(t *testing.T) {
 		"our own kind":     "apiVersion: vdi.kasm.io/v1alpha1\nkind: VDISession\nmetadata: {name: a}\nspec: {usr: me, template: t}\n",
 		"an unknown kind":  "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\n",
 	} {
-		if out, err := conform(text); err == nil {
-			t.Errorf("%s was taken: %s", what, out)
-		}
+		out, err := conform(text)
+		assert.Error(t, err, "%s was taken: %s", what, out)
 	}
 }
 
@@ -59,19 +54,13 @@ func TestKubeconformIsContentWithEverySetOfValues(t *testing.T) {
 func writeSchemas(t *testing.T) (dir string) {
 	t.Helper()
 	d, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	raw, err := d.RESTClient().Get().AbsPath("/openapi/v2").SetHeader("Accept", "application/json").DoRaw(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var api struct {
 		Definitions map[string]map[string]any `json:"definitions"`
 	}
-	if err := json.Unmarshal(raw, &api); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(raw, &api))
 	for name, definition := range api.Definitions {
 		strict(definition)
 		if name == "io.k8s.apimachinery.pkg.api.resource.Quantity" {
@@ -91,13 +80,9 @@ func writeSchemas(t *testing.T) (dir string) {
 			used := map[string]any{}
 			collect(api.Definitions, name, used)
 			schema, err := json.Marshal(map[string]any{"$ref": "#/definitions/" + name, "definitions": used})
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			file := filepath.Join(dir, group+"_"+version+"_"+strings.ToLower(kind["kind"].(string))+".json")
-			if err := os.WriteFile(file, schema, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, os.WriteFile(file, schema, 0o600))
 		}
 	}
 	return dir

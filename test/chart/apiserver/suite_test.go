@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,13 +133,9 @@ func moduleFolder(path string) (string, error) {
 func rendered(t *testing.T, namespace string, flags ...string) []*unstructured.Unstructured {
 	t.Helper()
 	text, err := vdi(namespace).Template(t.Context(), flags...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	objects, err := helm.Objects(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return objects
 }
 
@@ -162,9 +160,7 @@ func create(t *testing.T, as client.Client, objects ...*unstructured.Unstructure
 			continue
 		}
 		t.Cleanup(func() {
-			if err := client.IgnoreNotFound(admin.Delete(withoutEnd(t), o)); err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, client.IgnoreNotFound(admin.Delete(withoutEnd(t), o)))
 		})
 	}
 }

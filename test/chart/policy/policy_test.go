@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,9 +28,7 @@ func policies(t *testing.T, specs ...string) Policies {
 	var all Policies
 	for _, text := range specs {
 		p := networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}}
-		if err := yaml.UnmarshalStrict([]byte(text), &p.Spec); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, yaml.UnmarshalStrict([]byte(text), &p.Spec))
 		all = append(all, p)
 	}
 	return all
@@ -122,12 +122,8 @@ func TestPoliciesMeanWhatTheAPISays(t *testing.T) {
 			for want, connections := range map[bool][]Connection{true: c.pass, false: c.fail} {
 				for _, connection := range connections {
 					got, err := ps.Allow(connection)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if got != want {
-						t.Errorf("%+v: allowed %v, want %v", connection, got, want)
-					}
+					require.NoError(t, err)
+					assert.Equal(t, want, got, "%+v: allowed", connection)
 				}
 			}
 		})
@@ -138,8 +134,7 @@ func TestABlockThatTheAPIServerRefusesIsAnError(t *testing.T) {
 	for _, block := range []string{`{cidr: nonsense}`, `{cidr: 10.0.0.0/8, except: [192.168.0.0/16]}`,
 		`{cidr: 10.0.0.0/8, except: [10.0.0.0/8]}`} {
 		ps := policies(t, `{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: `+block+`}]}]}`)
-		if _, err := ps.Allow(tcp(web, End{Address: netip.MustParseAddr("10.1.1.1")}, 1)); err == nil {
-			t.Errorf("%s was taken", block)
-		}
+		_, err := ps.Allow(tcp(web, End{Address: netip.MustParseAddr("10.1.1.1")}, 1))
+		assert.Error(t, err, "%s was taken", block)
 	}
 }

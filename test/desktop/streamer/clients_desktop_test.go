@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestASecondTabOfSelkies1StormsWithSockets(t *testing.T) {
@@ -23,9 +25,7 @@ func TestASecondTabOfSelkies1StormsWithSockets(t *testing.T) {
 	second, closeSecond := chromedp.NewContext(browser)
 	defer closeSecond()
 	live := chromedp.Poll(`window.desktop?.frames > 0`, nil, chromedp.WithPollingTimeout(patience))
-	if err := chromedp.Run(first, chromedp.Navigate(d.base+"/"), live); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, chromedp.Run(first, chromedp.Navigate(d.base+"/"), live))
 	const seconds = 5
 	var before, after int
 	err := chromedp.Run(second,
@@ -33,15 +33,11 @@ func TestASecondTabOfSelkies1StormsWithSockets(t *testing.T) {
 		chromedp.Poll(`window.desktop?.error === "invalid peer uid"`, nil, chromedp.WithPollingTimeout(patience)),
 		chromedp.Evaluate(`desktop.connections`, &before), chromedp.Sleep(seconds*time.Second), chromedp.Evaluate(`desktop.connections`, &after),
 	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	// Seen with the real one: 6 to 12.
 	rate := float64(after-before) / seconds
 	t.Logf("%.1f sockets a second", rate)
-	if rate < 2 {
-		t.Errorf("the second tab opened %.1f sockets a second, want a storm", rate)
-	}
+	assert.False(t, rate < 2, "the second tab opened %.1f sockets a second, want a storm", rate)
 }
 
 // TestSelkies2sPageGoesByTheWrongModeUntilItHasLearntTheRightOne has /api/status answered
@@ -51,9 +47,7 @@ func TestSelkies2sPageGoesByTheWrongModeUntilItHasLearntTheRightOne(t *testing.T
 	d := startDesktop(t, "DESKTOP_PROTOCOL=selkies2-webrtc", "DESKTOP_LOOPBACK_ONLY=false")
 	d.upIn()
 	to, err := url.Parse(d.base)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	const held = 3 * time.Second
 	proxy := httputil.NewSingleHostReverseProxy(to)
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,9 +61,7 @@ func TestSelkies2sPageGoesByTheWrongModeUntilItHasLearntTheRightOne(t *testing.T
 	defer cancel()
 	ctx, stop := context.WithTimeout(tab, patience)
 	defer stop()
-	if err := chromedp.Run(ctx, chromedp.Navigate(slow.URL+"/")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, chromedp.Run(ctx, chromedp.Navigate(slow.URL+"/")))
 	sees := func(expression string) func() bool {
 		return func() (is bool) { // a page that is just being left answers with an error
 			return chromedp.Run(ctx, chromedp.Evaluate(expression, &is)) == nil && is

@@ -1,9 +1,11 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestConfigDefaultsAndKnobs(t *testing.T) {
@@ -17,21 +19,18 @@ func TestConfigDefaultsAndKnobs(t *testing.T) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	env = map[string]string{"DESKTOP_CRASH_ON_START": "true"}
-	if c, err = readConfig(func(n string) string { return env[n] }); err != nil || c.crashes != crashAlways {
-		t.Fatalf("%+v, %v", c, err)
-	}
+	c, err = readConfig(func(n string) string { return env[n] })
+	require.NoError(t, err, "%+v", c)
+	require.Equal(t, crashAlways, c.crashes, "%+v", c)
 }
 
 func TestAllBadSettingsAreNamedAtOnce(t *testing.T) {
 	env := map[string]string{"SELKIES_PORT": "http", "DESKTOP_RESOLUTION": "big", "DESKTOP_SLOW_ACCEPT": "-1s", "DESKTOP_FRAMERATE": "0", "DESKTOP_LOOPBACK_ONLY": "perhaps", "DESKTOP_CRASH_ON_START": "x", "DESKTOP_PROTOCOL": "vnc", "DESKTOP_LAYOUT": "podium"}
 	_, err := readConfig(func(n string) string { return env[n] })
-	if err == nil {
-		t.Fatal("took them")
-	}
+	require.Error(t, err, "took them")
 	for name, value := range env {
-		if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), value) {
-			t.Errorf("%s=%s is not named in: %v", name, value, err)
-		}
+		require.Contains(t, err.Error(), name)
+		assert.Contains(t, err.Error(), value, "is not named in: %v", err)
 	}
 }
 
@@ -72,9 +71,7 @@ func TestALayoutIsRefusedWhereItsImagesDoNotSpeakTheProtocol(t *testing.T) {
 			continue
 		}
 		for _, word := range []string{"DESKTOP_LAYOUT", string(layout), string(protocol), string(speaks[layout][0]), "bare"} {
-			if !strings.Contains(err.Error(), word) {
-				t.Errorf("%v does not say %s", err, word)
-			}
+			assert.Contains(t, err.Error(), word, "%v does not say", err)
 		}
 	}
 }
@@ -82,11 +79,10 @@ func TestALayoutIsRefusedWhereItsImagesDoNotSpeakTheProtocol(t *testing.T) {
 func TestAKnobForTheFirstStartsCountsThem(t *testing.T) {
 	dir := t.TempDir()
 	for i, want := range []bool{true, true, false, false} {
-		if is, err := countStart("KNOB", 2, dir); is != want || err != nil {
-			t.Fatalf("start %d: %t, %v; want %t", i+1, is, err, want)
-		}
+		is, err := countStart("KNOB", 2, dir)
+		require.Equal(t, want, is)
+		require.NoError(t, err, "start %d", i+1)
 	}
-	if _, err := countStart("KNOB", 1, "/does/not/exist"); err == nil || !strings.Contains(err.Error(), "KNOB") {
-		t.Fatalf("a count that cannot be kept was accepted: %v", err)
-	}
+	_, err := countStart("KNOB", 1, "/does/not/exist")
+	require.ErrorContains(t, err, "KNOB", "a count that cannot be kept was accepted")
 }

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
@@ -82,9 +84,7 @@ type running struct {
 func startDesktop(t *testing.T, env ...string) *running {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	host, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
 	d := &running{t: t, base: "http://" + host + ":" + port, log: &logged{}, ended: make(chan error, 1)}
@@ -93,9 +93,7 @@ func startDesktop(t *testing.T, env ...string) *running {
 		"SELKIES_ADDR=" + host, "SELKIES_PORT=" + port, "DESKTOP_LOOPBACK_ONLY=true", "DESKTOP_HOME=" + t.TempDir(), "DESKTOP_STATE_DIR=" + t.TempDir(),
 	}, env...)...)
 	d.cmd.Stderr = d.log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.cmd.Start())
 	go func() { d.ended <- d.cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
@@ -137,9 +135,7 @@ func (d *running) status() (status struct {
 func (d *running) eventually(what string, check func() bool) {
 	d.t.Helper()
 	for end := time.Now().Add(patience); !check(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			d.t.Fatalf("not within %s: %s", patience, what)
-		}
+		require.False(d.t, time.Now().After(end), "not within %s: %s", patience, what)
 	}
 }
 
@@ -151,9 +147,7 @@ func (d *running) up() {
 func (d *running) visit(ctx context.Context) *viewer.Viewer {
 	d.t.Helper()
 	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true})
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	require.NoError(d.t, err)
 	d.t.Cleanup(v.Close)
 	return v
 }
@@ -169,29 +163,17 @@ func TestVisitorSeesTheScreenAndMovesThePointer(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := v.WaitFrames(ctx, 30); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v.WaitFrames(ctx, 30))
 	stats := v.Stats()
-	if stats.Width != 1280 || stats.Height != 720 || stats.KeyFrames == 0 {
-		t.Fatalf("stats %+v: want key frames of 1280x720", stats)
-	}
-	if err := v.WaitAudio(ctx, 10); err != nil {
-		t.Fatal(err)
-	}
+	require.Equal(t, 1280, stats.Width)
+	require.Equal(t, 720, stats.Height)
+	require.NotEqual(t, 0, stats.KeyFrames, "stats %+v: want key frames of 1280x720", stats)
+	require.NoError(t, v.WaitAudio(ctx, 10))
 	pair, err := v.SelectedCandidatePair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if pair.LocalType != "host" && pair.LocalType != "prflx" {
-		t.Fatalf("candidate pair %s: want a direct one", pair)
-	}
-	if err := v.WaitInput(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := v.SendInput("m,321,123,0,0"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.False(t, pair.LocalType != "host" && pair.LocalType != "prflx", "candidate pair %s: want a direct one", pair)
+	require.NoError(t, v.WaitInput(ctx))
+	require.NoError(t, v.SendInput("m,321,123,0,0"))
 	d.eventually("the X server says the pointer is at 321,123", func() bool {
 		p := d.status().Pointer
 		return p != nil && p.X == 321 && p.Y == 123
@@ -206,15 +188,11 @@ func TestTypedCommandReachesTheTerminal(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := errors.Join(v.WaitFrames(ctx, 15), v.WaitInput(ctx)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(v.WaitFrames(ctx, 15), v.WaitInput(ctx)))
 	// A click into the terminal, then a command with capitals, digits and signs.
 	send := func(text string) {
 		t.Helper()
-		if err := v.SendInput(text); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, v.SendInput(text))
 	}
 	typed := func() bool {
 		send("m,300,300,1,0")
@@ -241,9 +219,7 @@ func TestSecondVisitorIsRefusedUntilTheFirstLeaves(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	first := d.visit(ctx)
-	if err := first.WaitFrames(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, first.WaitFrames(ctx, 1))
 	second := d.visit(ctx)
 	select {
 	case <-second.Done():
@@ -251,15 +227,13 @@ func TestSecondVisitorIsRefusedUntilTheFirstLeaves(t *testing.T) {
 		t.Fatal("the second visitor was not refused")
 	}
 	var closed *websocket.CloseError
-	if err := second.Err(); !errors.As(err, &closed) || closed.Code != 1002 || closed.Text != "invalid peer uid" {
-		t.Fatalf("second visitor: %v, want close code 1002, invalid peer uid", err)
-	}
+	require.ErrorAs(t, second.Err(), &closed)
+	require.Equal(t, 1002, closed.Code)
+	require.Equal(t, "invalid peer uid", closed.Text, "second visitor, want close code 1002, invalid peer uid")
 	first.Close()
 	d.eventually("both ids are free again", func() bool { v := d.status().Viewers; return v != nil && !v["video"] && !v["audio"] })
 	third := d.visit(ctx)
-	if err := third.WaitFrames(ctx, 5); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, third.WaitFrames(ctx, 5))
 }
 
 func TestSIGTERMEndsEverythingWithinASecond(t *testing.T) {
@@ -267,36 +241,23 @@ func TestSIGTERMEndsEverythingWithinASecond(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := v.WaitFrames(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v.WaitFrames(ctx, 3))
 	children := descendants(t, d.cmd.Process.Pid)
-	if len(children) < 5 {
-		t.Fatalf("the desktop has only %d processes: %v", len(children), children)
-	}
+	require.GreaterOrEqual(t, len(children), 5, "the desktop has only %d processes: %v", len(children), children)
 	start := time.Now()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGTERM))
 	err := <-d.ended
 	took := time.Since(start)
 	d.ended <- err
-	if err != nil {
-		t.Fatalf("exit: %v", err)
-	}
-	if took > time.Second {
-		t.Fatalf("ended after %s, want at most 1s", took)
-	}
+	require.NoError(t, err, "exit")
+	require.LessOrEqual(t, took, time.Second, "ended, want at most 1s")
 	for _, pid := range children {
-		if syscall.Kill(pid, 0) == nil {
-			t.Errorf("process %d is still there", pid)
-		}
+		assert.Error(t, syscall.Kill(pid, 0), "process %d is still there", pid)
 	}
 	<-v.Done()
 	var closed *websocket.CloseError
-	if err := v.Err(); !errors.As(err, &closed) || closed.Code != websocket.CloseGoingAway {
-		t.Errorf("the viewer was told %v, want close code 1001", err)
-	}
+	require.ErrorAs(t, v.Err(), &closed)
+	assert.Equal(t, websocket.CloseGoingAway, closed.Code, "the viewer, want close code 1001")
 	t.Logf("%d processes ended in %s; the viewer saw: %v", len(children), took, v.Err())
 }
 
@@ -322,9 +283,8 @@ func TestCrashOnStartFailsTheFirstStartsOnly(t *testing.T) {
 	err := <-d.ended
 	d.ended <- err
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Fatalf("first start: %v, want exit code 1", err)
-	}
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 1, exit.ExitCode(), "first start, want exit code 1")
 	startDesktop(t, "DESKTOP_CRASH_ON_START=1", "DESKTOP_STATE_DIR="+state).up()
 }
 
@@ -338,14 +298,10 @@ func TestBlockedLoopAnswersOnlyInBetween(t *testing.T) {
 	})
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1)))
 	start := time.Now()
 	d.get("/health")
-	if took := time.Since(start); took > 500*time.Millisecond {
-		t.Fatalf("a request took %s although viewers are there", took)
-	}
+	require.LessOrEqual(t, time.Since(start), 500*time.Millisecond, "a request took although viewers are there")
 }
 
 func TestSlowAcceptAndStartDelay(t *testing.T) {
@@ -367,9 +323,7 @@ func TestSlowAcceptAndStartDelay(t *testing.T) {
 	}
 	slow.up()
 	late.up()
-	if took := time.Since(begin); took < 1400*time.Millisecond {
-		t.Fatalf("both answered after %s, want at least 1.5s", took)
-	}
+	require.GreaterOrEqual(t, time.Since(begin), 1400*time.Millisecond, "both, want at least 1.5s")
 }
 
 // TestBeThereFirst measures what the product is about: viewers that dial before the
@@ -385,9 +339,7 @@ func TestBeThereFirst(t *testing.T) {
 		return err == nil
 	})
 	t.Cleanup(v.Close)
-	if err := v.WaitFrames(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v.WaitFrames(ctx, 1))
 	e := v.Events()
 	t.Logf("from the process's start: socket %s, offer %s, connected %s, first frame %s", e[viewer.EventOpen].Sub(start),
 		e[viewer.EventOffer].Sub(start), e[viewer.EventICEConnected].Sub(start), e[viewer.EventFirstFrame].Sub(start))

@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
 
@@ -46,18 +49,15 @@ func startLayout(t *testing.T, layout layoutName, env ...string) *running {
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 func (d *running) answers(path string, want int) {
 	d.t.Helper()
-	if got, body := d.get(path); got != want {
-		d.t.Errorf("%s answered %d, want %d: %s", path, got, want, body)
-	}
+	got, body := d.get(path)
+	assert.Equal(d.t, want, got, "%s: %s", path, body)
 }
 
 // logs waits for words in the log.
@@ -71,9 +71,7 @@ func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoo
 	began := time.Now()
 	d := startLayout(t, egl, "DESKTOP_START_DELAY="+late.String(), "DESKTOP_BLOCK_LOOP=700ms")
 	d.upIn()
-	if took := time.Since(began); took < late {
-		t.Errorf("the page was served after %s, want not before Selkies listens", took)
-	}
+	assert.GreaterOrEqual(t, time.Since(began), late, "the page was served, want not before Selkies listens")
 	d.eventually("/turn and /health wait for the loop", func() bool {
 		began := time.Now()
 		d.answers("/turn", http.StatusOK)
@@ -85,14 +83,10 @@ func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoo
 		d.answers(path, http.StatusOK)
 	}
 	d.answers("/elsewhere/signalling/", http.StatusNotFound) // nginx passes on one folder only
-	if took := time.Since(began); took > soon {
-		t.Errorf("files took %s: nginx has no loop that sleeps", took)
-	}
+	assert.LessOrEqual(t, time.Since(began), soon, "files took: nginx has no loop that sleeps")
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1), v.WaitInput(ctx)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, errors.Join(v.WaitFrames(ctx, 3), v.WaitAudio(ctx, 1), v.WaitInput(ctx)))
 }
 
 func TestAnEglDesktopAsksForItsPasswordUnlessToldNotTo(t *testing.T) {
@@ -121,9 +115,7 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 		t.Run(strings.ReplaceAll(folder, "/", "-"), func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			if err := os.Chmod(filepath.Dir(home), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, os.Chmod(filepath.Dir(home), 0o755))
 			began := time.Now()
 			d := startLayout(t, lsio, "SUBFOLDER="+folder, "DESKTOP_HOME="+home, "DESKTOP_START_DELAY="+late.String())
 			d.eventually("the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
@@ -133,12 +125,10 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 				t.Errorf("a socket got %d before Selkies was there, want 404", code)
 			}
 			var info syscall.Stat_t
-			if err := syscall.Stat(home, &info); err != nil || info.Uid != abc || info.Gid != abc {
-				t.Errorf("the home belongs to %d:%d (%v)", info.Uid, info.Gid, err)
-			}
-			if log := d.log.String(); strings.Contains(log, "cannot be written") {
-				t.Errorf("the home is not the user's: %s", log)
-			}
+			require.NoError(t, syscall.Stat(home, &info))
+			require.EqualValues(t, abc, info.Uid)
+			assert.EqualValues(t, abc, info.Gid, "the home belongs")
+			assert.NotContains(t, d.log.String(), "cannot be written", "the home is not the user's")
 			for _, pid := range append(descendants(t, d.cmd.Process.Pid), d.cmd.Process.Pid) {
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 				if err == nil && !strings.Contains(string(status), fmt.Sprintf("\nUid:\t%d\t%d\t%d\t%d\n", abc, abc, abc, abc)) {
@@ -148,13 +138,9 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 			d.eventually("Selkies listens", func() bool { return upgrade(t, d.base+folder+"websockets", "") == http.StatusSwitchingProtocols })
 			ctx := deadline(t)
 			v, err := viewer.Dial(ctx, viewer.Options{URL: d.base + folder, Protocol: viewer.LinuxServer, LoopbackOnly: true})
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			defer v.Close()
-			if err := errors.Join(v.WaitFrames(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, errors.Join(v.WaitFrames(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")))
 			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
 		})
 	}
@@ -166,9 +152,7 @@ func TestLinuxserversSelkiesNeverGetsNginxsPort(t *testing.T) {
 	d := startLayout(t, lsio, "CUSTOM_PORT="+same, "SELKIES_PORT="+same)
 	d.base = "http://127.0.0.1:" + same
 	d.logs("starting Data WS on port " + same)
-	if code := upgrade(t, d.base+"/websockets", ""); code != http.StatusNotFound {
-		t.Errorf("a socket got %d, want 404", code)
-	}
+	assert.Equal(t, http.StatusNotFound, upgrade(t, d.base+"/websockets", ""), "a socket, want 404")
 }
 
 // TestALinuxserverDesktopDiesAsS6Does starts it as pods do that are not allowed what it needs.
@@ -190,9 +174,9 @@ func TestALinuxserverDesktopDiesAsS6Does(t *testing.T) {
 			cmd.Env = append(os.Environ(), "DESKTOP_LAYOUT=linuxserver", "DESKTOP_HOME="+t.TempDir())
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != c.status || !strings.Contains(string(out), c.says) {
-				t.Errorf("%v, want exit status %d and %q:\n%s", err, c.status, c.says, out)
-			}
+			require.ErrorAs(t, err, &exit, "%s", out)
+			require.Equal(t, c.status, exit.ExitCode(), "%s", out)
+			assert.Contains(t, string(out), c.says, "%s", out)
 		})
 	}
 }

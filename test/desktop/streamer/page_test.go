@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestPageShowsMovingPicturesInChromium opens the page in a real browser. Screenshots go
@@ -39,21 +41,14 @@ func TestPageShowsMovingPicturesInChromium(t *testing.T) {
 		chromedp.MouseClickXY(300, 300),
 		chromedp.KeyEvent("echo Hello > seen\r"),
 	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	// A stalled picture takes 3 s to come back by itself; smooth, this takes 2 s.
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("%d frames took %s after the first: the picture stalls", frames, took)
-	}
-	if state != "Connected" {
-		t.Errorf("the status bar says %q", state)
-	}
+	assert.LessOrEqual(t, time.Since(began), 4*time.Second, "%d frames took after the first: the picture stalls", frames)
+	assert.Equal(t, "Connected", state, "the status bar")
 	last := 0.0
 	for _, name := range []string{"opened", "turn", "wsOpen", "hello", "offer", "iceConnected", "firstFrame"} {
-		if marks[name] < last || marks[name] == 0 {
-			t.Errorf("mark %s is %.1f after %.1f: %v", name, marks[name], last, marks)
-		}
+		require.GreaterOrEqual(t, marks[name], last)
+		assert.NotEqualValues(t, 0, marks[name], "mark %s: %v", name, marks)
 		last = marks[name]
 	}
 	d.eventually("what is typed in the page reaches the terminal", func() bool {
@@ -68,12 +63,8 @@ func TestPageShowsMovingPicturesInChromium(t *testing.T) {
 	t.Logf("milliseconds after opening the page: %s", text)
 	if file := os.Getenv("DESKTOP_SCREENSHOT"); file != "" {
 		var png []byte
-		if err := chromedp.Run(ctx, chromedp.CaptureScreenshot(&png)); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, png, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, chromedp.Run(ctx, chromedp.CaptureScreenshot(&png)))
+		require.NoError(t, os.WriteFile(file, png, 0o644))
 	}
 }
 
@@ -89,8 +80,6 @@ func newBrowser(t *testing.T) context.Context {
 		end()
 		cancel()
 	})
-	if err := chromedp.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, chromedp.Run(ctx))
 	return ctx
 }

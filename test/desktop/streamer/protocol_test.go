@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/test/desktop/internal/iceconfig"
 )
 
@@ -18,14 +21,10 @@ func routesOf(t *testing.T, env map[string]string) string {
 	t.Helper()
 	getenv := func(name string) string { return env[name] }
 	c, err := readConfig(getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
 	servers, err := iceconfig.New(getenv, log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	d := &desktop{config: c, servers: servers, marks: &milestones{start: time.Now(), log: log, first: map[string]float64{}},
 		screen: &screen{ready: make(chan struct{})}, listening: make(chan struct{})}
 	d.speaks = d.speak()
@@ -43,18 +42,12 @@ type answer struct {
 func ask(t *testing.T, address string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
@@ -66,14 +59,10 @@ func upgrade(t *testing.T, address, origin string) int {
 		header.Set("Origin", origin)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	req.Header = header
 	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_ = resp.Body.Close()
 	return resp.StatusCode
 }
@@ -89,9 +78,7 @@ func TestEachProtocolTakesWebSocketsAtItsOwnAddresses(t *testing.T) {
 	} {
 		base := routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})
 		for i, path := range all {
-			if got := upgrade(t, base+path, ""); got != takes[i] {
-				t.Errorf("%s: %s answered %d, want %d", protocol, path, got, takes[i])
-			}
+			assert.Equal(t, takes[i], upgrade(t, base+path, ""), "%s: %s", protocol, path)
 		}
 	}
 }
@@ -103,13 +90,12 @@ func TestSelkies2StartsBehindAnOpenPort(t *testing.T) {
 		base := routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol), "DESKTOP_STARTING": "1h"})
 		for _, path := range paths {
 			got := ask(t, base+path)
-			if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" {
-				t.Errorf("%s: %s answered %d, Retry-After %q", protocol, path, got.status, got.header.Get("Retry-After"))
-			}
+			require.Equal(t, http.StatusServiceUnavailable, got.status, protocol)
+			assert.Equal(t, "1", got.header.Get("Retry-After"), "%s: %s, Retry-After", protocol, path)
 		}
-		if got := ask(t, base+"/api/health"); got.status != http.StatusOK || got.body != "OK" {
-			t.Errorf("%s: /api/health answered %d %q", protocol, got.status, got.body)
-		}
+		got := ask(t, base+"/api/health")
+		require.Equal(t, http.StatusOK, got.status, protocol)
+		assert.Equal(t, "OK", got.body, "%s: /api/health", protocol)
 	}
 }
 
@@ -118,23 +104,17 @@ func TestSelkies2TakesSocketsOnlyFromPagesOfItsOwnHost(t *testing.T) {
 	if got := upgrade(t, base+"/api/websockets", "http://elsewhere.example"); got != http.StatusForbidden {
 		t.Errorf("a page of another host got %d, want 403", got)
 	}
-	if got := upgrade(t, base+"/api/websockets", base); got != http.StatusSwitchingProtocols {
-		t.Errorf("a page of this host got %d, want 101", got)
-	}
+	assert.Equal(t, http.StatusSwitchingProtocols, upgrade(t, base+"/api/websockets", base), "a page of this host, want 101")
 }
 
 func TestSelkies2sProbesNeedNoPassword(t *testing.T) {
 	env := map[string]string{"DESKTOP_PROTOCOL": string(selkies2WebRTC), "SELKIES_ENABLE_BASIC_AUTH": "true"}
 	base := routesOf(t, env)
 	for path, want := range map[string]int{"/api/health": 200, "/api/status": 200, "/": 401, "/api/turn": 401} {
-		if got := ask(t, base+path); got.status != want {
-			t.Errorf("%s answered %d, want %d", path, got.status, want)
-		}
+		assert.Equal(t, want, ask(t, base+path).status, path)
 	}
 	env["DESKTOP_PROTOCOL"] = string(selkies1)
-	if got := ask(t, routesOf(t, env)+"/health"); got.status != http.StatusUnauthorized {
-		t.Errorf("Selkies 1.6's /health answered %d, want 401", got.status)
-	}
+	assert.Equal(t, http.StatusUnauthorized, ask(t, routesOf(t, env)+"/health").status, "Selkies 1.6's /health, want 401")
 }
 
 func TestThePageBringsTheScriptsAndStylesOfItsProtocol(t *testing.T) {
@@ -144,13 +124,9 @@ func TestThePageBringsTheScriptsAndStylesOfItsProtocol(t *testing.T) {
 	} {
 		base := routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})
 		page := ask(t, base+"/")
-		if !strings.Contains(page.body, want) {
-			t.Errorf("%s: the page lacks %s:\n%s", protocol, want, page.body)
-		}
+		assert.Contains(t, page.body, want, "%s: the page lacks", protocol)
 		for _, file := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
-			if got := ask(t, base+"/"+file[1]); got.status != http.StatusOK {
-				t.Errorf("%s: %s answered %d", protocol, file[1], got.status)
-			}
+			assert.Equal(t, http.StatusOK, ask(t, base+"/"+file[1]).status, "%s: %s", protocol, file[1])
 		}
 	}
 }
@@ -158,30 +134,25 @@ func TestThePageBringsTheScriptsAndStylesOfItsProtocol(t *testing.T) {
 func TestSelkies1sPageHasFontsOfNoTypeThatABrowserKnows(t *testing.T) {
 	base := routesOf(t, nil)
 	fonts := regexp.MustCompile(`url\(([^)]+)\)`).FindAllStringSubmatch(ask(t, base+"/fonts.css").body, -1)
-	if len(fonts) < 2 {
-		t.Fatalf("only %d fonts", len(fonts))
-	}
+	require.GreaterOrEqual(t, len(fonts), 2, "only %d fonts", len(fonts))
 	for _, font := range fonts {
 		got := ask(t, base+"/"+font[1])
-		if got.status != http.StatusOK || got.header.Get("Content-Type") != "application/octet-stream" || len(got.body) < 1000 {
-			t.Errorf("%s: %d, %q, %d bytes", font[1], got.status, got.header.Get("Content-Type"), len(got.body))
-		}
+		require.Equal(t, http.StatusOK, got.status, font[1])
+		require.Equal(t, "application/octet-stream", got.header.Get("Content-Type"), font[1])
+		assert.GreaterOrEqual(t, len(got.body), 1000, "%s, bytes", font[1])
 	}
 }
 
 func TestSelkies2SaysWhichModeItIsIn(t *testing.T) {
 	for protocol, mode := range map[protocolName]string{selkies2WebRTC: "webrtc", selkies2WebSockets: "websockets"} {
 		want := `{"available_modes":["webrtc","websockets"],"current_mode":"` + mode + `","enable_dual_mode":false}`
-		if got := ask(t, routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})+"/api/status"); strings.TrimSpace(got.body) != want {
-			t.Errorf("%s: /api/status says %s, want %s", protocol, got.body, want)
-		}
+		got := ask(t, routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(protocol)})+"/api/status")
+		assert.Equal(t, want, strings.TrimSpace(got.body), "%s: /api/status says %s", protocol, got.body)
 	}
 }
 
 func TestOnlyADesktopThatMayDieHasTheAddressForIt(t *testing.T) {
-	if got := ask(t, routesOf(t, nil)+"/demo/exit"); got.status != http.StatusNotFound {
-		t.Errorf("without DESKTOP_ALLOW_EXIT it answered %d, want 404", got.status)
-	}
+	assert.Equal(t, http.StatusNotFound, ask(t, routesOf(t, nil)+"/demo/exit").status, "without DESKTOP_ALLOW_EXIT it, want 404")
 	if got := ask(t, routesOf(t, map[string]string{"DESKTOP_ALLOW_EXIT": "true"})+"/demo/exit"); got.status != http.StatusMethodNotAllowed {
 		t.Errorf("GET answered %d, want 405", got.status)
 	}

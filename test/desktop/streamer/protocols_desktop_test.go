@@ -14,6 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
@@ -44,16 +46,13 @@ func TestEveryProtocolShowsTheScreenAndMovesThePointer(t *testing.T) {
 			d.upIn()
 			ctx := deadline(t)
 			v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, Protocol: protocol, LoopbackOnly: true})
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			defer v.Close()
-			if err := errors.Join(v.WaitFrames(ctx, 20), v.WaitAudio(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")); err != nil {
-				t.Fatal(err)
-			}
-			if s := v.Stats(); s.Width != 1280 || s.Height != 720 || s.Broken != 0 {
-				t.Errorf("stats %+v: want whole frames of 1280x720 without a gap", s)
-			}
+			require.NoError(t, errors.Join(v.WaitFrames(ctx, 20), v.WaitAudio(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")))
+			s := v.Stats()
+			require.Equal(t, 1280, s.Width)
+			require.Equal(t, 720, s.Height)
+			assert.Equal(t, 0, s.Broken, "stats %+v: want whole frames of 1280x720 without a gap", s)
 			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
 		})
 	}
@@ -62,9 +61,7 @@ func TestEveryProtocolShowsTheScreenAndMovesThePointer(t *testing.T) {
 func TestNumbersArriveFromThePlainDesktop(t *testing.T) {
 	d := startDesktop(t, "DESKTOP_PROTOCOL=plain")
 	d.upIn()
-	if err := viewer.Numbers(deadline(t), viewer.Options{URL: d.base}, [][]byte{[]byte("a"), []byte("b")}, 50); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, viewer.Numbers(deadline(t), viewer.Options{URL: d.base}, [][]byte{[]byte("a"), []byte("b")}, 50))
 }
 
 func TestEveryPageShowsMovingPicturesInChromium(t *testing.T) {
@@ -95,24 +92,18 @@ func TestEveryPageShowsMovingPicturesInChromium(t *testing.T) {
 				chromedp.Evaluate("window.desktop.gaps || 0", &gaps),
 				chromedp.MouseClickXY(300, 300),
 			)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if state != "Connected" || gaps != 0 {
-				t.Errorf("the status bar says %q, %d gaps", state, gaps)
-			}
+			require.NoError(t, err)
+			require.Equal(t, "Connected", state)
+			assert.Equal(t, 0, gaps, "the status bar, gaps")
 			last := 0.0
 			for _, mark := range []string{"opened", "wsOpen", "offer", "firstFrame"} {
-				if marks[mark] < last || marks[mark] == 0 {
-					t.Errorf("mark %s is %.1f after %.1f: %v", mark, marks[mark], last, marks)
-				}
+				require.GreaterOrEqual(t, marks[mark], last)
+				assert.NotEqualValues(t, 0, marks[mark], "mark %s: %v", mark, marks)
 				last = marks[mark]
 			}
 			if name == "plain" {
 				err := chromedp.Run(ctx, chromedp.Poll("window.desktop.echoes > 0", nil, chromedp.WithPollingTimeout(patience)))
-				if err != nil {
-					t.Errorf("no click came back: %v", err)
-				}
+				assert.NoError(t, err, "no click came back")
 				return
 			}
 			d.eventually("the click reaches the X server", func() bool { return strings.HasPrefix(d.status().LastInput, "m,") })
@@ -125,13 +116,9 @@ func TestSelkies2sAppJoinsLate(t *testing.T) {
 	d.upIn()
 	ctx := deadline(t)
 	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, Protocol: viewer.Selkies2WebRTC, LoopbackOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer v.Close()
-	if err := v.WaitFrames(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v.WaitFrames(ctx, 3))
 	if e := v.Events(); !e[viewer.EventSession].After(e[viewer.EventHello].Add(time.Second / 2)) {
 		t.Errorf("the call was taken %s after HELLO, want after a second try", e[viewer.EventSession].Sub(e[viewer.EventHello]))
 	}
@@ -143,9 +130,8 @@ func (d *running) died() {
 	err := <-d.ended
 	d.ended <- err
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitStatus {
-		d.t.Fatalf("ended with %v, want exit status %d", err, exitStatus)
-	}
+	require.ErrorAs(d.t, err, &exit)
+	require.Equal(d.t, exitStatus, exit.ExitCode(), "ended")
 }
 
 func TestADesktopDiesWhileLiveWithoutAWord(t *testing.T) {
@@ -153,9 +139,7 @@ func TestADesktopDiesWhileLiveWithoutAWord(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	v := d.visit(ctx)
-	if err := v.WaitFrames(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, v.WaitFrames(ctx, 3))
 	if resp, err := http.Post(d.base+"/demo/exit", "", nil); err == nil {
 		_ = resp.Body.Close()
 		t.Errorf("the request was answered %s, want its connection to end", resp.Status)
@@ -163,9 +147,7 @@ func TestADesktopDiesWhileLiveWithoutAWord(t *testing.T) {
 	d.died()
 	<-v.Done()
 	var closed *websocket.CloseError
-	if errors.As(v.Err(), &closed) && closed.Code != websocket.CloseAbnormalClosure {
-		t.Errorf("the viewer was told %v", closed)
-	}
+	assert.False(t, errors.As(v.Err(), &closed) && closed.Code != websocket.CloseAbnormalClosure, "the viewer was told %v", closed)
 }
 
 func TestADesktopDiesBeforeItsFirstMessageAndServesTheNextTime(t *testing.T) {
@@ -175,20 +157,15 @@ func TestADesktopDiesBeforeItsFirstMessageAndServesTheNextTime(t *testing.T) {
 	d.up()
 	ctx := deadline(t)
 	v, err := viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true, NoAudio: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer v.Close()
 	d.died()
 	<-v.Done()
-	if _, answered := v.Events()[viewer.EventHello]; answered {
-		t.Error("HELLO was answered")
-	}
+	_, answered := v.Events()[viewer.EventHello]
+	assert.False(t, answered, "HELLO was answered")
 	again := startDesktop(t, env...)
 	again.up()
-	if err := again.visit(ctx).WaitFrames(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, again.visit(ctx).WaitFrames(ctx, 3))
 }
 
 func TestADesktopDiesAfterAWhile(t *testing.T) {

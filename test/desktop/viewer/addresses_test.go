@@ -1,6 +1,11 @@
 package viewer
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
 
 func TestAddressesAreThoseOfEachProtocolsClient(t *testing.T) {
 	for _, c := range []struct {
@@ -19,13 +24,12 @@ func TestAddressesAreThoseOfEachProtocolsClient(t *testing.T) {
 		{"http://h/?token=t", LinuxServer, "http://h/?token=t", "ws://h/websockets?token=t"},
 	} {
 		page, socket, err := addresses(c.text, c.protocol)
-		if err != nil || page.String() != c.page || socket.String() != c.socket {
-			t.Errorf("addresses(%q, %d) = %v, %v, %v; want %s and %s", c.text, c.protocol, page, socket, err, c.page, c.socket)
-		}
+		require.NoError(t, err)
+		require.Equal(t, c.page, page.String())
+		assert.Equal(t, c.socket, socket.String(), "addresses(%q, %d) = %v, %v", c.text, c.protocol, page, socket)
 	}
 	for _, text := range []string{"", "h", "ftp://h/"} {
-		if _, _, err := addresses(text, Selkies1); err == nil {
-			t.Errorf("addresses(%q) took it", text)
-		}
+		_, _, err := addresses(text, Selkies1)
+		assert.Error(t, err, "addresses(%q) took it", text)
 	}
 }

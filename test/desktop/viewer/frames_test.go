@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/pion/rtp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 var keyFrame = []byte{0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02, 0xff} // 1280x720
@@ -21,9 +23,9 @@ func TestWholeFramesAreCounted(t *testing.T) {
 	add := func(p *rtp.Packet, wantWhole, wantLost bool) *frame {
 		t.Helper()
 		f, lost, err := a.add(p)
-		if err != nil || (f != nil) != wantWhole || lost != wantLost {
-			t.Fatalf("packet %d: %+v, lost %t, %v", p.SequenceNumber, f, lost, err)
-		}
+		require.NoError(t, err)
+		require.Equal(t, wantWhole, f != nil)
+		require.Equal(t, wantLost, lost, "packet %d: %+v, lost", p.SequenceNumber, f)
 		return f
 	}
 	add(packet(65533, true, true, 0x11, 0, 0), false, false) // before any key frame
@@ -46,8 +48,7 @@ func TestBrokenKeyFramesAreErrors(t *testing.T) {
 		"truncated": keyFrame[:9],
 		"no size":   {0x10, 2, 0, 0x9d, 1, 0x2a, 0, 0, 0, 0},
 	} {
-		if f, err := parseFrame(data); err == nil {
-			t.Errorf("%s: took %+v", name, f)
-		}
+		f, err := parseFrame(data)
+		assert.Error(t, err, "%s: took %+v", name, f)
 	}
 }

@@ -2,11 +2,11 @@ package viewer
 
 import (
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
 
 	"net/http"
 
@@ -17,9 +17,7 @@ func TestNumbersAndEchoesArriveInOrder(t *testing.T) {
 	server := httptest.NewServer(numbered.NewServer())
 	defer server.Close()
 	say := [][]byte{[]byte("one"), {}, []byte("three")}
-	if err := Numbers(t.Context(), Options{URL: server.URL}, say, 5); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, Numbers(t.Context(), Options{URL: server.URL}, say, 5))
 }
 
 func TestALostNumberIsSeen(t *testing.T) {
@@ -40,7 +38,5 @@ func TestALostNumberIsSeen(t *testing.T) {
 	}))
 	defer server.Close()
 	err := Numbers(t.Context(), Options{URL: server.URL}, nil, 5)
-	if err == nil || !strings.Contains(err.Error(), "number 3 came after 1") {
-		t.Fatalf("got %v", err)
-	}
+	require.ErrorContains(t, err, "number 3 came after 1")
 }

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // reasonArguments are the places of condition types and reasons in the calls that set
@@ -65,13 +68,9 @@ func TestConditionsAndEventsHaveTheirReasonsFromHere(t *testing.T) {
 			})
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
-	if calls < 60 {
-		t.Errorf("only %d places were found: the names of the calls have changed", calls)
-	}
+	assert.GreaterOrEqual(t, calls, 60, "only %d places were found: the names of the calls have changed", calls)
 }
 
 func checkFields(n *ast.CompositeLit, check func(ast.Expr)) {

@@ -3,9 +3,11 @@ package addons
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const published = `# licence
@@ -41,30 +43,22 @@ metadata: {name: knative-serving}
 
 func TestKnativeRunsOurImagesAndAsksForLittle(t *testing.T) {
 	definitions, rest, err := Knative([]byte(published), map[string]string{"controller": "dev.local/c:1", "queue": "dev.local/q:1"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if objects, err := parse(definitions); err != nil || len(objects) != 1 || objects[0].kind() != "CustomResourceDefinition" {
 		t.Errorf("definitions are %v, %v", objects, err)
 	}
 	objects, err := parse(rest)
-	if err != nil || len(objects) != 3 {
-		t.Fatalf("%d objects, %v", len(objects), err)
-	}
-	if objects[0].kind() != "Namespace" {
-		t.Error("the namespace does not come first")
-	}
-	if strings.Contains(string(rest), "ko://") || strings.Contains(string(rest), "devel") {
-		t.Errorf("something is not filled in:\n%s", rest)
-	}
+	require.NoError(t, err)
+	require.Len(t, objects, 3, "objects")
+	assert.Equal(t, "Namespace", objects[0].kind(), "the namespace does not come first")
+	require.NotContains(t, string(rest), "ko://")
+	assert.NotContains(t, string(rest), "devel", "something is not filled in:\n%s", rest)
 	container := objects[1].containers()[0]
 	requests := child(container, "resources", "requests")
 	if container["image"] != "dev.local/c:1" || requests["cpu"] != knativeCPU || requests["memory"] != "100Mi" {
 		t.Errorf("container is %v", container)
 	}
-	if child(objects[1], "spec")["replicas"] != float64(1) {
-		t.Error("not one replica")
-	}
+	assert.False(t, child(objects[1], "spec")["replicas"] != float64(1), "not one replica")
 }
 
 func TestVolumesLieWhereTheyAreToldAndTheClassIsTheDefault(t *testing.T) {
@@ -79,45 +73,33 @@ kind: Deployment
 spec: {template: {spec: {containers: [{image: upstream}]}}}
 `
 	out, err := LocalPath([]byte(manifest), "dev.local/provisioner:1", "dev.local/volume:1", "/state/volumes")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	objects, err := parse(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	data := child(objects[0], "data")
-	if !strings.Contains(text(data["config.json"]), "/state/volumes") || !strings.Contains(text(data["helperPod.yaml"]), "dev.local/volume:1") || data["setup"] != nil {
-		t.Errorf("config is %v", data)
-	}
+	require.Contains(t, text(data["config.json"]), "/state/volumes")
+	require.Contains(t, text(data["helperPod.yaml"]), "dev.local/volume:1")
+	assert.Nil(t, data["setup"], "config is %v", data)
 	if child(objects[1], "metadata", "annotations")["storageclass.kubernetes.io/is-default-class"] != "true" {
 		t.Error("the class is not the default")
 	}
-	if objects[2].containers()[0]["image"] != "dev.local/provisioner:1" {
-		t.Error("the image is not ours")
-	}
+	assert.False(t, objects[2].containers()[0]["image"] != "dev.local/provisioner:1", "the image is not ours")
 }
 
 func TestOurManifestsAreValid(t *testing.T) {
 	for _, upstream := range [][]string{nil, {"192.0.2.53"}} {
 		out, err := CoreDNS("dev.local/coredns:1", upstream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(out), "forward .") != (upstream != nil) {
-			t.Errorf("upstream %v:\n%s", upstream, out)
-		}
-		if objects, err := parse(out); err != nil || len(objects) != 6 {
-			t.Errorf("%d objects, %v", len(objects), err)
-		}
+		require.NoError(t, err)
+		assert.Equal(t, upstream != nil, strings.Contains(string(out), "forward ."), "upstream %v:\n%s", upstream, out)
+		objects, err := parse(out)
+		require.NoError(t, err)
+		assert.Len(t, objects, 6, "objects")
 	}
 	out, err := DevicePlugin("dev.local/deviceplugin:1", 3, "/state/device-plugins")
-	if err != nil || !strings.Contains(string(out), "--count=3") {
-		t.Errorf("%s, %v", out, err)
-	}
-	if _, err := parse(out); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "--count=3", "%s", out)
+	_, err = parse(out)
+	assert.NoError(t, err)
 }
 
 func TestOnlyResolversThatAPodCanReachAreUsed(t *testing.T) {
@@ -125,10 +107,6 @@ func TestOnlyResolversThatAPodCanReachAreUsed(t *testing.T) {
 	if err := os.WriteFile(file, []byte("search x\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\nnameserver nonsense\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := Resolvers(file); !slices.Equal(got, []string{"192.0.2.1"}) {
-		t.Errorf("got %v", got)
-	}
-	if got := Resolvers(file + ".absent"); got != nil {
-		t.Errorf("got %v", got)
-	}
+	assert.Equal(t, []string{"192.0.2.1"}, Resolvers(file))
+	assert.Nil(t, Resolvers(file+".absent"))
 }

@@ -8,6 +8,9 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestPublishNamesAnAddressAndANodePort(t *testing.T) {
@@ -16,14 +19,14 @@ func TestPublishNamesAnAddressAndANodePort(t *testing.T) {
 		"[::1]:443=30443":      {Listen: "[::1]:443", NodePort: 30443},
 	}
 	for text, want := range good {
-		if got, err := ParseMapping(text); err != nil || got != want || got.String() != text {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
+		got, err := ParseMapping(text)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		assert.Equal(t, text, got.String())
 	}
 	for _, text := range []string{"", "8080", "8080=30080", "127.0.0.1:8080", "127.0.0.1:8080=", "127.0.0.1:0=1", "127.0.0.1:8080=70000", "localhost:8080=30080", "127.0.0.1=30080"} {
-		if got, err := ParseMapping(text); err == nil {
-			t.Errorf("%q was read as %+v", text, got)
-		}
+		got, err := ParseMapping(text)
+		assert.Error(t, err, "%q was read as %+v", text, got)
 	}
 }
 
@@ -47,30 +50,22 @@ func start(t *testing.T, backend func(*net.TCPConn)) *net.TCPConn {
 		cancel()
 		select {
 		case err := <-done:
-			if err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, err)
 		case <-time.After(10 * time.Second):
 			t.Error("the forwarder does not end")
 		}
 	})
 	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	if err := client.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, client.SetDeadline(time.Now().Add(10*time.Second)))
 	return client.(*net.TCPConn)
 }
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	return listener
 }
@@ -82,15 +77,12 @@ func TestAClientThatHasSentAllStillGetsTheAnswer(t *testing.T) {
 			_, _ = server.Write(append([]byte("answer to "), request...))
 		}
 	})
-	if _, err := client.Write([]byte("question")); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if answer, err := io.ReadAll(client); err != nil || string(answer) != "answer to question" {
-		t.Errorf("got %q, %v", answer, err)
-	}
+	_, err := client.Write([]byte("question"))
+	require.NoError(t, err)
+	require.NoError(t, client.CloseWrite())
+	answer, err := io.ReadAll(client)
+	require.NoError(t, err)
+	assert.Equal(t, "answer to question", string(answer), "got %q", answer)
 }
 
 func TestAServerThatHasSentAllStillHearsTheClient(t *testing.T) {
@@ -100,20 +92,14 @@ func TestAServerThatHasSentAllStillHearsTheClient(t *testing.T) {
 		request, _ := io.ReadAll(server)
 		heard <- string(request)
 	})
-	if _, err := io.ReadAll(client); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Write([]byte("late words")); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Close(); err != nil {
-		t.Fatal(err)
-	}
+	_, err := io.ReadAll(client)
+	require.NoError(t, err)
+	_, err = client.Write([]byte("late words"))
+	require.NoError(t, err)
+	require.NoError(t, client.Close())
 	select {
 	case got := <-heard:
-		if got != "late words" {
-			t.Errorf("the server heard %q", got)
-		}
+		assert.Equal(t, "late words", got, "the server heard")
 	case <-time.After(10 * time.Second):
 		t.Error("the server heard nothing")
 	}
@@ -123,21 +109,15 @@ func TestNobodyBehindThePortEndsTheConnection(t *testing.T) {
 	listener := listen(t)
 	gone := listen(t)
 	target := gone.Addr().String()
-	if err := gone.Close(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, gone.Close())
 	go func() { _ = Serve(t.Context(), listener, target, slog.New(slog.DiscardHandler)) }()
 	client, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer client.Close()
-	if err := client.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(client); len(got) > 0 || isTimeout(err) {
-		t.Errorf("got %q, %v", got, err)
-	}
+	require.NoError(t, client.SetDeadline(time.Now().Add(10*time.Second)))
+	got, err := io.ReadAll(client)
+	require.Empty(t, got, "%v", err)
+	assert.False(t, isTimeout(err), "%v", err)
 }
 
 func isTimeout(err error) bool {

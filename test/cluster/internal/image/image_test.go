@@ -12,18 +12,16 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/cluster/internal/cache"
 )
 
 func writeFile(t *testing.T, file, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(text), mode))
 }
 
 // checkout is a repository with one Go program and some files, in a folder of its own.
@@ -51,13 +49,9 @@ func archive(t *testing.T, root string) string {
 	t.Helper()
 	b := Builder{Root: root, Cache: cache.Dir(t.TempDir()), Log: os.Stderr}
 	img, err := b.Build(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "x.tar")
-	if err := WriteArchive(file, spec.Name+":dev", img); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, WriteArchive(file, spec.Name+":dev", img))
 	return file
 }
 
@@ -65,21 +59,15 @@ func TestTheSameSourcesGiveTheSameBytes(t *testing.T) {
 	var archives [][]byte
 	for range 2 {
 		raw, err := os.ReadFile(archive(t, checkout(t))) // another folder each time
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		archives = append(archives, raw)
 	}
-	if !bytes.Equal(archives[0], archives[1]) {
-		t.Error("two builds of the same sources differ")
-	}
+	assert.Equal(t, string(archives[1]), string(archives[0]), "two builds of the same sources differ")
 }
 
 func TestAnArchiveTellsItsReferenceAndIdentity(t *testing.T) {
 	found, err := ReadArchive(archive(t, checkout(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if len(found) != 1 || found[0].Reference != "example.invalid/x:dev" || !strings.HasPrefix(found[0].ConfigDigest, "sha256:") {
 		t.Errorf("found %+v", found)
 	}
@@ -90,23 +78,17 @@ func contents(t *testing.T, img v1.Image) map[string]*tar.Header {
 	t.Helper()
 	found := map[string]*tar.Header{}
 	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, l := range layers {
 		raw, err := l.Uncompressed()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		r := tar.NewReader(raw)
 		for {
 			header, err := r.Next()
 			if errors.Is(err, io.EOF) {
 				break
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			found["/"+strings.TrimSuffix(header.Name, "/")] = header
 		}
 	}
@@ -116,23 +98,18 @@ func contents(t *testing.T, img v1.Image) map[string]*tar.Header {
 func TestAnImageHoldsWhatItsSpecNames(t *testing.T) {
 	b := Builder{Root: checkout(t), Cache: cache.Dir(t.TempDir()), Log: os.Stderr}
 	img, err := b.Build(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	found := contents(t, img)
 	for path, mode := range map[string]int64{"/usr/bin/x": 0o755, "/etc/x/a.conf": 0o644, "/etc/x/sub/run.sh": 0o755, "/home/user": 0o700, "/usr/bin/y": 0o777} {
 		header, ok := found[path]
-		if !ok || header.Mode != mode {
-			t.Errorf("%s: %+v, want mode %o", path, header, mode)
-		}
+		require.True(t, ok, path)
+		assert.Equal(t, mode, header.Mode, "%s: %+v", path, header)
 	}
-	if found["/etc/x/a.conf"].Uid != 7 || found["/home/user"].Gid != 65532 || found["/usr/bin/y"].Linkname != "x" {
-		t.Error("an owner or a link's target is lost")
-	}
+	require.Equal(t, 7, found["/etc/x/a.conf"].Uid)
+	require.Equal(t, 65532, found["/home/user"].Gid)
+	assert.Equal(t, "x", found["/usr/bin/y"].Linkname, "an owner or a link's target is lost")
 	config, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if config.Config.User != "65532" || config.Config.Entrypoint[0] != "/usr/bin/x" || config.OS != "linux" || !hasPath(config.Config.Env) {
 		t.Errorf("config is %+v", config)
 	}
@@ -142,19 +119,13 @@ func TestAProgramsLayerIsNotTheFilesLayer(t *testing.T) {
 	b := Builder{Root: checkout(t), Cache: cache.Dir(t.TempDir()), Log: os.Stderr}
 	layersOf := func() []string {
 		img, err := b.Build(t.Context(), spec)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		layers, err := img.Layers()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		var digests []string
 		for _, l := range layers {
 			digest, err := l.Digest()
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			digests = append(digests, digest.String())
 		}
 		return digests
@@ -162,9 +133,8 @@ func TestAProgramsLayerIsNotTheFilesLayer(t *testing.T) {
 	before := layersOf()
 	writeFile(t, filepath.Join(b.Root, "cmd", "x", "main.go"), "package main\n\nfunc main() { println(\"changed\") }\n", 0o644)
 	after := layersOf()
-	if before[0] != after[0] || before[1] == after[1] {
-		t.Errorf("layers before %v, after %v: only the program's should change", before, after)
-	}
+	require.Equal(t, before[0], after[0])
+	assert.NotEqual(t, before[1], after[1], "layers before %v, after %v: only the program's should change", before, after)
 }
 
 func TestASpecWithAMistakeIsRefusedByName(t *testing.T) {
@@ -181,9 +151,8 @@ func TestASpecWithAMistakeIsRefusedByName(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "spec.yaml")
 		writeFile(t, file, text, 0o644)
-		if _, err := ReadSpec(file); err == nil || !strings.Contains(err.Error(), complaint) {
-			t.Errorf("%q: error is %v, want one about %s", text, err, complaint)
-		}
+		_, err := ReadSpec(file)
+		assert.ErrorContains(t, err, complaint, "%q", text)
 	}
 }
 
@@ -192,9 +161,8 @@ func TestAModeIsOctalQuotedOrNot(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "spec.yaml")
 		writeFile(t, file, "name: a\ndirectories: [{path: /a, mode: "+mode+"}]", 0o644)
 		s, err := ReadSpec(file)
-		if err != nil || s.Directories[0].Mode != 0o755 {
-			t.Errorf("%s: %o, %v", mode, s.Directories[0].Mode, err)
-		}
+		require.NoError(t, err, mode)
+		assert.EqualValues(t, 0o755, s.Directories[0].Mode, mode)
 	}
 }
 
@@ -202,13 +170,11 @@ func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
 	product, _ := filepath.Glob("../../../../build/*.yaml")
 	tests, _ := filepath.Glob("../../../images/*.yaml")
 	files := slices.Concat(product, tests)
-	if len(product) == 0 || len(tests) == 0 {
-		t.Fatalf("the specs found are %v, want the product's and the tests'", files)
-	}
+	require.NotEmpty(t, product)
+	require.NotEmpty(t, tests, "the specs found are %v, want the product's and the tests'", files)
 	for _, file := range files {
-		if _, err := ReadSpec(file); err != nil {
-			t.Error(err)
-		}
+		_, err := ReadSpec(file)
+		assert.NoError(t, err)
 	}
 }
 
@@ -219,43 +185,28 @@ func TestARootFilesystemIsTrimmedAndUndated(t *testing.T) {
 		"./bin/x": "x", "./etc/apt/sources.list": "mirror", "./etc/apt/sources.list.d/a.sources": "mirror", "./var/cache/apt/pkgcache.bin": "x",
 		"./dev/null": "", "./etc/shadow": "root:*:20000:0:99999:7:::\n",
 	} {
-		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(text)), Uname: "root"}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(text)), Uname: "root"}))
+		_, err := w.Write([]byte(text))
+		require.NoError(t, err)
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := trimTar(&in, &out); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, w.Close())
+	require.NoError(t, trimTar(&in, &out))
 	kept := map[string]string{}
 	for r := tar.NewReader(&out); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		kept[header.Name] = string(raw)
-		if !header.ModTime.Equal(buildTime) {
-			t.Errorf("%s is dated %s", header.Name, header.ModTime)
-		}
+		assert.True(t, header.ModTime.Equal(buildTime), "%s is dated %s", header.Name, header.ModTime)
 	}
-	if len(kept) != 2 || kept["bin/x"] != "x" {
-		t.Errorf("kept %v", kept)
-	}
-	if got := kept["etc/shadow"]; !strings.HasPrefix(got, "root:*:18262:") {
-		t.Errorf("shadow is %q", got)
-	}
+	require.Len(t, kept, 2)
+	assert.Equal(t, "x", kept["bin/x"], "kept")
+	got := kept["etc/shadow"]
+	assert.True(t, strings.HasPrefix(got, "root:*:18262:"), "shadow is %q", got)
 }
 
 func TestSourcesAreTheDistributionsOwnInEitherFormat(t *testing.T) {
@@ -264,28 +215,19 @@ func TestSourcesAreTheDistributionsOwnInEitherFormat(t *testing.T) {
 	writeFile(t, filepath.Join(apt, "sources.list.d", "a.sources"), "Types: deb\n# note\nURIs: http://security.invalid/\nSuites: bookworm-security\nComponents: main\n\nTypes: deb\nURIs: http://vendor.invalid/\nSuites: bookworm\nComponents: stable\n", 0o644)
 	writeFile(t, filepath.Join(apt, "sources.list.d", "b.sources"), "Enabled: no\nTypes: deb\nURIs: http://off.invalid/\nSuites: bookworm\nComponents: main\n", 0o644)
 	got, err := hostSources(apt, "bookworm")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, want := range []string{"URIs: http://mirror.invalid/debian", "Signed-By: /k.gpg", "URIs: http://security.invalid/"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("lacks %q:\n%s", want, got)
-		}
+		assert.Contains(t, got, want, "lacks")
 	}
 	for _, unwanted := range []string{"vendor.invalid", "off.invalid", "deb-src"} {
-		if strings.Contains(got, unwanted) {
-			t.Errorf("holds %q:\n%s", unwanted, got)
-		}
+		assert.NotContains(t, got, unwanted, "holds")
 	}
-	if _, err := hostSources(apt, "trixie"); err == nil {
-		t.Error("sources of another release were accepted")
-	}
+	_, err = hostSources(apt, "trixie")
+	assert.Error(t, err, "sources of another release were accepted")
 }
 
 func TestOnlySettingsForReachingTheMirrorAreTaken(t *testing.T) {
 	dump := "APT::Install-Recommends \"true\";\nAcquire::http::Proxy \"http://proxy.invalid\";\nAcquire::Check-Valid-Until \"false\";\nDPkg::Post-Invoke:: \"rm\";\n"
 	lines := strings.Split(strings.TrimSpace(filterOptions(dump)), "\n")
-	if !slices.Equal(lines, []string{`Acquire::http::Proxy "http://proxy.invalid";`, `Acquire::Check-Valid-Until "false";`}) {
-		t.Errorf("kept %q", lines)
-	}
+	assert.Equal(t, []string{`Acquire::http::Proxy "http://proxy.invalid";`, `Acquire::Check-Valid-Until "false";`}, lines, "kept")
 }

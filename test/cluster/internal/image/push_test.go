@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAPushedImageKeepsItsPathTagAndIdentity(t *testing.T) {
@@ -18,21 +20,14 @@ func TestAPushedImageKeepsItsPathTagAndIdentity(t *testing.T) {
 
 	file := archive(t, checkout(t))
 	local, err := ReadArchive(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pushed, err := Push(t.Context(), file, host, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(pushed) != 1 || pushed[0] != host+"/x:dev" {
-		t.Fatalf("pushed %v", pushed)
-	}
+	require.NoError(t, err)
+	require.Len(t, pushed, 1)
+	require.Equal(t, host+"/x:dev", pushed[0], "pushed")
 	img, err := crane.Pull(pushed[0], crane.Insecure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if id, err := img.ConfigName(); err != nil || id.String() != local[0].ConfigDigest {
-		t.Errorf("the registry has %s, %v, and the archive %s", id, err, local[0].ConfigDigest)
-	}
+	require.NoError(t, err)
+	id, err := img.ConfigName()
+	require.NoError(t, err)
+	assert.Equal(t, local[0].ConfigDigest, id.String(), "the registry has %s, and the archive", id)
 }

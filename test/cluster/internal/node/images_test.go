@@ -3,6 +3,8 @@ package node
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/test/cluster/internal/image"
 )
 
@@ -21,8 +23,6 @@ sha256:c2          application/vnd.docker.distribution.manifest.v2+json sha256:m
 		"known under other name": {image.Archived{Reference: "dev.local/x:dev", ConfigDigest: "sha256:c2"}, false},
 		"unknown name":           {image.Archived{Reference: "dev.local/y:dev", ConfigDigest: "sha256:c1"}, false},
 	} {
-		if got := have.holds(c.image); got != c.want {
-			t.Errorf("%s: %t", name, got)
-		}
+		assert.Equal(t, c.want, have.holds(c.image), name)
 	}
 }

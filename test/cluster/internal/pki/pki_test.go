@@ -6,21 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func issue(t *testing.T, dir Dir, r Request) *x509.Certificate {
 	t.Helper()
 	ca, err := dir.Authority("ca")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ca.Issue(r); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, ca.Issue(r))
 	pair, err := tls.LoadX509KeyPair(dir.Cert(r.Name), dir.Key(r.Name))
-	if err != nil {
-		t.Fatalf("certificate and key do not belong together: %v", err)
-	}
+	require.NoError(t, err, "certificate and key do not belong together")
 	return pair.Leaf
 }
 
@@ -28,22 +25,18 @@ func TestACertificateServesItsHostsAndNamesItsGroups(t *testing.T) {
 	dir := Dir(t.TempDir())
 	leaf := issue(t, dir, Request{Name: "kubelet", CommonName: "system:node:n", Organizations: []string{"system:nodes"}, Hosts: []string{"10.0.0.1", "n"}})
 	raw, err := os.ReadFile(dir.Cert("ca"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(raw)
 	for _, host := range []string{"10.0.0.1", "n"} {
-		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host}); err != nil {
-			t.Errorf("host %s: %v", host, err)
-		}
+		_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host})
+		assert.NoError(t, err, "host %s", host)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "other"}); err == nil {
-		t.Error("the certificate is accepted for a host it was not made for")
-	}
-	if got := leaf.Subject.Organization; len(got) != 1 || got[0] != "system:nodes" {
-		t.Errorf("groups are %v", got)
-	}
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "other"})
+	assert.Error(t, err, "the certificate is accepted for a host it was not made for")
+	got := leaf.Subject.Organization
+	require.Len(t, got, 1)
+	assert.Equal(t, "system:nodes", got[0], "groups")
 }
 
 func TestAValidCertificateIsKeptAndAChangedRequestRenewsIt(t *testing.T) {
@@ -60,28 +53,18 @@ func TestAValidCertificateIsKeptAndAChangedRequestRenewsIt(t *testing.T) {
 func TestANewAuthorityRenewsWhatTheOldOneSigned(t *testing.T) {
 	dir := Dir(t.TempDir())
 	first := issue(t, dir, Request{Name: "x", CommonName: "x"})
-	if err := os.Remove(dir.Key("ca")); err != nil {
-		t.Fatal(err)
-	}
-	if again := issue(t, dir, Request{Name: "x", CommonName: "x"}); again.Equal(first) {
-		t.Error("a certificate of a lost authority was kept")
-	}
+	require.NoError(t, os.Remove(dir.Key("ca")))
+	assert.False(t, issue(t, dir, Request{Name: "x", CommonName: "x"}).Equal(first), "a certificate of a lost authority was kept")
 }
 
 func TestTheServiceAccountKeyIsMadeOnce(t *testing.T) {
 	dir := Dir(t.TempDir())
 	read := func() string {
 		t.Helper()
-		if err := dir.KeyPair("service-account"); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, dir.KeyPair("service-account"))
 		raw, err := os.ReadFile(filepath.Join(string(dir), "service-account.pub"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		return string(raw)
 	}
-	if first := read(); first != read() {
-		t.Error("the key changed, which invalidates every token")
-	}
+	assert.Equal(t, read(), read(), "the key changed, which invalidates every token")
 }

@@ -3,6 +3,9 @@ package process
 import (
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestAFrozenProgramStandsStillAndGoesOn(t *testing.T) {
@@ -14,9 +17,8 @@ func TestAFrozenProgramStandsStillAndGoesOn(t *testing.T) {
 		var state byte
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(pollInterval) {
 			var err error
-			if _, state, err = startTicks(r.PID); err != nil {
-				t.Fatal(err)
-			}
+			_, state, err = startTicks(r.PID)
+			require.NoError(t, err)
 			if (state == 'T') == frozen {
 				return
 			}
@@ -27,16 +29,10 @@ func TestAFrozenProgramStandsStillAndGoesOn(t *testing.T) {
 		do     func() error
 		frozen bool
 	}{{r.Freeze, true}, {r.Thaw, false}, {r.Thaw, false}, {r.Freeze, true}} {
-		if err := step.do(); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, step.do())
 		expect(step.frozen)
 	}
 	// A frozen program ends like any other.
-	if err := s.Table.End(spec.Name, 50*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Freeze(); err == nil {
-		t.Error("a program that has ended was frozen")
-	}
+	require.NoError(t, s.Table.End(spec.Name, 50*time.Millisecond))
+	assert.Error(t, r.Freeze(), "a program that has ended was frozen")
 }

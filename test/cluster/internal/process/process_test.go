@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // launcherEnv makes the test program behave as the launcher of the table it names.
@@ -33,9 +35,7 @@ func supervisor(t *testing.T) Supervisor {
 	s := Supervisor{Table: Table(table), Logs: filepath.Join(dir, "logs"), Launcher: []string{os.Args[0]}}
 	t.Cleanup(func() {
 		for _, r := range s.Table.All() {
-			if err := s.Table.End(r.Name, 0); err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, s.Table.End(r.Name, 0))
 		}
 	})
 	return s
@@ -53,31 +53,20 @@ func sleeper(t *testing.T, argument string) Spec {
 func ensure(t *testing.T, s Supervisor, spec Spec, wantStart bool) Record {
 	t.Helper()
 	started, err := s.Ensure(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if started != wantStart {
-		t.Fatalf("started is %t, want %t", started, wantStart)
-	}
+	require.NoError(t, err)
+	require.Equal(t, wantStart, started, "started")
 	r, ok := s.Table.Read(spec.Name)
-	if !ok || !r.Alive() {
-		t.Fatalf("no living process is recorded: %+v", r)
-	}
+	require.True(t, ok)
+	require.True(t, r.Alive(), "no living process is recorded: %+v", r)
 	return r
 }
 
 func TestARunningProgramIsLeftAloneAndAChangedOneRestarted(t *testing.T) {
 	s := supervisor(t)
 	first := ensure(t, s, sleeper(t, "1000"), true)
-	if again := ensure(t, s, sleeper(t, "1000"), false); again.PID != first.PID {
-		t.Error("an unchanged program got another pid")
-	}
-	if changed := ensure(t, s, sleeper(t, "2000"), true); changed.PID == first.PID {
-		t.Error("a changed command kept the old process")
-	}
-	if first.Alive() {
-		t.Error("the old process still runs")
-	}
+	assert.Equal(t, first.PID, ensure(t, s, sleeper(t, "1000"), false).PID, "an unchanged program got another pid")
+	assert.NotEqual(t, first.PID, ensure(t, s, sleeper(t, "2000"), true).PID, "a changed command kept the old process")
+	assert.False(t, first.Alive(), "the old process still runs")
 }
 
 func TestTheSameProgramFromAnotherPathIsLeftAloneWhereThatIsSaid(t *testing.T) {
@@ -92,9 +81,7 @@ func TestTheSameProgramFromAnotherPathIsLeftAloneWhereThatIsSaid(t *testing.T) {
 func TestAKilledProgramIsStartedAgain(t *testing.T) {
 	s := supervisor(t)
 	first := ensure(t, s, sleeper(t, "1000"), true)
-	if err := first.Stop(0); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, first.Stop(0))
 	ensure(t, s, sleeper(t, "1000"), true)
 }
 
@@ -105,24 +92,16 @@ func TestAReusedPidIsNeverSignalled(t *testing.T) {
 		"other start": {Name: "x", PID: real.PID, StartTicks: real.StartTicks - 1, BootID: real.BootID},
 		"other boot":  {Name: "x", PID: real.PID, StartTicks: real.StartTicks, BootID: "another"},
 	} {
-		if stranger.Alive() {
-			t.Errorf("%s: taken for the recorded program", name)
-		}
-		if err := stranger.Stop(0); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		assert.False(t, stranger.Alive(), "%s: taken for the recorded program", name)
+		assert.NoError(t, stranger.Stop(0), name)
 	}
-	if !real.Alive() {
-		t.Error("a process that only shares the pid was ended")
-	}
+	assert.True(t, real.Alive(), "a process that only shares the pid was ended")
 }
 
 func TestAProgramThatCannotStartSaysWhy(t *testing.T) {
 	s := supervisor(t)
 	_, err := s.Ensure(Spec{Name: "missing", Command: []string{"/does/not/exist"}})
-	if err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
-		t.Errorf("error is %v", err)
-	}
+	assert.ErrorContains(t, err, "/does/not/exist")
 }
 
 func TestWaitingForADeadProgramQuotesItsLog(t *testing.T) {
@@ -131,37 +110,28 @@ func TestWaitingForADeadProgramQuotesItsLog(t *testing.T) {
 	if err != nil {
 		t.Skip("no shell")
 	}
-	if _, err := s.Ensure(Spec{Name: "failing", Command: []string{shell, "-c", "echo the reason; exit 1"}}); err != nil {
-		t.Fatal(err)
-	}
+	_, err = s.Ensure(Spec{Name: "failing", Command: []string{shell, "-c", "echo the reason; exit 1"}})
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err = s.Await(ctx, "failing", func(context.Context) error { return errors.New("not yet") })
-	if err == nil || !strings.Contains(err.Error(), "the reason") {
-		t.Errorf("error is %v", err)
-	}
+	assert.ErrorContains(t, err, "the reason")
 }
 
 func TestStatIsReadWhateverTheProgramIsCalled(t *testing.T) {
 	stat := "42 (a ) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 10"
 	ticks, state, err := parseStat(stat)
-	if err != nil || ticks != 987654 || state != 'S' {
-		t.Errorf("ticks %d, state %c, error %v", ticks, state, err)
-	}
-	if _, _, err := parseStat("nonsense"); err == nil {
-		t.Error("nonsense was read")
-	}
+	require.NoError(t, err)
+	require.EqualValues(t, 987654, ticks)
+	assert.EqualValues(t, 'S', state, "ticks, state")
+	_, _, err = parseStat("nonsense")
+	assert.Error(t, err, "nonsense was read")
 }
 
 func TestARecordCutShortCountsAsNone(t *testing.T) {
 	table := Table(t.TempDir())
-	if err := os.WriteFile(table.file("x"), []byte(`{"name":"x","pi`), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if r, ok := table.Read("x"); ok {
-		t.Errorf("read %+v", r)
-	}
-	if err := table.End("x", 0); err != nil {
-		t.Error(err)
-	}
+	require.NoError(t, os.WriteFile(table.file("x"), []byte(`{"name":"x","pi`), 0o644))
+	r, ok := table.Read("x")
+	assert.False(t, ok, "read %+v", r)
+	assert.NoError(t, table.End("x", 0))
 }

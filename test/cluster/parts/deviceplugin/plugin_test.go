@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
@@ -26,9 +28,7 @@ func (k *kubelet) Register(_ context.Context, r *api.RegisterRequest) (*api.Empt
 func startKubelet(t *testing.T, dir string) (stop func(), registered chan *api.RegisterRequest) {
 	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(dir, "kubelet.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	k := &kubelet{registered: make(chan *api.RegisterRequest, 1)}
 	server := grpc.NewServer()
 	api.RegisterRegistrationServer(server, k)
@@ -46,27 +46,23 @@ func TestARestartedKubeletIsOfferedTheDevicesAgain(t *testing.T) {
 		go func() { ended <- offer(ctx, slog.New(slog.DiscardHandler), dir, "nvidia.com/gpu", 2) }()
 		select {
 		case r := <-registered:
-			if r.ResourceName != "nvidia.com/gpu" || r.Endpoint != endpoint || r.Version != api.Version {
-				t.Errorf("registered %+v", r)
-			}
+			require.Equal(t, "nvidia.com/gpu", r.ResourceName)
+			require.Equal(t, endpoint, r.Endpoint)
+			assert.Equal(t, api.Version, r.Version, "registered %+v", r)
 		case err := <-ended:
 			t.Fatalf("round %d: ended before registering: %v", round, err)
 		}
 		stop() // removes the socket, as a kubelet that ends does
-		if err := <-ended; err != nil {
-			t.Errorf("round %d: %v", round, err)
-		}
+		assert.NoError(t, <-ended, "round %d", round)
 	}
-	if ctx.Err() != nil {
-		t.Error("the plugin did not notice that kubelet ended")
-	}
+	assert.NoError(t, ctx.Err(), "the plugin did not notice that kubelet ended")
 }
 
 func TestAContainerLearnsItsDevices(t *testing.T) {
 	answer, err := (&plugin{count: 2}).Allocate(t.Context(), &api.AllocateRequest{
 		ContainerRequests: []*api.ContainerAllocateRequest{{DevicesIds: []string{"gpu-0", "gpu-1"}}},
 	})
-	if err != nil || len(answer.ContainerResponses) != 1 || answer.ContainerResponses[0].Envs[visibleDevices] != "gpu-0,gpu-1" {
-		t.Errorf("%v, %v", answer, err)
-	}
+	require.NoError(t, err, "%v", answer)
+	require.Len(t, answer.ContainerResponses, 1, "%v", answer)
+	assert.Equal(t, "gpu-0,gpu-1", answer.ContainerResponses[0].Envs[visibleDevices], "%v", answer)
 }

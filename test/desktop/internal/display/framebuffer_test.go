@@ -3,6 +3,9 @@ package display
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func screenMemory(w, h, pad int, pixel [4]byte) []byte {
@@ -33,13 +36,9 @@ func TestColoursBecomeWhatBrowsersExpect(t *testing.T) {
 		{"blue", [4]byte{255, 0, 0}, 41, 239, 110},
 	} {
 		fb, err := parseFramebuffer(screenMemory(320, 240, 8, c.bgr), Size{320, 240})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		out := make([]byte, fb.I420Len())
-		if err := fb.ReadI420(out); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, fb.ReadI420(out))
 		last := len(out) - 1
 		if !near(out[0], c.y) || !near(out[320*240-1], c.y) || !near(out[320*240], c.u) || !near(out[last], c.v) {
 			t.Errorf("%s: Y %d U %d V %d, want %d %d %d", c.name, out[0], out[320*240], out[last], c.y, c.u, c.v)
@@ -61,30 +60,23 @@ func TestScreenMemoryOfAnotherShapeIsRefused(t *testing.T) {
 		t.Error("took a screen without its header")
 	}
 	fb, err := parseFramebuffer(good, Size{320, 240})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if fb.ReadI420(make([]byte, 10)) == nil {
-		t.Error("wrote into a buffer that is too small")
-	}
+	require.NoError(t, err)
+	assert.Error(t, fb.ReadI420(make([]byte, 10)), "wrote into a buffer that is too small")
 }
 
 func TestParseSize(t *testing.T) {
-	if s, err := ParseSize("1280x720"); err != nil || s != (Size{1280, 720}) {
-		t.Fatalf("%v, %v", s, err)
-	}
+	s, err := ParseSize("1280x720")
+	require.NoError(t, err)
+	require.Equal(t, Size{1280, 720}, s)
 	for _, text := range []string{"", "1280", "1281x720", "100x100", "9999x720", "axb", "1280x720x24"} {
-		if _, err := ParseSize(text); err == nil {
-			t.Errorf("ParseSize(%q) took it", text)
-		}
+		_, err := ParseSize(text)
+		assert.Error(t, err, "ParseSize(%q) took it", text)
 	}
 }
 
 func BenchmarkReadI420(b *testing.B) {
 	fb, err := parseFramebuffer(screenMemory(1280, 720, 0, [4]byte{1, 2, 3}), Size{1280, 720})
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	out := make([]byte, fb.I420Len())
 	for b.Loop() {
 		_ = fb.ReadI420(out)

@@ -8,27 +8,26 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func newSource(t *testing.T, env map[string]string) *Source {
 	t.Helper()
 	s, err := New(func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return s
 }
 
 func TestWithoutSettingsThereAreNoServers(t *testing.T) {
 	c := newSource(t, nil).Get(t.Context(), "u")
-	if len(c.ICEServers) != 0 || c.ICETransportPolicy != "all" || c.BlockStatus != "NOT_BLOCKED" {
-		t.Fatalf("%+v", c)
-	}
+	require.Empty(t, c.ICEServers, "%+v", c)
+	require.Equal(t, "all", c.ICETransportPolicy, "%+v", c)
+	require.Equal(t, "NOT_BLOCKED", c.BlockStatus, "%+v", c)
 }
 
 func TestRESTServiceIsAskedAsSelkiesAsksIt(t *testing.T) {
@@ -49,18 +48,15 @@ func TestRESTServiceIsAskedAsSelkiesAsksIt(t *testing.T) {
 	s.now = func() time.Time { return now }
 	want := []Server{{URLs: URLs{"stun:s:1"}}, {URLs: URLs{"turn:t:2?transport=tcp"}, Username: "9:u", Credential: "c"}}
 	for range 3 {
-		if c := s.Get(t.Context(), "u"); !reflect.DeepEqual(c.ICEServers, want) || !c.RelayOnly() {
-			t.Fatalf("%+v", c)
-		}
+		c := s.Get(t.Context(), "u")
+		require.Equal(t, want, c.ICEServers, "%+v", c)
+		require.True(t, c.RelayOnly(), "%+v", c)
 	}
-	if calls.Load() != 1 {
-		t.Fatalf("asked %d times within a minute, want once", calls.Load())
-	}
+	require.EqualValues(t, 1, calls.Load(), "asked %d times within a minute, want once", calls.Load())
 	now = now.Add(fresh + time.Second)
 	service.Close()
-	if c := s.Get(t.Context(), "u"); !reflect.DeepEqual(c.ICEServers, want) {
-		t.Fatalf("after the service went: %+v, want what was known", c)
-	}
+	c := s.Get(t.Context(), "u")
+	require.Equal(t, want, c.ICEServers, "after the service went: %+v, want what was known", c)
 }
 
 func TestPrefetchAsksUntilAnswered(t *testing.T) {
@@ -74,9 +70,7 @@ func TestPrefetchAsksUntilAnswered(t *testing.T) {
 	}))
 	t.Cleanup(service.Close)
 	newSource(t, map[string]string{"SELKIES_TURN_REST_URI": service.URL}).Prefetch(t.Context())
-	if calls.Load() != 2 {
-		t.Fatalf("asked %d times, want 2", calls.Load())
-	}
+	require.EqualValues(t, 2, calls.Load(), "asked %d times, want 2", calls.Load())
 }
 
 func TestSharedSecretMakesTURNRESTCredentials(t *testing.T) {
@@ -86,9 +80,9 @@ func TestSharedSecretMakesTURNRESTCredentials(t *testing.T) {
 	turn := c.ICEServers[len(c.ICEServers)-1]
 	mac := hmac.New(sha1.New, []byte("s3cret"))
 	mac.Write([]byte("87400:a-b"))
-	if turn.URLs[0] != "turn:turn.example:3479?transport=udp" || turn.Username != "87400:a-b" || turn.Credential != base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
-		t.Fatalf("%+v", turn)
-	}
+	require.Equal(t, "turn:turn.example:3479?transport=udp", turn.URLs[0], "%+v", turn)
+	require.Equal(t, "87400:a-b", turn.Username, "%+v", turn)
+	require.Equal(t, base64.StdEncoding.EncodeToString(mac.Sum(nil)), turn.Credential, "%+v", turn)
 }
 
 func TestFixedUserWinsOverSharedSecret(t *testing.T) {
@@ -98,24 +92,22 @@ func TestFixedUserWinsOverSharedSecret(t *testing.T) {
 	})
 	c := s.Get(t.Context(), "x")
 	want := []Server{{URLs: URLs{"turns:t:3478?transport=udp"}, Username: "u", Credential: "p"}}
-	if !reflect.DeepEqual(c.ICEServers, want) || !c.RelayOnly() {
-		t.Fatalf("%+v", c)
-	}
+	require.Equal(t, want, c.ICEServers, "%+v", c)
+	require.True(t, c.RelayOnly(), "%+v", c)
 }
 
 func TestBadSettingsSayWhatToWrite(t *testing.T) {
 	for name, value := range map[string]string{"DESKTOP_ICE_POLICY": "direct", "SELKIES_TURN_REST_URI": "turn.example"} {
 		_, err := New(func(n string) string { return map[string]string{name: value}[n] }, slog.New(slog.DiscardHandler))
-		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), value) {
-			t.Errorf("%s=%s: %v", name, value, err)
-		}
+		require.Error(t, err, "%v", err)
+		require.Contains(t, err.Error(), name, "%v", err)
+		assert.Contains(t, err.Error(), value, "%v", err)
 	}
 }
 
 func TestParseRefusesServersWithoutAddress(t *testing.T) {
 	for _, raw := range []string{`{"iceServers":[{}]}`, `<html>`, `{"iceServers":3}`} {
-		if _, err := Parse([]byte(raw)); err == nil {
-			t.Errorf("Parse(%s) took it", raw)
-		}
+		_, err := Parse([]byte(raw))
+		assert.Error(t, err, "Parse(%s) took it", raw)
 	}
 }

@@ -3,6 +3,8 @@ package input
 import (
 	"errors"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // aKeymap has keys 8 (a, A), 9 (Return) and 10 (Shift), and two free ones, 11 and 12.
@@ -29,9 +31,9 @@ func TestSymbolsWithoutAKeyBorrowOne(t *testing.T) {
 	m := aKeymap(func(code byte, keysym uint32) error { lent = append(lent, uint32(code), keysym); return nil })
 	find := func(keysym uint32, want byte) {
 		t.Helper()
-		if code, _, _, err := m.find(keysym); code != want || err != nil {
-			t.Fatalf("find(%#x) = %d, %v; want key %d", keysym, code, err, want)
-		}
+		code, _, _, err := m.find(keysym)
+		require.Equal(t, want, code)
+		require.NoError(t, err, "find(%#x)", keysym)
 	}
 	find(0xe9, 11)
 	find(0xe8, 12)
@@ -39,23 +41,17 @@ func TestSymbolsWithoutAKeyBorrowOne(t *testing.T) {
 	find(0xea, 11) // the longest-borrowed goes
 	find(0xe9, 12) // and must be borrowed anew
 	want := []uint32{11, 0xe9, 12, 0xe8, 11, 0xea, 12, 0xe9}
-	if len(lent) != len(want) {
-		t.Fatalf("borrowed %v, want %v", lent, want)
-	}
+	require.Len(t, lent, len(want), "borrowed, want %v", want)
 	for i := range want {
-		if lent[i] != want[i] {
-			t.Fatalf("borrowed %v, want %v", lent, want)
-		}
+		require.Equal(t, want[i], lent[i], "borrowed %v, want %v", lent, want)
 	}
 }
 
 func TestNoKeyToBorrow(t *testing.T) {
 	m := newKeymap(8, 1, []uint32{'a'}, func(byte, uint32) error { return nil })
-	if _, _, _, err := m.find('b'); err == nil {
-		t.Fatal("found a key for a symbol that has none")
-	}
+	_, _, _, err := m.find('b')
+	require.Error(t, err, "found a key for a symbol that has none")
 	broken := aKeymap(func(byte, uint32) error { return errors.New("refused") })
-	if _, _, _, err := broken.find('b'); err == nil {
-		t.Fatal("the X server's refusal was lost")
-	}
+	_, _, _, err = broken.find('b')
+	require.Error(t, err, "the X server's refusal was lost")
 }

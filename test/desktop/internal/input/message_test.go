@@ -3,6 +3,9 @@ package input
 import (
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestParse(t *testing.T) {
@@ -34,17 +37,15 @@ func TestParse(t *testing.T) {
 		{text: "", want: Message{}},
 	} {
 		got, err := Parse(c.text)
-		if (err != nil) != c.bad || got != c.want {
-			t.Errorf("Parse(%q) = %+v, %v; want %+v, error %t", c.text, got, err, c.want, c.bad)
-		}
+		require.Equal(t, c.bad, err != nil)
+		assert.Equal(t, c.want, got, "Parse(%q), %v", c.text, err)
 	}
 }
 
 func TestErrorsDoNotRepeatHostileInputAtLength(t *testing.T) {
 	_, err := Parse("kd," + strings.Repeat("9", 60000))
-	if err == nil || len(err.Error()) > 300 {
-		t.Fatalf("error of %d bytes", len(err.Error()))
-	}
+	require.Error(t, err)
+	require.LessOrEqual(t, len(err.Error()), 300, "error of %d bytes", len(err.Error()))
 }
 
 func FuzzParse(f *testing.F) {

@@ -1,11 +1,12 @@
 package rootstart
 
 import (
-	"errors"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // asked records what is asked of the kernel, which refuses some of it.
@@ -27,12 +28,9 @@ func asked(uid int, refuse map[string]error) (system, *[]string) {
 func TestRootGivesTheHomeAwayAndThenItself(t *testing.T) {
 	s, all := asked(0, nil)
 	var log strings.Builder
-	if err := s.become(User{911, 911}, "/config", &log); err != nil || log.String() != "" {
-		t.Fatalf("%v, said %q", err, log.String())
-	}
-	if want := []string{"chown", "setgroups", "setgid", "setuid"}; !slices.Equal(*all, want) {
-		t.Errorf("asked for %v, want %v", *all, want)
-	}
+	require.NoError(t, s.become(User{911, 911}, "/config", &log))
+	require.Empty(t, log.String())
+	assert.Equal(t, []string{"chown", "setgroups", "setgid", "setuid"}, *all, "asked")
 }
 
 func TestWithoutCapabilitiesTheStartEndsInTheWordsOfS6(t *testing.T) {
@@ -40,36 +38,26 @@ func TestWithoutCapabilitiesTheStartEndsInTheWordsOfS6(t *testing.T) {
 	var log strings.Builder
 	err := s.become(User{911, 911}, "/config", &log)
 	var failure *Failure
-	if !errors.As(err, &failure) || failure.Status != 111 {
-		t.Fatalf("%v, want exit status 111", err)
-	}
-	if want := "s6-applyuidgid: fatal: unable to set supplementary group list: Operation not permitted"; failure.Says != want {
-		t.Errorf("says %q, want %q", failure.Says, want)
-	}
-	if want := "chown: changing ownership of '/config': Operation not permitted\n"; log.String() != want {
-		t.Errorf("logs %q, want %q", log.String(), want)
-	}
-	if slices.Contains(*all, "setuid") {
-		t.Error("went on after the failure")
-	}
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, 111, failure.Status, "want exit status 111")
+	assert.Equal(t, "s6-applyuidgid: fatal: unable to set supplementary group list: Operation not permitted", failure.Says)
+	assert.Equal(t, "chown: changing ownership of '/config': Operation not permitted\n", log.String(), "logs")
+	assert.NotContains(t, *all, "setuid", "went on after the failure")
 }
 
 func TestAHomeThatCannotBeGivenAwayDoesNotEndTheStart(t *testing.T) {
 	s, _ := asked(0, map[string]error{"chown": syscall.ENOENT})
 	var log strings.Builder
-	if err := s.become(User{911, 911}, "/config", &log); err != nil || !strings.Contains(log.String(), "cannot access '/config'") {
-		t.Errorf("%v, said %q", err, log.String())
-	}
+	require.NoError(t, s.become(User{911, 911}, "/config", &log))
+	assert.Contains(t, log.String(), "cannot access '/config'")
 }
 
 func TestAnyOtherUserIsToldToBeRoot(t *testing.T) {
 	s, all := asked(1000, nil)
 	err := s.become(User{911, 911}, "/config", &strings.Builder{})
 	var failure *Failure
-	if !errors.As(err, &failure) || failure.Status != 100 || !strings.Contains(err.Error(), "runAsUser: 0") {
-		t.Errorf("%v, want exit status 100 and what to set", err)
-	}
-	if len(*all) != 0 {
-		t.Errorf("tried %v nevertheless", *all)
-	}
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, 100, failure.Status)
+	assert.Contains(t, err.Error(), "runAsUser: 0", "want exit status 100 and what to set")
+	assert.Empty(t, *all, "tried %v nevertheless", *all)
 }

@@ -2,7 +2,6 @@ package selkies2
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/desktop/internal/signaling"
 )
@@ -56,9 +57,7 @@ const (
 func (p *place) dial(first string) *websocket.Conn {
 	p.t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, err)
 	_ = resp.Body.Close() // empty: the socket is conn
 	p.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
@@ -68,25 +67,19 @@ func (p *place) dial(first string) *websocket.Conn {
 
 func (p *place) say(conn *websocket.Conn, text string) {
 	p.t.Helper()
-	if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, conn.WriteMessage(websocket.TextMessage, []byte(text)))
 }
 
 func (p *place) read(conn *websocket.Conn) string {
 	p.t.Helper()
 	_, raw, err := conn.ReadMessage()
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, err)
 	return string(raw)
 }
 
 func (p *place) expect(conn *websocket.Conn, want string) {
 	p.t.Helper()
-	if got := p.read(conn); got != want {
-		p.t.Fatalf("read %q, want %q", got, want)
-	}
+	require.Equal(p.t, want, p.read(conn), "read")
 }
 
 func (p *place) expectClose(conn *websocket.Conn, code int, reason string) {
@@ -97,9 +90,9 @@ func (p *place) expectClose(conn *websocket.Conn, code int, reason string) {
 		if err == nil {
 			continue
 		}
-		if !errors.As(err, &closed) || closed.Code != code || closed.Text != reason {
-			p.t.Fatalf("%v; want close code %d, reason %q", err, code, reason)
-		}
+		require.ErrorAs(p.t, err, &closed)
+		require.Equal(p.t, code, closed.Code)
+		require.Equal(p.t, reason, closed.Text, "reason")
 		return
 	}
 }
@@ -110,9 +103,8 @@ func (p *place) called(conn *websocket.Conn, kind string) string {
 	p.expect(conn, "HELLO")
 	p.say(conn, "SESSION server")
 	app, ok := strings.CutPrefix(p.read(conn), "SESSION_OK ")
-	if !ok || !strings.HasPrefix(app, "server-") {
-		p.t.Fatalf("the call was answered with %q", app)
-	}
+	require.True(p.t, ok)
+	require.True(p.t, strings.HasPrefix(app, "server-"), "the call was answered with %q", app)
 	p.expect(conn, app+` {"sdp":{"type":"offer","sdp":"offer for a `+kind+`"}}`)
 	return app
 }
@@ -127,9 +119,8 @@ func TestTheClientCallsAndTheAppOffersUnderItsName(t *testing.T) {
 	app := <-p.opened
 	select {
 	case m := <-app.got:
-		if m.SDP == nil || m.SDP.SDP != "v=0" {
-			t.Fatalf("the app got %+v, want the answer with its name", m)
-		}
+		require.NotNil(t, m.SDP)
+		require.Equal(t, "v=0", m.SDP.SDP, "the app got %+v, want the answer with its name", m)
 	case <-time.After(patience):
 		t.Fatal("the answer did not arrive")
 	}
@@ -143,9 +134,8 @@ func TestACallFindsNobodyUntilTheAppHasJoined(t *testing.T) {
 	p.expect(conn, "ERROR peer server not found")
 	p.Join()
 	p.say(conn, "SESSION server")
-	if got := p.read(conn); !strings.HasPrefix(got, "SESSION_OK server-") {
-		t.Fatalf("the second call was answered with %q", got)
-	}
+	got := p.read(conn)
+	require.True(t, strings.HasPrefix(got, "SESSION_OK server-"), "the second call was answered with %q", got)
 }
 
 func TestWhatIsNoHelloIsRefused(t *testing.T) {
@@ -185,17 +175,13 @@ func TestViewersNeedAControllerAndLoseTheirStreamWithIt(t *testing.T) {
 	_ = controller.Close()
 	p.expectClose(viewer, CloseRejected, "Server disconnected, closing connection.")
 	again := p.dial(controllerHello)
-	if after := p.called(again, Controller); after == before {
-		t.Errorf("the app is still registered as %s", after)
-	}
+	assert.NotEqual(t, before, p.called(again, Controller), "the app is still registered as")
 }
 
 func TestAPathOfSelkies2(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/api/webrtc/signaling/": true, "/api/webrtc/signaling": true, "/api/ws": true, "/webrtc/signalling/": false, "/api/websockets": false,
 	} {
-		if got := IsPath(path); got != want {
-			t.Errorf("IsPath(%q) = %t", path, got)
-		}
+		assert.Equal(t, want, IsPath(path), "IsPath(%q)", path)
 	}
 }

@@ -3,6 +3,9 @@ package signaling
 import (
 	"encoding/base64"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestParseHelloAsSelkiesDoes(t *testing.T) {
@@ -23,9 +26,8 @@ func TestParseHelloAsSelkiesDoes(t *testing.T) {
 		{text: "", bad: true},
 	} {
 		got, err := ParseHello(c.text)
-		if (err != nil) != c.bad || got != c.want {
-			t.Errorf("ParseHello(%q) = %+v, %v; want %+v, error %t", c.text, got, err, c.want, c.bad)
-		}
+		require.Equal(t, c.bad, err != nil)
+		assert.Equal(t, c.want, got, "ParseHello(%q), %v", c.text, err)
 	}
 }
 
@@ -34,9 +36,7 @@ func TestSocketPathsOfSelkies(t *testing.T) {
 		"/ws": true, "/ws/": true, "/webrtc/signalling/": true, "/a/b/signalling": true, "/signalling": true,
 		"/": false, "/ws/x": false, "/turn": false, "/signalling/x": false, "/x/ws": false,
 	} {
-		if got := IsPath(path); got != want {
-			t.Errorf("IsPath(%q) = %t, want %t", path, got, want)
-		}
+		assert.Equal(t, want, IsPath(path), "IsPath(%q)", path)
 	}
 }
 

@@ -2,7 +2,6 @@ package signaling
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/require"
 )
 
 // talker stands for the app's end.
@@ -47,33 +47,28 @@ func newPlace(t *testing.T) *place {
 func (p *place) dial(first string) *websocket.Conn {
 	p.t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, err)
 	_ = resp.Body.Close() // empty: the socket is conn
 	p.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if err := conn.WriteMessage(websocket.TextMessage, []byte(first)); err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, conn.WriteMessage(websocket.TextMessage, []byte(first)))
 	return conn
 }
 
 func (p *place) expect(conn *websocket.Conn, want string) {
 	p.t.Helper()
 	_, raw, err := conn.ReadMessage()
-	if err != nil || strings.TrimSpace(string(raw)) != want {
-		p.t.Fatalf("read %q, %v; want %q", raw, err, want)
-	}
+	require.NoError(p.t, err)
+	require.Equal(p.t, want, strings.TrimSpace(string(raw)), "read %q", raw)
 }
 
 func (p *place) expectClose(conn *websocket.Conn, code int, reason string) {
 	p.t.Helper()
 	_, raw, err := conn.ReadMessage()
 	var closed *websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != code || closed.Text != reason {
-		p.t.Fatalf("read %q, %v; want close code %d, reason %q", raw, err, code, reason)
-	}
+	require.ErrorAs(p.t, err, &closed)
+	require.Equal(p.t, code, closed.Code)
+	require.Equal(p.t, reason, closed.Text, "read %q, reason", raw)
 }
 
 func TestHelloIsAnsweredAndTheAppOffers(t *testing.T) {
@@ -146,16 +141,13 @@ func TestTheBrowsersMessagesReachTheApp(t *testing.T) {
 	conn := p.dial("HELLO 1")
 	// Sent with HELLO in one go, before there is a session.
 	for _, text := range []string{"nonsense", `{"sdp":{"type":"answer","sdp":"v=0"}}`} {
-		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, conn.WriteMessage(websocket.TextMessage, []byte(text)))
 	}
 	app := <-p.opened
 	select {
 	case m := <-app.got:
-		if m.SDP == nil || m.SDP.SDP != "v=0" {
-			t.Fatalf("got %+v, want the answer", m)
-		}
+		require.NotNil(t, m.SDP)
+		require.Equal(t, "v=0", m.SDP.SDP, "got %+v, want the answer", m)
 	case <-time.After(10 * time.Second):
 		t.Fatal("the answer did not arrive")
 	}
@@ -173,8 +165,6 @@ func TestMessagesAreBounded(t *testing.T) {
 func waitFor(t *testing.T, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !check(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not within 10 s")
-		}
+		require.False(t, time.Now().After(end), "not within 10 s")
 	}
 }

@@ -2,7 +2,6 @@ package wsstream
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const patience = 10 * time.Second
@@ -69,9 +70,7 @@ func newPlace(t *testing.T, o Options) *place {
 func (p *place) dial(query string) *websocket.Conn {
 	p.t.Helper()
 	conn, resp, err := websocket.DefaultDialer.DialContext(p.t.Context(), p.url+query, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, err)
 	_ = resp.Body.Close() // empty: the socket is conn
 	p.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetReadDeadline(time.Now().Add(patience))
@@ -80,9 +79,7 @@ func (p *place) dial(query string) *websocket.Conn {
 
 func (p *place) say(conn *websocket.Conn, text string) {
 	p.t.Helper()
-	if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, conn.WriteMessage(websocket.TextMessage, []byte(text)))
 }
 
 func (p *place) expect(conn *websocket.Conn, kind int, prefix string) []byte {
@@ -110,9 +107,9 @@ func (p *place) expectClose(conn *websocket.Conn, code int, reason string) {
 		if err == nil {
 			continue
 		}
-		if !errors.As(err, &closed) || closed.Code != code || closed.Text != reason {
-			p.t.Fatalf("%v; want close code %d, reason %q", err, code, reason)
-		}
+		require.ErrorAs(p.t, err, &closed)
+		require.Equal(p.t, code, closed.Code)
+		require.Equal(p.t, reason, closed.Text, "reason")
 		return
 	}
 }
@@ -134,9 +131,9 @@ func TestPicturesAreNumberedFromTheSettingsOn(t *testing.T) {
 	p.say(conn, "REQUEST_KEYFRAME")
 	<-p.wishes
 	p.say(conn, "START_AUDIO")
-	if _, audio, err := Parse(p.expect(conn, websocket.BinaryMessage, "\x01")); err != nil || !audio {
-		t.Fatalf("sound: %t, %v", audio, err)
-	}
+	_, audio, err := Parse(p.expect(conn, websocket.BinaryMessage, "\x01"))
+	require.NoError(t, err)
+	require.True(t, audio, "sound")
 	p.say(conn, "STOP_VIDEO")
 	p.expect(conn, websocket.TextMessage, "VIDEO_STOPPED")
 	p.say(conn, "START_VIDEO")
@@ -152,16 +149,10 @@ func TestInputIsTextAndEverythingIsReleasedAtTheEnd(t *testing.T) {
 	for _, text := range []string{"CLIENT_FRAME_ACK 7", "m,1,2,0,0"} {
 		p.say(conn, text)
 	}
-	if did := <-p.did; did != "m,1,2,0,0" {
-		t.Fatalf("did %q", did)
-	}
-	if p.Acknowledged() != 1 {
-		t.Errorf("%d pictures acknowledged, want 1", p.Acknowledged())
-	}
+	require.Equal(t, "m,1,2,0,0", <-p.did, "did")
+	assert.EqualValues(t, 1, p.Acknowledged(), "pictures acknowledged, want 1")
 	_ = conn.Close()
-	if did := <-p.did; did != "released" {
-		t.Fatalf("did %q", did)
-	}
+	require.Equal(t, "released", <-p.did, "did")
 }
 
 func TestViewersOnlyLook(t *testing.T) {
@@ -211,8 +202,7 @@ func TestAWrongTokenIsClosed(t *testing.T) {
 
 func TestWhatIsNoMessageOfTheStreamIsAnError(t *testing.T) {
 	for _, message := range []string{"", "\x04", "\x04\x02\x00\x01\x00\x00\x00\x00\x00\x00\x00", "\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
-		if f, _, err := Parse([]byte(message)); err == nil {
-			t.Errorf("Parse(%q) = %+v", message, f)
-		}
+		f, _, err := Parse([]byte(message))
+		assert.Error(t, err, "Parse(%q) = %+v", message, f)
 	}
 }
