@@ -59,7 +59,7 @@ func TestEveryMakeCommandIsATarget(t *testing.T) {
 }
 
 // here is a file of this repository on a command line.
-var here = regexp.MustCompile(`(?:^|[ =])\.?/?((?:config|charts|test|activator|pkg|cmd)/[\w./-]+)`)
+var here = regexp.MustCompile(`(?:^|[ =])\.?/?((?:build|config|charts|test|activator|pkg|cmd)/[\w./-]+)`)
 
 func TestEveryFileOfACommandIsThere(t *testing.T) {
 	eachCommand(t, func(t *testing.T, page *Page, command string) {

@@ -156,6 +156,21 @@ func TestThePageOfSymptomsNamesReasonsThatThereAre(t *testing.T) {
 	assert.NotEmpty(t, rows, "%s names no reason beside a phase", page)
 }
 
+// reason is a constant of the API that a condition, status.waiting or an event has.
+var reason = regexp.MustCompile(`(?m)^\t(?:Reason|Event)\w+ += "(\w+)"$`)
+
+func TestEveryReasonIsExplained(t *testing.T) {
+	declared, err := os.ReadFile("../../pkg/apis/vdi/v1alpha1/reasons.go")
+	require.NoError(t, err)
+	all := pages(t)
+	explained := append(all["docs/troubleshooting.md"].Spans(), all["docs/knative.md"].Spans()...)
+	reasons := reason.FindAllSubmatch(declared, -1)
+	require.NotEmpty(t, reasons)
+	for _, r := range reasons {
+		assert.Contains(t, explained, string(r[1]), "neither the page of symptoms nor Knative's explains the reason")
+	}
+}
+
 // named is a page of ours in a program, a template, a value or an alert.
 var named = regexp.MustCompile(`(?:^|[^/\w]|blob/main/)(docs/[\w./-]+\.md)(?:#([\w-]+))?`)
 
