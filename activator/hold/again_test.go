@@ -19,6 +19,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
@@ -235,17 +236,11 @@ func TestADesktopThatDoesNotPipelineIsToldNothingBeforeItAnswers(t *testing.T) {
 // keeps waits until so many messages are kept.
 func (h *held) keeps(t *testing.T, messages int) {
 	t.Helper()
-	for deadline := time.Now().Add(enough); ; time.Sleep(time.Millisecond) {
+	eventually.Equal(t, "messages are kept", messages, func() int {
 		h.Conn.mu.Lock()
-		n := len(h.backlog)
-		h.Conn.mu.Unlock()
-		if n == messages {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d messages are kept, want %d", n, messages)
-		}
-	}
+		defer h.Conn.mu.Unlock()
+		return len(h.backlog)
+	})
 }
 
 func (h *held) eventuallyLive(t *testing.T) {

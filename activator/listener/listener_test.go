@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -62,7 +63,7 @@ func open(t *testing.T, trusted []string, how ...func(*config.Limits)) *house {
 		_ = ws.Close()
 		_ = srv.Close()
 		assert.ErrorIs(t, <-served, http.ErrServerClosed, "the server ended")
-		h.eventually("all have left", func() bool {
+		eventually.True(h, "all have left", func() bool {
 			return testutil.ToFloat64(h.metrics.Pending) == 0 && testutil.ToFloat64(h.metrics.Idle) == 0
 		})
 	})
@@ -102,13 +103,9 @@ func (h *house) expectNeighbour() {
 	assert.Equal(h, "still here", string(got), "the neighbour suffered: %q", got)
 }
 
-func (h *house) eventually(what string, is func() bool) {
-	h.Helper()
-	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.Fatalf("not so within %s: %s", enough, what)
-		}
-	}
+// value reads a gauge.
+func value(c prometheus.Collector) func() float64 {
+	return func() float64 { return testutil.ToFloat64(c) }
 }
 
 func (h *house) refused(why *closing.Refusal) float64 {
@@ -117,7 +114,7 @@ func (h *house) refused(why *closing.Refusal) float64 {
 
 func (h *house) expectRefused(why *closing.Refusal, want float64) {
 	h.Helper()
-	h.eventually(why.Label+" is counted", func() bool { return h.refused(why) == want })
+	eventually.Equal(h, why.Label+" is counted", want, func() float64 { return h.refused(why) })
 }
 
 // refusals are all that were counted, whatever the reason.
@@ -238,7 +235,7 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 	for range 3 {
 		waiting = append(waiting, h.dial())
 	}
-	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
+	eventually.Equal(h, "three wait", 3, value(h.metrics.Pending))
 	got := answer(t, h.dial())
 	require.True(t, strings.HasPrefix(got, "HTTP/1.1 503 "))
 	assert.Contains(t, got, "try again later", "the fourth")
@@ -246,11 +243,11 @@ func TestAnAddressCannotFillTheDoorway(t *testing.T) {
 
 	// Who asks for something makes room.
 	_, _ = io.WriteString(waiting[0], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-	h.eventually("one has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 2 })
+	eventually.Equal(h, "one has asked", 2, value(h.metrics.Pending))
 	_ = waiting[1].Close()
-	h.eventually("one has gone", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
+	eventually.Equal(h, "one has gone", 1, value(h.metrics.Pending))
 	_, _ = io.WriteString(h.dial(), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-	h.eventually("another has asked", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 1 })
+	eventually.Equal(h, "another has asked", 1, value(h.metrics.Pending))
 	h.expectRefused(closing.PendingPerAddress, 1)
 }
 
@@ -271,7 +268,7 @@ func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.
 		kept, readers = append(kept, c), append(readers, bufio.NewReader(c))
 		ask(c, readers[len(readers)-1])
 	}
-	h.eventually("two are kept", func() bool { return testutil.ToFloat64(h.metrics.Idle) == 2 })
+	eventually.Equal(h, "two are kept", 2, value(h.metrics.Idle))
 	third := h.dial()
 	r := bufio.NewReader(third)
 	ask(third, r)
@@ -281,7 +278,7 @@ func TestOnlySoManyConnectionsAreKeptAndTheOthersAreServedAllTheSame(t *testing.
 		ask(kept[i], readers[i])
 	}
 	_ = kept[0].Close()
-	h.eventually("one is kept", func() bool { return testutil.ToFloat64(h.metrics.Idle) == 1 })
+	eventually.Equal(h, "one is kept", 1, value(h.metrics.Idle))
 	assert.EqualValues(t, 0, h.refusals(t), "refusals were counted, and nobody was refused")
 }
 
@@ -290,7 +287,7 @@ func TestATrustedProxyIsBoundedByTheReplicasLimitOnly(t *testing.T) {
 	for range 3 {
 		h.dial()
 	}
-	h.eventually("three wait", func() bool { return testutil.ToFloat64(h.metrics.Pending) == 3 })
+	eventually.Equal(h, "three wait", 3, value(h.metrics.Pending))
 	got := answer(t, h.dial())
 	assert.True(t, strings.HasPrefix(got, "HTTP/1.1 503 "), "the fourth got %q", got)
 	h.expectRefused(closing.Pending, 1)

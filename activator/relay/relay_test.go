@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 const enough = 10 * time.Second
@@ -148,12 +149,7 @@ func TestARequestTakesTheConnectionItWasGivenAndNoOther(t *testing.T) {
 		// Kept for the next request, it could belong to another session's pod by then.
 		assert.Equal(t, i+1, connections.Load(), "connections for requests")
 	}
-	for deadline := time.Now().Add(enough); open.Load() != 0; {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d connections stayed open", open.Load())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	eventually.Equal(t, "no connection is open", 0, open.Load)
 }
 
 func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {

@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T) {
@@ -26,22 +28,18 @@ func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T
 
 	expect := func(path string, code int, says string) {
 		t.Helper()
-		const enough = 10 * time.Second
-		var last string
-		for deadline := time.Now().Add(enough); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		eventually.NoError(t, path, func() error {
 			resp, err := http.Get("http://" + addr + path)
 			if err != nil {
-				last = err.Error()
-				continue
+				return err
 			}
-			body, _ := io.ReadAll(resp.Body)
+			body, err := io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
-			if resp.StatusCode == code && strings.Contains(string(body), says) {
-				return
+			if resp.StatusCode != code || !strings.Contains(string(body), says) {
+				return fmt.Errorf("%s: %s, %v", resp.Status, body, err)
 			}
-			last = resp.Status + " " + string(body)
-		}
-		t.Fatalf("%s: %s, want %d", path, last, code)
+			return nil
+		})
 	}
 	expect("/healthz", http.StatusOK, "ok")
 	expect("/readyz", http.StatusServiceUnavailable, "waiting for the API server")

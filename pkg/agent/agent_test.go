@@ -14,18 +14,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/agentapi"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const enough = 20 * time.Second
 
 // activator is a real HTTP server that takes what agents say.
 type activator struct {
@@ -74,15 +72,6 @@ func (a *activator) answers(status int) {
 	a.status = status
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so within %s: %s", enough, what)
-		}
-	}
-}
-
 // start runs an agent that finds these activators until the test ends.
 func start(t *testing.T, port uint16, found func() ([]peer, error)) {
 	t.Helper()
@@ -122,16 +111,16 @@ func TestEveryActivatorLearnsOfThePodAtOnceAndOfItsPortWhenItListens(t *testing.
 	port := freePort(t)
 	start(t, port, func() ([]peer, error) { return []peer{one.at, two.at}, nil })
 	for _, a := range []*activator{one, two} {
-		eventually(t, "the pod is announced", func() bool { _, n := a.last(); return n == 1 })
+		eventually.True(t, "the pod is announced", func() bool { _, n := a.last(); return n == 1 })
 		said, _ := a.last()
 		assert.Equal(t, agentapi.Announcement{Pod: "ada-1", Address: netip.MustParseAddr("127.0.0.1")}, said, "announced")
 	}
 	l := listenOn(t, port)
 	for _, a := range []*activator{one, two} {
-		eventually(t, "the desktop is announced", func() bool { said, n := a.last(); return n == 2 && said.Listening })
+		eventually.True(t, "the desktop is announced", func() bool { said, n := a.last(); return n == 2 && said.Listening })
 	}
 	_ = l.Close()
-	eventually(t, "its end is announced", func() bool { said, n := one.last(); return n == 3 && !said.Listening })
+	eventually.True(t, "its end is announced", func() bool { said, n := one.last(); return n == 3 && !said.Listening })
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	for _, got := range one.tokens {
@@ -143,20 +132,20 @@ func TestAnActivatorThatIsAwayOrRefusesIsTriedAgainAndDelaysNoOther(t *testing.T
 	refuses, takes := newActivator(t, 503), newActivator(t, 204)
 	gone := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
 	start(t, freePort(t), func() ([]peer, error) { return []peer{gone, refuses.at, takes.at}, nil })
-	eventually(t, "the one that is there has heard", func() bool { _, n := takes.last(); return n == 1 })
-	eventually(t, "the one that refused is asked again", func() bool { _, n := refuses.last(); return n > 1 })
+	eventually.True(t, "the one that is there has heard", func() bool { _, n := takes.last(); return n == 1 })
+	eventually.True(t, "the one that refused is asked again", func() bool { _, n := refuses.last(); return n > 1 })
 	refuses.answers(204)
 	_, before := refuses.last()
-	eventually(t, "it has heard", func() bool { _, n := refuses.last(); return n > before })
+	eventually.True(t, "it has heard", func() bool { _, n := refuses.last(); return n > before })
 }
 
 func TestAnAddressThatIsNotBelievedIsNotRepeated(t *testing.T) {
 	a := newActivator(t, http.StatusConflict)
 	port := freePort(t)
 	start(t, port, func() ([]peer, error) { return []peer{a.at}, nil })
-	eventually(t, "it was said once", func() bool { _, n := a.last(); return n == 1 })
+	eventually.True(t, "it was said once", func() bool { _, n := a.last(); return n == 1 })
 	listenOn(t, port)
-	eventually(t, "the next news is said", func() bool { said, n := a.last(); return n == 2 && said.Listening })
+	eventually.True(t, "the next news is said", func() bool { said, n := a.last(); return n == 2 && said.Listening })
 }
 
 func TestActivatorsAreLookedForUntilTheyAreFound(t *testing.T) {
@@ -171,7 +160,7 @@ func TestActivatorsAreLookedForUntilTheyAreFound(t *testing.T) {
 		}
 		return []peer{a.at}, nil
 	})
-	eventually(t, "it has heard", func() bool { _, n := a.last(); return n == 1 })
+	eventually.True(t, "it has heard", func() bool { _, n := a.last(); return n == 1 })
 }
 
 func TestAPortListensWhereOthersReachItOnly(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -234,18 +235,9 @@ func (g *gateway) woken() int {
 
 func (g *gateway) expectRefusals(why *closing.Refusal, want float64) {
 	g.t.Helper()
-	g.eventually(why.Label+" is counted", func() bool {
-		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label)) == want
+	eventually.Equal(g.t, why.Label+" is counted", want, func() float64 {
+		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label))
 	})
-}
-
-func (g *gateway) eventually(what string, is func() bool) {
-	g.t.Helper()
-	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("not so within %s: %s", enough, what)
-		}
-	}
 }
 
 func (g *gateway) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {

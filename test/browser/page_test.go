@@ -25,6 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -128,7 +129,7 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	v := newVisit(t)
 	v.link("/desk/")
 	v.until(`document.body.dataset.state === "waiting" && document.querySelector("[aria-current]")?.dataset.step === "waking"`)
-	v.eventually("woken", func() bool { return v.woken() == 1 })
+	eventually.Equal(v.t, "woken", 1, v.woken)
 	assert.Equal(t, "Your desktop is starting", v.text(`document.title`), "the title")
 	v.wakes(framed(t))
 	v.until(harness.DesktopShown)
@@ -137,7 +138,7 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	if got := v.text(`location.pathname + location.search + " " + frames[0].location.pathname + frames[0].location.search`); got != "/desk/ /desk/" {
 		t.Errorf("page and frame are at %q", got)
 	}
-	v.eventually("opening it counts as using it", func() bool { return v.inputs() == 1 })
+	eventually.Equal(v.t, "opening it counts as using it", 1, v.inputs)
 	// The stage is out of everybody's way.
 	v.until(`document.getElementById("stage").inert && getComputedStyle(document.getElementById("stage")).visibility === "hidden"`)
 }
@@ -220,19 +221,19 @@ func TestInputInTheDesktopIsReported(t *testing.T) {
 	v.wakes(framed(t))
 	v.link("/")
 	v.until(harness.DesktopShown)
-	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
+	eventually.Equal(v.t, "the visit is reported", 1, v.inputs)
 	for i, act := range []chromedp.Action{
 		chromedp.KeyEvent("a"), chromedp.MouseClickXY(300, 300),
 		chromedp.ActionFunc(func(ctx context.Context) error { return chromedp.MouseEvent("mouseMoved", 310, 320).Do(ctx) }),
 	} {
 		v.run(act)
-		v.eventually(fmt.Sprint("input ", i, " is reported"), func() bool { return v.inputs() >= i+2 })
+		eventually.True(v.t, fmt.Sprint("input ", i, " is reported"), func() bool { return v.inputs() >= i+2 })
 	}
 	v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
 	v.until(`document.title === "Load 2 of /"`)
 	before := v.inputs()
 	v.run(chromedp.KeyEvent("b"))
-	v.eventually("input after a navigation is reported", func() bool { return v.inputs() > before })
+	eventually.True(v.t, "input after a navigation is reported", func() bool { return v.inputs() > before })
 	// What a script makes up is no input.
 	quiet := v.inputs()
 	v.run(chromedp.Evaluate(`frames[0].dispatchEvent(new KeyboardEvent("keydown", {key: "x"}))`, nil), chromedp.Sleep(3*time.Second))
@@ -282,7 +283,7 @@ func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 	before := v.woken()
 	v.run(chromedp.Evaluate(`window.same = true`, nil), chromedp.KeyEvent(kb.Enter))
 	v.until(`document.body.dataset.state === "waiting"`)
-	v.eventually("woken", func() bool { return v.woken() == before+1 })
+	eventually.Equal(v.t, "woken", before+1, v.woken)
 	v.wakes(framed(t))
 	v.until(harness.DesktopShown + ` && window.same`) // without loading the page again
 	v.until(`document.title === "Load 1 of /desk/"`)
@@ -291,11 +292,11 @@ func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 func TestAFailedStartSaysWhyAndIsTriedAgainByAPerson(t *testing.T) {
 	v := newVisit(t)
 	v.link("/")
-	v.eventually("woken", func() bool { return v.woken() == 1 })
+	eventually.Equal(v.t, "woken", 1, v.woken)
 	v.sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: no node has a GPU.")
 	v.until(`document.body.dataset.state === "failed" && document.getElementById("detail").textContent.includes("no node has a GPU")`)
 	v.run(chromedp.Click(harness.WakeButton))
-	v.eventually("woken again", func() bool { return v.woken() == 2 })
+	eventually.Equal(v.t, "woken again", 2, v.woken)
 }
 
 func TestTheClientLoadsBeforeTheDesktopIsThere(t *testing.T) {
@@ -339,10 +340,10 @@ func TestThePageWorksWithoutScript(t *testing.T) {
 	v := newVisit(t)
 	v.run(emulation.SetScriptExecutionDisabled(true))
 	v.link("/desk/")
-	v.eventually("woken", func() bool { return v.woken() == 1 })
+	eventually.Equal(v.t, "woken", 1, v.woken)
 	v.wakes(framed(t))
 	var at string
-	v.eventually("the desktop is in a frame", func() bool {
+	eventually.True(v.t, "the desktop is in a frame", func() bool {
 		_ = chromedp.Run(v.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
 		return at == "/desk/"
 	})

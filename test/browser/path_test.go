@@ -7,6 +7,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/test/harness"
@@ -22,10 +23,10 @@ func TestThePageWorksInAFolderOfASharedHost(t *testing.T) {
 	v.home += aliceAt
 	v.link("/desk/")
 	v.until(`document.body.dataset.state === "waiting" && location.pathname === "` + aliceAt + `/desk/" && !location.search`)
-	v.eventually("woken", func() bool { return v.woken() == 1 })
+	eventually.Equal(v.t, "woken", 1, v.woken)
 	v.wakes(framed(t))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`) // the desktop is at its root
-	v.eventually("the visit is reported", func() bool { return v.inputs() == 1 })
+	eventually.Equal(v.t, "the visit is reported", 1, v.inputs)
 	v.run(chromedp.Evaluate(`frames[0].fetch("/turn").then((a) => a.json()).then((c) => { window.turn = c.iceServers.length; })`, nil))
 	v.until(`window.turn > 0`) // as Selkies 1.6 asks for it, at the root of the host
 	// Where its client goes after three failures.
@@ -35,5 +36,5 @@ func TestThePageWorksInAFolderOfASharedHost(t *testing.T) {
 	v.until(harness.AsleepShown)
 	before := v.woken()
 	v.run(chromedp.Click(harness.WakeButton))
-	v.eventually("woken again", func() bool { return v.woken() == before+1 })
+	eventually.Equal(v.t, "woken again", before+1, v.woken)
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/test/harness"
@@ -210,7 +211,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			v.wakes(desktop.Server)
 			v.link("/")
 			v.until(pictureShown)
-			v.eventually("it has the view", func() bool { return v.records() == 1 })
+			eventually.Equal(v.t, "it has the view", 1, v.records)
 
 			second := v.tab()
 			second.opens()
@@ -257,7 +258,7 @@ func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 		_ = chromedp.Run(tab.Ctx, chromedp.Evaluate("!!("+pictureShown+")", &is))
 		return is
 	}
-	v.eventually("one of the others shows it", func() bool { return shows(v) || shows(third) })
+	eventually.True(v.t, "one of the others shows it", func() bool { return shows(v) || shows(third) })
 	time.Sleep(time.Second)
 	assert.False(t, shows(v) && shows(third), "both show it")
 	assert.LessOrEqual(t, v.records()-before, 3, "records of a release and a claim")

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/coturn"
 	"github.com/org/vdi-operator/pkg/turn"
 )
@@ -42,7 +43,7 @@ func TestBrowserAndDesktopMeetOnTheRelayByEveryTransport(t *testing.T) {
 	s.expectMetric(`vdi_turn_relayed_bytes_total{direction="from_peers"}`, 6*14)
 	s.expectMetric("vdi_turn_relay_ports", 20)
 	s.expectMetric("vdi_turn_up", 1)
-	s.eventually("no allocation is open any more", func() error {
+	eventually.NoError(s.t, "no allocation is open any more", func() error {
 		open, err := s.metric("vdi_turn_allocations")
 		if err == nil && open != 0 {
 			err = fmt.Errorf("%v are", open)
@@ -118,14 +119,14 @@ func TestANewSecretIsTakenWithoutCuttingAnybody(t *testing.T) {
 	s.writeSecret("the second\nsecret")
 	s.expectMetric(`vdi_turn_secret_changes_total{result="refused"}`, 1)
 	s.writeSecret("the second secret")
-	s.eventually("the new secret is taken", func() error {
+	eventually.NoError(s.t, "the new secret is taken", func() error {
 		relay, err := s.dial(byUDP, next).Allocate()
 		if err == nil {
 			_ = relay.Close()
 		}
 		return err
 	})
-	s.eventually("the former secret is no longer taken", func() error {
+	eventually.NoError(s.t, "the former secret is no longer taken", func() error {
 		relay, err := s.dial(byUDP, old).Allocate()
 		if err == nil {
 			return fmt.Errorf("it is, at %s", relay.LocalAddr())
@@ -153,7 +154,7 @@ func TestARenewedCertificateIsServedWithoutCuttingAnybody(t *testing.T) {
 	assert.Equal(t, "one", s.dial(byTLS, c).certificate, "after rubbish the certificate, want the one before")
 	s.writeCertificate("two")
 	s.expectMetric(`vdi_turn_certificate_reloads_total{result="applied"}`, 1)
-	s.eventually("the new certificate is served", func() error {
+	eventually.NoError(s.t, "the new certificate is served", func() error {
 		if now := s.dial(byTLS, c); now.certificate != "two" {
 			return fmt.Errorf("the certificate is for %q", now.certificate)
 		}

@@ -30,13 +30,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/coturn"
 )
 
 const (
 	// patience is how long something may take on a slow machine; none asserts a time.
 	patience   = 60 * time.Second
-	lookEvery  = 20 * time.Millisecond
 	port       = 3478
 	tlsPort    = 5349
 	metricPort = 9641
@@ -90,7 +90,7 @@ func (s *server) start(change func(*coturn.Config), flags ...string) *server {
 	must(s.t, err)
 	s.replace("config.yaml", raw)
 	s.run(flags...)
-	s.eventually("the server is ready", func() error {
+	eventually.NoError(s.t, "the server is ready", func() error {
 		select {
 		case err := <-s.ended:
 			s.ended <- err
@@ -207,24 +207,13 @@ func (s *server) metric(series string) (float64, error) {
 // comes a moment after the answer.
 func (s *server) expectMetric(series string, least float64) {
 	s.t.Helper()
-	s.eventually(series, func() error {
+	eventually.NoError(s.t, series, func() error {
 		got, err := s.metric(series)
 		if err == nil && got < least {
 			err = fmt.Errorf("it is %v, want %v or more", got, least)
 		}
 		return err
 	})
-}
-
-func (s *server) eventually(what string, check func() error) {
-	s.t.Helper()
-	var last error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(lookEvery) {
-		if last = check(); last == nil {
-			return
-		}
-	}
-	s.t.Fatalf("%s: %v", what, last)
 }
 
 func (s *server) writeSecret(text string) {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -63,7 +64,7 @@ func remove(ctx context.Context) error {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}}
 	for _, o := range []client.Object{ns, tpl} {
-		err := harness.Eventually(ctx, "the demo's "+o.GetName()+" to be gone", func() error {
+		err := eventually.Wait(ctx, "the demo's "+o.GetName()+" to be gone", func() error {
 			err := in.Client.Delete(ctx, o)
 			if err == nil {
 				err = errors.New("it is still there")

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 const (
@@ -66,7 +68,7 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 // Until waits until a JavaScript expression is true in the page, whatever pages come
 // and go meanwhile.
 func (b *Browser) Until(ctx context.Context, expression string) error {
-	return Eventually(ctx, "the page to show "+expression, func() error {
+	return eventually.Wait(ctx, "the page to show "+expression, func() error {
 		var is bool
 		// A page that is just being left answers with an error.
 		if err := chromedp.Run(b.Ctx, chromedp.Evaluate("!!("+expression+")", &is)); err != nil {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/pods"
 	"github.com/org/vdi-operator/test/desktop/viewer"
@@ -63,7 +64,7 @@ func (v *Visitor) ReadFile(ctx context.Context, name string) (string, error) {
 
 // NoPods waits until the session has no pod left.
 func (in *Installation) NoPods(ctx context.Context, s *v1alpha1.VDISession) error {
-	return Eventually(ctx, "session "+s.Name+" to have no pods", func() error {
+	return eventually.Wait(ctx, "session "+s.Name+" to have no pods", func() error {
 		pods, err := in.Pods(ctx, s)
 		if err == nil && len(pods) > 0 {
 			err = fmt.Errorf("pod %s is still there", pods[0].Name)
@@ -86,7 +87,7 @@ func Ready(p *corev1.Pod) bool {
 
 // AllReady waits until every pod of the namespace is ready or has done its work.
 func (in *Installation) AllReady(ctx context.Context, namespace string) error {
-	return Eventually(ctx, "the pods of "+namespace+" to be ready", func() error {
+	return eventually.Wait(ctx, "the pods of "+namespace+" to be ready", func() error {
 		var list corev1.PodList
 		if err := in.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 			return err
@@ -103,7 +104,7 @@ func (in *Installation) AllReady(ctx context.Context, namespace string) error {
 
 // NodeReady waits until every node is ready.
 func (in *Installation) NodeReady(ctx context.Context) error {
-	return Eventually(ctx, "the nodes to be ready", func() error {
+	return eventually.Wait(ctx, "the nodes to be ready", func() error {
 		var list corev1.NodeList
 		if err := in.Client.List(ctx, &list); err != nil {
 			return err

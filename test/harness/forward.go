@@ -6,6 +6,8 @@ import (
 	"net"
 	"os/exec"
 	"time"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 const forwardWithin = 30 * time.Second
@@ -25,7 +27,7 @@ func (in *Installation) forward(ctx context.Context) error {
 	go func() { _ = cmd.Wait() }()
 	wait, cancel := context.WithTimeout(ctx, forwardWithin)
 	defer cancel()
-	return Eventually(wait, "the port-forward to the activator", func() error {
+	return eventually.Wait(wait, "the port-forward to the activator", func() error {
 		conn, err := net.Dial("tcp", in.Address)
 		if err != nil {
 			return err

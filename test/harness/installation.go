@@ -27,6 +27,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/helm"
 	"github.com/org/vdi-operator/test/platform/env"
@@ -107,29 +108,15 @@ func (in *Installation) Plugin(ctx context.Context, args ...string) (string, err
 	return Output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
-// pollEvery is how often a condition is looked at; no figure is taken from it.
-const pollEvery = 100 * time.Millisecond
-
-// Eventually waits until check returns nil, and returns its last error when ctx
-// ends first.
+// Eventually is eventually.Wait.
 func Eventually(ctx context.Context, what string, check func() error) error {
-	var last error
-	for {
-		if last = check(); last == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w (last seen: %w)", what, context.Cause(ctx), last)
-		case <-time.After(pollEvery):
-		}
-	}
+	return eventually.Wait(ctx, what, check)
 }
 
 // Session waits until the session's object passes check, and returns it.
 func (in *Installation) Session(ctx context.Context, key types.NamespacedName, what string, check func(*v1alpha1.VDISession) bool) (*v1alpha1.VDISession, error) {
 	var s v1alpha1.VDISession
-	err := Eventually(ctx, "session "+key.Name+" to be "+what, func() error {
+	err := eventually.Wait(ctx, "session "+key.Name+" to be "+what, func() error {
 		if err := in.Client.Get(ctx, key, &s); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -53,7 +54,7 @@ func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *uns
 		return err
 	}
 	// It would uninstall Knative when its resource goes.
-	err := Eventually(ctx, "the Knative Operator to end", func() error {
+	err := eventually.Wait(ctx, "the Knative Operator to end", func() error {
 		var pods corev1.PodList
 		if err := in.Client.List(ctx, &pods, client.InNamespace(knativeOperator)); err != nil {
 			return err
@@ -74,7 +75,7 @@ func (in *Installation) WithoutKnativeOperator(ctx context.Context, serving *uns
 		return client.IgnoreNotFound(err)
 	}
 	var list corev1.ConfigMapList
-	err = Eventually(ctx, "Knative's configuration to belong to nobody", func() error {
+	err = eventually.Wait(ctx, "Knative's configuration to belong to nobody", func() error {
 		if err := in.Client.List(ctx, &list, client.InNamespace(serving.GetNamespace())); err != nil {
 			return err
 		}

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 // componentLabel tells the product's programs apart.
@@ -61,7 +63,7 @@ func (in *Installation) rollOut(ctx context.Context, component, patch string) er
 		return err
 	}
 	generation, want := d.Generation, *d.Spec.Replicas
-	return Eventually(ctx, "deployment "+d.Name+" to be rolled out", func() error {
+	return eventually.Wait(ctx, "deployment "+d.Name+" to be rolled out", func() error {
 		if err := in.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 // Recreate makes a new object in the place of one that an earlier run left.
 func (in *Installation) Recreate(ctx context.Context, o client.Object) error {
 	old := o.DeepCopyObject().(client.Object)
-	return Eventually(ctx, "a new "+o.GetName(), func() error {
+	return eventually.Wait(ctx, "a new "+o.GetName(), func() error {
 		if err := client.IgnoreNotFound(in.Client.Delete(ctx, old)); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -98,7 +99,7 @@ func (in *Installation) Define(ctx context.Context) error {
 			return err
 		}
 	}
-	return Eventually(ctx, "the definitions to be served", func() error {
+	return eventually.Wait(ctx, "the definitions to be served", func() error {
 		var list apiextensionsv1.CustomResourceDefinitionList
 		if err := in.Client.List(ctx, &list); err != nil {
 			return err

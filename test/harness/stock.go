@@ -8,6 +8,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 // StockAtZero waits until stock Knative has put a Service to zero with its own
@@ -15,7 +17,7 @@ import (
 // 80, and the host by which it knows the revision.
 func (in *Installation) StockAtZero(ctx context.Context, service *servingv1.Service) (ip, host string, err error) {
 	var public corev1.Service
-	err = Eventually(ctx, "stock service "+service.Name, func() error {
+	err = eventually.Wait(ctx, "stock service "+service.Name, func() error {
 		if err := in.Client.Get(ctx, client.ObjectKeyFromObject(service), service); err != nil {
 			return err
 		}

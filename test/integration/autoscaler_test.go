@@ -15,6 +15,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -25,7 +26,7 @@ func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing
 	pa := &autoscalingv1alpha1.PodAutoscaler{}
 	key := types.NamespacedName{Namespace: ns, Name: deployment.Labels["serving.knative.dev/revision"]}
 	sks := &netv1alpha1.ServerlessService{}
-	eventually(t, "a ServerlessService", func() error { return api.Get(t.Context(), key, sks) })
+	eventually.NoError(t, "a ServerlessService", func() error { return api.Get(t.Context(), key, sks) })
 	require.Equal(t, netv1alpha1.SKSOperationModeProxy, sks.Spec.Mode)
 	assert.Equal(t, deployment.Name, sks.Spec.ObjectRef.Name, "ServerlessService %+v", sks.Spec)
 	always(t, "Active stays Unknown", func() error {
@@ -37,7 +38,7 @@ func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing
 	})
 	must(t, api.Status().Patch(t.Context(), sks, client.RawPatch(types.MergePatchType,
 		[]byte(`{"status":{"observedGeneration":1,"serviceName":"public","privateServiceName":"private","conditions":[{"type":"Ready","status":"True"}]}}`))))
-	eventually(t, "initialised and inactive", func() error {
+	eventually.NoError(t, "initialised and inactive", func() error {
 		must(t, api.Get(t.Context(), key, pa))
 		if !pa.Status.IsScaleTargetInitialized() || !pa.Status.IsInactive() || pa.Status.ServiceName != "public" || pa.Status.MetricsServiceName != "private" {
 			return fmt.Errorf("status %+v", pa.Status)
@@ -55,7 +56,7 @@ func TestWhatIsUnknownLeavesTheReplicasAlone(t *testing.T) {
 	deployment.Spec.Replicas = &one
 	must(t, api.Create(t.Context(), deployment))
 	must(t, api.Create(t.Context(), pa))
-	eventually(t, "the PodAutoscaler is looked at", func() error {
+	eventually.NoError(t, "the PodAutoscaler is looked at", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(pa), &netv1alpha1.ServerlessService{})
 	})
 	always(t, "stays as it is", hasScale(t, deployment, 1))
@@ -68,7 +69,7 @@ func TestOnlyTheNewestRevisionRuns(t *testing.T) {
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	must(t, api.Patch(t.Context(), newTemplate(ns), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
 	service := knativeService(t, s)
-	eventually(t, "the change is applied", func() error {
+	eventually.NoError(t, "the change is applied", func() error {
 		if service = knativeService(t, s); service.Generation < 2 {
 			return fmt.Errorf("generation %d", service.Generation)
 		}
@@ -78,7 +79,7 @@ func TestOnlyTheNewestRevisionRuns(t *testing.T) {
 	visit(t, s)
 	always(t, "an old revision is not started", hasScale(t, old, 0))
 	newest := rollOut(t, s)
-	eventually(t, "the newest revision runs", hasScale(t, newest, 1))
+	eventually.NoError(t, "the newest revision runs", hasScale(t, newest, 1))
 	always(t, "and only that", hasScale(t, old, 0))
 	startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)

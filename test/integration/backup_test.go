@@ -17,6 +17,7 @@ import (
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
 )
@@ -46,7 +47,7 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	must(t, b.Write(&file))
 
 	must(t, api.Delete(t.Context(), s))
-	eventually(t, "the session is gone", func() error {
+	eventually.NoError(t, "the session is gone", func() error {
 		deployments := client.MatchingLabels{v1alpha1.LabelSession: s.Name}
 		if err := api.DeleteAllOf(t.Context(), &appsv1.Deployment{}, client.InNamespace(ns), deployments); err != nil {
 			return err

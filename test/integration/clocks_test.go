@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -65,7 +66,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 		}
 	}
 	must(t, configure(t, "{idleTimeout: 2m}"))
-	eventually(t, "the new idle timeout to hold", idle(2*time.Minute))
+	eventually.NoError(t, "the new idle timeout to hold", idle(2*time.Minute))
 
 	// A bad file changes nothing.
 	if err := configure(t, "{idleTimeout: 1s}"); err == nil {

@@ -17,6 +17,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -25,14 +26,14 @@ import (
 func deploymentOf(t *testing.T, c client.Client, s *v1alpha1.VDISession) *appsv1.Deployment {
 	t.Helper()
 	d := &appsv1.Deployment{}
-	eventually(t, "a Deployment", func() error { return c.Get(t.Context(), client.ObjectKeyFromObject(s), d) })
+	eventually.NoError(t, "a Deployment", func() error { return c.Get(t.Context(), client.ObjectKeyFromObject(s), d) })
 	return d
 }
 
 // gone waits until an object of the session's name is not there.
 func gone(t *testing.T, s *v1alpha1.VDISession, o client.Object) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%T %s to be gone", o, s.Name), func() error {
+	eventually.NoError(t, fmt.Sprintf("%T %s to be gone", o, s.Name), func() error {
 		err := api.Get(t.Context(), client.ObjectKeyFromObject(s), o)
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -45,7 +46,7 @@ func gone(t *testing.T, s *v1alpha1.VDISession, o client.Object) {
 // its pods.
 func collect(t *testing.T, d *appsv1.Deployment) {
 	t.Helper()
-	eventually(t, "the Deployment to be deleted", func() error {
+	eventually.NoError(t, "the Deployment to be deleted", func() error {
 		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if d.DeletionTimestamp.IsZero() {
 			return errors.New("it is not")
@@ -73,7 +74,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	}
 
 	visit(t, s)
-	eventually(t, "the desktop scaled up", hasScale(t, d, 1))
+	eventually.NoError(t, "the desktop scaled up", hasScale(t, d, 1))
 	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 
@@ -83,17 +84,17 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		t.Errorf("a live desktop's Deployment was changed: generation %d", now.Generation)
 	}
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
-	eventually(t, "the desktop scaled down", hasScale(t, d, 0))
+	eventually.NoError(t, "the desktop scaled down", hasScale(t, d, 0))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	now := deploymentOf(t, api, s)
 	require.Equal(t, "dev.local/desktop:2", now.Spec.Template.Spec.Containers[0].Image)
 	assert.EqualValues(t, 0, *now.Spec.Replicas, "after the sleep: replicas")
 	must(t, api.Delete(t.Context(), service))
-	eventually(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })
+	eventually.NoError(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })
 
 	must(t, api.Delete(t.Context(), s))
 	collect(t, d)
-	eventually(t, "says that it waits for the pod", func() error {
+	eventually.NoError(t, "says that it waits for the pod", func() error {
 		if now := get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
 			return errors.New(now.Status.Message)
 		}
@@ -142,7 +143,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	}
 	before := home()
 	visit(t, s)
-	eventually(t, "the desktop scaled up", hasScale(t, revision, 1))
+	eventually.NoError(t, "the desktop scaled up", hasScale(t, revision, 1))
 	pod := startPod(t, s)
 	awake := awaitPhase(t, s, v1alpha1.PhaseRunning)
 	none := func(o client.Object) func() error {
@@ -174,7 +175,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonChangingOver)
 	// Somebody comes while the old pod is still there.
 	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
-	eventually(t, "it wakes", func() error {
+	eventually.NoError(t, "it wakes", func() error {
 		if get(t, s).Status.StartTime == nil {
 			return errors.New("it does not")
 		}
@@ -185,7 +186,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	always(t, "nor beside its pod", none(&appsv1.Deployment{}))
 	must(t, api.Delete(t.Context(), pod))
 	plain := deploymentOf(t, api, s)
-	eventually(t, "then it is started", hasScale(t, plain, 1))
+	eventually.NoError(t, "then it is started", hasScale(t, plain, 1))
 	pod = startPod(t, s)
 	awake = awaitPhase(t, s, v1alpha1.PhaseRunning)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
@@ -218,7 +219,7 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 	awaitPhase(t, there, v1alpha1.PhaseAsleep)
 	for s, has := range map[*v1alpha1.VDISession]*appsv1.Deployment{here: d, there: revision} {
 		visit(t, s)
-		eventually(t, "the desktop scaled up", hasScale(t, has, 1))
+		eventually.NoError(t, "the desktop scaled up", hasScale(t, has, 1))
 	}
 	visit(t, nobodys)
 	always(t, "what is in nobody's namespace is touched by nobody", func() error {
@@ -228,7 +229,7 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 		return nil
 	})
 	for _, in := range []*operatorProgram{mine, theirs} {
-		eventually(t, "one session is counted", func() error {
+		eventually.NoError(t, "one session is counted", func() error {
 			n, err := in.sessions()
 			if err == nil && n != 1 {
 				err = fmt.Errorf("%d are", n)
@@ -255,7 +256,7 @@ func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
 	s.Spec.Power = v1alpha1.PowerAlwaysOn
 	must(t, c.Create(t.Context(), s))
 	d := deploymentOf(t, c, s)
-	eventually(t, "it runs", func() error {
+	eventually.NoError(t, "it runs", func() error {
 		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if *d.Spec.Replicas != 1 {
 			return fmt.Errorf("%d replicas", *d.Spec.Replicas)
@@ -263,7 +264,7 @@ func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
 		return nil
 	})
 	must(t, c.Delete(t.Context(), s))
-	eventually(t, "it goes", func() error {
+	eventually.NoError(t, "it goes", func() error {
 		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if d.DeletionTimestamp.IsZero() {
 			return errors.New("it is not deleted")
@@ -271,7 +272,7 @@ func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
 		return nil
 	})
 	must(t, c.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
-	eventually(t, "the session is gone", func() error {
+	eventually.NoError(t, "the session is gone", func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(s), s); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there (%w)", err)
 		}

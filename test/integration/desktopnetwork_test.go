@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
@@ -36,7 +37,7 @@ func awaitPolicy(t *testing.T, namespace string) *networkingv1.NetworkPolicy {
 	cfg, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
 	must(t, err)
 	p := policyOf(namespace)
-	eventually(t, "the network policy of "+namespace, func() error {
+	eventually.NoError(t, "the network policy of "+namespace, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
@@ -61,10 +62,10 @@ func TestANamespaceHasItsNetworkPolicyAsLongAsSessions(t *testing.T) {
 	awaitPolicy(t, namespace)
 
 	must(t, api.Delete(t.Context(), first))
-	eventually(t, "the first session to be gone", func() error { return nowhere(t, first) })
+	eventually.NoError(t, "the first session to be gone", func() error { return nowhere(t, first) })
 	awaitPolicy(t, namespace)
 	must(t, api.Delete(t.Context(), second))
-	eventually(t, "the network policy to be gone", func() error { return nowhere(t, policyOf(namespace)) })
+	eventually.NoError(t, "the network policy to be gone", func() error { return nowhere(t, policyOf(namespace)) })
 }
 
 func TestANetworkPolicyOfSomebodyElseIsLeftAlone(t *testing.T) {

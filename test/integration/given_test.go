@@ -21,6 +21,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -31,20 +32,6 @@ const (
 	// watchfulness is how long something must stay as it is.
 	watchfulness = time.Second
 )
-
-// eventually waits until check returns nil.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	var err error
-	for time.Now().Before(deadline) {
-		if err = check(); err == nil {
-			return
-		}
-		time.Sleep(glance)
-	}
-	t.Fatalf("%s: not within %s: %v", what, patience, err)
-}
 
 // always watches that check keeps returning nil.
 func always(t *testing.T, what string, check func() error) {
@@ -98,7 +85,7 @@ func get(t *testing.T, s *v1alpha1.VDISession) *v1alpha1.VDISession {
 func awaitCondition(t *testing.T, s *v1alpha1.VDISession, kind string, status metav1.ConditionStatus, reason string) *metav1.Condition {
 	t.Helper()
 	var c *metav1.Condition
-	eventually(t, fmt.Sprintf("condition %s=%s (%s)", kind, status, reason), func() error {
+	eventually.NoError(t, fmt.Sprintf("condition %s=%s (%s)", kind, status, reason), func() error {
 		c = meta.FindStatusCondition(get(t, s).Status.Conditions, kind)
 		if c == nil || c.Status != status || c.Reason != reason {
 			return fmt.Errorf("have %+v", c)
@@ -111,7 +98,7 @@ func awaitCondition(t *testing.T, s *v1alpha1.VDISession, kind string, status me
 func awaitPhase(t *testing.T, s *v1alpha1.VDISession, phase v1alpha1.Phase) *v1alpha1.VDISession {
 	t.Helper()
 	var now *v1alpha1.VDISession
-	eventually(t, "phase "+string(phase), func() error {
+	eventually.NoError(t, "phase "+string(phase), func() error {
 		if now = get(t, s); now.Status.Phase != phase {
 			return fmt.Errorf("phase %q, message %q", now.Status.Phase, now.Status.Message)
 		}
@@ -136,7 +123,7 @@ func patchSession(t *testing.T, s *v1alpha1.VDISession, patch string) error {
 func knativeService(t *testing.T, s *v1alpha1.VDISession) *servingv1.Service {
 	t.Helper()
 	service := &servingv1.Service{}
-	eventually(t, "a Knative Service", func() error {
+	eventually.NoError(t, "a Knative Service", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(s), service)
 	})
 	return service

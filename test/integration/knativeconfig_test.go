@@ -26,6 +26,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
@@ -82,7 +83,7 @@ func (o *operating) manager() client.FieldOwner {
 // await waits until the installation says this of Knative's configuration.
 func (o *operating) await(status metav1.ConditionStatus, reason string, says ...string) {
 	o.Helper()
-	eventually(o.T, fmt.Sprintf("KnativeConfigured=%s (%s)", status, reason), func() error {
+	eventually.NoError(o.T, fmt.Sprintf("KnativeConfigured=%s (%s)", status, reason), func() error {
 		cm := &corev1.ConfigMap{}
 		if err := api.Get(o.Context(), client.ObjectKey{Namespace: o.knative, Name: installation.StatusName(o.name)}, cm); err != nil {
 			return err
@@ -105,7 +106,7 @@ func (o *operating) await(status metav1.ConditionStatus, reason string, says ...
 // counts is a counter's value.
 func (o *operating) counts(name string, want float64) {
 	o.Helper()
-	eventually(o.T, fmt.Sprintf("%s is %v", name, want), func() error {
+	eventually.NoError(o.T, fmt.Sprintf("%s is %v", name, want), func() error {
 		families, err := o.registry.Gather()
 		must(o.T, err)
 		for _, f := range families {
@@ -174,7 +175,7 @@ func edit(t *testing.T, cm *corev1.ConfigMap, changes map[string]any) {
 
 func eventOf(t *testing.T, namespace, reason string, says ...string) {
 	t.Helper()
-	eventually(t, "an Event "+reason, func() error {
+	eventually.NoError(t, "an Event "+reason, func() error {
 		list := &eventsv1.EventList{}
 		must(t, api.List(t.Context(), list, client.InNamespace(namespace)))
 		for _, e := range list.Items {
@@ -192,7 +193,7 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	// An administrator wants one key otherwise, and has another spelling for a second.
 	ns, features := installedByYAML(t, map[string]string{nodesKey: "disabled", affinityKey: "Enabled"})
 	o := operate(t, ns, "vdi", nil)
-	eventually(t, "what desktops need is set", has(t, features, claimKey, "enabled"))
+	eventually.NoError(t, "what desktops need is set", has(t, features, claimKey, "enabled"))
 	must(t, has(t, features, "_example", "text")())
 	must(t, has(t, features, affinityKey, "Enabled")())
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
@@ -202,7 +203,7 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	o.counts("vdi_knative_config_corrections_total", 0)
 
 	edit(t, features, map[string]any{claimKey: nil})
-	eventually(t, "what was taken away comes back", has(t, features, claimKey, "enabled"))
+	eventually.NoError(t, "what was taken away comes back", has(t, features, claimKey, "enabled"))
 	eventOf(t, ns, v1alpha1.EventConfigRestored, claimKey)
 	o.counts("vdi_knative_config_corrections_total", 1)
 
@@ -252,7 +253,7 @@ func TestTwoInstallationsDoNotTakeEachOthersClaims(t *testing.T) {
 	first.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	second.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 	// Both own the key: neither is in the way of the other's end.
-	eventually(t, "both claim", func() error { return claimedBy(t, features, first.manager(), second.manager()) })
+	eventually.NoError(t, "both claim", func() error { return claimedBy(t, features, first.manager(), second.manager()) })
 	first.release()
 	second.counts("vdi_knative_config_corrections_total", 0)
 	must(t, has(t, features, claimKey, "enabled")())
@@ -297,7 +298,7 @@ func TestAnEarlierVersionsClaimIsHandedOver(t *testing.T) {
 		}
 	}()
 	o := operate(t, ns, "vdi", nil)
-	eventually(t, "the claim is ours alone", func() error { return claimedBy(t, features, o.manager()) })
+	eventually.NoError(t, "the claim is ours alone", func() error { return claimedBy(t, features, o.manager()) })
 	o.stop()
 	w.Stop()
 	assert.False(t, <-lost, "on the way, the key was lost")
@@ -359,7 +360,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			// Its claim is lost, and comes again.
 			k.edit(tc.section, writeKey, nil)
 			k.write()
-			eventually(t, "the claim", func() error {
+			eventually.NoError(t, "the claim", func() error {
 				if got := k.set(tc.section)[writeKey]; got != "enabled" {
 					return fmt.Errorf("is %q", got)
 				}
@@ -376,7 +377,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, "config-features: "+nodesKey, `"disabled"`, "kubectl-edit")
 			k.edit(tc.section, nodesKey, nil)
 			k.write()
-			eventually(t, "the key is ours again", func() error {
+			eventually.NoError(t, "the key is ours again", func() error {
 				if got := k.set(tc.section)[nodesKey]; got != "enabled" {
 					return fmt.Errorf("is %q", got)
 				}
@@ -500,7 +501,7 @@ func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {
 	// From now on the Knative Operator does not read "features".
 	k.edit("config-features", affinityKey, "enabled")
 	k.write()
-	eventually(t, "the keys are where they are read", func() error {
+	eventually.NoError(t, "the keys are where they are read", func() error {
 		if got := k.set("config-features")[writeKey]; got != "enabled" {
 			return fmt.Errorf("%s is %q", writeKey, got)
 		}

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
@@ -150,7 +151,7 @@ func (i *operatorProgram) run(knative bool) {
 			i.t.Logf("the operator of %v:\n%s", i.namespaces, text)
 		}
 	}
-	eventually(i.t, "the operator to be ready", func() error {
+	eventually.NoError(i.t, "the operator to be ready", func() error {
 		_, err := fetch("http://" + probes + "/readyz")
 		return err
 	})

@@ -17,6 +17,7 @@ import (
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
@@ -72,7 +73,7 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 
 	visit(t, s)
-	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	require.NotNil(t, now.Status.StartTime)
 	assert.NotNil(t, now.Status.Until, "an awake desktop has a start and a next decision: %+v", now.Status)
@@ -86,7 +87,7 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	assert.Nil(t, now.Status.Waiting, "a running desktop has a ready time and a pod, and waits for nothing: %+v", now.Status)
 
 	must(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
-	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
+	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	must(t, api.Delete(t.Context(), pod))
 	now = awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	require.Equal(t, v1alpha1.ReasonMaxDuration, now.Status.SleepReason)
@@ -134,7 +135,7 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	deployment := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	visit(t, s)
-	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 	before := knativeService(t, s)
@@ -146,7 +147,7 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image, "image after the sleep")
-	eventually(t, "the deployment scaled down", hasScale(t, deployment, 0))
+	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	must(t, api.Delete(t.Context(), pod))
 }
 
@@ -156,9 +157,9 @@ func TestPowerDecidesOverVisits(t *testing.T) {
 	deployment := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
-	eventually(t, "always on runs without a visit", hasScale(t, deployment, 1))
+	eventually.NoError(t, "always on runs without a visit", hasScale(t, deployment, 1))
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
-	eventually(t, "off sleeps", hasScale(t, deployment, 0))
+	eventually.NoError(t, "off sleeps", hasScale(t, deployment, 0))
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPoweredOff)
 	visit(t, s)
 	always(t, "a visit does not wake what is off", hasScale(t, deployment, 0))
@@ -192,14 +193,14 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 
 			must(t, api.Delete(t.Context(), s))
 			now := awaitPhase(t, s, v1alpha1.PhaseTerminating)
-			eventually(t, "says that it waits for the pod", func() error {
+			eventually.NoError(t, "says that it waits for the pod", func() error {
 				if now = get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
 					return errors.New(now.Status.Message)
 				}
 				return nil
 			})
 			must(t, api.Delete(t.Context(), pod))
-			eventually(t, "the session is gone", func() error {
+			eventually.NoError(t, "the session is gone", func() error {
 				err := api.Get(t.Context(), client.ObjectKeyFromObject(s), &v1alpha1.VDISession{})
 				if apierrors.IsNotFound(err) {
 					return nil
@@ -241,7 +242,7 @@ func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 	other.Name, other.Annotations = "other", map[string]string{"networking.knative.dev/ingress.class": "someone.else"}
 	must(t, api.Create(t.Context(), other))
 	must(t, api.Create(t.Context(), ing))
-	eventually(t, "the Ingress is ready", func() error {
+	eventually.NoError(t, "the Ingress is ready", func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(ing), ing); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
@@ -51,7 +52,7 @@ func start(t *testing.T, run func(context.Context) error) (stop func()) {
 func told(t *testing.T, ns string, says ...string) *corev1.ConfigMap {
 	t.Helper()
 	cm := &corev1.ConfigMap{}
-	eventually(t, "the conditions are told", func() error {
+	eventually.NoError(t, "the conditions are told", func() error {
 		if err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "vdi-status"}, cm); err != nil {
 			return err
 		}

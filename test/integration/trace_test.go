@@ -19,6 +19,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -36,7 +37,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	tracker := wake.NewTracker(ctx, dir, &record.Writer{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	tracker.Tracer = tracer
 	visit := tracker.Enter(s)
-	eventually(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	require.NotEmpty(t, now.Status.Activity.Traceparent, "the wake was written without its trace")
 	startPod(t, s)
@@ -48,7 +49,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	tracker.Wait()
 
 	want := []string{"decide", "first_message", "pod_ready", "reached", "scale", "wake", "wake_written"}
-	eventually(t, "the spans of both sides", func() error {
+	eventually.NoError(t, "the spans of both sides", func() error {
 		if got := namesOf(traceOf(now)); !slices.Equal(got, want) {
 			return fmt.Errorf("have %v, want %v", got, want)
 		}
@@ -74,7 +75,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
-	eventually(t, "the deployment scaled up again", hasScale(t, deployment, 1))
+	eventually.NoError(t, "the deployment scaled up again", hasScale(t, deployment, 1))
 	always(t, "the trace is over", func() error {
 		if got := traceOf(now); len(got) != len(trace) {
 			return fmt.Errorf("%v were added", namesOf(got[len(trace):]))

@@ -25,6 +25,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/session"
@@ -160,14 +161,14 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	ended := make(chan error, 1)
 	go func() { ended <- u.Run(t.Context()) }()
 
-	eventually(t, "both programs scaled to zero", func() error {
+	eventually.NoError(t, "both programs scaled to zero", func() error {
 		return errors.Join(hasScale(t, operator, 0)(), hasScale(t, activator, 0)())
 	})
 	always(t, "the desktops stay while the operator could make them anew", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(ada), &servingv1.Service{})
 	})
 	must(t, api.Delete(t.Context(), operatorPod))
-	eventually(t, "the Knative Services deleted", func() error {
+	eventually.NoError(t, "the Knative Services deleted", func() error {
 		return errors.Join(absent(t, &servingv1.Service{ObjectMeta: ada.ObjectMeta}), absent(t, &servingv1.Service{ObjectMeta: going.ObjectMeta}))
 	})
 	assert.NotEmpty(t, get(t, ada).Finalizers, "let go of a session whose desktop still runs")

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -45,7 +46,7 @@ func (p *plain) setUp(ctx context.Context, n int) error {
 		if err := p.in.Client.Create(ctx, deployment); err != nil {
 			return err
 		}
-		err := harness.Eventually(ctx, deployment.Name+" to be seen", func() error {
+		err := eventually.Wait(ctx, deployment.Name+" to be seen", func() error {
 			if err := p.in.Client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func (f *floor) begin(ctx context.Context, _ int) (*holder, error) {
 	if f.server, err = process.Start(ctx, nil, floorProgram, "--listen", at); err != nil {
 		return nil, err
 	}
-	err = replica.Eventually(ctx, func() error {
+	err = replica.Await(ctx, "the server", func() error {
 		conn, err := net.Dial("tcp", at)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/bench/process"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -67,7 +68,7 @@ func newKnative(ctx context.Context, services int) (*knative, error) {
 
 // space makes a namespace in the place of one that an earlier run left.
 func (k *knative) space(ctx context.Context) error {
-	return harness.Eventually(ctx, "a new namespace", func() error {
+	return eventually.Wait(ctx, "a new namespace", func() error {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 		if err := client.IgnoreNotFound(k.in.Client.Delete(ctx, ns)); err != nil {
 			return err
@@ -131,7 +132,7 @@ func (k *knative) freshActivator(ctx context.Context) (*process.Process, error) 
 		return nil, err
 	}
 	var p *process.Process
-	err := harness.Eventually(ctx, "a fresh Knative activator", func() error {
+	err := eventually.Wait(ctx, "a fresh Knative activator", func() error {
 		var pods corev1.PodList
 		if err := k.in.Client.List(ctx, &pods, of...); err != nil {
 			return err
@@ -171,7 +172,7 @@ func (k *knative) service(name string) *servingv1.Service {
 func (k *knative) pending(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return harness.Eventually(ctx, "pods that wait for the node", func() error {
+	return eventually.Wait(ctx, "pods that wait for the node", func() error {
 		pods, err := k.pods(ctx)
 		if err == nil && len(pods) != k.count {
 			err = fmt.Errorf("%d of %d", len(pods), k.count)
@@ -194,7 +195,7 @@ func (k *knative) appear(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	var last time.Time
-	err := harness.Eventually(ctx, "all backends", func() error {
+	err := eventually.Wait(ctx, "all backends", func() error {
 		pods, err := k.pods(ctx)
 		if err != nil {
 			return err
@@ -231,7 +232,7 @@ func (k *knative) rest(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return harness.Eventually(ctx, "the Services' pods to go", func() error {
+	return eventually.Wait(ctx, "the Services' pods to go", func() error {
 		pods, err := k.pods(ctx)
 		if err == nil && len(pods) > 0 {
 			err = fmt.Errorf("%d are there", len(pods))

@@ -95,7 +95,7 @@ func (o *ours) appear(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	var opened time.Time
-	err = replica.Eventually(ctx, func() (err error) {
+	err = replica.Await(ctx, "the replica", func() (err error) {
 		opened, err = openedAt(net.JoinHostPort("127.0.0.1", o.port))
 		return err
 	})

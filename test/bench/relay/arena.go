@@ -92,7 +92,7 @@ func (a *arena) start(ctx context.Context, address string, env []string, name st
 	if err != nil {
 		return nil, err
 	}
-	err = replica.Eventually(ctx, func() error {
+	err = replica.Await(ctx, "the server", func() error {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
@@ -41,8 +42,6 @@ const (
 	// startWithin bounds the start of the API server and of the activator.
 	startWithin = 2 * time.Minute
 	stopWithin  = time.Minute
-	// lookEvery is how often readiness is asked for; no figure is taken from it.
-	lookEvery = 50 * time.Millisecond
 	// assets names the folder with kube-apiserver and etcd, as envtest reads it.
 	assets = "KUBEBUILDER_ASSETS"
 	// crds and program are where make runs this.
@@ -166,7 +165,7 @@ func (w *World) Activator(ctx context.Context, connections int) (*Activator, err
 	if err != nil {
 		return nil, err
 	}
-	if err := Eventually(ctx, func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
+	if err := Await(ctx, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
 	return &Activator{Process: p, Address: at[0]}, nil
@@ -197,19 +196,9 @@ func FreeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// Eventually waits until check returns nil.
-func Eventually(ctx context.Context, check func() error) error {
+// Await waits until check returns nil, for as long as a program may take to start.
+func Await(ctx context.Context, what string, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(lookEvery):
-		}
-	}
+	return eventually.Wait(ctx, what, check)
 }

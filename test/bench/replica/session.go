@@ -64,7 +64,7 @@ func (s *Session) Visit() (http.Header, error) {
 
 // Woken waits until the activator has asked for the desktop.
 func (s *Session) Woken(ctx context.Context) error {
-	return Eventually(ctx, func() error {
+	return Await(ctx, "a wake", func() error {
 		if err := s.world.client.Get(ctx, client.ObjectKeyFromObject(s.object), s.object); err != nil {
 			return err
 		}

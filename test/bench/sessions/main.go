@@ -32,6 +32,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -157,7 +158,7 @@ func measure(ctx context.Context, in *harness.Installation, count *census, c con
 	}
 	wait, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if err := harness.Eventually(wait, c.name()+" to be at zero", func() error { return c.atZero(ctx, n) }); err != nil {
+	if err := eventually.Wait(wait, c.name()+" to be at zero", func() error { return c.atZero(ctx, n) }); err != nil {
 		return nil, err
 	}
 	r.took = time.Since(began)
@@ -210,7 +211,7 @@ func makeAll(ctx context.Context, c contender, n int) error {
 func gone(ctx context.Context, in *harness.Installation, ns *corev1.Namespace, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return harness.Eventually(ctx, "namespace "+ns.Name+" to be gone", func() error {
+	return eventually.Wait(ctx, "namespace "+ns.Name+" to be gone", func() error {
 		err := in.Client.Delete(ctx, ns.DeepCopy())
 		if apierrors.IsNotFound(err) {
 			return nil

@@ -4,12 +4,12 @@ package apiserver
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,6 +19,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -82,18 +83,15 @@ func TestDefinitionsThatAreMissingAreSaid(t *testing.T) {
 	})
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	require.NoError(t, err)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+	eventually.NoError(t, "the groups of the definitions to go", func() error {
 		groups, err := d.ServerGroups()
-		require.NoError(t, err)
-		if !slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
+		if err == nil && slices.ContainsFunc(groups.Groups, func(g metav1.APIGroup) bool {
 			return strings.HasSuffix(g.Name, "knative.dev") || g.Name == "vdi.kasm.io" || g.Name == "monitoring.coreos.com"
 		}) {
-			break
+			err = fmt.Errorf("the API server names %v", groups.Groups)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the API server still names the groups of definitions that are gone")
-		}
-	}
+		return err
+	})
 	for name, c := range map[string]struct {
 		set  string
 		says []string

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -69,22 +69,15 @@ func expectRights(t *testing.T, account string, allowed, denied []right) {
 	}
 }
 
-// authorizerLag is how long the API server may take to know of new roles; it watches them.
-const authorizerLag = 20 * time.Second
-
-// expectAllowed waits until each right is there.
+// expectAllowed waits until each right is there: the API server learns of new roles by a watch.
 func expectAllowed(t *testing.T, who string, rights []right, may func(right) bool) {
 	t.Helper()
-	deadline := time.Now().Add(authorizerLag)
-	for _, r := range rights {
-		for !may(r) {
-			if time.Now().After(deadline) {
-				t.Errorf("%s: %q is denied", who, r)
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
+	eventually.NoError(t, who+" to have its rights", func() error {
+		if denied := slices.DeleteFunc(slices.Clone(rights), may); len(denied) > 0 {
+			return fmt.Errorf("denied: %q", denied)
 		}
-	}
+		return nil
+	})
 }
 
 const (

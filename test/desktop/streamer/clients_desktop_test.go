@@ -14,6 +14,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 func TestASecondTabOfSelkies1StormsWithSockets(t *testing.T) {
@@ -67,6 +69,6 @@ func TestSelkies2sPageGoesByTheWrongModeUntilItHasLearntTheRightOne(t *testing.T
 			return chromedp.Run(ctx, chromedp.Evaluate(expression, &is)) == nil && is
 		}
 	}
-	d.eventually("it gives up asking and goes by WebSockets", sees(`desktop.mode === "websockets" && desktop.statusError.startsWith("TimeoutError")`))
-	d.eventually("it has learnt the mode and shows the picture", sees(`desktop.mode === "webrtc" && desktop.frames > 5`))
+	eventually.True(d.t, "it gives up asking and goes by WebSockets", sees(`desktop.mode === "websockets" && desktop.statusError.startsWith("TimeoutError")`))
+	eventually.True(d.t, "it has learnt the mode and shows the picture", sees(`desktop.mode === "webrtc" && desktop.frames > 5`))
 }

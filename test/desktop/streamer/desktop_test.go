@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
 
@@ -132,16 +133,9 @@ func (d *running) status() (status struct {
 	return status
 }
 
-func (d *running) eventually(what string, check func() bool) {
-	d.t.Helper()
-	for end := time.Now().Add(patience); !check(); time.Sleep(10 * time.Millisecond) {
-		require.False(d.t, time.Now().After(end), "not within %s: %s", patience, what)
-	}
-}
-
 func (d *running) up() {
 	d.t.Helper()
-	d.eventually("/health answers OK", func() bool { code, body := d.get("/health"); return code == 200 && body == "OK\n" })
+	eventually.True(d.t, "/health answers OK", func() bool { code, body := d.get("/health"); return code == 200 && body == "OK\n" })
 }
 
 func (d *running) visit(ctx context.Context) *viewer.Viewer {
@@ -174,7 +168,7 @@ func TestVisitorSeesTheScreenAndMovesThePointer(t *testing.T) {
 	require.False(t, pair.LocalType != "host" && pair.LocalType != "prflx", "candidate pair %s: want a direct one", pair)
 	require.NoError(t, v.WaitInput(ctx))
 	require.NoError(t, v.SendInput("m,321,123,0,0"))
-	d.eventually("the X server says the pointer is at 321,123", func() bool {
+	eventually.True(d.t, "the X server says the pointer is at 321,123", func() bool {
 		p := d.status().Pointer
 		return p != nil && p.X == 321 && p.Y == 123
 	})
@@ -211,7 +205,7 @@ func TestTypedCommandReachesTheTerminal(t *testing.T) {
 		}
 		return false
 	}
-	d.eventually("a typed command writes a file", typed)
+	eventually.True(d.t, "a typed command writes a file", typed)
 }
 
 func TestSecondVisitorIsRefusedUntilTheFirstLeaves(t *testing.T) {
@@ -231,7 +225,7 @@ func TestSecondVisitorIsRefusedUntilTheFirstLeaves(t *testing.T) {
 	require.Equal(t, 1002, closed.Code)
 	require.Equal(t, "invalid peer uid", closed.Text, "second visitor, want close code 1002, invalid peer uid")
 	first.Close()
-	d.eventually("both ids are free again", func() bool { v := d.status().Viewers; return v != nil && !v["video"] && !v["audio"] })
+	eventually.True(d.t, "both ids are free again", func() bool { v := d.status().Viewers; return v != nil && !v["video"] && !v["audio"] })
 	third := d.visit(ctx)
 	require.NoError(t, third.WaitFrames(ctx, 5))
 }
@@ -291,7 +285,7 @@ func TestCrashOnStartFailsTheFirstStartsOnly(t *testing.T) {
 func TestBlockedLoopAnswersOnlyInBetween(t *testing.T) {
 	d := startDesktop(t, "DESKTOP_BLOCK_LOOP=700ms")
 	d.up()
-	d.eventually("a request waits for the loop", func() bool { // the first one may come before the loop sleeps
+	eventually.True(d.t, "a request waits for the loop", func() bool { // the first one may come before the loop sleeps
 		start := time.Now()
 		d.get("/health")
 		return time.Since(start) > 700*time.Millisecond
@@ -309,7 +303,7 @@ func TestSlowAcceptAndStartDelay(t *testing.T) {
 	slow := startDesktop(t, "DESKTOP_SLOW_ACCEPT=1500ms")
 	late := startDesktop(t, "DESKTOP_START_DELAY=1500ms")
 	addr := strings.TrimPrefix(slow.base, "http://")
-	slow.eventually("the port accepts at once", func() bool {
+	eventually.True(slow.t, "the port accepts at once", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			return false
@@ -333,7 +327,7 @@ func TestBeThereFirst(t *testing.T) {
 	start := time.Now()
 	ctx := deadline(t)
 	var v *viewer.Viewer
-	d.eventually("a viewer gets in", func() bool {
+	eventually.True(d.t, "a viewer gets in", func() bool {
 		var err error
 		v, err = viewer.Dial(ctx, viewer.Options{URL: d.base, LoopbackOnly: true})
 		return err == nil

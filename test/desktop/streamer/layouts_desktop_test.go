@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
 
@@ -63,7 +64,7 @@ func (d *running) answers(path string, want int) {
 // logs waits for words in the log.
 func (d *running) logs(words string) {
 	d.t.Helper()
-	d.eventually("the log says "+words, func() bool { return strings.Contains(d.log.String(), words) })
+	eventually.True(d.t, "the log says "+words, func() bool { return strings.Contains(d.log.String(), words) })
 }
 
 func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoop(t *testing.T) {
@@ -72,7 +73,7 @@ func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoo
 	d := startLayout(t, egl, "DESKTOP_START_DELAY="+late.String(), "DESKTOP_BLOCK_LOOP=700ms")
 	d.upIn()
 	assert.GreaterOrEqual(t, time.Since(began), late, "the page was served, want not before Selkies listens")
-	d.eventually("/turn and /health wait for the loop", func() bool {
+	eventually.True(d.t, "/turn and /health wait for the loop", func() bool {
 		began := time.Now()
 		d.answers("/turn", http.StatusOK)
 		d.answers("/health", http.StatusOK)
@@ -92,7 +93,7 @@ func TestAnEglDesktopOpensItsPortLastAndOnlyWhatNginxPassesOnMeetsTheSleepingLoo
 func TestAnEglDesktopAsksForItsPasswordUnlessToldNotTo(t *testing.T) {
 	t.Parallel()
 	d := startLayout(t, egl, "SELKIES_ENABLE_BASIC_AUTH=", "PASSWD=secret")
-	d.eventually("nginx answers", func() bool { code, _ := d.get("/"); return code != 0 })
+	eventually.True(d.t, "nginx answers", func() bool { code, _ := d.get("/"); return code != 0 })
 	d.answers("/", http.StatusUnauthorized)
 	d.answers("/health", http.StatusUnauthorized)
 	d.base = strings.Replace(d.base, "http://", "http://ubuntu:secret@", 1)
@@ -118,7 +119,7 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 			require.NoError(t, os.Chmod(filepath.Dir(home), 0o755))
 			began := time.Now()
 			d := startLayout(t, lsio, "SUBFOLDER="+folder, "DESKTOP_HOME="+home, "DESKTOP_START_DELAY="+late.String())
-			d.eventually("the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
+			eventually.True(d.t, "the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
 			d.answers(folder+"linuxserver.js", http.StatusOK)
 			// On a busy machine Selkies may be there already.
 			if code := upgrade(t, d.base+folder+"websockets", ""); code != http.StatusNotFound && time.Since(began) < late {
@@ -135,13 +136,13 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 					t.Errorf("process %d is somebody else's:\n%s", pid, status)
 				}
 			}
-			d.eventually("Selkies listens", func() bool { return upgrade(t, d.base+folder+"websockets", "") == http.StatusSwitchingProtocols })
+			eventually.True(d.t, "Selkies listens", func() bool { return upgrade(t, d.base+folder+"websockets", "") == http.StatusSwitchingProtocols })
 			ctx := deadline(t)
 			v, err := viewer.Dial(ctx, viewer.Options{URL: d.base + folder, Protocol: viewer.LinuxServer, LoopbackOnly: true})
 			require.NoError(t, err)
 			defer v.Close()
 			require.NoError(t, errors.Join(v.WaitFrames(ctx, 3), v.WaitInput(ctx), v.SendInput("m,321,123,0,0")))
-			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
+			eventually.True(d.t, "the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
 		})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 // TestPageShowsMovingPicturesInChromium opens the page in a real browser. Screenshots go
@@ -51,7 +53,7 @@ func TestPageShowsMovingPicturesInChromium(t *testing.T) {
 		assert.NotEqualValues(t, 0, marks[name], "mark %s: %v", name, marks)
 		last = marks[name]
 	}
-	d.eventually("what is typed in the page reaches the terminal", func() bool {
+	eventually.True(d.t, "what is typed in the page reaches the terminal", func() bool {
 		code, body := d.get("/demo/files?name=seen")
 		return code == 200 && body == "Hello\n"
 	})

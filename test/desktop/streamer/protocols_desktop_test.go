@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/desktop/viewer"
 )
 
@@ -28,7 +29,7 @@ var beyondSelkies1 = map[string]viewer.Protocol{
 // upIn waits until a desktop of any protocol serves its page.
 func (d *running) upIn() {
 	d.t.Helper()
-	d.eventually("the page is served", func() bool { code, _ := d.get("/"); return code == http.StatusOK })
+	eventually.True(d.t, "the page is served", func() bool { code, _ := d.get("/"); return code == http.StatusOK })
 }
 
 func (d *running) pointer() (x, y int) {
@@ -53,7 +54,7 @@ func TestEveryProtocolShowsTheScreenAndMovesThePointer(t *testing.T) {
 			require.Equal(t, 1280, s.Width)
 			require.Equal(t, 720, s.Height)
 			assert.Equal(t, 0, s.Broken, "stats %+v: want whole frames of 1280x720 without a gap", s)
-			d.eventually("the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
+			eventually.True(d.t, "the X server says the pointer is at 321,123", func() bool { x, y := d.pointer(); return x == 321 && y == 123 })
 		})
 	}
 }
@@ -106,7 +107,7 @@ func TestEveryPageShowsMovingPicturesInChromium(t *testing.T) {
 				assert.NoError(t, err, "no click came back")
 				return
 			}
-			d.eventually("the click reaches the X server", func() bool { return strings.HasPrefix(d.status().LastInput, "m,") })
+			eventually.True(d.t, "the click reaches the X server", func() bool { return strings.HasPrefix(d.status().LastInput, "m,") })
 		})
 	}
 }

@@ -14,16 +14,11 @@ func TestAFrozenProgramStandsStillAndGoesOn(t *testing.T) {
 	r := ensure(t, s, spec, true)
 	expect := func(frozen bool) {
 		t.Helper()
-		var state byte
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(pollInterval) {
-			var err error
-			_, state, err = startTicks(r.PID)
-			require.NoError(t, err)
-			if (state == 'T') == frozen {
-				return
-			}
-		}
-		t.Fatalf("its state is %c", state)
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			_, state, err := startTicks(r.PID)
+			require.NoError(c, err)
+			assert.Equal(c, frozen, state == 'T', "its state is %c", state)
+		}, time.Minute, pollInterval)
 	}
 	for _, step := range []struct {
 		do     func() error

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/internal/eventually"
 )
 
 // talker stands for the app's end.
@@ -102,7 +104,7 @@ func TestIdInUseIsRefusedUntilItIsFree(t *testing.T) {
 	p.expect(first, "HELLO")
 	p.expectClose(p.dial("HELLO 1"), websocket.CloseProtocolError, "invalid peer uid")
 	_ = first.Close()
-	waitFor(t, func() bool { return !p.Present("1") })
+	eventually.True(t, "the id is free", func() bool { return !p.Present("1") })
 	p.expect(p.dial("HELLO 1"), "HELLO")
 }
 
@@ -160,11 +162,4 @@ func TestMessagesAreBounded(t *testing.T) {
 	p.expect(conn, `{"sdp":{"type":"offer","sdp":"offer for 1"}}`)
 	_ = conn.WriteMessage(websocket.TextMessage, make([]byte, LargestMessage+1))
 	p.expectClose(conn, websocket.CloseMessageTooBig, "")
-}
-
-func waitFor(t *testing.T, check func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !check(); time.Sleep(time.Millisecond) {
-		require.False(t, time.Now().After(end), "not within 10 s")
-	}
 }
