@@ -9,11 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/require"
@@ -24,12 +22,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/org/vdi-operator/internal/apitest"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
-
-// patience is for the periods in which the operator looks again, and a slow machine.
-const patience = time.Minute
 
 // program is the whole operator, against a kube-apiserver that has neither Knative nor
 // this product's definitions.
@@ -44,13 +41,11 @@ type program struct {
 func startProgram(t *testing.T) *program {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
-	env := &envtest.Environment{BinaryAssetsDirectory: os.Getenv("KUBEBUILDER_ASSETS")}
-	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	rc, err := env.Start()
-	require.NoError(t, err, "make test-integration provides what this needs")
+	env, err := apitest.Start()
+	require.NoError(t, err)
 	p := &program{T: t, env: env, ended: make(chan error, 1)}
 	t.Cleanup(func() { p.must(env.Stop()) })
-	p.cluster, err = client.New(rc, client.Options{})
+	p.cluster, err = client.New(env.Config, client.Options{})
 	p.must(err)
 	admin, err := env.AddUser(envtest.User{Name: "administrator", Groups: []string{"system:masters"}}, nil)
 	p.must(err)
@@ -89,23 +84,15 @@ func (p *program) must(err error) {
 // eventually waits until check returns nil, and fails when the operator ends.
 func (p *program) eventually(what string, check func() error) {
 	p.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	var last error
-	for {
-		if last = check(); last == nil {
-			return
-		}
+	eventually.NoError(p, what, func() error {
 		select {
 		case err := <-p.ended:
 			p.ended <- err
 			p.Fatalf("%s: the operator has ended: %v", what, err)
-		case <-deadline:
-			p.Fatalf("%s: not within %s: %v", what, patience, last)
-		case <-tick.C:
+		default:
 		}
-	}
+		return check()
+	})
 }
 
 // answers checks what kubelet is told.
@@ -149,14 +136,6 @@ func (p *program) install(paths ...string) {
 	p.must(err)
 }
 
-// inModule is a path inside a module that the operator is built with.
-func (p *program) inModule(module, path string) string {
-	p.Helper()
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	p.must(err)
-	return filepath.Join(strings.TrimSpace(string(dir)), path)
-}
-
 func TestAnOperatorWithoutKnativeSaysWhatIsMissingAndGoesOnWhenItComes(t *testing.T) {
 	p := startProgram(t)
 	p.eventually("it lives", p.answers("/healthz", http.StatusOK))
@@ -169,8 +148,9 @@ func TestAnOperatorWithoutKnativeSaysWhatIsMissingAndGoesOnWhenItComes(t *testin
 	p.install(filepath.Join("..", "..", "config", "crd"))
 	p.eventually("Knative is missing", p.says("Service of serving.knative.dev/v1 is not in the cluster: install Knative Serving 1.20 or later"))
 
-	p.install(p.inModule("knative.dev/serving", "config/core/300-resources"),
-		p.inModule("knative.dev/networking", "config/ingress.yaml"), p.inModule("knative.dev/networking", "config/serverlessservice.yaml"))
+	knative, err := apitest.Knative()
+	p.must(err)
+	p.install(knative...)
 	p.must(p.cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "knative-serving"}}))
 	for _, name := range []string{"config-features", "config-autoscaler"} {
 		p.must(p.cluster.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: name}}))

@@ -17,6 +17,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/apitest"
 	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -243,11 +244,10 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 }
 
 func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
-	env := environment([]string{definitionsOfOurs})
-	restConfig, err := env.Start()
+	env, err := apitest.Start(definitionsOfOurs)
 	must(t, err)
 	t.Cleanup(func() { must(t, env.Stop()) })
-	c, err := client.New(restConfig, client.Options{Scheme: api.Scheme()})
+	c, err := client.New(env.Config, client.Options{Scheme: api.Scheme()})
 	must(t, err)
 	in := install(t, env, c, "plain")
 	in.run(false)

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/org/vdi-operator/internal/apitest"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
@@ -49,7 +49,6 @@ import (
 )
 
 const (
-	assetsVariable = "KUBEBUILDER_ASSETS"
 	// knativeOperator is the Knative Operator's module, of Knative Serving's release.
 	knativeOperator = "knative.dev/operator@v0.50.0"
 	// leastConfiguration leaves everything at its default.
@@ -98,9 +97,6 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	if os.Getenv(assetsVariable) == "" {
-		return 1, fmt.Errorf("%s is not set: these tests need a real kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
-	}
 	defer func() {
 		if programFolder != "" {
 			_ = os.RemoveAll(programFolder)
@@ -111,17 +107,14 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	cluster = environment(crds)
-	restConfig, err := cluster.Start()
-	if err != nil {
-		return 1, fmt.Errorf("start the control plane from %s: %w", os.Getenv(assetsVariable), err)
+	if cluster, err = apitest.Start(crds...); err != nil {
+		return 1, err
 	}
 	defer func() {
 		if stopErr := cluster.Stop(); err == nil && stopErr != nil {
 			err = fmt.Errorf("stop the control plane: %w", stopErr)
 		}
 	}()
-	restConfig.QPS, restConfig.Burst = 1000, 1000
 
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
@@ -131,10 +124,10 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 	}
-	if api, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme}); err != nil {
+	if api, err = client.NewWithWatch(cluster.Config, client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+	mgr, err := ctrl.NewManager(cluster.Config, ctrl.Options{
 		Scheme: scheme, Cache: everywhereElse(), Metrics: metricsserver.Options{BindAddress: "0"},
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Service{}}}},
 	})
@@ -161,19 +154,6 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}()
 	return m.Run(), nil
-}
-
-// environment is an API server with these definitions.
-func environment(crds []string) *envtest.Environment {
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    os.Getenv(assetsVariable),
-		CRDDirectoryPaths:        crds,
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	return env
 }
 
 // everywhereElse watches all namespaces but those of installations of their own.
@@ -250,18 +230,9 @@ func watchConfiguration(ctx context.Context) (stop func(), err error) {
 // definitions are the folders and files with this product's CRDs and, from the
 // modules that the controllers are built with, Knative's.
 func definitions() ([]string, error) {
-	paths := []string{definitionsOfOurs}
-	for module, inside := range map[string][]string{
-		"knative.dev/serving":    {"config/core/300-resources"},
-		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},
-	} {
-		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-		if err != nil {
-			return nil, fmt.Errorf("find the module %s: %w", module, err)
-		}
-		for _, path := range inside {
-			paths = append(paths, filepath.Join(strings.TrimSpace(string(out)), path))
-		}
+	paths, err := apitest.Knative()
+	if err != nil {
+		return nil, err
 	}
 	// No program of this product is built with it, so go.mod does not name it.
 	out, err := exec.Command("go", "mod", "download", "-json", knativeOperator).Output()
@@ -272,5 +243,5 @@ func definitions() ([]string, error) {
 	if err := json.Unmarshal(out, &module); err != nil {
 		return nil, err
 	}
-	return append(paths, filepath.Join(module.Dir, "config/crd/bases/operator.knative.dev_knativeservings.yaml")), nil
+	return append(paths, definitionsOfOurs, filepath.Join(module.Dir, "config/crd/bases/operator.knative.dev_knativeservings.yaml")), nil
 }

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/org/vdi-operator/internal/apitest"
 	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -39,11 +40,8 @@ import (
 
 const (
 	namespace = "bench"
-	// startWithin bounds the start of the API server and of the activator.
+	// startWithin bounds the start of the activator.
 	startWithin = 2 * time.Minute
-	stopWithin  = time.Minute
-	// assets names the folder with kube-apiserver and etcd, as envtest reads it.
-	assets = "KUBEBUILDER_ASSETS"
 	// crds and program are where make runs this.
 	crds    = "config/crd"
 	program = "bin/activator"
@@ -62,19 +60,14 @@ type World struct {
 
 // Begin starts an API server. Call it from the repository's root; End ends it.
 func Begin(ctx context.Context) (*World, error) {
-	if os.Getenv(assets) == "" {
-		return nil, fmt.Errorf("%s is not set: this needs a kube-apiserver and etcd. Run it by make", assets)
-	}
 	ctrl.SetLogger(logr.Discard())
-	w := &World{env: &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: startWithin, ControlPlaneStopTimeout: stopWithin}}
-	w.env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	rc, err := w.env.Start()
+	env, err := apitest.Start(crds)
 	if err != nil {
-		return nil, fmt.Errorf("starting an API server: %w", err)
+		return nil, err
 	}
+	w := &World{env: env}
 	if err := w.prepare(ctx); err != nil {
-		return nil, fmt.Errorf("preparing the API server at %s: %w", rc.Host, errors.Join(err, w.End()))
+		return nil, fmt.Errorf("preparing the API server at %s: %w", env.Config.Host, errors.Join(err, w.End()))
 	}
 	return w, nil
 }

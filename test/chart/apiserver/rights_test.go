@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/apitest"
 	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/test/helm"
 )
@@ -235,7 +236,7 @@ func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 // a cluster whose administrator has prepared it.
 func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 	create(t, admin, fromFile(t, filepath.Join(root, "config", "rbac", "prerequisites.yaml"))...)
-	serving, err := moduleFolder("knative.dev/serving")
+	serving, err := apitest.Module("knative.dev/serving")
 	require.NoError(t, err)
 	create(t, admin, fromFile(t, filepath.Join(serving, "config", "core", "200-roles", "clusterrole-namespaced.yaml"))...)
 	user := give(t, "admin", systemNamespace)

@@ -7,14 +7,11 @@ package apiserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
@@ -27,15 +24,14 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/org/vdi-operator/internal/apitest"
 	"github.com/org/vdi-operator/test/helm"
 )
 
 const (
 	// systemNamespace is where the chart is installed.
 	systemNamespace = "vdi-system"
-	assetsVariable  = "KUBEBUILDER_ASSETS"
 	// definitionsVariable names the files with the CRDs of others that the chart makes
 	// resources of.
 	definitionsVariable = "CRD_FILES"
@@ -62,10 +58,6 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	assets := os.Getenv(assetsVariable)
-	if assets == "" {
-		return 1, fmt.Errorf("%s is not set: these tests need a kube-apiserver and etcd. `make test-integration` provides them", assetsVariable)
-	}
 	others := strings.Fields(os.Getenv(definitionsVariable))
 	if len(others) == 0 {
 		return 1, fmt.Errorf("%s is not set: these tests need the CRDs of others. `make test-integration` provides them", definitionsVariable)
@@ -74,36 +66,20 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	ctrl.SetLogger(logr.Discard())
-	definitions = append([]string{filepath.Join(root, "config", "crd")}, others...)
-	for module, inside := range map[string][]string{
-		"knative.dev/serving":    {"config/core/300-resources"},
-		"knative.dev/networking": {"config/ingress.yaml", "config/serverlessservice.yaml"},
-	} {
-		dir, err := moduleFolder(module)
-		if err != nil {
-			return 1, err
-		}
-		for _, path := range inside {
-			definitions = append(definitions, filepath.Join(dir, path))
-		}
+	if definitions, err = apitest.Knative(); err != nil {
+		return 1, err
 	}
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    assets,
-		CRDDirectoryPaths:        definitions,
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
+	definitions = append(append(definitions, filepath.Join(root, "config", "crd")), others...)
+	env, err := apitest.Start(definitions...)
+	if err != nil {
+		return 1, err
 	}
-	env.ControlPlane.GetAPIServer().Configure().Append("advertise-address", "127.0.0.1")
-	if config, err = env.Start(); err != nil {
-		return 1, fmt.Errorf("start the control plane from %s: %w", assets, err)
-	}
+	config = env.Config
 	defer func() {
 		if stopErr := env.Stop(); err == nil && stopErr != nil {
 			err = fmt.Errorf("stop the control plane: %w", stopErr)
 		}
 	}()
-	config.QPS, config.Burst = 1000, 1000
 	if admin, err = client.New(config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
 		return 1, err
 	}
@@ -113,19 +89,6 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}
 	return m.Run(), nil
-}
-
-// moduleFolder is the folder of a module that this tree is built with.
-func moduleFolder(path string) (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", path).Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module %s: %w", path, err)
-	}
-	dir := strings.TrimSpace(string(out))
-	if dir == "" {
-		return "", errors.New(path + " is not downloaded: go mod download " + path)
-	}
-	return dir, nil
 }
 
 // rendered are the objects of the chart for a set of values of test/chart/testdata, or
