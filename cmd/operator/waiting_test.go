@@ -44,24 +44,24 @@ func startProgram(t *testing.T) *program {
 	env, err := apitest.Start()
 	require.NoError(t, err)
 	p := &program{T: t, env: env, ended: make(chan error, 1)}
-	t.Cleanup(func() { p.must(env.Stop()) })
+	t.Cleanup(func() { require.NoError(p, env.Stop()) })
 	p.cluster, err = client.New(env.Config, client.Options{})
-	p.must(err)
+	require.NoError(p, err)
 	admin, err := env.AddUser(envtest.User{Name: "administrator", Groups: []string{"system:masters"}}, nil)
-	p.must(err)
+	require.NoError(p, err)
 	kubeconfig, err := admin.KubeConfig()
-	p.must(err)
+	require.NoError(p, err)
 	key, err := tokentest.NewKey()
-	p.must(err)
+	require.NoError(p, err)
 	dir := t.TempDir()
 	for name, content := range map[string][]byte{"kubeconfig": kubeconfig, "key": key,
 		"config.yaml": []byte("url: {domain: vdi.example.com}\ninstallation: {name: vdi, namespace: default}\n")} {
-		p.must(os.WriteFile(filepath.Join(dir, name), content, 0o600))
+		require.NoError(p, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	p.must(err)
+	require.NoError(p, err)
 	p.health = l.Addr().String()
-	p.must(l.Close())
+	require.NoError(p, l.Close())
 	t.Setenv("KUBECONFIG", filepath.Join(dir, "kubeconfig"))
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -71,14 +71,9 @@ func startProgram(t *testing.T) *program {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		p.must(<-p.ended)
+		require.NoError(p, <-p.ended)
 	})
 	return p
-}
-
-func (p *program) must(err error) {
-	p.Helper()
-	require.NoError(p, err)
 }
 
 // eventually waits until check returns nil, and fails when the operator ends.
@@ -133,7 +128,7 @@ func (p *program) says(parts ...string) func() error {
 func (p *program) install(paths ...string) {
 	p.Helper()
 	_, err := envtest.InstallCRDs(p.env.Config, envtest.CRDInstallOptions{Paths: paths, ErrorIfPathMissing: true})
-	p.must(err)
+	require.NoError(p, err)
 }
 
 func TestAnOperatorWithoutKnativeSaysWhatIsMissingAndGoesOnWhenItComes(t *testing.T) {
@@ -143,17 +138,18 @@ func TestAnOperatorWithoutKnativeSaysWhatIsMissingAndGoesOnWhenItComes(t *testin
 		"VDISession of vdi.kasm.io/v1alpha1 is not in the cluster: install this chart's CRDs", "Reason:Current",
 		"config map config-features is not in namespace knative-serving",
 		"There is no Deployment controller in namespace knative-serving: install Knative Serving 1.20 or later"))
-	p.must(p.answers("/readyz", http.StatusInternalServerError)())
+	require.NoError(p, p.answers("/readyz", http.StatusInternalServerError)())
 
 	p.install(filepath.Join("..", "..", "config", "crd"))
 	p.eventually("Knative is missing", p.says("Service of serving.knative.dev/v1 is not in the cluster: install Knative Serving 1.20 or later"))
 
 	knative, err := apitest.Knative()
-	p.must(err)
+	require.NoError(p, err)
 	p.install(knative...)
-	p.must(p.cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "knative-serving"}}))
+	require.NoError(p, p.cluster.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "knative-serving"}}))
 	for _, name := range []string{"config-features", "config-autoscaler"} {
-		p.must(p.cluster.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: name}}))
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: name}}
+		require.NoError(p, p.cluster.Create(t.Context(), cm))
 	}
 	p.eventually("it is ready", p.answers("/readyz", http.StatusOK))
 	p.eventually("only Knative's programs are missing", p.says("Reason:Present", "Reason:AsNeeded", "Reason:NotInstalled"))

@@ -51,15 +51,15 @@ func (s *server) dial(by string, c turn.Credential) *client {
 			from = clientIPv6
 		}
 		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
-		must(s.t, err)
+		require.NoError(s.t, err)
 		conn = udp
 	case byTCP:
 		tcp, err := net.DialTimeout("tcp", at.String(), patience)
-		must(s.t, err)
+		require.NoError(s.t, err)
 		conn = pion.NewSTUNConn(tcp)
 	case byTLS:
 		secure, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", netip.AddrPortFrom(s.address, tlsPort).String(), &tls.Config{InsecureSkipVerify: true})
-		must(s.t, err)
+		require.NoError(s.t, err)
 		made.certificate = secure.ConnectionState().PeerCertificates[0].Subject.CommonName
 		conn = pion.NewSTUNConn(secure)
 	}
@@ -68,8 +68,8 @@ func (s *server) dial(by string, c turn.Credential) *client {
 	var err error
 	made.Client, err = pion.NewClient(&pion.ClientConfig{STUNServerAddr: at.String(), TURNServerAddr: at.String(), Conn: conn,
 		Username: c.Username, Password: c.Password, Realm: realm, LoggerFactory: quiet})
-	must(s.t, err)
-	must(s.t, made.Listen())
+	require.NoError(s.t, err)
+	require.NoError(s.t, made.Listen())
 	s.t.Cleanup(func() { made.Close(); _ = conn.Close() })
 	return made
 }
@@ -78,7 +78,7 @@ func (s *server) dial(by string, c turn.Credential) *client {
 func (c *client) allocate() net.PacketConn {
 	c.t.Helper()
 	relay, err := c.Allocate()
-	must(c.t, err)
+	require.NoError(c.t, err)
 	c.t.Cleanup(func() { _ = relay.Close() })
 	return relay
 }

@@ -179,8 +179,8 @@ func TestSIGTERMLetsOpenAllocationsEndAndTakesNoMoreVisitors(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, code, "/healthz answers %d %s (%v): kubelet would kill it", code, body, err)
 	exchange(t, browser, desktop)
-	must(t, browser.Close())
-	must(t, desktop.Close())
+	require.NoError(t, browser.Close())
+	require.NoError(t, desktop.Close())
 	assert.NoError(t, s.end(), "it ended")
 }
 
@@ -196,10 +196,10 @@ func TestTheGracePeriodBoundsTheEnd(t *testing.T) {
 func TestTheContainerEndsWithTurnserver(t *testing.T) {
 	s := start(t, nil)
 	raw, err := os.ReadFile(s.path("run/turnserver.pid"))
-	must(t, err)
+	require.NoError(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	must(t, err)
-	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	assert.Error(t, s.end(), "it ended as if all were well")
 	assert.Contains(t, s.log.String(), "turnserver ended by itself: signal: killed", "the log does not say why")
 }
@@ -228,7 +228,7 @@ func TestAnUnusableStartIsExplained(t *testing.T) {
 		spoil func(s *server)
 		says  string
 	}{
-		"no secret":       {func(s *server) { must(s.t, os.Remove(s.path("secret"))) }, "read the shared secret"},
+		"no secret":       {func(s *server) { require.NoError(s.t, os.Remove(s.path("secret"))) }, "read the shared secret"},
 		"an empty secret": {func(s *server) { s.writeSecret("\n") }, "is empty"},
 		"a foreign key": {func(s *server) {
 			_, key := newKey(s.t)
@@ -252,7 +252,7 @@ func TestAnUnusableStartIsExplained(t *testing.T) {
 func address(t *testing.T, conn net.PacketConn) netip.AddrPort {
 	t.Helper()
 	at, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	must(t, err)
+	require.NoError(t, err)
 	return at
 }
 
@@ -272,11 +272,11 @@ func (s *server) expectAnnounced(want string) {
 func stunServer(t *testing.T) string {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(clientIPv4, 0)))
-	must(t, err)
+	require.NoError(t, err)
 	server, err := pion.NewServer(pion.ServerConfig{Realm: realm,
 		AuthHandler:       func(string, string, net.Addr) ([]byte, bool) { return nil, false },
 		PacketConnConfigs: []pion.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: &pion.RelayAddressGeneratorNone{Address: clientIPv4.String()}}}})
-	must(t, err)
+	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 	return conn.LocalAddr().String()
 }

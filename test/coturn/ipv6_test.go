@@ -31,22 +31,22 @@ func (c *rawClient) ask(method stun.Method, attributes ...stun.Setter) (int, *st
 	c.t.Helper()
 	setters := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attributes...)
 	request, err := stun.Build(append(setters, c.login...)...)
-	must(c.t, err)
+	require.NoError(c.t, err)
 	_, err = c.conn.Write(request.Raw)
-	must(c.t, err)
+	require.NoError(c.t, err)
 	buffer := make([]byte, 1500)
-	must(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
+	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(patience)))
 	for {
 		n, err := c.conn.Read(buffer)
-		must(c.t, err)
+		require.NoError(c.t, err)
 		answer := &stun.Message{Raw: append([]byte(nil), buffer[:n]...)}
-		must(c.t, answer.Decode())
+		require.NoError(c.t, answer.Decode())
 		if answer.TransactionID != request.TransactionID {
 			continue
 		}
 		var code stun.ErrorCodeAttribute
 		if answer.Type.Class == stun.ClassErrorResponse {
-			must(c.t, code.GetFrom(answer))
+			require.NoError(c.t, code.GetFrom(answer))
 		}
 		return int(code.Code), answer
 	}
@@ -75,13 +75,13 @@ func TestNobodyReachesTheClusterByIPv6(t *testing.T) {
 	s.address = serverIPv6
 	s.start(nil)
 	conn, err := net.Dial("udp", netip.AddrPortFrom(serverIPv6, port).String())
-	must(t, err)
+	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	c := &rawClient{t: t, conn: conn}
 	code, challenge := c.ask(stun.MethodAllocate, transportUDP)
 	require.Equal(t, 401, code, "the first answer, want a challenge")
 	var nonce stun.Nonce
-	must(t, nonce.GetFrom(challenge))
+	require.NoError(t, nonce.GetFrom(challenge))
 	user := credential(secret, "desktops/alice", time.Hour)
 	c.login = []stun.Setter{stun.NewUsername(user.Username), stun.NewRealm(realm), nonce,
 		stun.NewLongTermIntegrity(user.Username, realm, user.Password), stun.Fingerprint}
@@ -97,11 +97,11 @@ func TestNobodyReachesTheClusterByIPv6(t *testing.T) {
 	}
 	// Without a family in the request, the server's own.
 	second, err := net.Dial("udp", netip.AddrPortFrom(serverIPv6, port).String())
-	must(t, err)
+	require.NoError(t, err)
 	defer func() { _ = second.Close() }()
 	other := &rawClient{t: t, conn: second}
 	_, challenge = other.ask(stun.MethodAllocate, transportUDP)
-	must(t, nonce.GetFrom(challenge))
+	require.NoError(t, nonce.GetFrom(challenge))
 	other.login = append([]stun.Setter{c.login[0], c.login[1], nonce}, c.login[3:]...)
 	code, answer := other.ask(stun.MethodAllocate, transportUDP)
 	var at stun.XORMappedAddress

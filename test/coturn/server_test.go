@@ -87,7 +87,7 @@ func (s *server) start(change func(*coturn.Config), flags ...string) *server {
 		change(&c)
 	}
 	raw, err := yaml.Marshal(c)
-	must(s.t, err)
+	require.NoError(s.t, err)
 	s.replace("config.yaml", raw)
 	s.run(flags...)
 	eventually.NoError(s.t, "the server is ready", func() error {
@@ -110,13 +110,13 @@ func (s *server) start(change func(*coturn.Config), flags ...string) *server {
 func prepare(t *testing.T) *server {
 	t.Helper()
 	folder, err := os.MkdirTemp(filepath.Dir(program), "run-")
-	must(t, err)
-	must(t, os.Chmod(folder, 0o755))
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(folder, 0o755))
 	s := &server{t: t, folder: folder, address: serverIPv4, log: &lockedBuffer{}, ended: make(chan error, 1)}
-	must(t, os.Mkdir(s.path("run"), 0o700))
+	require.NoError(t, os.Mkdir(s.path("run"), 0o700))
 	uid, _ := strconv.Atoi(user)
-	must(t, os.Chown(s.path("run"), uid, uid))
-	must(t, os.Mkdir(s.path("tls"), 0o755))
+	require.NoError(t, os.Chown(s.path("run"), uid, uid))
+	require.NoError(t, os.Mkdir(s.path("tls"), 0o755))
 	s.writeSecret(secret + "\n")
 	s.writeCertificate("one")
 	return s
@@ -138,7 +138,7 @@ func (s *server) run(flags ...string) {
 		"--address", s.address.String(), "--metrics-bind-address", netip.AddrPortFrom(s.address, metricPort).String(), "--log-level", "debug"}, flags...)
 	s.cmd = exec.Command("ip", args...)
 	s.cmd.Stderr = s.log
-	must(s.t, s.cmd.Start())
+	require.NoError(s.t, s.cmd.Start())
 	go func() { s.ended <- s.cmd.Wait() }()
 	s.t.Cleanup(func() {
 		_ = s.cmd.Process.Kill()
@@ -176,7 +176,7 @@ func (s *server) end() error {
 
 func (s *server) signal(sig os.Signal) {
 	s.t.Helper()
-	must(s.t, s.cmd.Process.Signal(sig))
+	require.NoError(s.t, s.cmd.Process.Signal(sig))
 }
 
 func (s *server) get(path string) (int, string, error) {
@@ -224,8 +224,8 @@ func (s *server) writeSecret(text string) {
 // replace swaps a file at once, as kubelet swaps those of a volume.
 func (s *server) replace(name string, content []byte) {
 	s.t.Helper()
-	must(s.t, os.WriteFile(s.path(name)+".new", content, 0o644))
-	must(s.t, os.Rename(s.path(name)+".new", s.path(name)))
+	require.NoError(s.t, os.WriteFile(s.path(name)+".new", content, 0o644))
+	require.NoError(s.t, os.Rename(s.path(name)+".new", s.path(name)))
 }
 
 // writeCertificate makes a certificate with this name, in the form of cert-manager's.
@@ -235,7 +235,7 @@ func (s *server) writeCertificate(name string) {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(s.t, err)
+	require.NoError(s.t, err)
 	s.replace("tls/tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	s.replace("tls/tls.key", encoded)
 }
@@ -243,13 +243,8 @@ func (s *server) writeCertificate(name string) {
 func newKey(t *testing.T) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
-	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
 	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }

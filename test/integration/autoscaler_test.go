@@ -30,16 +30,16 @@ func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing
 	require.Equal(t, netv1alpha1.SKSOperationModeProxy, sks.Spec.Mode)
 	assert.Equal(t, deployment.Name, sks.Spec.ObjectRef.Name, "ServerlessService %+v", sks.Spec)
 	always(t, "Active stays Unknown", func() error {
-		must(t, api.Get(t.Context(), key, pa))
+		require.NoError(t, api.Get(t.Context(), key, pa))
 		if pa.Status.IsInactive() || pa.Status.IsScaleTargetInitialized() {
 			return fmt.Errorf("conditions %+v", pa.Status.Conditions)
 		}
 		return nil
 	})
-	must(t, api.Status().Patch(t.Context(), sks, client.RawPatch(types.MergePatchType,
+	require.NoError(t, api.Status().Patch(t.Context(), sks, client.RawPatch(types.MergePatchType,
 		[]byte(`{"status":{"observedGeneration":1,"serviceName":"public","privateServiceName":"private","conditions":[{"type":"Ready","status":"True"}]}}`))))
 	eventually.NoError(t, "initialised and inactive", func() error {
-		must(t, api.Get(t.Context(), key, pa))
+		require.NoError(t, api.Get(t.Context(), key, pa))
 		if !pa.Status.IsScaleTargetInitialized() || !pa.Status.IsInactive() || pa.Status.ServiceName != "public" || pa.Status.MetricsServiceName != "private" {
 			return fmt.Errorf("status %+v", pa.Status)
 		}
@@ -54,8 +54,8 @@ func TestWhatIsUnknownLeavesTheReplicasAlone(t *testing.T) {
 	deployment, pa := revisionObjects(service, "stranger-00001")
 	one := int32(1)
 	deployment.Spec.Replicas = &one
-	must(t, api.Create(t.Context(), deployment))
-	must(t, api.Create(t.Context(), pa))
+	require.NoError(t, api.Create(t.Context(), deployment))
+	require.NoError(t, api.Create(t.Context(), pa))
 	eventually.NoError(t, "the PodAutoscaler is looked at", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(pa), &netv1alpha1.ServerlessService{})
 	})
@@ -67,7 +67,7 @@ func TestOnlyTheNewestRevisionRuns(t *testing.T) {
 	s := given(t, ns, "ada")
 	old := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	must(t, api.Patch(t.Context(), newTemplate(ns), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	merge(t, newTemplate(ns), `{"spec":{"image":"dev.local/desktop:2"}}`)
 	service := knativeService(t, s)
 	eventually.NoError(t, "the change is applied", func() error {
 		if service = knativeService(t, s); service.Generation < 2 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,7 +47,7 @@ func TestACheckAsksTheAPIServerForDefinitionsAndConditions(t *testing.T) {
 	}
 	status := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: installation.StatusName(cfg.Installation.Name)},
 		Data: map[string]string{installation.ConditionsKey: "- {type: KnativeReady, status: 'False', reason: TooOld, message: Upgrade it.}"}}
-	must(t, api.Create(t.Context(), status))
+	require.NoError(t, api.Create(t.Context(), status))
 	assert.Error(t, c.Run(t.Context()), "passed without an operator")
 	wantText(t, out.String(), "FAIL  API definitions: missing: Nothing (serving.knative.dev)", "FAIL  operator: ", "not found",
 		"FAIL  operator's conditions: KnativeReady is False (TooOld): Upgrade it.", "ok    visitors' Service: ", "FAIL  desktops' Service: ", "ok    TURN: no server is announced", "ok    sessions' domain: ")
@@ -54,7 +55,7 @@ func TestACheckAsksTheAPIServerForDefinitionsAndConditions(t *testing.T) {
 	out.Reset()
 	c.Kinds = c.Kinds[:2]
 	status.Data[installation.ConditionsKey] = strings.Replace(status.Data[installation.ConditionsKey], "'False'", "'True'", 1)
-	must(t, api.Update(t.Context(), status, client.FieldOwner("test")))
+	require.NoError(t, api.Update(t.Context(), status, client.FieldOwner("test")))
 	assert.Error(t, c.Run(t.Context()), "passed without an operator")
 	wantText(t, out.String(), "ok    API definitions: VDISession, Service\n", "ok    operator's conditions: KnativeReady\n")
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,8 +22,8 @@ import (
 func configure(t *testing.T, sessions string) error {
 	t.Helper()
 	next := configuration + ".next"
-	must(t, os.WriteFile(next, []byte(leastConfiguration+"sessions: "+sessions+"\n"), 0o600))
-	must(t, os.Rename(next, configuration))
+	require.NoError(t, os.WriteFile(next, []byte(leastConfiguration+"sessions: "+sessions+"\n"), 0o600))
+	require.NoError(t, os.Rename(next, configuration))
 	select {
 	case err := <-reloads:
 		return err
@@ -38,7 +39,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	own := newSession(ns, "own", ns)
 	own.Spec.User = "own@example.com"
 	own.Spec.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour}}}
-	must(t, api.Create(t.Context(), own))
+	require.NoError(t, api.Create(t.Context(), own))
 	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	t.Cleanup(func() {
@@ -50,7 +51,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	awake := awaitPhase(t, s, v1alpha1.PhaseRunning)
 	input := time.Now()
 	typed := fmt.Sprintf(`{"status":{"activity":{"lastInputTime":%q}}}`, input.UTC().Format(metav1.RFC3339Micro))
-	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(typed))))
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(typed))))
 
 	idle := func(want time.Duration) func() error {
 		return func() error {
@@ -65,7 +66,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 			return nil
 		}
 	}
-	must(t, configure(t, "{idleTimeout: 2m}"))
+	require.NoError(t, configure(t, "{idleTimeout: 2m}"))
 	eventually.NoError(t, "the new idle timeout to hold", idle(2*time.Minute))
 
 	// A bad file changes nothing.

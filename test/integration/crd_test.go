@@ -22,7 +22,7 @@ func raw(json string) *runtime.RawExtension { return &runtime.RawExtension{Raw: 
 func parse(t *testing.T, namespace, text string) *unstructured.Unstructured {
 	t.Helper()
 	u := &unstructured.Unstructured{}
-	must(t, yaml.UnmarshalStrict([]byte(text), &u.Object))
+	require.NoError(t, yaml.UnmarshalStrict([]byte(text), &u.Object))
 	u.SetAPIVersion("vdi.kasm.io/v1alpha1")
 	if u.GetKind() == "VDISession" {
 		u.SetNamespace(namespace)
@@ -92,7 +92,7 @@ func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
 		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, security: ImageRoot, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			must(t, api.Create(t.Context(), parse(t, ns, object)))
+			require.NoError(t, api.Create(t.Context(), parse(t, ns, object)))
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
 func TestUserAndTemplateOfASessionCannotChange(t *testing.T) {
 	ns := space(t)
 	s := newSession(ns, "ada", "first")
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	wantText(t, patchSession(t, s, `{"spec":{"user":"bob"}}`).Error(), "spec.user cannot change")
 	wantText(t, patchSession(t, s, `{"spec":{"template":"second"}}`).Error(), "spec.template cannot change")
 }
@@ -108,7 +108,7 @@ func TestUserAndTemplateOfASessionCannotChange(t *testing.T) {
 // One such time would keep every reader of its type from listing any session.
 func TestATimeThatProgramsCannotReadIsRefused(t *testing.T) {
 	s := newSession(space(t), "timed", "none")
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	for _, field := range []string{"startTime", "readyTime", "sleepTime"} {
 		set := func(value string) error {
 			return api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"status":{%q:%q}}`, field, value)))
@@ -116,6 +116,6 @@ func TestATimeThatProgramsCannotReadIsRefused(t *testing.T) {
 		err := set("2026-01-02T03:04:05Z")
 		require.Error(t, err, "%s without microseconds was taken", field)
 		wantText(t, err.Error(), "status."+field)
-		must(t, set("2026-01-02T03:04:05.000006Z"))
+		require.NoError(t, set("2026-01-02T03:04:05.000006Z"))
 	}
 }

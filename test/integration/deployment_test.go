@@ -48,13 +48,13 @@ func gone(t *testing.T, s *v1alpha1.VDISession, o client.Object) {
 func collect(t *testing.T, d *appsv1.Deployment) {
 	t.Helper()
 	eventually.NoError(t, "the Deployment to be deleted", func() error {
-		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if d.DeletionTimestamp.IsZero() {
 			return errors.New("it is not")
 		}
 		return nil
 	})
-	must(t, api.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+	merge(t, d, `{"metadata":{"finalizers":null}}`)
 }
 
 func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testing.T) {
@@ -64,9 +64,9 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	d := deploymentOf(t, api, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	must(t, hasScale(t, d, 0)())
+	require.NoError(t, hasScale(t, d, 0)())
 	service := &corev1.Service{}
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), service))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), service))
 	if service.Spec.Type != corev1.ServiceTypeExternalName || service.Spec.ExternalName != "vdi-activator-internal.vdi-system.svc.cluster.local" {
 		t.Errorf("the session's in-cluster name leads to %+v", service.Spec)
 	}
@@ -79,21 +79,21 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 
-	must(t, api.Patch(t.Context(), newTemplate("plain"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	merge(t, newTemplate("plain"), `{"spec":{"image":"dev.local/desktop:2"}}`)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 	if now := deploymentOf(t, api, s); now.Generation != 2 || now.Spec.Template.Spec.Containers[0].Image != "dev.local/desktop:1" {
 		t.Errorf("a live desktop's Deployment was changed: generation %d", now.Generation)
 	}
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually.NoError(t, "the desktop scaled down", hasScale(t, d, 0))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	now := deploymentOf(t, api, s)
 	require.Equal(t, "dev.local/desktop:2", now.Spec.Template.Spec.Containers[0].Image)
 	assert.EqualValues(t, 0, *now.Spec.Replicas, "after the sleep: replicas")
-	must(t, api.Delete(t.Context(), service))
+	require.NoError(t, api.Delete(t.Context(), service))
 	eventually.NoError(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })
 
-	must(t, api.Delete(t.Context(), s))
+	require.NoError(t, api.Delete(t.Context(), s))
 	collect(t, d)
 	eventually.NoError(t, "says that it waits for the pod", func() error {
 		if now := get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
@@ -101,7 +101,7 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		}
 		return nil
 	})
-	must(t, api.Delete(t.Context(), pod))
+	require.NoError(t, api.Delete(t.Context(), pod))
 	gone(t, s, &v1alpha1.VDISession{})
 	gone(t, s, &corev1.Service{})
 
@@ -118,14 +118,14 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 		foreign.SetFinalizers(nil)
 		foreign.SetDeletionTimestamp(nil)
 		foreign.SetLabels(nil)
-		must(t, api.Create(t.Context(), foreign))
+		require.NoError(t, api.Create(t.Context(), foreign))
 		clash := given(t, "plain", foreign.GetName())
-		must(t, patchSession(t, clash, `{"spec":{"persistence":{"enabled":false}}}`))
+		require.NoError(t, patchSession(t, clash, `{"spec":{"persistence":{"enabled":false}}}`))
 		c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonRefused)
 		wantText(t, c.Message, kind, "belongs to somebody else", "choose another name")
-		must(t, api.Delete(t.Context(), clash))
+		require.NoError(t, api.Delete(t.Context(), clash))
 		gone(t, clash, &v1alpha1.VDISession{})
-		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign))
+		require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign))
 		assert.True(t, foreign.GetDeletionTimestamp().IsZero(), "the %s of somebody else was deleted", kind)
 	}
 }
@@ -138,7 +138,8 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	home := func() types.UID {
 		claim := &corev1.PersistentVolumeClaim{}
-		must(t, api.Get(t.Context(), types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, claim))
+		home := types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}
+		require.NoError(t, api.Get(t.Context(), home, claim))
 		assert.Equal(t, "ada", claim.Annotations[v1alpha1.AnnotationHeldBy], "the home is held")
 		return claim.UID
 	}
@@ -160,7 +161,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 		c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 		wantText(t, c.Message, what, "when it next sleeps")
 		always(t, "the live desktop stays as it is", func() error {
-			must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), there))
+			require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), there))
 			if now := get(t, s); !there.GetDeletionTimestamp().IsZero() || now.Status.Phase != v1alpha1.PhaseRunning || !now.Status.StartTime.Equal(awake.Status.StartTime) {
 				return fmt.Errorf("phase %s, %v", now.Status.Phase, there.GetDeletionTimestamp())
 			}
@@ -170,12 +171,12 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 
 	in.run(false)
 	stays(`Knative Service "ada"`, &servingv1.Service{}, &appsv1.Deployment{})
-	must(t, hasScale(t, revision, 1)())
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, hasScale(t, revision, 1)())
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	gone(t, s, &servingv1.Service{})
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonChangingOver)
 	// Somebody comes while the old pod is still there.
-	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
 	eventually.NoError(t, "it wakes", func() error {
 		if get(t, s).Status.StartTime == nil {
 			return errors.New("it does not")
@@ -183,9 +184,9 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 		return nil
 	})
 	always(t, "no second workload beside the old one's deployment", none(&appsv1.Deployment{}))
-	must(t, api.Delete(t.Context(), revision))
+	require.NoError(t, api.Delete(t.Context(), revision))
 	always(t, "nor beside its pod", none(&appsv1.Deployment{}))
-	must(t, api.Delete(t.Context(), pod))
+	require.NoError(t, api.Delete(t.Context(), pod))
 	plain := deploymentOf(t, api, s)
 	eventually.NoError(t, "then it is started", hasScale(t, plain, 1))
 	pod = startPod(t, s)
@@ -195,12 +196,12 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 
 	in.run(true)
 	stays(`Deployment "ada"`, &appsv1.Deployment{}, &servingv1.Service{})
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	gone(t, s, &corev1.Service{})
 	always(t, "no Knative Service beside the Deployment", none(&servingv1.Service{}))
 	collect(t, plain)
 	always(t, "nor beside its pod", none(&servingv1.Service{}))
-	must(t, api.Delete(t.Context(), pod))
+	require.NoError(t, api.Delete(t.Context(), pod))
 	knativeService(t, s)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	assert.Equal(t, before, home(), "it has another home")
@@ -211,8 +212,8 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 	mine.run(false)
 	theirs.run(true)
 	here, there, nobodys := given(t, "mine", "ada"), given(t, "theirs", "ada"), newSession("nobodys", "ada", "mine")
-	must(t, api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nobodys.Namespace}}))
-	must(t, api.Create(t.Context(), nobodys))
+	require.NoError(t, api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: nobodys.Namespace}}))
+	require.NoError(t, api.Create(t.Context(), nobodys))
 
 	d := deploymentOf(t, api, here)
 	awaitPhase(t, here, v1alpha1.PhaseAsleep)
@@ -239,39 +240,39 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 		})
 	}
 	// Indexes serve confined installations, too: a template's change finds its sessions.
-	must(t, api.Patch(t.Context(), newTemplate("mine"), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	merge(t, newTemplate("mine"), `{"spec":{"image":"dev.local/desktop:2"}}`)
 	awaitCondition(t, here, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 }
 
 func TestAClusterWithoutKnativesDefinitionsWillDo(t *testing.T) {
 	env, err := apitest.Start(definitionsOfOurs)
-	must(t, err)
-	t.Cleanup(func() { must(t, env.Stop()) })
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, env.Stop()) })
 	c, err := client.New(env.Config, client.Options{Scheme: api.Scheme()})
-	must(t, err)
+	require.NoError(t, err)
 	in := install(t, env, c, "plain")
 	in.run(false)
-	must(t, c.Create(t.Context(), newTemplate("plain")))
+	require.NoError(t, c.Create(t.Context(), newTemplate("plain")))
 	s := newSession("plain", "ada", "plain")
 	s.Spec.Power = v1alpha1.PowerAlwaysOn
-	must(t, c.Create(t.Context(), s))
+	require.NoError(t, c.Create(t.Context(), s))
 	d := deploymentOf(t, c, s)
 	eventually.NoError(t, "it runs", func() error {
-		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if *d.Spec.Replicas != 1 {
 			return fmt.Errorf("%d replicas", *d.Spec.Replicas)
 		}
 		return nil
 	})
-	must(t, c.Delete(t.Context(), s))
+	require.NoError(t, c.Delete(t.Context(), s))
 	eventually.NoError(t, "it goes", func() error {
-		must(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+		require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		if d.DeletionTimestamp.IsZero() {
 			return errors.New("it is not deleted")
 		}
 		return nil
 	})
-	must(t, c.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+	require.NoError(t, c.Patch(t.Context(), d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
 	eventually.NoError(t, "the session is gone", func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(s), s); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there (%w)", err)

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -35,7 +37,7 @@ func policyOf(namespace string) *networkingv1.NetworkPolicy {
 func awaitPolicy(t *testing.T, namespace string) *networkingv1.NetworkPolicy {
 	t.Helper()
 	cfg, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
-	must(t, err)
+	require.NoError(t, err)
 	p := policyOf(namespace)
 	eventually.NoError(t, "the network policy of "+namespace, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
@@ -55,16 +57,16 @@ func TestANamespaceHasItsNetworkPolicyAsLongAsSessions(t *testing.T) {
 	p := awaitPolicy(t, namespace)
 
 	// Somebody changes it.
-	must(t, api.Patch(t.Context(), p.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"ingress":[{}]}}`))))
+	merge(t, p, `{"spec":{"ingress":[{}]}}`)
 	awaitPolicy(t, namespace)
 	// Somebody takes it away.
-	must(t, api.Delete(t.Context(), p.DeepCopy()))
+	require.NoError(t, api.Delete(t.Context(), p.DeepCopy()))
 	awaitPolicy(t, namespace)
 
-	must(t, api.Delete(t.Context(), first))
+	require.NoError(t, api.Delete(t.Context(), first))
 	eventually.NoError(t, "the first session to be gone", func() error { return nowhere(t, first) })
 	awaitPolicy(t, namespace)
-	must(t, api.Delete(t.Context(), second))
+	require.NoError(t, api.Delete(t.Context(), second))
 	eventually.NoError(t, "the network policy to be gone", func() error { return nowhere(t, policyOf(namespace)) })
 }
 
@@ -72,7 +74,7 @@ func TestANetworkPolicyOfSomebodyElseIsLeftAlone(t *testing.T) {
 	namespace := space(t)
 	theirs := policyOf(namespace)
 	theirs.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
-	must(t, api.Create(t.Context(), theirs))
+	require.NoError(t, api.Create(t.Context(), theirs))
 	given(t, namespace, "desktop")
 	always(t, "it stays", func() error {
 		p := policyOf(namespace)

@@ -34,14 +34,14 @@ func manifests(t *testing.T) map[string]string {
 	found := map[string]string{}
 	samples := os.DirFS(filepath.Join(repository, "config", "samples"))
 	files, err := fs.Glob(samples, "*.yaml")
-	must(t, err)
+	require.NoError(t, err)
 	for _, file := range files {
 		raw, err := fs.ReadFile(samples, file)
-		must(t, err)
+		require.NoError(t, err)
 		found["config/samples/"+file] = string(raw)
 	}
 	pages, err := docs.Pages(repository)
-	must(t, err)
+	require.NoError(t, err)
 	for _, page := range pages {
 		for _, block := range page.Blocks() {
 			if ourKind.MatchString(block.Text) {
@@ -60,7 +60,7 @@ func TestTheAPITakesEverySampleAndEveryManifestInTheDocs(t *testing.T) {
 			ours := 0
 			for _, one := range strings.Split(text, "\n---\n") {
 				u := &unstructured.Unstructured{}
-				must(t, yaml.UnmarshalStrict([]byte(one), &u.Object))
+				require.NoError(t, yaml.UnmarshalStrict([]byte(one), &u.Object))
 				if u.GroupVersionKind().GroupVersion() != v1alpha1.GroupVersion {
 					continue
 				}
@@ -68,7 +68,7 @@ func TestTheAPITakesEverySampleAndEveryManifestInTheDocs(t *testing.T) {
 				if u.GetKind() == "VDISession" {
 					u.SetNamespace(ns)
 				}
-				must(t, api.Patch(t.Context(), u, client.Apply, client.DryRunAll, //nolint:staticcheck // Client.Apply takes no field validation.
+				require.NoError(t, api.Patch(t.Context(), u, client.Apply, client.DryRunAll, //nolint:staticcheck // Client.Apply takes no field validation.
 					client.FieldOwner("docs"), client.FieldValidation(metav1.FieldValidationStrict)))
 			}
 			assert.NotEqual(t, 0, ours, "it holds no object of this product's API group")

@@ -41,16 +41,11 @@ func always(t *testing.T, what string, check func() error) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	require.NoError(t, err)
-}
-
 // space makes a namespace of the test's own.
 func space(t *testing.T) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "t-"}}
-	must(t, api.Create(t.Context(), ns))
+	require.NoError(t, api.Create(t.Context(), ns))
 	return ns.Name
 }
 
@@ -68,16 +63,16 @@ func newSession(namespace, name, template string) *v1alpha1.VDISession {
 // given creates a template named after the namespace, and a session of it.
 func given(t *testing.T, namespace, name string) *v1alpha1.VDISession {
 	t.Helper()
-	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(namespace))))
+	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(namespace))))
 	s := newSession(namespace, name, namespace)
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	return s
 }
 
 func get(t *testing.T, s *v1alpha1.VDISession) *v1alpha1.VDISession {
 	t.Helper()
 	now := &v1alpha1.VDISession{}
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), now))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), now))
 	return now
 }
 
@@ -112,7 +107,13 @@ func visit(t *testing.T, s *v1alpha1.VDISession) {
 	t.Helper()
 	now := time.Now().UTC().Format(metav1.RFC3339Micro)
 	patch := fmt.Sprintf(`{"status":{"activity":{"lastWakeTime":%q,"lastConnectedTime":%q}}}`, now, now)
-	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
+// merge patches an object as somebody with kubectl does.
+func merge(t *testing.T, o client.Object, patch string) {
+	t.Helper()
+	require.NoError(t, api.Patch(t.Context(), o.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
 func patchSession(t *testing.T, s *v1alpha1.VDISession, patch string) error {
@@ -136,8 +137,8 @@ func rollOut(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {
 	service := knativeService(t, s)
 	revision := fmt.Sprintf("%s-%05d", s.Name, service.Generation)
 	deployment, pa := revisionObjects(service, revision)
-	must(t, api.Create(t.Context(), deployment))
-	must(t, api.Create(t.Context(), pa))
+	require.NoError(t, api.Create(t.Context(), deployment))
+	require.NoError(t, api.Create(t.Context(), pa))
 	knativeCaughtUp(t, service, revision)
 	return deployment
 }
@@ -146,7 +147,7 @@ func knativeCaughtUp(t *testing.T, service *servingv1.Service, revision string) 
 	t.Helper()
 	patch := fmt.Sprintf(`{"status":{"observedGeneration":%d,"latestCreatedRevisionName":%q,"conditions":[{"type":"ConfigurationsReady","status":"True"}]}}`,
 		service.Generation, revision)
-	must(t, api.Status().Patch(t.Context(), service.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+	require.NoError(t, api.Status().Patch(t.Context(), service.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
 func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deployment, *autoscalingv1alpha1.PodAutoscaler) {
@@ -187,7 +188,7 @@ func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	noGrace, labels := int64(0), workload.Labels(s)
 	service := &servingv1.Service{}
 	err := api.Get(t.Context(), client.ObjectKeyFromObject(s), service)
-	must(t, client.IgnoreNotFound(err))
+	require.NoError(t, client.IgnoreNotFound(err))
 	if err == nil { // Knative labels its pods.
 		labels[serving.RevisionLabelKey] = fmt.Sprintf("%s-%05d", s.Name, service.Generation)
 	}
@@ -198,11 +199,11 @@ func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},
 		},
 	}
-	must(t, api.Create(t.Context(), pod))
+	require.NoError(t, api.Create(t.Context(), pod))
 	const patch = `{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}],` +
 		`"containerStatuses":[{"name":"desktop","ready":true,"restartCount":0,"image":"","imageID":"","state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}}}]}}`
-	must(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
-	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
+	require.NoError(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
 		fmt.Appendf(nil, `{"status":{"activity":{"lastReachedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro)))))
 	return pod
 }

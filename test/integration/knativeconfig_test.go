@@ -69,7 +69,7 @@ func operate(t *testing.T, knative, name string, change func(*knativeconfig.Reco
 	go func() { ended <- reporter.Start(ctx) }()
 	o.stop = func() {
 		cancel()
-		must(t, errors.Join(<-ended, <-ended))
+		require.NoError(t, errors.Join(<-ended, <-ended))
 		o.stop = func() {}
 	}
 	t.Cleanup(func() { o.stop() })
@@ -89,7 +89,7 @@ func (o *operating) await(status metav1.ConditionStatus, reason string, says ...
 			return err
 		}
 		conditions, err := installation.ReadStatus(cm)
-		must(o.T, err)
+		require.NoError(o.T, err)
 		c := meta.FindStatusCondition(conditions, v1alpha1.ConditionKnativeConfigured)
 		if c == nil || c.Status != status || c.Reason != reason {
 			return fmt.Errorf("have %+v", c)
@@ -108,7 +108,7 @@ func (o *operating) counts(name string, want float64) {
 	o.Helper()
 	eventually.NoError(o.T, fmt.Sprintf("%s is %v", name, want), func() error {
 		families, err := o.registry.Gather()
-		must(o.T, err)
+		require.NoError(o.T, err)
 		for _, f := range families {
 			if f.GetName() == name && f.GetMetric()[0].GetCounter().GetValue() == want {
 				return nil
@@ -123,7 +123,7 @@ func (o *operating) release() []string {
 	o.Helper()
 	o.stop()
 	released, err := knativeconfig.Release(o.Context(), api, o.knative, o.manager())
-	must(o.T, err)
+	require.NoError(o.T, err)
 	return released
 }
 
@@ -132,10 +132,10 @@ func (o *operating) release() []string {
 func configMap(t *testing.T, namespace, name string, by client.FieldOwner, data map[string]string) *corev1.ConfigMap {
 	t.Helper()
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string]string{"_example": "text"}}
-	must(t, api.Create(t.Context(), cm, client.FieldOwner("kubectl-client-side-apply")))
+	require.NoError(t, api.Create(t.Context(), cm, client.FieldOwner("kubectl-client-side-apply")))
 	if len(data) > 0 {
 		maps.Copy(cm.Data, data)
-		must(t, api.Update(t.Context(), cm, by))
+		require.NoError(t, api.Update(t.Context(), cm, by))
 	}
 	return cm
 }
@@ -151,7 +151,7 @@ func installedByYAML(t *testing.T, features map[string]string) (namespace string
 func data(t *testing.T, cm *corev1.ConfigMap) map[string]string {
 	t.Helper()
 	now := &corev1.ConfigMap{}
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
 	return now.Data
 }
 
@@ -169,15 +169,15 @@ func has(t *testing.T, cm *corev1.ConfigMap, key, want string) func() error {
 func edit(t *testing.T, cm *corev1.ConfigMap, changes map[string]any) {
 	t.Helper()
 	raw, err := json.Marshal(map[string]any{"data": changes})
-	must(t, err)
-	must(t, api.Patch(t.Context(), cm.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
+	require.NoError(t, err)
+	require.NoError(t, api.Patch(t.Context(), cm.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
 }
 
 func eventOf(t *testing.T, namespace, reason string, says ...string) {
 	t.Helper()
 	eventually.NoError(t, "an Event "+reason, func() error {
 		list := &eventsv1.EventList{}
-		must(t, api.List(t.Context(), list, client.InNamespace(namespace)))
+		require.NoError(t, api.List(t.Context(), list, client.InNamespace(namespace)))
 		for _, e := range list.Items {
 			if e.Reason == reason {
 				wantText(t, e.Note, says...)
@@ -194,8 +194,8 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	ns, features := installedByYAML(t, map[string]string{nodesKey: "disabled", affinityKey: "Enabled"})
 	o := operate(t, ns, "vdi", nil)
 	eventually.NoError(t, "what desktops need is set", has(t, features, claimKey, "enabled"))
-	must(t, has(t, features, "_example", "text")())
-	must(t, has(t, features, affinityKey, "Enabled")())
+	require.NoError(t, has(t, features, "_example", "text")())
+	require.NoError(t, has(t, features, affinityKey, "Enabled")())
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
 	eventOf(t, ns, v1alpha1.EventConfigConflict, nodesKey, "kubectl-edit", "knative.applyConfig")
 	always(t, "what an administrator sets stays", has(t, features, nodesKey, "disabled"))
@@ -214,7 +214,7 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 
 	edit(t, features, map[string]any{claimKey: nil, nodesKey: nil})
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "ConfigMap config-features", "ConfigMap config-autoscaler")
-	must(t, has(t, features, nodesKey, "enabled")())
+	require.NoError(t, has(t, features, nodesKey, "enabled")())
 	o.counts("vdi_knative_config_conflicts_total", 2)
 	o.counts("vdi_knative_config_corrections_total", 1)
 }
@@ -227,17 +227,17 @@ func TestEveryKeyIsGivenBackAsItWas(t *testing.T) {
 	was := data(t, features)
 	o := operate(t, ns, "vdi", nil)
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict)
-	must(t, has(t, features, writeKey, "enabled")())
+	require.NoError(t, has(t, features, writeKey, "enabled")())
 	// While it runs, somebody else comes to need one of our keys.
 	helm := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{writeKey: "enabled"})
-	must(t, api.Apply(t.Context(), helm, client.FieldOwner("helm")))
+	require.NoError(t, api.Apply(t.Context(), helm, client.FieldOwner("helm")))
 
 	assert.Equal(t, []string{"ConfigMap config-features", "ConfigMap config-autoscaler"}, o.release(), "released")
 	was[writeKey] = "enabled"
 	assert.Equal(t, was, data(t, features))
 	assert.Empty(t, o.release(), "released a second time")
 	// Nothing is made where nothing is.
-	must(t, api.Delete(t.Context(), features))
+	require.NoError(t, api.Delete(t.Context(), features))
 	released, err := knativeconfig.Release(t.Context(), api, ns, o.manager())
 	require.NoError(t, err)
 	assert.Empty(t, released, "released")
@@ -256,17 +256,17 @@ func TestTwoInstallationsDoNotTakeEachOthersClaims(t *testing.T) {
 	eventually.NoError(t, "both claim", func() error { return claimedBy(t, features, first.manager(), second.manager()) })
 	first.release()
 	second.counts("vdi_knative_config_corrections_total", 0)
-	must(t, has(t, features, claimKey, "enabled")())
-	must(t, claimedBy(t, features, second.manager()))
+	require.NoError(t, has(t, features, claimKey, "enabled")())
+	require.NoError(t, claimedBy(t, features, second.manager()))
 	second.release()
-	must(t, has(t, features, claimKey, "")())
+	require.NoError(t, has(t, features, claimKey, "")())
 }
 
 // claimedBy checks who has applied something.
 func claimedBy(t *testing.T, cm *corev1.ConfigMap, want ...client.FieldOwner) error {
 	t.Helper()
 	now := &corev1.ConfigMap{}
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), now))
 	var have []client.FieldOwner
 	for _, entry := range now.ManagedFields {
 		if entry.Operation == metav1.ManagedFieldsOperationApply {
@@ -284,9 +284,9 @@ func TestAnEarlierVersionsClaimIsHandedOver(t *testing.T) {
 	t.Parallel()
 	ns, features := installedByYAML(t, nil)
 	former := corev1ac.ConfigMap(features.Name, ns).WithData(map[string]string{claimKey: "enabled", writeKey: "enabled"})
-	must(t, api.Apply(t.Context(), former, client.FieldOwner("vdi-operator")))
+	require.NoError(t, api.Apply(t.Context(), former, client.FieldOwner("vdi-operator")))
 	w, err := api.Watch(t.Context(), &corev1.ConfigMapList{}, client.InNamespace(ns), client.MatchingFields{"metadata.name": features.Name})
-	must(t, err)
+	require.NoError(t, err)
 	lost := make(chan bool)
 	go func() {
 		defer close(lost)
@@ -303,7 +303,7 @@ func TestAnEarlierVersionsClaimIsHandedOver(t *testing.T) {
 	w.Stop()
 	assert.False(t, <-lost, "on the way, the key was lost")
 	o.release()
-	must(t, has(t, features, claimKey, "")())
+	require.NoError(t, has(t, features, claimKey, "")())
 }
 
 func TestAMissingKnativeIsToldAndWaitedFor(t *testing.T) {
@@ -314,13 +314,13 @@ func TestAMissingKnativeIsToldAndWaitedFor(t *testing.T) {
 	features := configMap(t, ns, "config-features", administrator, nil)
 	configMap(t, ns, "config-autoscaler", administrator, nil)
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
-	must(t, has(t, features, claimKey, "enabled")())
+	require.NoError(t, has(t, features, claimKey, "enabled")())
 	// And it may go, and come again.
-	must(t, api.Delete(t.Context(), features))
+	require.NoError(t, api.Delete(t.Context(), features))
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonNotFound, "config-features")
 	features = configMap(t, ns, "config-features", administrator, nil)
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
-	must(t, has(t, features, claimKey, "enabled")())
+	require.NoError(t, has(t, features, claimKey, "enabled")())
 }
 
 func TestWithoutApplyConfigItIsOnlyToldWhatIsAmiss(t *testing.T) {
@@ -328,8 +328,8 @@ func TestWithoutApplyConfigItIsOnlyToldWhatIsAmiss(t *testing.T) {
 	ns, features := installedByYAML(t, nil)
 	o := operate(t, ns, "vdi", func(r *knativeconfig.Reconciler) { r.Apply = false })
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonNotApplied, claimKey, zeroKey, "knative.applyConfig", "docs/knative.md")
-	must(t, has(t, features, claimKey, "")())
-	must(t, claimedBy(t, features))
+	require.NoError(t, has(t, features, claimKey, "")())
+	require.NoError(t, claimedBy(t, features))
 }
 
 func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
@@ -355,7 +355,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 			assert.Len(t, data(t, k.features), 1, "the config map was changed")
 			k.write()
 			o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
-			must(t, claimedBy(t, k.features))
+			require.NoError(t, claimedBy(t, k.features))
 
 			// Its claim is lost, and comes again.
 			k.edit(tc.section, writeKey, nil)
@@ -418,28 +418,28 @@ func (k *knativeServed) create() {
 	k.object.SetGroupVersionKind(schema.GroupVersionKind{Group: "operator.knative.dev", Version: "v1beta1", Kind: "KnativeServing"})
 	k.object.SetNamespace(k.namespace)
 	k.object.SetName("knative-serving")
-	must(k.T, api.Create(k.Context(), k.object, administrator))
+	require.NoError(k.T, api.Create(k.Context(), k.object, administrator))
 	for _, cm := range []*corev1.ConfigMap{k.features, k.autoscaler} {
-		must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
+		require.NoError(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
 		cm.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(k.object, k.object.GroupVersionKind())}
-		must(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
+		require.NoError(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
 	}
 }
 
 // set is what the KnativeServing says now for a config map.
 func (k *knativeServed) set(section string) map[string]string {
 	k.Helper()
-	must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
+	require.NoError(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
 	set, _, err := unstructured.NestedStringMap(k.object.Object, "spec", "config", section)
-	must(k.T, err)
+	require.NoError(k.T, err)
 	return set
 }
 
 func (k *knativeServed) edit(section, key string, value any) {
 	k.Helper()
 	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"config": map[string]any{section: map[string]any{key: value}}}})
-	must(k.T, err)
-	must(k.T, api.Patch(k.Context(), k.object.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
+	require.NoError(k.T, err)
+	require.NoError(k.T, api.Patch(k.Context(), k.object.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
 }
 
 // write does what the Knative Operator does (v0.50.0, pkg/reconciler/common/config_maps.go).
@@ -450,19 +450,19 @@ func (k *knativeServed) write() {
 		if set == nil {
 			set = k.set(strings.TrimPrefix(cm.Name, "config-"))
 		}
-		must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
+		require.NoError(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(cm), cm))
 		cm.Data = map[string]string{"_example": "text"}
 		maps.Copy(cm.Data, set)
-		must(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
+		require.NoError(k.T, api.Update(k.Context(), cm, client.FieldOwner("manifestival")))
 	}
 }
 
 // spec is all that the KnativeServing says; nil where it says nothing.
 func (k *knativeServed) spec() map[string]any {
 	k.Helper()
-	must(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
+	require.NoError(k.T, api.Get(k.Context(), client.ObjectKeyFromObject(k.object), k.object))
 	spec, _, err := unstructured.NestedMap(k.object.Object, "spec")
-	must(k.T, err)
+	require.NoError(k.T, err)
 	return spec
 }
 
@@ -478,9 +478,9 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "KnativeServing knative-serving")
 	assert.Equal(t, "enabled", k.set("features")[writeKey], "%s is in the KnativeServing", writeKey)
 	for _, cm := range []*corev1.ConfigMap{features, autoscaler} {
-		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), cm))
+		require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(cm), cm))
 		cm.OwnerReferences = nil
-		must(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
+		require.NoError(t, api.Update(t.Context(), cm, client.FieldOwner("manifestival")))
 	}
 	o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded, "ConfigMap config-features")
 	o.counts("vdi_knative_config_corrections_total", 0)
@@ -488,7 +488,7 @@ func TestTheKnativeOperatorMayTakeOverAndLeaveAgain(t *testing.T) {
 	want := []string{"KnativeServing knative-serving", "ConfigMap config-features", "ConfigMap config-autoscaler"}
 	assert.Equal(t, want, o.release(), "released")
 	assert.Nil(t, k.spec(), "the KnativeServing keeps")
-	must(t, has(t, features, writeKey, "")())
+	require.NoError(t, has(t, features, writeKey, "")())
 }
 
 func TestAKnativeServingMayChangeHowItNamesAConfigMap(t *testing.T) {

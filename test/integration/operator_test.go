@@ -25,6 +25,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -73,16 +75,16 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 	i := &operatorProgram{t: t, namespaces: namespaces, dir: t.TempDir(), end: func() {}}
 	for _, name := range namespaces {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		must(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
+		require.NoError(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
 	}
 	user := "operator-of-" + strings.Join(namespaces, "-")
 	grant(t, c, user, namespaces)
 	authenticated, err := env.AddUser(envtest.User{Name: user}, nil)
-	must(t, err)
+	require.NoError(t, err)
 	kubeconfig, err := authenticated.KubeConfig()
-	must(t, err)
+	require.NoError(t, err)
 	key, err := tokentest.NewKey()
-	must(t, err)
+	require.NoError(t, err)
 	i.kubeconfig, i.key = i.file("kubeconfig", kubeconfig), i.file("tls.key", key)
 	t.Cleanup(func() { i.stop() })
 	return i
@@ -93,19 +95,19 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))
-	must(t, err)
+	require.NoError(t, err)
 	role := &rbacv1.ClusterRole{}
-	must(t, yaml.UnmarshalStrict(raw, role))
+	require.NoError(t, yaml.UnmarshalStrict(raw, role))
 	subject := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
 	templates := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vditemplates"}, Verbs: []string{"get", "list", "watch"}},
 	}}
-	must(t, c.Create(t.Context(), templates))
-	must(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
+	require.NoError(t, c.Create(t.Context(), templates))
+	require.NoError(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
 	for _, ns := range namespaces {
-		must(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
-		must(t, c.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user},
+		require.NoError(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
+		require.NoError(t, c.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user},
 			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user}, Subjects: subject}))
 	}
 }
@@ -113,7 +115,7 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 func (i *operatorProgram) file(name string, content []byte) string {
 	i.t.Helper()
 	path := filepath.Join(i.dir, name)
-	must(i.t, os.WriteFile(path, content, 0o600))
+	require.NoError(i.t, os.WriteFile(path, content, 0o600))
 	return path
 }
 
@@ -122,7 +124,7 @@ func (i *operatorProgram) run(knative bool) {
 	i.t.Helper()
 	i.stop()
 	operator, err := program()
-	must(i.t, err)
+	require.NoError(i.t, err)
 	// What sets Knative's configuration has tests of its own, and would need rights there.
 	config := i.file("config.yaml", fmt.Appendf(nil, "%sknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
 		leastConfiguration, knative, strings.Join(i.namespaces, ", ")))
@@ -133,11 +135,11 @@ func (i *operatorProgram) run(knative bool) {
 		"--health-probe-bind-address", probes, "--metrics-bind-address", i.metrics)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.kubeconfig)
 	log, err := os.Create(filepath.Join(i.dir, "operator.log"))
-	must(i.t, err)
+	require.NoError(i.t, err)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopWithin
-	must(i.t, cmd.Start())
+	require.NoError(i.t, cmd.Start())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -199,7 +201,7 @@ func fetch(url string) (string, error) {
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }

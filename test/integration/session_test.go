@@ -40,28 +40,28 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAsleep)
 
 	home := &corev1.PersistentVolumeClaim{}
-	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
+	require.NoError(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
 	require.Equal(t, "ada", home.Annotations[v1alpha1.AnnotationHeldBy])
 	assert.Empty(t, home.OwnerReferences, "home %v is to be held by the session and owned by nobody", home.Annotations)
 	secret := &corev1.Secret{}
-	must(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
+	require.NoError(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
 	for key, audience := range map[string]token.Audience{workload.TokenKey: token.AudienceTURN, workload.AgentTokenKey: token.AudienceAgent} {
 		subject, _, err := verifier.Verify(audience, string(secret.Data[key]), time.Now())
-		must(t, err)
-		must(t, subject.Opens(now))
+		require.NoError(t, err)
+		require.NoError(t, subject.Opens(now))
 	}
 }
 
 func TestAMissingTemplateIsWaitedFor(t *testing.T) {
 	ns := space(t)
 	s := newSession(ns, "early", ns)
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	c := awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionFalse, v1alpha1.ReasonTemplateNotFound)
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTemplateNotFound)
 	wantText(t, c.Message, ns, "does not exist")
 	awaitPhase(t, s, v1alpha1.PhasePending)
 
-	must(t, api.Create(t.Context(), newTemplate(ns)))
+	require.NoError(t, api.Create(t.Context(), newTemplate(ns)))
 	awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionTrue, v1alpha1.ReasonTemplateFound)
 	knativeService(t, s)
 }
@@ -86,9 +86,9 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	require.Equal(t, pod.Name, now.Status.PodName)
 	assert.Nil(t, now.Status.Waiting, "a running desktop has a ready time and a pod, and waits for nothing: %+v", now.Status)
 
-	must(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"timeout":"10s"}}`))
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
-	must(t, api.Delete(t.Context(), pod))
+	require.NoError(t, api.Delete(t.Context(), pod))
 	now = awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	require.Equal(t, v1alpha1.ReasonMaxDuration, now.Status.SleepReason)
 	require.Nil(t, now.Status.StartTime)
@@ -97,7 +97,7 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	assert.NotNil(t, now.Status.Activity.LastWakeTime, "the operator took the activators' activity away")
 	// What was reported of the connection that the sleep cut does not wake it again.
 	patch := fmt.Sprintf(`{"status":{"activity":{"lastConnectedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
-	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
 	always(t, "stays asleep", hasScale(t, deployment, 0))
 }
 
@@ -107,15 +107,15 @@ func TestActivityIsNeverOverwritten(t *testing.T) {
 	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	const viewer = `{"status":{"activity":{"viewer":{"page":"00112233445566778899aabbccddeeff","since":"2030-01-01T12:00:00.000000Z","replica":"a"}}}}`
-	must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(viewer))))
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(viewer))))
 	// Reports and the operator's own writes run against each other.
 	var last string
 	for i := range 20 {
 		last = time.Now().UTC().Format(metav1.RFC3339Micro)
 		patch := fmt.Sprintf(`{"status":{"activity":{"lastWakeTime":%q,"lastConnectedTime":%q,"lastInputTime":%q}}}`, last, last, last)
-		must(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+		require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
 		power := []v1alpha1.Power{v1alpha1.PowerOff, v1alpha1.PowerOnDemand}[i%2]
-		must(t, patchSession(t, s, fmt.Sprintf(`{"spec":{"power":%q}}`, power)))
+		require.NoError(t, patchSession(t, s, fmt.Sprintf(`{"spec":{"power":%q}}`, power)))
 	}
 	v := get(t, s).Status.Activity.Viewer
 	require.NotNil(t, v)
@@ -141,14 +141,14 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	before := knativeService(t, s)
 
 	template := newTemplate(ns)
-	must(t, api.Patch(t.Context(), template, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"image":"dev.local/desktop:2"}}`))))
+	merge(t, template, `{"spec":{"image":"dev.local/desktop:2"}}`)
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 	require.Equal(t, before.Generation, knativeService(t, s).Generation, "a live desktop's Service was changed")
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image, "image after the sleep")
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
-	must(t, api.Delete(t.Context(), pod))
+	require.NoError(t, api.Delete(t.Context(), pod))
 }
 
 func TestPowerDecidesOverVisits(t *testing.T) {
@@ -156,9 +156,9 @@ func TestPowerDecidesOverVisits(t *testing.T) {
 	s := given(t, ns, "ada")
 	deployment := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
 	eventually.NoError(t, "always on runs without a visit", hasScale(t, deployment, 1))
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually.NoError(t, "off sleeps", hasScale(t, deployment, 0))
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPoweredOff)
 	visit(t, s)
@@ -175,7 +175,7 @@ func TestAHomeIsUsedByOneSessionAtATimeAndComesBack(t *testing.T) {
 	err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy())
 	require.True(t, apierrors.IsNotFound(err), "the second session has a workload: %v", err)
 
-	must(t, api.Delete(t.Context(), first))
+	require.NoError(t, api.Delete(t.Context(), first))
 	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	knativeService(t, second)
 }
@@ -184,14 +184,14 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 	for _, policy := range []v1alpha1.ReclaimPolicy{v1alpha1.ReclaimRetain, v1alpha1.ReclaimDelete} {
 		t.Run(string(policy), func(t *testing.T) {
 			ns := space(t)
-			must(t, api.Create(t.Context(), newTemplate(ns)))
+			require.NoError(t, api.Create(t.Context(), newTemplate(ns)))
 			s := newSession(ns, "ada", ns)
 			s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: policy}
-			must(t, api.Create(t.Context(), s))
+			require.NoError(t, api.Create(t.Context(), s))
 			knativeService(t, s)
 			pod := startPod(t, s)
 
-			must(t, api.Delete(t.Context(), s))
+			require.NoError(t, api.Delete(t.Context(), s))
 			now := awaitPhase(t, s, v1alpha1.PhaseTerminating)
 			eventually.NoError(t, "says that it waits for the pod", func() error {
 				if now = get(t, s); now.Status.Message != fmt.Sprintf("Waiting for pod %q to be gone.", pod.Name) {
@@ -199,7 +199,7 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 				}
 				return nil
 			})
-			must(t, api.Delete(t.Context(), pod))
+			require.NoError(t, api.Delete(t.Context(), pod))
 			eventually.NoError(t, "the session is gone", func() error {
 				err := api.Get(t.Context(), client.ObjectKeyFromObject(s), &v1alpha1.VDISession{})
 				if apierrors.IsNotFound(err) {
@@ -225,9 +225,9 @@ func TestABadPodTemplateIsNamedInACondition(t *testing.T) {
 	ns := space(t)
 	template := newTemplate(ns)
 	template.Spec.PodTemplate = raw(`{"spec":{"nodeSelectr":{"gpu":"yes"}}}`)
-	must(t, api.Create(t.Context(), template))
+	require.NoError(t, api.Create(t.Context(), template))
 	s := newSession(ns, "ada", ns)
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	c := awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonInvalidTemplate)
 	wantText(t, c.Message, ns, "spec.podTemplate", "nodeSelectr")
 	awaitPhase(t, s, v1alpha1.PhaseFailed)
@@ -240,8 +240,8 @@ func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 	}}
 	other := ing.DeepCopy()
 	other.Name, other.Annotations = "other", map[string]string{"networking.knative.dev/ingress.class": "someone.else"}
-	must(t, api.Create(t.Context(), other))
-	must(t, api.Create(t.Context(), ing))
+	require.NoError(t, api.Create(t.Context(), other))
+	require.NoError(t, api.Create(t.Context(), ing))
 	eventually.NoError(t, "the Ingress is ready", func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(ing), ing); err != nil {
 			return err
@@ -252,6 +252,6 @@ func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 		return nil
 	})
 	assert.Equal(t, config.Default().Activator.Host(), ing.Status.PrivateLoadBalancer.Ingress[0].DomainInternal, "load balancer")
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(other), other))
 	assert.EqualValues(t, 0, other.Status.ObservedGeneration, "an Ingress of another class was written")
 }

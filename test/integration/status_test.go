@@ -41,7 +41,7 @@ func start(t *testing.T, run func(context.Context) error) (stop func()) {
 	stop = func() {
 		if cancel(); !stopped {
 			stopped = true
-			must(t, <-ended)
+			require.NoError(t, <-ended)
 		}
 	}
 	t.Cleanup(stop)
@@ -76,7 +76,7 @@ func deployed(t *testing.T, ns, name, version string) *appsv1.Deployment {
 		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: name, Image: "dev.local/" + name}}}}},
 	}
-	must(t, api.Create(t.Context(), d))
+	require.NoError(t, api.Create(t.Context(), d))
 	return d
 }
 
@@ -131,7 +131,7 @@ func TestWhetherKnativeIsReadyIsToldWhateverTheClusterHas(t *testing.T) {
 				}
 				d := deployed(t, ns, part, tc.version)
 				d.Status = appsv1.DeploymentStatus{Replicas: 1, ReadyReplicas: tc.available, AvailableReplicas: tc.available}
-				must(t, api.Status().Update(t.Context(), d))
+				require.NoError(t, api.Status().Update(t.Context(), d))
 			}
 			conditions, _ := leader(t, ns)
 			start(t, (&knativeready.Check{Reader: api, Namespace: ns, Conditions: conditions}).Start)

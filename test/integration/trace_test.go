@@ -72,9 +72,9 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	}
 
 	// What the next wake is for has nothing to do with it.
-	must(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	must(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
 	eventually.NoError(t, "the deployment scaled up again", hasScale(t, deployment, 1))
 	always(t, "the trace is over", func() error {
 		if got := traceOf(now); len(got) != len(trace) {
@@ -82,7 +82,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 		}
 		return nil
 	})
-	must(t, client.IgnoreNotFound(api.Delete(t.Context(), s)))
+	require.NoError(t, client.IgnoreNotFound(api.Delete(t.Context(), s)))
 }
 
 // traceOf are the spans of the trace that a session's last wake began.

@@ -40,9 +40,9 @@ import (
 func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISession {
 	t.Helper()
 	signer, err := tokentest.NewSigner()
-	must(t, err)
+	require.NoError(t, err)
 	cfg, err := config.Parse([]byte(leastConfiguration))
-	must(t, err)
+	require.NoError(t, err)
 	r := &session.Reconciler{
 		Client: api, Workload: &workload.Knative{Client: api}, Config: cfg, Clocks: session.NewClocks(cfg.Sessions), Signer: signer,
 		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now, Trusting: true,
@@ -52,10 +52,10 @@ func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISessio
 		// Twice, as what the first writes brings it again.
 		for range 2 {
 			_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s)})
-			must(t, err)
+			require.NoError(t, err)
 		}
 		now := &v1alpha1.VDISession{}
-		must(t, client.IgnoreNotFound(api.Get(t.Context(), client.ObjectKeyFromObject(s), now)))
+		require.NoError(t, client.IgnoreNotFound(api.Get(t.Context(), client.ObjectKeyFromObject(s), now)))
 		return now
 	}
 }
@@ -64,14 +64,14 @@ func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISessio
 func inUnserved(t *testing.T, name string, change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unserved}}
-	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), ns)))
-	must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(unserved))))
+	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), ns)))
+	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(unserved))))
 	s := newSession(unserved, name, unserved)
 	s.Spec.User = name + "@example.com"
 	if change != nil {
 		change(s)
 	}
-	must(t, api.Create(t.Context(), s))
+	require.NoError(t, api.Create(t.Context(), s))
 	return s
 }
 
@@ -93,16 +93,16 @@ func programOf(t *testing.T, name string) (*appsv1.Deployment, *corev1.Pod) {
 	labels, one, noGrace := map[string]string{"app": name}, int32(1), int64(0)
 	spec := corev1.PodSpec{NodeName: "node", TerminationGracePeriodSeconds: &noGrace, Containers: []corev1.Container{{Name: "program", Image: "dev.local/program:1"}}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: name + "-1", Labels: labels}, Spec: *spec.DeepCopy()}
-	must(t, api.Create(t.Context(), pod))
+	require.NoError(t, api.Create(t.Context(), pod))
 	spec.NodeName, spec.TerminationGracePeriodSeconds = "", nil
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: name}, Spec: appsv1.DeploymentSpec{
 		Replicas: &one, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
 	}}
-	must(t, api.Create(t.Context(), d))
+	require.NoError(t, api.Create(t.Context(), d))
 	t.Cleanup(func() {
 		for _, o := range []client.Object{d, pod} {
-			must(t, client.IgnoreNotFound(api.Delete(context.Background(), o)))
+			require.NoError(t, client.IgnoreNotFound(api.Delete(context.Background(), o)))
 		}
 	})
 	return d, pod
@@ -132,7 +132,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	ada := inUnserved(t, "ada", nil)
 	deployment, pod := awake(t, reconcile, ada)
 	home := homeOf(ada)
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	asleep := inUnserved(t, "asleep", nil)
 	reconcile(asleep)
 	sleeping := rollOut(t, asleep)
@@ -140,7 +140,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 		s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}
 	})
 	reconcile(going)
-	must(t, api.Delete(t.Context(), going))
+	require.NoError(t, api.Delete(t.Context(), going))
 	// Another installation's.
 	other := given(t, space(t), "other")
 	awaitCondition(t, other, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
@@ -148,7 +148,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	operator, operatorPod := programOf(t, "the-operator")
 	activator, _ := programOf(t, "the-activator")
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: "vdi-operator"}}
-	must(t, api.Create(t.Context(), lease))
+	require.NoError(t, api.Create(t.Context(), lease))
 
 	var out bytes.Buffer
 	u := uninstaller(&out, 40*time.Second)
@@ -167,16 +167,16 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	always(t, "the desktops stay while the operator could make them anew", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(ada), &servingv1.Service{})
 	})
-	must(t, api.Delete(t.Context(), operatorPod))
+	require.NoError(t, api.Delete(t.Context(), operatorPod))
 	eventually.NoError(t, "the Knative Services deleted", func() error {
 		return errors.Join(absent(t, &servingv1.Service{ObjectMeta: ada.ObjectMeta}), absent(t, &servingv1.Service{ObjectMeta: going.ObjectMeta}))
 	})
 	assert.NotEmpty(t, get(t, ada).Finalizers, "let go of a session whose desktop still runs")
 	// What Kubernetes' garbage collector does.
 	for _, o := range []client.Object{deployment, sleeping, pod} {
-		must(t, api.Delete(t.Context(), o))
+		require.NoError(t, api.Delete(t.Context(), o))
 	}
-	must(t, api.DeleteAllOf(t.Context(), &autoscalingv1alpha1.PodAutoscaler{}, client.InNamespace(unserved)))
+	require.NoError(t, api.DeleteAllOf(t.Context(), &autoscalingv1alpha1.PodAutoscaler{}, client.InNamespace(unserved)))
 	require.NoError(t, <-ended, "%s", &out)
 	assert.True(t, gaveBack, "Knative's configuration was not given back")
 	wantText(t, out.String(), "Stopped Deployment "+unserved+"/the-operator.", "the desktops of 3 sessions", "Finished deleting 1 session.",
@@ -189,15 +189,15 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 		require.Empty(t, now.Status.URL, s.Name)
 		assert.Nil(t, now.Status.StartTime, "%s: finalizers, status %+v", s.Name, now.Status)
 		awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotServed)
-		must(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: workload.TokenSecretName(s.Name)}}))
+		require.NoError(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: workload.TokenSecretName(s.Name)}}))
 	}
-	must(t, absent(t, &v1alpha1.VDISession{ObjectMeta: going.ObjectMeta}))
-	must(t, absent(t, lease))
+	require.NoError(t, absent(t, &v1alpha1.VDISession{ObjectMeta: going.ObjectMeta}))
+	require.NoError(t, absent(t, lease))
 	if lost := homeOf(going); api.Get(t.Context(), client.ObjectKeyFromObject(lost), lost) == nil && lost.DeletionTimestamp.IsZero() {
 		t.Error("the home that was to be deleted with its session is there")
 	}
 	uid := home.UID
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	if home.UID != uid || !home.DeletionTimestamp.IsZero() || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {
 		t.Errorf("the home of a session that stays: %+v", home.ObjectMeta)
 	}
@@ -220,14 +220,15 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	now = again(ada)
 	assert.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "a visit does not wake it, %s", now.Status.Message)
 	// The next story's uninstall is not to meet this desktop.
-	must(t, api.Delete(t.Context(), rolled))
-	must(t, api.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(unserved), client.MatchingLabels{v1alpha1.LabelSession: "ada"}))
+	require.NoError(t, api.Delete(t.Context(), rolled))
+	of := client.MatchingLabels{v1alpha1.LabelSession: "ada"}
+	require.NoError(t, api.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace(unserved), of))
 }
 
 func awaitHolder(t *testing.T, s *v1alpha1.VDISession) {
 	t.Helper()
 	claim := homeOf(s)
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(claim), claim))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(claim), claim))
 	assert.Equal(t, s.Name, claim.Annotations[v1alpha1.AnnotationHeldBy], "the home is held")
 }
 
