@@ -99,9 +99,9 @@ func TestAClientIsServedWhileItsDesktopStarts(t *testing.T) {
 	if !c.Serve(w, get("/app.js"), asleep) || w.Body.String() != "the client" || w.Header().Get("Content-Type") != "text/javascript" {
 		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
-	if w.Header().Get("Cache-Control") != "no-cache" || w.Header().Get("Server") != "" {
-		t.Errorf("header = %v: want one that is asked for again, and only what is known to be harmless", w.Header())
-	}
+	require.Equal(t, "no-cache", w.Header().Get("Cache-Control"))
+	assert.Empty(t, w.Header().Get("Server"),
+		"header = %v: want one that is asked for again, and only what is known to be harmless", w.Header())
 	w = httptest.NewRecorder()
 	require.True(t, c.Serve(w, get("/app.js", "If-None-Match", `"1"`), asleep))
 	assert.Equal(t, http.StatusNotModified, w.Code, "a browser that has it already")

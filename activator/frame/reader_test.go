@@ -161,9 +161,11 @@ func TestWhateverComesIsReadAndPassedAlike(t *testing.T) {
 		}
 		r := said(piece, raw)
 		for i, w := range want {
-			if f, err := r.Read(1 << 20); err != nil || f.Op != w.Op || !bytes.Equal(f.Data, w.Data) {
-				t.Fatalf("seed %d: message %d is %d bytes of %v, %v; want %d of %v", seed, i, len(f.Data), f.Op, err, len(w.Data), w.Op)
-			}
+			f, err := r.Read(1 << 20)
+			require.NoError(t, err)
+			require.Equal(t, w.Op, f.Op)
+			require.Equal(t, string(w.Data), string(f.Data),
+				"seed %d: message %d is %d bytes; want %d", seed, i, len(f.Data), len(w.Data))
 		}
 		_, err := r.Read(1)
 		require.ErrorIs(t, err, io.EOF, "seed %d: read on", seed)

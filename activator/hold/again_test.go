@@ -43,9 +43,10 @@ func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 			send(t, h.client, "three")
 			expectMessages(t, second, "one", "two", "three")
 			welcome(t, h, second)
-			if h.redials != 1 || h.reached.Load() != 2 || h.firsts.Load() != 1 {
-				t.Errorf("asked for another desktop %d times, reached %d, %d first messages", h.redials, h.reached.Load(), h.firsts.Load())
-			}
+			require.Equal(t, 1, h.redials)
+			require.EqualValues(t, 2, h.reached.Load())
+			assert.EqualValues(t, 1, h.firsts.Load(),
+				"asked for another desktop %d times, reached %d, %d first messages", h.redials, h.reached.Load(), h.firsts.Load())
 
 			// From here on it is this desktop or none.
 			reset(t, second)

@@ -178,9 +178,8 @@ func TestABadHeadIsAnsweredWithItsReasonAndEndsItsOwnConnection(t *testing.T) {
 			// The server may answer and close before all of it is sent.
 			_, _ = io.WriteString(c, tc.sent)
 			got := answer(t, c)
-			if !strings.HasPrefix(got, "HTTP/1.1 "+tc.status+" ") && !strings.HasPrefix(got, "HTTP/1.0 "+tc.status+" ") {
-				t.Errorf("answered %q, want %s", got, tc.status)
-			}
+			assert.False(t, !strings.HasPrefix(got, "HTTP/1.1 "+tc.status+" ") && !strings.HasPrefix(got, "HTTP/1.0 "+tc.status+" "),
+				"answered %q, want %s", got, tc.status)
 			h.expectRefused(tc.why, 1)
 			assert.EqualValues(t, 1, h.refusals(t), "refusals were counted, want this one")
 		})

@@ -78,9 +78,8 @@ func FuzzAForwardedHeaderNamesOneWhoIsNoProxy(f *testing.F) {
 		r.RemoteAddr = "10.0.0.1:1"
 		client, ok := proxies.Client(r)
 		assert.NotEqual(t, proxies.Trusted(client), ok, "%q: client %v", forwarded, client)
-		if ok && (!Network(client).IsValid() || client.Zone() != "") {
-			t.Errorf("%q: client %v has no network of its own", forwarded, client)
-		}
+		assert.False(t, ok && (!Network(client).IsValid() || client.Zone() != ""),
+			"%q: client %v has no network of its own", forwarded, client)
 		r.RemoteAddr = "203.0.113.9:1"
 		if client, ok := proxies.Client(r); !ok || client.String() != "203.0.113.9" {
 			t.Errorf("%q: a stranger came out as %v (%v)", forwarded, client, ok)

@@ -95,9 +95,10 @@ func TestWhatAPageIsTold(t *testing.T) {
 			}
 			require.True(t, strings.HasPrefix(got.Message, tc.says))
 			assert.True(t, strings.HasSuffix(got.Message, tc.andDetail), "message %q", got.Message)
-			if waits := tc.state == StateWaiting; (got.UsuallyMillis == 8000) != waits || waits && !tc.asleep && got.WaitedMillis != 5000 {
-				t.Errorf("waited %d ms, usually %d ms", got.WaitedMillis, got.UsuallyMillis)
-			}
+			waits := tc.state == StateWaiting
+			require.Equal(t, waits, got.UsuallyMillis == 8000)
+			assert.False(t, waits && !tc.asleep && got.WaitedMillis != 5000,
+				"waited %d ms, usually %d ms", got.WaitedMillis, got.UsuallyMillis)
 		})
 	}
 }
@@ -121,9 +122,8 @@ func TestAPageIsToldWhenAnotherOneShowsTheDesktop(t *testing.T) {
 		got := Describe(Facts{View: directory.View{Session: tc.session, Pod: &directory.Pod{}}, Now: noon, Reachable: tc.reachable, Viewing: tc.viewing})
 		require.Equal(t, tc.state, got.State, name)
 		assert.Equal(t, tc.viewing, got.Viewing, name)
-		if got.State == StateElsewhere && (got.Summary != textElsewhere || got.Detail != "" || got.Sleep != nil) {
-			t.Errorf("%s: told %+v", name, got)
-		}
+		assert.False(t, got.State == StateElsewhere && (got.Summary != textElsewhere || got.Detail != "" || got.Sleep != nil),
+			"%s: told %+v", name, got)
 	}
 }
 
@@ -169,9 +169,10 @@ func TestThePassingOfTimeIsNoChange(t *testing.T) {
 	f := Facts{View: directory.View{Session: s, Pod: &directory.Pod{}}, Now: noon, Reachable: true}
 	first := Describe(f)
 	f.Now = noon.Add(time.Second)
-	if later := Describe(f); !first.Same(later) || first.Sleep.InMillis == later.Sleep.InMillis {
-		t.Errorf("%+v and %+v: want the same, said at another time", first.Sleep, later.Sleep)
-	}
+	later := Describe(f)
+	require.True(t, first.Same(later), "%+v", first.Sleep)
+	assert.NotEqual(t, later.Sleep.InMillis, first.Sleep.InMillis,
+		"%+v and %+v: want the same, said at another time", first.Sleep, later.Sleep)
 	s.Status.Activity.LastInputTime = &metav1.MicroTime{Time: noon}
 	assert.False(t, first.Same(Describe(f)), "an input puts the sleep off, which is a change")
 }

@@ -168,9 +168,9 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, _ := newProber(tc.session, network)
 			err := r.Check(visit)
-			if !errors.Is(err, tc.want) || tc.want != nil && !strings.Contains(err.Error(), tc.text) {
-				t.Errorf("err = %v, want %v with %q", err, tc.want, tc.text)
-			}
+			require.ErrorIs(t, err, tc.want)
+			assert.False(t, tc.want != nil && !strings.Contains(err.Error(), tc.text),
+				"err = %v, want %v with %q", err, tc.want, tc.text)
 		})
 	}
 	t.Run("deleted while waiting", func(t *testing.T) {

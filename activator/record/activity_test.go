@@ -54,9 +54,8 @@ func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
 		require.NoError(t, w.WriteActivity(t.Context(), alice, a))
 		var got v1alpha1.VDISession
 		require.NoError(t, w.Client.Get(t.Context(), alice, &got))
-		if got.Status.Activity.Traceparent != want {
-			t.Errorf("traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
-		}
+		assert.Equal(t, want, got.Status.Activity.Traceparent,
+			"traceparent %q after %+v, want %q", got.Status.Activity.Traceparent, a, want)
 	}
 	expect(Activity{Wake: noon, Connected: noon, Traceparent: first}, first)
 	expect(Activity{Connected: noon.Add(time.Minute)}, first)

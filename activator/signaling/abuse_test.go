@@ -222,9 +222,9 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 		}
 		fromClient, err := relay.FromClient(with(trickle(c)))
 		fromDesktop, _ := relay.FromDesktop(with(trickle(c)))
-		if err != nil || len(fromClient.ToDesktop)+len(fromDesktop.ToClient) != 0 {
-			t.Errorf("%s passed under policy relay: %+v %+v %v", c, fromClient, fromDesktop, err)
-		}
+		require.NoError(t, err, c)
+		assert.Equal(t, 0, len(fromClient.ToDesktop)+len(fromDesktop.ToClient),
+			"%s passed under policy relay: %+v %+v", c, fromClient, fromDesktop)
 	}
 	viaHost, viaRelay := strconv.Quote(hostCandidate), strconv.Quote(relayCandidate)
 	for _, twice := range []string{
@@ -233,9 +233,9 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 	} {
 		fromClient, err := relay.FromClient(with(twice))
 		fromDesktop, _ := relay.FromDesktop(with(twice))
-		if err != nil || len(fromClient.ToDesktop)+len(fromDesktop.ToClient) != 0 {
-			t.Errorf("%s passed under policy relay: %+v %+v %v", twice, fromClient, fromDesktop, err)
-		}
+		require.NoError(t, err, twice)
+		assert.Equal(t, 0, len(fromClient.ToDesktop)+len(fromDesktop.ToClient),
+			"%s passed under policy relay: %+v %+v", twice, fromClient, fromDesktop)
 	}
 	recorded, err := os.ReadFile(filepath.Join("testdata", "chromium-156-offer.json"))
 	require.NoError(t, err)
@@ -257,8 +257,9 @@ func negotiates(t *testing.T, p *Protocol, first Message, with func(payload stri
 		assert.Equal(t, 3, passed, "candidates passed, want 3")
 		few.Attached() // Another desktop counts from the start.
 		step, err := few.FromDesktop(with(answer(sdpOf(repeat(10_000, "a="+hostCandidate)...))))
-		if err != nil || len(step.ToClient) != 1 || strings.Count(string(step.ToClient[0].Data), hostCandidate) != 3 {
-			t.Errorf("of 10,000 candidates in one description did not pass just 3: %v", err)
-		}
+		require.NoError(t, err)
+		require.Len(t, step.ToClient, 1)
+		assert.Equal(t, 3, strings.Count(string(step.ToClient[0].Data), hostCandidate),
+			"of 10,000 candidates in one description did not pass just 3")
 	})
 }

@@ -80,9 +80,8 @@ func FuzzCandidate(f *testing.F) {
 	f.Add(" 1 UDP 1 10.42.0.17 1 typ relay raddr")
 	f.Fuzz(func(t *testing.T, candidate string) {
 		relay, err := isRelay(candidate)
-		if relay && (err != nil || strings.Fields(candidate)[7] != "relay") {
-			t.Errorf("%q is taken for a relay's: %v", candidate, err)
-		}
+		assert.False(t, relay && (err != nil || strings.Fields(candidate)[7] != "relay"),
+			"%q is taken for a relay's: %v", candidate, err)
 		if err != nil {
 			return
 		}

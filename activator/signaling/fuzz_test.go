@@ -69,9 +69,8 @@ func hearsay(t *testing.T, p *Protocol, script string, relay bool, candidates in
 			step, err = c.FromDesktop(m)
 			require.NoError(t, err, "the desktop's %q ended the connection", line)
 			passedOnce(t, m, step.ToClient, relay)
-			if len(step.ToDesktop) > 0 && (step.After <= 0 || string(step.ToDesktop[0].Data) != selkies2Call) {
-				t.Fatalf("%q was answered by %+v", line, step)
-			}
+			require.False(t, len(step.ToDesktop) > 0 && (step.After <= 0 || string(step.ToDesktop[0].Data) != selkies2Call),
+				"%q was answered by %+v", line, step)
 			if who == "D" && data == hello {
 				require.Equal(t, repeats, len(step.ToClient) == 0, "HELLO kept back")
 				repeats = false

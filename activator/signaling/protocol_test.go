@@ -70,9 +70,8 @@ func TestATemplatesICEPolicyComesBeforeTheInstallations(t *testing.T) {
 	c := config.Default()
 	c.TURN.ICEPolicy, c.Limits.Candidates = "relay", 7
 	for set, want := range map[v1alpha1.ICEPolicy]v1alpha1.ICEPolicy{"": "relay", "relay": "relay", "all": "all"} {
-		if got := OptionsFor(v1alpha1.StreamingSpec{ICEPolicy: set}, c); got != (Options{ICEPolicy: want, MaxCandidates: 7}) {
-			t.Errorf("with %q in the template: %+v, want %s", set, got, want)
-		}
+		assert.Equal(t, Options{ICEPolicy: want, MaxCandidates: 7}, OptionsFor(v1alpha1.StreamingSpec{ICEPolicy: set}, c),
+			"with %q in the template, want %s", set, want)
 	}
 }
 

@@ -86,9 +86,8 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 				return
 			}
 			assert.Equal(t, *tc.want.write, *got.write, "writes")
-			if !got.write.Wake.IsZero() && !got.asked.Equal(tc.want.asked) {
-				t.Errorf("the wake was asked for at %s, want %s", got.asked, tc.want.asked)
-			}
+			assert.False(t, !got.write.Wake.IsZero() && !got.asked.Equal(tc.want.asked),
+				"the wake was asked for at %s, want %s", got.asked, tc.want.asked)
 		})
 	}
 }

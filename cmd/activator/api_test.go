@@ -34,9 +34,9 @@ func TestTheActivatorWatchesItsNamespacesAndCoturnsAndNoOther(t *testing.T) {
 			for _, of := range o.ByObject {
 				assert.Equal(t, c.pods, slices.Sorted(maps.Keys(of.Namespaces)), "pods")
 				for namespace, one := range of.Namespaces {
-					if !one.LabelSelector.Matches(ofSession) || one.LabelSelector.Matches(coturn) != (namespace == c.coturn) {
-						t.Errorf("pods in %q by %s", namespace, one.LabelSelector)
-					}
+					require.True(t, one.LabelSelector.Matches(ofSession))
+					assert.Equal(t, namespace == c.coturn, one.LabelSelector.Matches(coturn),
+						"pods in %q by %s", namespace, one.LabelSelector)
 				}
 			}
 		})

@@ -145,9 +145,9 @@ func TestARestoreMakesWhatIsMissingAndSaysSo(t *testing.T) {
 	require.NoError(t, err, out)
 	wants(t, out, "created    Secret vdi-system/vdi-signing-key\n", "created    VDITemplate kde\n", "skipped    VDITemplate xfce (it exists and differs; --overwrite",
 		"created    PersistentVolumeClaim desktops/vdi-home-1 (with its volume pv-1)\n", "created    VDISession desktops/ada\n", "created    VDISession lab/bob\n", "Links made before")
-	if strings.Index(out, "VDITemplate kde") > strings.Index(out, "VDISession desktops/ada") || strings.Index(out, "vdi-home-1") > strings.Index(out, "VDISession desktops/ada") {
-		t.Errorf("sessions come before what they need:\n%s", out)
-	}
+	require.LessOrEqual(t, strings.Index(out, "VDITemplate kde"), strings.Index(out, "VDISession desktops/ada"))
+	assert.LessOrEqual(t, strings.Index(out, "vdi-home-1"), strings.Index(out, "VDISession desktops/ada"),
+		"sessions come before what they need:\n%s", out)
 	ada, claim := &v1alpha1.VDISession{}, &corev1.PersistentVolumeClaim{}
 	require.NoError(t, c.Get(t.Context(), client.ObjectKey{Namespace: "desktops", Name: "ada"}, ada), "%+v", ada)
 	require.Nil(t, ada.Status.Activity, "%+v", ada)

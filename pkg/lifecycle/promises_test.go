@@ -48,9 +48,8 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 func TestTheNextDecisionIsAlwaysAhead(t *testing.T) {
 	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
 		d := Decide(s.now, s.policy, s.activity, s.record)
-		if d.Awake && !d.Until.IsZero() && !d.Until.After(s.now) {
-			t.Errorf("awake until %s, which is not after now: %+v", d.Until, s)
-		}
+		assert.False(t, d.Awake && !d.Until.IsZero() && !d.Until.After(s.now),
+			"awake until %s, which is not after now: %+v", d.Until, s)
 		assert.False(t, !d.Awake && !d.Until.IsZero(), "asleep until %s: nothing but an event wakes: %+v", d.Until, s)
 		assert.NotEmpty(t, d.Reason, "no reason: %+v", s)
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -76,8 +77,8 @@ func TestASleepIsNotEarlierThanTheVisitThatWokeTheDesktop(t *testing.T) {
 	for _, skew := range []time.Duration{-time.Minute, 0, time.Minute} {
 		s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: noon.Add(skew)}}
 		s.Status.SleepTime = SleepTime(noon, s)
-		if Visited(s) || s.Status.SleepTime.Time.Before(noon) {
-			t.Errorf("the sleep is recorded at %s, after a visit at %s by another clock", s.Status.SleepTime, s.Status.Activity.LastWakeTime)
-		}
+		require.False(t, Visited(s))
+		assert.False(t, s.Status.SleepTime.Time.Before(noon),
+			"the sleep is recorded at %s, after a visit at %s by another clock", s.Status.SleepTime, s.Status.Activity.LastWakeTime)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestADesktopsTimeIsSplitIntoAwakeAndAsleep(t *testing.T) {
@@ -35,9 +36,9 @@ func TestADesktopsTimeIsSplitIntoAwakeAndAsleep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			awake, asleep := c.desktop.within(at(0), at(10))
-			if awake.Minutes() != float64(c.awake) || asleep.Minutes() != float64(c.asleep) {
-				t.Errorf("awake for %s and asleep for %s, want %d and %d minutes", awake, asleep, c.awake, c.asleep)
-			}
+			require.Equal(t, float64(c.awake), awake.Minutes())
+			assert.Equal(t, float64(c.asleep), asleep.Minutes(),
+				"awake for %s and asleep for %s, want %d and %d minutes", awake, asleep, c.awake, c.asleep)
 		})
 	}
 }

@@ -211,9 +211,8 @@ func TestAPodTemplateMaySizeOrRemoveTheAgentAndNothingElse(t *testing.T) {
 	equal(t, "arguments", len(c[i].Args), 2)
 	equal(t, "limit", c[i].Resources.Limits, map[string]string{"memory": "64Mi"})
 
-	if c := containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","$patch":"delete"}]}}`); len(c) != 1 {
-		t.Errorf("%d containers, want the desktop's alone", len(c))
-	}
+	assert.Len(t, containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","$patch":"delete"}]}}`), 1,
+		"containers, want the desktop's alone")
 	if c := containers(t, config.Default(), `{"spec":{"containers":[{"name":"vdi-agent","resources":{"limits":{"memory":"64Mi"}}}]}}`); len(c) != 1 {
 		t.Errorf("%d containers where agents are switched off", len(c))
 	}

@@ -75,7 +75,9 @@ func (v *visit) until(expression string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, enough)
 	defer cancel()
-	require.NoError(v.t, v.Until(ctx, expression), v.Describe())
+	if err := v.Until(ctx, expression); err != nil {
+		v.t.Fatalf("%v: %s", err, v.Describe())
+	}
 }
 
 func (v *visit) text(expression string) string {
@@ -172,7 +174,9 @@ func TestAPageWhoseScriptDidNotComeThroughOffersToBeLoadedAgain(t *testing.T) {
 	v.run(network.Enable(), network.SetBlockedURLs([]string{"*/_vdi/assets/shell.js"}))
 	v.link("/desk/")
 	shown := `getComputedStyle(document.getElementById("stuck")).visibility === "visible"`
-	require.NoError(t, v.Until(v.ctx, shown), v.Describe())
+	if err := v.Until(v.ctx, shown); err != nil {
+		t.Fatalf("%v: %s", err, v.Describe())
+	}
 	v.run(network.SetBlockedURLs(nil))
 	v.wakes(framed(t))
 	v.run(chromedp.Click("#stuck a"))

@@ -16,9 +16,8 @@ func TestFullnameOverrideRenamesEveryObjectAndChangesNothingElse(t *testing.T) {
 	defaults, renamed := rendered(t), rendered(t, "--set", "fullnameOverride="+name)
 	for _, o := range renamed {
 		// The template's name is its users', and coturn has its own chart's override.
-		if !strings.Contains(o.name, name) && o.kind != "VDITemplate" && !strings.HasSuffix(o.name, "-coturn") {
-			t.Errorf("%s %s has another name", o.kind, o.name)
-		}
+		assert.False(t, !strings.Contains(o.name, name) && o.kind != "VDITemplate" && !strings.HasSuffix(o.name, "-coturn"),
+			"%s %s has another name", o.kind, o.name)
 	}
 	plain := func(all []object) string {
 		return checksum.ReplaceAllString(inFull(all), "checksum/config: OF-ITS-OWN")

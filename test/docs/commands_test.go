@@ -51,9 +51,8 @@ func TestEveryMakeCommandIsATarget(t *testing.T) {
 			if strings.Contains(word, "=") {
 				continue
 			}
-			if !regexp.MustCompile(`(?m)^([\w-]+ )*` + regexp.QuoteMeta(word) + `( [\w-]+)*:`).Match(makefile) {
-				t.Errorf("%s: %q: the Makefile has no target %s", page.Path, command, word)
-			}
+			assert.True(t, regexp.MustCompile(`(?m)^([\w-]+ )*`+regexp.QuoteMeta(word)+`( [\w-]+)*:`).Match(makefile),
+				"%s: %q: the Makefile has no target %s", page.Path, command, word)
 		}
 	})
 }

@@ -88,12 +88,11 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 	page, labels := pages(t)[limitsPage], closing.Labels()
 	for _, limit := range config.LimitTable {
 		outer, _, _ := strings.Cut(limit.Name, ".")
-		if !strings.Contains(row(page, outer), "`"+limit.Refusal+"`") && limit.Refusal != "" || limit.Refusal == "" && !strings.Contains(row(page, outer), "| none: ") {
-			t.Errorf("%s: the row of %s is %q, which has not the reason %q", limitsPage, outer, row(page, outer), limit.Refusal)
-		}
-		if limit.Refusal != "" && !slices.Contains(labels, limit.Refusal) {
-			t.Errorf("%s: no refusal has the label %s", limit.Name, limit.Refusal)
-		}
+		require.False(t, !strings.Contains(row(page, outer), "`"+limit.Refusal+"`") && limit.Refusal != "", limitsPage)
+		assert.False(t, limit.Refusal == "" && !strings.Contains(row(page, outer), "| none: "),
+			"%s: the row of %s is %q, which has not the reason %q", limitsPage, outer, row(page, outer), limit.Refusal)
+		assert.False(t, limit.Refusal != "" && !slices.Contains(labels, limit.Refusal),
+			"%s: no refusal has the label %s", limit.Name, limit.Refusal)
 		number, isNumber := inChart[limit.Name].(float64)
 		if text, isText := inChart[limit.Name].(string); isText {
 			d, err := time.ParseDuration(text)

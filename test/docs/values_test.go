@@ -92,9 +92,9 @@ func TestPagesNameOnlyValuesThatTheChartHas(t *testing.T) {
 			ourChart := strings.Contains(block.Text, "charts/vdi-operator")
 			for _, m := range set.FindAllStringSubmatch(block.Text, -1) {
 				first, _, _ := strings.Cut(m[1], ".")
-				if _, ours := have[first]; (ours || ourChart) && !has(have, m[1]) {
-					t.Errorf("%s:%d: --set %s: no value of the chart", path, block.Line, m[1])
-				}
+				_, ours := have[first]
+				assert.False(t, (ours || ourChart) && !has(have, m[1]),
+					"%s:%d: --set %s: no value of the chart", path, block.Line, m[1])
 			}
 		}
 	}

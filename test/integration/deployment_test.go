@@ -67,9 +67,9 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	require.NoError(t, hasScale(t, d, 0)())
 	service := &corev1.Service{}
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), service))
-	if service.Spec.Type != corev1.ServiceTypeExternalName || service.Spec.ExternalName != "vdi-activator-internal.vdi-system.svc.cluster.local" {
-		t.Errorf("the session's in-cluster name leads to %+v", service.Spec)
-	}
+	require.Equal(t, corev1.ServiceTypeExternalName, service.Spec.Type)
+	assert.Equal(t, "vdi-activator-internal.vdi-system.svc.cluster.local", service.Spec.ExternalName,
+		"the session's in-cluster name leads to %+v", service.Spec)
 	for _, o := range []client.Object{d, service} {
 		assert.True(t, metav1.IsControlledBy(o, get(t, s)), "%T does not belong to the session", o)
 	}

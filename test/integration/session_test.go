@@ -32,9 +32,9 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	rollOut(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	assert.Equal(t, "https://ada--"+ns+".vdi.example.com/", now.Status.URL, "url")
-	if now.Status.Lifecycle == nil || now.Status.Lifecycle.IdleTimeout.OrZero() != 30*time.Minute {
-		t.Errorf("lifecycle %+v, want the configuration's idle timeout", now.Status.Lifecycle)
-	}
+	require.NotNil(t, now.Status.Lifecycle)
+	assert.Equal(t, 30*time.Minute, now.Status.Lifecycle.IdleTimeout.OrZero(),
+		"lifecycle %+v, want the configuration's idle timeout", now.Status.Lifecycle)
 	require.NotNil(t, now.Status.Streaming)
 	assert.EqualValues(t, 8080, now.Status.Streaming.Port, "streaming %+v, want the template's", now.Status.Streaming)
 	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAsleep)

@@ -63,9 +63,8 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 		}
 	}
 	for _, span := range trace {
-		if span.Name != "wake" && span.Parent.SpanID() != whole.SpanContext.SpanID() {
-			t.Errorf("%s is not below the wake", span.Name)
-		}
+		assert.False(t, span.Name != "wake" && span.Parent.SpanID() != whole.SpanContext.SpanID(),
+			"%s is not below the wake", span.Name)
 		for _, a := range span.Attributes {
 			assert.NotContains(t, a.Value.String(), s.Spec.User, "%s tells whose it is: %s", span.Name, a.Key)
 		}

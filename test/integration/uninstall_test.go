@@ -193,9 +193,9 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	}
 	require.NoError(t, absent(t, &v1alpha1.VDISession{ObjectMeta: going.ObjectMeta}))
 	require.NoError(t, absent(t, lease))
-	if lost := homeOf(going); api.Get(t.Context(), client.ObjectKeyFromObject(lost), lost) == nil && lost.DeletionTimestamp.IsZero() {
-		t.Error("the home that was to be deleted with its session is there")
-	}
+	lost := homeOf(going)
+	assert.False(t, api.Get(t.Context(), client.ObjectKeyFromObject(lost), lost) == nil && lost.DeletionTimestamp.IsZero(),
+		"the home that was to be deleted with its session is there")
 	uid := home.UID
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	if home.UID != uid || !home.DeletionTimestamp.IsZero() || home.Annotations[v1alpha1.AnnotationHeldBy] != "ada" {

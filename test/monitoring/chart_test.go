@@ -63,9 +63,8 @@ func TestMonitorsAndAlertsAreTheReleasesOwn(t *testing.T) {
 		if strings.Contains(r.Expr, "vdi-system") || strings.Contains(r.Expr, `job="vdi-`) || !strings.Contains(r.Expr, `namespace="desktops"`) || r.Labels["namespace"] == "vdi-system" {
 			t.Errorf("%s asks for another release: %s", r.Alert, r.Expr)
 		}
-		if want := "https://wiki.example.com/vdi#" + strings.ToLower(r.Alert); r.Annotations["runbook_url"] != want {
-			t.Errorf("%s: runbook %s, want %s", r.Alert, r.Annotations["runbook_url"], want)
-		}
+		assert.Equal(t, "https://wiki.example.com/vdi#"+strings.ToLower(r.Alert), r.Annotations["runbook_url"],
+			"%s: runbook", r.Alert)
 	}
 	queries, err := Queries(c.Dashboard)
 	require.NoError(t, err)

@@ -110,9 +110,9 @@ func TestEveryAlertTellsWhatToDo(t *testing.T) {
 		assert.False(t, s != "critical" && s != "warning", "%s: severity %q", r.Alert, s)
 		require.NotEmpty(t, r.Annotations["summary"], r.Alert)
 		assert.NotEmpty(t, r.Annotations["description"], "%s: annotations %v", r.Alert, r.Annotations)
-		if want := "docs/alerts.md#" + strings.ToLower(r.Alert); !strings.HasSuffix(r.Annotations["runbook_url"], want) {
-			t.Errorf("%s: runbook %q, want ...%s", r.Alert, r.Annotations["runbook_url"], want)
-		}
+		want := "docs/alerts.md#" + strings.ToLower(r.Alert)
+		assert.True(t, strings.HasSuffix(r.Annotations["runbook_url"], want),
+			"%s: runbook %q, want ...%s", r.Alert, r.Annotations["runbook_url"], want)
 		assert.True(t, documented[r.Alert], "%s has no section in docs/alerts.md", r.Alert)
 		delete(documented, r.Alert)
 	}

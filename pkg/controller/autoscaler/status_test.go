@@ -62,12 +62,10 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 			revision := &servingv1.Revision{}
 			revision.Status.InitializeConditions()
 			revision.Status.PropagateAutoscalerStatus(&pa.Status)
-			if revision.Status.GetCondition(servingv1.RevisionConditionResourcesAvailable).IsFalse() {
-				t.Error("Knative takes the revision for failed")
-			}
-			if c.initialised == yes && !revision.Status.GetCondition(servingv1.RevisionConditionReady).IsTrue() {
-				t.Error("Knative does not take the revision for ready")
-			}
+			assert.False(t, revision.Status.GetCondition(servingv1.RevisionConditionResourcesAvailable).IsFalse(),
+				"Knative takes the revision for failed")
+			assert.False(t, c.initialised == yes && !revision.Status.GetCondition(servingv1.RevisionConditionReady).IsTrue(),
+				"Knative does not take the revision for ready")
 		})
 	}
 }

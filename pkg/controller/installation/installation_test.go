@@ -60,9 +60,8 @@ func TestWhatIsKnownIsLaidOverWhatTheLeaderBeforeTold(t *testing.T) {
 	c.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, "")
 	next, _ = r.merge(next, now)
 	for _, condition := range next {
-		if changed := condition.LastTransitionTime == now; changed != (condition.Type != v1alpha1.ConditionDefinitionsPresent) {
-			t.Errorf("%s changed its status at %s", condition.Type, condition.LastTransitionTime)
-		}
+		assert.Equal(t, condition.Type != v1alpha1.ConditionDefinitionsPresent, condition.LastTransitionTime == now,
+			"%s changed its status at %s", condition.Type, condition.LastTransitionTime)
 	}
 	require.Equal(t, "1", metrics[v1alpha1.ConditionKnativeConfigured])
 	require.Equal(t, "1", metrics[v1alpha1.ConditionDefinitionsPresent])

@@ -202,9 +202,9 @@ func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
 	s.reached(s.now)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseRunning, "")
-	if now.Status.LastStartDuration == nil || now.Status.LastStartDuration.Duration < 3*time.Second {
-		t.Errorf("started in %v, want the time until it was reached", now.Status.LastStartDuration)
-	}
+	require.NotNil(t, now.Status.LastStartDuration)
+	assert.GreaterOrEqual(t, now.Status.LastStartDuration.Duration, 3*time.Second,
+		"started in %v, want the time until it was reached", now.Status.LastStartDuration)
 	// Its program starts again, and is reached by nobody.
 	s.knativePod(s.now.Add(2 * time.Second))
 	s.now = s.now.Add(4 * time.Second)
@@ -339,9 +339,10 @@ func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
 	last := func() bool { return s.applied[len(s.applied)-1] }
 	assert.False(t, last(), "asleep was taken for live")
 	s.visit()
-	if now, _ := s.look(); !last() || !meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate) {
-		t.Error("a desktop that wakes was not taken for live")
-	}
+	now, _ := s.look()
+	require.True(t, last())
+	assert.True(t, meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate),
+		"a desktop that wakes was not taken for live")
 	s.pod(corev1.ConditionFalse)
 	s.Progress = workload.Progress{Reason: v1alpha1.ReasonImagePullFailed, Message: "x", Stuck: true}
 	if s.look(); last() {

@@ -8,6 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // Run runs a benchmark in the repository, where make runs it, and returns its last line,
@@ -15,28 +18,20 @@ import (
 func Run(t *testing.T, repository string, figures []string, bench string, args ...string) map[string]any {
 	t.Helper()
 	program, err := filepath.Abs(filepath.Join(repository, "out", "bench", bench))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir, cmd.Stderr = repository, &errs
 	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", bench, args, err, errs.String())
-	}
+	require.NoError(t, err, "%s %v, %s", bench, args, errs.String())
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	var line map[string]any
-	if err := json.Unmarshal(lines[len(lines)-1], &line); err != nil {
-		t.Fatalf("the last line is no JSON: %v\n%s", err, out)
-	}
-	if line["bench"] != bench {
-		t.Errorf("the line is that of %q, want %q", line["bench"], bench)
-	}
+	require.NoError(t, json.Unmarshal(lines[len(lines)-1], &line), "the last line is no JSON, %s", out)
+	assert.False(t, line["bench"] != bench, "the line is that of %q, want %q", line["bench"], bench)
 	for _, name := range figures {
-		if value, is := line[name].(float64); !is || value <= 0 {
-			t.Errorf("%s is %v, want a number above 0", name, line[name])
-		}
+		value, is := line[name].(float64)
+		require.True(t, is, name)
+		assert.False(t, value <= 0, "%s is %v, want a number above 0", name, line[name])
 	}
 	return line
 }

@@ -273,9 +273,8 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 	asStranger, err := client.New(impersonating(stranger), client.Options{Scheme: clientgoscheme.Scheme})
 	require.NoError(t, err)
 	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("one-namespace")), rbacv1.GroupName) {
-		if err := asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll); err == nil {
-			t.Errorf("%s %s was created with the rights of view", o.GetKind(), o.GetName())
-		}
+		assert.Error(t, asStranger.Create(t.Context(), o.DeepCopy(), client.DryRunAll),
+			"%s %s was created with the rights of view", o.GetKind(), o.GetName())
 	}
 }
 

@@ -122,9 +122,9 @@ func TestALinuxserverDesktopAnswers404UntilSelkiesIsThereAndRunsAsItsUser(t *tes
 			eventually.True(d.t, "the page is served", func() bool { code, _ := d.get(folder); return code == http.StatusOK })
 			d.answers(folder+"linuxserver.js", http.StatusOK)
 			// On a busy machine Selkies may be there already.
-			if code := upgrade(t, d.base+folder+"websockets", ""); code != http.StatusNotFound && time.Since(began) < late {
-				t.Errorf("a socket got %d before Selkies was there, want 404", code)
-			}
+			code := upgrade(t, d.base+folder+"websockets", "")
+			assert.False(t, code != http.StatusNotFound && time.Since(began) < late,
+				"a socket got %d before Selkies was there, want 404", code)
 			var info syscall.Stat_t
 			require.NoError(t, syscall.Stat(home, &info))
 			require.EqualValues(t, abc, info.Uid)

@@ -101,9 +101,8 @@ func TestSelkies2StartsBehindAnOpenPort(t *testing.T) {
 
 func TestSelkies2TakesSocketsOnlyFromPagesOfItsOwnHost(t *testing.T) {
 	base := routesOf(t, map[string]string{"DESKTOP_PROTOCOL": string(selkies2WebSockets)})
-	if got := upgrade(t, base+"/api/websockets", "http://elsewhere.example"); got != http.StatusForbidden {
-		t.Errorf("a page of another host got %d, want 403", got)
-	}
+	assert.Equal(t, http.StatusForbidden, upgrade(t, base+"/api/websockets", "http://elsewhere.example"),
+		"a page of another host, want 403")
 	assert.Equal(t, http.StatusSwitchingProtocols, upgrade(t, base+"/api/websockets", base), "a page of this host, want 101")
 }
 

@@ -120,9 +120,9 @@ func TestSelkies2sAppJoinsLate(t *testing.T) {
 	require.NoError(t, err)
 	defer v.Close()
 	require.NoError(t, v.WaitFrames(ctx, 3))
-	if e := v.Events(); !e[viewer.EventSession].After(e[viewer.EventHello].Add(time.Second / 2)) {
-		t.Errorf("the call was taken %s after HELLO, want after a second try", e[viewer.EventSession].Sub(e[viewer.EventHello]))
-	}
+	e := v.Events()
+	assert.True(t, e[viewer.EventSession].After(e[viewer.EventHello].Add(time.Second/2)),
+		"the call was taken %s after HELLO, want after a second try", e[viewer.EventSession].Sub(e[viewer.EventHello]))
 }
 
 // died waits for the end and checks that it is the one that was asked for.

@@ -45,7 +45,8 @@ func TestConditionsAndEventsHaveTheirReasonsFromHere(t *testing.T) {
 			}
 			check := func(e ast.Expr) {
 				calls++
-				if literal, ok := e.(*ast.BasicLit); ok && word.MatchString(literal.Value) {
+				literal, ok := e.(*ast.BasicLit)
+				if ok && word.MatchString(literal.Value) {
 					t.Errorf("%s: %s is a literal; give it a constant in reasons.go", files.Position(e.Pos()), literal.Value)
 				}
 			}

@@ -80,9 +80,8 @@ spec: {template: {spec: {containers: [{image: upstream}]}}}
 	require.Contains(t, text(data["config.json"]), "/state/volumes")
 	require.Contains(t, text(data["helperPod.yaml"]), "dev.local/volume:1")
 	assert.Nil(t, data["setup"], "config is %v", data)
-	if child(objects[1], "metadata", "annotations")["storageclass.kubernetes.io/is-default-class"] != "true" {
-		t.Error("the class is not the default")
-	}
+	assert.False(t, child(objects[1], "metadata", "annotations")["storageclass.kubernetes.io/is-default-class"] != "true",
+		"the class is not the default")
 	assert.False(t, objects[2].containers()[0]["image"] != "dev.local/provisioner:1", "the image is not ours")
 }
 

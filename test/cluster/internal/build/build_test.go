@@ -106,8 +106,7 @@ func TestAPartIsKeyedByItsSources(t *testing.T) {
 		return k
 	}
 	first := key(map[string]string{"go.mod": "module x", "go.sum": "", "parts/x/main.go": "package main"})
-	if key(map[string]string{"parts/x/main_test.go": "package main", "other.go": "package x"}) != first {
-		t.Error("a file that is not built into the part changed its key")
-	}
+	assert.Equal(t, first, key(map[string]string{"parts/x/main_test.go": "package main", "other.go": "package x"}),
+		"a file that is not built into the part changed its key")
 	assert.NotEqual(t, first, key(map[string]string{"parts/x/main.go": "package main // changed"}), "a changed source kept the key")
 }

@@ -42,12 +42,10 @@ func TestACertificateServesItsHostsAndNamesItsGroups(t *testing.T) {
 func TestAValidCertificateIsKeptAndAChangedRequestRenewsIt(t *testing.T) {
 	dir := Dir(t.TempDir())
 	first := issue(t, dir, Request{Name: "x", CommonName: "x", Hosts: []string{"a"}})
-	if again := issue(t, dir, Request{Name: "x", CommonName: "x", Hosts: []string{"a"}}); !again.Equal(first) {
-		t.Error("an unchanged request made a new certificate")
-	}
-	if renewed := issue(t, dir, Request{Name: "x", CommonName: "x", Hosts: []string{"a", "b"}}); renewed.Equal(first) {
-		t.Error("a request for one more host kept the old certificate")
-	}
+	assert.True(t, issue(t, dir, Request{Name: "x", CommonName: "x", Hosts: []string{"a"}}).Equal(first),
+		"an unchanged request made a new certificate")
+	assert.False(t, issue(t, dir, Request{Name: "x", CommonName: "x", Hosts: []string{"a", "b"}}).Equal(first),
+		"a request for one more host kept the old certificate")
 }
 
 func TestANewAuthorityRenewsWhatTheOldOneSigned(t *testing.T) {

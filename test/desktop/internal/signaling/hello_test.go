@@ -55,8 +55,8 @@ func TestParseMessage(t *testing.T) {
 		{text: `HELLO 1`, bad: true},
 	} {
 		m, err := ParseMessage([]byte(c.text))
-		if (err != nil) != c.bad || err == nil && ((m.SDP != nil) != c.sdp || (m.ICE != nil) != c.ice) {
-			t.Errorf("ParseMessage(%s) = %+v, %v", c.text, m, err)
-		}
+		require.Equal(t, c.bad, err != nil)
+		assert.False(t, err == nil && ((m.SDP != nil) != c.sdp || (m.ICE != nil) != c.ice),
+			"ParseMessage(%s) = %+v, %v", c.text, m, err)
 	}
 }
