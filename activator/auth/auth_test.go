@@ -104,15 +104,11 @@ func TestALinkBecomesACookie(t *testing.T) {
 		r := get("/desk?a=1&vdi_token=" + raw + "&b=%2f+x")
 		require.True(t, g.Link(r), "the link was not recognised")
 		w := httptest.NewRecorder()
-		if err := g.Exchange(w, r, alice, route.Face{}); err != nil {
-			t.Fatal(err)
-		}
-		if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != "/desk?a=1&b=%2f+x" {
-			t.Errorf("%d to %q", w.Code, got)
-		}
-		if got := w.Header().Get("Referrer-Policy"); got != "no-referrer" {
-			t.Errorf("Referrer-Policy = %q", got)
-		}
+		require.NoError(t, g.Exchange(w, r, alice, route.Face{}))
+		got := w.Header().Get("Location")
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		assert.Equal(t, "/desk?a=1&b=%2f+x", got)
+		assert.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"), "Referrer-Policy")
 		c := w.Result().Cookies()[0]
 		if c.Value != raw || !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Domain != "" || c.Path != "/" ||
 			(c.Name == secureCookie) != secure {
@@ -150,9 +146,7 @@ func TestALinkLeadsNowhereElse(t *testing.T) {
 			r := get("/")
 			r.URL = u
 			w := httptest.NewRecorder()
-			if err := g.Exchange(w, r, alice, route.Face{}); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, g.Exchange(w, r, alice, route.Face{}))
 			got := w.Header().Get("Location")
 			assert.Equal(t, want, got, "Location")
 			base, _ := url.Parse("https://" + host + "/")
@@ -173,9 +167,8 @@ func TestABadLinkMakesNoCookie(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		err := g.Exchange(w, get("/?vdi_token="+raw), session("alice", "1"), route.Face{})
-		if !errors.Is(err, want) || len(w.Header()) != 0 {
-			t.Errorf("Exchange = %v with %v, want %v and nothing written", err, w.Header(), want)
-		}
+		require.ErrorIs(t, err, want)
+		assert.Empty(t, w.Header(), "Exchange = %v with %v, want %v and nothing written", err, w.Header(), want)
 	}
 	for _, target := range []string{"/", "/?token=x", "/?vdi_tokens=x"} {
 		assert.False(t, g.Link(get(target)), "%s was taken for a link", target)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,9 +70,8 @@ func (w *world) dial(context.Context, string, string) (net.Conn, error) {
 	}
 	ours, desktops := net.Pipe()
 	go func() {
-		if asked, _ := io.ReadAll(desktops); len(asked) > 0 {
-			w.t.Errorf("an attempt asks the desktop for something: %q", asked)
-		}
+		asked, _ := io.ReadAll(desktops)
+		assert.Empty(w.t, asked, "an attempt asks the desktop for something")
 	}()
 	return ours, nil
 }
@@ -79,9 +79,7 @@ func (w *world) dial(context.Context, string, string) (net.Conn, error) {
 func (w *world) WriteActivity(_ context.Context, _ types.NamespacedName, a record.Activity) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if a != (record.Activity{Reached: a.Reached}) {
-		w.t.Errorf("written with activity: %+v", a)
-	}
+	assert.Equal(w.t, record.Activity{Reached: a.Reached}, a, "written with activity")
 	w.writes = append(w.writes, a)
 	return nil
 }
@@ -113,13 +111,10 @@ func TestTheOperatorsQuestionIsAnsweredThoughNobodyVisits(t *testing.T) {
 		}
 		// It asks on, because that was not written, or is ignored: nobody forgets it.
 		_, reports := w.after(3*wake.ReportPause, func(*v1alpha1.VDISession) {})
-		if reports < 2 {
-			t.Error("it was not tried again")
-		}
+		assert.GreaterOrEqual(t, reports, 2, "it was not tried again")
 		before, _ := w.after(0, func(s *v1alpha1.VDISession) { s.Status.Conditions = nil })
-		if dials, _ := w.after(time.Minute, func(*v1alpha1.VDISession) {}); dials != before {
-			t.Errorf("%d attempts after the question was withdrawn", dials-before)
-		}
+		dials, _ := w.after(time.Minute, func(*v1alpha1.VDISession) {})
+		assert.Equal(t, before, dials, "%d attempts after the question was withdrawn", dials-before)
 	})
 }
 
@@ -130,8 +125,7 @@ func TestADesktopThatCannotBeReachedIsNotReported(t *testing.T) {
 			t.Errorf("%d attempts, %d reports of a desktop that refuses", dials, reports)
 		}
 		before, _ := w.after(0, func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
-		if dials, _ := w.after(time.Minute, func(*v1alpha1.VDISession) {}); dials != before {
-			t.Errorf("%d attempts after the desktop slept", dials-before)
-		}
+		dials, _ := w.after(time.Minute, func(*v1alpha1.VDISession) {})
+		assert.Equal(t, before, dials, "%d attempts after the desktop slept", dials-before)
 	})
 }

@@ -47,23 +47,19 @@ func TestASessionIsFoundByItsHostUntilItIsDeleted(t *testing.T) {
 	var dropped []types.NamespacedName
 	d := newDirectory(&dropped)
 	d.SetSession(session())
-	if view, ok := d.Find("alice.desktops"); !ok || view.Key() != alice {
-		t.Errorf("Lookup = %v, %v", view.Key(), ok)
-	}
-	if _, ok := d.Find("bob.desktops"); ok {
-		t.Error("a host of no session was found")
-	}
+	view, ok := d.Find("alice.desktops")
+	require.True(t, ok)
+	assert.Equal(t, alice, view.Key(), "Lookup")
+	_, ok = d.Find("bob.desktops")
+	assert.False(t, ok, "a host of no session was found")
 	d.SetPod(pod("a", 1, "10.0.0.1"))
 	d.DropSession(alice)
-	if _, ok := d.Find("alice.desktops"); ok {
-		t.Error("found after it was deleted")
-	}
-	if _, ok := d.View(alice); ok {
-		t.Error("viewed after it was deleted")
-	}
-	if len(dropped) != 1 || dropped[0] != alice {
-		t.Errorf("onDrop was called with %v", dropped)
-	}
+	_, ok = d.Find("alice.desktops")
+	assert.False(t, ok, "found after it was deleted")
+	_, ok = d.View(alice)
+	assert.False(t, ok, "viewed after it was deleted")
+	require.Len(t, dropped, 1)
+	assert.Equal(t, alice, dropped[0], "onDrop was called")
 	d.DropPod(pod("a", 1, ""))
 	require.Empty(t, d.entries)
 	assert.Empty(t, d.byAddress, "something was kept of a deleted session")

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -51,7 +53,6 @@ func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if h.total != 0 || len(h.taken) != 0 {
-		t.Errorf("kept: %d, %v", h.total, h.taken)
-	}
+	require.Equal(t, 0, h.total)
+	assert.Empty(t, h.taken, "kept")
 }

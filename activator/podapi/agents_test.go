@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -57,24 +59,18 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			before := f.refusals(tc.counted)
 			w := f.report(agentapi.AnnouncePath, tc.from, tc.bearer, tc.body)
-			if w.Code != tc.status {
-				t.Errorf("%d %s, want %d", w.Code, w.Body, tc.status)
-			}
-			if f.refusals(tc.counted) != before+1 {
-				t.Errorf("not counted as %s", tc.counted)
-			}
-			if v, _ := f.Directory.View(alice); v.Pod.Announced || v.Pod.IP != "" {
-				t.Errorf("it was believed: %+v", v.Pod)
-			}
+			assert.Equal(t, tc.status, w.Code, "%s", w.Body)
+			assert.Equal(t, before+1, f.refusals(tc.counted), "not counted as %s", tc.counted)
+			v, _ := f.Directory.View(alice)
+			require.False(t, v.Pod.Announced)
+			assert.Empty(t, v.Pod.IP, "it was believed: %+v", v.Pod)
 		})
 	}
-	if strings.Contains(f.log.String(), agent) || strings.Contains(f.log.String(), "eyJ") {
-		t.Error("a token is in the log")
-	}
+	require.NotContains(t, f.log.String(), agent)
+	assert.NotContains(t, f.log.String(), "eyJ", "a token is in the log")
 
-	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
-		t.Fatalf("%d %s", w.Code, w.Body)
-	}
+	w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress))
+	require.Equal(t, 204, w.Code, "%s", w.Body)
 	if v, _ := f.Directory.View(alice); v.Pod.IP != podAddress || !v.Pod.Announced || !v.Pod.Listening {
 		t.Errorf("pod = %+v, want the announced one", v.Pod)
 	}
@@ -85,28 +81,23 @@ func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothi
 	f := newFixture(t)
 	agent := f.sign(token.AudienceAgent, f.session, 0)
 	f.runs("p", func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.9" })
-	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 409 {
-		t.Errorf("%d %s, want that the API's address wins", w.Code, w.Body)
-	}
-	if v, _ := f.Directory.View(alice); v.Pod.IP != "198.51.100.9" || v.Pod.Announced {
-		t.Errorf("pod = %+v", v.Pod)
-	}
+	w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress))
+	assert.Equal(t, 409, w.Code, "%s, want that the API's address wins", w.Body)
+	v, _ := f.Directory.View(alice)
+	require.Equal(t, "198.51.100.9", v.Pod.IP)
+	assert.False(t, v.Pod.Announced, "pod = %+v", v.Pod)
 	f.runs("p", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Now()} })
-	if w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress)); w.Code != 204 {
-		t.Errorf("%d %s, want that it is kept until the API shows the pod", w.Code, w.Body)
-	}
-	if v, _ := f.Directory.View(alice); v.Pod != nil {
-		t.Errorf("pod = %+v, want none", v.Pod)
-	}
+	w = f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress))
+	assert.Equal(t, 204, w.Code, "%s, want that it is kept until the API shows the pod", w.Body)
+	v, _ = f.Directory.View(alice)
+	assert.Nil(t, v.Pod, "pod, want none")
 }
 
 // ownAddress is one of this machine's that is not loopback.
 func ownAddress(t *testing.T) string {
 	t.Helper()
 	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, a := range addrs {
 		if p := netip.MustParsePrefix(a.String()).Addr(); !p.IsLoopback() && !p.IsLinkLocalUnicast() {
 			return p.String()
@@ -119,23 +110,17 @@ func ownAddress(t *testing.T) string {
 func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 	f := newFixture(t)
 	desktop, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = desktop.Close() }()
 	port := desktop.Addr().(*net.TCPAddr).Port
 	here, err := net.Listen("tcp", net.JoinHostPort(ownAddress(t), "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	f.Own = nil // The desktop and the activator are on one machine here, and nowhere else.
 	front := &httptest.Server{Listener: here, Config: &http.Server{Handler: f.Handler()}}
 	front.Start()
 	defer front.Close()
 	name, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	f.runs(name, func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].ContainerPort = int32(port) })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -149,16 +134,12 @@ func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 		<-done
 	}()
 	conn, err := probe.New(f.Directory, (&net.Dialer{}).DialContext).Dial(t.Context(), probe.Visit{Session: alice, UID: f.session.UID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := conn.RemoteAddr().(*net.TCPAddr); got.Port != port {
-		t.Errorf("reached %s, want the desktop at port %d", got, port)
-	}
+	require.NoError(t, err)
+	got := conn.RemoteAddr().(*net.TCPAddr)
+	assert.Equal(t, port, got.Port, "reached %s", got)
 	_ = conn.Close()
-	if v, _ := f.Directory.View(alice); !v.Pod.Announced {
-		t.Error("reached, but not by the agent's word")
-	}
+	v, _ := f.Directory.View(alice)
+	assert.True(t, v.Pod.Announced, "reached, but not by the agent's word")
 }
 
 func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
@@ -168,15 +149,11 @@ func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
 		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
 	})
 	agent := f.sign(token.AudienceAgent, f.session, 0)
-	if w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "q", IdleMilliseconds: 1000}); w.Code != 409 {
-		t.Errorf("another pod's report got %d", w.Code)
-	}
-	if w := f.report(agentapi.ActivityPath, podAddress, "", agentapi.Activity{Pod: "p"}); w.Code != 403 {
-		t.Errorf("a report without a token got %d", w.Code)
-	}
-	if w := f.report(agentapi.ActivityPath, podAddress, agent, `{"pod":"p","idleMilliseconds":-5}`); w.Code != 400 {
-		t.Errorf("a report of the future got %d", w.Code)
-	}
+	assert.Equal(t, 409, f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "q", IdleMilliseconds: 1000}).Code,
+		"another pod's report")
+	assert.Equal(t, 403, f.report(agentapi.ActivityPath, podAddress, "", agentapi.Activity{Pod: "p"}).Code, "a report without a token")
+	assert.Equal(t, 400, f.report(agentapi.ActivityPath, podAddress, agent, `{"pod":"p","idleMilliseconds":-5}`).Code,
+		"a report of the future")
 	if w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 2 * 3600 * 1000}); w.Code != 204 {
 		t.Errorf("a report of input before the wake got %d", w.Code)
 	}
@@ -186,9 +163,8 @@ func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
 	})
 	before := time.Now()
 	w := f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "p", IdleMilliseconds: 60_000})
-	if w.Code != 204 || w.Header().Get(agentapi.ReportEveryHeader) != "2.5s" {
-		t.Fatalf("%d %s, the next in %s", w.Code, w.Body, w.Header().Get(agentapi.ReportEveryHeader))
-	}
+	require.Equal(t, 204, w.Code, "%s", w.Body)
+	require.Equal(t, "2.5s", w.Header().Get(agentapi.ReportEveryHeader), "%s, the next", w.Body)
 	if len(f.writes) != 1 || f.writes[0].Input.Before(before.Add(-time.Minute)) || f.writes[0].Input.After(time.Now().Add(-time.Minute)) {
 		t.Errorf("written: %v, want input a minute ago", f.writes)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,17 +76,13 @@ func (f *fixture) change(how func(*v1alpha1.VDISession)) {
 func (f *fixture) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
 	f.t.Helper()
 	raw, err := f.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	require.NoError(f.t, err)
 	return raw
 }
 
 func (f *fixture) expectNothingWritten() {
 	f.t.Helper()
-	if len(f.writes) > 0 {
-		f.t.Errorf("written: %v, want nothing", f.writes)
-	}
+	assert.Empty(f.t, f.writes, "written, want nothing")
 }
 
 // runs is a pod of the session that the API shows without an address.
@@ -106,9 +104,7 @@ func (f *fixture) report(path, from, bearer string, body any) *httptest.Response
 	raw, ok := body.(string)
 	if !ok {
 		b, err := json.Marshal(body)
-		if err != nil {
-			f.t.Fatal(err)
-		}
+		require.NoError(f.t, err)
 		raw = string(b)
 	}
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(raw))
@@ -147,13 +143,9 @@ func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
 			r.Header.Set(tc.header, tc.token)
 			w := httptest.NewRecorder()
 			f.Handler().ServeHTTP(w, r)
-			if w.Code != tc.status {
-				t.Fatalf("%d %s, want %d", w.Code, w.Body, tc.status)
-			}
+			require.Equal(t, tc.status, w.Code, "%s", w.Body)
 			if tc.status == 200 {
-				if !strings.Contains(w.Body.String(), ":desktops/alice") {
-					t.Errorf("%s, want a credential that is bound to the session", w.Body)
-				}
+				assert.Contains(t, w.Body.String(), ":desktops/alice", "%s, want a credential that is bound to the session", w.Body)
 			} else if strings.Contains(w.Body.String(), "turn:") {
 				t.Errorf("a refusal tells of a server: %s", w.Body)
 			}
@@ -162,8 +154,6 @@ func TestADesktopGetsATURNCredentialByItsPodsTokenOnly(t *testing.T) {
 	for _, at := range []string{"/", "/_vdi/status", "/ws"} {
 		w := httptest.NewRecorder()
 		f.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://internal"+at, nil))
-		if w.Code != 404 {
-			t.Errorf("the internal port answers %s with %d", at, w.Code)
-		}
+		assert.Equal(t, 404, w.Code, "the internal port answers %s", at)
 	}
 }

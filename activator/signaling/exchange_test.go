@@ -48,9 +48,8 @@ func replayOne(t *testing.T, lines []string, want *Protocol) {
 		switch {
 		case word == "#":
 		case word == "path":
-			if p := For(v1alpha1.ProtocolAuto, rest); p != want {
-				t.Fatalf("%s: %s is taken for %s", at, rest, p.Name)
-			}
+			p := For(v1alpha1.ProtocolAuto, rest)
+			require.Same(t, want, p, "%s: %s is taken for %s", at, rest, p.Name)
 		case word == "policy":
 			options.ICEPolicy = v1alpha1.ICEPolicy(rest)
 		case word == "input" || strings.HasPrefix(rest, "<"):

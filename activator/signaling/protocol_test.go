@@ -20,15 +20,11 @@ func TestTheProtocolIsFoundByThePath(t *testing.T) {
 		"/signaling": Plain, "/xapi/webrtc/signaling": Plain, "/api/websockets/more": Plain, "/xwebsockets": Plain, "": Plain,
 	} {
 		for _, auto := range []v1alpha1.StreamingProtocol{v1alpha1.ProtocolAuto, ""} {
-			if got := For(auto, path); got != want {
-				t.Errorf("For(%q, %s) = %s, want %s", auto, path, got.Name, want.Name)
-			}
-		}
-		if got := For(v1alpha1.ProtocolWebSocket, path); got != Plain {
-			t.Errorf("told that it is a plain WebSocket, %s was taken for %s", path, got.Name)
+			got := For(auto, path)
+			assert.Same(t, want, got, "For(%q, %s) = %s, want %s", auto, path, got.Name, want.Name)
 		}
 		got := For(v1alpha1.ProtocolWebSocket, path)
-		assert.False(t, got != (Plain{}), "told that it is a plain WebSocket, %s was taken for %s", path, got.Name())
+		assert.Same(t, Plain, got, "told that it is a plain WebSocket, %s was taken for %s", path, got.Name)
 	}
 }
 
@@ -43,9 +39,8 @@ func TestANamedProtocolLeavesOtherPathsToPlainWebSocket(t *testing.T) {
 		{v1alpha1.ProtocolSelkies2WebSockets, "/api/websockets", Selkies2WebSockets}, {v1alpha1.ProtocolSelkies2WebSockets, "/websockets", Plain},
 		{v1alpha1.ProtocolLinuxServer, "/websockets", LinuxServer}, {v1alpha1.ProtocolLinuxServer, "/api/websockets", Plain},
 	} {
-		if got := For(tc.named, tc.path); got != tc.want {
-			t.Errorf("For(%s, %s) = %s, want %s", tc.named, tc.path, got.Name, tc.want.Name)
-		}
+		got := For(tc.named, tc.path)
+		assert.Same(t, tc.want, got, "For(%s, %s) = %s, want %s", tc.named, tc.path, got.Name, tc.want.Name)
 	}
 }
 
@@ -76,10 +71,7 @@ func TestATemplatesICEPolicyComesBeforeTheInstallations(t *testing.T) {
 }
 
 func TestSelkies2IsNotAskedAgainTooSoon(t *testing.T) {
-	if pause := Selkies2WebSockets.Traits.Redial; pause <= 500e6 {
-		t.Errorf("Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
-	}
-	pause := (Selkies2WebSockets{}).Traits().Redial
+	pause := Selkies2WebSockets.Traits.Redial
 	assert.False(t, pause <= 500e6, "Selkies 2 closes what comes again within 500 ms, and we come after %s", pause)
 }
 

@@ -46,20 +46,16 @@ func TestSelkies1EndsWithTheReasonOfEachAbuse(t *testing.T) {
 
 func TestSelkies1TakesAHelloWithAndWithoutMetadata(t *testing.T) {
 	for _, m := range []string{"HELLO 1 " + selkies1Meta, "HELLO 3 " + selkies1Meta, "HELLO 1", "HELLO 1 "} {
-		if _, err := Selkies1.Converse(roomy).FromClient(text(m)); err != nil {
-			t.Errorf("%s: %v", m, err)
-		}
+		_, err := Selkies1.Converse(roomy).FromClient(text(m))
+		assert.NoError(t, err, m)
 	}
 }
 
 func TestASelkies1ViewerThatFindsItsPeerTakenWaitsForIt(t *testing.T) {
 	c := Selkies1.Converse(roomy).(Patient)
-	if c.Early(1002, "invalid peer uid") {
-		t.Error("without a HELLO it is no verdict on a peer")
-	}
-	if _, err := c.(Conversation).FromClient(selkies1Hi); err != nil {
-		t.Fatal(err)
-	}
+	assert.False(t, c.Early(1002, "invalid peer uid"), "without a HELLO it is no verdict on a peer")
+	_, err := c.(Conversation).FromClient(selkies1Hi)
+	require.NoError(t, err)
 	for range 100 {
 		require.True(t, c.Early(1002, "invalid peer uid"), "it does not wait for as long as it is held")
 	}

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestVerdictsAreShortAndBounded(t *testing.T) {
@@ -15,23 +18,16 @@ func TestVerdictsAreShortAndBounded(t *testing.T) {
 		at := Upgrade{Session: "1", Run: Run{Pod: "p"}, Path: "/api/webrtc/signaling/"}
 		v.Remember(at, http.StatusConflict)
 		time.Sleep(keptFor - 1)
-		if got := v.Recall(at); got != http.StatusConflict {
-			t.Errorf("recalled %d within the time", got)
-		}
+		assert.Equal(t, http.StatusConflict, v.Recall(at), "recalled within the time")
 		time.Sleep(2 * time.Nanosecond)
-		if got := v.Recall(at); got != 0 || len(v.refused.Keys()) != 0 {
-			t.Errorf("recalled %d after the time, %d kept", got, len(v.refused.Keys()))
-		}
+		require.Equal(t, 0, v.Recall(at))
+		assert.Empty(t, v.refused.Keys(), "recalled after the time, kept")
 		v.Remember(Upgrade{Path: strings.Repeat("/", maxPath+1)}, http.StatusConflict)
-		if len(v.refused.Keys()) != 0 {
-			t.Error("a path of any length is kept")
-		}
+		assert.Empty(t, v.refused.Keys(), "a path of any length is kept")
 		for i := range maxVerdicts + 10 {
 			v.Remember(Upgrade{Path: fmt.Sprint(i)}, http.StatusConflict)
 		}
-		if n := len(v.refused.Keys()); n > maxVerdicts {
-			t.Errorf("%d are kept, want at most %d", n, maxVerdicts)
-		}
+		assert.LessOrEqual(t, len(v.refused.Keys()), maxVerdicts, "are kept")
 	})
 }
 
@@ -40,9 +36,7 @@ func TestAnAnswerThatMayBeAnotherInAMomentIsNoVerdict(t *testing.T) {
 	for _, status := range []int{0, 200, 400, 426, 429, 500, 502, 503, 504} {
 		v.Remember(Upgrade{Path: "/"}, status)
 	}
-	if n := len(v.refused.Keys()); n != 0 {
-		t.Errorf("%d answers are remembered that are no verdicts", n)
-	}
+	assert.Equal(t, 0, len(v.refused.Keys()), "answers are remembered that are no verdicts")
 }
 
 func TestA404IsBelievedToBeAStartForAsLongAsOneTakes(t *testing.T) {
@@ -58,20 +52,14 @@ func TestA404IsBelievedToBeAStartForAsLongAsOneTakes(t *testing.T) {
 		"a container that began just now": {young, 404, true}, "one that began long ago": {old, 404, false},
 		"one of which nothing is known": {Run{Pod: "r"}, 404, true}, "another answer": {young, 403, false},
 	} {
-		if got := v.MayStillCome(tc.at, tc.status, within, now); got != tc.want {
-			t.Errorf("%s: %t", name, got)
-		}
+		assert.Equal(t, tc.want, v.MayStillCome(tc.at, tc.status, within, now), name)
 	}
 	v.Took(old)
 	v.Took(young)
-	if v.MayStillCome(young, 404, within, now) {
-		t.Error("it took an upgrade")
-	}
+	assert.False(t, v.MayStillCome(young, 404, within, now), "it took an upgrade")
 	v.BrokeOff(old, now)
-	if !v.MayStillCome(old, 404, within, now.Add(time.Second)) || v.MayStillCome(old, 404, within, now.Add(time.Hour)) {
-		t.Error("it broke off, and may start again behind its web server, but not for ever")
-	}
-	if !v.MayStillCome(Run{"p", now}, 404, within, now) {
-		t.Error("its container has started again")
-	}
+	require.True(t, v.MayStillCome(old, 404, within, now.Add(time.Second)))
+	assert.False(t, v.MayStillCome(old, 404, within, now.Add(time.Hour)),
+		"it broke off, and may start again behind its web server, but not for ever")
+	assert.True(t, v.MayStillCome(Run{"p", now}, 404, within, now), "its container has started again")
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -119,18 +120,14 @@ func (o *tab) expect(after time.Duration, want Viewing) {
 	synctest.Wait()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.now != want {
-		o.t.Errorf("the view is %q to the page, want %q", o.now, want)
-	}
+	assert.Equal(o.t, want, o.now, "the view is %q to the page, want %q", o.now, want)
 }
 
 func (w *world) expectRecords(want int) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.records != want {
-		w.t.Errorf("%d records, want %d", w.records, want)
-	}
+	assert.Equal(w.t, want, w.records, "records")
 }
 
 func TestOfPagesThatComeAtOnceOneShowsTheDesktop(t *testing.T) {
@@ -149,9 +146,7 @@ func TestOfPagesThatComeAtOnceOneShowsTheDesktop(t *testing.T) {
 			}
 			o.mu.Unlock()
 		}
-		if shows != 1 {
-			t.Errorf("%d show it", shows)
-		}
+		assert.Equal(t, 1, shows, "show it")
 		w.expectRecords(1)
 		for _, o := range tabs {
 			o.close()
@@ -178,9 +173,7 @@ func TestAPageThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 func TestAPageThatAsksNoLongerLeavesTheDesktop(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for range 10 {
-			if got := w.replicas[0].Asks(w.t.Context(), Page{alice, "1"}, w.view()); got != ViewingYours {
-				t.Errorf("the view is %q to who asks", got)
-			}
+			assert.Equal(t, ViewingYours, w.replicas[0].Asks(w.t.Context(), Page{alice, "1"}, w.view()), "the view is to who asks")
 			time.Sleep(3 * time.Second)
 		}
 		if w.expectRecords(1); ViewedBy(w.view()) != "1" {
@@ -203,9 +196,7 @@ func TestAPageThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 				first.close()
 				synctest.Wait()
 				again := w.open("1", w.replicas[replica])
-				if again.first != ViewingYours {
-					t.Errorf("first the view is %q to it", again.first)
-				}
+				assert.Equal(t, ViewingYours, again.first, "first the view is %q to it", again.first)
 				second.expect(time.Minute, ViewingOthers)
 				w.expectRecords(1 + replica)
 				again.close()
@@ -221,9 +212,7 @@ func TestAPageThatVanishedWithItsReplicaBlocksNobodyForEver(t *testing.T) {
 	inWorld(t, func(w *world) {
 		vanish := func() {
 			gone := &v1alpha1.SessionViewer{Page: "1", Since: metav1.MicroTime{Time: time.Now()}, Replica: "gone"}
-			if err := w.WriteViewer(w.t.Context(), alice, gone, ""); err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, w.WriteViewer(w.t.Context(), alice, gone, ""))
 		}
 		vanish()
 		second := w.open("2", w.replicas[0])
