@@ -11,13 +11,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -34,9 +36,7 @@ type front struct {
 func newFront(t *testing.T, starting int, desktop *httptest.Server) *front {
 	t.Helper()
 	behind, err := url.Parse(desktop.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	f := &front{}
 	f.starting.Store(int32(starting))
 	proxy := httputil.NewSingleHostReverseProxy(behind)
@@ -58,7 +58,7 @@ func TestAWebServerThatAnswers404BeforeItsDesktopIsThereIsAskedAgain(t *testing.
 	g.wakes(f.Server)
 	held := g.dial("/websockets", g.as(fromPage))
 	say(t, held, "SETTINGS,{}")
-	g.eventually("it was asked more than once", func() bool { return f.asked.Load() > 2 })
+	eventually.True(g.t, "it was asked more than once", func() bool { return f.asked.Load() > 2 })
 	again := g.dial("/websockets", g.as(fromPage)) // nobody is refused meanwhile
 	f.starting.Store(0)
 	expectEcho(t, held, "SETTINGS,{}")
@@ -95,16 +95,14 @@ func TestTheFrameIsNotShownWhatAWebServerSaysBeforeItsDesktopIsThere(t *testing.
 		g.wakes(f.Server)
 		framed := make(chan answer, 1)
 		go func() { framed <- g.do(http.MethodGet, "/", g.as(framing)) }()
-		g.eventually("it was asked more than once", func() bool { return f.asked.Load() > 1 })
+		eventually.True(g.t, "it was asked more than once", func() bool { return f.asked.Load() > 1 })
 		// A program gets the answer as it is.
-		if got := g.do(http.MethodGet, "/state", g.as(fetching)); got.code != starting {
-			t.Errorf("a program got %d, want %d", got.code, starting)
-		}
+		assert.Equal(t, starting, g.do(http.MethodGet, "/state", g.as(fetching)).code, "a program")
 		f.starting.Store(0)
-		if got := <-framed; got.code != 200 || got.body != "desktop GET / cookies:" {
-			t.Errorf("the frame got %d %s", got.code, got.body)
-		}
-		g.eventually("all places are given back", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 0 })
+		got := <-framed
+		require.Equal(t, 200, got.code)
+		assert.Equal(t, "desktop GET / cookies:", got.body, "the frame")
+		eventually.Equal(g.t, "all places are given back", 0, value(g.Metrics.Held))
 	}
 }
 
@@ -112,21 +110,17 @@ func TestTheFrameWaitsForItsDocumentNoLongerThanARequestIsHeld(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 600 * time.Millisecond })
 	f := newFront(t, http.StatusBadGateway, newDesktop(t))
 	g.wakes(f.Server)
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != http.StatusBadGateway {
-		t.Errorf("the frame got %d", got.code)
-	}
+	assert.Equal(t, http.StatusBadGateway, g.do(http.MethodGet, "/", g.as(framing)).code, "the frame")
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	r.Host, r.Header = g.host, g.as(framing)
 	time.AfterFunc(100*time.Millisecond, leave)
 	if resp, err := http.DefaultClient.Do(r); err == nil {
 		_ = resp.Body.Close()
 		t.Error("who left was answered")
 	}
-	g.eventually("who left waits no longer", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 0 })
+	eventually.Equal(g.t, "who left waits no longer", 0, value(g.Metrics.Held))
 }
 
 func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
@@ -152,15 +146,13 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 	asks("nobody knows", "")
 	named(v1alpha1.ProtocolSelkies2WebRTC)
 	asks("the template's word", `{"current_mode":"webrtc"}`)
-	if g.woken() == 0 {
-		t.Error("who asks for the mode wakes nothing")
-	}
+	assert.NotEqual(t, 0, g.woken(), "who asks for the mode wakes nothing")
 	// Without it, by the client that got through last.
 	named(v1alpha1.ProtocolAuto)
 	for at, want := range map[string]string{webRTC: `{"current_mode":"webrtc"}`, webSockets: `{"current_mode":"websockets"}`} {
 		g.wakes(newSelkies2(t, at).Server)
 		g.dial(at, g.as(fromPage))
-		g.eventually("it is recorded", func() bool {
+		eventually.True(g.t, "it is recorded", func() bool {
 			view, _ := g.Directory.View(alice)
 			return string(signaling.ModeAnswer(signaling.ProtocolOf(view.Session))) == want
 		})
@@ -180,9 +172,7 @@ func TestAFrameThatAsksForTheModeWakesNothingThatAClockPutToSleep(t *testing.T) 
 	g.wakes(newDesktop(t))
 	g.sleeps(lifecycle.ReasonIdle, "")
 	g.do(http.MethodGet, "/api/status", g.as(framing))
-	if g.woken() != 0 {
-		t.Error("it wakes")
-	}
+	assert.Equal(t, 0, g.woken(), "it wakes")
 }
 
 func TestAClientThatDidNotGetThroughSaysNothingOfItsDesktop(t *testing.T) {
@@ -193,9 +183,7 @@ func TestAClientThatDidNotGetThroughSaysNothingOfItsDesktop(t *testing.T) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, a := range g.writes {
-		if a.Protocol != "" {
-			t.Errorf("recorded as %s", a.Protocol)
-		}
+		assert.Empty(t, a.Protocol, "recorded as")
 	}
 }
 
@@ -220,9 +208,7 @@ func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
 	for _, path := range []string{"/", "/never"} {
 		ctx, leave := context.WithCancel(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		r.Host, r.Header = g.host, g.as(framing)
 		done := make(chan struct{})
 		go func() {
@@ -232,7 +218,7 @@ func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
 				_ = resp.Body.Close()
 			}
 		}()
-		g.eventually("another request finds a place beside "+path, func() bool {
+		eventually.True(g.t, "another request finds a place beside "+path, func() bool {
 			return g.do(http.MethodGet, "/app.js", g.as(fetching)).code == 200
 		})
 		leave()

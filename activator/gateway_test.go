@@ -18,6 +18,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,7 @@ import (
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -101,9 +104,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
@@ -237,33 +238,23 @@ func (g *gateway) expectNothingWritten() {
 	g.t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.writes) > 0 {
-		g.t.Errorf("written: %v, want nothing", g.writes)
-	}
+	assert.Empty(g.t, g.writes, "written, want nothing")
+}
+
+// value reads a gauge or a counter.
+func value(c prometheus.Collector) func() float64 {
+	return func() float64 { return testutil.ToFloat64(c) }
 }
 
 func (g *gateway) expectRefusals(why *closing.Refusal, want float64) {
 	g.t.Helper()
-	g.eventually(why.Label+" is counted", func() bool {
-		return testutil.ToFloat64(g.Metrics.Refusals.WithLabelValues(why.Label)) == want
-	})
-}
-
-func (g *gateway) eventually(what string, is func() bool) {
-	g.t.Helper()
-	for deadline := time.Now().Add(enough); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("not so within %s: %s", enough, what)
-		}
-	}
+	eventually.Equal(g.t, why.Label+" is counted", want, value(g.Metrics.Refusals.WithLabelValues(why.Label)))
 }
 
 func (g *gateway) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
 	g.t.Helper()
 	raw, err := g.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	return raw
 }
 
@@ -292,23 +283,17 @@ type answer struct {
 func (g *gateway) do(method, at string, h http.Header) answer {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), method, g.front.URL+at, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	req.Host, req.Header = g.host, h.Clone()
 	if other := h.Get("Test-Host"); other != "" {
 		req.Host = other
 	}
 	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := c.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
@@ -317,9 +302,7 @@ func (g *gateway) dial(at string, h http.Header) *websocket.Conn {
 	h = h.Clone()
 	h.Set("Host", g.host)
 	ws, _, err := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+at, h)
-	if err != nil {
-		g.t.Fatalf("the upgrade was refused: %v", err)
-	}
+	require.NoError(g.t, err, "the upgrade was refused")
 	g.t.Cleanup(func() { _ = ws.Close() })
 	return ws
 }
@@ -333,9 +316,9 @@ func expectClosed(t *testing.T, ws *websocket.Conn, code int, text string) {
 			continue
 		}
 		var closed *websocket.CloseError
-		if !errors.As(err, &closed) || closed.Code != code || !strings.Contains(closed.Text, text) {
-			t.Errorf("ended with %v, want %d with %q", err, code, text)
-		}
+		require.ErrorAs(t, err, &closed)
+		require.Equal(t, code, closed.Code)
+		assert.Contains(t, closed.Text, text, "ended")
 		return
 	}
 }
@@ -372,14 +355,12 @@ func newDesktop(t *testing.T) *httptest.Server {
 func expectEcho(t *testing.T, ws *websocket.Conn, want string) {
 	t.Helper()
 	_ = ws.SetReadDeadline(time.Now().Add(enough))
-	if _, m, err := ws.ReadMessage(); err != nil || string(m) != "echo "+want {
-		t.Fatalf("heard %q, %v; want the echo of %q", m, err, want)
-	}
+	_, m, err := ws.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "echo "+want, string(m), "heard %q; want the echo of %q", m, want)
 }
 
 func say(t *testing.T, ws *websocket.Conn, text string) {
 	t.Helper()
-	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(text)))
 }

@@ -16,9 +16,10 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/config"
 )
 
@@ -55,17 +56,13 @@ func measureHeld(b *testing.B, n int) {
 	clients := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestClientsOfTheBenchmark$")
 	clients.Env = append(os.Environ(), clientsOf+"="+addr.String(), clientsSay+"="+base64.StdEncoding.EncodeToString(append([]byte(request), hello...)), fmt.Sprintf("%s=%d", clientsCount, n))
 	leave, err := clients.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := clients.Start(); err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
+	require.NoError(b, clients.Start())
 	defer func() {
 		_ = leave.Close()
 		_ = clients.Wait()
 	}()
-	g.eventually("all are held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == float64(n) })
+	eventually.Equal(g.t, "all are held", float64(n), value(g.Metrics.Held))
 	after := memory(b)
 	each := func(a, b uint64) float64 { return float64(int64(a-b)) / float64(n) }
 	b.ReportMetric(each(after.rss, before.rss), "rss-B/held")
@@ -89,22 +86,15 @@ func TestClientsOfTheBenchmark(t *testing.T) {
 		t.Skip("it is for BenchmarkHeldConnection")
 	}
 	n, err := strconv.Atoi(os.Getenv(clientsCount))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	say, err := base64.StdEncoding.DecodeString(os.Getenv(clientsSay))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for range n {
 		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
-		if _, err := c.Write(say); err != nil {
-			t.Fatal(err)
-		}
+		_, err = c.Write(say)
+		require.NoError(t, err)
 	}
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
@@ -121,12 +111,9 @@ func memory(b *testing.B) memoryUse {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	var size, resident uint64
-	if _, err := fmt.Sscan(string(raw), &size, &resident); err != nil {
-		b.Fatal(err)
-	}
+	_, err = fmt.Sscan(string(raw), &size, &resident)
+	require.NoError(b, err)
 	return memoryUse{resident * uint64(os.Getpagesize()), m.HeapAlloc, m.StackInuse, runtime.NumGoroutine()}
 }

@@ -15,11 +15,14 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -44,17 +47,12 @@ func (g *gateway) openAs(name string) *told {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/&page="+name, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	req.Host, req.Header = host, g.as(fetching)
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
-		g.t.Fatalf("the stream answered %s", resp.Status)
-	}
+	require.NoError(g.t, err)
+	require.Equal(g.t, http.StatusOK, resp.StatusCode)
+	require.Equal(g.t, "text/event-stream", resp.Header.Get("Content-Type"), "the stream answered %s", resp.Status)
 	o := &told{t: g.t, events: make(chan page.Status, 100), close: cancel}
 	done := make(chan struct{})
 	go func() {
@@ -64,9 +62,7 @@ func (g *gateway) openAs(name string) *told {
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				var s page.Status
-				if err := json.Unmarshal([]byte(data), &s); err != nil {
-					g.t.Errorf("%s: %v", data, err)
-				}
+				assert.NoError(g.t, json.Unmarshal([]byte(data), &s), data)
 				o.events <- s
 			}
 		}
@@ -82,9 +78,7 @@ func (o *told) until(what string, is func(page.Status) bool) page.Status {
 	for timeout := time.After(enough); ; {
 		select {
 		case s, ok := <-o.events:
-			if !ok {
-				o.t.Fatalf("the stream ended before %s; last it told %+v", what, last)
-			}
+			require.True(o.t, ok, "the stream ended before %s; last it told %+v", what, last)
 			if last = s; is(s) {
 				return s
 			}
@@ -114,7 +108,7 @@ func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g := newGateway(t)
 	tab := g.open()
 	tab.until("waking", atStep(page.StepWaking))
-	g.eventually("the open page wakes it", func() bool { return g.woken() == 1 })
+	eventually.Equal(g.t, "the open page wakes it", 1, g.woken)
 	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
 	g.pod(func(*corev1.Pod) {})
 	tab.until("looking for a place", atStep(page.StepPlace))
@@ -134,7 +128,7 @@ func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g.wakes(newDesktop(t))
 	tab.until("ready", in(page.StateReady))
 	tab.close()
-	g.eventually("the page is counted out", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
+	eventually.Equal(g.t, "the page is counted out", 0, value(g.Metrics.Pages))
 }
 
 func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
@@ -144,7 +138,7 @@ func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
 	tab.until("ready", in(page.StateReady))
 	before := g.woken()
 	g.sleeps(lifecycle.ReasonDisconnected, "")
-	g.eventually("woken again, since somebody is there", func() bool { return g.woken() == before+1 })
+	eventually.Equal(g.t, "woken again, since somebody is there", before+1, g.woken)
 	g.wakes(newDesktop(t))
 	tab.until("ready again", in(page.StateReady))
 }
@@ -163,28 +157,23 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 			tab.until(string(state), in(state))
 			// What the desktop's client does then by itself wakes nobody either.
 			for _, kind := range []http.Header{framing, fetching} {
-				if got := g.do(http.MethodGet, "/", g.as(kind)); got.code != 503 {
-					t.Errorf("%v got %d", kind, got.code)
-				}
+				assert.Equal(t, 503, g.do(http.MethodGet, "/", g.as(kind)).code, "%v", kind)
 			}
 			if got := g.do(http.MethodGet, "/?vdi_refresh=1", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, `href="/"`) {
 				t.Errorf("a page without script got %d:\n%s", got.code, got.body)
 			}
 			other := g.open()
 			other.until(string(state), in(state))
-			if n := g.woken(); n != before {
-				t.Errorf("woken %d times by nobody", n-before)
-			}
+			n := g.woken()
+			assert.Equal(t, before, n, "woken %d times by nobody", n-before)
 
 			got := g.do(http.MethodPost, page.WakePath, g.as(fromPage))
-			if got.code != 204 || g.status().State != page.StateWaiting {
-				t.Errorf("the button got %d %s", got.code, got.body)
-			}
+			require.Equal(t, 204, got.code)
+			assert.Equal(t, page.StateWaiting, g.status().State, "the button got %d %s", got.code, got.body)
 			tab.until("waiting", in(page.StateWaiting))
 			other.until("waiting", in(page.StateWaiting))
-			if n := g.woken(); n != before+1 {
-				t.Errorf("the button woke it %d times", n-before)
-			}
+			n = g.woken()
+			assert.Equal(t, before+1, n, "the button woke it %d times", n-before)
 			g.wakes(newDesktop(t))
 			tab.until("ready", in(page.StateReady))
 		})
@@ -193,9 +182,9 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 
 func TestTheWakeButtonIsAPost(t *testing.T) {
 	g := newGateway(t)
-	if got := g.do(http.MethodGet, page.WakePath, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
-		t.Errorf("%d", got.code)
-	}
+	got := g.do(http.MethodGet, page.WakePath, g.as(navigating))
+	require.Equal(t, 405, got.code)
+	assert.Equal(t, "POST", got.header.Get("Allow"))
 	g.expectNothingWritten()
 }
 
@@ -232,15 +221,15 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	g.open().until("told", atStep(page.StepWaking))
 	second := g.open()
 	second.until("told", atStep(page.StepWaking))
-	if got := g.do(http.MethodGet, page.EventsPath, g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many pages") {
-		t.Errorf("the third got %d %s", got.code, got.body)
-	}
+	got := g.do(http.MethodGet, page.EventsPath, g.as(fetching))
+	require.Equal(t, 503, got.code)
+	assert.Contains(t, got.body, "too many pages", "the third")
 	g.expectRefusals(closing.Pages, 1)
 	if got := g.status(); got.State != page.StateWaiting {
 		t.Errorf("it may still ask, and is told %+v", got)
 	}
 	second.close()
-	g.eventually("a place is free", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 1 })
+	eventually.Equal(g.t, "a place is free", 1, value(g.Metrics.Pages))
 	g.open().until("told", atStep(page.StepWaking))
 }
 
@@ -249,32 +238,26 @@ func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 	tab := g.open()
 	tab.until("told", atStep(page.StepWaking))
 	g.StopHolding()
-	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
-	if got := g.do(http.MethodGet, page.EventsPath, g.as(fetching)); got.code != 503 {
-		t.Errorf("a stream that is opened now got %d", got.code)
-	}
+	eventually.Equal(g.t, "the stream ends", 0, value(g.Metrics.Pages))
+	assert.Equal(t, 503, g.do(http.MethodGet, page.EventsPath, g.as(fetching)).code, "a stream that is opened now")
 }
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	g := newGateway(t)
 	g.open().until("told", atStep(page.StepWaking))
-	g.eventually("the wake has come by the watch, which would bring the session back", func() bool {
+	eventually.True(g.t, "the wake has come by the watch, which would bring the session back", func() bool {
 		view, ok := g.Directory.View(alice)
 		return ok && view.Session.Status.Activity != nil
 	})
 	g.Directory.DropSession(alice)
-	g.eventually("the stream ends", func() bool { return testutil.ToFloat64(g.Metrics.Pages) == 0 })
+	eventually.Equal(g.t, "the stream ends", 0, value(g.Metrics.Pages))
 }
 
 func TestADesktopThatForbidsFramesIsShownInOursAndNowhereElse(t *testing.T) {
 	g := newGateway(t)
 	g.wakes(newDesktop(t))
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.header.Get("X-Frame-Options") != "SAMEORIGIN" {
-		t.Errorf("in our frame: %q", got.header.Get("X-Frame-Options"))
-	}
-	if got := g.do(http.MethodGet, "/page", g.as(fetching)); got.header.Get("X-Frame-Options") != "DENY" {
-		t.Errorf("elsewhere: %q", got.header.Get("X-Frame-Options"))
-	}
+	assert.Equal(t, "SAMEORIGIN", g.do(http.MethodGet, "/", g.as(framing)).header.Get("X-Frame-Options"), "in our frame")
+	assert.Equal(t, "DENY", g.do(http.MethodGet, "/page", g.as(fetching)).header.Get("X-Frame-Options"), "elsewhere")
 }
 
 func TestOurMarkersNeverReachTheDesktop(t *testing.T) {
@@ -283,12 +266,10 @@ func TestOurMarkersNeverReachTheDesktop(t *testing.T) {
 	defer desktop.Close()
 	g.wakes(desktop)
 	insecure := http.Header{"Accept": {"text/html,*/*"}}
-	if got := g.do(http.MethodGet, "/desk?a=%20&vdi_frame=1&b", g.as(insecure)); got.body != "/desk?a=%20&b" {
-		t.Errorf("the desktop was asked for %s", got.body)
-	}
-	if got := g.do(http.MethodGet, "/desk?a=%20", g.as(insecure)); !strings.Contains(got.body, `src="/desk?a=%20&amp;vdi_frame=1"`) || !strings.Contains(got.body, "marksAddresses&#34;:true") {
-		t.Errorf("the page on an insecure host does not mark its frame:\n%s", got.body)
-	}
+	assert.Equal(t, "/desk?a=%20&b", g.do(http.MethodGet, "/desk?a=%20&vdi_frame=1&b", g.as(insecure)).body, "the desktop was asked")
+	got := g.do(http.MethodGet, "/desk?a=%20", g.as(insecure))
+	require.Contains(t, got.body, `src="/desk?a=%20&amp;vdi_frame=1"`)
+	assert.Contains(t, got.body, "marksAddresses&#34;:true", "the page on an insecure host does not mark its frame")
 }
 
 func TestADesktopCannotTakeThePlaceOfItsPage(t *testing.T) {
@@ -300,12 +281,10 @@ func TestADesktopCannotTakeThePlaceOfItsPage(t *testing.T) {
 	defer desktop.Close()
 	g.wakes(desktop)
 	worker := with(fetching, "Service-Worker", "script")
-	if got := g.do(http.MethodGet, "/sw.js", g.as(worker)); got.code != 403 {
-		t.Errorf("a worker for the whole host: %d", got.code)
-	}
-	if got := g.do(http.MethodGet, "/app/sw.js", g.as(worker)); got.code != 200 || got.header.Get("Service-Worker-Allowed") != "" {
-		t.Errorf("a worker for its own folder: %d, allowed %q", got.code, got.header.Get("Service-Worker-Allowed"))
-	}
+	assert.Equal(t, 403, g.do(http.MethodGet, "/sw.js", g.as(worker)).code, "a worker for the whole host")
+	got := g.do(http.MethodGet, "/app/sw.js", g.as(worker))
+	require.Equal(t, 200, got.code)
+	assert.Empty(t, got.header.Get("Service-Worker-Allowed"), "a worker for its own folder, allowed")
 }
 
 // clientDesktop is a desktop with a client of some files.
@@ -340,35 +319,26 @@ func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 	gone()
 	tab := g.open()
 	s := tab.until("the frame may be loaded", func(s page.Status) bool { return s.Early })
-	if s.State != page.StateWaiting || s.Image == "" {
-		t.Errorf("told %+v", s)
-	}
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 200 || got.body != "/ of one" {
-		t.Errorf("the frame got %d %s", got.code, got.body)
-	}
-	if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 200 || got.body != "/app.js of one" {
-		t.Errorf("its script got %d %s", got.code, got.body)
-	}
-	if hits := testutil.ToFloat64(g.Metrics.CacheServed.WithLabelValues(metrics.CacheHit)); hits != 2 {
-		t.Errorf("%v hits were counted", hits)
-	}
+	require.Equal(t, page.StateWaiting, s.State)
+	assert.NotEmpty(t, s.Image, "told %+v", s)
+	got := g.do(http.MethodGet, "/", g.as(framing))
+	require.Equal(t, 200, got.code)
+	assert.Equal(t, "/ of one", got.body, "the frame")
+	got = g.do(http.MethodGet, "/app.js", g.as(fetching))
+	require.Equal(t, 200, got.code)
+	assert.Equal(t, "/app.js of one", got.body, "its script")
+	assert.EqualValues(t, 2, testutil.ToFloat64(g.Metrics.CacheServed.WithLabelValues(metrics.CacheHit)), "hits were counted")
 	held := make(chan answer, 1)
 	go func() { held <- g.do(http.MethodGet, "/state", g.as(fetching)) }() // no part of the client
-	g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+	eventually.Equal(g.t, "held", 1, value(g.Metrics.Held))
 
 	// The desktop that comes answers for itself, the same image or not.
 	g.image = "desktop@sha256:bbbb"
 	g.wakes(clientDesktop(t, "two"))
-	if got := <-held; got.body != "/state of two" {
-		t.Errorf("the held request got %s", got.body)
-	}
+	assert.Equal(t, "/state of two", (<-held).body, "the held request")
 	ready := tab.until("ready, with another image", in(page.StateReady))
-	if ready.Image == s.Image {
-		t.Error("the page is not told that its client is of another image")
-	}
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "/ of two" {
-		t.Errorf("the frame got %s", got.body)
-	}
+	assert.NotEqual(t, s.Image, ready.Image, "the page is not told that its client is of another image")
+	assert.Equal(t, "/ of two", g.do(http.MethodGet, "/", g.as(framing)).body, "the frame")
 }
 
 func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T) {
@@ -403,12 +373,10 @@ func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T
 			if tc.kept {
 				want = "answer 1"
 			}
-			if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != want {
-				t.Errorf("a visitor of the live desktop got %q, want %q", got.body, want)
-			}
-			if got := g.do(http.MethodGet, "/", g.as(with(framing, "Cache-Control", "no-cache"))); !strings.HasPrefix(got.body, "answer") || got.body == "answer 1" {
-				t.Errorf("who reloads past all caches got %q", got.body)
-			}
+			assert.Equal(t, want, g.do(http.MethodGet, "/", g.as(framing)).body, "a visitor of the live desktop")
+			got := g.do(http.MethodGet, "/", g.as(with(framing, "Cache-Control", "no-cache")))
+			require.True(t, strings.HasPrefix(got.body, "answer"))
+			assert.NotEqual(t, "answer 1", got.body, "who reloads past all caches")
 		})
 	}
 }
@@ -436,20 +404,16 @@ func TestWhatIsKeptOfASelkies16IsRenewedOnceItsNextPodHasAViewer(t *testing.T) {
 	next.Name, next.UID, next.Spec.Containers[0].Image = "q", "q", g.image
 	g.Directory.SetPod(next)
 	serves("two")
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "one" {
-		t.Errorf("before it has a viewer: %q", got.body)
-	}
+	assert.Equal(t, "one", g.do(http.MethodGet, "/", g.as(framing)).body, "before it has a viewer")
 	viewer := g.dial("/webrtc/signalling/", g.as(fromPage))
 	say(t, viewer, "HELLO 1")
-	g.eventually("it is renewed", func() bool {
+	eventually.True(g.t, "it is renewed", func() bool {
 		view, _ := g.Directory.View(alice)
 		return len(g.Clients.Former(view)) == 0
 	})
 	_ = viewer.Close()
-	g.eventually("the viewer is gone", func() bool { return !g.sockets.Viewed(alice) })
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.body != "two" {
-		t.Errorf("after it had one: %q", got.body)
-	}
+	eventually.True(g.t, "the viewer is gone", func() bool { return !g.sockets.Viewed(alice) })
+	assert.Equal(t, "two", g.do(http.MethodGet, "/", g.as(framing)).body, "after it had one")
 }
 
 func TestWithoutACacheEverythingWaits(t *testing.T) {
@@ -460,7 +424,7 @@ func TestWithoutACacheEverythingWaits(t *testing.T) {
 	g.wakes(clientDesktop(t, "one"))
 	g.do(http.MethodGet, "/", g.as(framing))
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 503 || !strings.Contains(got.body, `data-vdi="nothing"`) {
-		t.Errorf("%d %s", got.code, got.body)
-	}
+	got := g.do(http.MethodGet, "/", g.as(framing))
+	require.Equal(t, 503, got.code)
+	assert.Contains(t, got.body, `data-vdi="nothing"`)
 }

@@ -9,11 +9,14 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -53,9 +56,8 @@ func TestByPathNobodyIsElsewhere(t *testing.T) {
 		"/desk": host,
 	} {
 		got := g.do(http.MethodGet, at, with(g.as(noBrowser), "Test-Host", host))
-		if got.code != http.StatusNotFound || !strings.Contains(got.body, closing.UnknownHost.Title) {
-			t.Errorf("%s%s: %d\n%s", host, at, got.code, got.body)
-		}
+		require.Equal(t, http.StatusNotFound, got.code, host)
+		assert.Contains(t, got.body, closing.UnknownHost.Title, "%s%s", host, at)
 	}
 	if got := g.do(http.MethodGet, aliceAt+"/", with(navigating, "Cookie", "vdi-session="+g.sign(token.AudienceSession, bob, 0))); got.code != http.StatusForbidden {
 		t.Errorf("another session's token got %d", got.code)
@@ -69,28 +71,19 @@ func TestByPathNobodyIsElsewhere(t *testing.T) {
 func TestByPathThePageKnowsItsFolder(t *testing.T) {
 	g := newGateway(t, byPath)
 	got := g.do(http.MethodGet, aliceAt+"/desk?x=1", g.as(navigating))
-	if got.code != http.StatusAccepted {
-		t.Fatalf("%d:\n%s", got.code, got.body)
-	}
+	require.Equal(t, http.StatusAccepted, got.code, got.body)
 	for _, part := range []string{
 		`content="2; url=` + aliceAt + `/desk?x=1&amp;vdi_refresh=1"`, `href="` + aliceAt + `/desk?x=1"`,
 		`&#34;eventsPath&#34;:&#34;` + aliceAt + `/_vdi/events&#34;`, `&#34;wakePath&#34;:&#34;` + aliceAt + `/_vdi/wake&#34;`, `src="/_vdi/assets/shell.js"`,
 	} {
-		if !strings.Contains(got.body, part) {
-			t.Errorf("the page does not hold %s:\n%s", part, got.body)
-		}
+		assert.Contains(t, got.body, part, "the page does not hold")
 	}
 	for _, at := range []string{page.AssetsPath + "shell.js", aliceAt + page.StatusPath} {
-		if got := g.do(http.MethodGet, at, g.as(fetching)); got.code != http.StatusOK {
-			t.Errorf("%s: %d", at, got.code)
-		}
+		assert.Equal(t, http.StatusOK, g.do(http.MethodGet, at, g.as(fetching)).code, at)
 	}
-	if got := g.do(http.MethodPost, aliceAt+page.WakePath, g.as(fromFolder)); got.code != http.StatusNoContent {
-		t.Errorf("waking: %d", got.code)
-	}
-	if got := g.do(http.MethodGet, aliceAt+"/sw.js", with(g.as(fetching), "Service-Worker", "script")); got.code != http.StatusForbidden {
-		t.Errorf("a worker for the session's whole folder: %d", got.code)
-	}
+	assert.Equal(t, http.StatusNoContent, g.do(http.MethodPost, aliceAt+page.WakePath, g.as(fromFolder)).code, "waking")
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, aliceAt+"/sw.js", with(g.as(fetching), "Service-Worker", "script")).code,
+		"a worker for the session's whole folder")
 }
 
 // tellsItsPath is a desktop that says what it was asked, sends on and sets a cookie.
@@ -126,9 +119,9 @@ func TestByPathADesktopIsAtItsRootAndItsVisitorInTheFolder(t *testing.T) {
 	g := newGateway(t, byPath)
 	g.wakes(tellsItsPath(t))
 	got := g.do(http.MethodGet, aliceAt+"/a%2Fb?x=1", with(g.as(fetching), "X-Forwarded-Prefix", "/evil"))
-	if got.code != http.StatusOK || got.body != "/a%2Fb?x=1 of "+aliceAt+" cookies:" || got.header.Get("Set-Cookie") != "theirs=1; Path="+aliceAt+"/" {
-		t.Errorf("%d %q with %q", got.code, got.body, got.header.Get("Set-Cookie"))
-	}
+	require.Equal(t, http.StatusOK, got.code)
+	require.Equal(t, "/a%2Fb?x=1 of "+aliceAt+" cookies:", got.body)
+	assert.Equal(t, "theirs=1; Path="+aliceAt+"/", got.header.Get("Set-Cookie"))
 	if got := g.do(http.MethodGet, aliceAt+"/login", g.as(framing)); got.code != http.StatusFound || got.header.Get("Location") != aliceAt+"/desk" {
 		t.Errorf("%d to %q", got.code, got.header.Get("Location"))
 	}
@@ -140,10 +133,10 @@ func TestByPathAWebSocketIsHeldAndThenServed(t *testing.T) {
 	say(t, plain, "first")
 	// Selkies 1.6 names its socket after the page's folder, as it would "webrtc".
 	say(t, old, "HELLO 1")
-	if _, m, err := old.ReadMessage(); err != nil || string(m) != "HELLO" {
-		t.Fatalf("heard %q, %v", m, err)
-	}
-	g.eventually("woken", func() bool { return g.woken() == 1 })
+	_, m, err := old.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "HELLO", string(m), "heard %q", m)
+	eventually.Equal(g.t, "woken", 1, g.woken)
 	g.wakes(tellsItsPath(t))
 	expectEcho(t, plain, "first at /desk?x=1 of "+aliceAt)
 	expectEcho(t, old, "HELLO 1 at /webrtc/signalling/ of "+aliceAt)
@@ -153,12 +146,10 @@ func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
 	g := newGateway(t, byPath)
 	got := g.do(http.MethodGet, "/turn", with(fetching, "Referer", "http://vdi.localhost"+aliceAt+"/"))
 	to := got.header.Get("Location")
-	if got.code != http.StatusTemporaryRedirect || to != aliceAt+"/turn" || len(got.header.Values("Set-Cookie")) > 0 {
-		t.Fatalf("%d to %q", got.code, to)
-	}
-	if got := g.do(http.MethodGet, to, fetching); got.code != http.StatusUnauthorized {
-		t.Errorf("without a token: %d", got.code)
-	}
+	require.Equal(t, http.StatusTemporaryRedirect, got.code)
+	require.Equal(t, aliceAt+"/turn", to)
+	require.Empty(t, got.header.Values("Set-Cookie"))
+	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, to, fetching).code, "without a token")
 	if got := g.do(http.MethodGet, to, g.as(fetching)); got.code != http.StatusOK || !strings.Contains(got.body, "turn:turn.example:3478") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
@@ -167,9 +158,8 @@ func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
 	for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
 		upgrade.Set(k, v)
 	}
-	if got := g.do(http.MethodGet, "/websockify", upgrade); got.code != http.StatusNotFound || refusals(g, closing.UnknownHost) != before+1 {
-		t.Errorf("a WebSocket at the root got %d: no browser follows a redirect of one", got.code)
-	}
+	require.Equal(t, http.StatusNotFound, g.do(http.MethodGet, "/websockify", upgrade).code)
+	assert.Equal(t, before+1, refusals(g, closing.UnknownHost), "a WebSocket at the root: no browser follows a redirect of one")
 }
 
 func TestByPathTheClientIsKeptUnderTheDesktopsOwnPaths(t *testing.T) {
@@ -181,15 +171,14 @@ func TestByPathTheClientIsKeptUnderTheDesktopsOwnPaths(t *testing.T) {
 	}))
 	defer html.Close()
 	g.wakes(html)
-	if got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing)); got.body != "client" {
-		t.Fatalf("%d %s", got.code, got.body)
-	}
+	got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing))
+	require.Equal(t, "client", got.body, "%d", got.code)
 	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
 	g.sleeps(lifecycle.ReasonDisconnected, "")
 	if got := g.do(http.MethodGet, aliceAt+page.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.as(fetching)); !strings.Contains(got.body, `"early":true`) {
 		t.Errorf("the page is not told of the client: %s", got.body)
 	}
-	if got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing)); got.code != http.StatusOK || got.body != "client" {
-		t.Errorf("%d %s", got.code, got.body)
-	}
+	got = g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing))
+	require.Equal(t, http.StatusOK, got.code)
+	assert.Equal(t, "client", got.body)
 }

@@ -5,8 +5,11 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 )
@@ -41,9 +44,7 @@ func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 		g.expectRefusals(why, 1)
 	}
 	ws := g.dial("/webrtc/signalling/", g.as(fromPage))
-	if err := ws.WriteMessage(websocket.BinaryMessage, []byte("HELLO 1")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, []byte("HELLO 1")))
 	expectClosed(t, ws, 1003, "binary")
 	g.expectRefusals(closing.Binary, 1)
 
@@ -92,10 +93,8 @@ func TestInputOnAStreamKeepsTheDesktopAwake(t *testing.T) {
 		say(t, ws, m)
 		expectEcho(t, ws, m)
 	}
-	if n := typed(); n != 0 {
-		t.Errorf("%d inputs were recorded before anybody typed", n)
-	}
+	assert.Equal(t, 0, typed(), "inputs were recorded before anybody typed")
 	say(t, ws, "kd,65")
 	expectEcho(t, ws, "kd,65")
-	g.eventually("the input is recorded", func() bool { return typed() == 1 })
+	eventually.Equal(g.t, "the input is recorded", 1, typed)
 }

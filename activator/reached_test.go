@@ -1,6 +1,10 @@
 package activator
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/org/vdi-operator/internal/eventually"
+)
 
 // reports is how often it was written that the desktop was reached.
 func (g *gateway) reports() (n int) {
@@ -25,5 +29,5 @@ func TestWhoReachesADesktopReportsItOnce(t *testing.T) {
 		say(t, ws, "hi")
 		expectEcho(t, ws, "hi")
 	}
-	g.eventually("it is written", func() bool { return g.reports() == 1 })
+	eventually.Equal(g.t, "it is written", 1, g.reports)
 }

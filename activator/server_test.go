@@ -11,9 +11,12 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -64,32 +67,22 @@ func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
 					for _, method := range []string{http.MethodGet, http.MethodPost} {
 						got := g.do(method, at, kind)
 						asked++
-						if got.code != tc.status || !strings.Contains(got.body, tc.why.Title) {
-							t.Errorf("%s %s: %d, want %d and %q:\n%s", method, at, got.code, tc.status, tc.why.Title, got.body)
-						}
-						if strings.Contains(got.body, "alice") || strings.Contains(got.body, "bob") {
-							t.Errorf("%s %s names a session: %s", method, at, got.body)
-						}
-						if len(got.header.Values("Set-Cookie")) > 0 {
-							t.Errorf("%s %s sets a cookie", method, at)
-						}
+						require.Equal(t, tc.status, got.code, method)
+						assert.Contains(t, got.body, tc.why.Title, "%s %s", method, at)
+						require.NotContains(t, got.body, "alice", method)
+						assert.NotContains(t, got.body, "bob", "%s %s names a session", method, at)
+						assert.Empty(t, got.header.Values("Set-Cookie"), "%s %s sets a cookie", method, at)
 					}
 				}
 			}
-			if n := refusals(g, tc.why) - before; n != asked {
-				t.Errorf("%d of %d refusals were counted", n, asked)
-			}
+			assert.Equal(t, asked, refusals(g, tc.why)-before, "of refusals were counted")
 			if tc.token != "" {
 				got := g.do(http.MethodGet, "/?vdi_token="+tc.token, with(http.Header{}, "Test-Host", tc.host))
-				if tc.why != closing.ForeignOrigin && got.code != tc.status {
-					t.Errorf("as a link: %d, want %d", got.code, tc.status)
-				}
+				assert.False(t, tc.why != closing.ForeignOrigin && got.code != tc.status, "as a link: %d, want %d", got.code, tc.status)
 			}
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if tc.token != "" && strings.Contains(g.log.String(), tc.token) {
-				t.Error("the token is in the log")
-			}
+			assert.False(t, tc.token != "" && strings.Contains(g.log.String(), tc.token), "the token is in the log")
 		})
 	}
 	g.expectNothingWritten()
@@ -100,54 +93,47 @@ func TestALinkOpensTheSession(t *testing.T) {
 	raw := g.sign(token.AudienceSession, g.owned, 0)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		got := g.do(method, "/desk?x=1&vdi_token="+raw, navigating)
-		if got.code != http.StatusSeeOther || got.header.Get("Location") != "/desk?x=1" || !strings.Contains(got.header.Get("Set-Cookie"), raw) {
-			t.Fatalf("%s: %d to %q with %q", method, got.code, got.header.Get("Location"), got.header.Get("Set-Cookie"))
-		}
+		require.Equal(t, http.StatusSeeOther, got.code, method)
+		require.Equal(t, "/desk?x=1", got.header.Get("Location"), method)
+		require.Contains(t, got.header.Get("Set-Cookie"), raw, method)
 	}
 	g.expectNothingWritten() // a link that is only looked at, as by a mail's scanner, wakes nothing
-	if got := g.do(http.MethodGet, "/desk?x=1", with(navigating, "Cookie", "vdi-session="+raw)); got.code != http.StatusAccepted {
-		t.Errorf("the cookie got %d", got.code)
-	}
+	assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/desk?x=1", with(navigating, "Cookie", "vdi-session="+raw)).code,
+		"the cookie")
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if strings.Contains(g.log.String(), raw) {
-		t.Error("the token is in the log")
-	}
+	assert.NotContains(t, g.log.String(), raw, "the token is in the log")
 }
 
 func TestAPageOfASleepingDesktopWaitsAndWakesIt(t *testing.T) {
 	g := newGateway(t)
 	got := g.do(http.MethodGet, "/", g.as(navigating))
-	if got.code != http.StatusAccepted || !strings.Contains(got.body, "Your desktop is starting") {
-		t.Fatalf("%d:\n%s", got.code, got.body)
-	}
-	g.eventually("woken", func() bool { return g.woken() == 1 })
+	require.Equal(t, http.StatusAccepted, got.code)
+	require.Contains(t, got.body, "Your desktop is starting")
+	eventually.Equal(g.t, "woken", 1, g.woken)
 	if got := g.status(); got.State != page.StateWaiting || got.Timeline["requested"] == 0 {
 		t.Errorf("status = %+v", got)
 	}
 	g.wakes(newDesktop(t))
-	g.eventually("ready", func() bool { return g.status().State == page.StateReady })
+	eventually.True(g.t, "ready", func() bool { return g.status().State == page.StateReady })
 	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, "Opening your desktop") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
 	if got := g.do(http.MethodGet, "/", g.as(framing)); got.code != 200 || got.body != "desktop GET / cookies:" {
 		t.Errorf("its frame got %d %s", got.code, got.body)
 	}
-	if head := g.do(http.MethodHead, "/", g.as(navigating)); head.code != 200 || head.body != "" {
-		t.Errorf("HEAD: %d %q", head.code, head.body)
-	}
-	if n := g.woken(); n != 1 {
-		t.Errorf("woken %d times", n)
-	}
+	head := g.do(http.MethodHead, "/", g.as(navigating))
+	require.Equal(t, 200, head.code)
+	assert.Empty(t, head.body, "HEAD")
+	assert.Equal(t, 1, g.woken(), "woken times")
 }
 
 func (g *gateway) status() page.Status {
 	g.t.Helper()
 	got := g.do(http.MethodGet, page.StatusPath, g.as(fetching))
 	var s page.Status
-	if err := json.Unmarshal([]byte(got.body), &s); err != nil || got.code != 200 {
-		g.t.Fatalf("%d %s: %v", got.code, got.body, err)
-	}
+	require.NoError(g.t, json.Unmarshal([]byte(got.body), &s), got.body)
+	require.Equal(g.t, 200, got.code, got.body)
 	return s
 }
 
@@ -160,22 +146,22 @@ func TestAWebSocketIsHeldAndThenServed(t *testing.T) {
 	ws := g.dial("/desk", g.as(fromPage)) // at once, though there is no desktop
 	say(t, ws, "first")
 	say(t, ws, "second")
-	g.eventually("woken", func() bool { return g.woken() == 1 })
-	g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+	eventually.Equal(g.t, "woken", 1, g.woken)
+	eventually.Equal(g.t, "held", 1, value(g.Metrics.Held))
 	g.wakes(newDesktop(t))
 	for _, m := range []string{"first", "second"} {
 		expectEcho(t, ws, m)
 	}
 	say(t, ws, "third")
 	expectEcho(t, ws, "third")
-	if held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed); held != 0 || relayed != 1 {
-		t.Errorf("%v held, %v relayed", held, relayed)
-	}
+	held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed)
+	require.EqualValues(t, 0, held)
+	assert.EqualValues(t, 1, relayed, "held, relayed")
 	if in, out := testutil.ToFloat64(g.Metrics.BytesToDesktop), testutil.ToFloat64(g.Metrics.BytesToClient); in == 0 || out == 0 {
 		t.Errorf("%v bytes to the desktop and %v to the client were counted", in, out)
 	}
 	_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(enough))
-	g.eventually("let go", func() bool { return testutil.ToFloat64(g.Metrics.Relayed) == 0 })
+	eventually.Equal(g.t, "let go", 0, value(g.Metrics.Relayed))
 }
 
 func TestASignalingSocketIsAnsweredBeforeThereIsADesktop(t *testing.T) {
@@ -183,9 +169,9 @@ func TestASignalingSocketIsAnsweredBeforeThereIsADesktop(t *testing.T) {
 	ws := g.dial("/webrtc/signalling/", g.as(fromPage))
 	say(t, ws, "HELLO 1")
 	_ = ws.SetReadDeadline(time.Now().Add(enough))
-	if _, m, err := ws.ReadMessage(); err != nil || string(m) != "HELLO" {
-		t.Fatalf("heard %q, %v", m, err)
-	}
+	_, m, err := ws.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "HELLO", string(m), "heard %q", m)
 }
 
 func TestAnUpgradeThatIsNoneIsRefusedWithTheReason(t *testing.T) {
@@ -215,12 +201,11 @@ func TestAnUpgradeThatIsNoneIsRefusedWithTheReason(t *testing.T) {
 			}
 			before := refusals(g, tc.why)
 			got := g.do(tc.method, "/desk", h)
-			if got.code != tc.status || strings.TrimSpace(got.body) == "" || refusals(g, tc.why) != before+1 {
-				t.Errorf("%d %q, %d refusals counted", got.code, got.body, refusals(g, tc.why)-before)
-			}
-			if v := got.header.Get("Sec-WebSocket-Version"); (v == "13") != (tc.status == 426) {
-				t.Errorf("Sec-WebSocket-Version = %q", v)
-			}
+			require.Equal(t, tc.status, got.code, "%q", got.body)
+			require.NotEmpty(t, strings.TrimSpace(got.body), "%q", got.body)
+			assert.Equal(t, before+1, refusals(g, tc.why), "%q, %d refusals counted", got.body, refusals(g, tc.why)-before)
+			v := got.header.Get("Sec-WebSocket-Version")
+			assert.Equal(t, tc.status == 426, v == "13", "Sec-WebSocket-Version = %q", v)
 		})
 	}
 	g.expectNothingWritten()
@@ -241,31 +226,31 @@ func TestADesktopThatDiesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 	}))
 	defer broken.Close()
 	g.wakes(broken)
-	g.eventually("held again", func() bool { return testutil.ToFloat64(g.Metrics.HeldAgain) > 0 })
+	eventually.True(g.t, "held again", func() bool { return testutil.ToFloat64(g.Metrics.HeldAgain) > 0 })
 	g.wakes(newDesktop(t))
 	expectEcho(t, ws, "first")
-	if held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed); held != 0 || relayed != 1 {
-		t.Errorf("%v held, %v relayed", held, relayed)
-	}
+	held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed)
+	require.EqualValues(t, 0, held)
+	assert.EqualValues(t, 1, relayed, "held, relayed")
 }
 
 func TestAPlainRequestIsHeldAndThenServed(t *testing.T) {
 	g := newGateway(t)
 	got := make(chan answer, 1)
 	go func() { got <- g.do(http.MethodGet, "/app.js", g.as(fetching)) }()
-	g.eventually("woken", func() bool { return g.woken() == 1 })
+	eventually.Equal(g.t, "woken", 1, g.woken)
 	g.wakes(newDesktop(t))
-	if a := <-got; a.code != 200 || a.body != "desktop GET /app.js cookies:" {
-		t.Errorf("%d %s", a.code, a.body)
-	}
+	a := <-got
+	require.Equal(t, 200, a.code)
+	assert.Equal(t, "desktop GET /app.js cookies:", a.body)
 }
 
 func TestAPlainRequestIsNotHeldForEver(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 30 * time.Millisecond })
 	got := g.do(http.MethodGet, "/app.js", g.as(fetching))
-	if got.code != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "did not answer in time") {
-		t.Errorf("%d %v %s", got.code, got.header, got.body)
-	}
+	require.Equal(t, 503, got.code, "%v", got.header)
+	require.NotEmpty(t, got.header.Get("Retry-After"), "%v", got.header)
+	assert.Contains(t, got.body, "did not answer in time", "%v", got.header)
 	g.expectRefusals(closing.HoldTimeout, 1)
 }
 
@@ -285,16 +270,16 @@ func TestLimitsTurnAwayWithAReason(t *testing.T) {
 			g := newGateway(t, how)
 			first := g.dial("/a", g.as(fromPage))
 			g.dial("/b", g.as(fromPage))
-			g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 2 })
+			eventually.Equal(g.t, "held", 2, value(g.Metrics.Held))
 			expectClosed(t, g.dial("/c", g.as(fromPage)), 1013, "too many connections")
 			g.expectRefusals(why, 1)
-			if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 503 || !strings.Contains(got.body, "too many connections") {
-				t.Errorf("%d %s", got.code, got.body)
-			}
+			got := g.do(http.MethodGet, "/app.js", g.as(fetching))
+			require.Equal(t, 503, got.code)
+			assert.Contains(t, got.body, "too many connections")
 			_ = first.Close()
-			g.eventually("a place is free", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+			eventually.Equal(g.t, "a place is free", 1, value(g.Metrics.Held))
 			say(t, g.dial("/d", g.as(fromPage)), "in")
-			g.eventually("held again", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 2 })
+			eventually.Equal(g.t, "held again", 2, value(g.Metrics.Held))
 		})
 	}
 }
@@ -317,16 +302,14 @@ func TestAHeldSocketIsToldWhyItsDesktopDoesNotCome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
 			ws := g.dial("/desk", g.as(fromPage))
-			g.eventually("woken", func() bool { return g.woken() == 1 })
+			eventually.Equal(g.t, "woken", 1, g.woken)
 			tc.happens(g)
 			expectClosed(t, ws, tc.code, tc.text)
 			if tc.why.Label != "" {
 				g.expectRefusals(tc.why, 1)
 			}
-			g.eventually("let go", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 0 })
-			if n := g.woken(); n != 1 {
-				t.Errorf("woken %d times: who was turned away woke it again", n)
-			}
+			eventually.Equal(g.t, "let go", 0, value(g.Metrics.Held))
+			assert.Equal(t, 1, g.woken(), "woken times: who was turned away woke it again")
 		})
 	}
 }
@@ -350,62 +333,48 @@ func TestAfterAForcedSleepOnlyAPersonWakes(t *testing.T) {
 			g.latency = 20 * time.Millisecond // longer than a page takes to ask for the state
 			g.sleeps(reason, "because")
 			expectClosed(t, g.dial("/desk", g.as(fromPage)), code, "this desktop")
-			if got := g.do(http.MethodGet, "/app.js", g.as(fetching)); got.code != 503 {
-				t.Errorf("a script's request got %d", got.code)
-			}
+			assert.Equal(t, 503, g.do(http.MethodGet, "/app.js", g.as(fetching)).code, "a script's request")
 			want := page.StateAsleep
 			if reason == lifecycle.ReasonStartup {
 				want = page.StateFailed
 			}
-			if got := g.status().State; got != want {
-				t.Errorf("state = %s, want %s", got, want)
-			}
+			assert.Equal(t, want, g.status().State, "state")
 			g.expectNothingWritten()
 
-			if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != http.StatusAccepted {
-				t.Errorf("a person got %d", got.code)
-			}
-			if n := g.woken(); n != 1 {
-				t.Errorf("a person's visit woke it %d times", n)
-			}
-			if got := g.status().State; got != page.StateWaiting {
-				t.Errorf("state = %s after a person asked for it", got)
-			}
+			assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", g.as(navigating)).code, "a person")
+			assert.Equal(t, 1, g.woken(), "a person's visit woke it times")
+			assert.Equal(t, page.StateWaiting, g.status().State, "state = after a person asked for it")
 		})
 	}
 	t.Run("by a program that is no browser", func(t *testing.T) {
 		g := newGateway(t)
 		g.sleeps(lifecycle.ReasonIdle, "")
 		g.dial("/desk", g.as(noBrowser))
-		g.eventually("woken", func() bool { return g.woken() == 1 })
+		eventually.Equal(g.t, "woken", 1, g.woken)
 	})
 	t.Run("but after one that nobody minded, a script does too", func(t *testing.T) {
 		g := newGateway(t)
 		g.sleeps(lifecycle.ReasonDisconnected, "")
 		g.dial("/desk", g.as(fromPage))
-		g.eventually("woken", func() bool { return g.woken() == 1 })
+		eventually.Equal(g.t, "woken", 1, g.woken)
 	})
 }
 
 func TestADesktopThatIsSwitchedOffSaysSo(t *testing.T) {
 	g := newGateway(t)
 	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
-	if got := g.do(http.MethodGet, "/", g.as(navigating)); got.code != 503 || !strings.Contains(got.body, closing.PoweredOff.Title) {
-		t.Errorf("%d %s", got.code, got.body)
-	}
-	if got := g.status().State; got != page.StateOff {
-		t.Errorf("state = %s", got)
-	}
+	got := g.do(http.MethodGet, "/", g.as(navigating))
+	require.Equal(t, 503, got.code)
+	assert.Contains(t, got.body, closing.PoweredOff.Title)
+	assert.Equal(t, page.StateOff, g.status().State, "state")
 	expectClosed(t, g.dial("/desk", g.as(fromPage)), 4403, "switched off")
-	if n := g.woken(); n != 0 {
-		t.Errorf("woken %d times", n)
-	}
+	assert.Equal(t, 0, g.woken(), "woken times")
 }
 
 func TestShutdown(t *testing.T) {
 	g := newGateway(t)
 	held := g.dial("/desk", g.as(fromPage))
-	g.eventually("held", func() bool { return testutil.ToFloat64(g.Metrics.Held) == 1 })
+	eventually.Equal(g.t, "held", 1, value(g.Metrics.Held))
 	g.StopHolding()
 	expectClosed(t, held, 1012, "reconnect")
 
@@ -420,7 +389,7 @@ func TestShutdown(t *testing.T) {
 	grace, over := context.WithCancel(t.Context())
 	drained := make(chan struct{})
 	go func() { defer close(drained); g.Drain(grace) }()
-	g.eventually("no more are accepted", func() bool {
+	eventually.True(g.t, "no more are accepted", func() bool {
 		accepted := g.sockets.Enter()
 		if accepted {
 			g.sockets.Leave()
@@ -436,33 +405,26 @@ func TestShutdown(t *testing.T) {
 
 func TestActivityIsReportedByPOSTWhileAwake(t *testing.T) {
 	g := newGateway(t)
-	if got := g.do(http.MethodGet, page.ActivityPath, g.as(fetching)); got.code != 405 || got.header.Get("Allow") != "POST" {
-		t.Errorf("GET: %d", got.code)
-	}
-	if got := g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)); got.code != 204 {
-		t.Errorf("asleep: %d", got.code)
-	}
+	got := g.do(http.MethodGet, page.ActivityPath, g.as(fetching))
+	require.Equal(t, 405, got.code)
+	assert.Equal(t, "POST", got.header.Get("Allow"), "GET")
+	assert.Equal(t, 204, g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)).code, "asleep")
 	g.expectNothingWritten()
 	g.wakes(newDesktop(t))
 	for range 3 {
-		if got := g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)); got.code != 204 {
-			t.Errorf("awake: %d", got.code)
-		}
+		assert.Equal(t, 204, g.do(http.MethodPost, page.ActivityPath, g.as(fromPage)).code, "awake")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.writes) != 1 || g.writes[0].Input.IsZero() {
-		t.Errorf("written: %v, want one input", g.writes)
-	}
+	require.Len(t, g.writes, 1)
+	assert.False(t, g.writes[0].Input.IsZero(), "written, want one input")
 }
 
 func TestOurPathsNeverReachTheDesktop(t *testing.T) {
 	g := newGateway(t)
 	g.wakes(newDesktop(t))
-	if got := g.do(http.MethodGet, "/_vdi/secret", g.as(fetching)); got.code != 404 || strings.Contains(got.body, "desktop GET") {
-		t.Errorf("%d %s", got.code, got.body)
-	}
-	if got := g.do(http.MethodGet, "/_vdi/assets/shell.js", noBrowser); got.code != 200 {
-		t.Errorf("the pages' own script: %d", got.code)
-	}
+	got := g.do(http.MethodGet, "/_vdi/secret", g.as(fetching))
+	require.Equal(t, 404, got.code)
+	assert.NotContains(t, got.body, "desktop GET")
+	assert.Equal(t, 200, g.do(http.MethodGet, "/_vdi/assets/shell.js", noBrowser).code, "the pages' own script")
 }

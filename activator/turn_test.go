@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/turn"
 )
@@ -15,32 +18,24 @@ import (
 func expectCredential(t *testing.T, body string) {
 	t.Helper()
 	var got turn.RTCConfig
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatalf("%v: %s", err, body)
-	}
-	if len(got.ICEServers) != 2 {
-		t.Fatalf("servers = %+v", got.ICEServers)
-	}
+	require.NoError(t, json.Unmarshal([]byte(body), &got), body)
+	require.Len(t, got.ICEServers, 2, "servers")
 	relay := got.ICEServers[1]
 	expiry, subject, _ := strings.Cut(relay.Username, ":")
 	at, err := strconv.ParseInt(expiry, 10, 64)
-	if err != nil || subject != "desktops/alice" {
-		t.Fatalf("user = %q, want it bound to the session", relay.Username)
-	}
-	if want := turn.Mint([]byte("shared"), subject, time.Unix(at, 0), 0); relay.Credential != want.Password {
-		t.Error("coturn would refuse the credential")
-	}
-	if strings.Contains(body, "shared") {
-		t.Error("the secret is in the answer")
-	}
+	require.NoError(t, err)
+	require.Equal(t, "desktops/alice", subject, "user = %q, want it bound to the session", relay.Username)
+	assert.Equal(t, turn.Mint([]byte("shared"), subject, time.Unix(at, 0), 0).Password, relay.Credential,
+		"coturn would refuse the credential")
+	assert.NotContains(t, body, "shared", "the secret is in the answer")
 }
 
 func TestAVisitorGetsATURNCredentialThoughTheDesktopSleeps(t *testing.T) {
 	g := newGateway(t)
 	got := g.do(http.MethodGet, "/turn", g.as(fetching))
-	if got.code != 200 || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%d %v", got.code, got.header)
-	}
+	require.Equal(t, 200, got.code, "%v", got.header)
+	require.Equal(t, "application/json", got.header.Get("Content-Type"), "%v", got.header)
+	assert.Equal(t, "no-store", got.header.Get("Cache-Control"), "%v", got.header)
 	expectCredential(t, got.body)
 	g.expectNothingWritten()
 }
@@ -49,9 +44,8 @@ func TestATemplatesICEPolicyReachesItsVisitors(t *testing.T) {
 	g := newGateway(t)
 	for path, policy := range map[string]v1alpha1.ICEPolicy{"/turn": v1alpha1.ICEPolicyRelay, "/api/turn": v1alpha1.ICEPolicyAll} {
 		g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: policy} })
-		if got := g.do(http.MethodGet, path, g.as(fetching)); !strings.Contains(got.body, `"iceTransportPolicy":"`+string(policy)+`"`) {
-			t.Errorf("%s with policy %s: %s", path, policy, got.body)
-		}
+		assert.Contains(t, g.do(http.MethodGet, path, g.as(fetching)).body, `"iceTransportPolicy":"`+string(policy)+`"`,
+			"%s with policy %s", path, policy)
 	}
 	g.expectNothingWritten()
 }
@@ -62,7 +56,6 @@ func TestAnotherDesktopsTURNPathIsItsOwn(t *testing.T) {
 		s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolWebSocket}
 	})
 	g.wakes(newDesktop(t))
-	if got := g.do(http.MethodGet, "/turn", g.as(fetching)); !strings.HasPrefix(got.body, "desktop GET /turn") {
-		t.Errorf("%d %s", got.code, got.body)
-	}
+	got := g.do(http.MethodGet, "/turn", g.as(fetching))
+	assert.True(t, strings.HasPrefix(got.body, "desktop GET /turn"), "%d %s", got.code, got.body)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -75,13 +77,10 @@ func (d *selkies2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *gateway) expectUpgradeRefused(at string, code int) answer {
 	g.t.Helper()
 	resp := g.upgrade(at, g.as(fromPage))
-	if resp == nil || resp.StatusCode != code {
-		g.t.Fatalf("%s is answered %v, want %d", at, resp, code)
-	}
+	require.NotNil(g.t, resp, at)
+	require.Equal(g.t, code, resp.StatusCode, "%s is answered %v", at, resp)
 	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	require.NoError(g.t, err)
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
@@ -91,9 +90,7 @@ func expectGreeted(t *testing.T, ws *websocket.Conn) {
 	say(t, ws, viewerHello)
 	for {
 		_, m, err := ws.ReadMessage()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		if string(m) == "echo "+viewerHello {
 			return
 		}
@@ -110,20 +107,15 @@ func TestAClientInTheOtherModeIsToldAsSelkies2Would(t *testing.T) {
 	expectClosed(t, first, 1011, "409 Conflict")
 	for range 4 {
 		told := g.expectUpgradeRefused(webRTC, http.StatusConflict)
-		if told.body != "the desktop refused the connection: 409 Conflict\n" || told.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("told %q, %v", told.body, told.header)
-		}
+		require.Equal(t, "the desktop refused the connection: 409 Conflict\n", told.body, "%v", told.header)
+		assert.Equal(t, "no-store", told.header.Get("Cache-Control"), "%v", told.header)
 	}
 	g.expectRefusals(closing.DesktopRejected, 5)
-	if probe := g.do(http.MethodGet, webRTC, g.as(fetching)); probe.code != http.StatusConflict {
-		t.Errorf("the client's question is answered %d, want 409", probe.code)
-	}
+	assert.Equal(t, http.StatusConflict, g.do(http.MethodGet, webRTC, g.as(fetching)).code, "the client's question, want 409")
 	right := g.dial(webSockets, g.as(fromPage))
 	say(t, right, "SETTINGS,{}")
 	expectEcho(t, right, "SETTINGS,{}")
-	if n := d.upgrades.Load(); n != 1 {
-		t.Errorf("the desktop upgraded %d times, want once", n)
-	}
+	assert.EqualValues(t, 1, d.upgrades.Load(), "the desktop upgraded times, want once")
 }
 
 func TestAVerdictEndsWithTheModeAtTheDesktop(t *testing.T) {
@@ -135,9 +127,8 @@ func TestAVerdictEndsWithTheModeAtTheDesktop(t *testing.T) {
 	d.serves.Store(webRTC)
 	expectGreeted(t, g.dial(webRTC, g.as(fromPage)))
 	view, _ := g.Directory.View(alice)
-	if at, _ := verdict.Of(view, webRTC); g.verdicts.Recall(at) != 0 {
-		t.Error("the verdict is still remembered")
-	}
+	at, _ := verdict.Of(view, webRTC)
+	assert.Equal(t, 0, g.verdicts.Recall(at), "the verdict is still remembered")
 	expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, "409")
 	g.expectUpgradeRefused(webSockets, http.StatusConflict)
 }
@@ -160,9 +151,9 @@ func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
 	d.instead.Store(http.StatusServiceUnavailable)
 	restarted := g.dial(webRTC, g.as(fromPage))
 	say(t, restarted, viewerHello)
-	if _, m, err := restarted.ReadMessage(); err != nil || string(m) != "HELLO" {
-		t.Fatalf("heard %q, %v while held; want HELLO", m, err)
-	}
+	_, m, err := restarted.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "HELLO", string(m), "heard %q, while held; want HELLO", m)
 	d.serves.Store(webRTC)
 	d.instead.Store(0)
 	expectEcho(t, restarted, viewerHello)
@@ -179,9 +170,8 @@ func TestADesktopsChallengeReachesTheClient(t *testing.T) {
 		d.instead.Store(int32(status))
 		expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, fmt.Sprint(status))
 		told := g.expectUpgradeRefused(webSockets, status)
-		if challenge := told.header.Get("WWW-Authenticate"); (status == 401) != (challenge != "") {
-			t.Errorf("%d comes with the challenge %q", status, challenge)
-		}
+		challenge := told.header.Get("WWW-Authenticate")
+		assert.Equal(t, challenge != "", status == 401, "%d comes with the challenge %q", status, challenge)
 	}
 }
 
@@ -200,9 +190,7 @@ func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 	h := http.Header{"Host": {"bob--desktops.vdi.localhost"}, "Origin": {"http://bob--desktops.vdi.localhost"},
 		"Cookie": {"vdi-session=" + g.sign(token.AudienceSession, bob, 0)}}
 	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+webRTC, h)
-	if err != nil {
-		t.Fatalf("another session's upgrade: %v", err)
-	}
+	require.NoError(t, err, "another session's upgrade")
 	defer func() { _ = ws.Close() }()
 	expectGreeted(t, ws)
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +23,7 @@ import (
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -101,9 +104,7 @@ func (g *gateway) asks(name string) page.Status {
 	g.t.Helper()
 	got := g.do(http.MethodGet, page.StatusPath+"?at=/&page="+name, g.as(fetching))
 	var s page.Status
-	if err := json.Unmarshal([]byte(got.body), &s); err != nil {
-		g.t.Fatalf("%v: %d %s", err, got.code, got.body)
-	}
+	require.NoError(g.t, json.Unmarshal([]byte(got.body), &s), "%d %s", got.code, got.body)
 	return s
 }
 
@@ -120,33 +121,26 @@ func TestASecondPageIsToldThatTheDesktopIsOpenElsewhereAndTakesItOver(t *testing
 			first.until("it has the view", yours)
 			second := r.openAs(two)
 			s := second.until("it is told", elsewhere)
-			if s.Message == "" || s.Sleep != nil {
-				t.Errorf("told %+v", s)
-			}
-			if n := g.records(); n != 1 {
-				t.Errorf("%d records of one claim", n)
-			}
+			require.NotEmpty(t, s.Message)
+			assert.Nil(t, s.Sleep, "told %+v", s)
+			assert.Equal(t, 1, g.records(), "records of one claim")
 
-			if got := r.take(two); got.code != 204 {
-				t.Fatalf("the button got %d %s", got.code, got.body)
-			}
+			got := r.take(two)
+			require.Equal(t, 204, got.code, "the button got %d %s", got.code, got.body)
 			second.until("it has the view", yours)
 			first.until("it is told", elsewhere)
-			if got := g.take(one); got.code != 204 {
-				t.Fatalf("the other one's button got %d %s", got.code, got.body)
-			}
+			got = g.take(one)
+			require.Equal(t, 204, got.code, "the other one's button got %d %s", got.code, got.body)
 			first.until("it has the view again", yours)
 			second.until("it is told", elsewhere)
 			taken := testutil.ToFloat64(g.Metrics.Takeovers)
 			if r != g {
 				taken += testutil.ToFloat64(r.Metrics.Takeovers)
 			}
-			if taken != 2 || g.records() != 3 {
-				t.Errorf("%v takeovers, %d records", taken, g.records())
-			}
-			if got := g.take(one); got.code != 204 || g.records() != 3 {
-				t.Errorf("who has it and takes it again got %d, %d records", got.code, g.records())
-			}
+			require.EqualValues(t, 2, taken)
+			assert.Equal(t, 3, g.records(), "takeovers, records")
+			require.Equal(t, 204, g.take(one).code)
+			assert.Equal(t, 3, g.records(), "who has it and takes it again, records")
 		})
 	}
 }
@@ -180,9 +174,8 @@ func TestWhoWakesADesktopSeesItThere(t *testing.T) {
 	office.until("asleep", in(page.StateAsleep))
 	home.until("asleep", in(page.StateAsleep))
 	// By the button, in the office.
-	if got := g.do(http.MethodPost, page.WakePath+"?page="+one, g.as(fromPage)); got.code != 204 {
-		t.Fatalf("%d %s", got.code, got.body)
-	}
+	got := g.do(http.MethodPost, page.WakePath+"?page="+one, g.as(fromPage))
+	require.Equal(t, 204, got.code, got.body)
 	g.wakes(newDesktop(t))
 	office.until("it shows it", yours)
 	home.until("it is told", elsewhere)
@@ -194,17 +187,13 @@ func TestDesktopsThatTakeSeveralViewersAreLeftAlone(t *testing.T) {
 		g.speaks(p)
 		g.wakes(newDesktop(t))
 		for _, name := range []string{one, two} {
-			if s := g.openAs(name).until("ready", in(page.StateReady)); s.Viewing != viewer.ViewingFree {
-				t.Errorf("%s: told %+v", p, s)
-			}
+			s := g.openAs(name).until("ready", in(page.StateReady))
+			assert.Empty(t, s.Viewing, "%s: told %+v", p, s)
 		}
-		if got := g.take(two); got.code != 204 || g.records() != 0 {
-			t.Errorf("%s: the button got %d, %d records", p, got.code, g.records())
-		}
+		require.Equal(t, 204, g.take(two).code, p)
+		assert.Equal(t, 0, g.records(), "%s: the button, records", p)
 		g.dial("/websockify", g.as(fromPage))
-		if n := g.records(); n != 0 {
-			t.Errorf("%s: %d records", p, n)
-		}
+		assert.Equal(t, 0, g.records(), "%s: records", p)
 	}
 }
 
@@ -220,9 +209,7 @@ func TestUnderAutoADesktopIsKnownByItsFirstClientAtEveryReplica(t *testing.T) {
 	for range 5 {
 		g.dial("/webrtc/signalling/", g.as(fromPage))
 	}
-	if n := g.records(); n != 1 {
-		t.Errorf("%d records, want a claim", n)
-	}
+	assert.Equal(t, 1, g.records(), "records, want a claim")
 	// Its template has another desktop by now.
 	time.Sleep(wake.ReportPause)
 	g.dial("/api/webrtc/signaling/", g.as(fromPage))
@@ -242,9 +229,8 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 		before = append(before, ws)
 	}
 	other := g.dial("/websockify", g.as(fromPage)) // no viewer's
-	if got := r.take(two); got.code != 204 {
-		t.Fatalf("%d %s", got.code, got.body)
-	}
+	got := r.take(two)
+	require.Equal(t, 204, got.code, got.body)
 	after := g.dial("/webrtc/signalling/", g.as(fromPage))
 	for _, ws := range before {
 		expectClosed(t, ws, 4409, "used in another tab")
@@ -254,13 +240,10 @@ func TestATakeoverEndsTheFormerViewersConnectionsAtEveryReplica(t *testing.T) {
 	for _, ws := range []*websocket.Conn{after, other} {
 		_ = ws.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		var closed *websocket.CloseError
-		if _, _, err := ws.ReadMessage(); errors.As(err, &closed) {
-			t.Errorf("ended with %v", err)
-		}
+		_, _, err := ws.ReadMessage()
+		assert.False(t, errors.As(err, &closed), "ended with %v", err)
 	}
-	if s := g.asks(one); s.State != page.StateElsewhere {
-		t.Errorf("the former page is told %s", s.State)
-	}
+	assert.Equal(t, page.StateElsewhere, g.asks(one).State, "the former page")
 }
 
 func TestThePageOfADesktopIsShownThoughNothingCanBeRecorded(t *testing.T) {
@@ -268,75 +251,62 @@ func TestThePageOfADesktopIsShownThoughNothingCanBeRecorded(t *testing.T) {
 	g.refusing = errors.New("the API server is down")
 	tab := g.openAs(one)
 	tab.until("it shows it", yours)
-	if s := g.asks(two); s.Viewing != viewer.ViewingYours {
-		t.Errorf("a page that asks is told %+v", s)
-	}
-	if got := g.take(two); got.code != 503 {
-		t.Errorf("the button got %d", got.code)
-	}
+	s := g.asks(two)
+	assert.Equal(t, viewer.ViewingYours, s.Viewing, "a page that asks is told %+v", s)
+	assert.Equal(t, 503, g.take(two).code, "the button")
 	g.mu.Lock()
 	g.refusing = nil
 	g.mu.Unlock()
-	g.eventually("it is recorded after all", func() bool { return g.records() > 0 })
+	eventually.True(g.t, "it is recorded after all", func() bool { return g.records() > 0 })
 }
 
 func TestAPageThatMayNotBeToldAsksAndHasTheViewTheSame(t *testing.T) {
 	g := single(t)
-	if s := g.asks(one); !yours(s) {
-		t.Errorf("told %+v", s)
-	}
-	if s := g.asks(two); s.State != page.StateElsewhere {
-		t.Errorf("told %+v", s)
-	}
-	if s := g.asks(one); !yours(s) || g.records() != 1 {
-		t.Errorf("told %+v, %d records", s, g.records())
-	}
+	s := g.asks(one)
+	assert.True(t, yours(s), "told %+v", s)
+	s = g.asks(two)
+	assert.Equal(t, page.StateElsewhere, s.State, "told %+v", s)
+	s = g.asks(one)
+	require.True(t, yours(s))
+	assert.Equal(t, 1, g.records(), "told %+v, records", s)
 	// Without a name it is nobody's page: it is told how the desktop stands, and has nothing.
-	if s := g.asks(""); s.State != page.StateReady || s.Viewing != viewer.ViewingOpen {
-		t.Errorf("told %+v", s)
-	}
+	s = g.asks("")
+	require.Equal(t, page.StateReady, s.State)
+	assert.Equal(t, viewer.ViewingOpen, s.Viewing, "told %+v", s)
 }
 
 func TestTakingOverIsAPostOfAPageAndBounded(t *testing.T) {
 	g := single(t)
-	if got := g.do(http.MethodGet, page.TakePath+"?page="+one, g.as(navigating)); got.code != 405 || got.header.Get("Allow") != "POST" {
-		t.Errorf("%d", got.code)
-	}
+	got := g.do(http.MethodGet, page.TakePath+"?page="+one, g.as(navigating))
+	require.Equal(t, 405, got.code)
+	assert.Equal(t, "POST", got.header.Get("Allow"))
 	for _, name := range []string{"", "x", one + "1", strings.ToUpper(strings.Repeat("a", 32))} {
-		if got := g.take(name); got.code != 400 {
-			t.Errorf("%q got %d", name, got.code)
-		}
+		assert.Equal(t, 400, g.take(name).code, "%q", name)
 	}
-	if n := g.records(); n != 0 {
-		t.Errorf("%d records", n)
-	}
+	assert.Equal(t, 0, g.records(), "records")
 	var last answer
 	for i := range 2 * viewer.WriteBurst {
 		if last = g.take(fmt.Sprintf("%032x", i)); last.code != 204 {
 			break
 		}
 	}
-	if last.code != 429 || last.header.Get("Retry-After") == "" || g.records() > viewer.WriteBurst+2 {
-		t.Errorf("%d %v, %d records", last.code, last.header, g.records())
-	}
+	require.Equal(t, 429, last.code, "%v", last.header)
+	require.NotEmpty(t, last.header.Get("Retry-After"), "%v", last.header)
+	assert.LessOrEqual(t, g.records(), viewer.WriteBurst+2, "%v, records", last.header)
 }
 
 func TestWhoViewsNeitherWakesNorCountsAsActivity(t *testing.T) {
 	g := single(t)
 	g.sleeps(lifecycle.ReasonIdle, "")
 	before := g.woken()
-	if got := g.take(one); got.code != 204 {
-		t.Errorf("%d %s", got.code, got.body)
-	}
+	got := g.take(one)
+	assert.Equal(t, 204, got.code, got.body)
 	g.openAs(two).until("asleep", in(page.StateAsleep))
-	if n := g.woken(); n != before {
-		t.Errorf("woken %d times", n-before)
-	}
+	n := g.woken()
+	assert.Equal(t, before, n, "woken %d times", n-before)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, a := range g.writes {
-		if !a.Input.IsZero() {
-			t.Errorf("input was written: %+v", a)
-		}
+		assert.True(t, a.Input.IsZero(), "input was written: %+v", a)
 	}
 }
