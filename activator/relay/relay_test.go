@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,8 +20,6 @@ import (
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/internal/eventually"
 )
-
-const enough = 10 * time.Second
 
 // secure is a session with a host of its own.
 var secure = route.Face{Scheme: "https"}
