@@ -143,9 +143,9 @@ func TestAListShowsWhoIsThere(t *testing.T) {
 		t.Errorf("list:\n%s", out)
 	}
 	out, _, err = run(t, []string{"list", "-A"}, alice, bob)
-	if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "others bob bob@example.com kde Asleep - - - https://bob") {
-		t.Errorf("%v, list of all:\n%s", err, out)
-	}
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(strings.Fields(out), " "), "others bob bob@example.com kde Asleep - - - https://bob",
+		"list of all, %s", out)
 	out, errOut, err := run(t, []string{"list"}, bob)
 	require.NoError(t, err)
 	require.Empty(t, out)
@@ -162,10 +162,9 @@ func TestAListShowsWhatAStartWaitsFor(t *testing.T) {
 		alice := session("desktops", "alice")
 		alice.Status.Phase, alice.Status.Waiting = v1alpha1.PhaseCreating, waiting
 		out, _, err := run(t, []string{"list"}, alice)
-		if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "PHASE WAITING FOR LAST SEEN") ||
-			!strings.Contains(strings.Join(strings.Fields(out), " "), "Creating "+want+" - - https://alice") {
-			t.Errorf("want %q, %v:\n%s", want, err, out)
-		}
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(strings.Fields(out), " "), "PHASE WAITING FOR LAST SEEN")
+		assert.Contains(t, strings.Join(strings.Fields(out), " "), "Creating "+want+" - - https://alice", "want %q, %s", want, out)
 	}
 }
 

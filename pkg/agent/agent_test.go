@@ -226,8 +226,7 @@ func TestDisplaysAreFoundByTheirAbstractSockets(t *testing.T) {
 
 func TestAServiceThatIsNoHostAndPortIsNamed(t *testing.T) {
 	for _, bad := range []string{"", "activators", "activators:http"} {
-		if _, err := ByService(bad)(t.Context()); err == nil || !strings.Contains(err.Error(), `"`+bad+`"`) {
-			t.Errorf("%q: err = %v", bad, err)
-		}
+		_, err := ByService(bad)(t.Context())
+		assert.ErrorContains(t, err, `"`+bad+`"`, "%q", bad)
 	}
 }

@@ -213,9 +213,9 @@ func TestWhatMendsItselfInTimeIsNoFailure(t *testing.T) {
 		}
 		return []finding{good("something", "now")}
 	})
-	if len(found) != 1 || found[0].verdict != ok || checks != 2 {
-		t.Errorf("after %d checks %+v", checks, found)
-	}
+	require.Len(t, found, 1)
+	require.Equal(t, ok, found[0].verdict)
+	assert.Equal(t, 2, checks, "after %d checks %+v", checks, found)
 }
 
 func TestBrowsersKnowLocalhost(t *testing.T) {

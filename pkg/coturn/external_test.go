@@ -43,9 +43,7 @@ func TestTheNodeSaysItsPublicAddress(t *testing.T) {
 	}
 	n.Status.Addresses = n.Status.Addresses[:3]
 	_, err := (External{Mode: ExternalNodeAddress}).find(context.Background(), here, "n1", oneNode(n))
-	if err == nil || !strings.Contains(err.Error(), "no ExternalIP") {
-		t.Errorf("an address of the other family was taken: %v", err)
-	}
+	assert.ErrorContains(t, err, "no ExternalIP", "an address of the other family was taken")
 }
 
 func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
@@ -56,10 +54,8 @@ func TestRelayPortsAreCountedByTheKernelsWord(t *testing.T) {
 	for i, local := range []string{"014DC6C6:C008", "014DC6C6:C009", "0100007F:C009", "00000000:0035", "00000000:C01C"} {
 		udp += fmt.Sprintf(" %4d: %s 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 %d 2 0000000000000000 0\n", i, local, 1000+i)
 	}
-	if err := os.WriteFile(filepath.Join(proc, "net", "udp"), []byte(udp), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := portsUsed(proc, PortRange{49160, 49179}); err != nil || n != 2 {
-		t.Errorf("%d ports (%v), want 2", n, err)
-	}
+	require.NoError(t, os.WriteFile(filepath.Join(proc, "net", "udp"), []byte(udp), 0o644))
+	n, err := portsUsed(proc, PortRange{49160, 49179})
+	require.NoError(t, err)
+	assert.Equal(t, 2, n, "ports, want 2")
 }

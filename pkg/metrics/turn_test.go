@@ -19,7 +19,5 @@ func TestTheTURNServersMetricsFollowPrometheusConventions(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	if n := testutil.CollectAndCount(m.refusals); n != len(turnRefusals) {
-		t.Errorf("%d series of refusals, want one for each of %d reasons", n, len(turnRefusals))
-	}
+	assert.Equal(t, len(turnRefusals), testutil.CollectAndCount(m.refusals), "series of refusals")
 }

@@ -36,9 +36,9 @@ func TestTheFlagPrintsTheVersionAndEndsTheProgram(t *testing.T) {
 	ended := -1
 	flags := flag.NewFlagSet("operator", flag.ContinueOnError)
 	flags.BoolFunc("version", "", Flag("operator", &out, func(code int) { ended = code }))
-	if err := flags.Parse([]string{"--version=false"}); err != nil || ended != -1 || out.Len() > 0 {
-		t.Fatalf("--version=false: %v, ended with %d, printed %q", err, ended, out.String())
-	}
+	require.NoError(t, flags.Parse([]string{"--version=false"}))
+	require.Equal(t, -1, ended)
+	require.LessOrEqual(t, out.Len(), 0, "--version=false, ended, printed %q", out.String())
 	if err := flags.Parse([]string{"--version"}); err != nil || ended != 0 || !strings.HasPrefix(out.String(), "operator "+Get().Version) {
 		t.Errorf("--version: %v, ended with %d, printed %q", err, ended, out.String())
 	}

@@ -75,7 +75,5 @@ func TestAnInitialisedRevisionStaysInitialised(t *testing.T) {
 	zero := int32(0)
 	setStatus(pa, sks("a"), deployment(0, 0), &zero)
 	setStatus(pa, &netv1alpha1.ServerlessService{}, nil, nil)
-	if !pa.Status.IsScaleTargetInitialized() {
-		t.Error("no longer initialised")
-	}
+	assert.True(t, pa.Status.IsScaleTargetInitialized(), "no longer initialised")
 }

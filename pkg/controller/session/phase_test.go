@@ -419,24 +419,16 @@ func TestAFormerRefusalDoesNotFailASessionThatWaitsForAnotherCause(t *testing.T)
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
 
 	other := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "other"}, Spec: now.Spec}
-	if err := s.r.Client.Create(t.Context(), other); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Create(t.Context(), other))
 	claim := &corev1.PersistentVolumeClaim{}
 	home := client.ObjectKey{Namespace: key.Namespace, Name: workload.HomeName(now.Spec.User, now.Spec.Template)}
-	if err := s.r.Client.Get(t.Context(), home, claim); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Get(t.Context(), home, claim))
 	claim.Annotations[v1alpha1.AnnotationHeldBy] = other.Name
-	if err := s.r.Client.Update(t.Context(), claim); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Update(t.Context(), claim))
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhasePending, "in use by session")
 
-	if err := s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: now.Spec.Template}}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, s.r.Client.Delete(t.Context(), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: now.Spec.Template}}))
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhasePending, "does not exist")
 }
