@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/test/harness"
@@ -26,53 +29,41 @@ func TestNobodyRestartsADesktopInUse(t *testing.T) {
 	ctx := story(t)
 	key := session(ctx, t, "guarded", template(t, nil), nil)
 	stream, err := invited(ctx, t, key).View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stream.Close()
-	if err := stream.WaitFrames(ctx, wantFrames); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, stream.WaitFrames(ctx, wantFrames))
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	before := only(t, s)
 
 	// An administrator with kubectl rollout restart.
 	d, err := deploymentOf(ctx, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	restart := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"now"}}}}}`))
-	if err := in.Client.Patch(ctx, d, restart); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "session guarded is awake") {
-		t.Errorf("restarting it: %v", err)
-	}
+	err = in.Client.Patch(ctx, d, restart)
+	require.True(t, apierrors.IsForbidden(err))
+	assert.Contains(t, err.Error(), "session guarded is awake", "restarting it: %v", err)
 	if in.Knative {
 		upgradeOfKnative(ctx, t, key)
 	}
 
 	frames := stream.Frames()
-	if err := stream.WaitFrames(ctx, frames+wantFrames); err != nil {
-		t.Errorf("the picture stands still: %v", err)
-	}
-	if after := only(t, s); after.UID != before.UID || restarts(&after) != restarts(&before) {
-		t.Errorf("the live desktop was restarted: %s, before %s", after.Name, before.Name)
-	}
+	assert.NoError(t, stream.WaitFrames(ctx, frames+wantFrames), "the picture stands still")
+	after := only(t, s)
+	require.Equal(t, before.UID, after.UID)
+	assert.Equal(t, restarts(&before), restarts(&after), "the live desktop was restarted: %s, before %s", after.Name, before.Name)
 	stream.Close()
 	if !in.Knative {
 		return
 	}
-	err = harness.Eventually(ctx, "Knative's change, when the desktop sleeps", func() error {
+	err = eventually.Wait(ctx, "Knative's change, when the desktop sleeps", func() error {
 		d, err := deploymentOf(ctx, key)
 		if err == nil && !strings.Contains(d.Spec.Template.String(), newSidecar) {
 			err = errors.New("the sidecar is the old one")
 		}
 		return err
 	})
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 }
 
 // newSidecar is a request for memory that nothing else has.
@@ -88,14 +79,10 @@ func upgradeOfKnative(ctx context.Context, t *testing.T, key types.NamespacedNam
 		return in.Client.Patch(context.WithoutCancel(ctx), settings.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
 	}
 	t.Cleanup(func() {
-		if err := set("null"); err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, set("null"))
 	})
-	if err := set(`"` + newSidecar + `"`); err != nil {
-		t.Fatal(err)
-	}
-	err := harness.Eventually(ctx, "Knative to be told that the desktop is awake", func() error {
+	require.NoError(t, set(`"`+newSidecar+`"`))
+	err := eventually.Wait(ctx, "Knative to be told that the desktop is awake", func() error {
 		var events corev1.EventList
 		if err := in.Client.List(ctx, &events, client.InNamespace(key.Namespace)); err != nil {
 			return err
@@ -107,9 +94,7 @@ func upgradeOfKnative(ctx context.Context, t *testing.T, key types.NamespacedNam
 		}
 		return fmt.Errorf("not among %d events", len(events.Items))
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 // deploymentOf is what the session's pod comes from, whoever made it.

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,13 +39,10 @@ func coldStart(ctx context.Context, t *testing.T, key types.NamespacedName) map[
 	t.Helper()
 	visitor := invited(ctx, t, key)
 	resp, _, err := visitor.Get(ctx, "/", nil)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("the desktop's answer: %v (%v)", resp, err)
-	}
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "the desktop's answer: %v", resp)
 	status, err := visitor.Status(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return status.Timeline
 }
 
@@ -69,24 +68,16 @@ func TestADesktopWithoutAnAgentIsFoundByTheAPI(t *testing.T) {
 	ctx := story(t)
 	key := session(ctx, t, "silent", template(t, withoutAgent), nil)
 	seen := coldStart(ctx, t, key)
-	if at, is := seen[string(metrics.StageAnnounced)]; is {
-		t.Errorf("announced at %d by nobody", at)
-	}
-	if seen[string(metrics.StageReached)] == 0 {
-		t.Error("not reached by the activator's account")
-	}
+	at, is := seen[string(metrics.StageAnnounced)]
+	assert.False(t, is, "announced at %d by nobody", at)
+	assert.NotEqualValues(t, 0, seen[string(metrics.StageReached)], "not reached by the activator's account")
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pods, err := in.Pods(ctx, s)
-	if err != nil || len(pods) != 1 {
-		t.Fatalf("%d pods (%v), want 1", len(pods), err)
-	}
+	require.NoError(t, err)
+	require.Len(t, pods, 1, "pods, want 1")
 	for i := range pods[0].Spec.Containers {
-		if pods[0].Spec.Containers[i].Name == v1alpha1.ContainerAgent {
-			t.Error("the agent that the template removed is there")
-		}
+		assert.NotEqual(t, v1alpha1.ContainerAgent, pods[0].Spec.Containers[i].Name, "the agent that the template removed is there")
 	}
 }
 
@@ -95,9 +86,7 @@ func TestTypingAtADesktopIsKnownThoughNoPageReportsIt(t *testing.T) {
 	ctx := story(t)
 	key := session(ctx, t, "typing", template(t, nil), nil)
 	stream, err := invited(ctx, t, key).View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stream.Close()
 	// Keys on from here: input from before the agent first looked at the display is not
 	// told from the display's own start.
@@ -110,12 +99,10 @@ func TestTypingAtADesktopIsKnownThoughNoPageReportsIt(t *testing.T) {
 		}
 		return false
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at := s.Status.Activity.LastInputTime; at.Time.Before(s.Status.StartTime.Time) || at.After(time.Now()) {
-		t.Errorf("input at %s, want between the wake at %s and now", at, s.Status.StartTime)
-	}
+	require.NoError(t, err)
+	at := s.Status.Activity.LastInputTime
+	require.False(t, at.Time.Before(s.Status.StartTime.Time))
+	assert.False(t, at.After(time.Now()), "input at %s, want between the wake at %s and now", at, s.Status.StartTime)
 }
 
 func press(ctx context.Context, stream *viewer.Viewer) error {
@@ -135,18 +122,15 @@ func TestATokenAloneMovesNobodysDesktop(t *testing.T) {
 	key := session(ctx, t, "immovable", template(t, nil), nil)
 	coldStart(ctx, t, key)
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var tokens corev1.Secret
 	if err := in.Client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: workload.TokenSecretName(key.Name)}, &tokens); err != nil {
 		t.Fatal(err)
 	}
 	var activators corev1.PodList
 	err = in.Client.List(ctx, &activators, client.InNamespace(in.SystemNamespace), client.MatchingLabels{"app.kubernetes.io/component": "activator"})
-	if err != nil || len(activators.Items) == 0 {
-		t.Fatalf("no activator: %v", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, activators.Items, "no activator")
 	for name, c := range map[string]struct {
 		token  []byte
 		status int
@@ -155,14 +139,13 @@ func TestATokenAloneMovesNobodysDesktop(t *testing.T) {
 		"the agent's token, from elsewhere": {tokens.Data[workload.AgentTokenKey], http.StatusConflict},
 	} {
 		for i := range activators.Items {
-			if status := announceFromHere(ctx, t, activators.Items[i].Status.PodIP, string(c.token), s.Status.PodName); status != c.status {
-				t.Errorf("%s: answered %d, want %d", name, status, c.status)
-			}
+			assert.Equal(t, c.status, announceFromHere(ctx, t, activators.Items[i].Status.PodIP, string(c.token), s.Status.PodName),
+				name)
 		}
 	}
-	if resp, _, err := invited(ctx, t, key).Get(ctx, "/", nil); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("the desktop's answer: %v (%v)", resp, err)
-	}
+	resp, _, err := invited(ctx, t, key).Get(ctx, "/", nil)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, resp.StatusCode, "the desktop's answer: %v", resp)
 }
 
 // announceFromHere says of a pod that it is where this test runs.
@@ -170,24 +153,16 @@ func announceFromHere(ctx context.Context, t *testing.T, activator, token, pod s
 	t.Helper()
 	at := net.JoinHostPort(activator, "8081")
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	here := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 	body, err := json.Marshal(agentapi.Announcement{Pod: pod, Address: here, Listening: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+at+agentapi.AnnouncePath, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	_ = resp.Body.Close()
 	return resp.StatusCode
 }

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/test/desktop/viewer"
@@ -24,30 +28,23 @@ func TestAVisitorGetsVideoThroughTURNFromADesktopAtZeroPods(t *testing.T) {
 	defer gpus.Unlock()
 	key := session(ctx, t, "cold", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), nil)
 	s, err := in.Session(ctx, key, "at zero", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if pods, err := in.Pods(ctx, s); err != nil || len(pods) != 0 {
 		t.Fatalf("the sleeping session has %d pods (%v), want none", len(pods), err)
 	}
 
 	visitor := invited(ctx, t, key)
 	stream, err := visitor.View(ctx, func(o *viewer.Options) { o.ForceRelay = true })
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stream.Close()
-	if err := stream.WaitFrames(ctx, wantFrames); err != nil {
-		t.Fatal(err)
-	}
-	if pair, err := stream.SelectedCandidatePair(); err != nil || pair.LocalType != "relay" {
-		t.Errorf("the connection is %s (%v), want the visitor's side relayed", pair, err)
-	}
+	require.NoError(t, stream.WaitFrames(ctx, wantFrames))
+	pair, err := stream.SelectedCandidatePair()
+	require.NoError(t, err)
+	assert.Equal(t, "relay", pair.LocalType, "the connection is %s, want the visitor's side relayed", pair)
 
 	pods, err := in.Pods(ctx, s)
-	if err != nil || len(pods) != 1 {
-		t.Fatalf("the awake session has %d pods (%v), want 1", len(pods), err)
-	}
+	require.NoError(t, err)
+	require.Len(t, pods, 1, "the awake session has %d pods (%v), want 1", len(pods), err)
 	for i := range pods[0].Spec.Containers {
 		if c := &pods[0].Spec.Containers[i]; c.Name == v1alpha1.ContainerDesktop {
 			if gpus := c.Resources.Limits["nvidia.com/gpu"]; gpus.Value() != 1 {
@@ -56,13 +53,10 @@ func TestAVisitorGetsVideoThroughTURNFromADesktopAtZeroPods(t *testing.T) {
 		}
 	}
 	status, err := visitor.Status(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, stage := range metrics.Stages {
-		if status.Timeline[string(stage)] < status.Timeline["requested"] || status.Timeline["requested"] == 0 {
-			t.Errorf("stage %s is at %d, want one after the request at %d", stage, status.Timeline[string(stage)], status.Timeline["requested"])
-		}
+		require.GreaterOrEqual(t, status.Timeline[string(stage)], status.Timeline["requested"])
+		assert.NotEqualValues(t, 0, status.Timeline["requested"], "stage %s", stage)
 	}
 }
 
@@ -73,24 +67,20 @@ func TestAPageLoadGetsThePageAroundTheDesktopAndItsFrameTheDesktop(t *testing.T)
 	visitor := invited(ctx, t, key)
 	html := http.Header{"Accept": {"text/html"}}
 	resp, body, err := visitor.Get(ctx, "/", html)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusAccepted || !strings.Contains(string(body), "Your desktop is starting") {
-		t.Fatalf("the first load answered %s, want the waiting page", resp.Status)
-	}
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, resp.StatusCode)
+	require.Contains(t, string(body), "Your desktop is starting", "the first load answered %s, want the waiting page", resp.Status)
 	// A program that follows no script loads it again, as a person would.
-	err = harness.Eventually(ctx, "the page around the running desktop", func() error {
+	err = eventually.Wait(ctx, "the page around the running desktop", func() error {
 		resp, body, err := visitor.Get(ctx, "/", html)
 		if err == nil && (resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "Opening your desktop")) {
 			err = fmt.Errorf("it answers %s", resp.Status)
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp, body, err = visitor.Get(ctx, "/?vdi_frame=1", html); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "<video") {
-		t.Fatalf("the running desktop's page: %v %v", resp, err)
-	}
+	require.NoError(t, err)
+	resp, body, err = visitor.Get(ctx, "/?vdi_frame=1", html)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Contains(t, string(body), "<video", "the running desktop's page: %v", resp)
 }

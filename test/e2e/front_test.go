@@ -16,6 +16,7 @@ import (
 	"testing"
 	gotemplate "text/template"
 
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/test/harness"
 	"github.com/org/vdi-operator/test/helm"
@@ -58,12 +60,10 @@ func newFront(ctx context.Context, t *testing.T, image string) *front {
 	f := &front{t: t}
 	must := func(err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: frontNamespace}}
-	must(harness.Eventually(ctx, "a new namespace "+ns.Name, func() error {
+	must(eventually.Wait(ctx, "a new namespace "+ns.Name, func() error {
 		err := in.Client.Create(ctx, ns.DeepCopy())
 		if apierrors.IsAlreadyExists(err) { // an earlier run was interrupted
 			err = errors.Join(err, client.IgnoreNotFound(in.Client.Delete(ctx, ns.DeepCopy())))
@@ -127,9 +127,7 @@ func (f *front) secrets(ctx context.Context) error {
 func (f *front) renders(ctx context.Context, release string, components []string, settings ...string) {
 	f.t.Helper()
 	objects, err := in.RenderComponents(ctx, release, frontNamespace, components, append(append([]string(nil), f.settings...), settings...)...)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	require.NoError(f.t, err)
 	f.apply(ctx, objects)
 }
 
@@ -138,9 +136,7 @@ func (f *front) renders(ctx context.Context, release string, components []string
 func (f *front) apply(ctx context.Context, objects []*unstructured.Unstructured) {
 	f.t.Helper()
 	for _, o := range objects {
-		if err := in.Apply(ctx, o.DeepCopy()); err != nil {
-			f.t.Fatal(err)
-		}
+		require.NoError(f.t, in.Apply(ctx, o.DeepCopy()))
 		if o.GetNamespace() == "" {
 			f.t.Cleanup(func() { remove(f.t, o) })
 		}
@@ -150,7 +146,7 @@ func (f *front) apply(ctx context.Context, objects []*unstructured.Unstructured)
 // ready waits for the pods and finds Traefik's.
 func (f *front) ready(ctx context.Context) {
 	f.t.Helper()
-	err := harness.Eventually(ctx, "Traefik and the activators behind it", func() error {
+	err := eventually.Wait(ctx, "Traefik and the activators behind it", func() error {
 		var pods corev1.PodList
 		if err := in.Client.List(ctx, &pods, client.InNamespace(frontNamespace)); err != nil {
 			return err
@@ -180,15 +176,11 @@ func (f *front) ready(ctx context.Context) {
 func (f *front) link(ctx context.Context, key types.NamespacedName, at config.URL, entry string) string {
 	f.t.Helper()
 	link, err := in.Link(ctx, key, linkTTL)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	require.NoError(f.t, err)
 	_, query, _ := strings.Cut(link, "?")
 	at.Scheme, at.Port = "https", entryPoints[entry]
 	u, err := url.Parse(at.SessionURL(key.Namespace, key.Name))
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	require.NoError(f.t, err)
 	u.RawQuery = query
 	return u.String()
 }
@@ -196,12 +188,10 @@ func (f *front) link(ctx context.Context, key types.NamespacedName, at config.UR
 // visitor is one who has come in by an entry point, as soon as Traefik knows the way.
 func (f *front) visitor(ctx context.Context, t *testing.T, link, entry string) (v *harness.Visitor) {
 	t.Helper()
-	err := harness.Eventually(ctx, "Traefik to let a visitor in by "+entry, func() (err error) {
+	err := eventually.Wait(ctx, "Traefik to let a visitor in by "+entry, func() (err error) {
 		v, err = harness.By(ctx, net.JoinHostPort(f.ip, strconv.Itoa(entryPoints[entry])), f.trusts, link)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return v
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -32,9 +34,7 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 	if errors.Is(err, harness.ErrNotOurs) {
 		t.Skip(err)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ctx := story(t)
 	f := newFront(ctx, t, image)
 	byHost := config.URL{Routing: config.RoutingHost, Domain: "byhost.test"}
@@ -59,9 +59,9 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 				ctx := story(t)
 				key := session(ctx, t, "by-"+entry, echo, nil)
 				v := f.visitor(ctx, t, f.link(ctx, key, at, entry), entry)
-				if c := v.HTTP.Jar.Cookies(v.URL); len(c) != 1 || c[0].Name != cookie {
-					t.Errorf("the link became the cookies %v, want %s", c, cookie)
-				}
+				c := v.HTTP.Jar.Cookies(v.URL)
+				require.Len(t, c, 1)
+				assert.Equal(t, cookie, c[0].Name, "the link became the cookies")
 				heldThenSilent(ctx, t, v)
 			})
 		}
@@ -73,9 +73,7 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 			// A desktop of Selkies is one that asks.
 			findsTURN(ctx, t, f.visitor(ctx, t, link, "path"))
 			browser, err := harness.OpenBrowser(ctx, chromedp.IgnoreCertErrors, chromedp.Flag("host-resolver-rules", "MAP "+byPath.Domain+" "+f.ip))
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			t.Cleanup(browser.Close)
 			p := &person{browser, t, ctx, key}
 			p.opens(link)
@@ -90,21 +88,17 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 func heldThenSilent(ctx context.Context, t *testing.T, v *harness.Visitor) {
 	t.Helper()
 	ws, resp, err := v.WebSocket(ctx, echoPath)
-	if err != nil {
-		t.Fatalf("%v (%+v)", err, resp)
-	}
+	require.NoError(t, err, "(%+v)", resp)
 	defer func() { _ = ws.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = ws.Close() })()
 	hears := func(want string) {
 		t.Helper()
-		if _, heard, err := ws.ReadMessage(); err != nil || string(heard) != want {
-			t.Fatalf("heard %q, %v; want %q", heard, err, want)
-		}
+		_, heard, err := ws.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, want, string(heard), "heard %q", heard)
 	}
 	for _, m := range []string{"one", "two"} {
-		if err := ws.WriteMessage(websocket.TextMessage, []byte(m)); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(m)))
 	}
 	hears("one")
 	hears("two")
@@ -126,20 +120,14 @@ func heldThenSilent(ctx context.Context, t *testing.T, v *harness.Visitor) {
 func findsTURN(ctx context.Context, t *testing.T, v *harness.Visitor) {
 	t.Helper()
 	root, err := url.Parse("/turn")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.URL.ResolveReference(root).String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	req.Header.Set("Referer", v.URL.String())
 	follows := *v.HTTP
 	follows.CheckRedirect = nil
 	resp, err := follows.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct {
 		ICEServers []struct{ URLs []string } `json:"iceServers"`

@@ -8,15 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
-	"github.com/org/vdi-operator/test/harness"
 )
 
 func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOtherwise(t *testing.T) {
@@ -36,9 +37,7 @@ func TestWhatIsTakenFromKnativesConfigurationComesBackAndStatusTellsWhoWantsItOt
 	features := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: config.Default().Knative.Namespace, Name: "config-features"}}
 	eventually := func(what string, check func() error) {
 		t.Helper()
-		if err := harness.Eventually(ctx, what, check); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, eventually.Wait(ctx, what, check))
 	}
 	edit := func(value string) {
 		t.Helper()

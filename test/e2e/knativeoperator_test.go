@@ -9,11 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -29,33 +32,23 @@ func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
 	if errors.Is(err, harness.ErrNotOurs) {
 		t.Skip(err)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	ctx := story(t)
 	k := &knative{t: t, ctx: ctx, serving: serving}
 	key := session(ctx, t, "operated", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = nil }), nil)
-	if err := invited(ctx, t, key).WriteFile(ctx, noteName, noteText); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, invited(ctx, t, key).WriteFile(ctx, noteName, noteText))
 	pod := runningPod(ctx, t, key)
 
-	if err := in.Apply(ctx, serving.DeepCopy()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Apply(ctx, serving.DeepCopy()))
 	left := false
 	t.Cleanup(func() { // The stories that follow have a Knative of nobody's.
 		if left {
 			return
 		}
-		if err := in.WithoutKnativeOperator(context.WithoutCancel(ctx), serving); err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, in.WithoutKnativeOperator(context.WithoutCancel(ctx), serving))
 	})
 	k.isSetIn("KnativeServing " + serving.GetName())
-	if now := runningPod(ctx, t, key); now != pod {
-		t.Errorf("the desktop runs in pod %s, before the takeover in %s", now, pod)
-	}
+	assert.Equal(t, pod, runningPod(ctx, t, key), "the desktop runs in pod, before the takeover")
 
 	// What the resource loses, the Knative Operator takes from the config map too.
 	const lost = "kubernetes.podspec-hostaliases"
@@ -74,9 +67,8 @@ func TestTheKnativeOperatorTakesKnativeOverAndLeavesItAgain(t *testing.T) {
 	})
 
 	err = in.WithoutKnativeOperator(ctx, serving)
-	if left = true; err != nil {
-		t.Fatal(err)
-	}
+	left = true
+	require.NoError(t, err)
 	k.isSetIn("ConfigMap config-features and ConfigMap config-autoscaler")
 }
 
@@ -89,9 +81,7 @@ type knative struct {
 
 func (k *knative) eventually(what string, check func() error) {
 	k.t.Helper()
-	if err := harness.Eventually(k.ctx, what, check); err != nil {
-		k.t.Fatal(err)
-	}
+	require.NoError(k.t, eventually.Wait(k.ctx, what, check))
 }
 
 // isSetIn waits until the installation is well and says where its keys are.
@@ -110,9 +100,7 @@ func (k *knative) isSetIn(place string) {
 func (k *knative) now() *unstructured.Unstructured {
 	k.t.Helper()
 	now := k.serving.DeepCopy()
-	if err := in.Client.Get(k.ctx, client.ObjectKeyFromObject(now), now); err != nil {
-		k.t.Fatal(err)
-	}
+	require.NoError(k.t, in.Client.Get(k.ctx, client.ObjectKeyFromObject(now), now))
 	return now
 }
 
@@ -120,8 +108,6 @@ func (k *knative) now() *unstructured.Unstructured {
 func (k *knative) features() map[string]string {
 	k.t.Helper()
 	var cm corev1.ConfigMap
-	if err := in.Client.Get(k.ctx, types.NamespacedName{Namespace: k.serving.GetNamespace(), Name: "config-features"}, &cm); err != nil {
-		k.t.Fatal(err)
-	}
+	require.NoError(k.t, in.Client.Get(k.ctx, types.NamespacedName{Namespace: k.serving.GetNamespace(), Name: "config-features"}, &cm))
 	return cm.Data
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -69,7 +72,7 @@ func removeNamespaces(ctx context.Context, names ...string) error {
 	defer cancel()
 	for _, name := range names {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		err := harness.Eventually(ctx, "namespace "+name+" to be gone", func() error {
+		err := eventually.Wait(ctx, "namespace "+name+" to be gone", func() error {
 			err := in.Client.Delete(ctx, ns)
 			if apierrors.IsNotFound(err) {
 				return nil
@@ -91,9 +94,7 @@ func removeNamespaces(ctx context.Context, names ...string) error {
 func story(t *testing.T) context.Context {
 	t.Helper()
 	ctx := storyOfTheRelease(t, patience)
-	if err := restoreRelease(ctx); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, restoreRelease(ctx))
 	return ctx
 }
 
@@ -154,9 +155,7 @@ func template(t *testing.T, change func(*v1alpha1.VDITemplateSpec)) string {
 		change(&spec)
 	}
 	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}, Spec: spec}
-	if err := in.Client.Create(t.Context(), tpl); err != nil {
-		t.Fatalf("creating the template: %v", err)
-	}
+	require.NoError(t, in.Client.Create(t.Context(), tpl), "creating the template")
 	t.Cleanup(func() { remove(t, tpl) })
 	return tpl.Name
 }
@@ -166,9 +165,8 @@ func template(t *testing.T, change func(*v1alpha1.VDITemplateSpec)) string {
 func session(ctx context.Context, t *testing.T, name, template string, change func(*v1alpha1.VDISessionSpec)) types.NamespacedName {
 	t.Helper()
 	key := create(ctx, t, name, template, change)
-	if _, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil {
-		t.Fatal(err)
-	}
+	_, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	require.NoError(t, err)
 	return key
 }
 
@@ -182,9 +180,7 @@ func create(ctx context.Context, t *testing.T, name, template string, change fun
 	if change != nil {
 		change(&s.Spec)
 	}
-	if err := in.Client.Create(ctx, s); err != nil {
-		t.Fatalf("creating session %s: %v", name, err)
-	}
+	require.NoError(t, in.Client.Create(ctx, s), "creating session %s", name)
 	t.Cleanup(func() { remove(t, s) })
 	return client.ObjectKeyFromObject(s)
 }
@@ -198,20 +194,14 @@ func withName(name string) types.NamespacedName {
 func invited(ctx context.Context, t *testing.T, key types.NamespacedName) *harness.Visitor {
 	t.Helper()
 	link, err := in.Link(ctx, key, linkTTL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	v, err := in.Invited(ctx, link)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return v
 }
 
 func remove(t *testing.T, o client.Object) {
-	if err := client.IgnoreNotFound(in.Client.Delete(context.Background(), o)); err != nil {
-		t.Errorf("removing %s: %v", o.GetName(), err)
-	}
+	assert.NoError(t, client.IgnoreNotFound(in.Client.Delete(context.Background(), o)), "removing %s", o.GetName())
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -10,7 +10,10 @@ import (
 	"testing"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 	"github.com/org/vdi-operator/test/monitoring"
@@ -20,17 +23,11 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 	ctx := storyOfTheRelease(t, patience)
 	manifests := switchEverythingOn(ctx, t)
 	chart, err := monitoring.ParseChart(manifests)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if jobs := chart.Jobs(); len(jobs) != 3 {
-		t.Fatalf("the chart's monitors scrape %v, want operator, activator and coturn", jobs)
-	}
+	require.NoError(t, err)
+	require.Len(t, chart.Jobs(), 3, "the chart's monitors scrape, want operator, activator and coturn")
 	running, stop := context.WithCancel(ctx)
 	prometheus, err := monitoring.Start(running, chart, in.Kube, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() {
 		stop()
 		prometheus.Wait()
@@ -55,36 +52,24 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 		}
 	}
 	// What is scraped is there before the wake, so that the wake shows as a difference.
-	if err := harness.Eventually(ctx, "each replica to be scraped", func() error { return scraped(ctx, prometheus) }); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, eventually.Wait(ctx, "each replica to be scraped", func() error { return scraped(ctx, prometheus) }))
 
 	key := session(ctx, t, "watched", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), nil)
-	if err := harness.Eventually(ctx, "GPU seconds to be saved", above(`sum(vdi_gpu_seconds_saved_total)`)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, eventually.Wait(ctx, "GPU seconds to be saved", above(`sum(vdi_gpu_seconds_saved_total)`)))
 	stream, err := invited(ctx, t, key).View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stream.Close()
-	if err := stream.WaitFrames(ctx, wantFrames); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, stream.WaitFrames(ctx, wantFrames))
 
 	vars := monitoring.Variables{Namespace: in.SystemNamespace, RateInterval: "4m", Range: "5m"}
 	queries, err := monitoring.Queries(chart.Dashboard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for _, q := range queries {
-		err := harness.Eventually(ctx, "the panel "+q.Panel+" to show something", func() error {
+		err := eventually.Wait(ctx, "the panel "+q.Panel+" to show something", func() error {
 			_, err := prometheus.Vector(ctx, q.With(vars))
 			return err
 		})
-		if err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, err)
 	}
 	for _, expr := range []string{
 		`sum(increase(vdi_session_wakes_total[4m]))`,
@@ -94,13 +79,11 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 		`sum(vdi_gpu_seconds_used_total)`,
 		`sum(vdi_activator_relayed_bytes_total)`,
 	} {
-		if err := harness.Eventually(ctx, "the wake to show", above(expr)); err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, eventually.Wait(ctx, "the wake to show", above(expr)))
 	}
 	t.Logf("%d queries of the dashboard have data", len(queries))
 
-	if err := harness.Eventually(ctx, "every rule to be evaluated", func() error { return evaluated(ctx, prometheus, len(chart.Rules.All())) }); err != nil {
+	if err := eventually.Wait(ctx, "every rule to be evaluated", func() error { return evaluated(ctx, prometheus, len(chart.Rules.All())) }); err != nil {
 		t.Error(err)
 	}
 }
@@ -111,9 +94,7 @@ func switchEverythingOn(ctx context.Context, t *testing.T) []byte {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	}
 	must(in.Define(ctx))
 	secret, _, err := certificate(in.SystemNamespace, "turn-tls", "turn.vdi.example.com")
@@ -123,9 +104,8 @@ func switchEverythingOn(ctx context.Context, t *testing.T) []byte {
 	// Nothing ends TLS on this machine's way in: the ingress story does that.
 	must(upgrade(ctx, "--values", filepath.Join(in.Root, "test", "chart", "testdata", "everything.values.yaml"),
 		"--set", "ingress.domain=localhost", "--set", "ingress.tls.certManager.issuer.name="))
-	if said, err := in.Release().Test(ctx); err != nil {
-		t.Errorf("helm test: %v\n%s", err, said)
-	}
+	said, err := in.Release().Test(ctx)
+	assert.NoError(t, err, "helm test, %s", said)
 	manifests, err := in.Release().Helm(ctx, "get", "manifest", in.Release().Name)
 	must(err)
 	return []byte(manifests)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,13 +38,9 @@ type person struct {
 func arrives(ctx context.Context, t *testing.T, key types.NamespacedName) *person {
 	t.Helper()
 	link, err := in.Link(ctx, key, linkTTL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	browser, err := harness.OpenBrowser(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(browser.Close)
 	p := &person{browser, t, ctx, key}
 	p.opens(link)
@@ -58,9 +56,7 @@ func (p *person) opens(link string) {
 
 func (p *person) does(actions ...chromedp.Action) {
 	p.t.Helper()
-	if err := chromedp.Run(p.Ctx, actions...); err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, chromedp.Run(p.Ctx, actions...))
 }
 
 func (p *person) sees(expression string) {
@@ -74,9 +70,7 @@ func (p *person) takesPicture(name string) {
 	p.t.Helper()
 	var picture []byte
 	p.does(chromedp.CaptureScreenshot(&picture))
-	if err := os.WriteFile(filepath.Join(in.Root, "out", name), picture, 0o644); err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, os.WriteFile(filepath.Join(in.Root, "out", name), picture, 0o644))
 }
 
 // inputAfter waits until the session records input later than that.
@@ -86,9 +80,7 @@ func (p *person) inputAfter(then time.Time) time.Time {
 		a := s.Status.Activity
 		return a != nil && a.LastInputTime != nil && a.LastInputTime.After(then)
 	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	require.NoError(p.t, err)
 	return s.Status.Activity.LastInputTime.Time
 }
 
@@ -114,28 +106,20 @@ func TestAPersonIsWarnedStaysLetsItSleepAndWakesItByTheButton(t *testing.T) {
 	p.sees(harness.AsleepShown + ` && frames.length === 0`)
 	p.takesPicture("e2e-asleep.png")
 	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Status.SleepReason != string(lifecycle.ReasonIdle) {
-		t.Errorf("it sleeps because of %q, want %q", s.Status.SleepReason, lifecycle.ReasonIdle)
-	}
-	if err := in.NoPods(ctx, s); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, string(lifecycle.ReasonIdle), s.Status.SleepReason, "it sleeps because, want %q", lifecycle.ReasonIdle)
+	require.NoError(t, in.NoPods(ctx, s))
 
 	p.does(chromedp.Click(harness.WakeButton))
 	p.sees(harness.DesktopShown + " && " + harness.FirstFrameShown + " && window.same")
-	if s, err = in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil || s.Status.LastStartDuration == nil {
-		t.Errorf("how long its start took is not recorded: %v", err)
-	}
+	s, err = in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
+	require.NoError(t, err)
+	assert.NotNil(t, s.Status.LastStartDuration, "how long its start took is not recorded")
 	// The second time, the client was there before the desktop.
 	var marks map[string]float64
 	p.does(chromedp.Evaluate(harness.DesktopMarks, &marks))
 	status, err := invited(ctx, t, key).Status(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	if reached := float64(status.Timeline[string(metrics.StageReached)]); marks["opened"] == 0 || marks["opened"] >= reached {
 		t.Errorf("the desktop's client was loaded at %.0f, want before the desktop was reached at %.0f", marks["opened"], reached)
 	} else {
@@ -153,21 +137,15 @@ func TestAReconnectingClientDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 	// Only now, however long the start took.
 	patch := []byte(`{"spec":{"lifecycle":{"maxDuration":"20s"}}}`)
 	err := in.Client.Patch(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: tpl}}, client.RawPatch(types.MergePatchType, patch))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	p.sees(harness.AsleepShown)
 	visitor := invited(ctx, t, key)
 	frame := http.Header{"Sec-Fetch-Dest": {"iframe"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"}}
 	resp, _, err := visitor.Get(ctx, "/", frame)
-	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("the desktop's own reload got %v (%v)", resp, err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, "the desktop's own reload got %v", resp)
 	s, err := in.Session(ctx, key, "still asleep", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := s.Status.Activity; a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time) {
-		t.Error("it was woken by nobody")
-	}
+	require.NoError(t, err)
+	a := s.Status.Activity
+	assert.False(t, a != nil && a.LastWakeTime != nil && a.LastWakeTime.After(s.Status.SleepTime.Time), "it was woken by nobody")
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/test/bench/smoke"
 	"github.com/org/vdi-operator/test/harness"
@@ -28,19 +30,14 @@ func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
 	printed, err := harness.Output(ctx, in.Root, demo)
 	said, _, _ := strings.Cut(printed, "?vdi_token=")
 	t.Log(said)
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 	for _, want := range []string{
 		"Asleep", "asleep: " + string(lifecycle.ReasonDisconnected), "zero pods", "first frame", "written before the desktop slept", "?vdi_token=",
 	} {
-		if !strings.Contains(printed, want) {
-			t.Errorf("the demo did not print %q", want)
-		}
+		assert.Contains(t, printed, want, "the demo did not print")
 	}
-	if _, err := harness.Output(ctx, in.Root, demo, "down"); err != nil {
-		t.Error(err)
-	}
+	_, err = harness.Output(ctx, in.Root, demo, "down")
+	assert.NoError(t, err)
 }
 
 func TestTheBenchmarksRun(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -71,16 +73,12 @@ func TestDesktopsLaidOutAsTheirImagesShowTheirPictureFromZeroPods(t *testing.T) 
 			t.Parallel()
 			ctx := story(t)
 			stream, err := sleeping(t, name, c.env, c.change).View(ctx, func(o *viewer.Options) { o.Protocol = c.speaks })
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			defer stream.Close()
-			if err := stream.WaitFrames(ctx, wantFrames); err != nil {
-				t.Fatal(err)
-			}
-			if s := stream.Stats(); (c.speaks == viewer.Selkies2WebSockets || c.speaks == viewer.LinuxServer) && s.Broken != 0 {
-				t.Errorf("%d pictures of %d are missing", s.Broken, s.Frames)
-			}
+			require.NoError(t, stream.WaitFrames(ctx, wantFrames))
+			s := stream.Stats()
+			assert.False(t, (c.speaks == viewer.Selkies2WebSockets || c.speaks == viewer.LinuxServer) && s.Broken != 0,
+				"%d pictures of %d are missing", s.Broken, s.Frames)
 		})
 	}
 }
@@ -95,7 +93,5 @@ func TestWhatAPlainWebSocketSaysArrivesCompleteAndInOrder(t *testing.T) {
 		say = append(say, fmt.Appendf(nil, "said while the desktop sleeps: %d", i))
 	}
 	err := viewer.Numbers(ctx, viewer.Options{URL: visitor.URL.String(), Header: visitor.Header(), DialContext: visitor.Dial}, say, numbers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }

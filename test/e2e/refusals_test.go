@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -24,16 +27,11 @@ func TestAnUnknownHostNamesNoSession(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
 	v, err := in.Anybody("http://nobody--" + namespace + ".localhost:8080/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	resp, body, err := v.Get(ctx, "/", html)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusNotFound || strings.Contains(string(body), namespace) {
-		t.Errorf("an unknown host answered %s: %s", resp.Status, body)
-	}
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	assert.NotContains(t, string(body), namespace, "an unknown host answered %s: %s", resp.Status, body)
 }
 
 func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
@@ -43,14 +41,10 @@ func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
 	key := session(ctx, t, "locked", tpl, nil)
 	other := session(ctx, t, "other", tpl, nil)
 	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	foreign := invited(ctx, t, other)
 	short, err := in.Link(ctx, key, time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 
 	for name, c := range map[string]struct {
 		query  string
@@ -62,26 +56,22 @@ func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
 		"another's token": {"", foreign.Header(), http.StatusForbidden},
 	} {
 		v, err := in.Anybody(s.Status.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		header := html.Clone()
 		for k, values := range c.header {
 			header[k] = values
 		}
 		resp, body, err := v.Get(ctx, "/"+c.query, header)
-		if err != nil || resp.StatusCode != c.status {
-			t.Errorf("%s: %v %v, want %d", name, resp, err, c.status)
-		}
-		if !strings.Contains(string(body), "<h1>") {
-			t.Errorf("%s: the answer is no page for a person: %s", name, body)
-		}
+		require.NoError(t, err, name)
+		assert.Equal(t, c.status, resp.StatusCode, "%s: %v", name, resp)
+		assert.Contains(t, string(body), "<h1>", "%s: the answer is no page for a person: %s", name, body)
 		_, resp, err = v.WebSocket(ctx, "/webrtc/signalling/")
-		if err == nil || resp == nil || resp.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: a WebSocket without a token got %v (%v), want 401", name, resp, err)
-		}
+		require.Error(t, err, name)
+		require.NotNil(t, resp, name)
+		assert.Equal(t, http.StatusUnauthorized, resp.StatusCode,
+			"%s: a WebSocket without a token got %v (%v), want 401", name, resp, err)
 	}
-	err = harness.Eventually(ctx, "a link of one second to expire", func() error {
+	err = eventually.Wait(ctx, "a link of one second to expire", func() error {
 		v, err := in.Anybody(short)
 		if err != nil {
 			return err
@@ -92,15 +82,13 @@ func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Error(err)
-	}
-	if s, err = in.Session(ctx, key, "still asleep", harness.InPhase(v1alpha1.PhaseAsleep)); err != nil || s.Status.Activity != nil {
-		t.Errorf("a refused visitor left activity %+v (%v)", s.Status.Activity, err)
-	}
-	if pods, err := in.Pods(ctx, s); err != nil || len(pods) != 0 {
-		t.Errorf("a refused visitor woke the desktop: %d pods (%v)", len(pods), err)
-	}
+	assert.NoError(t, err)
+	s, err = in.Session(ctx, key, "still asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	require.NoError(t, err)
+	assert.Nil(t, s.Status.Activity, "a refused visitor left activity")
+	pods, err := in.Pods(ctx, s)
+	require.NoError(t, err)
+	assert.Empty(t, pods, "a refused visitor woke the desktop: pods")
 }
 
 func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
@@ -122,31 +110,24 @@ func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
 			}), nil)
 			visitor := invited(ctx, t, key)
 			ws, _, err := visitor.WebSocket(ctx, "/webrtc/signalling/")
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			defer func() { _ = ws.Close() }()
-			if err := ws.WriteMessage(websocket.TextMessage, []byte("HELLO 1 e30=")); err != nil {
-				t.Fatal(err)
-			}
-			err = harness.Eventually(ctx, "the page to say what is wrong", func() error {
+			require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte("HELLO 1 e30=")))
+			err = eventually.Wait(ctx, "the page to say what is wrong", func() error {
 				status, err := visitor.Status(ctx)
 				if err == nil && !strings.Contains(status.Message, c.says) {
 					err = errors.New(status.Message)
 				}
 				return err
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			closed := readClose(ctx, t, ws)
-			if closed.Code != closing.StartFailed.Code || !strings.Contains(closed.Text, "did not start") {
-				t.Errorf("the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, closing.StartFailed.Code)
-			}
+			require.Equal(t, closing.StartFailed.Code, closed.Code)
+			assert.Contains(t, closed.Text, "did not start",
+				"the held connection was closed with %d %q, want %d and why", closed.Code, closed.Text, closing.StartFailed.Code)
 			s, err := in.Session(ctx, key, "failed", harness.InPhase(v1alpha1.PhaseFailed))
-			if err != nil || !strings.Contains(s.Status.Message, c.says) {
-				t.Errorf("the failed session says %q (%v)", s.Status.Message, err)
-			}
+			require.NoError(t, err)
+			assert.Contains(t, s.Status.Message, c.says, "the failed session")
 			t.Logf("the session says: %s", s.Status.Message)
 		})
 	}
@@ -158,9 +139,7 @@ func TestAMalformedFirstMessageEndsItsOwnConnectionOnly(t *testing.T) {
 	key := session(ctx, t, "malformed", template(t, nil), nil)
 	visitor := invited(ctx, t, key)
 	good, err := visitor.View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer good.Close()
 	for name, c := range map[string]struct {
 		message string
@@ -170,19 +149,15 @@ func TestAMalformedFirstMessageEndsItsOwnConnectionOnly(t *testing.T) {
 		"oversized":   {"HELLO 1 " + strings.Repeat("A", 1<<20), websocket.CloseMessageTooBig},
 	} {
 		bad, _, err := visitor.WebSocket(ctx, "/webrtc/signalling/")
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		// The write itself may meet the closed connection already.
 		_ = bad.WriteMessage(websocket.TextMessage, []byte(c.message))
-		if closed := readClose(ctx, t, bad); closed.Code != c.code || closed.Text == "" {
-			t.Errorf("%s: closed with %d %q, want %d and a reason", name, closed.Code, closed.Text, c.code)
-		}
+		closed := readClose(ctx, t, bad)
+		require.Equal(t, c.code, closed.Code, name)
+		assert.NotEmpty(t, closed.Text, "%s: closed with %d %q, want %d and a reason", name, closed.Code, closed.Text, c.code)
 		_ = bad.Close()
 	}
-	if err := good.WaitFrames(ctx, 1); err != nil {
-		t.Errorf("the good connection suffered: %v", err)
-	}
+	assert.NoError(t, good.WaitFrames(ctx, 1), "the good connection suffered")
 }
 
 // readClose reads until the close frame.
@@ -193,9 +168,7 @@ func readClose(ctx context.Context, t *testing.T, ws *websocket.Conn) *websocket
 	for {
 		if _, _, err := ws.ReadMessage(); err != nil {
 			var closed *websocket.CloseError
-			if !errors.As(err, &closed) {
-				t.Fatalf("the connection ended without a close frame: %v", err)
-			}
+			require.ErrorAs(t, err, &closed, "the connection ended without a close frame")
 			return closed
 		}
 	}

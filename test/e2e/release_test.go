@@ -12,12 +12,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/workload"
 	"github.com/org/vdi-operator/test/harness"
@@ -37,21 +40,15 @@ const (
 // there is somebody to serve it, and another one keeps its home.
 func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 	previous, previously, err := in.Previous(t.Context()) // it may have to be built: no part of the story's time
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	whole := storyOfTheRelease(t, releasePatience)
 	ctx, r := whole, in.Release()
-	if err := restoreRelease(ctx); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, restoreRelease(ctx))
 	changesRelease()
 	used := session(ctx, t, "in-use", echoing(t, nil), nil)
 	kept := session(ctx, t, "kept", template(t, nil), nil)
 	doomed := session(ctx, t, "doomed", echoing(t, nil), nil)
-	if err := invited(ctx, t, kept).WriteFile(ctx, noteName, noteText); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, invited(ctx, t, kept).WriteFile(ctx, noteName, noteText))
 
 	step := func(name string, do func(t *testing.T)) {
 		var end context.CancelFunc
@@ -63,29 +60,21 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 	}
 	step("uninstalling leaves homes, CRDs and sessions, and no finalizer", func(t *testing.T) {
 		printed, err := r.Uninstall(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		t.Log(printed)
 		nothingOfTheRelease(ctx, t, r)
 		nothingOfTheDesktops(ctx, t, used, kept, doomed)
-		if claim := homeOf(ctx, t, kept); claim.DeletionTimestamp != nil {
-			t.Errorf("the home of %s is about to go", kept.Name)
-		}
+		assert.Nil(t, homeOf(ctx, t, kept).DeletionTimestamp, "the home of %s is about to go", kept.Name)
 		s := &v1alpha1.VDISession{}
-		if err := in.Client.Get(ctx, doomed, s); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Client.Get(ctx, doomed, s))
 		remove(t, s)
-		err = harness.Eventually(ctx, "a session to go that nobody serves", func() error {
+		err = eventually.Wait(ctx, "a session to go that nobody serves", func() error {
 			if err := in.Client.Get(ctx, doomed, s); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("it is there, with finalizers %v (%w)", s.Finalizers, err)
 			}
 			return nil
 		})
-		if err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, err)
 	})
 
 	// The desktop is in use for longer than one step.
@@ -103,44 +92,32 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 				t.Errorf("a client noticed: %+v", s)
 			}
 		}
-		if now := runningPod(ctx, t, used); now != pod {
-			t.Errorf("the desktop in use runs in pod %s, before %s", now, pod)
-		}
+		assert.Equal(t, pod, runningPod(ctx, t, used), "the desktop in use runs in pod, before")
 		if now := secretsOf(ctx, t); !maps.EqualFunc(now, secrets, func(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, slices.Equal) }) {
 			t.Error("the release's Secrets have changed")
 		}
 	}
 	step("the version before takes the sessions up, with their homes", func(t *testing.T) {
-		if err := r.Upgrade(ctx, previous, previously...); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, r.Upgrade(ctx, previous, previously...))
 		readNote(ctx, t, kept)
 		callers = use()
 		everyone(ctx, t, callers, "use the desktop", arrived)
 		pod, secrets = runningPod(ctx, t, used), secretsOf(ctx, t)
 	})
 	step("an upgrade changes all programs and no desktop in use", func(t *testing.T) {
-		if err := upgrade(ctx); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, upgrade(ctx))
 		live(t)
 		readNote(ctx, t, kept)
 	})
 	step("helm test finds everything well", func(t *testing.T) {
 		printed, err := r.Test(ctx)
 		t.Log(printed)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 	})
 	step("a rollback goes back to the version before, and an upgrade forward again", func(t *testing.T) {
-		if err := r.Rollback(ctx, 1); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, r.Rollback(ctx, 1))
 		live(t)
-		if err := upgrade(ctx); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, upgrade(ctx))
 		live(t)
 	})
 }
@@ -149,7 +126,7 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 // Knative's that it had set.
 func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
 	t.Helper()
-	err := harness.Eventually(ctx, "nothing of the release to be left", func() error {
+	err := eventually.Wait(ctx, "nothing of the release to be left", func() error {
 		found, err := in.Objects(ctx, r)
 		found = slices.DeleteFunc(found, func(o string) bool {
 			return strings.HasPrefix(o, "CustomResourceDefinition ") || strings.HasPrefix(o, "VDITemplate ")
@@ -159,25 +136,19 @@ func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 	if !in.Knative {
 		return // What it took there while it ran on Knative is given up by hand: docs/knative.md.
 	}
 	var list corev1.ConfigMapList
-	if err := in.Client.List(ctx, &list, client.InNamespace("knative-serving")); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Client.List(ctx, &list, client.InNamespace("knative-serving")))
 	for i := range list.Items {
 		for _, m := range list.Items[i].ManagedFields {
-			if strings.HasPrefix(m.Manager, "vdi-operator") {
-				t.Errorf("Knative's %s still has keys of %s", list.Items[i].Name, m.Manager)
-			}
+			assert.False(t, strings.HasPrefix(m.Manager, "vdi-operator"),
+				"Knative's %s still has keys of %s", list.Items[i].Name, m.Manager)
 		}
-		if v, ok := list.Items[i].Data["allow-zero-initial-scale"]; ok {
-			t.Errorf("Knative's %s still has allow-zero-initial-scale: %q, which it had not before", list.Items[i].Name, v)
-		}
+		v, ok := list.Items[i].Data["allow-zero-initial-scale"]
+		assert.False(t, ok, "Knative's %s still has allow-zero-initial-scale: %q, which it had not before", list.Items[i].Name, v)
 	}
 }
 
@@ -190,15 +161,10 @@ func nothingOfTheDesktops(ctx context.Context, t *testing.T, keys ...types.Names
 			t.Errorf("session %s: %v", key.Name, err)
 			continue
 		}
-		if len(s.Finalizers) > 0 {
-			t.Errorf("session %s still has the finalizers %v", key.Name, s.Finalizers)
-		}
-		if err := in.NoPods(ctx, s); err != nil {
-			t.Error(err)
-		}
-		if err := in.Client.Get(ctx, key, &servingv1.Service{}); !apierrors.IsNotFound(err) {
-			t.Errorf("session %s still has a Knative Service (%v)", key.Name, err)
-		}
+		assert.Empty(t, s.Finalizers, "session %s still has the finalizers", key.Name)
+		assert.NoError(t, in.NoPods(ctx, s))
+		err := in.Client.Get(ctx, key, &servingv1.Service{})
+		assert.True(t, apierrors.IsNotFound(err), "session %s still has a Knative Service (%v)", key.Name, err)
 	}
 }
 
@@ -209,16 +175,14 @@ func homeOf(ctx context.Context, t *testing.T, key types.NamespacedName) *corev1
 	if err == nil {
 		err = in.Client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, claim)
 	}
-	if err != nil {
-		t.Fatalf("the home of session %s: %v", key.Name, err)
-	}
+	require.NoError(t, err, "the home of session %s", key.Name)
 	return claim
 }
 
 // readNote opens a session, which may be asleep, and expects the file in its home.
 func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
 	t.Helper()
-	err := harness.Eventually(ctx, "session "+key.Name+" to open with its file", func() error {
+	err := eventually.Wait(ctx, "session "+key.Name+" to open with its file", func() error {
 		link, err := in.Link(ctx, key, linkTTL)
 		if err != nil {
 			return err
@@ -233,9 +197,7 @@ func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 // runningPod is the desktop's pod, as the API has it: an operator that has just been
@@ -243,7 +205,7 @@ func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
 func runningPod(ctx context.Context, t *testing.T, key types.NamespacedName) string {
 	t.Helper()
 	var uid string
-	err := harness.Eventually(ctx, "one pod of session "+key.Name, func() error {
+	err := eventually.Wait(ctx, "one pod of session "+key.Name, func() error {
 		s := &v1alpha1.VDISession{}
 		if err := in.Client.Get(ctx, key, s); err != nil {
 			return err
@@ -258,9 +220,7 @@ func runningPod(ctx context.Context, t *testing.T, key types.NamespacedName) str
 		uid = pods[0].Name + " " + string(pods[0].UID)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return uid
 }
 
@@ -271,9 +231,7 @@ func secretsOf(ctx context.Context, t *testing.T) map[string]map[string][]byte {
 	all := map[string]map[string][]byte{}
 	for _, name := range []string{"vdi-signing-key", "vdi-turn"} {
 		var secret corev1.Secret
-		if err := in.Client.Get(ctx, types.NamespacedName{Namespace: in.SystemNamespace, Name: name}, &secret); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Client.Get(ctx, types.NamespacedName{Namespace: in.SystemNamespace, Name: name}, &secret))
 		all[name] = secret.Data
 	}
 	return all

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -21,9 +24,7 @@ func TestHelmUpgradeChangesTheIdleTimeoutOfALiveSessionAndRestartsNothing(t *tes
 		var all string
 		for _, program := range []string{harness.Operator, harness.Activator} {
 			pods, err := in.Programs(ctx, program)
-			if err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, err)
 			for i := range pods {
 				all += fmt.Sprintf("%s %s restarted %d times\n", pods[i].Name, pods[i].UID, restarts(&pods[i]))
 			}
@@ -32,21 +33,15 @@ func TestHelmUpgradeChangesTheIdleTimeoutOfALiveSessionAndRestartsNothing(t *tes
 	}
 	before := programs()
 	const idle = 29 * time.Minute
-	if err := in.Release().Upgrade(ctx, in.Chart(), "--reuse-values", "--set", "sessions.idleTimeout="+idle.String()); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Release().Upgrade(ctx, in.Chart(), "--reuse-values", "--set", "sessions.idleTimeout="+idle.String()))
 	began := time.Now()
 	_, err := in.Session(ctx, key, "told of the new idle timeout", func(s *v1alpha1.VDISession) bool {
 		return s.Status.Lifecycle != nil && s.Status.Lifecycle.IdleTimeout.OrZero() == idle
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Logf("it held %s after helm upgrade", time.Since(began).Round(time.Second))
-	if after := programs(); after != before {
-		t.Errorf("before:\n%safter:\n%s", before, after)
-	}
-	if s := callers[0].State(); s.Opened != 1 || s.Wrong != nil {
-		t.Errorf("the client noticed: %+v", s)
-	}
+	assert.Equal(t, before, programs(), "before, after")
+	s := callers[0].State()
+	require.Equal(t, 1, s.Opened)
+	assert.NoError(t, s.Wrong, "the client noticed: %+v", s)
 }

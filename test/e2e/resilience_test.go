@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -65,7 +68,7 @@ func calls(ctx context.Context, t *testing.T, key types.NamespacedName, n int) [
 // everyone waits until each of the callers passes the check.
 func everyone(ctx context.Context, t *testing.T, callers []*harness.Caller, what string, check func(harness.Call) bool) {
 	t.Helper()
-	err := harness.Eventually(ctx, "every client to "+what, func() error {
+	err := eventually.Wait(ctx, "every client to "+what, func() error {
 		missing := 0
 		var one harness.Call
 		for _, c := range callers {
@@ -78,9 +81,7 @@ func everyone(ctx context.Context, t *testing.T, callers []*harness.Caller, what
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 func arrived(s harness.Call) bool { return s.Open && s.Arrived }
@@ -90,9 +91,7 @@ func arrived(s harness.Call) bool { return s.Open && s.Arrived }
 func nothingLost(t *testing.T, callers []*harness.Caller) {
 	t.Helper()
 	for _, c := range callers {
-		if s := c.State(); s.Wrong != nil {
-			t.Errorf("a client %v", s.Wrong)
-		}
+		assert.NoError(t, c.State().Wrong, "a client")
 	}
 }
 
@@ -101,7 +100,7 @@ func nothingLost(t *testing.T, callers []*harness.Caller) {
 func holding(ctx context.Context, t *testing.T, replicas, want int) []corev1.Pod {
 	t.Helper()
 	var pods []corev1.Pod
-	err := harness.Eventually(ctx, fmt.Sprintf("%d activators to hold %d", replicas, want), func() (err error) {
+	err := eventually.Wait(ctx, fmt.Sprintf("%d activators to hold %d", replicas, want), func() (err error) {
 		if pods, err = in.Programs(ctx, harness.Activator); err != nil {
 			return err
 		}
@@ -119,9 +118,7 @@ func holding(ctx context.Context, t *testing.T, replicas, want int) []corev1.Pod
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return pods
 }
 
@@ -133,87 +130,64 @@ func TestEveryClientArrives(t *testing.T) {
 	used, awaited := session(ctx, t, "used", tpl, nil), session(ctx, t, "awaited", tpl, nil)
 	t.Cleanup(func() {
 		for _, program := range []string{harness.Operator, harness.Activator} {
-			if err := in.Scale(context.WithoutCancel(ctx), program, 1); err != nil {
-				t.Error(err)
-			}
+			assert.NoError(t, in.Scale(context.WithoutCancel(ctx), program, 1))
 		}
 	})
-	if err := in.Scale(ctx, harness.Activator, 2); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Scale(ctx, harness.Activator, 2))
 	live := calls(ctx, t, used, company)
 	everyone(ctx, t, live, "use the first desktop", arrived)
 	before, err := in.Session(ctx, used, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 
 	// Without the operator no desktop wakes, so that they are held for as long as it takes.
-	if err := in.Scale(ctx, harness.Operator, 0); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Scale(ctx, harness.Operator, 0))
 	waiting := calls(ctx, t, awaited, crowd)
 	pods := holding(ctx, t, 2, crowd)
 
 	t.Run("though the activator that holds them is killed", func(t *testing.T) {
-		if err := in.Kill(ctx, &pods[0]); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Kill(ctx, &pods[0]))
 		everyone(ctx, t, waiting, "be held again", func(s harness.Call) bool { return s.Open })
-		err := harness.Eventually(ctx, "all of them to be held by who is left or new", func() error {
+		err := eventually.Wait(ctx, "all of them to be held by who is left or new", func() error {
 			return held(ctx, pods[0].Name, crowd)
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		again := 0
 		for _, c := range waiting {
 			if s := c.State(); s.Opened > 1 {
 				again++
 			}
-			if s := c.State(); s.Arrived || s.Heard > 0 {
-				t.Fatalf("a client has arrived where there is no desktop: %+v", s)
-			}
+			s := c.State()
+			require.False(t, s.Arrived)
+			require.LessOrEqual(t, s.Heard, 0, "a client has arrived where there is no desktop: %+v", s)
 		}
-		if again == 0 || again == crowd {
-			t.Errorf("%d of %d clients connected again, want those of one activator of two", again, crowd)
-		}
+		require.NotEqual(t, 0, again, "%d", again)
+		assert.NotEqual(t, crowd, again, "%d of %d clients connected again, want those of one activator of two", again, crowd)
 		everyone(ctx, t, live, "use the first desktop again", arrived)
 		t.Logf("%d of %d held clients were held by the activator that was killed", again, crowd)
 	})
 
 	t.Run("through a rolling update, which cuts no live connection", func(t *testing.T) {
-		if err := in.Scale(ctx, harness.Activator, 2); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Scale(ctx, harness.Activator, 2))
 		counts, heard := map[*harness.Caller]int{}, map[*harness.Caller]int{}
 		for _, c := range append(slices.Clone(waiting), live...) {
 			counts[c] = len(c.State().Closes)
 		}
-		if err := in.Restart(ctx, harness.Activator); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Restart(ctx, harness.Activator))
 		everyone(ctx, t, waiting, "be told to go to another activator and be held there", func(s harness.Call) bool { return s.Open })
-		err := harness.Eventually(ctx, "all of them to be held by the new ones", func() error { return held(ctx, "", crowd) })
-		if err != nil {
-			t.Fatal(err)
-		}
+		err := eventually.Wait(ctx, "all of them to be held by the new ones", func() error { return held(ctx, "", crowd) })
+		require.NoError(t, err)
 		for _, c := range waiting {
 			s := c.State()
 			for _, code := range s.Closes[counts[c]:] {
-				if code != websocket.CloseServiceRestart {
-					t.Errorf("a held client's connection ended with %d, want %d", code, websocket.CloseServiceRestart)
-				}
+				assert.Equal(t, websocket.CloseServiceRestart, code, "a held client's connection ended")
 			}
 		}
 		for _, c := range live {
 			s := c.State()
 			heard[c] = s.Heard
-			if len(s.Closes) != counts[c] {
-				t.Errorf("a live connection ended with %v", s.Closes[counts[c]:])
-			}
+			assert.Len(t, s.Closes, counts[c], "a live connection ended with %v", s.Closes[counts[c]:])
 		}
-		err = harness.Eventually(ctx, "the live connections to go on", func() error {
+		err = eventually.Wait(ctx, "the live connections to go on", func() error {
 			for _, c := range live {
 				if s := c.State(); s.Heard <= heard[c] {
 					return errors.New("one stands still")
@@ -221,24 +195,20 @@ func TestEveryClientArrives(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil {
-			t.Error(err)
-		}
+		assert.NoError(t, err)
 	})
 
 	t.Run("once the operator that was away takes up the wake", func(t *testing.T) {
-		if err := in.Scale(ctx, harness.Operator, 1); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Scale(ctx, harness.Operator, 1))
 		everyone(ctx, t, waiting, "arrive", arrived)
 		everyone(ctx, t, waiting, "have its words come back", func(s harness.Call) bool { return s.Heard > 1 })
 		nothingLost(t, waiting)
 	})
 
 	nothingLost(t, live)
-	if after, err := in.Session(ctx, used, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil || after.Status.PodName != before.Status.PodName {
-		t.Errorf("the desktop in use was restarted: pod %s, before %s (%v)", after.Status.PodName, before.Status.PodName, err)
-	}
+	after, err := in.Session(ctx, used, "running", harness.InPhase(v1alpha1.PhaseRunning))
+	require.NoError(t, err)
+	assert.Equal(t, before.Status.PodName, after.Status.PodName, "the desktop in use was restarted: pod, before")
 }
 
 // held returns nil when the activators but this one hold so many together.
@@ -271,27 +241,20 @@ func TestAClientComesBackToASessionWhosePodIsKilled(t *testing.T) {
 	callers := calls(ctx, t, key, 3)
 	everyone(ctx, t, callers, "use the desktop", arrived)
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	pods, err := in.Pods(ctx, s)
-	if err != nil || len(pods) != 1 {
-		t.Fatalf("%d pods (%v), want 1", len(pods), err)
-	}
-	if err := in.Kill(ctx, &pods[0]); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.Len(t, pods, 1, "pods, want 1")
+	require.NoError(t, in.Kill(ctx, &pods[0]))
 	everyone(ctx, t, callers, "use the next one", func(s harness.Call) bool { return arrived(s) && s.Opened > 1 })
 	for _, c := range callers {
 		s := c.State()
 		for _, code := range s.Closes {
-			if code != websocket.CloseServiceRestart {
-				t.Errorf("its connection ended with %d, want %d, which makes clients connect again", code, websocket.CloseServiceRestart)
-			}
+			assert.Equal(t, websocket.CloseServiceRestart, code, "its connection ended, which makes clients connect again")
 		}
 	}
 	nothingLost(t, callers)
-	if s, err = in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning)); err != nil || s.Status.SleepReason != "" {
-		t.Errorf("the session was put to sleep meanwhile: %q (%v)", s.Status.SleepReason, err)
-	}
+	s, err = in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
+	require.NoError(t, err)
+	assert.Empty(t, s.Status.SleepReason, "the session was put to sleep meanwhile")
 }

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -26,58 +29,43 @@ func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
 
 	one := invited(ctx, t, first)
 	holder, err := one.View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer holder.Close()
-	if err := holder.WaitFrames(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, holder.WaitFrames(ctx, 1))
 
 	two := invited(ctx, t, second)
 	waiter, err := two.View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer waiter.Close()
 	s, err := in.Session(ctx, second, "waiting for a GPU", func(s *v1alpha1.VDISession) bool {
 		return s.Status.Phase == v1alpha1.PhaseCreating && strings.Contains(s.Status.Message, "GPU")
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Logf("the second session says: %s", s.Status.Message)
-	err = harness.Eventually(ctx, "the waiting visitor to read why", func() error {
+	err = eventually.Wait(ctx, "the waiting visitor to read why", func() error {
 		status, err := two.Status(ctx)
 		if err == nil && !strings.Contains(status.Message, "GPU") {
 			err = fmt.Errorf("the page says %q", status.Message)
 		}
 		return err
 	})
-	if err != nil {
-		t.Error(err)
-	}
+	assert.NoError(t, err)
 
 	holder.Close()
-	if err := waiter.WaitFrames(ctx, 1); err != nil {
-		t.Fatalf("the second desktop did not start when the first slept: %v", err)
-	}
+	require.NoError(t, waiter.WaitFrames(ctx, 1), "the second desktop did not start when the first slept")
 }
 
 func allocatableGPUs(t *testing.T) int32 {
 	t.Helper()
 	var nodes corev1.NodeList
-	if err := in.Client.List(t.Context(), &nodes); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, in.Client.List(t.Context(), &nodes))
 	var most int64
 	for i := range nodes.Items {
 		q := nodes.Items[i].Status.Allocatable["nvidia.com/gpu"]
 		most = max(most, q.Value())
 	}
-	if len(nodes.Items) != 1 || most == 0 {
-		t.Fatalf("this story needs one node with GPUs; have %d nodes and %d GPUs", len(nodes.Items), most)
-	}
+	require.Len(t, nodes.Items, 1)
+	require.NotEqualValues(t, 0, most, "this story needs one node with GPUs; have %d nodes and %d GPUs", len(nodes.Items), most)
 	return int32(most)
 }
 
@@ -87,26 +75,18 @@ func TestDeletingASessionLeavesNothingBehind(t *testing.T) {
 	tpl := template(t, nil)
 	key := session(ctx, t, "gone", tpl, nil)
 	stream, err := invited(ctx, t, key).View(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer stream.Close()
 	s, err := in.Session(ctx, key, "running", harness.InPhase(v1alpha1.PhaseRunning))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if left, err := in.Leftovers(ctx, s); err != nil || len(left) == 0 {
-		t.Fatalf("a running session has no objects (%v): this test could not fail", err)
-	}
-	if err := in.Client.Delete(ctx, s); err != nil {
-		t.Fatal(err)
-	}
-	err = harness.Eventually(ctx, "the session and all that it brought to be gone", func() error {
+	require.NoError(t, err)
+	left, err := in.Leftovers(ctx, s)
+	require.NoError(t, err)
+	require.NotEmpty(t, left, "a running session has no objects: this test could not fail")
+	require.NoError(t, in.Client.Delete(ctx, s))
+	err = eventually.Wait(ctx, "the session and all that it brought to be gone", func() error {
 		return in.Nothing(ctx, s)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 }
 
 func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
@@ -118,9 +98,7 @@ func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 		s.Persistence = nil // the template's: Retain
 	}
 	first := session(ctx, t, "before", tpl, retain)
-	if err := invited(ctx, t, first).WriteFile(ctx, "will", "to my next session"); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, invited(ctx, t, first).WriteFile(ctx, "will", "to my next session"))
 	// The home is in use: a second session of the same person must not write to it.
 	clash := create(ctx, t, "clash", tpl, retain)
 	if _, err := in.Session(ctx, clash, "refused the home", func(s *v1alpha1.VDISession) bool {
@@ -130,19 +108,14 @@ func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 	}
 	s := &v1alpha1.VDISession{}
 	for _, key := range []client.ObjectKey{clash, first} {
-		if err := in.Client.Get(ctx, key, s); err != nil {
-			t.Fatal(err)
-		}
-		if err := in.Client.Delete(ctx, s); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, in.Client.Get(ctx, key, s))
+		require.NoError(t, in.Client.Delete(ctx, s))
 	}
 	next := session(ctx, t, "after", tpl, func(s *v1alpha1.VDISessionSpec) {
 		retain(s)
 		s.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}
 	})
 	got, err := invited(ctx, t, next).ReadFile(ctx, "will")
-	if err != nil || got != "to my next session" {
-		t.Errorf("the next session's home holds %q (%v)", got, err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, "to my next session", got, "the next session's home holds")
 }

@@ -108,11 +108,6 @@ func (in *Installation) Plugin(ctx context.Context, args ...string) (string, err
 	return Output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
-// Eventually is eventually.Wait.
-func Eventually(ctx context.Context, what string, check func() error) error {
-	return eventually.Wait(ctx, what, check)
-}
-
 // Session waits until the session's object passes check, and returns it.
 func (in *Installation) Session(ctx context.Context, key types.NamespacedName, what string, check func(*v1alpha1.VDISession) bool) (*v1alpha1.VDISession, error) {
 	var s v1alpha1.VDISession
