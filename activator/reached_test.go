@@ -3,7 +3,7 @@ package activator
 import (
 	"testing"
 
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 // reports is how often it was written that the desktop was reached.

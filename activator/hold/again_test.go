@@ -19,7 +19,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 func TestADesktopThatGoesBeforeItsFirstMessageIsReplaced(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 

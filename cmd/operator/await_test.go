@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
 
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 const (

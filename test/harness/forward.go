@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 const forwardWithin = 30 * time.Second

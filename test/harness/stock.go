@@ -9,7 +9,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/internal/eventually"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 // StockAtZero waits until stock Knative has put a Service to zero with its own

@@ -17,9 +17,9 @@ import (
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {

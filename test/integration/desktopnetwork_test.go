@@ -15,10 +15,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/org/vdi-operator/internal/eventually"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
+	"github.com/org/vdi-operator/pkg/eventually"
 )
 
 // desktopNetwork is the policy of this package's installation. A port without a protocol

@@ -25,7 +25,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/org/vdi-operator/internal/apitest"
+	"github.com/org/vdi-operator/pkg/apitest"
 	"github.com/org/vdi-operator/test/helm"
 )
 
