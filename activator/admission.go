@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/listener"
 )
@@ -34,9 +36,17 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 	return s.admits(w, wait, closing.AddressRate)
 }
 
+// admitsStranger comes before a token is checked that is not known to be good: from an
+// address with too many that were not, none is.
+func (s *Server) admitsStranger(w http.ResponseWriter, r *http.Request) bool {
+	client, ok := s.Proxies.Client(r)
+	return !ok || s.admits(w, s.refusals.Wait(listener.Network(client), time.Now()), closing.RefusalRate)
+}
+
 // admitsUser comes once it is known who visits.
 func (s *Server) admitsUser(w http.ResponseWriter, v visitor) bool {
-	wait := s.users.Take(v.Session.Spec.User, time.Now())
+	// Whoever may create sessions names its user: a namespace speaks for its own only.
+	wait := s.users.Take(types.NamespacedName{Namespace: v.Session.Namespace, Name: v.Session.Spec.User}, time.Now())
 	return s.admits(w, wait, closing.UserRate)
 }
 

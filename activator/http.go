@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -47,19 +48,32 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	if s.serveKept(w, r, v) {
 		return
 	}
+	end, err := s.requests.Acquire(v.Key())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer end()
 	release, err := s.hold(v)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer release()
+	client := r.Context()
+	ctx, cancel := context.WithCancelCause(client)
+	defer cancel(nil)
+	r = r.WithContext(ctx)
+	member := &sockets.Member{Session: v.Key(), Conn: request(cancel)}
+	s.sockets.Add(member)
+	defer s.sockets.Drop(member)
 	visit := s.Tracker.Enter(v.Session)
 	defer visit.Leave()
 	until := time.Now().Add(s.Config.Limits.HoldHTTP.Duration)
 	for {
 		conn, err := s.dialHeld(r.Context(), v, visit, until)
 		if err != nil {
-			if r.Context().Err() == nil {
+			if client.Err() == nil {
 				refuse(w, err)
 			}
 			return
@@ -90,6 +104,15 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 		}
 	}
 }
+
+// request is a plain request, which its session's end ends.
+type request context.CancelCauseFunc
+
+// StopHolding implements sockets.Conn: see Server.holding.
+func (r request) StopHolding() {}
+
+// End implements sockets.Conn.
+func (r request) End(why error) { r(why) }
 
 // dialHeld connects to the desktop, for which a request waits no longer than until then.
 func (s *Server) dialHeld(ctx context.Context, v visitor, visit *wake.Visit, until time.Time) (net.Conn, error) {

@@ -60,7 +60,7 @@ func (g *gateway) openAs(name string) *told {
 		defer close(o.events)
 		defer func() { _ = resp.Body.Close() }()
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && data != "-" { // a beat
 				var s page.Status
 				assert.NoError(g.t, json.Unmarshal([]byte(data), &s), data)
 				o.events <- s

@@ -2,7 +2,6 @@ package activator
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
@@ -11,10 +10,6 @@ import (
 // refuseVisitor refuses, with a page, a visitor who is not let in.
 func (s *Server) refuseVisitor(w http.ResponseWriter, why *closing.Refusal) {
 	s.count(why.Ending())
-	// A body that trickles in must not keep a stranger's connection, nor a stranger an
-	// idle one.
-	w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
 	page.WriteRefusal(w, why)
 }
 

@@ -8,14 +8,17 @@ package activator
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
@@ -35,7 +38,9 @@ import (
 	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -61,12 +66,17 @@ type Server struct {
 	routing route.Routing
 	prober  *probe.Prober
 	// users and networks bound the upgrades of each.
-	users     *limit.Rate[string]
-	networks  *limit.Rate[netip.Prefix]
-	held      *limit.Places[types.NamespacedName]
-	http      *relay.HTTP
-	pages     *pageapi.API
-	confirmer *confirm.Confirmer
+	users    *limit.Rate[types.NamespacedName]
+	networks *limit.Rate[netip.Prefix]
+	// refusals bound the tokens of an address that open nothing.
+	refusals *limit.Rate[netip.Prefix]
+	// requests and live bound plain requests and WebSockets, held or not.
+	requests, live *limit.Places[types.NamespacedName]
+	held           *limit.Places[types.NamespacedName]
+	rules          *relay.Rules
+	http           *relay.HTTP
+	pages          *pageapi.API
+	confirmer      *confirm.Confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
 	verdicts *verdict.Verdicts
@@ -86,18 +96,22 @@ func New(o Options) *Server {
 		Options:  o,
 		routing:  route.New(o.Config.URL),
 		prober:   probe.New(o.Directory, (&net.Dialer{}).DialContext),
-		users:    limit.NewRate[string](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
+		users:    limit.NewRate[types.NamespacedName](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
 		networks: limit.NewRate[netip.Prefix](l.UpgradesPerAddress.PerSecond, l.UpgradesPerAddress.Burst),
+		refusals: limit.NewRate[netip.Prefix](l.RefusalsPerAddress.PerSecond, l.RefusalsPerAddress.Burst),
+		requests: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.LiveRequests, Beyond: closing.LiveRequests},
+			limit.Bound{Places: l.LiveRequestsPerSession, Beyond: closing.LiveRequestsPerSession}, o.Metrics.LiveRequests),
+		live: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.LiveWebSockets, Beyond: closing.LiveWebSockets},
+			limit.Bound{Places: l.LiveWebSocketsPerSession, Beyond: closing.LiveWebSocketsPerSession}, o.Metrics.LiveWebSockets),
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
 		verdicts: verdict.New(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),
 	}
-	s.http = relay.NewHTTP(o.Log, func(w http.ResponseWriter, _ *http.Request, err error) {
-		o.Log.Debug("a desktop broke off a request", "error", err)
-		page.WriteRefusal(w, closing.BrokenOff)
-	})
+	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed),
+		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
+	s.http = relay.NewHTTP(relay.Options{Rules: *s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log, Failed: s.brokeOff})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
@@ -106,8 +120,30 @@ func New(o Options) *Server {
 			limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
 	}
+	o.Directory.Observe(s.sessionEnds)
 	s.confirmer = confirm.New(o.Directory, s.prober, o.Tracker)
 	return s
+}
+
+// sessionEnds ends what is open of a session that was deleted or switched off. Its pod may
+// go on for a minute.
+func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
+	switch {
+	case after == nil:
+		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
+	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
+		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())
+	}
+}
+
+// brokeOff answers a request of which a desktop gave no answer, or one beyond a limit.
+func (s *Server) brokeOff(w http.ResponseWriter, _ *http.Request, err error) {
+	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
+		s.refuse(w, err)
+		return
+	}
+	s.Log.Debug("a desktop broke off a request", "error", err)
+	page.WriteRefusal(w, closing.BrokenOff)
 }
 
 // Internal serves what runs in sessions' pods; it listens where visitors cannot come.
@@ -129,13 +165,41 @@ func (s *Server) StopHolding() {
 func (s *Server) Drain(ctx context.Context) { s.sockets.Drain(ctx) }
 
 // ServeHTTP takes a visitor through four steps, each in the file of its name: identify,
-// check, understand, serve.
+// check, understand, serve. Until the check the visitor is a stranger.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.stranger(w)
 	if strings.HasPrefix(r.URL.Path, page.AssetsPath) {
-		s.assets.ServeHTTP(w, r)
+		s.serveAssets(w, r)
 		return
 	}
-	if at, ok := s.identify(w, r); ok && s.check(w, at) {
+	at, ok := s.identify(w, r)
+	switch {
+	case !ok:
+	case speculative(r):
+		s.refuseVisitor(w, closing.Speculative)
+	case s.check(w, at):
+		welcome(w)
 		s.serve(w, understand(at))
 	}
+}
+
+// stranger bounds what somebody holds who was not checked: a body that trickles in must
+// not keep a connection, nor an answer an idle one.
+func (s *Server) stranger(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
+}
+
+// welcome lifts that for a visitor who was checked.
+func welcome(w http.ResponseWriter) {
+	w.Header().Del("Connection")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
+// serveAssets serves the pages' style and script, to strangers too.
+func (s *Server) serveAssets(w http.ResponseWriter, r *http.Request) {
+	if view, ok := s.Directory.Find(s.routing.Of(r).Address); ok && s.Guard.Known(r, view.Session) {
+		welcome(w)
+	}
+	s.assets.ServeHTTP(w, r)
 }

@@ -38,13 +38,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
 		path: strings.Clone(r.URL.Path)} // without what else was read with it
-	refusal := s.refuseSocket(v)
-	if refusal == nil {
-		if h.release, refusal = s.hold(v); refusal == nil {
-			// The wake is on its way while the upgrade is answered.
-			h.visit = s.Tracker.Enter(v.Session)
-		}
-	}
+	refusal := s.admitSocket(h)
 	conn, before, subprotocol, err := s.upgrade(w, r)
 	if err != nil {
 		s.Log.Debug("a client's upgrade failed", "error", err)
@@ -69,12 +63,32 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
 		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.Session), s.Config)),
-		Request:      relay.NewRequest(r, v.face, subprotocol),
+		Request:      relay.NewRequest(r, v.face, s.rules, subprotocol),
 		Limits:       s.holdLimits(v.Session),
 		Host:         h,
 	})
 	h.member.Conn = h.conn
 	go h.serve()
+}
+
+// admitSocket takes what an open WebSocket takes, and wakes its desktop, unless it is
+// refused.
+func (s *Server) admitSocket(h *socket) error {
+	if err := s.refuseSocket(h.visitor); err != nil {
+		return err
+	}
+	end, err := s.live.Acquire(h.Key())
+	if err != nil {
+		return err
+	}
+	if h.release, err = s.hold(h.visitor); err != nil {
+		end()
+		return err
+	}
+	h.end = end
+	// The wake is on its way while the upgrade is answered.
+	h.visit = s.Tracker.Enter(h.Session)
+	return nil
 }
 
 // socket is a visitor's WebSocket, and what its connection asks for.
@@ -89,8 +103,9 @@ type socket struct {
 	host   string
 	member sockets.Member
 	visit  *wake.Visit
-	// release gives the place among the held back; nil while the connection is live.
-	release func()
+	// end gives the place among the open back; release that among the held, nil while the
+	// connection is live.
+	end, release func()
 	// typed is when input was last passed on, in seconds since 1970.
 	typed atomic.Int64
 }
@@ -127,6 +142,7 @@ func (h *socket) leave() {
 			h.server.Metrics.Relayed.Dec()
 		}
 		h.visit.Leave()
+		h.end()
 	}
 	h.server.sockets.Leave()
 }

@@ -6,11 +6,15 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/utils/lru"
 
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -30,24 +34,25 @@ const (
 	plainCookie  = "vdi-session"
 )
 
-// maxCookies bounds how many cookies of our name are tried. There can be more
-// than one where a plain cookie is used: another host of the domain may set its own
-// for all of them, and must not lock a visitor out by it.
-const maxCookies = 4
-
 // ErrNoToken says that the visitor showed none.
 var ErrNoToken = errors.New("no token")
+
+// maxKnown bounds the tokens that are known to be good, some 300 bytes each. The longest
+// unused is forgotten first, and checked again when it comes.
+const maxKnown = 1 << 12
 
 // Guard checks visitors.
 type Guard struct {
 	verifier *token.Verifier
-	url      config.URL
-	secure   bool
+	// known are tokens whose signature was checked, by their hash.
+	known  *lru.Cache
+	url    config.URL
+	secure bool
 }
 
 // NewGuard makes a guard of sessions at such addresses.
 func NewGuard(v *token.Verifier, u config.URL) *Guard {
-	return &Guard{verifier: v, url: u, secure: u.Scheme == "https"}
+	return &Guard{verifier: v, known: lru.New(maxKnown), url: u, secure: u.Scheme == "https"}
 }
 
 // Check returns nil when one of the request's tokens opens the session, or else what
@@ -105,33 +110,67 @@ func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDI
 // sessions are folders of one host they share its origin, and nothing that a browser
 // says keeps their pages apart.
 func (g *Guard) SameOrigin(r *http.Request) bool {
-	if origin := r.Header.Get("Origin"); origin != "" {
+	site := r.Header.Get("Sec-Fetch-Site")
+	switch origin := r.Header.Get("Origin"); {
+	case origin == "null" && site == "same-origin":
+		return true // a form of a page that names itself to nobody; scripts cannot say this
+	case origin != "":
 		u, err := url.Parse(origin)
-		return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || !g.secure)
+		return err == nil && u.Host != "" && route.Host(u.Host, u.Scheme) == route.Host(r.Host, u.Scheme) && (u.Scheme == "https" || !g.secure)
 	}
 	// Requests without an origin: loading an image, a frame or a page.
-	switch r.Header.Get("Sec-Fetch-Site") {
+	switch site {
 	case "same-site", "cross-site":
 		return r.Header.Get("Sec-Fetch-Dest") == "document"
 	}
 	return true
 }
 
+// Known says that one of the request's tokens is known to open the session, which costs
+// no cryptography to find out.
+func (g *Guard) Known(r *http.Request, s *v1alpha1.VDISession) bool {
+	return slices.ContainsFunc(g.tokens(r), func(raw string) bool {
+		c, is := g.recall(raw)
+		return is && c.subject.Opens(s) == nil
+	})
+}
+
+// checked is what a token with a good signature says.
+type checked struct {
+	subject token.Subject
+	expires time.Time
+}
+
+// recall is what a token says that was checked before and has not expired since.
+func (g *Guard) recall(raw string) (c checked, is bool) {
+	if known, ok := g.known.Get(sha256.Sum256([]byte(raw))); ok {
+		c = known.(checked)
+	}
+	return c, time.Now().Before(c.expires)
+}
+
 func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
 	if raw == "" {
 		return time.Time{}, ErrNoToken
 	}
-	sub, expires, err := g.verifier.Verify(token.AudienceSession, raw, time.Now())
-	if err != nil {
-		return time.Time{}, err
+	c, is := g.recall(raw)
+	if !is {
+		var err error
+		if c.subject, c.expires, err = g.verifier.Verify(token.AudienceSession, raw, time.Now()); err != nil {
+			return time.Time{}, err
+		}
+		g.known.Add(sha256.Sum256([]byte(raw)), c)
 	}
-	return expires, sub.Opens(s)
+	return c.expires, c.subject.Opens(s)
 }
 
 func (g *Guard) tokens(r *http.Request) []string {
 	var raw []string
+	// There can be more than one where a plain cookie is used: another host of the domain
+	// may set its own for all of them, and must not lock a visitor out by it. Their number
+	// is bounded by the length of a request's head.
 	for _, c := range r.CookiesNamed(g.cookieName()) {
-		if len(raw) < maxCookies && c.Value != "" {
+		if c.Value != "" && !slices.Contains(raw, c.Value) {
 			raw = append(raw, c.Value)
 		}
 	}

@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,14 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
+
+// planted are cookies that another host of the domain has set for all.
+func planted(n int) (cookies []string) {
+	for i := range n {
+		cookies = append(cookies, fmt.Sprintf("%s=junk%d", plainCookie, i))
+	}
+	return cookies
+}
 
 func session(name string, uid types.UID) *v1alpha1.VDISession {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: name, UID: uid}}
@@ -63,13 +74,14 @@ func TestWhoIsLetIn(t *testing.T) {
 		plain   bool
 		want    error
 	}{
-		"a cookie":                           {cookies: []string{secureCookie + "=" + good}},
-		"a plain cookie over HTTP":           {cookies: []string{plainCookie + "=" + good}, plain: true},
-		"a bearer":                           {bearer: "Bearer " + good},
-		"a bearer in small letters":          {bearer: "bearer " + good},
-		"a bearer beside an expired cookie":  {cookies: []string{secureCookie + "=" + expired}, bearer: "Bearer " + good},
-		"a cookie beside a desktop's bearer": {cookies: []string{secureCookie + "=" + good}, bearer: "Bearer of-the-desktop"},
-		"a cookie behind a planted one":      {cookies: []string{plainCookie + "=planted", plainCookie + "=" + good}, plain: true},
+		"a cookie":                            {cookies: []string{secureCookie + "=" + good}},
+		"a plain cookie over HTTP":            {cookies: []string{plainCookie + "=" + good}, plain: true},
+		"a bearer":                            {bearer: "Bearer " + good},
+		"a bearer in small letters":           {bearer: "bearer " + good},
+		"a bearer beside an expired cookie":   {cookies: []string{secureCookie + "=" + expired}, bearer: "Bearer " + good},
+		"a cookie beside a desktop's bearer":  {cookies: []string{secureCookie + "=" + good}, bearer: "Bearer of-the-desktop"},
+		"a cookie behind many of a neighbour": {cookies: append(planted(40), plainCookie+"="+good), plain: true},
+		"a cookie behind a planted one":       {cookies: []string{plainCookie + "=planted", plainCookie + "=" + good}, plain: true},
 
 		"nothing":                      {want: ErrNoToken},
 		"an empty cookie":              {cookies: []string{secureCookie + "="}, want: ErrNoToken},
@@ -194,6 +206,11 @@ func TestOtherSitesPagesAreTold(t *testing.T) {
 		"a neighbour's frame":          {g, map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "iframe"}, false},
 		"another site's frame":         {g, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe"}, false},
 		"a sandbox":                    {g, map[string]string{"Origin": "null"}, false},
+		"another site's sandbox":       {g, map[string]string{"Origin": "null", "Sec-Fetch-Site": "cross-site"}, false},
+		"its own form without a name":  {g, map[string]string{"Origin": "null", "Sec-Fetch-Site": "same-origin"}, true},
+		"the port that https has":      {g, map[string]string{"Origin": "https://" + host + ":443"}, true},
+		"a dot at the end":             {g, map[string]string{"Origin": "https://" + host + "."}, true},
+		"the port that http has":       {plain, map[string]string{"Origin": "http://" + host + ":80"}, true},
 		"another port":                 {g, map[string]string{"Origin": "https://" + host + ":8443"}, false},
 		"the host as a prefix":         {g, map[string]string{"Origin": "https://" + host + ".evil.example"}, false},
 		"the host as a user":           {g, map[string]string{"Origin": "https://" + host + "@evil.example"}, false},
@@ -210,34 +227,73 @@ func TestOtherSitesPagesAreTold(t *testing.T) {
 	}
 }
 
-func TestADesktopSeesItsOwnCredentialsAndNoneOfOurs(t *testing.T) {
+func TestADesktopGetsItsOwnCookiesAndNobodysCredentials(t *testing.T) {
 	ours := sign(t, tokentest.Signer(t), token.AudienceSession, session("alice", "1"), 0)
 	expired := sign(t, tokentest.Signer(t), token.AudienceSession, session("alice", "1"), 2*time.Hour)
+	passing := config.Passed{Cookies: []string{"theme", "jupyter-*", "vdi-*"}, Headers: []string{"authorization", "X-Auth-Request-Email"}}
 	for name, tc := range map[string]struct {
-		cookies, wantCookies []string
-		auth, wantAuth       string
+		passed      config.Passed
+		cookies     []string
+		wantCookies string
+		header      map[string]string
+		want        string
 	}{
-		"nothing":                      {nil, nil, "", ""},
-		"only ours":                    {[]string{secureCookie + "=x; " + plainCookie + "=y"}, nil, "", ""},
-		"ours between its own":         {[]string{"a=1; " + secureCookie + "=x;b=2"}, []string{"a=1; b=2"}, "", ""},
-		"on several lines":             {[]string{"a=1", secureCookie + "=x", "b=2;c"}, []string{"a=1; b=2; c"}, "", ""},
-		"a name that only looks alike": {[]string{"x" + plainCookie + "=1"}, []string{"x" + plainCookie + "=1"}, "", ""},
-		"our bearer":                   {nil, nil, "Bearer " + ours, ""},
-		"our bearer beside a cookie":   {[]string{plainCookie + "=y"}, nil, "bearer " + ours, ""},
-		"our bearer though expired":    {[]string{secureCookie + "=x"}, nil, "Bearer " + expired, ""},
-		"the desktop's bearer":         {[]string{secureCookie + "=x"}, nil, "Bearer of-the-desktop", "Bearer of-the-desktop"},
-		"the desktop's password":       {[]string{secureCookie + "=x"}, nil, "Basic YTpi", "Basic YTpi"},
+		"nothing":                       {},
+		"only ours":                     {cookies: []string{secureCookie + "=x; " + plainCookie + "=y; " + folderCookie + "=z"}},
+		"ours between its own":          {cookies: []string{"vdi-desktop.a=1; " + secureCookie + "=x;vdi-desktop.b=2"}, wantCookies: "a=1; b=2"},
+		"on several lines":              {cookies: []string{"vdi-desktop.a=1", secureCookie + "=x", "vdi-desktop.b=2;vdi-desktop.c"}, wantCookies: "a=1; b=2; c"},
+		"others' of the domain":         {cookies: []string{"_oauth2_proxy=x; vdi-desktop.a=1; SSO=y; authelia_session=z; a=2"}, wantCookies: "a=1"},
+		"ours as a desktop's":           {cookies: []string{"vdi-desktop." + plainCookie + "=x; vdi-desktop.vdi-desktop.a=1"}},
+		"those that are passed":         {passed: passing, cookies: []string{"theme=1; jupyter-x=2; jupyter=3; " + plainCookie + "=4; other=5"}, wantCookies: "theme=1; jupyter-x=2"},
+		"our bearer":                    {header: map[string]string{"Authorization": "Bearer " + ours}},
+		"our bearer though it is asked": {passed: passing, header: map[string]string{"Authorization": "bearer " + expired}},
+		"a proxy's bearer":              {header: map[string]string{"Authorization": "Bearer of-a-proxy"}},
+		"a password":                    {header: map[string]string{"Authorization": "Basic YTpi"}},
+		"a password that is passed":     {passed: passing, header: map[string]string{"Authorization": "Basic YTpi"}, want: "Authorization"},
+		"what proxies say": {passed: passing, header: map[string]string{
+			"X-Auth-Request-Access-Token": "x", "X-Auth-Request-User": "x", "X-Auth-Request-Email": "passed", "X-Forwarded-Access-Token": "x",
+			"Remote-User": "x", "Cf-Access-Jwt-Assertion": "x", "X-Amzn-Oidc-Accesstoken": "x", "X-Forwarded-Client-Cert": "x",
+			"Ssl-Client-Cert": "x", "X-Ms-Token-Aad-Id-Token": "x", "X-Goog-Iap-Jwt-Assertion": "x"}, want: "X-Auth-Request-Email"},
+		"what is nobody's credential": {header: map[string]string{"Accept": "x", "X-Requested-With": "y"}, want: "Accept X-Requested-With"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := http.Header{}
-			h["Cookie"] = tc.cookies
-			if tc.auth != "" {
-				h.Set("Authorization", tc.auth)
+			for name, value := range tc.header {
+				h.Set(name, value)
 			}
-			Strip(h)
-			got := h.Values("Cookie")
-			assert.Equal(t, strings.Join(tc.wantCookies, "|"), strings.Join(got, "|"), "cookies = %q, want %q", got, tc.wantCookies)
-			assert.Equal(t, tc.wantAuth, h.Get("Authorization"), "Authorization")
+			if tc.cookies != nil {
+				h["Cookie"] = tc.cookies
+			}
+			NewFilter(tc.passed).Request(h)
+			assert.Equal(t, tc.wantCookies, strings.Join(h.Values("Cookie"), "|"), "cookies")
+			h.Del("Cookie")
+			assert.Equal(t, tc.want, strings.Join(slices.Sorted(maps.Keys(h)), " "), "fields")
 		})
+	}
+}
+
+func TestADesktopsCookiesAreItsHostsAlone(t *testing.T) {
+	for set, want := range map[string]string{
+		"a=b; HttpOnly":                            "vdi-desktop.a=b; HttpOnly",
+		"a=b":                                      "a=b|vdi-desktop.a=b", // a script reads it
+		"a=b; Domain=.example.com; Path=/x":        "a=b; Path=/x|vdi-desktop.a=b; Path=/x",
+		"a=b;domain = example.com;httponly":        "vdi-desktop.a=b;httponly",
+		" a = b ; HttpOnly; SameSite=Lax; Newer=1": "vdi-desktop.a=b; HttpOnly; SameSite=Lax; Newer=1",
+		"a=; Max-Age=0; HttpOnly":                  "vdi-desktop.a=; Max-Age=0; HttpOnly",
+		"theme=x; HttpOnly":                        "theme=x; HttpOnly",
+		plainCookie + "=gone; Max-Age=0":           "",
+		secureCookie + "=evil; Path=/; Secure":     "",
+		" __secure-VDI-session =evil":              "",
+		"=" + plainCookie + "=evil":                "",
+		"vdi-session":                              "",
+		"":                                         "",
+		"vdi-desktop.a=b":                          "",
+		"justname":                                 "justname=|vdi-desktop.justname=",
+	} {
+		h := http.Header{"Set-Cookie": {set}}
+		NewFilter(config.Passed{Cookies: []string{"theme"}}).Answer(h)
+		if got := strings.Join(h.Values("Set-Cookie"), "|"); got != want {
+			t.Errorf("%q became %q, want %q", set, got, want)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -41,6 +42,7 @@ const (
 // Cache keeps clients of many sessions. Its zero value is not usable: see New.
 type Cache struct {
 	max     int64
+	filter  auth.Filter
 	metrics *metrics.Activator
 	// recording is the bytes of answers that are being read.
 	recording atomic.Int64
@@ -87,8 +89,8 @@ type content struct {
 }
 
 // New makes a cache of so many bytes; with 0 it keeps nothing.
-func New(bytes int64, m *metrics.Activator) *Cache {
-	return &Cache{max: bytes, metrics: m, sessions: map[types.NamespacedName]*session{}, contents: map[sum]*content{}, recent: list.New()}
+func New(bytes int64, f auth.Filter, m *metrics.Activator) *Cache {
+	return &Cache{max: bytes, filter: f, metrics: m, sessions: map[types.NamespacedName]*session{}, contents: map[sum]*content{}, recent: list.New()}
 }
 
 // Forget drops what is kept of a deleted session.

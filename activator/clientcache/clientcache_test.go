@@ -19,8 +19,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -31,7 +33,7 @@ const (
 )
 
 func newCache(bytes int64) *Cache {
-	return New(bytes, metrics.NewActivator(prometheus.NewRegistry()))
+	return New(bytes, auth.NewFilter(config.Passed{Headers: []string{"Authorization"}}), metrics.NewActivator(prometheus.NewRegistry()))
 }
 
 // view is a session whose pod runs an image; without a pod where the image is empty.
@@ -167,7 +169,7 @@ func TestOnlyWhatIsTheSameForEverybodyIsKept(t *testing.T) {
 		"an error":                       {get("/"), 500, nil, false},
 		"a post":                         {httptest.NewRequest(http.MethodPost, "/", nil), 200, nil, false},
 		"a head":                         {httptest.NewRequest(http.MethodHead, "/", nil), 200, nil, false},
-		"with the desktop's cookie":      {get("/", "Cookie", "vdi-session=x; theirs=1"), 200, nil, false},
+		"with the desktop's cookie":      {get("/", "Cookie", "vdi-session=x; vdi-desktop.theirs=1"), 200, nil, false},
 		"with the desktop's credentials": {get("/", "Authorization", "Basic eDp5"), 200, nil, false},
 		"that sets a cookie":             {get("/"), 200, []string{"Set-Cookie", "a=b"}, false},
 		"that is private":                {get("/"), 200, []string{"Cache-Control", "max-age=1, Private"}, false},
@@ -197,7 +199,7 @@ func TestTheQueryIsPartOfTheAddress(t *testing.T) {
 func TestWhoCarriesCredentialsOfTheDesktopsOwnIsNotServed(t *testing.T) {
 	c := newCache(1 << 20)
 	c.visit(view("alice", image, runs), get("/"), 200, "page")
-	expectNotServed(t, c, view("alice", "", ""), get("/", "Cookie", "theirs=1"))
+	expectNotServed(t, c, view("alice", "", ""), get("/", "Cookie", "vdi-desktop.theirs=1"))
 	expectNotServed(t, c, view("alice", "", ""), get("/", "Authorization", "Basic eDp5"))
 	expectNotServed(t, c, view("alice", "", ""), httptest.NewRequest(http.MethodPost, "/", nil))
 }

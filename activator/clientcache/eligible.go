@@ -8,8 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/org/vdi-operator/activator/auth"
 )
 
 // clientTypes are the media types that clients are made of.
@@ -38,11 +36,11 @@ var keptHeader = []string{
 }
 
 // asksForClient says that a request has the same answer for each of the session's
-// visitors: it carries no credentials but ours, which are stripped before a
-// desktop sees them.
-func asksForClient(r *http.Request) bool {
+// visitors: it carries no credentials but those that are stripped before a desktop sees
+// them.
+func (c *Cache) asksForClient(r *http.Request) bool {
 	h := http.Header{"Cookie": r.Header["Cookie"], "Authorization": r.Header["Authorization"]}
-	auth.Strip(h)
+	c.filter.Request(h)
 	return len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 && len(r.URL.RequestURI()) <= maxPath
 }
 

@@ -33,7 +33,7 @@ type Recording struct {
 func (c *Cache) Record(w http.ResponseWriter, r *http.Request, v directory.View, conn net.Conn) *Recording {
 	rec := &Recording{ResponseWriter: w, cache: c, request: r, view: v}
 	// The pod may have been replaced while it was dialled.
-	if c.max == 0 || v.Pod == nil || !isAt(conn, v.Pod.IP) || !asksForClient(r) {
+	if c.max == 0 || v.Pod == nil || !isAt(conn, v.Pod.IP) || !c.asksForClient(r) {
 		rec.decided = true
 	}
 	return rec

@@ -13,7 +13,7 @@ import (
 // visit; false, and nothing written, when there is no such answer. Call it only while
 // the desktop cannot be reached, or answers too late.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, v directory.View) bool {
-	if c.max == 0 || r.Method != http.MethodGet || wantsFresh(r) || !asksForClient(r) {
+	if c.max == 0 || r.Method != http.MethodGet || wantsFresh(r) || !c.asksForClient(r) {
 		return false
 	}
 	found := c.find(v, r.URL.RequestURI())

@@ -60,8 +60,12 @@ var (
 		Text: "It is incomplete, or was not made by this installation. Copy the whole link again, or ask for a new one."})
 	ExpiredToken = row(Refusal{Label: "expired_token", Status: http.StatusUnauthorized, Title: "This link has expired",
 		Text: "Ask your administrator for a new one."})
+	NotYetToken = row(Refusal{Label: "not_yet_token", Status: http.StatusUnauthorized, Title: "This link is not valid yet",
+		Text: "It was made by a clock that is ahead of this one. Open it again in a moment; if that does not help, tell your administrator."})
 	ForeignToken = row(Refusal{Label: "foreign_token", Status: http.StatusForbidden, Title: "This link is for another desktop",
 		Text: "It does not open this one. Use the link that you were given for this desktop."})
+	Speculative = row(Refusal{Label: "speculative", Status: http.StatusServiceUnavailable, Title: "Open this address to see your desktop",
+		Text: "It wakes a desktop when a person opens it. Nothing is loaded ahead of that, or for a preview."})
 	ForeignOrigin = row(Refusal{Label: "foreign_origin", Status: http.StatusForbidden, Title: "Request from another site refused",
 		Text: "A page of another site tried to use this desktop."})
 )
@@ -105,6 +109,14 @@ var (
 		Text: "too many connections are waiting here (%d); try again later"})
 	SessionLimit = row(Refusal{Label: "held_connections_per_session", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
 		Text: "too many connections are waiting for this desktop (%d); try again later"})
+	LiveRequests = row(Refusal{Label: "live_requests", Status: http.StatusServiceUnavailable,
+		Text: "too many requests are under way here (%d); try again later"})
+	LiveRequestsPerSession = row(Refusal{Label: "live_requests_per_session", Status: http.StatusServiceUnavailable,
+		Text: "too many requests of this desktop are under way (%d); try again later"})
+	LiveWebSockets = row(Refusal{Label: "live_websockets", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "too many WebSockets are open here (%d); try again later"})
+	LiveWebSocketsPerSession = row(Refusal{Label: "live_websockets_per_session", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "too many WebSockets of this desktop are open (%d); close some of its tabs"})
 	BufferedBytes = row(Refusal{Label: "buffered_bytes", Code: CodeTooBig,
 		Text: "more than %d bytes were sent before the desktop was there"})
 	BufferedFrames = row(Refusal{Label: "buffered_frames", Code: CodePolicy,
@@ -119,10 +131,16 @@ var (
 		Text: "too many WebSockets were opened by you in a short time; try again in a moment"})
 	AddressRate = row(Refusal{Label: "upgrades_per_address", Status: http.StatusTooManyRequests,
 		Text: "too many WebSockets were opened by this address in a short time; try again in a moment"})
+	RefusalRate = row(Refusal{Label: "refusals_per_address", Status: http.StatusTooManyRequests,
+		Text: "too many links that do not work were tried from this address in a short time; try again in a moment"})
 	Pending = row(Refusal{Label: "pending_connections", Status: http.StatusServiceUnavailable,
 		Text: "too many connections wait here for their first request; try again later"})
 	PendingPerAddress = row(Refusal{Label: "pending_connections_per_address", Status: http.StatusServiceUnavailable,
 		Text: "too many connections of this address wait here for their first request; try again later"})
+	DesktopHeaderBytes = row(Refusal{Label: "desktop_header_bytes", Code: CodeInternal, Status: http.StatusBadGateway,
+		Title: "Your desktop gave an answer that cannot be passed on", Text: "the head of its answer is longer than %d bytes"})
+	DesktopHeaderFields = row(Refusal{Label: "desktop_header_fields", Code: CodeInternal, Status: http.StatusBadGateway,
+		Title: "Your desktop gave an answer that cannot be passed on", Text: "the head of its answer has more than %d fields"})
 	// net/http answers these two itself.
 	HeaderTimeout = row(Refusal{Label: "header_timeout"})
 	HeaderBytes   = row(Refusal{Label: "header_bytes"})

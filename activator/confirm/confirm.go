@@ -41,8 +41,11 @@ func New(d *directory.Directory, p *probe.Prober, t *wake.Tracker) *Confirmer {
 	return c
 }
 
-// see takes a session as it is now.
+// see takes a session as it is now. Of one that is gone the next attempt finds out.
 func (c *Confirmer) see(_, s *v1alpha1.VDISession) {
+	if s == nil {
+		return
+	}
 	key := client.ObjectKeyFromObject(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -57,7 +57,7 @@ type Directory struct {
 	address func(namespace, name string) string
 	// onDrop is called with each deleted session.
 	onDrop func(types.NamespacedName)
-	// onChange are called with each new session and each change of one; see Observe.
+	// onChange are called with each change; see Observe.
 	onChange []func(before, after *v1alpha1.VDISession)
 
 	mu        sync.RWMutex
@@ -119,8 +119,8 @@ func (d *Directory) view(key types.NamespacedName) (View, bool) {
 	return View{Session: e.session, Pod: e.newest, Changed: e.changed}, true
 }
 
-// Observe calls f for each session that is new, with nil before, or has changed, in
-// their order; f must not block. Call Observe before the first session is set.
+// Observe calls f for each session that is new, with nil before, has changed, or was
+// deleted, with nil after, in their order; f must not block. Call Observe before the first session is set.
 func (d *Directory) Observe(f func(before, after *v1alpha1.VDISession)) {
 	d.onChange = append(d.onChange, f)
 }
@@ -140,7 +140,10 @@ func (d *Directory) set(s *v1alpha1.VDISession) (before *v1alpha1.VDISession) {
 	defer d.mu.Unlock()
 	e := d.entry(key)
 	before, e.session = e.session, s
-	d.byAddress[d.address(key.Namespace, key.Name)] = key
+	// Nobody takes a live session's address over.
+	if address := d.address(key.Namespace, key.Name); d.byAddress[address] == (types.NamespacedName{}) {
+		d.byAddress[address] = key
+	}
 	e.notify()
 	return before
 }
@@ -148,18 +151,30 @@ func (d *Directory) set(s *v1alpha1.VDISession) (before *v1alpha1.VDISession) {
 // DropSession forgets a deleted session.
 func (d *Directory) DropSession(key types.NamespacedName) {
 	defer d.onDrop(key)
+	before := d.drop(key)
+	if before == nil {
+		return
+	}
+	for _, f := range d.onChange {
+		f(before, nil)
+	}
+}
+
+// drop returns what was known of the session; nil is nothing.
+func (d *Directory) drop(key types.NamespacedName) (before *v1alpha1.VDISession) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := d.entries[key]
 	if e == nil {
-		return
+		return nil
 	}
-	e.session = nil
+	before, e.session = e.session, nil
 	if address := d.address(key.Namespace, key.Name); d.byAddress[address] == key {
 		delete(d.byAddress, address)
 	}
 	e.notify()
 	d.prune(key, e)
+	return before
 }
 
 func (d *Directory) entry(key types.NamespacedName) *entry {

@@ -150,3 +150,18 @@ func TestWhoeverWaitsLearnsOfEachChange(t *testing.T) {
 		}
 	})
 }
+
+func TestALiveSessionKeepsItsAddressWhateverElseWouldHaveIt(t *testing.T) {
+	same := New(func(string, string) string { return "one" }, nil)
+	first, second := types.NamespacedName{Namespace: "a", Name: "x"}, types.NamespacedName{Namespace: "b", Name: "x"}
+	for _, key := range []types.NamespacedName{first, second, first} {
+		same.SetSession(&v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})
+		if got, ok := same.Find("one"); !ok || got.Key() != first {
+			t.Fatalf("the address is %v's, want %v's", got.Key(), first)
+		}
+	}
+	same.DropSession(second)
+	if got, ok := same.Find("one"); !ok || got.Key() != first {
+		t.Fatalf("another's deletion took the address: %v", got)
+	}
+}

@@ -9,8 +9,8 @@ package frame
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 
@@ -119,12 +119,21 @@ func (r *Reader) Read(limit int) (Frame, error) {
 	}
 }
 
-// begin notes a data frame's header.
+// begin notes a data frame's header, which the caller takes.
 func (r *Reader) begin(h ws.Header) {
-	if !r.open {
-		r.size = 0
+	r.open, r.size, r.rest = !h.Fin, r.sizeWith(h), h.Length
+}
+
+// sizeWith is the message's length with that frame. Lengths are the peer's: their sum
+// stops at the largest number rather than begin anew below 0.
+func (r *Reader) sizeWith(h ws.Header) int64 {
+	switch {
+	case !r.open:
+		return h.Length
+	case h.Length > math.MaxInt64-r.size:
+		return math.MaxInt64
 	}
-	r.open, r.size, r.rest = !h.Fin, r.size+h.Length, h.Length
+	return r.size + h.Length
 }
 
 // payload adds a frame's payload to the message. Memory grows with what comes, not
@@ -239,11 +248,7 @@ func (r *Reader) Span(limit int64, one bool) (Span, error) {
 }
 
 func (r *Reader) tooLong(h ws.Header, limit int64) error {
-	size := h.Length
-	if r.open {
-		size += r.size
-	}
-	if limit > 0 && size > limit {
+	if limit > 0 && r.sizeWith(h) > limit {
 		return closing.MessageTooLong.Ending(limit)
 	}
 	return nil
@@ -263,20 +268,19 @@ func (r *Reader) Forget() {
 	r.part = nil
 }
 
-// maxHead bounds the head of an answer to an upgrade, in bytes.
-const maxHead = 16 << 10
-
-// Head takes an HTTP head, with the empty line that ends it; what follows are frames.
-func (r *Reader) Head() ([]byte, error) {
+// Head takes an HTTP head of at most limit bytes, with the empty line that ends it; what
+// follows are frames. A longer one is a *closing.Ending.
+func (r *Reader) Head(limit int) ([]byte, error) {
+	limit = min(limit, bufferSize)
 	for {
 		b := r.window()
-		if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
+		if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 && i+4 <= limit {
 			head := bytes.Clone(b[:i+4])
 			r.take(len(head))
 			return head, nil
 		}
-		if len(b) > maxHead {
-			return nil, fmt.Errorf("the head of the answer is longer than %d bytes", maxHead)
+		if len(b) >= limit {
+			return nil, closing.DesktopHeaderBytes.Ending(limit)
 		}
 		switch err := r.more(); {
 		case errors.Is(err, io.EOF):

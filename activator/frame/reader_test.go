@@ -301,6 +301,7 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte{0x81, 0x80, 0, 0, 0, 0}, uint16(1))
 	f.Add([]byte{0x82, 0x80 | 127, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4}, uint16(9))
 	f.Add([]byte{0x88, 0x82, 0, 0, 0, 0, 3, 232}, uint16(3))
+	f.Add(overflowing, uint16(999))
 	f.Fuzz(func(t *testing.T, raw []byte, piece uint16) {
 		const limit = 500
 		r := said(1+int(piece), raw)
@@ -323,5 +324,63 @@ func FuzzReader(f *testing.F) {
 			passed = append(passed, s.Bytes...)
 		}
 		require.True(t, bytes.HasPrefix(raw, passed), "passed %x of %x", passed, raw)
+		bounded := said(1+int(piece), raw)
+		passed = nil
+		for {
+			s, err := bounded.Span(limit, false)
+			if err != nil {
+				break
+			}
+			passed = append(passed, s.Bytes...)
+		}
+		require.LessOrEqual(t, longest(passed), limit, "a message passed its limit")
 	})
+}
+
+// overflowing is a message of two fragments of which the second says that it has 2^63-1
+// bytes, and has 2,000.
+var overflowing = append([]byte{0x01, 0x81, 0, 0, 0, 0, 'x', 0x80, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
+	bytes.Repeat([]byte{'y'}, 2000)...)
+
+// longest is the most bytes of one message in what a client has said, by another reader of
+// headers.
+func longest(raw []byte) (most int) {
+	from := bytes.NewReader(raw)
+	message := 0
+	for {
+		h, err := ws.ReadHeader(from)
+		if err != nil {
+			return most
+		}
+		n := int(min(h.Length, int64(from.Len())))
+		_, _ = from.Seek(int64(n), io.SeekCurrent)
+		if h.OpCode.IsControl() {
+			continue
+		}
+		if h.OpCode != ws.OpContinuation {
+			message = 0
+		}
+		message += n
+		most = max(most, message)
+	}
+}
+
+func TestNoLengthOfAFragmentPassesTheLimit(t *testing.T) {
+	for _, one := range []bool{false, true} {
+		r := said(1<<10, overflowing)
+		var passed []byte
+		for {
+			s, err := r.Span(500, one)
+			if err != nil {
+				if !errors.Is(err, closing.MessageTooLong) {
+					t.Errorf("ended with %v", err)
+				}
+				break
+			}
+			passed = append(passed, s.Bytes...)
+		}
+		if n := longest(passed); n > 1 {
+			t.Errorf("%d bytes of a message of 2^63 passed a limit of 500", n)
+		}
+	}
 }

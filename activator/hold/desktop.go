@@ -155,7 +155,7 @@ func (c *Conn) upgrade(d *desktop) error {
 	if err := d.out.Raw(b); err != nil {
 		return fmt.Errorf("%w: %w", relay.ErrStarting, errors.Unwrap(err))
 	}
-	head, err := d.in.Head()
+	head, err := d.in.Head(c.opts.Request.AnswerBytes())
 	if err != nil {
 		return fmt.Errorf("%w: %w", relay.ErrStarting, err)
 	}

@@ -154,7 +154,8 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 	client, ours, before := visited(t, n)
 	h.client = client
 	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h,
-		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), route.Face{Scheme: "http"}, "")})
+		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), route.Face{Scheme: "http"},
+			&relay.Rules{HeadBytes: 16 << 10, HeadFields: 100}, "")})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

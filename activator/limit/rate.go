@@ -37,6 +37,13 @@ func (r *Rate[K]) Take(key K, now time.Time) (wait time.Duration) {
 	return wait
 }
 
+// Wait is how long until the key's bucket has one; it takes none.
+func (r *Rate[K]) Wait(key K, now time.Time) time.Duration {
+	reservation := r.bucket(key).ReserveN(now, 1)
+	defer reservation.CancelAt(now)
+	return reservation.DelayFrom(now)
+}
+
 func (r *Rate[K]) bucket(key K) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()

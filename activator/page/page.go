@@ -38,10 +38,13 @@ type forScript struct {
 	TakePath     string `json:"takePath"`
 	// Query parameters of ours, and whether the frame's address must be marked.
 	EventsQuery    string `json:"eventsQuery"`
+	WatchesQuery   string `json:"watchesQuery"`
 	PageQuery      string `json:"pageQuery"`
 	FrameMarker    string `json:"frameMarker"`
 	RefreshMarker  string `json:"refreshMarker"`
 	MarksAddresses bool   `json:"marksAddresses"`
+	// BeatMillis is BeatEvery.
+	BeatMillis int64 `json:"beatMillis"`
 }
 
 // Page is the page around a desktop.
@@ -74,7 +77,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}
 	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
 		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
-		EventsQuery: EventsQuery, PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery, PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
 	}

@@ -170,7 +170,7 @@ func progress(v directory.View) (step Step, summary, detail string) {
 
 // nextSleep is the first clock to run out of those that the page warns of; nil is none.
 func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep {
-	clocks := slices.DeleteFunc(lifecycle.SessionClocks(p, s), func(d lifecycle.Due) bool { return !d.Warns || !d.At.After(now) })
+	clocks := slices.DeleteFunc(lifecycle.SessionClocks(now, p, s), func(d lifecycle.Due) bool { return !d.Warns || !d.At.After(now) })
 	if len(clocks) == 0 {
 		return nil
 	}

@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// aliveEvery is the pause between comments in a stream without events: proxies end
-	// streams that are silent for a minute, some for half of one.
-	aliveEvery = 15 * time.Second
 	// eventWithin is how long one event may take to be written.
 	eventWithin = 10 * time.Second
 	// reconnectAfter is what a page waits before it opens an ended stream again.
@@ -92,8 +89,8 @@ type stream struct {
 
 // follow writes an event for each change until ctx ends, or the session is gone.
 func (p *stream) follow(ctx context.Context) {
-	alive := time.NewTimer(aliveEvery)
-	defer alive.Stop()
+	beat := time.NewTicker(page.BeatEvery)
+	defer beat.Stop()
 	for {
 		view, ok := p.Directory.Current(p.View)
 		if !ok {
@@ -120,11 +117,10 @@ func (p *stream) follow(ctx context.Context) {
 			} else {
 				p.hopeless = view.Changed
 			}
-		case <-alive.C:
-			if p.write(": still here\n\n") != nil {
+		case <-beat.C:
+			if p.write("event: %s\ndata: -\n\n", page.BeatEvent) != nil {
 				return
 			}
-			alive.Reset(aliveEvery)
 		}
 	}
 }

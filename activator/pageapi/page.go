@@ -100,9 +100,16 @@ func (a *API) facts(view directory.View, path string) page.Facts {
 	}
 }
 
-// serveActivity takes a page's report that somebody typed or moved the pointer.
+// serveActivity takes a page's report that somebody typed or moved the pointer, or that it
+// would see that.
 func (a *API) serveActivity(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if a.Tracker.Input(r.Context(), v.Session, time.Now()) != nil {
+	var err error
+	if r.URL.Query().Has(page.WatchesQuery) {
+		err = a.Tracker.Watches(r.Context(), v.Session)
+	} else {
+		err = a.Tracker.Input(r.Context(), v.Session, time.Now())
+	}
+	if err != nil {
 		http.Error(w, "the report was not recorded; send the next one", http.StatusServiceUnavailable)
 		return
 	}

@@ -40,13 +40,17 @@ type API struct {
 	Own []netip.Addr
 }
 
-// Handler serves the API.
+// Handler serves the API. No connection is kept: pods ask seldom, and a stranger must not
+// hold one.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+TURNPath, a.serveTURN)
 	mux.HandleFunc("POST "+agentapi.AnnouncePath, a.serveAnnouncement)
 	mux.HandleFunc("POST "+agentapi.ActivityPath, a.serveActivity)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // session is the one that a pod's token is for, as it is now.

@@ -10,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // Activity is what a write moves forward; zero fields are left alone.
 type Activity struct {
-	Wake, Connected, Input, Reached time.Time
+	Wake, Connected, Input, Watched, Reached time.Time
 	// Protocol is that of a client that got through; empty is not known.
 	Protocol v1alpha1.StreamingProtocol
 	// Traceparent is the trace of the wake, empty where it is not traced; it is written
@@ -37,6 +38,7 @@ func (w *Writer) WriteActivity(ctx context.Context, key types.NamespacedName, a 
 		LastWakeTime:      later(have.LastWakeTime, a.Wake),
 		LastConnectedTime: later(have.LastConnectedTime, a.Connected),
 		LastInputTime:     later(have.LastInputTime, a.Input),
+		LastWatchedTime:   later(have.LastWatchedTime, a.Watched),
 		LastReachedTime:   later(have.LastReachedTime, a.Reached),
 	}
 	if a.Protocol != have.Protocol {
@@ -74,9 +76,10 @@ func activityPatch(next v1alpha1.SessionActivity, traceparent string) any {
 	}{activity(next), trace}
 }
 
-// later returns t when it is set and later than have, else nil: leave it alone.
+// later returns t when it is set and later than have, else nil: leave it alone. What was
+// recorded for the future is nobody's record, and is overwritten.
 func later(have *metav1.MicroTime, t time.Time) *metav1.MicroTime {
-	if t.IsZero() || have != nil && !t.After(have.Time) {
+	if t.IsZero() || have != nil && !t.After(have.Time) && have.Time.Before(time.Now().Add(lifecycle.Ahead)) {
 		return nil
 	}
 	return &metav1.MicroTime{Time: t}

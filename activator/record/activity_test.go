@@ -21,7 +21,7 @@ import (
 var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 
 func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
-	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(d)} }
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
 	s.Status.Phase = v1alpha1.PhaseAsleep
@@ -44,7 +44,7 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 }
 
 func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {
-	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
 	const first = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
 	writes := 0

@@ -13,7 +13,7 @@ import (
 )
 
 func TestAViewerIsRecordedByWhoSawTheSessionAsItIs(t *testing.T) {
-	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
 	s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: noon}}
 	writes := 0

@@ -19,11 +19,11 @@ var hopByHop = []string{
 	"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Sec-Websocket-Accept",
 }
 
-// headerForDesktop is what a desktop gets of a visitor's header: none of this
-// product's credentials, no Origin (it was checked here, and desktops compare it
+// headerForDesktop is what a desktop gets of a visitor's header: nobody's credentials but
+// its own, no Origin (it was checked here, and desktops compare it
 // with a host or scheme that they may not know), who forwarded it, and from which
 // folder.
-func headerForDesktop(in *http.Request, face route.Face) http.Header {
+func headerForDesktop(in *http.Request, face route.Face, filter auth.Filter) http.Header {
 	out := in.Header.Clone()
 	for _, named := range in.Header.Values("Connection") {
 		for name := range strings.SplitSeq(named, ",") {
@@ -34,7 +34,7 @@ func headerForDesktop(in *http.Request, face route.Face) http.Header {
 		out.Del(name)
 	}
 	out.Del("Origin")
-	auth.Strip(out)
+	filter.Request(out)
 	if ip, _, err := net.SplitHostPort(in.RemoteAddr); err == nil {
 		out.Set("X-Forwarded-For", strings.Join(slices.Concat(in.Header.Values("X-Forwarded-For"), []string{ip}), ", "))
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"time"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/route"
 )
 
@@ -19,6 +20,7 @@ type HTTP struct{ proxy *httputil.ReverseProxy }
 type passedKey struct{}
 
 type passed struct {
+	in   *http.Request
 	conn *offered
 	face route.Face
 	// patience is for a request that is repeated if the desktop is not ready to answer,
@@ -39,12 +41,24 @@ func passedBy(ctx context.Context) *passed { return ctx.Value(passedKey{}).(*pas
 
 var errTaken = errors.New("the connection to the desktop was used already")
 
-// NewHTTP makes a proxy. failed answers a request whose desktop broke off.
-func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, error)) *HTTP {
+// Options are what a proxy is made of.
+type Options struct {
+	Rules
+	// AnswerWithin is how long the head of an answer is waited for once the request is
+	// written.
+	AnswerWithin time.Duration
+	Log          *slog.Logger
+	// Failed answers a request whose desktop broke off, or gave an answer beyond a limit:
+	// then the error is a *closing.Ending.
+	Failed func(http.ResponseWriter, *http.Request, error)
+}
+
+// NewHTTP makes a proxy.
+func NewHTTP(o Options) *HTTP {
 	return &HTTP{&httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			by := passedBy(p.In.Context())
-			p.Out.Header = headerForDesktop(p.In, by.face)
+			p.Out.Header = headerForDesktop(p.In, by.face, o.Filter)
 			p.Out.URL = pathForDesktop(p.In.URL)
 			p.Out.URL.Scheme, p.Out.URL.Host = "http", by.conn.RemoteAddr().String()
 			p.Out.Host = p.In.Host
@@ -52,18 +66,25 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 		// Every request has its own connection, the one by which its desktop was
 		// reached: an address may belong to another session's desktop a moment later,
 		// and a connection kept for it would lead one visitor to another's desktop.
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
+		Transport: plain{&http.Transport{
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: int64(o.HeadBytes),
+			// From the end of the request on, which may be a long upload.
+			ResponseHeaderTimeout: o.AnswerWithin,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				if conn := passedBy(ctx).conn; conn.take() {
-					return conn.Conn, nil
+					return conn, nil
 				}
 				return nil, errTaken
 			},
 			DisableCompression: true,
-		},
+		}},
 		ModifyResponse: func(answer *http.Response) error {
 			by := passedBy(answer.Request.Context())
+			by.conn.head.Store(true)
+			if err := o.fields(answer.Header); err != nil {
+				return err
+			}
 			if p := by.patience; p != nil {
 				if starting(answer.StatusCode) {
 					return ErrStarting
@@ -72,18 +93,28 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 				p.Answered()
 			}
 			by.face.Answer(answer.Header, answer.Request.Host)
+			o.Filter.Answer(answer.Header)
+			filterAnswer(answer.Header, by.in, by.face)
 			return nil
 		},
 		FlushInterval: -1,
 		// It is called while nothing was written yet.
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if by := passedBy(r.Context()); by.patience != nil && r.Context().Err() == nil {
+			by := passedBy(r.Context())
+			var timeout net.Error
+			switch refusal := (*closing.Ending)(nil); {
+			case errors.As(err, &refusal):
+			case by.conn.beyond(o.HeadBytes):
+				err = closing.DesktopHeaderBytes.Ending(o.HeadBytes)
+			case by.patience != nil && r.Context().Err() == nil:
 				by.repeat = true
 				return
+			case errors.As(err, &timeout) && timeout.Timeout():
+				err = closing.HoldTimeout.Ending()
 			}
-			failed(w, r, err)
+			o.Failed(w, r, err)
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}}
 }
 
@@ -92,7 +123,7 @@ func NewHTTP(log *slog.Logger, failed func(http.ResponseWriter, *http.Request, e
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
 // 503 or 504: the caller repeats it.
 func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience) (repeat bool) {
-	by := &passed{conn: &offered{Conn: conn}, face: face, patience: patience}
+	by := &passed{in: r, conn: &offered{Conn: conn}, face: face, patience: patience}
 	defer by.conn.giveBack()
 	if patience != nil {
 		by.conn.waits(patience.Until)

@@ -10,7 +10,22 @@ import (
 type offered struct {
 	net.Conn
 	taken atomic.Bool
+	// head says that the answer's head was read, read how many bytes came before.
+	head atomic.Bool
+	read atomic.Int64
 }
+
+// Read implements net.Conn.
+func (o *offered) Read(b []byte) (int, error) {
+	n, err := o.Conn.Read(b)
+	if !o.head.Load() {
+		o.read.Add(int64(n))
+	}
+	return n, err
+}
+
+// beyond says that more bytes came than a head may have, and no head.
+func (o *offered) beyond(limit int) bool { return !o.head.Load() && o.read.Load() >= int64(limit) }
 
 func (o *offered) take() bool { return o.taken.CompareAndSwap(false, true) }
 

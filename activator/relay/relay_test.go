@@ -13,10 +13,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/eventually"
 )
@@ -42,7 +44,8 @@ func dialer(srv *httptest.Server) func(context.Context) (net.Conn, error) {
 }
 
 var browser = http.Header{
-	"Origin": {"https://alice.vdi.example.com:8443"}, "Cookie": {"__Host-vdi-session=secret; theme=dark"},
+	"Origin": {"https://alice.vdi.example.com:8443"}, "Cookie": {"__Host-vdi-session=secret; _oauth2_proxy=theirs; vdi-desktop.theme=dark"}, "Authorization": {"Bearer theirs"},
+	"X-Auth-Request-Access-Token": {"theirs"}, "X-Forwarded-User": {"ada"},
 	"X-Forwarded-For": {"198.51.100.7", "198.51.100.8"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"evil.example"},
 	"Connection": {"Upgrade, X-Hop"}, "X-Hop": {"1"}, "Upgrade": {"websocket"}, "Proxy-Connection": {"keep-alive"}, "Te": {"trailers"},
 	"User-Agent": {"Firefox"}, "Accept-Language": {"fr"},
@@ -51,7 +54,7 @@ var browser = http.Header{
 func expectForwarded(t *testing.T, r *http.Request) {
 	t.Helper()
 	for name, want := range map[string]string{
-		"Origin": "", "Cookie": "theme=dark", "X-Hop": "", "Proxy-Connection": "", "Te": "", "User-Agent": "Firefox", "Accept-Language": "fr",
+		"Origin": "", "Cookie": "theme=dark", "Authorization": "", "X-Auth-Request-Access-Token": "", "X-Forwarded-User": "", "X-Hop": "", "Proxy-Connection": "", "Te": "", "User-Agent": "Firefox", "Accept-Language": "fr",
 		"X-Forwarded-For": "198.51.100.7, 198.51.100.8, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "alice.vdi.example.com:8443",
 	} {
 		assert.Equal(t, want, strings.Join(r.Header.Values(name), "|"), name)
@@ -66,7 +69,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 	header := browser.Clone()
 	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
-	head := NewRequest(visitor(target, header), secure, "binary").Head
+	head := NewRequest(visitor(target, header), secure, rules, "binary").Head
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	require.NoError(t, err)
 	expectForwarded(t, r)
@@ -79,7 +82,7 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 }
 
 func TestWhatADesktopsAnswerMeans(t *testing.T) {
-	q := NewRequest(visitor("/", nil), route.Face{Scheme: "http"}, "binary")
+	q := NewRequest(visitor("/", nil), route.Face{Scheme: "http"}, rules, "binary")
 	accept := "Sec-WebSocket-Accept: " + q.accept + "\r\n"
 	const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	for _, tc := range []struct {
@@ -108,8 +111,17 @@ func TestWhatADesktopsAnswerMeans(t *testing.T) {
 	}
 }
 
+var rules = &Rules{HeadBytes: 8 << 10, HeadFields: 50}
+
 func newHTTP() *HTTP {
-	return NewHTTP(slog.New(slog.DiscardHandler), func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) })
+	return NewHTTP(Options{Rules: *rules, AnswerWithin: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Failed: func(w http.ResponseWriter, _ *http.Request, err error) {
+			if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
+				refusal.Answer(w)
+				return
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		}})
 }
 
 // counted is a connection that says when it was closed.

@@ -29,15 +29,16 @@ type Request struct {
 	Head     []byte
 	accept   string
 	protocol string
+	rules    *Rules
 }
 
 // NewRequest makes the desktop's upgrade request of a visitor's. face is how
 // visitors see the session; subprotocol is what the visitor was promised, and all that is offered.
-func NewRequest(in *http.Request, face route.Face, subprotocol string) *Request {
+func NewRequest(in *http.Request, face route.Face, rules *Rules, subprotocol string) *Request {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: see crypto/rand
 	key := base64.StdEncoding.EncodeToString(nonce[:])
-	header := headerForDesktop(in, face)
+	header := headerForDesktop(in, face, rules.Filter)
 	header.Set("Connection", "Upgrade")
 	header.Set("Upgrade", "websocket")
 	header.Set("Sec-WebSocket-Version", "13")
@@ -50,6 +51,7 @@ func NewRequest(in *http.Request, face route.Face, subprotocol string) *Request 
 		Head:     get(in, header),
 		accept:   base64.StdEncoding.EncodeToString(sum[:]),
 		protocol: subprotocol,
+		rules:    rules,
 	}
 }
 
@@ -62,6 +64,9 @@ func get(in *http.Request, header http.Header) []byte {
 	b.WriteString("\r\n")
 	return append(make([]byte, 0, b.Len()), b.Bytes()...)
 }
+
+// AnswerBytes bounds the head of its answer.
+func (q *Request) AnswerBytes() int { return q.rules.HeadBytes }
 
 // Rejected is a desktop's refusal of the upgrade.
 type Rejected struct {
@@ -80,9 +85,13 @@ func (r *Rejected) Error() string { return r.Ending().Reason }
 var ErrStarting = errors.New("the desktop is not ready to answer")
 
 // Check reads the head of a desktop's answer: nil when it has upgraded, ErrStarting
-// when the request should be repeated, and *Rejected when the desktop refuses.
+// when the request should be repeated, *Rejected when the desktop refuses, and a
+// *closing.Ending when the head is beyond a limit.
 func (q *Request) Check(head []byte) error {
-	resp, err := response(head)
+	resp, err := response(head, *q.rules)
+	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
+		return refusal
+	}
 	if err != nil {
 		return &Rejected{Why: "its answer is no HTTP"}
 	}
@@ -104,13 +113,13 @@ func (q *Request) Check(head []byte) error {
 }
 
 // response reads an answer's head.
-func response(head []byte) (*http.Response, error) {
+func response(head []byte, rules Rules) (*http.Response, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return nil, err
 	}
 	_ = resp.Body.Close() // it misses its body: only the head was given
-	return resp, nil
+	return resp, rules.fields(resp.Header)
 }
 
 func starting(status int) bool {

@@ -98,7 +98,7 @@ func (f Face) Answer(h http.Header, host string) {
 
 func (f Face) link(to, host string) string {
 	u, err := url.Parse(to)
-	if err != nil || u.Opaque != "" || u.Host != "" && !strings.EqualFold(u.Host, host) {
+	if err != nil || u.Opaque != "" || u.Host != "" && Host(u.Host, f.Scheme) != Host(host, f.Scheme) {
 		return to // elsewhere
 	}
 	if u.Host == "" && !strings.HasPrefix(u.Path, "/") || f.within(u.EscapedPath()) {

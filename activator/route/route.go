@@ -37,11 +37,11 @@ func (rt Routing) Of(r *http.Request) Place {
 }
 
 func (rt Routing) at(hostport string, u *url.URL) Place {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
+	host := Host(hostport, rt.scheme)
+	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	p := Place{Address: strings.ToLower(strings.TrimSuffix(host, ".")), Face: Face{Scheme: rt.scheme}}
+	p := Place{Address: host, Face: Face{Scheme: rt.scheme}}
 	if !rt.byPath {
 		return p
 	}
@@ -65,7 +65,7 @@ func (rt Routing) Meant(r *http.Request, known func(address string) bool) string
 		return ""
 	}
 	from, err := url.Parse(r.Header.Get("Referer"))
-	if err != nil || !strings.EqualFold(from.Host, r.Host) {
+	if err != nil || Host(from.Host, rt.scheme) != Host(r.Host, rt.scheme) {
 		return ""
 	}
 	page := rt.at(from.Host, from)

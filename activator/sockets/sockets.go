@@ -1,5 +1,6 @@
 // Package sockets is the group of open WebSockets: a shutdown ends them and waits for the
-// last one, and a viewer that another page takes over is ended.
+// last one, a viewer that another page takes over is ended, and all of a session end with
+// it. Plain requests are members for that last reason.
 //
 // It does not know what a connection says, nor why it is held.
 package sockets
@@ -91,6 +92,17 @@ func (g *Group) EndViewer(key types.NamespacedName, before time.Time) {
 	for m := range g.members {
 		if m.Only && m.Session == key && m.Opened.Before(before) {
 			m.Conn.End(closing.UsedElsewhere.Ending())
+		}
+	}
+}
+
+// EndSession ends all of a session's.
+func (g *Group) EndSession(key types.NamespacedName, why error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for m := range g.members {
+		if m.Session == key {
+			m.Conn.End(why)
 		}
 	}
 }

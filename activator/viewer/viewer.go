@@ -83,7 +83,7 @@ type Page struct {
 func New(stopping context.Context, dir *directory.Directory, w Writer, log *slog.Logger, end func(types.NamespacedName, time.Time),
 ) *Viewers {
 	dir.Observe(func(before, after *v1alpha1.VDISession) {
-		if before == nil {
+		if before == nil || after == nil {
 			return
 		}
 		if was, is := ViewedBy(before), ViewedBy(after); was == "" || is == "" || was == is {

@@ -11,15 +11,16 @@ import (
 )
 
 // Input reports that somebody typed or moved the pointer at that time, which is no
-// later than now. A report that comes soon after another one is not written, nor one
-// from before the desktop woke: a display's clock may be older than the desktop's use.
+// later than now, and so that something watches. A report that comes soon after another
+// one is not written. One from before the desktop woke says only that something watches:
+// a display's clock may be older than the desktop's use.
 func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
 	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
 	if now := time.Now(); at.After(now) {
 		at = now
 	}
 	if woke := s.Status.StartTime; woke == nil || at.Before(woke.Time) {
-		return nil
+		return t.Watches(ctx, s)
 	}
 	t.mu.Lock()
 	v := t.of(key)
@@ -42,4 +43,30 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 		}
 	}
 	return err
+}
+
+// Watches reports that something that sees input watches the desktop, whether or not
+// anybody has typed. It is written once for each time that the desktop is awake.
+func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
+	woke, a, key := s.Status.StartTime, s.Status.Activity, client.ObjectKeyFromObject(s)
+	if woke == nil || a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
+		return nil
+	}
+	t.mu.Lock()
+	v := t.of(key)
+	known := v.watched.After(woke.Time) // and the informer is behind
+	t.mu.Unlock()
+	if known {
+		return nil
+	}
+	now := time.Now()
+	err := t.write(ctx, key, record.Activity{Watched: now})
+	if err != nil {
+		t.log.Warn("that input is watched was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v.watched = now
+	return nil
 }

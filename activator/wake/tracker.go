@@ -50,9 +50,10 @@ type Tracker struct {
 type visited struct {
 	presence
 	timeline Timeline
-	// typed is the last input that was reported; reached is when the desktop was last
-	// reported as reached, spoke when a protocol was.
-	typed, reached, spoke time.Time
+	// typed is the last input that was reported, watched when something last said that it
+	// sees input; reached is when the desktop was last reported as reached, spoke when a
+	// protocol was.
+	typed, watched, reached, spoke time.Time
 	// kept says that a writer runs; poke wakes it when somebody came or left.
 	kept bool
 	poke chan struct{}

@@ -359,7 +359,10 @@ func TestInputIsWrittenWithTheTimeAtWhichItCame(t *testing.T) {
 		w.wakes()
 		woke := time.Now()
 		time.Sleep(time.Hour)
-		assert.Empty(t, input(woke.Add(-time.Millisecond)), "written though it was before the wake")
+		if got := input(woke.Add(-time.Millisecond)); len(got) != 1 || !got[0].Input.IsZero() || !got[0].Watched.Equal(time.Now()) {
+			t.Errorf("written: %v, want that input is seen, but none since the wake", got)
+		}
+		assert.Empty(t, input(woke.Add(-time.Millisecond)), "written again")
 		then := time.Now().Add(-time.Minute)
 		if got := input(then); len(got) != 1 || !got[0].Input.Equal(then) || !got[0].Connected.Equal(then) {
 			t.Errorf("written: %v, want input and a connection at %s", got, then)

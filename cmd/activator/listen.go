@@ -13,32 +13,36 @@ import (
 	"github.com/org/vdi-operator/activator/listener"
 )
 
-// serving starts servers in group; they close when alive ends.
+// serving starts servers in group; they close when alive ends. Each listener has the same
+// limits, for itself.
 type serving struct {
-	admission *listener.Admission
-	alive     context.Context
-	group     *errgroup.Group
+	admit func(listener.Proxies) *listener.Admission
+	alive context.Context
+	group *errgroup.Group
 }
 
-// public serves visitors, within the limits of admission.
-func (s serving) public(addr string, h http.Handler) (*http.Server, error) {
-	srv := s.admission.Server(h)
-	return srv, s.serve(addr, srv, s.admission.Listener)
+// public serves visitors, who may come by proxies.
+func (s serving) public(addr string, proxies listener.Proxies, h http.Handler) (*http.Server, error) {
+	admission := s.admit(proxies)
+	srv := admission.Server(h)
+	return srv, s.serve(addr, srv, admission.Listener)
 }
 
 const (
-	// inClusterHeader and inClusterIdle are for Prometheus, kubelet and desktops, who
-	// are near.
-	inClusterHeader = 10 * time.Second
-	inClusterIdle   = 2 * time.Minute
+	// inClusterRead and inClusterWrite bound a request and its answer, of Prometheus,
+	// kubelet and desktops, who are near. A profile takes half a minute.
+	inClusterRead  = 10 * time.Second
+	inClusterWrite = 2 * time.Minute
 	// inClusterHeaderBytes fits a desktop's token many times.
 	inClusterHeaderBytes = 16 << 10
 )
 
-// inCluster serves the cluster's own programs.
+// inCluster serves the cluster's own programs, each at an address of its own.
 func (s serving) inCluster(addr string, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: inClusterHeader, IdleTimeout: inClusterIdle, MaxHeaderBytes: inClusterHeaderBytes}
-	return s.serve(addr, srv, func(l *net.TCPListener) net.Listener { return l })
+	admission := s.admit(nil)
+	srv := admission.Server(h)
+	srv.ReadTimeout, srv.WriteTimeout, srv.MaxHeaderBytes = inClusterRead, inClusterWrite, inClusterHeaderBytes
+	return s.serve(addr, srv, admission.Listener)
 }
 
 func (s serving) serve(addr string, srv *http.Server, wrap func(*net.TCPListener) net.Listener) error {

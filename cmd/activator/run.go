@@ -67,7 +67,9 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	group, failed := errgroup.WithContext(alive)
-	serve := serving{admission: listener.New(in.config.Limits, in.proxies, m, log), alive: alive, group: group}
+	serve := serving{alive: alive, group: group, admit: func(p listener.Proxies) *listener.Admission {
+		return listener.New(in.config.Limits, p, m, log)
+	}}
 	if err := serve.inCluster(f.metricsAddress, health.Handler(reg, nil, ready.check)); err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err := serve.inCluster(f.internalListen, server.Internal()); err != nil {
 		return err
 	}
-	public, err := serve.public(f.listen, server)
+	public, err := serve.public(f.listen, in.proxies, server)
 	if err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	*activator.Server, *wake.Tracker, []toolscache.ResourceEventHandlerRegistration, error,
 ) {
 	var tracker *wake.Tracker
-	clients := clientcache.New(in.config.Limits.ClientCacheBytes, m)
+	clients := clientcache.New(in.config.Limits.ClientCacheBytes, auth.NewFilter(in.config.Passed), m)
 	dir := directory.New(in.config.URL.SessionAddress, func(key types.NamespacedName) {
 		tracker.Forget(key)
 		clients.Forget(key)

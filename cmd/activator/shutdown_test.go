@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -28,9 +31,21 @@ func (t steps) Drain(ctx context.Context) {
 	t <- "drained"
 }
 
+// admit admits within the default limits, but for those that change sets.
+func admit(change ...func(*config.Limits)) func(listener.Proxies) *listener.Admission {
+	limits := config.Default().Limits
+	for _, c := range change {
+		c(&limits)
+	}
+	m := metrics.NewActivator(prometheus.NewRegistry())
+	return func(p listener.Proxies) *listener.Admission {
+		return listener.New(limits, p, m, slog.New(slog.DiscardHandler))
+	}
+}
+
 func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
-	s := serving{admission: listener.New(config.Default().Limits, nil, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler)), alive: t.Context(), group: &errgroup.Group{}}
-	public, err := s.public("127.0.0.1:0", http.NotFoundHandler())
+	s := serving{admit: admit(), alive: t.Context(), group: &errgroup.Group{}}
+	public, err := s.public("127.0.0.1:0", nil, http.NotFoundHandler())
 	require.NoError(t, err)
 	grace, over := context.WithCancel(t.Context())
 	done := make(steps, 3)
@@ -54,7 +69,7 @@ func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 }
 
 func TestAServerThatCannotListenSaysWhere(t *testing.T) {
-	err := serving{}.inCluster("127.0.0.1:99999", nil)
+	err := serving{admit: admit()}.inCluster("127.0.0.1:99999", nil)
 	assert.ErrorContains(t, err, "99999", "want an error that names the port")
 }
 
@@ -62,7 +77,7 @@ func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
 	alive, end := context.WithCancel(t.Context())
 	defer end()
 	group, failed := errgroup.WithContext(alive)
-	s := serving{alive: alive, group: group}
+	s := serving{admit: admit(), alive: alive, group: group}
 	require.NoError(t, s.inCluster("127.0.0.1:0", http.NotFoundHandler()))
 	closed := func(l *net.TCPListener) net.Listener {
 		_ = l.Close()
@@ -75,4 +90,27 @@ func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
 	end()
 	err := group.Wait()
 	assert.ErrorContains(t, err, "serving 127.0.0.1:", "want an error that names the address")
+}
+
+func TestThePortsInsideAreBehindTheSameDoor(t *testing.T) {
+	group := &errgroup.Group{}
+	alive, end := context.WithCancel(t.Context())
+	s := serving{alive: alive, group: group, admit: admit(func(l *config.Limits) { l.PendingConnectionsPerAddress = 10 })}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.NoError(t, s.inCluster(l.Addr().String(), http.NotFoundHandler()))
+	refused := 0
+	for range 30 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if answer, _ := bufio.NewReader(conn).ReadString('\n'); strings.Contains(answer, "503") {
+			refused++
+		}
+	}
+	assert.Equal(t, 20, refused, "refused of 30 silent connections of one address")
+	end()
+	require.NoError(t, group.Wait())
 }

@@ -33,20 +33,30 @@ type watched struct {
 	last time.Time
 }
 
-// reportActivity reports input at the desktop's displays to an activator, and nothing
-// while nobody types.
+// noInput is reported for displays at which nobody has typed yet: from then on an
+// activator knows that input would be seen.
+const noInput = math.MaxUint32 * time.Millisecond
+
+// reportActivity reports to an activator that it watches the desktop's displays, then
+// input at them, and nothing while nobody types.
 func (a *Agent) reportActivity(ctx context.Context) {
 	in := &input{displays: map[string]*watched{}}
 	defer in.close()
 	var reported, at time.Time
+	watches := false
 	for every := agentapi.ReportEvery; sleep(ctx, every/readingsPerReport); {
 		a.read(in)
-		if in.last.Sub(reported) <= sameInput || time.Since(at) < every {
+		typed, begins := in.last.Sub(reported) > sameInput, !watches && len(in.displays) > 0
+		if !typed && !begins || time.Since(at) < every {
 			continue
 		}
 		at = time.Now()
-		if next, ok := a.reportInput(ctx, at.Sub(in.last)); ok {
-			reported, every = in.last, next
+		idle := noInput
+		if typed {
+			idle = at.Sub(in.last)
+		}
+		if next, ok := a.reportInput(ctx, idle); ok {
+			reported, every, watches = in.last, next, true
 		}
 	}
 }

@@ -39,9 +39,10 @@ type Announcement struct {
 	Listening bool `json:"listening"`
 }
 
-// Activity says how long ago somebody typed or moved the pointer.
+// Activity says that input at the desktop's displays is seen, and how long ago somebody
+// typed or moved the pointer.
 type Activity struct {
 	Pod string `json:"pod"`
-	// IdleMilliseconds is as wide as the X protocol's.
+	// IdleMilliseconds is as wide as the X protocol's; its largest value is never.
 	IdleMilliseconds uint32 `json:"idleMilliseconds"`
 }

@@ -8,10 +8,12 @@ package config
 import (
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
@@ -43,6 +45,8 @@ type Config struct {
 	// TrustedProxies are the networks, in CIDR notation, whose X-Forwarded-For is
 	// believed. A client that comes from one without a header stands for many people.
 	TrustedProxies []string `json:"trustedProxies"`
+	// Passed are credentials of others that desktops get all the same.
+	Passed Passed `json:"passed"`
 	// TURN is what browsers and desktops get to know of the TURN server.
 	TURN TURN `json:"turn"`
 	// Tracing is where the trace of each wake is sent.
@@ -112,6 +116,24 @@ func (a Agent) validate() field.ErrorList {
 	errs := validateLabel(path.Child("peers"), a.Peers)
 	if a.Enabled && a.Image == "" {
 		errs = append(errs, field.Invalid(path.Child("image"), "", "must be the agent's image; or set agent.enabled to false"))
+	}
+	return errs
+}
+
+// Passed are names of cookies and of header fields that reach desktops, beside the cookies
+// that a desktop itself has set; * at the end of a name stands for any end.
+type Passed struct {
+	Cookies []string `json:"cookies"`
+	Headers []string `json:"headers"`
+}
+
+func (p Passed) validate() (errs field.ErrorList) {
+	for list, names := range map[string][]string{"cookies": p.Cookies, "headers": p.Headers} {
+		for i, name := range names {
+			if problems := validation.IsHTTPHeaderName(strings.TrimSuffix(name, "*")); len(problems) > 0 && name != "*" {
+				errs = append(errs, field.Invalid(field.NewPath("passed", list).Index(i), name, "must be a name, with * at its end for any end of it"))
+			}
+		}
 	}
 	return errs
 }

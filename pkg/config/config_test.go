@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 const least = "url: {domain: vdi.example.com}\n"
@@ -184,4 +185,21 @@ func TestSessionsMayBeFoldersOfOneHost(t *testing.T) {
 	assert.NotEqual(t, u.SessionAddress("team-b", "ada"), u.SessionAddress("team-a", "ada"), "two namespaces share an address")
 	u.Routing = RoutingHost
 	assert.Equal(t, "ada--team-a.vdi.example.com", u.SessionAddress("team-a", "ada"), "address")
+}
+
+func TestNoNamespaceCanBeCalledLikeAnothersAddress(t *testing.T) {
+	u := URL{Scheme: "https", Domain: "vdi.example.com"}
+	long := strings.Repeat("n", 63)
+	for _, length := range []int{1, 2, 20, 40} {
+		name := strings.Repeat("a", length)
+		label, _, _ := strings.Cut(u.SessionHost(long, name), ".")
+		if problems := validation.IsDNS1123Label(label); len(problems) > 0 {
+			t.Errorf("%s: %v", label, problems)
+		}
+		// Whatever follows the first "--" is what a namespace would have to be called.
+		_, namespace, _ := strings.Cut(label, "--")
+		if problems := validation.IsDNS1123Label(namespace); len(label) == 63 && len(problems) == 0 {
+			t.Errorf("a session %s in a namespace %s has the address of one in %s", name, namespace, long)
+		}
+	}
 }

@@ -23,6 +23,14 @@ type Limits struct {
 	MessageBytes int `json:"messageBytes"`
 	// Candidates is how many ICE candidates each side of a signaling socket may name.
 	Candidates int `json:"candidates"`
+	// LiveRequests is the number of plain requests that one replica passes or holds;
+	// LiveRequestsPerSession is the number for one session.
+	LiveRequests           int `json:"liveRequests"`
+	LiveRequestsPerSession int `json:"liveRequestsPerSession"`
+	// LiveWebSockets is the number of WebSockets that one replica relays or holds;
+	// LiveWebSocketsPerSession is the number for one session.
+	LiveWebSockets           int `json:"liveWebSockets"`
+	LiveWebSocketsPerSession int `json:"liveWebSocketsPerSession"`
 	// HoldHTTP is how long a plain HTTP request is held before 503.
 	HoldHTTP metav1.Duration `json:"holdHTTP"`
 	// HoldTime is how long a WebSocket is held at most, also where the startup
@@ -35,6 +43,9 @@ type Limits struct {
 	// HeaderBytes how long that head may be.
 	HeaderTimeout metav1.Duration `json:"headerTimeout"`
 	HeaderBytes   int             `json:"headerBytes"`
+	// DesktopHeaderBytes and DesktopHeaderFields bound the head of a desktop's answer.
+	DesktopHeaderBytes  int `json:"desktopHeaderBytes"`
+	DesktopHeaderFields int `json:"desktopHeaderFields"`
 	// PendingConnections is the number of connections on which one replica still
 	// waits for the first request; PendingConnectionsPerAddress is the number from
 	// one address that is not a trusted proxy's.
@@ -52,6 +63,9 @@ type Limits struct {
 	// UpgradesPerUser and UpgradesPerAddress bound how often WebSockets are opened.
 	UpgradesPerUser    Rate `json:"upgradesPerUser"`
 	UpgradesPerAddress Rate `json:"upgradesPerAddress"`
+	// RefusalsPerAddress bounds how often visitors of an address may show no token, or one
+	// that does not open the session.
+	RefusalsPerAddress Rate `json:"refusalsPerAddress"`
 }
 
 // Rate is a token bucket.
@@ -96,6 +110,13 @@ var LimitTable = []Limit{
 		field: func(l *Limits) any { return &l.HeldConnections }},
 	{Name: "heldConnectionsPerSession", Refusal: "held_connections_per_session", Default: 16, Min: 1,
 		field: func(l *Limits) any { return &l.HeldConnectionsPerSession }},
+	// A request costs some 30 KiB and five goroutines, a relayed WebSocket some 10 KiB.
+	{Name: "liveRequests", Refusal: "live_requests", Default: 2000, Min: 1, field: func(l *Limits) any { return &l.LiveRequests }},
+	{Name: "liveRequestsPerSession", Refusal: "live_requests_per_session", Default: 128, Min: 1,
+		field: func(l *Limits) any { return &l.LiveRequestsPerSession }},
+	{Name: "liveWebSockets", Refusal: "live_websockets", Default: 20000, Min: 1, field: func(l *Limits) any { return &l.LiveWebSockets }},
+	{Name: "liveWebSocketsPerSession", Refusal: "live_websockets_per_session", Default: 64, Min: 1,
+		field: func(l *Limits) any { return &l.LiveWebSocketsPerSession }},
 	{Name: "bufferedBytes", Refusal: "buffered_bytes", Default: 256 << 10, Min: 1, field: func(l *Limits) any { return &l.BufferedBytes }},
 	{Name: "bufferedFrames", Refusal: "buffered_frames", Default: 256, Min: 1, field: func(l *Limits) any { return &l.BufferedFrames }},
 	{Name: "messageBytes", Refusal: "message_bytes", Default: 64 << 10, Min: 1, field: func(l *Limits) any { return &l.MessageBytes }},
@@ -117,6 +138,11 @@ var LimitTable = []Limit{
 	{Name: "headerBytes", Refusal: "header_bytes", Default: 64 << 10, Min: 4 << 10,
 		remedy: "must be 4096 or more, or a browser's request with its cookie does not fit",
 		field:  func(l *Limits) any { return &l.HeaderBytes }},
+	{Name: "desktopHeaderBytes", Refusal: "desktop_header_bytes", Default: 64 << 10, Min: 4 << 10,
+		remedy: "must be 4096 or more, or a desktop's answer with its cookies does not fit",
+		field:  func(l *Limits) any { return &l.DesktopHeaderBytes }},
+	{Name: "desktopHeaderFields", Refusal: "desktop_header_fields", Default: 200, Min: 20,
+		field: func(l *Limits) any { return &l.DesktopHeaderFields }},
 	// Browsers open at most six connections a host, and send on most of them at once.
 	{Name: "pendingConnections", Refusal: "pending_connections", Default: 4096, Min: 1,
 		field: func(l *Limits) any { return &l.PendingConnections }},
@@ -134,6 +160,11 @@ var LimitTable = []Limit{
 		field: func(l *Limits) any { return &l.UpgradesPerAddress.PerSecond }},
 	{Name: "upgradesPerAddress.burst", Refusal: "upgrades_per_address", Default: 600, Min: 1,
 		field: func(l *Limits) any { return &l.UpgradesPerAddress.Burst }},
+	// An expired session's page asks every few seconds; an office's are one address.
+	{Name: "refusalsPerAddress.perSecond", Refusal: "refusals_per_address", Default: 20, Above: true,
+		field: func(l *Limits) any { return &l.RefusalsPerAddress.PerSecond }},
+	{Name: "refusalsPerAddress.burst", Refusal: "refusals_per_address", Default: 400, Min: 1,
+		field: func(l *Limits) any { return &l.RefusalsPerAddress.Burst }},
 }
 
 func defaultLimits() (limits Limits) {

@@ -2,7 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
-	"fmt"
+	"encoding/base32"
 	"strconv"
 	"strings"
 
@@ -10,9 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// namespaceHashLength is the number of hexadecimal characters that stand for a
-// namespace whose name does not fit a host label.
-const namespaceHashLength = 12
+// namespaceHashLength is the number of characters, of 5 bits each, that stand for a
+// namespace whose name does not fit a host's label beside the session's name of at most
+// 40 characters: 100 bits, so that nobody finds a namespace with another's hash.
+const namespaceHashLength = 20
 
 // URL is how sessions are addressed from outside: scheme://<session>--<namespace>.domain[:port]/,
 // or scheme://domain[:port]/<session>--<namespace>/ with the routing by path.
@@ -64,12 +65,13 @@ func (u URL) ByPath() bool { return u.Routing == RoutingPath }
 
 // label is unique to the session: <session>--<namespace>. A session's name holds no
 // "--", so the first one separates them and no two sessions share an address. Where
-// that does not fit the 63 characters of a host's label, a hash stands for the
-// namespace.
+// that does not fit the 63 characters of a host's label, it is <session>---<hash of the
+// namespace>, which is no other session's label either: no namespace begins with "-".
 func label(namespace, name string) string {
 	l := name + "--" + namespace
 	if len(l) > validation.DNS1123LabelMaxLength {
-		l = name + "--" + fmt.Sprintf("%x", sha256.Sum256([]byte(namespace)))[:namespaceHashLength]
+		sum := sha256.Sum256([]byte(namespace))
+		l = name + "---" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:namespaceHashLength]
 	}
 	return l
 }
@@ -98,11 +100,19 @@ func (u URL) SessionAddress(namespace, name string) string {
 	return u.SessionHost(namespace, name) + strings.TrimSuffix(u.SessionPath(namespace, name), "/")
 }
 
+// DefaultPort is the port of a scheme's addresses that name none.
+func DefaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
 // SessionURL is where a person opens the session.
 func (u URL) SessionURL(namespace, name string) string {
 	host := u.SessionHost(namespace, name)
-	if u.Port != 0 {
-		host += ":" + strconv.Itoa(u.Port)
+	if port := strconv.Itoa(u.Port); u.Port != 0 && port != DefaultPort(u.Scheme) {
+		host += ":" + port
 	}
 	return u.Scheme + "://" + host + u.SessionPath(namespace, name)
 }

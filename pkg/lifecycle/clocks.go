@@ -63,12 +63,16 @@ var Clocks = []Clock{
 	{
 		Name: "idleTimeout", Reason: ReasonIdle, Default: 30 * time.Minute, EndsVisits: true, Warns: true, Postponable: true,
 		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
-		// The last input reported since the wake.
+		// The last input since the wake, or the wake: silence means something only where
+		// something watches for input.
 		from: func(a Activity, r Record) time.Time {
-			if !a.LastInput.After(r.AwakeSince) {
-				return time.Time{}
+			switch {
+			case a.LastInput.After(r.AwakeSince):
+				return a.LastInput
+			case a.LastWatched.After(r.AwakeSince):
+				return r.AwakeSince
 			}
-			return a.LastInput
+			return time.Time{}
 		},
 		reported: true,
 	},

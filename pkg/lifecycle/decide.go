@@ -17,6 +17,8 @@ type Activity struct {
 	LastWake      time.Time
 	LastConnected time.Time
 	LastInput     time.Time
+	// LastWatched is when something that sees input last said that it watches.
+	LastWatched time.Time
 }
 
 // Record is what was decided and seen before; zero is never or unknown.
@@ -64,7 +66,21 @@ type Decision struct {
 //
 // A desktop falls asleep only when a clock has run out that started from
 // something known: unknown activity counts from the wake, never as "long ago".
+//
+// Activity from the future is the report of a clock that is ahead, or of somebody who
+// made it up: see credible.
 func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
+	d := decide(now, p, a.credible(now), r)
+	if next := a.credibleNext(now); !alwaysThat(r.Power) && !next.IsZero() && (d.Until.IsZero() || next.Before(d.Until)) {
+		d.Until = next
+	}
+	return d
+}
+
+// alwaysThat says that no activity changes anything.
+func alwaysThat(p v1alpha1.Power) bool { return p == v1alpha1.PowerAlwaysOn || p == v1alpha1.PowerOff }
+
+func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 	switch r.Power {
 	case v1alpha1.PowerAlwaysOn:
 		return Decision{Awake: true, Reason: ReasonAlwaysOn}
@@ -89,6 +105,35 @@ func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 		return Decision{Reason: first.Reason}
 	}
 	return Decision{Awake: true, Reason: ReasonVisited, Until: first.At}
+}
+
+// Ahead is how far the clocks of those who report activity may be ahead of the reader's.
+const Ahead = time.Minute
+
+// credible is what can be believed at now: a little ahead is now, and anything later was
+// never reported. It would otherwise hold until its time comes, for years perhaps.
+func (a Activity) credible(now time.Time) Activity {
+	return Activity{credible(a.LastWake, now), credible(a.LastConnected, now), credible(a.LastInput, now), credible(a.LastWatched, now)}
+}
+
+// credibleNext is when the next report can be believed that cannot be now; zero is never.
+func (a Activity) credibleNext(now time.Time) (next time.Time) {
+	for _, t := range []time.Time{a.LastWake, a.LastConnected, a.LastInput, a.LastWatched} {
+		if at := t.Add(-Ahead); at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
+func credible(t, now time.Time) time.Time {
+	switch {
+	case t.After(now.Add(Ahead)):
+		return time.Time{}
+	case t.After(now):
+		return now
+	}
+	return t
 }
 
 func latest(first time.Time, more ...time.Time) time.Time {

@@ -14,10 +14,11 @@ func DecideSession(now time.Time, p Policy, s *v1alpha1.VDISession) Decision {
 	return Decide(now, p, a, r)
 }
 
-// SessionClocks are the clocks that run for a session, and when they run out.
-func SessionClocks(p Policy, s *v1alpha1.VDISession) []Due {
+// SessionClocks are the clocks that run for a session at now, and when they run out.
+func SessionClocks(now time.Time, p Policy, s *v1alpha1.VDISession) []Due {
 	a, r := Read(s)
-	if r.Power == v1alpha1.PowerAlwaysOn || r.Power == v1alpha1.PowerOff || r.AwakeSince.IsZero() {
+	a = a.credible(now)
+	if alwaysThat(r.Power) || r.AwakeSince.IsZero() {
 		return nil
 	}
 	return running(p, a, r)
@@ -26,7 +27,8 @@ func SessionClocks(p Policy, s *v1alpha1.VDISession) []Due {
 // Read is what a session's object says.
 func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 	if act := s.Status.Activity; act != nil {
-		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime), LastInput: at(act.LastInputTime)}
+		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime),
+			LastInput: at(act.LastInputTime), LastWatched: at(act.LastWatchedTime)}
 	}
 	return a, Record{Power: s.Spec.Power, AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), AsleepSince: at(s.Status.SleepTime)}
 }

@@ -72,7 +72,9 @@ func NeedsPerson(s *v1alpha1.VDISession) bool {
 // wake it again, even where the clock of the activator that wrote it is ahead of now.
 func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
 	if a := s.Status.Activity; a != nil {
-		now = latest(now, at(a.LastWakeTime))
+		if wake := at(a.LastWakeTime); !credible(wake, now).IsZero() {
+			now = latest(now, wake)
+		}
 	}
 	return &metav1.MicroTime{Time: now}
 }

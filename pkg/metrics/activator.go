@@ -32,6 +32,8 @@ type Activator struct {
 	// HeldLimit is how many may be held.
 	HeldLimit prometheus.Gauge
 	Relayed   prometheus.Gauge
+	// LiveRequests are plain requests, LiveWebSockets WebSockets, held or passed on.
+	LiveRequests, LiveWebSockets prometheus.Gauge
 	// Pending are connections without a first request.
 	Pending prometheus.Gauge
 	// Idle are connections between two requests.
@@ -67,9 +69,12 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 		Held:      r.gauge("vdi_activator_held_connections", "Connections that are held now."),
 		HeldLimit: r.gauge("vdi_activator_held_connections_limit", "Connections that this replica holds at most."),
 		Relayed:   r.gauge("vdi_activator_relayed_connections", "WebSocket connections that are relayed now."),
-		Idle:      r.gauge("vdi_activator_idle_connections", "Connections that are kept open for further requests."),
-		Pending:   r.gauge("vdi_activator_pending_connections", "Connections that have not sent their first request yet."),
-		Pages:     r.gauge("vdi_activator_pages", "Open pages to which each change is sent now."),
+		LiveRequests: r.gauge("vdi_activator_live_requests",
+			"Plain requests that are held or passed to a desktop now."),
+		LiveWebSockets: r.gauge("vdi_activator_live_websockets", "WebSockets that are open now, held or relayed."),
+		Idle:           r.gauge("vdi_activator_idle_connections", "Connections that are kept open for further requests."),
+		Pending:        r.gauge("vdi_activator_pending_connections", "Connections that have not sent their first request yet."),
+		Pages:          r.gauge("vdi_activator_pages", "Open pages to which each change is sent now."),
 		Takeovers: r.counter("vdi_activator_takeovers_total",
 			"Desktops with room for one viewer that a person took over from another page."),
 		CacheServed: counters(r, "vdi_activator_client_cache_requests_total",

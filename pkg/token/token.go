@@ -34,13 +34,15 @@ const Issuer = "vdi-operator"
 // MaxLength is the longest token, in bytes, that Verify parses.
 const MaxLength = 4096
 
-// leeway is how far the clocks of signer and verifier may differ.
+// leeway is how far the clocks of signer and verifier may differ: each time in a token has
+// it when it is checked, and a token is dated back by it besides.
 const leeway = 30 * time.Second
 
 // Errors that Verify returns; errors.Is distinguishes them.
 var (
 	ErrMalformed = errors.New("token is malformed or not signed by this installation")
 	ErrExpired   = errors.New("token has expired")
+	ErrNotYet    = errors.New("token is not valid yet: it was signed by a clock that is ahead of this one")
 	ErrForeign   = errors.New("token is for another session")
 )
 
@@ -92,7 +94,7 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 			Issuer:    Issuer,
 			Subject:   sub.User,
 			Audience:  jwt.ClaimStrings{string(aud)},
-			IssuedAt:  jwt.NewNumericDate(now),
+			IssuedAt:  jwt.NewNumericDate(now.Add(-leeway)),
 			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
 		Session: sub.Session.String(),
@@ -136,6 +138,8 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return Subject{}, time.Time{}, ErrExpired
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenNotValidYet):
+		return Subject{}, time.Time{}, ErrNotYet
 	case err != nil:
 		// The library's text can quote parts of the token; it stays out of logs.
 		return Subject{}, time.Time{}, ErrMalformed

@@ -114,7 +114,8 @@ func TestABadTokenIsRefused(t *testing.T) {
 		"no session":                  {es256(func(c *claims) { c.Session = "" }), ErrMalformed},
 		"a session without namespace": {es256(func(c *claims) { c.Session = "/ada" }), ErrMalformed},
 		"no expiry":                   {es256(func(c *claims) { c.ExpiresAt = nil }), ErrMalformed},
-		"issued in the future":        {es256(func(c *claims) { c.IssuedAt = jwt.NewNumericDate(now.Add(time.Hour)) }), ErrMalformed},
+		"issued in the future":        {es256(func(c *claims) { c.IssuedAt = jwt.NewNumericDate(now.Add(time.Hour)) }), ErrNotYet},
+		"valid from the future on":    {es256(func(c *claims) { c.NotBefore = jwt.NewNumericDate(now.Add(time.Hour)) }), ErrNotYet},
 		"expired":                     {es256(func(c *claims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(-time.Minute)) }), ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -169,3 +170,13 @@ func TestATokenForNobodyIsNotSigned(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestAClockThatIsAheadDoesNotSpoilALink(t *testing.T) {
+	signer, verifier, _ := pair(t)
+	for ahead, want := range map[time.Duration]error{0: nil, 45 * time.Second: nil, 59 * time.Second: nil, 2 * time.Minute: ErrNotYet, -30 * time.Minute: nil} {
+		raw, err := signer.Sign(AudienceSession, subject, now.Add(ahead), time.Hour)
+		require.NoError(t, err)
+		_, _, err = verifier.Verify(AudienceSession, raw, now)
+		assert.ErrorIs(t, err, want, "signed %s ahead", ahead)
+	}
+}

@@ -118,6 +118,8 @@
   setInterval(showTime, 500);
 
   // ---- The frame.
+  // A tab that nobody has looked at yet holds no desktop: a browser opened it by itself.
+  let seen = document.visibilityState === "visible";
   let frame = null;
   let early = false; // it was loaded before the desktop was there
   let image = ""; // of which its client then was
@@ -149,7 +151,7 @@
       // The desktop that starts is of another image than the client that was kept.
       if (frame && early && status.image && status.image !== image) unload();
       // A desktop that can be shown once is shown by the page that has its view.
-      if (!frame && status.viewing !== "open" && (status.state === "ready" || status.early)) load();
+      if (!frame && seen && status.viewing !== "open" && (status.state === "ready" || status.early)) load();
       if (status.state === "ready") reveal();
       else cover();
     } else {
@@ -168,6 +170,7 @@
     performance.mark("vdi-desktop-shown");
     // Opening a desktop is using it: from now on its idle clock runs.
     if (document.visibilityState === "visible") report(true);
+    else fetch(page.activityPath + "?" + page.watchesQuery + "=1", { method: "POST" }).catch(() => {});
   };
   const cover = () => {
     document.body.classList.remove("shown");
@@ -402,17 +405,28 @@
 
   // ---- Being told.
   const retry = 3000; // ms: pause after the stream of changes was refused
+  const quiet = 2 * page.beatMillis; // without a beat for so long, nothing comes through
+  const silences = 10; // questions until a stream that brought nothing is tried again
   const path = () => asked.pathname + asked.search;
   let events = null;
   let again = 0;
+  let heardAt = 0;
+  let asks = 0; // how often, instead of a stream that brings nothing
+  const heard = () => {
+    heardAt = performance.now();
+    asks = 0;
+  };
   const listening = () => events?.readyState === EventSource.OPEN;
   const query = () => "?" + page.eventsQuery + "=" + encodeURIComponent(path()) + "&" + page.pageQuery + "=" + name;
   const listen = () => {
     clearTimeout(again);
-    if (!name) return; // it is being made
+    if (!name || !seen) return; // the name is being made
     events?.close();
+    heardAt = performance.now();
     events = new EventSource(page.eventsPath + query());
+    events.addEventListener("beat", heard);
     events.onmessage = (event) => {
+      heard();
       tell(JSON.parse(event.data));
       if (status.state === "elsewhere") rest();
     };
@@ -422,9 +436,16 @@
       if (events.readyState === EventSource.CLOSED) again = setTimeout(ask, 0);
     };
   };
+  // A proxy keeps the stream back, or it broke off while this computer slept.
+  setInterval(() => {
+    if (!events || events.readyState === EventSource.CLOSED || performance.now() - heardAt < quiet) return;
+    events.close();
+    asks = silences;
+    ask();
+  }, 1000);
   const ask = async () => {
     clearTimeout(again);
-    again = setTimeout(listen, retry);
+    again = setTimeout(asks-- > 0 ? ask : listen, retry);
     try {
       const answer = await fetch(page.statusPath + query(), { cache: "no-store" });
       if (answer.ok) {
@@ -448,6 +469,10 @@
   };
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") {
+      if (!seen) {
+        seen = true;
+        keepFrame();
+      }
       if (!events || events.readyState === EventSource.CLOSED) listen();
     } else {
       rest();

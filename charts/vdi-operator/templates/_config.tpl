@@ -66,6 +66,9 @@ limits:
   {{ $name }}: {{ toJson $value }}
   {{- end }}
 trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}
+{{- with $.Values.activator.passed }}
+passed: {{ toJson . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -130,6 +130,13 @@ type SessionActivity struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	LastInputTime *metav1.MicroTime `json:"lastInputTime,omitempty"`
+	// LastWatchedTime is when something that sees input last said that it watches: the page
+	// around the desktop, the agent beside it, or the connection itself. From then on no input
+	// means that nobody typed.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	LastWatchedTime *metav1.MicroTime `json:"lastWatchedTime,omitempty"`
 	// LastReachedTime is when an activator first reached the desktop at its pod's address
 	// after the last start of its container.
 	// +optional

@@ -91,6 +91,10 @@ func (in *SessionActivity) DeepCopyInto(out *SessionActivity) {
 		in, out := &in.LastInputTime, &out.LastInputTime
 		*out = (*in).DeepCopy()
 	}
+	if in.LastWatchedTime != nil {
+		in, out := &in.LastWatchedTime, &out.LastWatchedTime
+		*out = (*in).DeepCopy()
+	}
 	if in.LastReachedTime != nil {
 		in, out := &in.LastReachedTime, &out.LastReachedTime
 		*out = (*in).DeepCopy()

@@ -1,0 +1,140 @@
+package auth
+
+import (
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// desktopCookie begins the names under which browsers keep the cookies that desktops set.
+// Only these come back to a desktop, by the names that it gave them: whatever else is
+// sent to the session's host was set by somebody else, such as a single sign-on of the
+// parent domain.
+const desktopCookie = "vdi-desktop."
+
+// credentials are fields of a request by which a proxy in front says who visits, or
+// proves it; * stands for any end of a name. A desktop has the visitor's word from none
+// of them: the session's token was checked here.
+var credentials = []string{
+	"Authorization",
+	"X-Auth-Request-*", "X-Forwarded-Access-Token", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
+	"X-Forwarded-Preferred-Username",                              // oauth2-proxy
+	"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", // Authelia
+	"X-Authentik-*", "X-Vouch-*", "X-Webauth-*", "X-Pomerium-*",
+	"X-Amzn-Oidc-*", "X-Amzn-Mtls-*", // ALB
+	"X-Goog-Iap-*", "X-Goog-Authenticated-User-*", // IAP
+	"Cf-Access-*",                            // Cloudflare Access
+	"X-Ms-Client-Principal*", "X-Ms-Token-*", // Azure App Service
+	"X-Forwarded-Client-Cert", "Ssl-Client-*", // Envoy, ingress-nginx
+}
+
+// Filter keeps credentials between visitors and desktops where they belong.
+type Filter struct{ passed config.Passed }
+
+// NewFilter makes a filter; passed is what an administrator lets through besides.
+func NewFilter(passed config.Passed) Filter { return Filter{passed} }
+
+// Request leaves of a header on its way to a desktop the desktop's own cookies, and no
+// credentials but those that are passed by configuration. This product's never are.
+func (f Filter) Request(h http.Header) {
+	lines := h.Values("Cookie")
+	h.Del("Cookie")
+	var keep []string
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			name, _, _ := strings.Cut(pair, "=")
+			theirs, is := strings.CutPrefix(name, desktopCookie)
+			if (is || matches(f.passed.Cookies, name)) && !isOurs(theirs) {
+				keep = append(keep, strings.TrimPrefix(pair, desktopCookie))
+			}
+		}
+	}
+	if len(keep) > 0 {
+		h.Set("Cookie", strings.Join(keep, "; "))
+	}
+	for name := range h {
+		if matches(credentials, name) && !matches(f.passed.Headers, name) {
+			delete(h, name)
+		}
+	}
+	if raw, ok := bearer(h); ok && ours(raw) {
+		h.Del("Authorization")
+	}
+}
+
+// Answer has a desktop's cookies kept for its own host, under names that lead back to it.
+// A cookie that scripts may read is kept by the desktop's name too. Cookies that look like
+// this product's are dropped.
+func (f Filter) Answer(h http.Header) {
+	lines := h["Set-Cookie"]
+	delete(h, "Set-Cookie")
+	for _, line := range lines {
+		pair, attributes, _ := strings.Cut(line, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		name = textproto.TrimString(name)
+		// Browsers send a cookie without a name as its value, which may look like a name.
+		if name == "" || isOurs(name) {
+			continue
+		}
+		kept, hidden := withoutDomain(attributes)
+		pair = name + "=" + textproto.TrimString(value) + kept
+		passes := matches(f.passed.Cookies, name)
+		if !hidden || passes {
+			h.Add("Set-Cookie", pair)
+		}
+		if !passes {
+			h.Add("Set-Cookie", desktopCookie+pair)
+		}
+	}
+}
+
+// withoutDomain returns a cookie's attributes, as they were written, but Domain: no
+// desktop sets what others get. hidden says that no script may read the cookie.
+func withoutDomain(attributes string) (kept string, hidden bool) {
+	for attribute := range strings.SplitSeq(attributes, ";") {
+		name, _, _ := strings.Cut(attribute, "=")
+		switch name = textproto.TrimString(name); {
+		case name == "" || strings.EqualFold(name, "Domain"):
+			continue
+		case strings.EqualFold(name, "HttpOnly"):
+			hidden = true
+		}
+		kept += ";" + attribute
+	}
+	return kept, hidden
+}
+
+// isOurs says that a cookie of that name is this product's, or lives as a desktop's does.
+func isOurs(name string) bool {
+	return slices.ContainsFunc([]string{secureCookie, folderCookie, plainCookie}, func(ours string) bool { return strings.EqualFold(name, ours) }) ||
+		len(name) >= len(desktopCookie) && strings.EqualFold(name[:len(desktopCookie)], desktopCookie)
+}
+
+// matches says that a name is in a list, or begins as an entry with * at its end does.
+func matches(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(entry string) bool {
+		if start, is := strings.CutSuffix(entry, "*"); is {
+			return len(name) >= len(start) && strings.EqualFold(name[:len(start)], start)
+		}
+		return strings.EqualFold(entry, name)
+	})
+}
+
+// ours says that a token claims to be this product's, whether it is good or not.
+func ours(raw string) bool {
+	var claims jwt.RegisteredClaims
+	_, _, err := jwt.NewParser().ParseUnverified(raw, &claims)
+	return err == nil && claims.Issuer == token.Issuer
+}
+
+// StripQuery removes a link's token from an address.
+func StripQuery(u *url.URL) { u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter) }

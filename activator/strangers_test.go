@@ -1,0 +1,208 @@
+package activator
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+)
+
+func TestABodyThatTricklesInWithoutATokenKeepsNoConnection(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) {
+		c.Limits.HeaderTimeout.Duration = 200 * time.Millisecond
+		c.Limits.UpgradesPerAddress = config.Rate{PerSecond: 0.001, Burst: 1}
+		c.TrustedProxies = nil
+	})
+	g.do(http.MethodGet, "/", with(noBrowser, "Upgrade", "websocket")) // takes the address's only upgrade
+	for what, head := range map[string]string{
+		"a page":              "POST / HTTP/1.1\r\nHost: " + host,
+		"an asset":            "POST " + page.AssetsPath + "shell.js HTTP/1.1\r\nHost: " + host,
+		"an unknown host":     "POST / HTTP/1.1\r\nHost: nobody.example",
+		"a bad token":         "POST / HTTP/1.1\r\nHost: " + host + "\r\nCookie: vdi-session=x",
+		"an upgrade too many": "POST / HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket",
+		"a preview":           "POST / HTTP/1.1\r\nHost: " + host + "\r\nSec-Purpose: prefetch",
+	} {
+		conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "%s\r\nContent-Length: 1000000\r\n\r\n", head); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || !resp.Close {
+			t.Errorf("%s: answered %v, %v; want that the connection closes", what, resp, err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, conn)
+			ended <- err
+		}()
+		trickle := time.NewTicker(20 * time.Millisecond)
+		for deadline := time.After(enough); ended != nil; {
+			select {
+			case <-trickle.C:
+				_, _ = conn.Write([]byte("x"))
+			case <-ended:
+				ended = nil
+			case <-deadline:
+				t.Fatalf("%s: the connection stays", what)
+			}
+		}
+		trickle.Stop()
+		_ = conn.Close()
+	}
+	g.expectNothingWritten()
+}
+
+func TestAnAddressThatTriesTooManyTokensIsNotHeard(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) {
+		c.TrustedProxies = nil
+		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
+	})
+	known := g.as(noBrowser)
+	if got := g.do(http.MethodGet, page.StatusPath, known); got.code != http.StatusOK {
+		t.Fatalf("a visitor got %d", got.code)
+	}
+	for i := range 5 {
+		want := http.StatusUnauthorized
+		if i >= 3 {
+			want = http.StatusTooManyRequests
+		}
+		got := g.do(http.MethodGet, "/", with(noBrowser, "Cookie", fmt.Sprintf("vdi-session=forged%d", i)))
+		if got.code != want || want == http.StatusTooManyRequests && got.header.Get("Retry-After") == "" {
+			t.Errorf("the forged token %d got %d, want %d", i, got.code, want)
+		}
+	}
+	if got := g.do(http.MethodGet, page.StatusPath, known); got.code != http.StatusOK {
+		t.Errorf("a visitor whose token is known to be good got %d", got.code)
+	}
+	g.expectRefusals(closing.RefusalRate, 2)
+}
+
+// stuck is a desktop that accepts and answers nothing until the test ends, or part of a body
+// and then nothing.
+func stuck(t *testing.T, begins bool) *httptest.Server {
+	end := make(chan struct{})
+	d := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if begins {
+			_, _ = io.WriteString(w, "so far")
+			w.(http.Flusher).Flush()
+		}
+		select {
+		case <-end:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(d.Close)
+	t.Cleanup(func() { close(end) })
+	return d
+}
+
+func TestLiveRequestsAreCountedAndWaitOnlySoLongForAnAnswer(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) {
+		c.Limits.LiveRequestsPerSession = 3
+		c.Limits.HoldHTTP.Duration = time.Second
+	})
+	g.wakes(stuck(t, false))
+	codes := make(chan int, 10)
+	for range 4 {
+		go func() { codes <- g.do(http.MethodGet, "/file", g.as(noBrowser)).code }()
+	}
+	for range 4 {
+		if code := <-codes; code != http.StatusServiceUnavailable {
+			t.Errorf("answered %d, want 503", code)
+		}
+	}
+	g.expectRefusals(closing.LiveRequestsPerSession, 1)
+	g.expectRefusals(closing.HoldTimeout, 3)
+}
+
+func TestWhatIsOpenOfASessionEndsWithIt(t *testing.T) {
+	for what, ends := range map[string]func(*gateway){
+		"deleted":      func(g *gateway) { g.Directory.DropSession(alice) },
+		"switched off": func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := newGateway(t)
+			g.wakes(stuck(t, true))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/stream", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host, req.Header = host, g.as(noBrowser)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			ends(g) // its pod goes on
+			body, err := io.ReadAll(resp.Body)
+			if err == nil || string(body) != "so far" {
+				t.Errorf("the stream went on to %q, %v", body, err)
+			}
+		})
+		t.Run(what+" with a WebSocket", func(t *testing.T) {
+			g := newGateway(t)
+			desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+				if err != nil {
+					return
+				}
+				defer func() { _ = ws.Close() }()
+				_ = ws.WriteMessage(websocket.TextMessage, []byte("hello"))
+				_, _, _ = ws.ReadMessage()
+			}))
+			t.Cleanup(desktop.Close)
+			g.wakes(desktop)
+			ws := g.dial("/websockify", g.as(noBrowser))
+			if _, _, err := ws.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+			ends(g)
+			_ = ws.SetReadDeadline(time.Now().Add(enough))
+			_, _, err := ws.ReadMessage()
+			if !websocket.IsCloseError(err, 4403, 4404) {
+				t.Errorf("the WebSocket ended with %v", err)
+			}
+		})
+	}
+}
+
+func TestADesktopsCookiesComeBackToItAloneAndNobodyElses(t *testing.T) {
+	g := newGateway(t)
+	got := make(chan string, 2)
+	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- strings.Join(r.Header.Values("Cookie"), "; ")
+		http.SetCookie(w, &http.Cookie{Name: "login", Value: "1", HttpOnly: true, Domain: "vdi.localhost"})
+		http.SetCookie(w, &http.Cookie{Name: "vdi-session", Value: "gone", MaxAge: -1})
+	}))
+	t.Cleanup(desktop.Close)
+	g.wakes(desktop)
+	first := g.do(http.MethodGet, "/login", g.as(noBrowser))
+	set := first.header.Values("Set-Cookie")
+	if len(set) != 1 || !strings.HasPrefix(set[0], "vdi-desktop.login=1") || strings.Contains(set[0], "Domain") {
+		t.Fatalf("the visitor's browser is to keep %q", set)
+	}
+	if cookies := <-got; cookies != "" {
+		t.Errorf("the desktop got %q", cookies)
+	}
+	h := g.as(noBrowser)
+	h.Set("Cookie", h.Get("Cookie")+"; _oauth2_proxy=secret; vdi-desktop.login=1")
+	g.do(http.MethodGet, "/login", h)
+	if cookies := <-got; cookies != "login=1" {
+		t.Errorf("the desktop got %q", cookies)
+	}
+}
