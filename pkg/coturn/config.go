@@ -82,6 +82,8 @@ const (
 	highestPort = 65535
 	// leastPorts is the smallest useful relay range: one session in use takes about ten.
 	leastPorts = 20
+	// sessionsShare is how many sessions must have room that take all they may.
+	sessionsShare = 8
 )
 
 // safeRealm keeps the realm from ending a line of turnserver.conf or an SQL text.
@@ -145,6 +147,10 @@ func (c *Config) validate() field.ErrorList {
 		if n < 0 {
 			bad(n, "must be 0, for no bound, or above", "quota", name)
 		}
+	}
+	if most := c.Relay.Size() / sessionsShare; c.Quota.PerUser > most {
+		bad(c.Quota.PerUser, fmt.Sprintf("must be at most %d, an eighth of the relay ports, so that no session takes them all; or widen relay.minPort to relay.maxPort", most),
+			"quota", "perUser")
 	}
 	for name, peers := range map[string][]string{"deniedPeers": c.DeniedPeers, "allowedPeers": c.AllowedPeers} {
 		for i, p := range peers {

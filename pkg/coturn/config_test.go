@@ -21,6 +21,7 @@ func TestAWrongConfigurationNamesTheFieldAndTheRemedy(t *testing.T) {
 		"TLS at the same port":      {least + "tlsPort: 3478", "tlsPort", "neither port"},
 		"a peer's name":             {least + "deniedPeers: [10.0.0.0/8, intranet]", "deniedPeers[1]", "10.0.0.0/8"},
 		"a negative quota":          {least + "quota: {perUser: -1}", "quota.perUser", "0"},
+		"a quota of all ports":      {least + "quota: {perUser: 3}", "quota.perUser", "at most 2"},
 		"an unknown mode":           {least + "external: {mode: Guess}", "external.mode", "NodeExternalIP"},
 		"no address":                {least + "external: {mode: Fixed}", "external.address", "IP address"},
 		"no STUN server's port":     {least + "external: {mode: STUN, stunServer: stun.example.com}", "external.stunServer", "host:port"},

@@ -19,8 +19,8 @@ import (
 
 // Who is in the cluster, with addresses as clusters give them.
 var (
-	internet   = outside("203.0.113.80")
-	internet6  = outside("2001:db8::80")
+	internet   = outside("93.184.215.14")
+	internet6  = outside("2606:2800:21f::14")
 	intranet   = outside("10.20.0.5")
 	apiServer  = outside("192.168.1.10")
 	apiService = outside("10.96.0.1")
@@ -28,6 +28,10 @@ var (
 	coturn       = outside("192.168.1.21")
 	nodeLocalDNS = outside("169.254.20.10")
 	metadata     = outside("169.254.169.254")
+	// What is neither private by RFC 1918 nor the internet.
+	special = []policy.End{outside("168.63.129.16"), outside("192.0.0.192"), outside("100.100.100.200"), outside("64:ff9b::a00:1"),
+		outside("64:ff9b:1::a00:1"), outside("fd00:ec2::254"), outside("::ffff:10.0.0.1"), outside("2002:a00:1::1"), outside("fe80::1"), outside("255.255.255.255")}
+	turnServer = outside("198.41.128.1")
 
 	activator  = podOf(release.Namespace, "10.244.0.10", componentLabels("activator"))
 	operator   = podOf(release.Namespace, "10.244.0.11", componentLabels("operator"))
@@ -105,8 +109,9 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 		tcp(desktop, activator, 8081), tcp(stranger, activator, 8081),
 		udp(desktop, dns, 53), tcp(desktop, dns, 53), udp(desktop, nodeLocalDNS, 53),
 	}
-	turn := []policy.Connection{udp(desktop, coturn, 3478), tcp(desktop, coturn, 3478), udp(desktop, coturn, 49160),
-		udp(desktop, coturn, 49359)}
+	turn := []policy.Connection{tcp(activator, coturn, 9641), // its public address
+		udp(desktop, coturn, 3478), tcp(desktop, coturn, 3478), udp(desktop, coturn, 49160),
+		udp(desktop, coturn, 49659)}
 	open := []policy.Connection{tcp(internet, activator, 8080), tcp(ingress, activator, 8080), tcp(prometheus, activator, 9090),
 		tcp(prometheus, operator, 8080)}
 	browsing := []policy.Connection{tcp(desktop, internet, 443), udp(desktop, internet, 50000), tcp(desktop, internet6, 443)}
@@ -122,6 +127,8 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 		tcp(desktop, operator, 8080), tcp(desktop, operator, 8081), tcp(desktop, coturn, 22), tcp(desktop, coturn,
 			10250), tcp(desktop, neighbour, 22),
 		tcp(desktop, mimic, 8081), tcp(desktop, activator, 8082),
+		// Names are asked of the cluster, not of whoever listens at 53.
+		tcp(desktop, intranet, 53), udp(desktop, apiServer, 53), udp(activator, intranet, 53),
 		// Only desktops may reach the port that takes their tokens.
 		tcp(internet, activator, 8081), tcp(ingress, activator, 8081), tcp(database, activator, 8081), tcp(prometheus, activator, 8081),
 		tcp(internet, operator, 9443), tcp(database, operator, 8081),
@@ -130,12 +137,15 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 			445), tcp(activator, metadata, 80), tcp(activator, operator, 8080),
 		tcp(operator, database, 5432), tcp(operator, metadata, 80), tcp(operator, activator, 8080), udp(operator, internet, 443),
 	}
+	for _, s := range special {
+		never = append(never, tcp(desktop, s, 443), tcp(desktop, s, 80))
+	}
 	for set, c := range map[string]struct{ pass, fail [][]policy.Connection }{
 		"default": {
 			pass: [][]policy.Connection{needed, turn, open, browsing,
 				// What else lives in a namespace with sessions is not the policy's concern.
 				{tcp(database, internet, 443), tcp(ingress, database, 5432)}},
-			fail: [][]policy.Connection{never, {udp(desktop, coturn, 49159), udp(desktop, coturn, 49360), udp(desktop, intranet, 40000)}},
+			fail: [][]policy.Connection{never, {udp(desktop, coturn, 49159), udp(desktop, coturn, 49660), udp(desktop, intranet, 40000)}},
 		},
 		"watched-namespaces": {pass: [][]policy.Connection{needed, turn, open, browsing}, fail: [][]policy.Connection{never}},
 		"one-namespace":      {pass: [][]policy.Connection{needed, turn, open, browsing}, fail: [][]policy.Connection{never}},
@@ -149,9 +159,10 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 				tcp(operator, internet, 6443), tcp(activator, internet, 443)}},
 		},
 		"external-turn": {
-			pass: [][]policy.Connection{needed, open, browsing, {udp(desktop, intranet, 3479), tcp(desktop, intranet, 3479),
-				tcp(desktop, intranet, 5349), udp(desktop, intranet, 49152)}},
-			fail: [][]policy.Connection{never, {udp(desktop, intranet, 3478), tcp(desktop, intranet, 49152)}},
+			pass: [][]policy.Connection{needed, open, browsing, {udp(desktop, turnServer, 3479), tcp(desktop, turnServer, 3479),
+				tcp(desktop, turnServer, 443), udp(desktop, turnServer, 49152)}},
+			fail: [][]policy.Connection{never, {udp(desktop, intranet, 3479), tcp(desktop, intranet, 443), tcp(desktop, apiServer, 443),
+				udp(desktop, intranet, 49152), tcp(activator, coturn, 9641)}},
 		},
 		"closed-network": {
 			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317),

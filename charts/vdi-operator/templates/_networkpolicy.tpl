@@ -17,18 +17,21 @@
 {{- end -}}
 
 {{/*
-The cluster's DNS is a Service of pods, or a cache in the node's network. OpenShift's pods
-listen at 5353.
+The cluster's DNS is a Service of pods, or a cache at a link-local address of each node.
+OpenShift's pods listen at 5353.
 */}}
 {{- define "vdi-operator.dns.egress" -}}
-- ports:
-    - {port: 53, protocol: UDP}
-    - {port: 53, protocol: TCP}
 - to:
     - namespaceSelector: {}
+    - ipBlock: {cidr: 169.254.20.10/32}
+    {{- with .Values.networkPolicy.dns }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   ports:
-    - {port: 5353, protocol: UDP}
-    - {port: 5353, protocol: TCP}
+    {{- range list 53 5353 }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- end -}}
 
 {{/*
@@ -65,31 +68,50 @@ Service's address, others after.
 {{- end -}}
 
 {{/*
-TURN servers and their relay ports: media goes from pod to relay port. Any address, because
-coturn has its node's.
+TURN servers and their relay ports: media goes from pod to relay port. Any address for the
+chart's coturn, because that has its node's.
 */}}
 {{- define "vdi-operator.turn.egress" -}}
+{{- if .Values.coturn.enabled -}}
+- ports:
+    - {port: {{ .Values.coturn.port | int }}, protocol: UDP}
+    - {port: {{ .Values.coturn.port | int }}, protocol: TCP}
+    - {port: {{ .Values.coturn.relay.minPort | int }}, endPort: {{ .Values.coturn.relay.maxPort | int }}, protocol: UDP}
+{{ end -}}
 {{- $ports := list -}}
 {{- range .Values.turn.urls -}}
 {{- $default := ternary 5349 3478 (or (hasPrefix "turns:" .) (hasPrefix "stuns:" .)) -}}
 {{- $ports = append $ports (regexFind ":[0-9]+(\\?|$)" . | trimPrefix ":" | trimSuffix "?" | default $default | int) -}}
 {{- end -}}
-{{- if .Values.coturn.enabled -}}
-{{- $ports = append $ports (.Values.coturn.port | int) -}}
-{{- end -}}
-{{- if $ports -}}
-- ports:
+{{- if and $ports .Values.networkPolicy.desktops.turn -}}
+- to:
+    {{- include "vdi-operator.outsideCluster" (dict "context" . "peers" .Values.networkPolicy.desktops.turn) | nindent 4 }}
+  ports:
     {{- range uniq $ports }}
     - {port: {{ . }}, protocol: UDP}
     - {port: {{ . }}, protocol: TCP}
     {{- end }}
-    {{- if .Values.coturn.enabled }}
-    - {port: {{ .Values.coturn.relay.minPort | int }}, endPort: {{ .Values.coturn.relay.maxPort | int }}, protocol: UDP}
-    {{- else }}
     # What TURN servers relay from (RFC 8656, section 7.2).
     - {port: 49152, endPort: 65535, protocol: UDP}
-    {{- end }}
 {{- end -}}
+{{- end -}}
+
+{{/* Peers, of which those that name the internet leave out the cluster's public networks. */}}
+{{- define "vdi-operator.outsideCluster" -}}
+{{- $peers := list -}}
+{{- range .peers -}}
+{{- $peer := deepCopy . -}}
+{{- if has (dig "ipBlock" "cidr" "" $peer) (list "0.0.0.0/0" "::/0") -}}
+{{- $six := contains ":" $peer.ipBlock.cidr -}}
+{{- range $.context.Values.networkPolicy.clusterNetworks -}}
+{{- if eq $six (contains ":" .) -}}
+{{- $_ := set $peer.ipBlock "except" (append ($peer.ipBlock.except | default list) .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $peers = append $peers $peer -}}
+{{- end -}}
+{{- toYaml $peers -}}
 {{- end -}}
 
 {{/*
@@ -118,7 +140,11 @@ egress:
   {{- with include "vdi-operator.turn.egress" . }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with .Values.networkPolicy.desktops.egress }}
-  {{- toYaml . | nindent 2 }}
+  {{- range .Values.networkPolicy.desktops.egress }}
+  {{- $rule := . }}
+  {{- with .to }}
+  {{- $rule = merge (dict "to" (include "vdi-operator.outsideCluster" (dict "context" $ "peers" .) | fromYamlArray)) $rule }}
+  {{- end }}
+  {{- list $rule | toYaml | nindent 2 }}
   {{- end }}
 {{- end -}}
