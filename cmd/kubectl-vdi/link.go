@@ -4,18 +4,24 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 )
+
+// operatorLabels are on the operator's configuration in the chart, whatever its name is.
+var operatorLabels = map[string]string{"app.kubernetes.io/component": "operator"}
 
 const (
 	defaultTTL             = 8 * time.Hour
@@ -32,7 +38,7 @@ func (p *plugin) newLink() *cobra.Command {
 
 Anybody with the link has the desktop until it expires: send it like a password.
 It is signed with the key that the chart installed, so you need the right to read
-that Secret.`,
+that Secret, and the operator's ConfigMap for the address.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,12 +78,36 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if err != nil {
 		return "", err
 	}
-	link, err := url.Parse(s.Status.URL)
+	sessions, err := addresses(ctx, c, system)
 	if err != nil {
-		return "", fmt.Errorf("session %s: status.url %q is not a URL: %w", key, s.Status.URL, err)
+		return "", err
 	}
-	link.RawQuery = url.Values{auth.QueryParameter: {raw}}.Encode()
-	return link.String(), nil
+	// Not status.url: whoever could write that would be sent the token.
+	return sessions.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), nil
+}
+
+// addresses is where the installation serves sessions, by the operator's configuration.
+func addresses(ctx context.Context, c client.Client, namespace string) (config.URL, error) {
+	var maps corev1.ConfigMapList
+	if err := c.List(ctx, &maps, client.InNamespace(namespace), client.MatchingLabels(operatorLabels)); err != nil {
+		return config.URL{}, fmt.Errorf("finding the operator's configuration in namespace %s: %w", namespace, err)
+	}
+	maps.Items = slices.DeleteFunc(maps.Items, func(cm corev1.ConfigMap) bool { return cm.Data["config.yaml"] == "" })
+	if n := len(maps.Items); n != 1 {
+		return config.URL{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace with --system-namespace",
+			namespace, n)
+	}
+	// Of the file only this: the plugin may be older than the operator.
+	file := struct {
+		URL config.URL `json:"url"`
+	}{config.Default().URL}
+	if err := yaml.Unmarshal([]byte(maps.Items[0].Data["config.yaml"]), &file); err != nil {
+		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: %w", namespace, maps.Items[0].Name, err)
+	}
+	if file.URL.Domain == "" {
+		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: its config.yaml has no url.domain: is it the chart's?", namespace, maps.Items[0].Name)
+	}
+	return file.URL, nil
 }
 
 func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {

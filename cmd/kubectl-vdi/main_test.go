@@ -32,6 +32,10 @@ func run(t *testing.T, args []string, objects ...client.Object) (out, errOut str
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		require.NoError(t, add(scheme))
 	}
+	for _, namespace := range []string{"vdi-system", "elsewhere"} {
+		objects = append(objects, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "vdi-operator", Labels: operatorLabels},
+			Data: map[string]string{"config.yaml": "url: {domain: vdi.example.com, port: 8443}\nnewer: {than: this}\n"}})
+	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
 	var o, e bytes.Buffer
 	cmd := newCommandFor(&plugin{IOStreams: genericiooptions.IOStreams{Out: &o, ErrOut: &e},
@@ -91,6 +95,21 @@ func TestTheSigningKeyMayBeInAnotherNamespace(t *testing.T) {
 	assert.NotEmpty(t, out)
 }
 
+func in(namespace string, secret *corev1.Secret) *corev1.Secret {
+	secret = secret.DeepCopy()
+	secret.Namespace = namespace
+	return secret
+}
+
+func TestALinkLeadsWhereTheInstallationIs(t *testing.T) {
+	secret, _ := signingSecret(t, "signing")
+	alice := session("desktops", "alice")
+	alice.Status.URL = "https://evil.example/"
+	out, _, err := run(t, []string{"link", "alice"}, alice, secret)
+	require.NoError(t, err)
+	assert.Contains(t, out, "https://alice--desktops.vdi.example.com:8443/?")
+}
+
 func TestWhyThereIsNoLink(t *testing.T) {
 	secret, _ := signingSecret(t, "signing")
 	second, _ := signingSecret(t, "another")
@@ -106,9 +125,11 @@ func TestWhyThereIsNoLink(t *testing.T) {
 		objects []client.Object
 		says    string
 	}{
-		"no session":               {[]string{"link", "alice"}, []client.Object{secret}, "session desktops/alice:"},
-		"another namespace's":      {[]string{"link", "alice"}, []client.Object{session("others", "alice"), secret}, "session desktops/alice:"},
-		"no URL yet":               {[]string{"link", "alice"}, []client.Object{noURL, secret}, "has no URL yet: is the operator running?"},
+		"no session":          {[]string{"link", "alice"}, []client.Object{secret}, "session desktops/alice:"},
+		"another namespace's": {[]string{"link", "alice"}, []client.Object{session("others", "alice"), secret}, "session desktops/alice:"},
+		"no URL yet":          {[]string{"link", "alice"}, []client.Object{noURL, secret}, "has no URL yet: is the operator running?"},
+		"no installation": {[]string{"link", "alice", "--system-namespace", "nowhere"}, []client.Object{alice, in("nowhere", secret)},
+			"holds 0 ConfigMaps"},
 		"no signing key":           {[]string{"link", "alice"}, []client.Object{alice, unlabelled}, "holds 0 Secrets"},
 		"two signing keys":         {[]string{"link", "alice"}, []client.Object{alice, secret, second}, "holds 2 Secrets"},
 		"a key that is none":       {[]string{"link", "alice"}, []client.Object{alice, broken}, "secret vdi-system/broken"},
