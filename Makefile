@@ -59,8 +59,8 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
 	@# Users' stories wait for clocks most of the time. What computes gets what they leave,
 	@# since a desktop that has no processor comes too late for them.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line e2e test-idle
-	@$(MAKE) --no-print-directory -j3 --output-sync=line test-browser test-coturn test-integration
+	@$(MAKE) --no-print-directory -j2 e2e test-idle
+	@$(MAKE) --no-print-directory -j3 test-browser test-coturn test-integration
 
 .PHONY: test-idle
 test-idle:
