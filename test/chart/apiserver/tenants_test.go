@@ -1,0 +1,153 @@
+//go:build integration
+
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/eventually"
+)
+
+// as is a client of a user; without a name it is the administrator's.
+func as(t *testing.T, user string) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	require.NoError(t, v1alpha1.AddToScheme(scheme))
+	with := config
+	if user != "" {
+		with = impersonating(user)
+	}
+	c, err := client.New(with, client.Options{Scheme: scheme})
+	require.NoError(t, err)
+	return c
+}
+
+func sessionOf(user string) *v1alpha1.VDISession {
+	return &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", GenerateName: "s-"},
+		Spec: v1alpha1.VDISessionSpec{User: user, Template: "kde"}}
+}
+
+// bind lets a user make sessions and pods in team-a.
+func bind(t *testing.T, user string) {
+	t.Helper()
+	meta := metav1.ObjectMeta{GenerateName: "tenant-", Namespace: "team-a"}
+	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vdisessions"}, Verbs: []string{"create", "update"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create"}}}}
+	require.NoError(t, admin.Create(t.Context(), role))
+	binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}}
+	require.NoError(t, admin.Create(t.Context(), binding))
+	t.Cleanup(func() {
+		_ = admin.Delete(withoutEnd(t), role)
+		_ = admin.Delete(withoutEnd(t), binding)
+	})
+}
+
+// inForce waits until a policy refuses what it must: the API server learns of policies by a
+// watch.
+func inForce(t *testing.T, what string, try func() error) {
+	t.Helper()
+	eventually.NoError(t, what+" to be refused", func() error {
+		if err := try(); !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+			return fmt.Errorf("it is let through: %w", err)
+		}
+		return nil
+	})
+}
+
+func TestPeopleMakeSessionsForThemselves(t *testing.T) {
+	policies := rendered(t, systemNamespace, "--set", "admissionPolicy.sessionUsers.users={portal},admissionPolicy.sessionUsers.usernamePrefix=oidc:")
+	create(t, admin, ofGroup(policies, "admissionregistration.k8s.io")...)
+	install(t)
+	user := give(t, "edit", "team-a")
+	theirs := as(t, user)
+	dry := func(c client.Client, s *v1alpha1.VDISession) error { return c.Create(t.Context(), s, client.DryRunAll) }
+	inForce(t, "a session of somebody else", func() error { return dry(theirs, sessionOf("victim@example.com")) })
+	err := dry(theirs, sessionOf("victim@example.com"))
+	assert.ErrorContains(t, err, "spec.user is victim@example.com, and you are "+user)
+	assert.ErrorContains(t, err, "admissionPolicy.sessionUsers")
+	assert.NoError(t, dry(as(t, ""), sessionOf("victim@example.com")), "an administrator")
+
+	// Under the prefix that the API server gives to people.
+	own := "oidc:ada@example.com"
+	bind(t, own)
+	ada := as(t, own)
+	mine := sessionOf("ada@example.com")
+	eventually.NoError(t, "one's own session", func() error { return dry(ada, mine.DeepCopy()) })
+	require.NoError(t, ada.Create(t.Context(), mine))
+	t.Cleanup(func() { assert.NoError(t, client.IgnoreNotFound(as(t, "").Delete(withoutEnd(t), mine))) })
+	mine.Labels = map[string]string{"team": "a"}
+	assert.NoError(t, ada.Update(t.Context(), mine), "a change of something else")
+	bind(t, "portal")
+	eventually.NoError(t, "a portal's session of somebody", func() error { return dry(as(t, "portal"), sessionOf("ada@example.com")) })
+}
+
+func TestNobodyMakesAPodThatVisitorsAreLedTo(t *testing.T) {
+	create(t, admin, ofGroup(rendered(t, systemNamespace, "--set", "admissionPolicy.podCreators={restore}"), "admissionregistration.k8s.io")...)
+	pod := func(labels map[string]string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", GenerateName: "p-", Labels: labels},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "desktop", Image: "none"}}}}
+	}
+	fake := map[string]string{v1alpha1.LabelSession: "ada"}
+	dry := func(c client.Client, p *corev1.Pod) error { return c.Create(t.Context(), p, client.DryRunAll) }
+	root := as(t, "") // even this one is no controller
+	inForce(t, "a pod with a session's label", func() error { return dry(root, pod(fake)) })
+	assert.NoError(t, dry(root, pod(nil)), "another pod")
+	plain := pod(nil)
+	require.NoError(t, root.Create(t.Context(), plain))
+	t.Cleanup(func() {
+		assert.NoError(t, client.IgnoreNotFound(root.Delete(withoutEnd(t), plain, client.GracePeriodSeconds(0))))
+	})
+	plain.Labels = fake
+	assert.True(t, apierrors.IsForbidden(root.Update(t.Context(), plain.DeepCopy())) || apierrors.IsInvalid(root.Update(t.Context(), plain.DeepCopy())),
+		"a label that is added later")
+	for _, maker := range []string{"system:serviceaccount:kube-system:replicaset-controller", "restore"} {
+		bind(t, maker)
+		eventually.NoError(t, maker, func() error { return dry(as(t, maker), pod(fake)) })
+	}
+}
+
+func TestTheActivatorWritesActivityAlone(t *testing.T) {
+	create(t, admin, ofGroup(rendered(t, systemNamespace), "admissionregistration.k8s.io")...)
+	install(t)
+	root := as(t, "")
+	s := sessionOf("ada@example.com")
+	require.NoError(t, root.Create(t.Context(), s))
+	t.Cleanup(func() { assert.NoError(t, client.IgnoreNotFound(root.Delete(withoutEnd(t), s))) })
+	activator := as(t, "system:serviceaccount:"+systemNamespace+":"+activatorAccount)
+	patch := func(status string) error {
+		return activator.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"status":`+status+`}`)))
+	}
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	eventually.NoError(t, "activity to be written", func() error { return patch(`{"activity":{"lastWakeTime":"` + now + `"}}`) })
+	inForce(t, "another URL", func() error { return patch(`{"url":"https://evil.example/"}`) })
+	for field, value := range map[string]string{
+		"observedGeneration": "7", "phase": `"Running"`, "message": `"x"`, "url": `"https://evil.example/"`, "podName": `"x"`,
+		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
+		"sleepReason": `"x"`, "until": `"2030-01-01T00:00:00Z"`, "lifecycle": `{"idleTimeout":"0s"}`, "streaming": `{"protocol":"Auto"}`,
+		"waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
+	} {
+		err := patch(fmt.Sprintf(`{%q:%s,"activity":{"lastConnectedTime":%q}}`, field, value, now))
+		if field == "conditions" {
+			continue // an empty list is none
+		}
+		assert.ErrorContains(t, err, "status."+field+" is not the activator's to write", field)
+	}
+	assert.NoError(t, errors.Join(patch(`{"activity":{"lastConnectedTime":"`+now+`"}}`)))
+}
