@@ -32,14 +32,15 @@ const (
 	// EventsQuery is the query parameter, of either path, that names the path which the
 	// page's frame shows.
 	EventsQuery = "at"
-	// BeatEvent is an event without content, sent every BeatEvery at the latest: a page that
-	// hears none knows that nothing comes through, and asks StatusPath instead. Proxies end
-	// streams that are silent for half a minute, too.
+	// BeatEvent is an event without content: a page that hears none knows that nothing comes
+	// through, and asks StatusPath instead. Proxies end silent streams, too.
 	BeatEvent = "beat"
+	// BeatEvery is the pause between two.
 	BeatEvery = 4 * time.Second
 	// ActivityPath takes a POST that says that somebody typed just now; with WatchesQuery it
 	// says only that the page would see it.
 	ActivityPath = Prefix + "activity"
+	// WatchesQuery is a query parameter without meaning in its value.
 	WatchesQuery = "watches"
 	// WakePath takes a POST of a person who asks for a desktop that a clock put to
 	// sleep.
