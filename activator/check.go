@@ -8,6 +8,7 @@ import (
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/listener"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -15,40 +16,53 @@ import (
 // by a refusal or by the cookie exchange.
 func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 	r, session := at.Request, at.view.Session
-	if !s.Guard.Known(r, session) && !s.admitsStranger(w, r) {
+	costs := s.Guard.Costs(r)
+	if costs && !s.admitsStranger(w, r) {
 		return false
 	}
-	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	refuse := func(err error) {
+		if client, ok := s.Proxies.Client(r); ok && costs {
+			s.refusals.Take(listener.Network(client), time.Now())
+		}
+		s.refuseVisitor(w, refusalOf(err))
+	}
+	link := s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	if link && speculative(r) {
+		s.refuseVisitor(w, closing.Speculative)
+		return false
+	}
+	if link {
 		if err := s.Guard.Exchange(w, r, session, at.face); err != nil {
-			s.refuseToken(w, r, err)
+			refuse(err)
 		}
 		return false
 	}
 	if err := s.Guard.Check(r, session); err != nil {
-		s.refuseToken(w, r, err)
+		refuse(err)
 		return false
 	}
 	if !s.Guard.SameOrigin(r) {
 		s.refuseVisitor(w, closing.ForeignOrigin)
 		return false
 	}
+	// What is awake may be loaded ahead by its own page.
+	if !lifecycle.Awake(session) && speculative(r) {
+		s.refuseVisitor(w, closing.Speculative)
+		return false
+	}
 	return true
 }
 
-func (s *Server) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
-	if client, ok := s.Proxies.Client(r); ok {
-		s.refusals.Take(listener.Network(client), time.Now())
-	}
+func refusalOf(err error) *closing.Refusal {
 	switch {
 	case errors.Is(err, auth.ErrNoToken):
-		s.refuseVisitor(w, closing.NoToken)
+		return closing.NoToken
 	case errors.Is(err, token.ErrExpired):
-		s.refuseVisitor(w, closing.ExpiredToken)
+		return closing.ExpiredToken
 	case errors.Is(err, token.ErrNotYet):
-		s.refuseVisitor(w, closing.NotYetToken)
+		return closing.NotYetToken
 	case errors.Is(err, token.ErrForeign):
-		s.refuseVisitor(w, closing.ForeignToken)
-	default:
-		s.refuseVisitor(w, closing.BadToken)
+		return closing.ForeignToken
 	}
+	return closing.BadToken
 }

@@ -2,6 +2,7 @@ package activator
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -69,6 +70,14 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	defer s.sockets.Drop(member)
 	visit := s.Tracker.Enter(v.Session)
 	defer visit.Leave()
+	failed := func(w http.ResponseWriter, err error) {
+		if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
+			refuse(w, err)
+			return
+		}
+		s.Log.Debug("a desktop broke off a request", "error", err)
+		page.WriteRefusal(w, closing.BrokenOff)
+	}
 	until := time.Now().Add(s.Config.Limits.HoldHTTP.Duration)
 	for {
 		conn, err := s.dialHeld(r.Context(), v, visit, until)
@@ -88,15 +97,18 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 		patient := v.wants == wantsFrame && time.Until(until) > documentAgain
 		if !patient {
 			answered()
-			s.relay(w, r, v, conn, nil)
+			s.relay(w, r, v, conn, nil, failed)
 			return
 		}
-		if !s.relay(w, r, v, conn, &relay.Patience{Until: until, Answered: answered}) {
+		if !s.relay(w, r, v, conn, &relay.Patience{Until: until, Answered: answered}, failed) {
 			return
 		}
 		select {
 		case <-time.After(documentAgain):
 		case <-r.Context().Done():
+			if client.Err() == nil {
+				refuse(w, context.Cause(r.Context()))
+			}
 			return
 		}
 		if time.Until(until) < documentAgain {
@@ -156,15 +168,15 @@ func wanted(s *v1alpha1.VDISession) bool {
 // relay passes a request on, and keeps the answer where it is a part of the client. It says
 // whether a patient one has to be asked again, because the desktop was not ready to
 // answer.
-func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience) (again bool) {
+func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience, failed relay.Failed) (again bool) {
 	view, ok := s.Directory.Current(v.View)
 	if !ok {
-		return s.http.Serve(w, r, conn, v.face, patient)
+		return s.http.Serve(w, r, conn, v.face, patient, failed)
 	}
 	s.Clients.Observe(view)
 	rec := s.Clients.Record(w, r, view, conn)
 	defer rec.End()
-	if s.http.Serve(rec, r, conn, v.face, patient) {
+	if s.http.Serve(rec, r, conn, v.face, patient, failed) {
 		return true
 	}
 	rec.Commit()

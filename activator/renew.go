@@ -56,7 +56,7 @@ func (s *Server) renew(ctx context.Context, h *socket, view directory.View, path
 	}
 	rec := s.Clients.Record(&nobody{header: http.Header{}}, r, view, conn)
 	defer rec.End()
-	s.http.Serve(rec, r, conn, h.face, nil)
+	s.http.Serve(rec, r, conn, h.face, nil, func(w http.ResponseWriter, _ error) { w.WriteHeader(http.StatusBadGateway) })
 	rec.Commit()
 	return ctx.Err()
 }

@@ -8,7 +8,6 @@ package activator
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -111,7 +110,7 @@ func New(o Options) *Server {
 	}
 	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed),
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
-	s.http = relay.NewHTTP(relay.Options{Rules: *s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log, Failed: s.brokeOff})
+	s.http = relay.NewHTTP(relay.Options{Rules: *s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
@@ -131,19 +130,11 @@ func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 	switch {
 	case after == nil:
 		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
+	case before != nil && before.UID != after.UID:
+		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
 	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
 		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())
 	}
-}
-
-// brokeOff answers a request of which a desktop gave no answer, or one beyond a limit.
-func (s *Server) brokeOff(w http.ResponseWriter, _ *http.Request, err error) {
-	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
-		s.refuse(w, err)
-		return
-	}
-	s.Log.Debug("a desktop broke off a request", "error", err)
-	page.WriteRefusal(w, closing.BrokenOff)
 }
 
 // Internal serves what runs in sessions' pods; it listens where visitors cannot come.
@@ -172,12 +163,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveAssets(w, r)
 		return
 	}
-	at, ok := s.identify(w, r)
-	switch {
-	case !ok:
-	case speculative(r):
-		s.refuseVisitor(w, closing.Speculative)
-	case s.check(w, at):
+	if at, ok := s.identify(w, r); ok && s.check(w, at) {
 		welcome(w)
 		s.serve(w, understand(at))
 	}

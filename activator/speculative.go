@@ -27,6 +27,10 @@ func speculative(r *http.Request) bool {
 			}
 		}
 	}
+	// A program with a token of its own is no browser, nor does it show links.
+	if r.Header.Get("Authorization") != "" {
+		return false
+	}
 	agent := strings.ToLower(r.UserAgent())
 	for _, name := range previewers {
 		if strings.Contains(agent, name) {

@@ -25,7 +25,7 @@ func TestABodyThatTricklesInWithoutATokenKeepsNoConnection(t *testing.T) {
 		c.Limits.UpgradesPerAddress = config.Rate{PerSecond: 0.001, Burst: 1}
 		c.TrustedProxies = nil
 	})
-	g.do(http.MethodGet, "/", with(noBrowser, "Upgrade", "websocket")) // takes the address's only upgrade
+	g.do(http.MethodGet, "/", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}) // takes the address's only upgrade
 	for what, head := range map[string]string{
 		"a page":              "POST / HTTP/1.1\r\nHost: " + host,
 		"an asset":            "POST " + page.AssetsPath + "shell.js HTTP/1.1\r\nHost: " + host,

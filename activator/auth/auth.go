@@ -44,15 +44,16 @@ const maxKnown = 1 << 12
 // Guard checks visitors.
 type Guard struct {
 	verifier *token.Verifier
-	// known are tokens whose signature was checked, by their hash.
-	known  *lru.Cache
-	url    config.URL
-	secure bool
+	// good and bad are tokens that were checked, by their hash: bad ones, which anybody can
+	// make, must not crowd out the good.
+	good, bad *lru.Cache
+	url       config.URL
+	secure    bool
 }
 
 // NewGuard makes a guard of sessions at such addresses.
 func NewGuard(v *token.Verifier, u config.URL) *Guard {
-	return &Guard{verifier: v, known: lru.New(maxKnown), url: u, secure: u.Scheme == "https"}
+	return &Guard{verifier: v, good: lru.New(maxKnown), bad: lru.New(maxKnown), url: u, secure: u.Scheme == "https"}
 }
 
 // Check returns nil when one of the request's tokens opens the session, or else what
@@ -126,40 +127,67 @@ func (g *Guard) SameOrigin(r *http.Request) bool {
 	return true
 }
 
-// Known says that one of the request's tokens is known to open the session, which costs
-// no cryptography to find out.
+// Known says that one of the request's tokens is known to open the session.
 func (g *Guard) Known(r *http.Request, s *v1alpha1.VDISession) bool {
 	return slices.ContainsFunc(g.tokens(r), func(raw string) bool {
 		c, is := g.recall(raw)
-		return is && c.subject.Opens(s) == nil
+		return is && c.fault == nil && c.subject.Opens(s) == nil
 	})
 }
 
-// checked is what a token with a good signature says.
+// Costs says that a check of the request's tokens needs cryptography: one of them was not
+// checked before.
+func (g *Guard) Costs(r *http.Request) bool {
+	raw := g.tokens(r)
+	if g.Link(r) {
+		raw = append(raw, r.URL.Query().Get(QueryParameter))
+	}
+	return slices.ContainsFunc(raw, func(raw string) bool {
+		_, known := g.recall(raw)
+		return raw != "" && !known
+	})
+}
+
+// checked is what a token says, or what is wrong with it for good.
 type checked struct {
 	subject token.Subject
 	expires time.Time
+	fault   error
 }
 
-// recall is what a token says that was checked before and has not expired since.
-func (g *Guard) recall(raw string) (c checked, is bool) {
-	if known, ok := g.known.Get(sha256.Sum256([]byte(raw))); ok {
-		c = known.(checked)
+// recall is what is known of a token that was checked before.
+func (g *Guard) recall(raw string) (c checked, known bool) {
+	hash := sha256.Sum256([]byte(raw))
+	if was, is := g.bad.Get(hash); is {
+		return was.(checked), true
 	}
-	return c, time.Now().Before(c.expires)
+	was, is := g.good.Get(hash)
+	if !is {
+		return c, false
+	}
+	if c = was.(checked); !time.Now().Before(c.expires) {
+		c.fault = token.ErrExpired
+	}
+	return c, true
 }
 
 func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
 	if raw == "" {
 		return time.Time{}, ErrNoToken
 	}
-	c, is := g.recall(raw)
-	if !is {
-		var err error
-		if c.subject, c.expires, err = g.verifier.Verify(token.AudienceSession, raw, time.Now()); err != nil {
-			return time.Time{}, err
+	c, known := g.recall(raw)
+	if !known {
+		c.subject, c.expires, c.fault = g.verifier.Verify(token.AudienceSession, raw, time.Now())
+		hash := sha256.Sum256([]byte(raw))
+		switch {
+		case c.fault == nil:
+			g.good.Add(hash, c)
+		case !errors.Is(c.fault, token.ErrNotYet): // for good
+			g.bad.Add(hash, c)
 		}
-		g.known.Add(sha256.Sum256([]byte(raw)), c)
+	}
+	if c.fault != nil {
+		return time.Time{}, c.fault
 	}
 	return c.expires, c.subject.Opens(s)
 }

@@ -53,7 +53,7 @@ func (f Filter) Request(h http.Header) {
 			pair = strings.TrimSpace(pair)
 			name, _, _ := strings.Cut(pair, "=")
 			theirs, is := strings.CutPrefix(name, desktopCookie)
-			if (is || matches(f.passed.Cookies, name)) && !isOurs(theirs) {
+			if (is || Matches(f.passed.Cookies, name)) && !isOurs(theirs) {
 				keep = append(keep, strings.TrimPrefix(pair, desktopCookie))
 			}
 		}
@@ -62,13 +62,23 @@ func (f Filter) Request(h http.Header) {
 		h.Set("Cookie", strings.Join(keep, "; "))
 	}
 	for name := range h {
-		if matches(credentials, name) && !matches(f.passed.Headers, name) {
+		if Matches(credentials, name) && !Matches(f.passed.Headers, name) {
 			delete(h, name)
 		}
 	}
 	if raw, ok := bearer(h); ok && ours(raw) {
 		h.Del("Authorization")
 	}
+}
+
+// Personal says that a header for a desktop tells visitors apart.
+func (f Filter) Personal(h http.Header) bool {
+	for name := range h {
+		if name == "Cookie" || Matches(credentials, name) || Matches(f.passed.Headers, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Answer has a desktop's cookies kept for its own host, under names that lead back to it.
@@ -87,7 +97,7 @@ func (f Filter) Answer(h http.Header) {
 		}
 		kept, hidden := withoutDomain(attributes)
 		pair = name + "=" + textproto.TrimString(value) + kept
-		passes := matches(f.passed.Cookies, name)
+		passes := Matches(f.passed.Cookies, name)
 		if !hidden || passes {
 			h.Add("Set-Cookie", pair)
 		}
@@ -119,8 +129,8 @@ func isOurs(name string) bool {
 		len(name) >= len(desktopCookie) && strings.EqualFold(name[:len(desktopCookie)], desktopCookie)
 }
 
-// matches says that a name is in a list, or begins as an entry with * at its end does.
-func matches(list []string, name string) bool {
+// Matches says that a name is in a list, or begins as an entry with * at its end does.
+func Matches(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(entry string) bool {
 		if start, is := strings.CutSuffix(entry, "*"); is {
 			return len(name) >= len(start) && strings.EqualFold(name[:len(start)], start)

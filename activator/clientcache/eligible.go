@@ -39,9 +39,9 @@ var keptHeader = []string{
 // visitors: it carries no credentials but those that are stripped before a desktop sees
 // them.
 func (c *Cache) asksForClient(r *http.Request) bool {
-	h := http.Header{"Cookie": r.Header["Cookie"], "Authorization": r.Header["Authorization"]}
+	h := r.Header.Clone()
 	c.filter.Request(h)
-	return len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 && len(r.URL.RequestURI()) <= maxPath
+	return !c.filter.Personal(h) && len(r.URL.RequestURI()) <= maxPath
 }
 
 // mayKeep says that an answer to such a request is a part of the client and nobody's

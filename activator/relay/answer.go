@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
@@ -16,24 +15,16 @@ import (
 // docs/security.md has the reasons.
 var dropped = []string{
 	"Clear-Site-Data", "Alt-Svc", "Nel", "Report-To", "Strict-Transport-Security", "Public-Key-Pins", "Expect-Ct",
-	"X-Sendfile", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Reproxy-Url", "X-Proxy-Cache-Control",
-	"Surrogate-Control", "Cdn-Cache-Control", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Status",
+	"X-Sendfile", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Accel-*", "X-Reproxy-*", "Surrogate-*", "X-Proxy-Cache-Control",
+	"Cdn-Cache-Control", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Status",
 }
-
-// droppedFamilies begin the names of others.
-var droppedFamilies = []string{"X-Accel-", "X-Reproxy-", "Surrogate-"}
 
 // filterAnswer drops them, and a worker's larger scope where no worker was asked for or
 // where it is not the session's.
 func filterAnswer(h http.Header, in *http.Request, face route.Face) {
-	for _, name := range dropped {
-		h.Del(name)
-	}
 	for name := range h {
-		for _, family := range droppedFamilies {
-			if len(name) >= len(family) && strings.EqualFold(name[:len(family)], family) {
-				delete(h, name)
-			}
+		if auth.Matches(dropped, name) {
+			delete(h, name)
 		}
 	}
 	if in.Header.Get("Service-Worker") != "script" || face.Prefix != "" {

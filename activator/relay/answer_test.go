@@ -47,7 +47,7 @@ func desktop(t *testing.T, say func(net.Conn)) net.Conn {
 func answered(t *testing.T, in *http.Request, face route.Face, say func(net.Conn)) *http.Response {
 	t.Helper()
 	w := httptest.NewRecorder()
-	newHTTP().Serve(w, in, desktop(t, say), face, nil)
+	newHTTP().Serve(w, in, desktop(t, say), face, nil, failed)
 	return w.Result()
 }
 
@@ -104,7 +104,7 @@ func TestNothingEscapesTheFilterOfAHeader(t *testing.T) {
 	} {
 		h := newHTTP()
 		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h.Serve(w, r, desktop(t, func(c net.Conn) { _, _ = io.WriteString(c, raw) }), secure, nil)
+			h.Serve(w, r, desktop(t, func(c net.Conn) { _, _ = io.WriteString(c, raw) }), secure, nil, failed)
 		}))
 		resp, err := http.Get(front.URL)
 		if err != nil {

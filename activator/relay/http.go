@@ -27,7 +27,12 @@ type passed struct {
 	// nil for others; repeat says that it was not, and that nothing was written.
 	patience *Patience
 	repeat   bool
+	failed   Failed
 }
+
+// Failed answers a request whose desktop broke off, or gave an answer beyond a limit or too
+// late: then the error is a *closing.Ending.
+type Failed func(http.ResponseWriter, error)
 
 // Patience is what a request has for a document whose desktop may not be ready to answer.
 type Patience struct {
@@ -48,9 +53,6 @@ type Options struct {
 	// written.
 	AnswerWithin time.Duration
 	Log          *slog.Logger
-	// Failed answers a request whose desktop broke off, or gave an answer beyond a limit:
-	// then the error is a *closing.Ending.
-	Failed func(http.ResponseWriter, *http.Request, error)
 }
 
 // NewHTTP makes a proxy.
@@ -112,7 +114,7 @@ func NewHTTP(o Options) *HTTP {
 			case errors.As(err, &timeout) && timeout.Timeout():
 				err = closing.HoldTimeout.Ending()
 			}
-			o.Failed(w, r, err)
+			by.failed(w, err)
 		},
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}}
@@ -122,8 +124,8 @@ func NewHTTP(o Options) *HTTP {
 // at the other end of conn, which it closes. Of a request with patience it writes nothing
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
 // 503 or 504: the caller repeats it.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience) (repeat bool) {
-	by := &passed{in: r, conn: &offered{Conn: conn}, face: face, patience: patience}
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience, failed Failed) (repeat bool) {
+	by := &passed{in: r, conn: &offered{Conn: conn}, face: face, patience: patience, failed: failed}
 	defer by.conn.giveBack()
 	if patience != nil {
 		by.conn.waits(patience.Until)

@@ -114,14 +114,15 @@ func TestWhatADesktopsAnswerMeans(t *testing.T) {
 var rules = &Rules{HeadBytes: 8 << 10, HeadFields: 50}
 
 func newHTTP() *HTTP {
-	return NewHTTP(Options{Rules: *rules, AnswerWithin: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
-		Failed: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
-				refusal.Answer(w)
-				return
-			}
-			w.WriteHeader(http.StatusBadGateway)
-		}})
+	return NewHTTP(Options{Rules: *rules, AnswerWithin: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
+}
+
+func failed(w http.ResponseWriter, err error) {
+	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
+		refusal.Answer(w)
+		return
+	}
+	w.WriteHeader(http.StatusBadGateway)
 }
 
 // counted is a connection that says when it was closed.
@@ -152,7 +153,7 @@ func TestARequestTakesTheConnectionItWasGivenAndNoOther(t *testing.T) {
 		require.NoError(t, err)
 		open.Add(1)
 		w := httptest.NewRecorder()
-		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure, nil)
+		h.Serve(w, visitor(target, browser), counted{conn, &open}, secure, nil, failed)
 		require.Equal(t, 200, w.Code)
 		assert.Equal(t, "desktop", w.Body.String(), "answered %d %q", w.Code, w.Body)
 		// Kept for the next request, it could belong to another session's pod by then.
@@ -171,7 +172,7 @@ func TestADesktopThatBreaksOffIsAnsweredFor(t *testing.T) {
 	conn, err := dialer(srv)(t.Context())
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
-	newHTTP().Serve(w, visitor("/", nil), conn, secure, nil)
+	newHTTP().Serve(w, visitor("/", nil), conn, secure, nil, failed)
 	assert.Equal(t, 502, w.Code)
 }
 
@@ -191,7 +192,7 @@ func TestAnAnswerThatComesInPartsIsPassedOnPartByPart(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		h.Serve(w, r, conn, secure, nil)
+		h.Serve(w, r, conn, secure, nil, failed)
 	}))
 	defer front.Close()
 	resp, err := http.Get(front.URL)

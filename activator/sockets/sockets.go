@@ -69,14 +69,30 @@ func (g *Group) Leave() { g.open.Done() }
 // Add passes every stop on to a connection that has entered, the earlier ones too.
 func (g *Group) Add(m *Member) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.members[m] = struct{}{}
-	if g.cut {
+	cut, unheld := g.cut, g.unheld
+	g.mu.Unlock()
+	if cut {
 		m.Conn.End(closing.ShuttingDown.Ending())
-	} else if g.unheld {
+	} else if unheld {
 		m.Conn.StopHolding()
 	}
 }
+
+// those are the members of which is is true. They are ended without the group's lock: a
+// connection that ends by itself asks the group for it while it holds its own.
+func (g *Group) those(is func(*Member) bool) (some []*Member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for m := range g.members {
+		if is(m) {
+			some = append(some, m)
+		}
+	}
+	return some
+}
+
+func all(*Member) bool { return true }
 
 // Drop takes a connection out of the group before it leaves.
 func (g *Group) Drop(m *Member) {
@@ -87,23 +103,15 @@ func (g *Group) Drop(m *Member) {
 
 // EndViewer ends those of a session's only viewer that were opened before that moment.
 func (g *Group) EndViewer(key types.NamespacedName, before time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for m := range g.members {
-		if m.Only && m.Session == key && m.Opened.Before(before) {
-			m.Conn.End(closing.UsedElsewhere.Ending())
-		}
+	for _, m := range g.those(func(m *Member) bool { return m.Only && m.Session == key && m.Opened.Before(before) }) {
+		m.Conn.End(closing.UsedElsewhere.Ending())
 	}
 }
 
 // EndSession ends all of a session's.
 func (g *Group) EndSession(key types.NamespacedName, why error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for m := range g.members {
-		if m.Session == key {
-			m.Conn.End(why)
-		}
+	for _, m := range g.those(func(m *Member) bool { return m.Session == key }) {
+		m.Conn.End(why)
 	}
 }
 
@@ -132,9 +140,9 @@ func (g *Group) Viewed(key types.NamespacedName) bool {
 // StopHolding ends those that are held.
 func (g *Group) StopHolding() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.unheld = true
-	for m := range g.members {
+	g.mu.Unlock()
+	for _, m := range g.those(all) {
 		m.Conn.StopHolding()
 	}
 }
@@ -157,9 +165,9 @@ func (g *Group) Drain(ctx context.Context) {
 	}
 	g.mu.Lock()
 	g.cut = true
-	for m := range g.members {
+	g.mu.Unlock()
+	for _, m := range g.those(all) {
 		m.Conn.End(closing.ShuttingDown.Ending())
 	}
-	g.mu.Unlock()
 	<-left
 }

@@ -21,7 +21,6 @@ func TestVerdictsAreShortAndBounded(t *testing.T) {
 		assert.Equal(t, http.StatusConflict, v.Recall(at), "recalled within the time")
 		time.Sleep(2 * time.Nanosecond)
 		require.Equal(t, 0, v.Recall(at))
-		assert.Empty(t, v.refused.Keys(), "recalled after the time, kept")
 		v.Remember(Upgrade{Path: strings.Repeat("/", maxPath+1)}, http.StatusConflict)
 		assert.Empty(t, v.refused.Keys(), "a path of any length is kept")
 		for i := range maxVerdicts + 10 {

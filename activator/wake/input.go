@@ -2,6 +2,7 @@ package wake
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -9,6 +10,10 @@ import (
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+// errAsleep says that a report came before the desktop's wake was recorded, or after its
+// sleep: it may be sent once more.
+var errAsleep = errors.New("the desktop is not recorded as awake")
 
 // Input reports that somebody typed or moved the pointer at that time, which is no
 // later than now, and so that something watches. A report that comes soon after another
@@ -19,7 +24,10 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 	if now := time.Now(); at.After(now) {
 		at = now
 	}
-	if woke := s.Status.StartTime; woke == nil || at.Before(woke.Time) {
+	switch woke := s.Status.StartTime; {
+	case woke == nil:
+		return nil
+	case at.Before(woke.Time):
 		return t.Watches(ctx, s)
 	}
 	t.mu.Lock()
@@ -49,7 +57,10 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 // anybody has typed. It is written once for each time that the desktop is awake.
 func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	woke, a, key := s.Status.StartTime, s.Status.Activity, client.ObjectKeyFromObject(s)
-	if woke == nil || a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
+	if woke == nil {
+		return errAsleep
+	}
+	if a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
 		return nil
 	}
 	t.mu.Lock()
@@ -59,7 +70,11 @@ func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	if known {
 		return nil
 	}
+	// The operator's clock may be ahead: it has to be later than the wake.
 	now := time.Now()
+	if !now.After(woke.Time) {
+		now = woke.Add(time.Microsecond)
+	}
 	err := t.write(ctx, key, record.Activity{Watched: now})
 	if err != nil {
 		t.log.Warn("that input is watched was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)

@@ -101,7 +101,7 @@ func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time,
 // woken says that a wake was asked for since the last sleep: by anybody as far as the
 // record shows, or by us so lately that the record may not show it yet.
 func (st state) woken(now time.Time, s *v1alpha1.VDISession) bool {
-	return lifecycle.Visited(s) || st.stamp.After(lifecycle.Slept(s)) && now.Sub(st.woke) < echoWithin
+	return lifecycle.Visited(s, now) || st.stamp.After(lifecycle.Slept(s)) && now.Sub(st.woke) < echoWithin
 }
 
 // wrote is the state once a write that began and ended then has succeeded.

@@ -356,6 +356,7 @@ func TestInputIsWrittenWithTheTimeAtWhichItCame(t *testing.T) {
 			return w.written()
 		}
 		assert.Empty(t, input(time.Now()), "written of a desktop that sleeps")
+		require.ErrorIs(t, w.Watches(t.Context(), w.session), errAsleep)
 		w.wakes()
 		woke := time.Now()
 		time.Sleep(time.Hour)

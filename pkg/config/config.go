@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
@@ -130,7 +130,7 @@ type Passed struct {
 func (p Passed) validate() (errs field.ErrorList) {
 	for list, names := range map[string][]string{"cookies": p.Cookies, "headers": p.Headers} {
 		for i, name := range names {
-			if problems := validation.IsHTTPHeaderName(strings.TrimSuffix(name, "*")); len(problems) > 0 && name != "*" {
+			if bare := strings.TrimSuffix(name, "*"); strings.Contains(bare, "*") || !httpguts.ValidHeaderFieldName(bare) && name != "*" {
 				errs = append(errs, field.Invalid(field.NewPath("passed", list).Index(i), name, "must be a name, with * at its end for any end of it"))
 			}
 		}

@@ -63,14 +63,14 @@ var Clocks = []Clock{
 	{
 		Name: "idleTimeout", Reason: ReasonIdle, Default: 30 * time.Minute, EndsVisits: true, Warns: true, Postponable: true,
 		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
-		// The last input since the wake, or the wake: silence means something only where
-		// something watches for input.
+		// The last input since the wake, or since something has watched for input: silence
+		// means nothing before.
 		from: func(a Activity, r Record) time.Time {
 			switch {
 			case a.LastInput.After(r.AwakeSince):
 				return a.LastInput
 			case a.LastWatched.After(r.AwakeSince):
-				return r.AwakeSince
+				return a.LastWatched
 			}
 			return time.Time{}
 		},

@@ -110,8 +110,8 @@ func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 // Ahead is how far the clocks of those who report activity may be ahead of the reader's.
 const Ahead = time.Minute
 
-// credible is what can be believed at now: a little ahead is now, and anything later was
-// never reported. It would otherwise hold until its time comes, for years perhaps.
+// credible is what can be believed at now: what is further ahead was never reported. It
+// would otherwise hold until its time comes, for years perhaps.
 func (a Activity) credible(now time.Time) Activity {
 	return Activity{credible(a.LastWake, now), credible(a.LastConnected, now), credible(a.LastInput, now), credible(a.LastWatched, now)}
 }
@@ -127,11 +127,8 @@ func (a Activity) credibleNext(now time.Time) (next time.Time) {
 }
 
 func credible(t, now time.Time) time.Time {
-	switch {
-	case t.After(now.Add(Ahead)):
+	if t.After(now.Add(Ahead)) {
 		return time.Time{}
-	case t.After(now):
-		return now
 	}
 	return t
 }

@@ -29,14 +29,18 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		if r.IntN(4) == 0 {
 			return time.Time{}
 		}
-		return noon.Add(time.Duration(r.IntN(121)-90) * time.Minute)
+		at := noon.Add(time.Duration(r.IntN(121)-90) * time.Minute)
+		if r.IntN(4) == 0 { // around what is believed of a clock that is ahead
+			at = noon.Add(time.Duration(r.IntN(181)-90) * time.Second)
+		}
+		return at
 	}
 	powers := []v1alpha1.Power{v1alpha1.PowerOnDemand, v1alpha1.PowerAlwaysOn, v1alpha1.PowerOff}
 	for range tries {
 		check(t, r, situation{
 			now:      noon,
 			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, ListeningSince: moment()},
-			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment()},
+			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment(), LastWatched: moment()},
 			record:   Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})
 		if t.Failed() {
@@ -85,7 +89,7 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
 			ReasonStartup:      s.record.ReadyAt.IsZero() && ran(s.record.AwakeSince, s.policy.StartupTimeout.OrZero()),
 			ReasonDisconnected: ran(latest(s.record.AwakeSince, a.LastWake, a.LastConnected), s.policy.DisconnectTimeout.OrZero()),
 			ReasonIdle: ran(a.LastInput, s.policy.IdleTimeout.OrZero()) ||
-				a.LastWatched.After(s.record.AwakeSince) && ran(s.record.AwakeSince, s.policy.IdleTimeout.OrZero()),
+				a.LastWatched.After(s.record.AwakeSince) && ran(a.LastWatched, s.policy.IdleTimeout.OrZero()),
 		}[d.Reason]
 		assert.True(t, ok, "asleep for %s, which has not run out: %+v", d.Reason, s)
 	})

@@ -46,10 +46,11 @@ func SinceSleep(s *v1alpha1.VDISession, t *metav1.MicroTime) bool {
 	return t != nil && t.After(Slept(s))
 }
 
-// Visited says that somebody asked for the desktop after its last sleep: it wakes, or is
-// awake.
-func Visited(s *v1alpha1.VDISession) bool {
-	return s.Status.Activity != nil && SinceSleep(s, s.Status.Activity.LastWakeTime)
+// Visited says that somebody asked for the desktop after its last sleep, as far as that can
+// be believed at now: it wakes, or is awake.
+func Visited(s *v1alpha1.VDISession, now time.Time) bool {
+	a := s.Status.Activity
+	return a != nil && SinceSleep(s, a.LastWakeTime) && !credible(at(a.LastWakeTime), now).IsZero()
 }
 
 // StartFailed says that the last sleep came because the desktop did not start in time.
@@ -65,7 +66,7 @@ func EndsVisits(s *v1alpha1.VDISession) bool {
 // NeedsPerson says that a script's reconnect must not wake the desktop: its sleep ended the
 // visits before it, and nobody has asked for it since.
 func NeedsPerson(s *v1alpha1.VDISession) bool {
-	return !Awake(s) && s.Status.SleepTime != nil && EndsVisits(s) && !Visited(s)
+	return !Awake(s) && s.Status.SleepTime != nil && EndsVisits(s) && !Visited(s, time.Now())
 }
 
 // SleepTime is what a sleep at now is recorded as. The visit that woke the desktop must not

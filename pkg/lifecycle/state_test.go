@@ -19,7 +19,7 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 		return &v1alpha1.SessionActivity{LastWakeTime: at(minutes)}
 	}
 	predicates := map[string]func(*v1alpha1.VDISession) bool{
-		"unknown": Unknown, "awake": Awake, "asleep": Asleep, "started": Started, "visited": Visited,
+		"unknown": Unknown, "awake": Awake, "asleep": Asleep, "started": Started, "visited": func(s *v1alpha1.VDISession) bool { return Visited(s, noon.Add(time.Hour)) },
 		"start failed": StartFailed, "not reached": NotReached, "ends visits": EndsVisits, "needs a person": NeedsPerson,
 	}
 	type is = map[string]bool
@@ -77,7 +77,7 @@ func TestASleepIsNotEarlierThanTheVisitThatWokeTheDesktop(t *testing.T) {
 	for _, skew := range []time.Duration{-time.Minute, 0, time.Minute} {
 		s.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: &metav1.MicroTime{Time: noon.Add(skew)}}
 		s.Status.SleepTime = SleepTime(noon, s)
-		require.False(t, Visited(s))
+		require.False(t, Visited(s, noon))
 		assert.False(t, s.Status.SleepTime.Time.Before(noon),
 			"the sleep is recorded at %s, after a visit at %s by another clock", s.Status.SleepTime, s.Status.Activity.LastWakeTime)
 	}

@@ -114,7 +114,7 @@ func Traceparent(ctx context.Context) string {
 // or is to be; false where that is not traced.
 func Wake(ctx context.Context, s *v1alpha1.VDISession) (context.Context, bool) {
 	a := s.Status.Activity
-	if a == nil || a.Traceparent == "" || !lifecycle.Visited(s) {
+	if a == nil || a.Traceparent == "" || !lifecycle.Visited(s, time.Now()) {
 		return ctx, false // none, or an earlier wake's
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: a.Traceparent})

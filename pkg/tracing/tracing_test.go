@@ -87,7 +87,7 @@ func TestAWakesTraceCrossesInTheSessionAndOnlyForThatWake(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), Sampled(1))
 	tracer := Of(provider)
 	ctx, wake := tracer.Start(t.Context(), "wake")
-	noon := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: noon.Add(d)} }
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b"}, Spec: v1alpha1.VDISessionSpec{User: "ada@example.com", Template: "blender"}}
 	if _, ok := Wake(t.Context(), s); ok {

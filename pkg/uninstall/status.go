@@ -35,7 +35,7 @@ func notServed(s *v1alpha1.VDISession, now time.Time) v1alpha1.VDISessionStatus 
 		Activity: was.Activity, LastStartDuration: was.LastStartDuration,
 		SleepTime: was.SleepTime, SleepReason: was.SleepReason,
 	}
-	if lifecycle.Awake(s) || lifecycle.Visited(s) {
+	if lifecycle.Awake(s) || lifecycle.Visited(s, now) {
 		status.SleepTime, status.SleepReason = lifecycle.SleepTime(now.Truncate(time.Microsecond), s), ""
 	}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{

@@ -170,7 +170,7 @@
     performance.mark("vdi-desktop-shown");
     // Opening a desktop is using it: from now on its idle clock runs.
     if (document.visibilityState === "visible") report(true);
-    else fetch(page.activityPath + "?" + page.watchesQuery + "=1", { method: "POST" }).catch(() => {});
+    else if (page.watchesQuery) fetch(page.activityPath + "?" + page.watchesQuery + "=1", { method: "POST" }).catch(() => {});
   };
   const cover = () => {
     document.body.classList.remove("shown");
@@ -405,7 +405,7 @@
 
   // ---- Being told.
   const retry = 3000; // ms: pause after the stream of changes was refused
-  const quiet = 2 * page.beatMillis; // without a beat for so long, nothing comes through
+  const quiet = page.beatMillis ? 2 * page.beatMillis : Infinity; // ms: without a beat for so long, nothing comes through
   const silences = 10; // questions until a stream that brought nothing is tried again
   const path = () => asked.pathname + asked.search;
   let events = null;
