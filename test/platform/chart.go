@@ -24,7 +24,7 @@ func (p *platform) settings(images []string) []string {
 		// Visitors who vanish leave allocations, and every change of coturn waits for those.
 		"--set", "coturn.terminationGracePeriodSeconds=10",
 		// One user of the stories is a crowd, at one desktop.
-		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.upgradesPerUser.burst=1000"}
+		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.liveWebSocketsPerSession=400", "--set", "limits.upgradesPerUser.burst=1000"}
 	args = append(args, imageSettings(images)...)
 	if p.own() {
 		// The test cluster publishes this node port where the sessions' URLs point.

@@ -33,16 +33,19 @@ import (
 )
 
 const (
-	// resync is how often all is read although no config map has changed: a claim
-	// in a KnativeServing can go without one, while the Knative Operator is down.
-	resync = 10 * time.Minute
+	// resync is how often all is read although no change of a config map was seen: a claim
+	// in a KnativeServing can go without one, while the Knative Operator is down, and a watch
+	// may never have been answered. It costs two reads.
+	resync = time.Minute
 	// retry is how long something that is missing, refused or waited for has until it
 	// is tried again, and watchRetry how long a watch that ended.
 	retry      = 10 * time.Second
 	watchRetry = 5 * time.Second
-	// watchSeconds is how long one watch lasts: one that has fallen silent without an end
-	// is replaced, and the next one begins with all there is.
+	// watchSeconds is how long one watch lasts, by the API server, and watchWithin by our own
+	// clock: one that has fallen silent without an end is replaced, and the next one begins
+	// with all there is.
 	watchSeconds = int64(120)
+	watchWithin  = 150 * time.Second
 	// passTimeout bounds one pass: a request that is never answered must not end all passes.
 	passTimeout = time.Minute
 )
@@ -111,6 +114,8 @@ func (r *Reconciler) Start(ctx context.Context) error {
 // watch says that a config map has changed, at its start, and whenever it may have missed
 // a change.
 func (r *Reconciler) watch(ctx context.Context, changed chan<- struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, watchWithin)
+	defer cancel()
 	w, err := r.Client.Watch(ctx, &corev1.ConfigMapList{}, &client.ListOptions{
 		Namespace: r.Namespace, Raw: &metav1.ListOptions{TimeoutSeconds: new(watchSeconds)}})
 	if err != nil {

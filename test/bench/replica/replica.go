@@ -136,6 +136,8 @@ func (w *World) Activator(ctx context.Context, connections int) (*Activator, err
 	cfg := config.Default()
 	cfg.URL = sessions
 	cfg.Limits.HeldConnections, cfg.Limits.HeldConnectionsPerSession = connections, connections
+	cfg.Limits.LiveWebSockets, cfg.Limits.LiveWebSocketsPerSession = connections, connections
+	cfg.Limits.LiveRequests, cfg.Limits.LiveRequestsPerSession = connections, connections
 	cfg.Limits.PendingConnections, cfg.Limits.PendingConnectionsPerAddress = connections, connections
 	plenty := config.Rate{PerSecond: float64(connections), Burst: connections}
 	cfg.Limits.UpgradesPerUser, cfg.Limits.UpgradesPerAddress = plenty, plenty
