@@ -16,13 +16,23 @@ import (
 // by a refusal or by the cookie exchange.
 func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 	r, session := at.Request, at.view.Session
-	costs := s.Guard.Costs(r)
-	if costs && !s.admitsStranger(w, r) {
+	// Before anything that counts against the visitor: another site's page may have made it.
+	if !s.Guard.SameOrigin(r) {
+		s.refuseVisitor(w, closing.ForeignOrigin)
+		return false
+	}
+	costs := 0
+	if !s.Guard.Known(r, session) {
+		costs = s.Guard.Costs(r)
+	}
+	if costs > 0 && !s.admitsStranger(w, r) {
 		return false
 	}
 	refuse := func(err error) {
-		if client, ok := s.Proxies.Client(r); ok && costs {
-			s.refusals.Take(listener.Network(client), time.Now())
+		if client, ok := s.Proxies.Client(r); ok {
+			for range costs {
+				s.refusals.Take(listener.Network(client), time.Now())
+			}
 		}
 		s.refuseVisitor(w, refusalOf(err))
 	}
@@ -39,10 +49,6 @@ func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 	}
 	if err := s.Guard.Check(r, session); err != nil {
 		refuse(err)
-		return false
-	}
-	if !s.Guard.SameOrigin(r) {
-		s.refuseVisitor(w, closing.ForeignOrigin)
 		return false
 	}
 	// What is awake may be loaded ahead by its own page.

@@ -128,9 +128,8 @@ func New(o Options) *Server {
 // go on for a minute.
 func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 	switch {
-	case after == nil:
-		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
-	case before != nil && before.UID != after.UID:
+	// Its finalizer goes with its last pod: by then everybody would have left.
+	case before != nil && (after == nil || after.UID != before.UID || after.DeletionTimestamp != nil && before.DeletionTimestamp == nil):
 		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
 	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
 		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())

@@ -59,6 +59,9 @@ func NewGuard(v *token.Verifier, u config.URL) *Guard {
 // Check returns nil when one of the request's tokens opens the session, or else what
 // is wrong with the first: ErrNoToken or an error of package token.
 func (g *Guard) Check(r *http.Request, s *v1alpha1.VDISession) error {
+	if g.Known(r, s) {
+		return nil
+	}
 	var first error
 	for _, raw := range g.tokens(r) {
 		_, err := g.verify(raw, s)
@@ -135,17 +138,18 @@ func (g *Guard) Known(r *http.Request, s *v1alpha1.VDISession) bool {
 	})
 }
 
-// Costs says that a check of the request's tokens needs cryptography: one of them was not
-// checked before.
-func (g *Guard) Costs(r *http.Request) bool {
+// Costs is how many of the request's tokens were not checked before, and need cryptography.
+func (g *Guard) Costs(r *http.Request) (n int) {
 	raw := g.tokens(r)
 	if g.Link(r) {
 		raw = append(raw, r.URL.Query().Get(QueryParameter))
 	}
-	return slices.ContainsFunc(raw, func(raw string) bool {
-		_, known := g.recall(raw)
-		return raw != "" && !known
-	})
+	for _, one := range raw {
+		if _, known := g.recall(one); !known && one != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // checked is what a token says, or what is wrong with it for good.

@@ -24,7 +24,7 @@ const enough = 10 * time.Second
 
 var (
 	alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
-	noon  = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	noon  = time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
 	visit = Visit{Session: alice, UID: "1", Slept: noon}
 )
 

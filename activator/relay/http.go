@@ -14,7 +14,11 @@ import (
 )
 
 // HTTP passes plain requests to desktops.
-type HTTP struct{ proxy *httputil.ReverseProxy }
+type HTTP struct {
+	proxy *httputil.ReverseProxy
+	// within is how long a desktop may take nothing of a request.
+	within time.Duration
+}
 
 // passedKey is the context key of a request's passed.
 type passedKey struct{}
@@ -44,6 +48,8 @@ type Patience struct {
 
 func passedBy(ctx context.Context) *passed { return ctx.Value(passedKey{}).(*passed) }
 
+var errNoStatus = errors.New("the answer has no status of a final one")
+
 var errTaken = errors.New("the connection to the desktop was used already")
 
 // Options are what a proxy is made of.
@@ -57,7 +63,7 @@ type Options struct {
 
 // NewHTTP makes a proxy.
 func NewHTTP(o Options) *HTTP {
-	return &HTTP{&httputil.ReverseProxy{
+	return &HTTP{within: o.AnswerWithin, proxy: &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			by := passedBy(p.In.Context())
 			p.Out.Header = headerForDesktop(p.In, by.face, o.Filter)
@@ -84,6 +90,9 @@ func NewHTTP(o Options) *HTTP {
 		ModifyResponse: func(answer *http.Response) error {
 			by := passedBy(answer.Request.Context())
 			by.conn.head.Store(true)
+			if answer.StatusCode < http.StatusOK && answer.StatusCode != http.StatusSwitchingProtocols {
+				return errNoStatus
+			}
 			if err := o.fields(answer.Header); err != nil {
 				return err
 			}
@@ -125,7 +134,7 @@ func NewHTTP(o Options) *HTTP {
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
 // 503 or 504: the caller repeats it.
 func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience, failed Failed) (repeat bool) {
-	by := &passed{in: r, conn: &offered{Conn: conn}, face: face, patience: patience, failed: failed}
+	by := &passed{in: r, conn: &offered{Conn: conn, within: h.within}, face: face, patience: patience, failed: failed}
 	defer by.conn.giveBack()
 	if patience != nil {
 		by.conn.waits(patience.Until)

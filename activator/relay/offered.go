@@ -13,6 +13,22 @@ type offered struct {
 	// head says that the answer's head was read, read how many bytes came before.
 	head atomic.Bool
 	read atomic.Int64
+	// within is how long the desktop may take nothing of what is written to it.
+	within time.Duration
+}
+
+// piece is how much is written within one deadline, in bytes.
+const piece = 64 << 10
+
+// Write implements net.Conn.
+func (o *offered) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		_ = o.SetWriteDeadline(time.Now().Add(o.within))
+		var some int
+		some, err = o.Conn.Write(b[n:min(len(b), n+piece)])
+		n += some
+	}
+	return n, err
 }
 
 // Read implements net.Conn.

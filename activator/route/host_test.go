@@ -1,6 +1,9 @@
 package route
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestAHostHasOneForm(t *testing.T) {
 	for _, tc := range []struct{ host, scheme, want string }{
@@ -23,5 +26,11 @@ func TestAHostHasOneForm(t *testing.T) {
 		if got := Host(tc.host, tc.scheme); got != tc.want {
 			t.Errorf("%s %q is %q, want %q", tc.scheme, tc.host, got, tc.want)
 		}
+	}
+}
+
+func TestAHostThatIsTooLongForANameIsNotMapped(t *testing.T) {
+	if long := strings.Repeat("ü", 200); Host(long, "https") != long {
+		t.Error("it was, which takes seconds for 60 KB")
 	}
 }

@@ -63,25 +63,28 @@ func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	if a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
 		return nil
 	}
-	t.mu.Lock()
-	v := t.of(key)
-	known := v.watched.After(woke.Time) // and the informer is behind
-	t.mu.Unlock()
-	if known {
-		return nil
-	}
 	// The operator's clock may be ahead: it has to be later than the wake.
 	now := time.Now()
 	if !now.After(woke.Time) {
 		now = woke.Add(time.Microsecond)
 	}
+	t.mu.Lock()
+	v := t.of(key)
+	before := v.watched
+	if before.After(woke.Time) { // and the informer is behind, or it is being written
+		t.mu.Unlock()
+		return nil
+	}
+	v.watched = now
+	t.mu.Unlock()
 	err := t.write(ctx, key, record.Activity{Watched: now})
 	if err != nil {
 		t.log.Warn("that input is watched was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)
-		return err
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if v.watched.Equal(now) {
+			v.watched = before
+		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	v.watched = now
-	return nil
+	return err
 }

@@ -69,8 +69,8 @@ var Clocks = []Clock{
 			switch {
 			case a.LastInput.After(r.AwakeSince):
 				return a.LastInput
-			case a.LastWatched.After(r.AwakeSince):
-				return a.LastWatched
+			case a.LastWatched.After(r.AwakeSince) && !r.ReadyAt.IsZero(): // nobody types at what starts
+				return latest(a.LastWatched, r.ReadyAt)
 			}
 			return time.Time{}
 		},

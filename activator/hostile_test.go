@@ -1,0 +1,164 @@
+package activator
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// kubectl delete sets deletionTimestamp; the finalizer goes only when the last pod is gone, and only then DropSession is called.
+func TestADeletedSessionEndsAtOnceAlthoughItsFinalizerStays(t *testing.T) {
+	for what, ends := range map[string]func(*v1alpha1.VDISession){
+		"deleted":                          func(s *v1alpha1.VDISession) { now := metav1.Now(); s.DeletionTimestamp = &now },
+		"deleted and made anew (a relist)": func(s *v1alpha1.VDISession) { s.UID = "2" },
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := newGateway(t)
+			g.wakes(newDesktop(t))
+			ws := g.dial("/websockify", g.as(noBrowser))
+			say(t, ws, "a")
+			expectEcho(t, ws, "a")
+			g.change(ends)
+			expectClosed(t, ws, 4404, "")
+		})
+		t.Run(what+", plain", func(t *testing.T) {
+			g := newGateway(t)
+			g.wakes(stuck(t, false))
+			code := make(chan int, 1)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/file", nil)
+			require.NoError(t, err)
+			req.Host, req.Header = host, g.as(noBrowser)
+			go func() {
+				if resp, err := http.DefaultClient.Do(req); err == nil {
+					_ = resp.Body.Close()
+					code <- resp.StatusCode
+				}
+			}()
+			time.Sleep(200 * time.Millisecond)
+			g.change(ends)
+			select {
+			case c := <-code:
+				require.Equal(t, http.StatusServiceUnavailable, c)
+			case <-time.After(3 * time.Second):
+				t.Fatal("the request goes on")
+			}
+		})
+	}
+}
+
+// A desktop (or one that hangs) reads nothing; the client uploads and leaves. net/http watches for a client that left only once
+// the body is read to its end, ResponseHeaderTimeout runs only once it is written: nothing ends this but the pod.
+func TestAnUploadThatNobodyReadsGivesItsPlaceBackWhenItsClientLeft(t *testing.T) {
+	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nso far"} {
+		g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = time.Second })
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte(answer))
+			<-t.Context().Done()
+			_ = c.Close()
+		}()
+		g.wakes(&httptest.Server{Listener: l})
+		c, err := net.Dial("tcp", g.front.Listener.Addr().String())
+		require.NoError(t, err)
+		_, _ = fmt.Fprintf(c, "POST /up HTTP/1.1\r\nHost: %s\r\nContent-Length: 100000000\r\nCookie: %s\r\n\r\n",
+			host, g.as(noBrowser).Get("Cookie"))
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		for err = nil; err == nil; {
+			_, err = c.Write(make([]byte, 1<<20))
+		}
+		_ = c.Close()
+		eventually.Equal(t, "places are given back", 0, value(g.Metrics.LiveRequests))
+	}
+}
+
+func TestThatSomethingWatchesIsWrittenOnceHoweverManySayItAtOnce(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newDesktop(t))
+	g.latency = 300 * time.Millisecond
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			g.do(http.MethodPost, page.ActivityPath+"?"+page.WatchesQuery+"=1", with(g.as(fetching), "Origin", "http://"+host))
+		})
+	}
+	wg.Wait()
+	n := 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, a := range g.writes {
+		if !a.Watched.IsZero() {
+			n++
+		}
+	}
+	assert.Equal(t, 1, n, "writes")
+}
+
+func TestAStatusThatIsNoneIsABrokenAnswer(t *testing.T) {
+	g := newGateway(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = c.Write([]byte("HTTP/1.1 000 x\r\nContent-Length: 2\r\n\r\nhi"))
+			_ = c.Close()
+		}
+	}()
+	g.wakes(&httptest.Server{Listener: l})
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/x", nil)
+	req.Host, req.Header = host, g.as(noBrowser)
+	resp, err := http.DefaultTransport.RoundTrip(req) // EOF: WriteHeader(0) panics
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
+}
+
+// Any web page that somebody in the office opens: <img src="https://alice--desktops.…/?vdi_token=x"> 400 times, then 20 a second.
+func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
+	for _, at := range []string{"/x.png", "/x.png?vdi_token=x"} {
+		g := newGateway(t, func(c *config.Config) {
+			c.TrustedProxies = nil
+			c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
+		})
+		image := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}
+		for range 5 {
+			g.do(http.MethodGet, at, image)
+		}
+		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(token.AudienceSession, g.owned, 0), navigating)
+		assert.Equal(t, http.StatusSeeOther, got.code, "a good link after %s", at)
+	}
+	g := newGateway(t, func(c *config.Config) { // nor who shows no token at all, which costs no cryptography
+		c.TrustedProxies = nil
+		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
+	})
+	for range 5 {
+		g.do(http.MethodGet, "/", noBrowser)
+	}
+	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(token.AudienceSession, g.owned, 0), navigating)
+	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
+}
