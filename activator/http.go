@@ -168,7 +168,8 @@ func wanted(s *v1alpha1.VDISession) bool {
 // relay passes a request on, and keeps the answer where it is a part of the client. It says
 // whether a patient one has to be asked again, because the desktop was not ready to
 // answer.
-func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience, failed relay.Failed) (again bool) {
+func (s *Server) relay(w http.ResponseWriter, r *http.Request, v visitor, conn net.Conn, patient *relay.Patience,
+	failed relay.Failed) (again bool) {
 	view, ok := s.Directory.Current(v.View)
 	if !ok {
 		return s.http.Serve(w, r, conn, v.face, patient, failed)

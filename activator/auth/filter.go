@@ -125,8 +125,7 @@ func withoutDomain(attributes string) (kept string, hidden bool) {
 
 // isOurs says that a cookie of that name is this product's, or lives as a desktop's does.
 func isOurs(name string) bool {
-	return slices.ContainsFunc([]string{secureCookie, folderCookie, plainCookie}, func(ours string) bool { return strings.EqualFold(name, ours) }) ||
-		len(name) >= len(desktopCookie) && strings.EqualFold(name[:len(desktopCookie)], desktopCookie)
+	return Matches([]string{secureCookie, folderCookie, plainCookie, desktopCookie + "*"}, name)
 }
 
 // Matches says that a name is in a list, or begins as an entry with * at its end does.

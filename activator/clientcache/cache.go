@@ -90,7 +90,8 @@ type content struct {
 
 // New makes a cache of so many bytes; with 0 it keeps nothing.
 func New(bytes int64, f auth.Filter, m *metrics.Activator) *Cache {
-	return &Cache{max: bytes, filter: f, metrics: m, sessions: map[types.NamespacedName]*session{}, contents: map[sum]*content{}, recent: list.New()}
+	return &Cache{max: bytes, filter: f, metrics: m,
+		sessions: map[types.NamespacedName]*session{}, contents: map[sum]*content{}, recent: list.New()}
 }
 
 // Forget drops what is kept of a deleted session.

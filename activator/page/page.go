@@ -77,7 +77,8 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}
 	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
 		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
-		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery, PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery,
+		PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
 	}

@@ -133,7 +133,8 @@ func NewHTTP(o Options) *HTTP {
 // at the other end of conn, which it closes. Of a request with patience it writes nothing
 // and returns true where the desktop breaks off, does not answer in time or answers 502,
 // 503 or 504: the caller repeats it.
-func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience, failed Failed) (repeat bool) {
+func (h *HTTP) Serve(w http.ResponseWriter, r *http.Request, conn net.Conn, face route.Face, patience *Patience,
+	failed Failed) (repeat bool) {
 	by := &passed{in: r, conn: &offered{Conn: conn, within: h.within}, face: face, patience: patience, failed: failed}
 	defer by.conn.giveBack()
 	if patience != nil {

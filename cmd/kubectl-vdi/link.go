@@ -94,8 +94,8 @@ func addresses(ctx context.Context, c client.Client, namespace string) (config.U
 	}
 	maps.Items = slices.DeleteFunc(maps.Items, func(cm corev1.ConfigMap) bool { return cm.Data["config.yaml"] == "" })
 	if n := len(maps.Items); n != 1 {
-		return config.URL{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace with --system-namespace",
-			namespace, n)
+		return config.URL{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace "+
+			"with --system-namespace", namespace, n)
 	}
 	// Of the file only this: the plugin may be older than the operator.
 	file := struct {

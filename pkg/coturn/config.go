@@ -149,7 +149,8 @@ func (c *Config) validate() field.ErrorList {
 		}
 	}
 	if most := c.Relay.Size() / sessionsShare; c.Quota.PerUser > most {
-		bad(c.Quota.PerUser, fmt.Sprintf("must be at most %d, an eighth of the relay ports, so that no session takes them all; or widen relay.minPort to relay.maxPort", most),
+		bad(c.Quota.PerUser, fmt.Sprintf("must be at most %d, an eighth of the relay ports, so that no session takes them all; "+
+			"or widen relay.minPort to relay.maxPort", most),
 			"quota", "perUser")
 	}
 	for name, peers := range map[string][]string{"deniedPeers": c.DeniedPeers, "allowedPeers": c.AllowedPeers} {
