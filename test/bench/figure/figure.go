@@ -32,8 +32,12 @@ func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // Tenths rounds to one decimal.
 func Tenths(x float64) float64 { return math.Round(10*x) / 10 }
 
-// Ratio is a over b, to two decimals.
+// Ratio is a over b, to two decimals; 0 where b is nothing, as a processor's time can be in
+// a run of seconds.
 func Ratio[T time.Duration | float64](a, b T) float64 {
+	if b == 0 {
+		return 0
+	}
 	return math.Round(100*float64(a)/float64(b)) / 100
 }
 

@@ -136,7 +136,8 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 	}
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
 	eventually.NoError(t, "activity to be written", func() error { return patch(`{"activity":{"lastWakeTime":"` + now + `"}}`) })
-	inForce(t, "another URL", func() error { return patch(`{"url":"https://evil.example/"}`) })
+	// Another one each time: what is let through first is no change any more.
+	inForce(t, "another URL", func() error { return patch(fmt.Sprintf(`{"url":"https://evil.example/%d"}`, time.Now().UnixNano())) })
 	for field, value := range map[string]string{
 		"observedGeneration": "7", "phase": `"Running"`, "message": `"x"`, "url": `"https://evil.example/"`, "podName": `"x"`,
 		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
