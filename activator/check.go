@@ -21,8 +21,8 @@ func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 		s.refuseVisitor(w, closing.ForeignOrigin)
 		return false
 	}
-	costs := 0
-	if !s.Guard.Known(r, session) {
+	known, costs := s.Guard.Known(r, session), 0
+	if !known {
 		costs = s.Guard.Costs(r)
 	}
 	if costs > 0 && !s.admitsStranger(w, r) {
@@ -36,20 +36,19 @@ func (s *Server) check(w http.ResponseWriter, at addressed) bool {
 		}
 		s.refuseVisitor(w, refusalOf(err))
 	}
-	link := s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
-	if link && speculative(r) {
-		s.refuseVisitor(w, closing.Speculative)
-		return false
-	}
-	if link {
-		if err := s.Guard.Exchange(w, r, session, at.face); err != nil {
+	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if speculative(r) {
+			s.refuseVisitor(w, closing.Speculative)
+		} else if err := s.Guard.Exchange(w, r, session, at.face); err != nil {
 			refuse(err)
 		}
 		return false
 	}
-	if err := s.Guard.Check(r, session); err != nil {
-		refuse(err)
-		return false
+	if !known {
+		if err := s.Guard.Check(r, session); err != nil {
+			refuse(err)
+			return false
+		}
 	}
 	// What is awake may be loaded ahead by its own page.
 	if !lifecycle.Awake(session) && speculative(r) {

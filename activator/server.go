@@ -110,7 +110,7 @@ func New(o Options) *Server {
 	}
 	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed),
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
-	s.http = relay.NewHTTP(relay.Options{Rules: *s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log})
+	s.http = relay.NewHTTP(relay.Options{Rules: s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,

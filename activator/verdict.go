@@ -80,5 +80,5 @@ func (s *Server) ask(r *http.Request, v visitor) (*http.Response, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	return relay.Ask(conn, r, v.face, *s.rules)
+	return relay.Ask(conn, r, v.face, s.rules)
 }

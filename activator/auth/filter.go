@@ -71,10 +71,10 @@ func (f Filter) Request(h http.Header) {
 	}
 }
 
-// Personal says that a header for a desktop tells visitors apart.
+// Personal says that what Request has left of a header tells visitors apart.
 func (f Filter) Personal(h http.Header) bool {
 	for name := range h {
-		if name == "Cookie" || Matches(credentials, name) || Matches(f.passed.Headers, name) {
+		if name == "Cookie" || Matches(f.passed.Headers, name) {
 			return true
 		}
 	}

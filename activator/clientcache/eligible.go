@@ -39,9 +39,12 @@ var keptHeader = []string{
 // visitors: it carries no credentials but those that are stripped before a desktop sees
 // them.
 func (c *Cache) asksForClient(r *http.Request) bool {
+	if r.Method != http.MethodGet || len(r.URL.RequestURI()) > maxPath {
+		return false
+	}
 	h := r.Header.Clone()
 	c.filter.Request(h)
-	return !c.filter.Personal(h) && len(r.URL.RequestURI()) <= maxPath
+	return !c.filter.Personal(h)
 }
 
 // mayKeep says that an answer to such a request is a part of the client and nobody's

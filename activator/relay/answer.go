@@ -41,7 +41,7 @@ type Rules struct {
 }
 
 // fields bounds the number of a head's fields.
-func (r Rules) fields(h http.Header) error {
+func (r *Rules) fields(h http.Header) error {
 	n := 0
 	for _, values := range h {
 		n += len(values)

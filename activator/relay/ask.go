@@ -11,7 +11,7 @@ import (
 // Ask asks the desktop at the other end of conn for the address of a visitor's
 // upgrade, without an upgrade, and returns the head of its answer. Nothing of a body
 // is read: conn is of no further use.
-func Ask(conn net.Conn, in *http.Request, face route.Face, rules Rules) (*http.Response, error) {
+func Ask(conn net.Conn, in *http.Request, face route.Face, rules *Rules) (*http.Response, error) {
 	header := headerForDesktop(in, face, rules.Filter)
 	header.Set("Connection", "close")
 	if _, err := conn.Write(get(in, header)); err != nil {

@@ -54,7 +54,7 @@ var errTaken = errors.New("the connection to the desktop was used already")
 
 // Options are what a proxy is made of.
 type Options struct {
-	Rules
+	*Rules
 	// AnswerWithin is how long the head of an answer is waited for once the request is
 	// written.
 	AnswerWithin time.Duration

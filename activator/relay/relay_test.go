@@ -114,7 +114,7 @@ func TestWhatADesktopsAnswerMeans(t *testing.T) {
 var rules = &Rules{HeadBytes: 8 << 10, HeadFields: 50}
 
 func newHTTP() *HTTP {
-	return NewHTTP(Options{Rules: *rules, AnswerWithin: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	return NewHTTP(Options{Rules: rules, AnswerWithin: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
 }
 
 func failed(w http.ResponseWriter, err error) {

@@ -88,7 +88,7 @@ var ErrStarting = errors.New("the desktop is not ready to answer")
 // when the request should be repeated, *Rejected when the desktop refuses, and a
 // *closing.Ending when the head is beyond a limit.
 func (q *Request) Check(head []byte) error {
-	resp, err := response(head, *q.rules)
+	resp, err := response(head, q.rules)
 	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
 		return refusal
 	}
@@ -113,7 +113,7 @@ func (q *Request) Check(head []byte) error {
 }
 
 // response reads an answer's head.
-func response(head []byte, rules Rules) (*http.Response, error) {
+func response(head []byte, rules *Rules) (*http.Response, error) {
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return nil, err

@@ -63,11 +63,7 @@ func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	if a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
 		return nil
 	}
-	// The operator's clock may be ahead: it has to be later than the wake.
-	now := time.Now()
-	if !now.After(woke.Time) {
-		now = woke.Add(time.Microsecond)
-	}
+	now := record.After(time.Now(), woke)
 	t.mu.Lock()
 	v := t.of(key)
 	before := v.watched
