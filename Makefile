@@ -56,7 +56,7 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 	out/bin/demo
 
 .PHONY: test
-test: gcc prometheus coturn haproxy-nginx chromium verify-generated ## Everything that must pass
+test: gcc prometheus coturn haproxy-nginx chromium $(HELM) verify-generated ## Everything that must pass
 	@# Users' stories wait for clocks most of the time. What only computes gets what they
 	@# leave, since a desktop that has no processor comes too late for them.
 	@$(MAKE) --no-print-directory -j2 e2e test-idle
