@@ -57,6 +57,8 @@ type gateway struct {
 	*Server
 	t      testing.TB
 	front  *httptest.Server
+	// entrance is the front's.
+	entrance *listener.Admission
 	signer *token.Signer
 	// owned is the session as tokens are signed for it.
 	owned *v1alpha1.VDISession
@@ -115,9 +117,9 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	dir.SetSession(g.session)
 	// As cmd/activator serves it.
 	g.front = httptest.NewUnstartedServer(nil)
-	entrance := listener.New(cfg.Limits, proxies, m, log)
-	g.front.Config = entrance.Server(g.Server)
-	g.front.Listener = entrance.Listener(g.front.Listener.(*net.TCPListener))
+	g.entrance = listener.New(cfg.Limits, proxies, m, log)
+	g.front.Config = g.entrance.Server(g.Server)
+	g.front.Listener = g.entrance.Listener(g.front.Listener.(*net.TCPListener))
 	g.front.Start()
 	t.Cleanup(func() {
 		g.StopHolding()
@@ -278,6 +280,8 @@ type answer struct {
 	code   int
 	header http.Header
 	body   string
+	// closes says that the connection ends with it.
+	closes bool
 }
 
 func (g *gateway) do(method, at string, h http.Header) answer {
@@ -294,7 +298,7 @@ func (g *gateway) do(method, at string, h http.Header) answer {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(g.t, err)
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return answer{resp.StatusCode, resp.Header, string(body), resp.Close}
 }
 
 func (g *gateway) dial(at string, h http.Header) *websocket.Conn {

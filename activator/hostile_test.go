@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -161,4 +163,23 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 	}
 	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(token.AudienceSession, g.owned, 0), navigating)
 	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
+}
+
+func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) {
+		c.Limits.HeldBytes, c.Limits.BufferedBytes, c.Limits.MessageBytes = 1<<20, 1<<20, 1<<20
+	})
+	long := strings.Repeat("a", 600<<10)
+	first, second := g.dial("/desk", g.as(fromPage)), g.dial("/desk", g.as(fromPage))
+	say(t, first, long)
+	eventually.True(t, "its bytes are kept", func() bool { return value(g.Metrics.HeldBytes)() > 600<<10 })
+	say(t, second, long)
+	expectClosed(t, second, 1013, "more than 1048576 bytes")
+	g.expectRefusals(closing.HeldBytes, 1)
+	third := g.dial("/desk", g.as(fromPage))
+	say(t, third, "small")
+	g.wakes(newDesktop(t))
+	expectEcho(t, third, "small")
+	expectEcho(t, first, long)
+	eventually.Equal(t, "all is given back", 0, value(g.Metrics.HeldBytes))
 }

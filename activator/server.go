@@ -72,6 +72,8 @@ type Server struct {
 	// requests and live bound plain requests and WebSockets, held or not.
 	requests, live *limit.Places[types.NamespacedName]
 	held           *limit.Places[types.NamespacedName]
+	// kept bounds what those that are held have sent.
+	kept *limit.Bytes
 	rules          *relay.Rules
 	http           *relay.HTTP
 	pages          *pageapi.API
@@ -104,6 +106,7 @@ func New(o Options) *Server {
 			limit.Bound{Places: l.LiveWebSocketsPerSession, Beyond: closing.LiveWebSocketsPerSession}, o.Metrics.LiveWebSockets),
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
+		kept:     limit.NewBytes(limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes}, o.Metrics.HeldBytes),
 		verdicts: verdict.New(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),
@@ -157,34 +160,37 @@ func (s *Server) Drain(ctx context.Context) { s.sockets.Drain(ctx) }
 // ServeHTTP takes a visitor through four steps, each in the file of its name: identify,
 // check, understand, serve. Until the check the visitor is a stranger.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.stranger(w)
+	welcome := s.stranger(w)
 	if strings.HasPrefix(r.URL.Path, page.AssetsPath) {
-		s.serveAssets(w, r)
+		s.serveAssets(w, r, welcome)
 		return
 	}
 	if at, ok := s.identify(w, r); ok && s.check(w, at) {
-		welcome(w)
+		welcome()
 		s.serve(w, understand(at))
 	}
 }
 
 // stranger bounds what somebody holds who was not checked: a body that trickles in must
-// not keep a connection, nor an answer an idle one.
-func (s *Server) stranger(w http.ResponseWriter) {
+// not keep a connection, nor an answer an idle one. welcome lifts that for a visitor who was,
+// unless the listener has said already that it closes the connection.
+func (s *Server) stranger(w http.ResponseWriter) (welcome func()) {
+	before := w.Header().Get("Connection")
 	w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
-}
-
-// welcome lifts that for a visitor who was checked.
-func welcome(w http.ResponseWriter) {
-	w.Header().Del("Connection")
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
+	return func() {
+		if before == "" {
+			w.Header().Del("Connection")
+		}
+		_ = c.SetReadDeadline(time.Time{})
+	}
 }
 
 // serveAssets serves the pages' style and script, to strangers too.
-func (s *Server) serveAssets(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveAssets(w http.ResponseWriter, r *http.Request, welcome func()) {
 	if view, ok := s.Directory.Find(s.routing.Of(r).Address); ok && s.Guard.Known(r, view.Session) {
-		welcome(w)
+		welcome()
 	}
 	s.assets.ServeHTTP(w, r)
 }

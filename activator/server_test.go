@@ -403,6 +403,19 @@ func TestShutdown(t *testing.T) {
 	<-drained
 }
 
+func TestAReplicaThatEndsKeepsNoConnectionOfItsVisitors(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newDesktop(t))
+	known := g.as(fetching)
+	for _, at := range []string{"/", page.StatusPath, "/_vdi/assets/shell.js", "/desk"} {
+		assert.False(t, g.do(http.MethodGet, at, known).closes, at)
+	}
+	g.entrance.Retire()
+	for _, at := range []string{"/", page.StatusPath, "/_vdi/assets/shell.js", "/desk"} {
+		assert.True(t, g.do(http.MethodGet, at, known).closes, at)
+	}
+}
+
 func TestActivityIsReportedByPOSTWhileAwake(t *testing.T) {
 	g := newGateway(t)
 	got := g.do(http.MethodGet, page.ActivityPath, g.as(fetching))

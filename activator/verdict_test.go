@@ -81,7 +81,7 @@ func (g *gateway) expectUpgradeRefused(at string, code int) answer {
 	require.Equal(g.t, code, resp.StatusCode, "%s is answered %v", at, resp)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(g.t, err)
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return answer{resp.StatusCode, resp.Header, string(body), resp.Close}
 }
 
 // expectGreeted says HELLO and waits until the desktop has heard it; a HELLO before that is ours.

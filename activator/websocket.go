@@ -65,6 +65,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.Session), s.Config)),
 		Request:      relay.NewRequest(r, v.face, s.rules, subprotocol),
 		Limits:       s.holdLimits(v.Session),
+		Kept:         s.kept,
 		Host:         h,
 	})
 	h.member.Conn = h.conn

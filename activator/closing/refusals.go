@@ -117,6 +117,8 @@ var (
 		Text: "too many WebSockets are open here (%d); try again later"})
 	LiveWebSocketsPerSession = row(Refusal{Label: "live_websockets_per_session", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
 		Text: "too many WebSockets of this desktop are open (%d); close some of its tabs"})
+	HeldBytes = row(Refusal{Label: "held_bytes", Code: CodeTryAgain,
+		Text: "all that waits here has sent more than %d bytes; try again later"})
 	BufferedBytes = row(Refusal{Label: "buffered_bytes", Code: CodeTooBig,
 		Text: "more than %d bytes were sent before the desktop was there"})
 	BufferedFrames = row(Refusal{Label: "buffered_frames", Code: CodePolicy,

@@ -14,9 +14,10 @@ func (c *Conn) keep(m signaling.Message) (*desktop, error) {
 	for c.phase == playing && c.end == nil {
 		c.changed.Wait()
 	}
-	switch err := c.room(m); {
-	case c.end != nil, c.settled:
+	if c.end != nil || c.settled {
 		return c.desktop, nil
+	}
+	switch err := c.add(m); {
 	case err != nil && c.phase == live:
 		// More than may be kept for another desktop: it is this one or none.
 		c.settle()
@@ -24,8 +25,6 @@ func (c *Conn) keep(m signaling.Message) (*desktop, error) {
 	case err != nil:
 		return nil, err
 	}
-	c.backlog = append(c.backlog, m)
-	c.bytes += len(m.Data)
 	if c.phase != live {
 		return nil, nil
 	}
@@ -33,8 +32,11 @@ func (c *Conn) keep(m signaling.Message) (*desktop, error) {
 	return c.desktop, nil
 }
 
-// room says which bound another message would exceed.
-func (c *Conn) room(m signaling.Message) error {
+// messageBytes is what a message takes besides its data.
+const messageBytes = 64
+
+// add keeps a message, or says which bound it would exceed; the caller holds the lock.
+func (c *Conn) add(m signaling.Message) error {
 	l := c.opts.Limits
 	if len(c.backlog) >= l.BufferedFrames {
 		return closing.BufferedFrames.Ending(l.BufferedFrames)
@@ -42,11 +44,21 @@ func (c *Conn) room(m signaling.Message) error {
 	if c.bytes+len(m.Data) > l.BufferedBytes {
 		return closing.BufferedBytes.Ending(l.BufferedBytes)
 	}
+	takes := len(m.Data) + messageBytes
+	if err := c.opts.Kept.Take(takes); err != nil {
+		return err
+	}
+	c.backlog = append(c.backlog, m)
+	c.bytes += len(m.Data)
+	c.kept += takes
 	return nil
 }
 
 // settle gives up what was kept for another desktop; the caller holds the lock.
-func (c *Conn) settle() { c.settled, c.backlog, c.bytes = true, nil, 0 }
+func (c *Conn) settle() {
+	c.opts.Kept.GiveBack(c.kept)
+	c.settled, c.backlog, c.bytes, c.kept = true, nil, 0, 0
+}
 
 // commit waits until the backlog is played, and settles on that desktop; nil when
 // there is none.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
+	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 )
@@ -69,7 +70,9 @@ type Options struct {
 	Conversation signaling.Conversation
 	Request      *relay.Request
 	Limits       Limits
-	Host         Host
+	// Kept bounds what all connections keep together.
+	Kept *limit.Bytes
+	Host Host
 }
 
 // Conn is a visitor's WebSocket.
@@ -94,13 +97,13 @@ type Conn struct {
 	// end is why the connection ends; nil while it does not.
 	end   error
 	phase phase
-	// backlog is what a desktop has to receive, bytes its length, and played how many
-	// messages of it this desktop received. settled says that no other desktop will
+	// backlog is what a desktop has to receive, bytes its length, kept what it takes of
+	// Options.Kept, and played how many messages of it this desktop received. settled says that no other desktop will
 	// receive it, so that nothing is kept any more.
-	backlog       []signaling.Message
-	bytes, played int
-	settled       bool
-	desktop       *desktop
+	backlog             []signaling.Message
+	bytes, kept, played int
+	settled             bool
+	desktop             *desktop
 	// cancel ends the wait of the given number for a desktop, and redial, the
 	// pause before the next one.
 	cancel func()
@@ -212,6 +215,9 @@ func (c *Conn) part() error {
 		cancel()
 	}
 	c.desktops.Wait()
+	c.mu.Lock()
+	c.settle()
+	c.mu.Unlock()
 	if c.keepalive.idle {
 		c.opts.Host.Idle(false)
 	}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -23,8 +24,9 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
-// idleTimeout closes a visitor's idle keep-alive connection.
-const idleTimeout = 2 * time.Minute
+// KeepAlive is how long a connection is kept open for another request, unless the server
+// is given another IdleTimeout.
+const KeepAlive = 2 * time.Minute
 
 // Admission lets connections in.
 type Admission struct {
@@ -36,6 +38,8 @@ type Admission struct {
 	// pending are by the address that is one client's; see client.
 	pending *limit.Places[netip.Prefix]
 	idle    *semaphore.Weighted
+	// retiring is set once connections are closed after their request.
+	retiring atomic.Bool
 }
 
 // New makes an admission.
@@ -45,13 +49,18 @@ func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Ad
 			limit.Bound{Places: l.PendingConnectionsPerAddress, Beyond: closing.PendingPerAddress}, m.Pending)}
 }
 
+// Retire closes each connection after its next request and says so in the answer. A proxy
+// that keeps connections open so has none left when the port closes, and sends no request
+// into one that is being closed, which it would answer with 502.
+func (d *Admission) Retire() { d.retiring.Store(true) }
+
 // Server serves h within the limits; it must be given a listener of this admission.
 func (d *Admission) Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           d.handler(h),
 		ReadHeaderTimeout: d.limits.HeaderTimeout.Duration,
 		MaxHeaderBytes:    d.limits.HeaderBytes,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       KeepAlive,
 		// net/http's own answer to "OPTIONS *" would not come by the handler.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),

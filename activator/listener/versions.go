@@ -16,6 +16,9 @@ func (d *Admission) handler(next http.Handler) http.Handler {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.arrived()
 		}
+		if d.retiring.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		if why := unspoken(r); why != nil {
 			d.refused(why, r.RemoteAddr)
 			// A body that trickles in must not keep the connection.

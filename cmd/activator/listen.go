@@ -21,11 +21,19 @@ type serving struct {
 	group *errgroup.Group
 }
 
-// public serves visitors, who may come by proxies.
-func (s serving) public(addr string, proxies listener.Proxies, h http.Handler) (*http.Server, error) {
+// entrance is the port of visitors.
+type entrance struct {
+	*listener.Admission
+	server *http.Server
+}
+
+// public serves visitors, who may come by proxies. Connections wait for another request
+// for as long as keepAlive.
+func (s serving) public(addr string, proxies listener.Proxies, keepAlive time.Duration, h http.Handler) (entrance, error) {
 	admission := s.admit(proxies)
 	srv := admission.Server(h)
-	return srv, s.serve(addr, srv, admission.Listener)
+	srv.IdleTimeout = keepAlive
+	return entrance{admission, srv}, s.serve(addr, srv, admission.Listener)
 }
 
 const (

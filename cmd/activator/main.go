@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,7 +19,7 @@ type flags struct {
 	config, verificationCert, turnSecret   string
 	listen, internalListen, metricsAddress string
 	pprofAddress                           string
-	gracePeriod                            time.Duration
+	gracePeriod, shutdownDelay, keepAlive  time.Duration
 	logLevel                               slog.Level
 }
 
@@ -32,6 +33,8 @@ func main() {
 	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":9090", "address for /metrics, /healthz and /readyz")
 	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
 	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
+	flag.DurationVar(&f.shutdownDelay, "shutdown-delay", 15*time.Second, "how long after SIGTERM new connections are still taken, less than --grace-period")
+	flag.DurationVar(&f.keepAlive, "keep-alive", 3*time.Minute, "how long a connection is kept open for another request")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flag.BoolFunc("version", "print the version and end", version.Flag("activator", os.Stdout, os.Exit))
 	flag.Parse()
@@ -44,4 +47,15 @@ func main() {
 		log.Error("the activator ended", "error", err)
 		os.Exit(1)
 	}
+}
+
+// validate says which flag's value cannot be, and what can.
+func (f flags) validate() error {
+	switch {
+	case f.shutdownDelay < 0, f.shutdownDelay > 0 && f.shutdownDelay >= f.gracePeriod:
+		return fmt.Errorf("--shutdown-delay is %s: give 0s, or less than --grace-period, which is %s", f.shutdownDelay, f.gracePeriod)
+	case f.keepAlive <= 0:
+		return fmt.Errorf("--keep-alive is %s: give more than 0s", f.keepAlive)
+	}
+	return nil
 }

@@ -41,6 +41,9 @@ const (
 // relayed connections are reported while they drain; traces are sent last. Only a failure
 // before the signal ends everything without a drain.
 func run(ctx context.Context, f flags, log *slog.Logger) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
 	in, err := readInputs(f, log)
 	if err != nil {
 		return err
@@ -100,7 +103,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err := serve.inCluster(f.internalListen, server.Internal()); err != nil {
 		return err
 	}
-	public, err := serve.public(f.listen, in.proxies, server)
+	public, err := serve.public(f.listen, in.proxies, f.keepAlive, server)
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	log.Info("shutting down: held clients reconnect elsewhere, live connections go on", "gracePeriod", f.gracePeriod)
 	grace, cancel := context.WithTimeout(alive, f.gracePeriod)
 	defer cancel()
-	shutdown(grace, public, server)
+	shutdown(grace, f.shutdownDelay, public, server)
 	end()
 	tracker.Wait()
 	_ = group.Wait() // a failure during the drain does not make this end a failed one

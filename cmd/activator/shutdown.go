@@ -2,17 +2,11 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"time"
 )
 
-const (
-	// unreadyFor is how long the activator still accepts after it said that it is
-	// not ready, so that load balancers have noticed.
-	unreadyFor = 3 * time.Second
-	// shutdownTimeout bounds the end of plain requests.
-	shutdownTimeout = 15 * time.Second
-)
+// shutdownTimeout bounds the end of plain requests.
+const shutdownTimeout = 15 * time.Second
 
 // visited is what visitors are connected to: an activator.Server.
 type visited interface {
@@ -21,17 +15,18 @@ type visited interface {
 }
 
 // shutdown ends what serves visitors, in this order: readiness says no (it did when
-// the signal came); load balancers notice; held clients are sent to
-// another replica; the port closes and plain requests end; live connections go on
-// until the last has ended or ctx ends.
-func shutdown(ctx context.Context, public *http.Server, v visited) {
+// the signal came); for the time of delay, load balancers notice, still send requests, and
+// are told to keep no connection; held clients are sent to another replica; the port closes
+// and plain requests end; live connections go on until the last has ended or ctx ends.
+func shutdown(ctx context.Context, delay time.Duration, in entrance, v visited) {
+	in.Retire()
 	select {
-	case <-time.After(unreadyFor):
+	case <-time.After(delay):
 	case <-ctx.Done():
 	}
 	v.StopHolding()
 	closing, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	_ = public.Shutdown(closing)
+	_ = in.server.Shutdown(closing)
 	v.Drain(ctx)
 }

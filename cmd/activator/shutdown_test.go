@@ -17,6 +17,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -45,14 +46,14 @@ func admit(change ...func(*config.Limits)) func(listener.Proxies) *listener.Admi
 
 func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 	s := serving{admit: admit(), alive: t.Context(), group: &errgroup.Group{}}
-	public, err := s.public("127.0.0.1:0", nil, http.NotFoundHandler())
+	public, err := s.public("127.0.0.1:0", nil, time.Minute, http.NotFoundHandler())
 	require.NoError(t, err)
 	grace, over := context.WithCancel(t.Context())
 	done := make(steps, 3)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		shutdown(grace, public, done)
+		shutdown(grace, 0, public, done)
 	}()
 	for _, want := range []string{"stop holding", "drain"} {
 		require.Equal(t, want, <-done, "first")
@@ -66,6 +67,57 @@ func TestHeldClientsAreToldFirstAndLiveOnesAreWaitedFor(t *testing.T) {
 	require.Equal(t, "drained", <-done)
 	<-ended
 	assert.NoError(t, s.group.Wait(), "an orderly end is reported as a failure")
+}
+
+func TestConnectionsAreGivenUpInTheAnswerBeforeThePortCloses(t *testing.T) {
+	s := serving{admit: admit(), alive: t.Context(), group: &errgroup.Group{}}
+	at := free(t)
+	public, err := s.public(at, nil, time.Minute, http.NotFoundHandler())
+	require.NoError(t, err)
+	kept := func() bool {
+		resp, err := http.Get("http://" + at) //nolint:noctx // it ends with the test's server
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		return !resp.Close
+	}
+	assert.True(t, kept(), "a connection is kept for another request")
+	grace, over := context.WithCancel(t.Context())
+	done := make(steps, 3)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		shutdown(grace, time.Hour, public, done)
+	}()
+	eventually.True(t, "an answer that says that the connection closes", func() bool { return !kept() })
+	assert.Empty(t, done, "the port still takes connections, and holding goes on")
+	over()
+	<-ended
+	_, err = net.Dial("tcp", at)
+	assert.Error(t, err, "the port is closed in the end")
+}
+
+func TestFlagsThatCannotBeNameTheirRemedy(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags flags
+		says  string
+	}{
+		"a delay as long as all of the end": {flags{gracePeriod: time.Minute, shutdownDelay: time.Minute, keepAlive: 1},
+			"--shutdown-delay is 1m0s: give 0s, or less than --grace-period, which is 1m0s"},
+		"a delay before the signal": {flags{gracePeriod: time.Minute, shutdownDelay: -1, keepAlive: 1}, "--shutdown-delay is -1ns: give 0s"},
+		"no time for a request":     {flags{gracePeriod: time.Minute}, "--keep-alive is 0s: give more than 0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.ErrorContains(t, run(t.Context(), c.flags, slog.New(slog.DiscardHandler)), c.says)
+		})
+	}
+}
+
+// free is an address that nobody listens at.
+func free(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
 }
 
 func TestAServerThatCannotListenSaysWhere(t *testing.T) {
@@ -96,13 +148,11 @@ func TestThePortsInsideAreBehindTheSameDoor(t *testing.T) {
 	group := &errgroup.Group{}
 	alive, end := context.WithCancel(t.Context())
 	s := serving{alive: alive, group: group, admit: admit(func(l *config.Limits) { l.PendingConnectionsPerAddress = 10 })}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	require.NoError(t, s.inCluster(l.Addr().String(), http.NotFoundHandler()))
+	at := free(t)
+	require.NoError(t, s.inCluster(at, http.NotFoundHandler()))
 	refused := 0
 	for range 30 {
-		conn, err := net.Dial("tcp", l.Addr().String())
+		conn, err := net.Dial("tcp", at)
 		require.NoError(t, err)
 		defer func() { _ = conn.Close() }()
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))

@@ -16,6 +16,8 @@ type Limits struct {
 	HeldConnections int `json:"heldConnections"`
 	// HeldConnectionsPerSession is the number held for one session.
 	HeldConnectionsPerSession int `json:"heldConnectionsPerSession"`
+	// HeldBytes is what one replica keeps of what held connections send.
+	HeldBytes int `json:"heldBytes"`
 	// BufferedBytes and BufferedFrames bound what one held connection may send.
 	BufferedBytes  int `json:"bufferedBytes"`
 	BufferedFrames int `json:"bufferedFrames"`
@@ -110,6 +112,8 @@ var LimitTable = []Limit{
 		field: func(l *Limits) any { return &l.HeldConnections }},
 	{Name: "heldConnectionsPerSession", Refusal: "held_connections_per_session", Default: 16, Min: 1,
 		field: func(l *Limits) any { return &l.HeldConnectionsPerSession }},
+	{Name: "heldBytes", Refusal: "held_bytes", Default: 256 << 20, Min: 1 << 20,
+		remedy: "must be 1048576 or more, or a few desktops' clients do not fit", field: func(l *Limits) any { return &l.HeldBytes }},
 	// A request costs some 30 KiB and five goroutines, a relayed WebSocket some 10 KiB.
 	{Name: "liveRequests", Refusal: "live_requests", Default: 2000, Min: 1, field: func(l *Limits) any { return &l.LiveRequests }},
 	{Name: "liveRequestsPerSession", Refusal: "live_requests_per_session", Default: 128, Min: 1,

@@ -80,6 +80,27 @@ func TestEachIngressControllerLeavesConnectionsOpen(t *testing.T) {
 	})
 }
 
+func TestConnectionsOutliveWhatEachControllerKeepsOfThem(t *testing.T) {
+	args := "Deployment/vdi-activator .spec.template.spec.containers[0]"
+	gets := func(delay, keepAlive string, set ...string) fieldCase {
+		return fieldCase{set, map[string]string{
+			args + ".args[7]": "--shutdown-delay=" + delay, args + ".args[8]": "--keep-alive=" + keepAlive,
+		}}
+	}
+	checkFields(t, map[string]fieldCase{
+		"none":                         gets("15s", "180s"),
+		"nginx":                        gets("15s", "180s", "ingress.className=nginx"),
+		"Google's":                     gets("60s", "620s", "ingress.className=gke-l7-global-external-managed"),
+		"an ALB":                       gets("60s", "3700s", "ingress.controller=alb"),
+		"Contour":                      gets("15s", "3700s", "ingress.className=contour"),
+		"a Gateway":                    gets("15s", "3700s", "ingress.type=HTTPRoute"),
+		"Traefik's Gateway":            gets("15s", "180s", "ingress.type=HTTPRoute", "ingress.controller=traefik"),
+		"an ALB, and a short end":      gets("20s", "3700s", "ingress.controller=alb", "activator.terminationGracePeriodSeconds=40"),
+		"what the values say":          gets("0s", "75s", "activator.keepAliveSeconds=75", "activator.shutdownDelaySeconds=0"),
+		"an end without time for them": gets("0s", "180s", "activator.terminationGracePeriodSeconds=0"),
+	})
+}
+
 func TestTraefiksOwnObject(t *testing.T) {
 	checkFields(t, map[string]fieldCase{
 		"with a certificate": {

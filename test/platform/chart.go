@@ -23,6 +23,8 @@ func (p *platform) settings(images []string) []string {
 		"--set", "activator.replicas=1",
 		// Visitors who vanish leave allocations, and every change of coturn waits for those.
 		"--set", "coturn.terminationGracePeriodSeconds=10",
+		// kube-proxy is the only load balancer here.
+		"--set", "activator.shutdownDelaySeconds=3",
 		// One user of the stories is a crowd, at one desktop.
 		"--set", "limits.heldConnectionsPerSession=300", "--set", "limits.liveWebSocketsPerSession=400", "--set", "limits.upgradesPerUser.burst=1000"}
 	args = append(args, imageSettings(images)...)

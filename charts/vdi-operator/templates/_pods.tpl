@@ -16,6 +16,39 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{/*
+Nine tenths of the memory limit, in bytes, at which Go collects its garbage whatever that
+costs; takes {context, component}. Empty where there is no limit.
+*/}}
+{{- define "vdi-operator.memoryLimit" -}}
+{{- $values := get .context.Values .component -}}
+{{- $limit := (($values.resources).limits).memory | default "" | toString -}}
+{{- if $limit -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[A-Za-z]*$" $limit -}}
+{{- $number := trimSuffix $unit $limit -}}
+{{- if not (and (hasKey $units $unit) (regexMatch "^[0-9]+([.][0-9]+)?$" $number)) -}}
+{{- fail (printf "\n\n%s.resources.limits.memory is %q: give a number with one of the units k, M, G, T, Ki, Mi, Gi and Ti, such as 2Gi." .component $limit) -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $units $unit) 0.9 | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The container's environment; takes {context, component}. */}}
+{{- define "vdi-operator.env" -}}
+{{- $env := (get .context.Values .component).extraEnv | default list -}}
+{{- $named := list -}}
+{{- range $env }}{{ $named = append $named .name }}{{ end -}}
+{{- with include "vdi-operator.memoryLimit" . -}}
+{{- if not (has "GOMEMLIMIT" $named) -}}
+{{- $env = prepend $env (dict "name" "GOMEMLIMIT" "value" .) -}}
+{{- end -}}
+{{- end -}}
+{{- with $env -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The least replicas of a component; takes {context, component}. */}}
 {{- define "vdi-operator.leastReplicas" -}}
 {{- $values := get .context.Values .component -}}

@@ -156,7 +156,7 @@ func (w *World) Activator(ctx context.Context, connections int) (*Activator, err
 	}
 	p, err := process.Start(ctx, []string{"KUBECONFIG=" + w.path("kubeconfig")}, program,
 		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
-		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s")
+		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s")
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ url.port, which may be empty and are then derived.
 All others use the scheme's default port, which is 0.
 */}}
 {{- define "vdi-operator.url.port" -}}
-{{- if kindIs "string" .Values.url.port -}}
+{{- if or (kindIs "string" .Values.url.port) (kindIs "invalid" .Values.url.port) -}}
 {{- $local := regexMatch "(^|\\.)localhost$" .Values.ingress.domain -}}
 {{- ternary 8080 0 (and $local (not .Values.ingress.enabled)) -}}
 {{- else -}}
@@ -58,6 +58,40 @@ All others use the scheme's default port, which is 0.
 {{- /* GatewayClasses of GKE. */}}
 {{- if hasPrefix "gke-" $class }}{{ $known = "gce" }}{{ end -}}
 {{- .Values.ingress.controller | default $known -}}
+{{- end -}}
+
+{{/*
+How long the proxy in front keeps a connection to the activator open for another request, and
+somewhat more: a request into a connection that is being closed ends with 502. Google keeps
+it for 600 s; an ALB for its idle timeout, which is set below; Envoy, which is Contour's and
+most Gateways', for an hour; nginx, Traefik and HAProxy for 90 s at most.
+*/}}
+{{- define "vdi-operator.activator.keepAliveSeconds" -}}
+{{- if or (kindIs "string" .Values.activator.keepAliveSeconds) (kindIs "invalid" .Values.activator.keepAliveSeconds) -}}
+{{- $controller := include "vdi-operator.ingress.controller" . -}}
+{{- if eq $controller "gce" -}}
+620
+{{- else if or (has $controller (list "alb" "contour")) (and (not $controller) (eq .Values.ingress.type "HTTPRoute")) -}}
+3700
+{{- else -}}
+180
+{{- end -}}
+{{- else -}}
+{{- .Values.activator.keepAliveSeconds | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+How long it takes until nobody sends new connections to a pod that ends: load balancers outside
+the cluster need a minute, what watches the cluster's API seconds.
+*/}}
+{{- define "vdi-operator.activator.shutdownDelaySeconds" -}}
+{{- if or (kindIs "string" .Values.activator.shutdownDelaySeconds) (kindIs "invalid" .Values.activator.shutdownDelaySeconds) -}}
+{{- $needs := ternary 60 15 (has (include "vdi-operator.ingress.controller" .) (list "gce" "alb")) -}}
+{{- min $needs (div (.Values.activator.terminationGracePeriodSeconds | int64) 2) -}}
+{{- else -}}
+{{- .Values.activator.shutdownDelaySeconds | int64 -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The Secret with the certificate; empty for the controller's own or for none. */}}

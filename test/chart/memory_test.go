@@ -1,0 +1,22 @@
+package chart
+
+import "testing"
+
+func TestGoKnowsTheMemoryLimit(t *testing.T) {
+	pod := func(component string) string { return "Deployment/vdi-" + component + " .spec.template.spec.containers[0]" }
+	checkFields(t, map[string]fieldCase{
+		"of 2Gi and 1Gi, nine tenths": {nil, map[string]string{
+			pod("activator") + ".env[?(@.name=='GOMEMLIMIT')].value": "1932735283",
+			pod("activator") + ".resources.limits.memory":            "2Gi",
+			pod("operator") + ".env[?(@.name=='GOMEMLIMIT')].value":  "966367641",
+			pod("operator") + ".resources.limits.memory":             "1Gi",
+		}},
+		"in units of ten": {[]string{"activator.resources.limits.memory=1.5G"}, map[string]string{
+			pod("activator") + ".env[*].value": "1350000000",
+		}},
+		"which it then does not say twice": {
+			[]string{"activator.extraEnv[0].name=GOMEMLIMIT", "activator.extraEnv[0].value=1GiB", "activator.extraEnv[1].name=A"},
+			map[string]string{pod("activator") + ".env[*].name": "GOMEMLIMIT A", pod("activator") + ".env[0].value": "1GiB"}},
+		"where there is one": {[]string{"activator.resources.limits=null"}, map[string]string{pod("activator") + ".env": ""}},
+	})
+}
