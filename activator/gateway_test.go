@@ -55,11 +55,11 @@ var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 // test's own.
 type gateway struct {
 	*Server
-	t      testing.TB
-	front  *httptest.Server
+	t     testing.TB
+	front *httptest.Server
 	// entrance is the front's.
 	entrance *listener.Admission
-	signer *token.Signer
+	signer   *token.Signer
 	// owned is the session as tokens are signed for it.
 	owned *v1alpha1.VDISession
 	// host is where visitors find the session.

@@ -73,11 +73,11 @@ type Server struct {
 	requests, live *limit.Places[types.NamespacedName]
 	held           *limit.Places[types.NamespacedName]
 	// kept bounds what those that are held have sent.
-	kept *limit.Bytes
-	rules          *relay.Rules
-	http           *relay.HTTP
-	pages          *pageapi.API
-	confirmer      *confirm.Confirmer
+	kept      *limit.Bytes
+	rules     *relay.Rules
+	http      *relay.HTTP
+	pages     *pageapi.API
+	confirmer *confirm.Confirmer
 	// renewing holds the sessions whose kept files are asked for again.
 	renewing sync.Map
 	verdicts *verdict.Verdicts

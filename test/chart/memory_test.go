@@ -3,7 +3,9 @@ package chart
 import "testing"
 
 func TestGoKnowsTheMemoryLimit(t *testing.T) {
-	pod := func(component string) string { return "Deployment/vdi-" + component + " .spec.template.spec.containers[0]" }
+	pod := func(component string) string {
+		return "Deployment/vdi-" + component + " .spec.template.spec.containers[0]"
+	}
 	checkFields(t, map[string]fieldCase{
 		"of 2Gi and 1Gi, nine tenths": {nil, map[string]string{
 			pod("activator") + ".env[?(@.name=='GOMEMLIMIT')].value": "1932735283",
