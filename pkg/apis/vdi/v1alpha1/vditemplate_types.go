@@ -193,6 +193,16 @@ type StreamingSpec struct {
 	// Defaults to the installation's turn.icePolicy.
 	// +optional
 	ICEPolicy ICEPolicy `json:"icePolicy,omitempty"`
+
+	// Subprotocols are the WebSocket subprotocols that the desktop speaks, best first. A
+	// client that offers some (Sec-WebSocket-Protocol) while the desktop sleeps is promised
+	// the first of these that it offers; a desktop that is awake chooses itself.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[-!#$%&\\'*+.^_`|~0-9A-Za-z]+$')",message="must be the name of a WebSocket subprotocol, such as binary"
+	Subprotocols []string `json:"subprotocols,omitempty"`
 }
 
 // ReclaimPolicy says what happens to a home when its session is deleted.
