@@ -67,6 +67,12 @@ func TestTheAPIRefusesWhatCannotWorkAndSaysWhy(t *testing.T) {
 		"a security there is not":     {templateKind + "spec: {image: a, security: Privileged}", []string{"spec.security", "ImageRoot"}},
 		"a protocol there is not":     {templateKind + "spec: {image: a, streaming: {protocol: VNC}}", []string{"spec.streaming.protocol", "Selkies2WebRTC"}},
 		"an ICE policy there is not":  {templateKind + "spec: {image: a, streaming: {icePolicy: none}}", []string{"spec.streaming.icePolicy", "relay"}},
+		"a subprotocol of two words":  {templateKind + "spec: {image: a, streaming: {subprotocols: [binary, 'a b']}}", []string{"spec.streaming.subprotocols[1]", "the name of a WebSocket subprotocol"}},
+		"a subprotocol without name":  {templateKind + "spec: {image: a, streaming: {subprotocols: ['']}}", []string{"the name of a WebSocket subprotocol"}},
+		"a list as a subprotocol":     {templateKind + "spec: {image: a, streaming: {subprotocols: ['a,b']}}", []string{"the name of a WebSocket subprotocol"}},
+		"a line as a subprotocol":     {templateKind + "spec: {image: a, streaming: {subprotocols: [\"a\\nb\"]}}", []string{"the name of a WebSocket subprotocol"}},
+		"a long subprotocol":          {templateKind + "spec: {image: a, streaming: {subprotocols: [" + strings.Repeat("a", 65) + "]}}", []string{"spec.streaming.subprotocols[0]", "64"}},
+		"nine subprotocols":           {templateKind + "spec: {image: a, streaming: {subprotocols: [a, b, c, d, e, f, g, h, i]}}", []string{"spec.streaming.subprotocols", "8"}},
 		"a relative mount path":       {templateKind + "spec: {image: a, persistence: {mountPath: home}}", []string{"must be an absolute path"}},
 		"a GPU without a domain":      {templateKind + "spec: {image: a, gpuResourceName: gpu}", []string{"must be an extended resource name"}},
 		"a home of no size":           {templateKind + "spec: {image: a, persistence: {size: '0'}}", []string{"must be a quantity above zero"}},
@@ -89,7 +95,7 @@ func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
 		"a clock switched off":      sessionKind + "spec: {user: a, template: a, timeout: 0s}",
 		"quantities as numbers":     sessionKind + "spec: {user: a, template: a, resources: {cpu: 2, memory: 4294967296}}",
 		"the smallest template":     templateKind + "spec: {image: 'ghcr.io/selkies-project/nvidia-egl-desktop:latest'}",
-		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, security: ImageRoot, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
+		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay, subprotocols: [binary, \"!#$%&'*+-.^_`|~09azAZ\"]}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, security: ImageRoot, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, api.Create(t.Context(), parse(t, ns, object)))
