@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/relay"
 )
 
 // keyLength is a Sec-WebSocket-Key's: 16 bytes in base64 (RFC 6455, section 4.1).
@@ -41,20 +42,19 @@ func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
 
 // upgrade takes the connection over from net/http. Nothing of net/http's stays but
 // what the client sent without waiting for the answer.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, before []byte, subprotocol string, err error) {
-	u := ws.HTTPUpgrader{
-		Timeout: s.Config.Limits.HeaderTimeout.Duration,
-		// The desktop's choice is not known yet; it is offered the client's first only.
-		Protocol: func(string) bool { return true },
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, offer *relay.Subprotocols) (conn net.Conn, before []byte, err error) {
+	u := ws.HTTPUpgrader{Timeout: s.Config.Limits.HeaderTimeout.Duration}
+	if offer != nil {
+		u.Protocol = func(name string) bool { return name == offer.Promised }
 	}
-	conn, rw, hs, err := u.Upgrade(r, w)
+	conn, rw, _, err := u.Upgrade(r, w)
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
 		}
-		return nil, nil, "", err
+		return nil, nil, err
 	}
 	// A copy of what net/http has read too much, so that its buffer, of 4 KiB, can go.
 	before, err = rw.Peek(rw.Reader.Buffered())
-	return conn, bytes.Clone(before), hs.Protocol, err
+	return conn, bytes.Clone(before), err
 }

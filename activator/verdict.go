@@ -56,15 +56,24 @@ func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor
 		s.verdicts.Forget(at)
 		return false
 	}
-	again := (&relay.Rejected{Why: answer.Status}).Ending()
-	s.Metrics.Refused(again.Label())
-	s.Log.Debug("a desktop refuses an upgrade again", "namespace", v.Session.Namespace, "session", v.Session.Name, "status", status)
-	if challenge := answer.Header.Values("WWW-Authenticate"); status == http.StatusUnauthorized && len(challenge) > 0 {
-		w.Header()["Www-Authenticate"] = challenge
+	s.reject(w, v, &relay.Rejected{Why: answer.Status, Status: status, Challenge: relay.Challenge(answer)})
+	return true
+}
+
+// reject answers an upgrade with the desktop's refusal. One that is no refusal of HTTP's is
+// a fault of the desktop's.
+func (s *Server) reject(w http.ResponseWriter, v visitor, no *relay.Rejected) {
+	end, status := no.Ending(), no.Status
+	s.Metrics.Refused(end.Label())
+	s.Log.Debug("a desktop refuses an upgrade", "namespace", v.Session.Namespace, "session", v.Session.Name, "reason", no.Why)
+	if status < http.StatusBadRequest {
+		status = http.StatusBadGateway
+	}
+	if len(no.Challenge) > 0 {
+		w.Header()["Www-Authenticate"] = no.Challenge
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, again.Reason, status)
-	return true
+	http.Error(w, end.Reason, status)
 }
 
 // ask asks the desktop once more, which wakes nothing and counts as no visit.

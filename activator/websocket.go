@@ -26,10 +26,15 @@ import (
 // what is written.
 const inputEvery = time.Second
 
-// serveWebSocket accepts a WebSocket at once and hands it to a goroutine of its
-// own. What served the request, with its buffers and its grown stack, ends here.
+// serveWebSocket accepts a WebSocket and hands it to a goroutine of its own: at once, unless
+// a desktop that is awake has to be asked for a subprotocol. What served the request, with
+// its buffers and its grown stack, ends here.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visitor) {
-	if s.refuseUpgrade(w, r) || s.repeatVerdict(w, r, v) {
+	if s.refuseUpgrade(w, r) {
+		return
+	}
+	offer, ok := s.offered(w, r)
+	if !ok || offer == nil && s.repeatVerdict(w, r, v) {
 		return
 	}
 	if !s.sockets.Enter() {
@@ -38,21 +43,27 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
 		path: strings.Clone(r.URL.Path)} // without what else was read with it
-	refusal := s.admitSocket(h)
-	conn, before, subprotocol, err := s.upgrade(w, r)
-	if err != nil {
-		s.Log.Debug("a client's upgrade failed", "error", err)
+	streaming := signaling.Streaming(v.Session)
+	protocol := signaling.For(streaming.Protocol, r.URL.Path)
+	h.protocol = protocol.Name
+	promise(offer, streaming, protocol)
+	if refusal := s.admitSocket(h); refusal != nil {
+		s.turnAway(w, r, h, offer, refusal)
+		return
+	}
+	request := relay.NewRequest(r, v.face, s.rules, offer)
+	asked, answered := s.negotiate(w, r, h, request)
+	if answered {
 		h.leave()
 		return
 	}
-	protocol := signaling.For(signaling.Streaming(v.Session).Protocol, r.URL.Path)
-	h.protocol = protocol.Name
-	if refusal != nil {
-		h.log(refusal)
-		go func() {
-			defer h.leave()
-			hold.Refuse(conn, before, closing.Of(refusal))
-		}()
+	conn, before, err := s.upgrade(w, r, offer)
+	if err != nil {
+		s.Log.Debug("a client's upgrade failed", "error", err)
+		if asked != nil {
+			asked.Close()
+		}
+		h.leave()
 		return
 	}
 	traits := protocol.Traits
@@ -62,14 +73,29 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(signaling.OptionsFor(signaling.Streaming(v.Session), s.Config)),
-		Request:      relay.NewRequest(r, v.face, s.rules, subprotocol),
+		Conversation: protocol.Converse(signaling.OptionsFor(streaming, s.Config)),
+		Request:      request,
 		Limits:       s.holdLimits(v.Session),
 		Kept:         s.kept,
 		Host:         h,
 	})
 	h.member.Conn = h.conn
-	go h.serve()
+	go h.serve(asked)
+}
+
+// turnAway closes a WebSocket with the reason: a script is shown nothing else of a refusal.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, h *socket, offer *relay.Subprotocols, why error) {
+	conn, before, err := s.upgrade(w, r, offer)
+	if err != nil {
+		s.Log.Debug("a client's upgrade failed", "error", err)
+		h.leave()
+		return
+	}
+	h.log(why)
+	go func() {
+		defer h.leave()
+		hold.Refuse(conn, before, closing.Of(why))
+	}()
 }
 
 // admitSocket takes what an open WebSocket takes, and wakes its desktop, unless it is
@@ -114,7 +140,8 @@ type socket struct {
 // Its exported methods are hold.Host's, and documented there.
 var _ hold.Host = (*socket)(nil)
 
-func (h *socket) serve() {
+// serve serves the socket, whose desktop is there already if it was asked.
+func (h *socket) serve(asked *hold.Asked) {
 	s := h.server
 	defer h.leave()
 	// As net/http does: one connection's panic is not the others'.
@@ -126,7 +153,12 @@ func (h *socket) serve() {
 	}()
 	s.sockets.Add(&h.member)
 	defer s.sockets.Drop(&h.member)
-	end := h.conn.Serve()
+	var end error
+	if asked != nil {
+		end = h.conn.ServeAsked(asked)
+	} else {
+		end = h.conn.Serve()
+	}
 	if at, ok := h.address(); ok && h.release == nil && !hold.Left(end) {
 		s.verdicts.BrokeOff(at.Run, time.Now())
 	}

@@ -83,6 +83,8 @@ var (
 		Text: "the desktop did not answer in time"})
 	DesktopRejected = row(Refusal{Label: "desktop_rejected", Code: CodeInternal,
 		Text: "the desktop refused the connection: %s"})
+	Subprotocol = row(Refusal{Label: "desktop_subprotocol", Code: CodeInternal,
+		Text: "the desktop speaks the subprotocol %.20q, but the client was told %.20q; connect again"})
 	UsedElsewhere = row(Refusal{Label: "used_elsewhere", Code: codeUsedElsewhere,
 		Text: "the desktop is used in another tab"})
 	RelayIdle = row(Refusal{Label: "relay_idle", Code: codeIdle,
@@ -164,6 +166,8 @@ var (
 		Text: "a WebSocket is opened with GET"})
 	UpgradeKey = row(Refusal{Label: "upgrade_key", Status: http.StatusBadRequest,
 		Text: "the request has no valid Sec-WebSocket-Key"})
+	UpgradeSubprotocol = row(Refusal{Label: "upgrade_subprotocol", Status: http.StatusBadRequest,
+		Text: "the request has no valid Sec-WebSocket-Protocol"})
 )
 
 // Frames against RFC 6455.

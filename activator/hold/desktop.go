@@ -49,6 +49,15 @@ type desktop struct {
 	cut bool
 }
 
+func newDesktop(conn net.Conn) *desktop {
+	return &desktop{wrapped: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
+}
+
+func (d *desktop) close() {
+	_ = d.wrapped.Close()
+	d.in.Forget()
+}
+
 // cutOff lets reading fail after a while.
 func (d *desktop) cutOff(after time.Duration) {
 	d.mu.Lock()
@@ -91,11 +100,15 @@ func (c *Conn) attach(conn net.Conn, err error) {
 		c.End(closing.Of(err))
 		return
 	}
-	d := &desktop{wrapped: conn, in: frame.NewReader(conn, false, nil), out: frame.NewWriter(conn, true)}
+	c.take(newDesktop(conn))
+}
+
+// take serves a desktop, unless the connection has ended.
+func (c *Conn) take(d *desktop) {
 	c.mu.Lock()
 	if c.end != nil {
 		c.mu.Unlock()
-		_ = conn.Close()
+		d.close()
 		return
 	}
 	c.desktop, c.cancel = d, nil
@@ -103,8 +116,7 @@ func (c *Conn) attach(conn net.Conn, err error) {
 	c.parting.Add(1)
 	c.mu.Unlock()
 	defer c.parting.Done()
-	defer d.in.Forget()
-	defer func() { _ = conn.Close() }()
+	defer d.close()
 	defer func() {
 		if p := recover(); p != nil {
 			c.opts.Host.Panicked(p)
@@ -127,8 +139,10 @@ func (c *Conn) serve(d *desktop) bool {
 
 // converse serves a desktop from its upgrade to its end, and says what that was.
 func (c *Conn) converse(d *desktop) error {
-	if err := c.upgrade(d); err != nil {
-		return err
+	if !d.open {
+		if err := c.upgrade(d); err != nil {
+			return err
+		}
 	}
 	c.talk.Lock()
 	c.opts.Conversation.Attached()
@@ -151,23 +165,34 @@ func (c *Conn) upgrade(d *desktop) error {
 		b = frames(b[:len(b):len(b)], c.backlog)
 	}
 	c.mu.Unlock()
-	d.deadline(time.Now().Add(answerWithin))
-	if err := d.out.Raw(b); err != nil {
-		return fmt.Errorf("%w: %w", relay.ErrStarting, errors.Unwrap(err))
-	}
-	head, err := d.in.Head(c.opts.Request.AnswerBytes())
+	subprotocol, err := d.ask(c.opts.Request, b)
 	if err != nil {
-		return fmt.Errorf("%w: %w", relay.ErrStarting, err)
-	}
-	if err := c.opts.Request.Check(head); err != nil {
 		return err
 	}
-	d.deadline(time.Time{})
-	d.open = true
 	c.mu.Lock()
 	c.refused = nil
 	c.mu.Unlock()
-	return nil
+	return c.opts.Request.Keeps(subprotocol)
+}
+
+// ask sends b, which begins with the request, and returns the subprotocol that a desktop
+// which upgrades has chosen.
+func (d *desktop) ask(q *relay.Request, b []byte) (subprotocol string, err error) {
+	d.deadline(time.Now().Add(answerWithin))
+	if err := d.out.Raw(b); err != nil {
+		return "", fmt.Errorf("%w: %w", relay.ErrStarting, errors.Unwrap(err))
+	}
+	head, err := d.in.Head(q.AnswerBytes())
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", relay.ErrStarting, err)
+	}
+	subprotocol, err = q.Check(head)
+	if err != nil {
+		return "", err
+	}
+	d.deadline(time.Time{})
+	d.open = true
+	return subprotocol, nil
 }
 
 // listen passes on what the desktop says until it ends, and says how; a

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +16,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/relay"
-	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
 )
 
@@ -153,9 +150,7 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 	}
 	client, ours, before := visited(t, n)
 	h.client = client
-	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h,
-		Request: relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), route.Face{Scheme: "http"},
-			&relay.Rules{HeadBytes: 16 << 10, HeadFields: 100}, "")})
+	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h, Request: request()})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -69,12 +69,12 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 	header := browser.Clone()
 	header["Sec-Websocket-Key"], header["Sec-Websocket-Version"] = []string{"x"}, []string{"13"}
 	header["Sec-Websocket-Protocol"], header["Sec-Websocket-Extensions"] = []string{"text, binary"}, []string{"permessage-deflate"}
-	head := NewRequest(visitor(target, header), secure, rules, "binary").Head
+	head := NewRequest(visitor(target, header), secure, rules, &Subprotocols{offered: "text, binary"}).Head
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	require.NoError(t, err)
 	expectForwarded(t, r)
 	for name, want := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "binary", "Sec-WebSocket-Extensions": "",
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "text, binary", "Sec-WebSocket-Extensions": "",
 	} {
 		assert.Equal(t, want, strings.Join(r.Header.Values(name), "|"), name)
 	}
@@ -82,15 +82,17 @@ func TestADesktopsWebSocketSeesTheVisitorsRequestWithoutOurCredentials(t *testin
 }
 
 func TestWhatADesktopsAnswerMeans(t *testing.T) {
-	q := NewRequest(visitor("/", nil), route.Face{Scheme: "http"}, rules, "binary")
+	q := NewRequest(visitor("/", nil), route.Face{Scheme: "http"}, rules, &Subprotocols{offered: "text, binary", Promised: "binary"})
 	accept := "Sec-WebSocket-Accept: " + q.accept + "\r\n"
 	const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	for _, tc := range []struct {
-		head, rejected string
-		starting       bool
+		head, rejected, subprotocol string
+		starting                    bool
 	}{
 		{head: upgraded + accept},
-		{head: upgraded + accept + "Sec-WebSocket-Protocol: binary\r\n"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: binary\r\n", subprotocol: "binary"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: text\r\n", subprotocol: "text"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol:\r\n"},
 		{head: "HTTP/1.1 502 Bad Gateway\r\n", starting: true},
 		{head: "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n", starting: true},
 		{head: "HTTP/1.1 504 Gateway Timeout\r\n", starting: true},
@@ -101,9 +103,16 @@ func TestWhatADesktopsAnswerMeans(t *testing.T) {
 		{head: upgraded, rejected: "no WebSocket"},
 		{head: upgraded + "Sec-WebSocket-Accept: x\r\n", rejected: "no WebSocket"},
 		{head: upgraded + accept + "Sec-WebSocket-Extensions: permessage-deflate\r\n", rejected: "extension"},
-		{head: upgraded + accept + "Sec-WebSocket-Protocol: text\r\n", rejected: `it speaks the subprotocol "text", but the client was told "binary"`},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: other\r\n", rejected: `it chose the subprotocol "other", which was not offered`},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: Binary\r\n", rejected: "not offered"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: text, binary\r\n", rejected: "not offered"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: text\r\nSec-WebSocket-Protocol: binary\r\n", rejected: "not offered"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: te\x07xt\r\n", rejected: "no HTTP"},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: te\xffxt\r\n", rejected: `"te\xffxt", which was not offered`},
+		{head: upgraded + accept + "Sec-WebSocket-Protocol: " + strings.Repeat("x", 4<<10) + "\r\n", rejected: `"` + strings.Repeat("x", 32) + `", which`},
 	} {
-		err := q.Check([]byte(tc.head + "\r\n"))
+		got, err := q.Check([]byte(tc.head + "\r\n"))
+		assert.Equal(t, tc.subprotocol, got, "%q", tc.head)
 		var no *Rejected
 		if errors.Is(err, ErrStarting) != tc.starting || errors.As(err, &no) != (tc.rejected != "") || no != nil && !strings.Contains(no.Why, tc.rejected) {
 			t.Errorf("%q means %v", tc.head, err)

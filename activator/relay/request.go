@@ -26,15 +26,16 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // visitor comes and kept instead of the visitor's own request, which is larger.
 type Request struct {
 	// Head is what is written to the desktop.
-	Head     []byte
-	accept   string
-	protocol string
-	rules    *Rules
+	Head   []byte
+	accept string
+	// Subprotocols are the visitor's; nil where they offer none.
+	Subprotocols *Subprotocols
+	rules        *Rules
 }
 
 // NewRequest makes the desktop's upgrade request of a visitor's. face is how
-// visitors see the session; subprotocol is what the visitor was promised, and all that is offered.
-func NewRequest(in *http.Request, face route.Face, rules *Rules, subprotocol string) *Request {
+// visitors see the session; subprotocols are the visitor's, who may be promised one later.
+func NewRequest(in *http.Request, face route.Face, rules *Rules, subprotocols *Subprotocols) *Request {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: see crypto/rand
 	key := base64.StdEncoding.EncodeToString(nonce[:])
@@ -43,15 +44,15 @@ func NewRequest(in *http.Request, face route.Face, rules *Rules, subprotocol str
 	header.Set("Upgrade", "websocket")
 	header.Set("Sec-WebSocket-Version", "13")
 	header.Set("Sec-WebSocket-Key", key)
-	if subprotocol != "" {
-		header.Set("Sec-WebSocket-Protocol", subprotocol)
+	if subprotocols != nil {
+		header.Set("Sec-WebSocket-Protocol", subprotocols.offered)
 	}
 	sum := sha1.Sum([]byte(key + acceptGUID)) //nolint:gosec // as above
 	return &Request{
-		Head:     get(in, header),
-		accept:   base64.StdEncoding.EncodeToString(sum[:]),
-		protocol: subprotocol,
-		rules:    rules,
+		Head:         get(in, header),
+		accept:       base64.StdEncoding.EncodeToString(sum[:]),
+		Subprotocols: subprotocols,
+		rules:        rules,
 	}
 }
 
@@ -73,6 +74,16 @@ type Rejected struct {
 	Why string
 	// Status is the answer's, and 0 where that is no HTTP.
 	Status int
+	// Challenge is what it asks of a visitor who is to sign in.
+	Challenge []string
+}
+
+// Challenge is what an answer asks of the visitor, who is to sign in.
+func Challenge(answer *http.Response) []string {
+	if answer.StatusCode != http.StatusUnauthorized {
+		return nil
+	}
+	return answer.Header.Values("WWW-Authenticate")
 }
 
 // Ending is what the refusal means for the visitor's connection.
@@ -84,21 +95,23 @@ func (r *Rejected) Error() string { return r.Ending().Reason }
 // ErrStarting says that a desktop accepts connections but cannot answer yet.
 var ErrStarting = errors.New("the desktop is not ready to answer")
 
-// Check reads the head of a desktop's answer: nil when it has upgraded, ErrStarting
-// when the request should be repeated, *Rejected when the desktop refuses, and a
-// *closing.Ending when the head is beyond a limit.
-func (q *Request) Check(head []byte) error {
+// Check reads the head of a desktop's answer: the subprotocol that it chose when it has
+// upgraded, ErrStarting when the request should be repeated, *Rejected when the desktop
+// refuses, and a *closing.Ending when the head is beyond a limit.
+func (q *Request) Check(head []byte) (subprotocol string, err error) {
 	resp, err := response(head, q.rules)
 	if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
-		return refusal
+		return "", refusal
 	}
 	if err != nil {
-		return &Rejected{Why: "its answer is no HTTP"}
+		return "", &Rejected{Why: "its answer is no HTTP"}
 	}
-	reject := func(why string) error { return &Rejected{why, resp.StatusCode} }
+	reject := func(why string) (string, error) {
+		return "", &Rejected{Why: why, Status: resp.StatusCode, Challenge: Challenge(resp)}
+	}
 	switch {
 	case starting(resp.StatusCode):
-		return fmt.Errorf("%w: %s", ErrStarting, resp.Status)
+		return "", fmt.Errorf("%w: %s", ErrStarting, resp.Status)
 	case resp.StatusCode != http.StatusSwitchingProtocols:
 		return reject(resp.Status)
 	case !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") || resp.Header.Get("Sec-WebSocket-Accept") != q.accept:
@@ -106,10 +119,20 @@ func (q *Request) Check(head []byte) error {
 	case resp.Header.Get("Sec-WebSocket-Extensions") != "":
 		return reject("it uses an extension that was not offered")
 	}
-	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != "" && got != q.protocol {
-		return reject(fmt.Sprintf("it speaks the subprotocol %q, but the client was told %q", got, q.protocol))
+	subprotocol, ok := q.Subprotocols.chosen(resp.Header)
+	if !ok {
+		return reject(fmt.Sprintf("it chose the subprotocol %.32q, which was not offered", subprotocol))
 	}
-	return nil
+	return subprotocol, nil
+}
+
+// Keeps says whether the client can go on with the subprotocol that the desktop chose: not if
+// it was promised another. A desktop that chose none is taken at the promise.
+func (q *Request) Keeps(subprotocol string) error {
+	if subprotocol == "" || subprotocol == q.Subprotocols.Promised {
+		return nil
+	}
+	return closing.Subprotocol.Ending(subprotocol, q.Subprotocols.Promised)
 }
 
 // response reads an answer's head.

@@ -32,6 +32,8 @@ type Protocol struct {
 	// atRoot is the path that a client would have asked for from a page at the root of its
 	// host; nil where that is the path below its folder.
 	atRoot func(path string) string
+	// Subprotocols are what its desktops choose if it is offered, best first.
+	Subprotocols []string
 	// mode is the protocol's name among those of which its desktop speaks one at a time,
 	// and the client asks which before it opens anything; empty where there is only one.
 	mode string

@@ -1,0 +1,56 @@
+package hold
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/relay"
+	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/signaling"
+)
+
+func request() *relay.Request {
+	return relay.NewRequest(httptest.NewRequest(http.MethodGet, "/", nil), route.Face{Scheme: "http"}, &relay.Rules{HeadBytes: 16 << 10, HeadFields: 100}, nil)
+}
+
+func TestADesktopThatWasAskedIsGivenUpWhereItsSessionHasEndedSince(t *testing.T) {
+	a, b := tcp{}.connect(t)
+	asking := make(chan *Asked, 1)
+	go func() {
+		asked, _, err := Ask(t.Context(), a, request())
+		assert.NoError(t, err)
+		asking <- asked
+	}()
+	desktop := upgraded(t, b)
+	client, ours, before := visited(t, tcp{})
+	h := &held{t: t, gone: closing.Gone.Ending()}
+	c := Accept(ours, before, Options{Conversation: signaling.Plain.Converse(signaling.Options{}), Limits: roomy, Host: h, Request: request()})
+	ended := make(chan error, 1)
+	go func() { ended <- c.ServeAsked(<-asking) }()
+	_, err := receive(client)
+	expectClose(t, err, 4404, closing.Gone.Text)
+	_, err = receive(desktop)
+	require.Error(t, err, "the desktop keeps its connection")
+	require.ErrorIs(t, <-ended, closing.Gone)
+	assert.EqualValues(t, 0, h.reached.Load(), "it is served")
+}
+
+func TestADesktopIsAskedNoLongerThanItsClientWaits(t *testing.T) {
+	a, b := tcp{}.connect(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	asked, _, err := Ask(ctx, a, request())
+	require.ErrorIs(t, err, relay.ErrStarting)
+	assert.Nil(t, asked)
+	_, err = io.Copy(io.Discard, b)
+	require.NoError(t, err, "its connection is not closed")
+	_ = b.Close()
+}

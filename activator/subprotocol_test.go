@@ -1,0 +1,385 @@
+package activator
+
+import (
+	"bufio"
+	"crypto/sha1" //nolint:gosec // RFC 6455 requires it
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/eventually"
+)
+
+// choosy is a desktop that says what it hears in the first of its subprotocols that the
+// client offers.
+type choosy struct {
+	*httptest.Server
+	// upgrades counts what it upgraded, offered is what it was offered last.
+	upgrades atomic.Int32
+	offered  atomic.Value
+}
+
+func newChoosy(t *testing.T, speaks ...string) *choosy {
+	t.Helper()
+	d := &choosy{}
+	up := websocket.Upgrader{Subprotocols: speaks}
+	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.offered.Store(strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), "|"))
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = ws.Close() }()
+		d.upgrades.Add(1)
+		for {
+			kind, m, err := ws.ReadMessage()
+			if err != nil || ws.WriteMessage(kind, append([]byte("echo "), m...)) != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(d.Close)
+	return d
+}
+
+// newRaw is a desktop that upgrades with these further fields of its answer's head, and what
+// follows them, and is silent then.
+func newRaw(t *testing.T, fields string) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // as above
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+			base64.StdEncoding.EncodeToString(sum[:])+"\r\n"+fields)
+		_, _ = io.Copy(io.Discard, conn)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// newMute is a desktop that accepts connections and never answers; asked says how many
+// requests it has.
+func newMute(t *testing.T) (srv *httptest.Server, asked *atomic.Int32) {
+	t.Helper()
+	asked = &atomic.Int32{}
+	srv = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if websocket.IsWebSocketUpgrade(r) {
+			asked.Add(1)
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(srv.Close)
+	return srv, asked
+}
+
+// offering is a client of the desktop's page that offers subprotocols, a header line each.
+func (g *gateway) offering(lines ...string) http.Header {
+	h := g.as(fromPage)
+	h["Sec-Websocket-Protocol"] = lines
+	return h
+}
+
+func (g *gateway) chooses(subprotocols ...string) {
+	g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Subprotocols: subprotocols} })
+}
+
+// expectNobody waits until every place is given back.
+func (g *gateway) expectNobody() {
+	g.t.Helper()
+	eventually.Equal(g.t, "held", 0, value(g.Metrics.Held))
+	eventually.Equal(g.t, "open", 0, value(g.Metrics.LiveWebSockets))
+	eventually.Equal(g.t, "relayed", 0, value(g.Metrics.Relayed))
+}
+
+func TestWhoComesBeforeTheDesktopIsPromisedWhatItWillSpeak(t *testing.T) {
+	for name, tc := range map[string]struct {
+		template, offers []string
+		want             string
+	}{
+		"what the template says":             {[]string{"b"}, []string{"a, b"}, "b"},
+		"what it says first":                 {[]string{"c", "b", "a"}, []string{"a, b"}, "b"},
+		"before what the protocol says":      {[]string{"a"}, []string{"a, binary"}, "a"},
+		"what the protocol says":             {[]string{"x"}, []string{"base64", "binary"}, "binary"},
+		"otherwise the client's first":       {nil, []string{"a, b"}, "a"},
+		"of many that the client offers":     {[]string{"b"}, []string{strings.Repeat("a, ", 999) + "b"}, "b"},
+		"whatever else it offers as well":    {nil, []string{"a, a", "a"}, "a"},
+		"and nobody who does not ask for it": {[]string{"b"}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			g.chooses(tc.template...)
+			ws := g.dial("/desk", g.offering(tc.offers...))
+			require.Equal(t, tc.want, ws.Subprotocol())
+			say(t, ws, "first")
+			d := newChoosy(t, tc.want)
+			g.wakes(d.Server)
+			expectEcho(t, ws, "first")
+			assert.Equal(t, strings.Join(tc.offers, ", "), d.offered.Load(), "the desktop is offered something else")
+		})
+	}
+}
+
+func TestADesktopThatIsAwakeChooses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		speaks, offers []string
+		want           string
+	}{
+		"another than the first":      {[]string{"b"}, []string{"a, b"}, "b"},
+		"another than the template's": {[]string{"a", "t"}, []string{"a", "t"}, "a"},
+		"of a thousand":               {[]string{"b"}, []string{strings.Repeat("a, ", 999) + "b"}, "b"},
+		"none":                        {[]string{"c"}, []string{"a, b"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			g.chooses("t")
+			d := newChoosy(t, tc.speaks...)
+			g.wakes(d.Server)
+			ws := g.dial("/desk", g.offering(tc.offers...))
+			require.Equal(t, tc.want, ws.Subprotocol())
+			for _, m := range []string{"first", "second"} {
+				say(t, ws, m)
+				expectEcho(t, ws, m)
+			}
+			assert.Equal(t, strings.Join(tc.offers, ", "), d.offered.Load())
+			assert.EqualValues(t, 1, d.upgrades.Load(), "upgrades at the desktop")
+			assert.EqualValues(t, 1, value(g.Metrics.Relayed)(), "relayed")
+			_ = ws.Close()
+			g.expectNobody()
+		})
+	}
+}
+
+func TestWhatADesktopSaysBehindItsAnswerReachesTheClient(t *testing.T) {
+	g := newGateway(t)
+	g.wakes(newRaw(t, "Sec-WebSocket-Protocol: b\r\n\r\n\x82\x0cRFB 003.008\n"))
+	ws := g.dial("/desk", g.offering("a, b"))
+	require.Equal(t, "b", ws.Subprotocol())
+	_ = ws.SetReadDeadline(time.Now().Add(enough))
+	_, m, err := ws.ReadMessage()
+	require.NoError(t, err)
+	assert.Equal(t, "RFB 003.008\n", string(m))
+}
+
+// TestAWrongPromiseIsRightTheNextTime is the story of a client whose desktop was asleep, and
+// speaks what nobody could know.
+func TestAWrongPromiseIsRightTheNextTime(t *testing.T) {
+	g := newGateway(t)
+	d := newChoosy(t, "b")
+	held := g.dial("/desk", g.offering("a, b"))
+	require.Equal(t, "a", held.Subprotocol())
+	say(t, held, "first")
+	g.wakes(d.Server)
+	expectClosed(t, held, 1011, `the desktop speaks the subprotocol "b", but the client was told "a"; connect again`)
+	g.expectRefusals(closing.Subprotocol, 1)
+	g.expectNobody()
+	again := g.dial("/desk", g.offering("a, b"))
+	require.Equal(t, "b", again.Subprotocol())
+	say(t, again, "first")
+	expectEcho(t, again, "first")
+	g.expectRefusals(closing.Subprotocol, 1)
+}
+
+func TestADesktopThatIsAskedRefusesByItsStatus(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 409, 426, 500} {
+		g := newGateway(t)
+		d := newSelkies2(t, webSockets)
+		g.wakes(d.Server)
+		there := g.dial(webSockets, g.as(fromPage))
+		say(t, there, "cr")
+		expectEcho(t, there, "cr")
+		d.instead.Store(int32(status))
+		resp := g.upgrade(webSockets, g.offering("a"))
+		require.NotNil(t, resp)
+		require.Equal(t, status, resp.StatusCode)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Contains(t, string(body), "the desktop refused the connection")
+		assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+		assert.Equal(t, status == 401, resp.Header.Get("WWW-Authenticate") != "", "%d comes with a challenge", status)
+		g.expectRefusals(closing.DesktopRejected, 1)
+		_ = there.Close()
+		g.expectNobody()
+	}
+}
+
+func TestADesktopThatIsAskedWhileItStartsIsWaitedFor(t *testing.T) {
+	for _, status := range []int{404, 502, 503, 504} {
+		g := newGateway(t)
+		d := newSelkies2(t, "/desk")
+		d.instead.Store(int32(status))
+		g.wakes(d.Server)
+		ws := g.dial("/desk", g.offering("a, b"))
+		require.Equal(t, "a", ws.Subprotocol(), "%d", status)
+		say(t, ws, "first")
+		d.instead.Store(0)
+		expectEcho(t, ws, "first")
+	}
+}
+
+func TestADesktopThatDoesNotAnswerIsNotAskedForEver(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
+	mute, asked := newMute(t)
+	g.wakes(mute)
+	ws := g.dial("/desk", g.offering("a, b"))
+	require.Equal(t, "a", ws.Subprotocol())
+	assert.GreaterOrEqual(t, asked.Load(), int32(1), "it was not asked")
+	eventually.Equal(t, "held", 1, value(g.Metrics.Held))
+}
+
+func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
+	for name, tc := range map[string]struct {
+		happens func(*gateway)
+		code    int
+	}{
+		"the session is deleted":   {func(g *gateway) { g.Directory.DropSession(alice) }, 4404},
+		"it is switched off":       {func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) }, 4403},
+		"the activator shuts down": {func(g *gateway) { g.StopHolding() }, 1012},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			mute, asked := newMute(t)
+			g.wakes(mute)
+			go func() {
+				for asked.Load() == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				assert.EqualValues(t, 1, value(g.Metrics.Held)(), "who asks has no place")
+				assert.EqualValues(t, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
+				tc.happens(g)
+			}()
+			expectClosed(t, g.dial("/desk", g.offering("a")), tc.code, "")
+			g.expectNobody()
+		})
+	}
+}
+
+func TestAClientThatLeavesWhileItsDesktopIsAskedGivesItsPlacesBack(t *testing.T) {
+	g := newGateway(t)
+	mute, asked := newMute(t)
+	g.wakes(mute)
+	conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "GET /desk HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\nCookie: "+g.as(noBrowser).Get("Cookie")+"\r\n\r\n")
+	require.NoError(t, err)
+	eventually.Equal(t, "asked", 1, func() int { return int(asked.Load()) })
+	require.NoError(t, conn.Close())
+	g.expectNobody()
+}
+
+func TestThePlacesBoundWhoAsks(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.LiveWebSocketsPerSession = 1 })
+	g.wakes(newChoosy(t, "b").Server)
+	g.dial("/desk", g.offering("b"))
+	expectClosed(t, g.dial("/desk", g.offering("b")), 1013, "too many")
+	g.expectRefusals(closing.LiveWebSocketsPerSession, 1)
+}
+
+// TestADesktopThatWasAskedAndDiesIsReplaced has the next one say other things than the first:
+// the client hears of one of them only, and each hears everything once.
+func TestADesktopThatWasAskedAndDiesIsReplaced(t *testing.T) {
+	g := newGateway(t)
+	heard := make(chan string, 10)
+	up := websocket.Upgrader{Subprotocols: []string{"b"}}
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := up.Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, m, _ := ws.ReadMessage()
+		heard <- string(m)
+		_ = ws.Close()
+	}))
+	defer broken.Close()
+	g.wakes(broken)
+	ws := g.dial("/desk", g.offering("a, b"))
+	say(t, ws, "first")
+	require.Equal(t, "first", <-heard)
+	g.wakes(newChoosy(t, "b").Server)
+	say(t, ws, "second")
+	for _, m := range []string{"first", "second"} {
+		expectEcho(t, ws, m)
+	}
+	assert.EqualValues(t, 1, value(g.Metrics.Relayed)(), "relayed")
+	_ = ws.Close()
+	g.expectNobody()
+}
+
+func TestADesktopThatChoosesWhatWasNotOfferedIsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fields string
+		why    *closing.Refusal
+		says   string
+	}{
+		"another":                {"Sec-WebSocket-Protocol: c\r\n\r\n", closing.DesktopRejected, `"c", which was not offered`},
+		"two lines":              {"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n\r\n", closing.DesktopRejected, "not offered"},
+		"two in a line":          {"Sec-WebSocket-Protocol: a, b\r\n\r\n", closing.DesktopRejected, "not offered"},
+		"bytes that are no text": {"Sec-WebSocket-Protocol: \xff\xfe\r\n\r\n", closing.DesktopRejected, `"\xff\xfe"`},
+		"a control character":    {"Sec-WebSocket-Protocol: a\x07\r\n\r\n", closing.DesktopRejected, "no HTTP"},
+		"a long one":             {"Sec-WebSocket-Protocol: " + strings.Repeat("a", 16<<10) + "\r\n\r\n", closing.DesktopRejected, "not offered"},
+		"one without an end":     {"Sec-WebSocket-Protocol: " + strings.Repeat("a", 64<<10), closing.DesktopHeaderBytes, "longer than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			held := g.dial("/desk", g.offering("a, b"))
+			g.wakes(newRaw(t, tc.fields))
+			expectClosed(t, held, 1011, tc.says)
+			resp := g.upgrade("/desk", g.offering("a, b"))
+			require.NotNil(t, resp)
+			require.Equal(t, http.StatusBadGateway, resp.StatusCode)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			assert.Contains(t, string(body), tc.says)
+			assert.Less(t, len(body), 300, "the answer quotes all of it")
+			g.expectRefusals(tc.why, 2)
+			g.expectNobody()
+		})
+	}
+}
+
+func TestAnOfferThatIsNoneIsRefusedAndWakesNothing(t *testing.T) {
+	g := newGateway(t)
+	for i, lines := range [][]string{{""}, {"a,,b"}, {"a b"}, {`"a"`}, {"a", "b/c"}, {"a;b=c"}} {
+		resp := g.upgradeRaw(lines)
+		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, "%q", lines)
+		g.expectRefusals(closing.UpgradeSubprotocol, float64(i+1))
+	}
+	g.expectNobody()
+	g.expectNothingWritten()
+}
+
+// upgradeRaw asks for a WebSocket as no client of Go's does.
+func (g *gateway) upgradeRaw(offers []string) *http.Response {
+	g.t.Helper()
+	conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
+	require.NoError(g.t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "GET /desk HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: "+strings.Join(offers, "\r\nSec-WebSocket-Protocol: ")+
+		"\r\nCookie: "+g.as(noBrowser).Get("Cookie")+"\r\n\r\n")
+	require.NoError(g.t, err)
+	_ = conn.SetReadDeadline(time.Now().Add(enough))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(g.t, err)
+	_ = resp.Body.Close()
+	return resp
+}
