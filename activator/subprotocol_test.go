@@ -265,7 +265,9 @@ func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
 				assert.EqualValues(t, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
 				tc.happens(g)
 			}()
+			begun := time.Now()
 			expectClosed(t, g.dial("/desk", g.offering("a")), tc.code, "")
+			assert.Less(t, time.Since(begun), enough, "it ended when the desktop had no more time")
 			g.expectNobody()
 		})
 	}
