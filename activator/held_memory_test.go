@@ -39,6 +39,7 @@ func BenchmarkHeldConnection(b *testing.B) {
 func measureHeld(b *testing.B, n int) {
 	g := newGateway(b, func(c *config.Config) {
 		c.Limits.HeldConnections, c.Limits.HeldConnectionsPerSession = n, n
+		c.Limits.LiveWebSockets, c.Limits.LiveWebSocketsPerSession = n, n
 		c.Limits.UpgradesPerAddress.Burst, c.Limits.UpgradesPerUser.Burst = 2*n, 2*n
 	})
 	addr := g.front.Listener.Addr().(*net.TCPAddr)
