@@ -98,3 +98,28 @@ func TestInputOnAStreamKeepsTheDesktopAwake(t *testing.T) {
 	expectEcho(t, ws, "kd,65")
 	eventually.Equal(g.t, "the input is recorded", 1, typed)
 }
+
+func TestWhereInputPassesItIsWatchedFromTheFirstLiveViewerOn(t *testing.T) {
+	for path, want := range map[string]int{"/websockets": 1, "/api/websockets": 1, "/desk": 0} {
+		t.Run(path, func(t *testing.T) {
+			g := newGateway(t)
+			watched := func() (n int) {
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				for _, a := range g.writes {
+					if !a.Watched.IsZero() {
+						n++
+					}
+				}
+				return n
+			}
+			g.wakes(newDesktop(t))
+			for range 2 {
+				ws := g.dial(path, g.as(fromPage))
+				say(t, ws, "hello")
+				expectEcho(t, ws, "hello")
+				eventually.Equal(t, "that input is watched is written once", want, watched)
+			}
+		})
+	}
+}

@@ -67,6 +67,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		return
 	}
 	traits := protocol.Traits
+	h.seesInput = traits.SeesInput
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
 		h.host = strings.Clone(r.Host)
@@ -127,9 +128,11 @@ type socket struct {
 	protocol, path string
 	// host is the session's as the visitor calls it, where what is kept of its desktop has to
 	// be renewed.
-	host   string
-	member sockets.Member
-	visit  *wake.Visit
+	host string
+	// seesInput says that what the visitor types passes here.
+	seesInput bool
+	member    sockets.Member
+	visit     *wake.Visit
 	// end gives the place among the open back; release that among the held, nil while the
 	// connection is live.
 	end, release func()
@@ -203,6 +206,9 @@ func (h *socket) Live() {
 	h.release()
 	h.release = nil
 	h.visit.Served()
+	if h.seesInput {
+		h.visit.Watches()
+	}
 	h.server.Metrics.Relayed.Inc()
 	h.server.sockets.SetViewing(&h.member, true)
 	if h.host != "" {

@@ -9,6 +9,6 @@ var LinuxServer = &Protocol{
 	Name:     "linuxserver",
 	named:    v1alpha1.ProtocolLinuxServer,
 	claims:   func(path string) bool { return under("/websockets")(path) && !Selkies2WebSockets.claims(path) },
-	Traits:   Traits{ReadsClient: true},
+	Traits:   Traits{ReadsClient: true, SeesInput: true},
 	Converse: func(Options) Conversation { return streaming{} },
 }

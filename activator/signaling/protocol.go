@@ -53,6 +53,8 @@ type Traits struct {
 	Pipelines bool
 	// Redial is the least pause between two upgrade attempts at a desktop; 0 for none.
 	Redial time.Duration
+	// SeesInput says that a person's input comes by messages of the client.
+	SeesInput bool
 	// SingleViewer says that the desktop has room for one viewer, turns every other one
 	// away and says so to none of them: who views has to be settled before it.
 	SingleViewer bool

@@ -18,6 +18,6 @@ var Selkies2WebSockets = &Protocol{
 	named:    v1alpha1.ProtocolSelkies2WebSockets,
 	claims:   under("/api/websockets"),
 	mode:     "websockets",
-	Traits:   Traits{ReadsClient: true, Redial: selkies2Redial},
+	Traits:   Traits{ReadsClient: true, SeesInput: true, Redial: selkies2Redial},
 	Converse: func(Options) Conversation { return streaming{} },
 }

@@ -25,6 +25,8 @@ type presence struct {
 	// connections counts open ones; waiting counts those of them that still wait
 	// for the desktop.
 	connections, waiting int
+	// watching counts those on which a person's input is seen.
+	watching int
 	// left is when the last visitor went.
 	left time.Time
 	// slept is the latest sleep that a visitor knew of when coming, asked when the
@@ -40,6 +42,8 @@ type state struct {
 	reported, retry time.Time
 	// stamp is the last wake's time on record, woke when its write was done.
 	stamp, woke time.Time
+	// watched is when it was last written that input is watched.
+	watched time.Time
 }
 
 // step is what to do now.
@@ -70,6 +74,10 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 		// A wake counts only when it is later than the sleep.
 		a.Wake = record.After(now, s.Status.SleepTime)
 	}
+	if unwatched(s, p, st) {
+		due = now
+		a.Watched = record.After(now, s.Status.StartTime)
+	}
 	if due.Before(st.retry) {
 		due = st.retry
 	}
@@ -98,6 +106,14 @@ func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time,
 	return now, p.waiting > 0 && !lifecycle.EndsVisits(s)
 }
 
+// unwatched says that input of the awake desktop is seen on a connection, and nothing has
+// recorded yet that anything watches.
+func unwatched(s *v1alpha1.VDISession, p presence, st state) bool {
+	woke, a := s.Status.StartTime, s.Status.Activity
+	return p.watching > 0 && woke != nil && !lifecycle.Asleep(s) && !st.watched.After(woke.Time) &&
+		(a == nil || a.LastWatchedTime == nil || !a.LastWatchedTime.After(woke.Time))
+}
+
 // woken says that a wake was asked for since the last sleep: by anybody as far as the
 // record shows, or by us so lately that the record may not show it yet.
 func (st state) woken(now time.Time, s *v1alpha1.VDISession) bool {
@@ -109,6 +125,9 @@ func (st state) wrote(a *record.Activity, began, ended time.Time) state {
 	st.reported = began
 	if !a.Wake.IsZero() {
 		st.stamp, st.woke = a.Wake, ended
+	}
+	if !a.Watched.IsZero() {
+		st.watched = a.Watched
 	}
 	return st
 }

@@ -38,6 +38,12 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 	served, page := waited, came
 	served.waiting = 0
 	page.connections, page.waiting, page.left = 0, 0, seconds(-1)
+	typing := served
+	typing.watching = 1
+	watched := session(v1alpha1.VDISessionStatus{StartTime: at(-60), Activity: &v1alpha1.SessionActivity{LastWatchedTime: at(-50)}})
+	before := session(v1alpha1.VDISessionStatus{StartTime: at(-60), Activity: &v1alpha1.SessionActivity{LastWatchedTime: at(-70)}})
+	watches := step{write: &record.Activity{Connected: noon, Watched: noon}}
+	said := func(n float64) state { return state{reported: seconds(-5), watched: seconds(n)} }
 	left := func(n float64) presence { return presence{left: seconds(n)} }
 	reported := func(n float64) state { return state{reported: seconds(n)} }
 	ours := func(n float64) state { return state{reported: seconds(n), stamp: seconds(n), woke: seconds(n)} }
@@ -73,6 +79,13 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 		"nobody was seen, and the one here is served":   {slept("DisconnectTimeout", -10), served, reported(-5), again(15)},
 		"switched off":                                  {off, waited, reported(-5), again(15)},
 		"being deleted":                                 {deleted, waited, reported(-5), again(15)},
+		"input is seen, and nothing watches":            {awake, typing, reported(-5), watches},
+		"input is seen, and something watched before":   {before, typing, reported(-5), watches},
+		"that input is seen was not written":            {awake, typing, reported(-5).failed(seconds(-0.25)), again(0.25)},
+		"that input is seen was just written":           {awake, typing, said(-1), again(15)},
+		"that input is seen was written before it woke": {awake, typing, said(-61), watches},
+		"input is seen, as the record says":             {watched, typing, reported(-5), again(15)},
+		"input is seen of what sleeps":                  {idle, typing, reported(-5), again(15)},
 		"the last one has just left":                    {awake, left(-1), reported(-5), again(2)},
 		"a report is due after the last one left":       {awake, left(-1), reported(-20), reports(-1)},
 		"the last one left long ago":                    {awake, left(-3), reported(-5), step{end: true}},

@@ -17,6 +17,8 @@ type Visit struct {
 	state   *visited
 	served  sync.Once
 	left    sync.Once
+	// watches is guarded by the tracker's lock.
+	watches bool
 }
 
 // Slept is the last sleep that the visitor knew of when coming; see probe.Visit.
@@ -35,12 +37,27 @@ func (v *Visit) Served() {
 	})
 }
 
+// Watches says that a person's input is seen on the connection: from now on silence is known
+// and not assumed.
+func (v *Visit) Watches() {
+	v.tracker.mu.Lock()
+	defer v.tracker.mu.Unlock()
+	if !v.watches {
+		v.watches = true
+		v.state.watching++
+		v.state.nudge()
+	}
+}
+
 // Leave ends the visit.
 func (v *Visit) Leave() {
 	v.Served()
 	v.left.Do(func() {
 		v.tracker.mu.Lock()
 		defer v.tracker.mu.Unlock()
+		if v.watches {
+			v.state.watching--
+		}
 		if v.state.connections--; v.state.connections == 0 {
 			v.state.left = time.Now()
 			v.state.nudge()
