@@ -2,6 +2,7 @@ package workload
 
 import (
 	"cmp"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -36,16 +37,41 @@ func HomeEnabled(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) bool {
 	return ptr.Deref(t.Spec.Persistence.Enabled, true)
 }
 
-// ReclaimPolicy is what happens to the home when the session is deleted. The
-// template may be nil: it may have been deleted before its session.
+// ReclaimPolicy is what happens to the home when the session is deleted: Delete where
+// the template says so and the session does not say otherwise. The template may be nil:
+// it may have been deleted before its session.
 func ReclaimPolicy(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) v1alpha1.ReclaimPolicy {
-	if p := s.Spec.Persistence; p != nil && p.ReclaimPolicy != "" {
-		return p.ReclaimPolicy
-	}
-	if t == nil {
+	if t == nil || asksFor(s) == v1alpha1.ReclaimRetain {
 		return v1alpha1.ReclaimRetain
 	}
 	return cmp.Or(t.Spec.Persistence.ReclaimPolicy, v1alpha1.ReclaimRetain)
+}
+
+func asksFor(s *v1alpha1.VDISession) v1alpha1.ReclaimPolicy {
+	if s.Spec.Persistence == nil {
+		return ""
+	}
+	return s.Spec.Persistence.ReclaimPolicy
+}
+
+// GoesWith is whether the home was created for this very session, so that it may be
+// deleted with it. Of a home without the annotation nobody knows whose files it holds.
+func GoesWith(home *corev1.PersistentVolumeClaim, s *v1alpha1.VDISession) bool {
+	return home.Annotations[v1alpha1.AnnotationCreatedBy] == string(s.UID)
+}
+
+// StaysThough says for people why the home stays when the session is deleted, though
+// the session or its template says Delete; empty where nothing says so, or it goes.
+func StaysThough(home *corev1.PersistentVolumeClaim, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) string {
+	switch policy := ReclaimPolicy(t, s); {
+	case policy == v1alpha1.ReclaimRetain && asksFor(s) == v1alpha1.ReclaimDelete:
+		return fmt.Sprintf("spec.persistence.reclaimPolicy is Delete and template %q says Retain, so the home stays when this session is deleted. "+
+			"Set spec.persistence.reclaimPolicy of the template to Delete, or remove it from the session.", s.Spec.Template)
+	case policy == v1alpha1.ReclaimDelete && !GoesWith(home, s):
+		return fmt.Sprintf("The reclaim policy is Delete, but the home was not created for this session alone, so it stays when this session is deleted. "+
+			"Delete PersistentVolumeClaim %q if nobody needs it then.", home.Name)
+	}
+	return ""
 }
 
 // HomeClaim is the claim of a new home, held by the session. It has no owner: it
@@ -64,8 +90,9 @@ func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.Persiste
 				v1alpha1.LabelTemplate: s.Spec.Template,
 			},
 			Annotations: map[string]string{
-				v1alpha1.AnnotationUser:   s.Spec.User,
-				v1alpha1.AnnotationHeldBy: s.Name,
+				v1alpha1.AnnotationUser:      s.Spec.User,
+				v1alpha1.AnnotationHeldBy:    s.Name,
+				v1alpha1.AnnotationCreatedBy: string(s.UID),
 			},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{

@@ -269,13 +269,49 @@ func TestAHomeBelongsToUserAndTemplate(t *testing.T) {
 	s.Spec.Persistence = &v1alpha1.SessionPersistence{Size: quantity("50Gi")}
 	claim := HomeClaim(template(), s)
 	equal(t, "size", claim.Spec.Resources.Requests, map[string]string{"storage": "50Gi"})
-	equal(t, "annotations", claim.Annotations, map[string]string{v1alpha1.AnnotationUser: "ada@example.com", v1alpha1.AnnotationHeldBy: "ada"})
-	equal(t, "policy without a template", ReclaimPolicy(nil, session()), "Retain")
-	tm := template()
-	tm.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimDelete
-	equal(t, "the template's policy", ReclaimPolicy(tm, session()), "Delete")
-	s.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimRetain
-	equal(t, "the session's policy", ReclaimPolicy(tm, s), "Retain")
+	equal(t, "annotations", claim.Annotations, map[string]string{v1alpha1.AnnotationUser: "ada@example.com", v1alpha1.AnnotationHeldBy: "ada",
+		v1alpha1.AnnotationCreatedBy: "1-2-3"})
+}
+
+func TestASessionKeepsAHomeThatItsTemplateDeletesAndNotTheOtherWayRound(t *testing.T) {
+	const retain, del = v1alpha1.ReclaimRetain, v1alpha1.ReclaimDelete
+	mine, older := map[string]string{v1alpha1.AnnotationCreatedBy: "1-2-3"}, map[string]string(nil)
+	for _, c := range []struct {
+		name              string
+		template, session v1alpha1.ReclaimPolicy // none is no template
+		home              map[string]string
+		want              v1alpha1.ReclaimPolicy
+		says              string
+	}{
+		{"neither says anything", "", "", mine, retain, ""},
+		{"the template deletes", del, "", mine, del, ""},
+		{"both delete", del, del, mine, del, ""},
+		{"the session retains", del, retain, mine, retain, ""},
+		{"the session retains an older home", del, retain, older, retain, ""},
+		{"the session deletes what the template retains", retain, del, mine, retain, `spec.persistence.reclaimPolicy is Delete and template "egl" says Retain`},
+		{"the session deletes and the template says nothing", "", del, mine, retain, `template "egl" says Retain`},
+		{"the home is older", del, "", older, del, `PersistentVolumeClaim "the-home"`},
+		{"the home is another session's", del, del, map[string]string{v1alpha1.AnnotationCreatedBy: "3-2-1"}, del, `PersistentVolumeClaim "the-home"`},
+		{"the template is gone", "none", del, mine, retain, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, tm := session(), template()
+			s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: c.session}
+			tm.Spec.Persistence.ReclaimPolicy = c.template
+			home := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "the-home", Annotations: c.home}}
+			if c.template == "none" {
+				assert.Equal(t, c.want, ReclaimPolicy(nil, s))
+				return
+			}
+			assert.Equal(t, c.want, ReclaimPolicy(tm, s))
+			if says := StaysThough(home, tm, s); c.says == "" {
+				assert.Empty(t, says)
+			} else {
+				assert.Contains(t, says, c.says)
+			}
+		})
+	}
+	assert.Equal(t, retain, ReclaimPolicy(nil, session()), "a session that says nothing, without a template")
 }
 
 func TestADesktopIsToldWhatItsImagesDefaultsDoNotSay(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/workload"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -174,14 +175,17 @@ func create(ctx context.Context, t *testing.T, name, template string, change fun
 	t.Helper()
 	s := &v1alpha1.VDISession{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.VDISessionSpec{User: name + "@example.com", Template: template,
-			Persistence: &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}},
+		Spec:       v1alpha1.VDISessionSpec{User: name + "@example.com", Template: template},
 	}
 	if change != nil {
 		change(&s.Spec)
 	}
 	require.NoError(t, in.Client.Create(ctx, s), "creating session %s", name)
-	t.Cleanup(func() { remove(t, s) })
+	t.Cleanup(func() {
+		remove(t, s)
+		home := workload.HomeName(s.Spec.User, s.Spec.Template)
+		remove(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: home}})
+	})
 	return client.ObjectKeyFromObject(s)
 }
 

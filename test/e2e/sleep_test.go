@@ -72,7 +72,7 @@ func allocatableGPUs(t *testing.T) int32 {
 func TestDeletingASessionLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
-	tpl := template(t, nil)
+	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Persistence.ReclaimPolicy = v1alpha1.ReclaimDelete })
 	key := session(ctx, t, "gone", tpl, nil)
 	stream, err := invited(ctx, t, key).View(ctx, nil)
 	require.NoError(t, err)
@@ -93,14 +93,11 @@ func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
 	tpl := template(t, nil)
-	retain := func(s *v1alpha1.VDISessionSpec) {
-		s.User = "heir@example.com"
-		s.Persistence = nil // the template's: Retain
-	}
-	first := session(ctx, t, "before", tpl, retain)
+	heir := func(s *v1alpha1.VDISessionSpec) { s.User = "heir@example.com" }
+	first := session(ctx, t, "before", tpl, heir)
 	require.NoError(t, invited(ctx, t, first).WriteFile(ctx, "will", "to my next session"))
 	// The home is in use: a second session of the same person must not write to it.
-	clash := create(ctx, t, "clash", tpl, retain)
+	clash := create(ctx, t, "clash", tpl, heir)
 	if _, err := in.Session(ctx, clash, "refused the home", func(s *v1alpha1.VDISession) bool {
 		return strings.Contains(s.Status.Message, "before")
 	}); err != nil {
@@ -111,10 +108,7 @@ func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 		require.NoError(t, in.Client.Get(ctx, key, s))
 		require.NoError(t, in.Client.Delete(ctx, s))
 	}
-	next := session(ctx, t, "after", tpl, func(s *v1alpha1.VDISessionSpec) {
-		retain(s)
-		s.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}
-	})
+	next := session(ctx, t, "after", tpl, heir)
 	got, err := invited(ctx, t, next).ReadFile(ctx, "will")
 	require.NoError(t, err)
 	assert.Equal(t, "to my next session", got, "the next session's home holds")

@@ -184,11 +184,9 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 	for _, policy := range []v1alpha1.ReclaimPolicy{v1alpha1.ReclaimRetain, v1alpha1.ReclaimDelete} {
 		t.Run(string(policy), func(t *testing.T) {
 			ns := space(t)
-			require.NoError(t, api.Create(t.Context(), newTemplate(ns)))
-			s := newSession(ns, "ada", ns)
-			s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: policy}
-			require.NoError(t, api.Create(t.Context(), s))
+			s := givenDeleting(t, ns, "ada", policy)
 			knativeService(t, s)
+			awaitCondition(t, s, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 			pod := startPod(t, s)
 
 			require.NoError(t, api.Delete(t.Context(), s))

@@ -136,9 +136,10 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	asleep := inUnserved(t, "asleep", nil)
 	reconcile(asleep)
 	sleeping := rollOut(t, asleep)
-	going := inUnserved(t, "going", func(s *v1alpha1.VDISession) {
-		s.Spec.Persistence = &v1alpha1.SessionPersistence{ReclaimPolicy: v1alpha1.ReclaimDelete}
-	})
+	deletes := newTemplate("deletes-homes")
+	deletes.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimDelete
+	require.NoError(t, api.Create(t.Context(), deletes))
+	going := inUnserved(t, "going", func(s *v1alpha1.VDISession) { s.Spec.Template = deletes.Name })
 	reconcile(going)
 	require.NoError(t, api.Delete(t.Context(), going))
 	// Another installation's.

@@ -3,9 +3,11 @@ package session
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,7 +30,7 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 		if err := p.Client.Create(ctx, wanted); err != nil {
 			return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
 		}
-		p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeHeld, "")
+		p.homeHeld(wanted, "")
 		return true, nil
 	}
 	if err != nil {
@@ -50,12 +52,27 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 				return false, nil
 			}
 		}
-		if err := setHolder(ctx, p.Client, claim, p.session.Name); err != nil {
+		if err := setHolder(ctx, p.Client, claim, p.session); err != nil {
 			return false, err
 		}
 	}
-	p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeHeld, sizeNote(claim, wanted))
+	p.homeHeld(claim, sizeNote(claim, wanted))
 	return true, nil
+}
+
+// homeHeld says that the session has its home, and where it is so, that the home stays
+// though somebody asked to delete it with the session.
+func (p *pass) homeHeld(claim *corev1.PersistentVolumeClaim, note string) {
+	stays := workload.StaysThough(claim, p.template, p.session)
+	if stays == "" {
+		p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeHeld, note)
+		return
+	}
+	c := meta.FindStatusCondition(p.session.Status.Conditions, v1alpha1.ConditionHomeReady)
+	if c == nil || c.Reason != v1alpha1.ReasonHomeRetained {
+		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeRetained, "%s", stays) })
+	}
+	p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeRetained, strings.TrimSpace(stays+" "+note))
 }
 
 func (p *pass) homeInUse(holder string) {
@@ -90,8 +107,8 @@ func (p *pass) letGoUnusedHome(ctx context.Context, upToDate bool) error {
 	return releaseHome(ctx, p.Client, p.session, v1alpha1.ReclaimRetain)
 }
 
-// releaseHome ends a session's hold on its home, or deletes the home. A home that
-// somebody else holds is left alone.
+// releaseHome ends a session's hold on its home, or deletes the home if it was created
+// for this session. A home that somebody else holds is left alone.
 func releaseHome(ctx context.Context, c client.Client, s *v1alpha1.VDISession, policy v1alpha1.ReclaimPolicy) error {
 	claim := &corev1.PersistentVolumeClaim{}
 	key := types.NamespacedName{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}
@@ -101,21 +118,26 @@ func releaseHome(ctx context.Context, c client.Client, s *v1alpha1.VDISession, p
 	if claim.Annotations[v1alpha1.AnnotationHeldBy] != s.Name || !claim.DeletionTimestamp.IsZero() {
 		return nil
 	}
-	if policy == v1alpha1.ReclaimDelete {
+	if policy == v1alpha1.ReclaimDelete && workload.GoesWith(claim, s) {
+		// As it was read: somebody may take the home at this moment.
 		return client.IgnoreNotFound(c.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion}))
 	}
-	return client.IgnoreNotFound(setHolder(ctx, c, claim, ""))
+	return client.IgnoreNotFound(setHolder(ctx, c, claim, nil))
 }
 
-// setHolder writes who holds a home; it fails where somebody else wrote first.
-func setHolder(ctx context.Context, c client.Client, claim *corev1.PersistentVolumeClaim, session string) error {
+// setHolder writes who holds a home; it fails where somebody else wrote first. A home
+// that a second session uses holds more than what the first brought, and goes with neither.
+func setHolder(ctx context.Context, c client.Client, claim *corev1.PersistentVolumeClaim, s *v1alpha1.VDISession) error {
 	changed := claim.DeepCopy()
 	delete(changed.Annotations, v1alpha1.AnnotationHeldBy)
-	if session != "" {
+	if s != nil {
 		if changed.Annotations == nil {
 			changed.Annotations = map[string]string{}
 		}
-		changed.Annotations[v1alpha1.AnnotationHeldBy] = session
+		if !workload.GoesWith(claim, s) {
+			delete(changed.Annotations, v1alpha1.AnnotationCreatedBy)
+		}
+		changed.Annotations[v1alpha1.AnnotationHeldBy] = s.Name
 	}
 	return c.Patch(ctx, changed, client.MergeFromWithOptions(claim, client.MergeFromWithOptimisticLock{}))
 }

@@ -19,6 +19,10 @@ const (
 	// AnnotationHeldBy is on a home volume claim and names the session that uses
 	// it, so that two sessions never write to one home at once.
 	AnnotationHeldBy = GroupName + "/held-by"
+	// AnnotationCreatedBy is on a home volume claim from its creation and is the UID of
+	// the session that it was created for: only that session may take the home with it.
+	// It goes as soon as another session uses the home.
+	AnnotationCreatedBy = GroupName + "/created-by"
 	// AnnotationShapeHash is on the workload and is the hash of the shape that was
 	// applied, so that a change is seen without comparing what the API defaulted.
 	AnnotationShapeHash = GroupName + "/shape-hash"

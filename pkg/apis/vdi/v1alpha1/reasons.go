@@ -44,6 +44,9 @@ const (
 	ReasonNoHome = "NoHome"
 	// ReasonHomeHeld: the home exists, and this session uses it.
 	ReasonHomeHeld = "HomeHeld"
+	// ReasonHomeRetained: as HomeHeld, and the home stays when the session is deleted,
+	// though the session or its template says Delete. It is an event's reason, too.
+	ReasonHomeRetained = "HomeRetained"
 	// ReasonHomeInUse: another session uses the home. It is an event's reason, too.
 	ReasonHomeInUse = "HomeInUse"
 	// ReasonHomeTerminating: the home is being deleted; a new one follows.

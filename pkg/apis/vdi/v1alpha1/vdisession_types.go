@@ -87,7 +87,9 @@ type SessionPersistence struct {
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 10Gi"
 	Size *resource.Quantity `json:"size,omitempty"`
 
-	// ReclaimPolicy says what happens to the home when this session is deleted.
+	// ReclaimPolicy says what happens to the home when this session is deleted. Retain
+	// keeps it where the template says Delete; Delete does not delete it where the
+	// template says Retain.
 	// +optional
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }

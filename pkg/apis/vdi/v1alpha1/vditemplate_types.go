@@ -212,7 +212,8 @@ type ReclaimPolicy string
 const (
 	// ReclaimRetain keeps the home for the user's next session of this template.
 	ReclaimRetain ReclaimPolicy = "Retain"
-	// ReclaimDelete deletes the home together with its session.
+	// ReclaimDelete deletes the home together with the session that it was created for,
+	// unless another session has used it since.
 	ReclaimDelete ReclaimPolicy = "Delete"
 )
 
@@ -240,7 +241,8 @@ type TemplatePersistence struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^/[^:]+$')",message="must be an absolute path without a colon, such as /home/user"
 	MountPath string `json:"mountPath,omitempty"`
 
-	// ReclaimPolicy says what happens to the home when its session is deleted.
+	// ReclaimPolicy says what happens to the home when its session is deleted. Delete
+	// deletes it with the session that it was created for only.
 	// +optional
 	// +kubebuilder:default=Retain
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
