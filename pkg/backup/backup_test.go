@@ -53,6 +53,7 @@ func home(namespace, name, volume string) *corev1.PersistentVolumeClaim {
 	h := &corev1.PersistentVolumeClaim{ObjectMeta: objectMeta(namespace, name)}
 	h.Labels[v1alpha1.LabelUser] = "hash"
 	h.Annotations["pv.kubernetes.io/bind-completed"], h.Annotations[v1alpha1.AnnotationHeldBy] = "yes", "ada"
+	h.Annotations[v1alpha1.AnnotationCreatedBy] = "a session's UID"
 	h.Spec.VolumeName = volume
 	h.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "VolumeSnapshot", Name: "s"}
 	return h
@@ -106,7 +107,7 @@ func TestABackupHoldsWhatPeopleWroteAndNothingOfTheCluster(t *testing.T) {
 	wants(t, text, "# VDI Operator: 0 Secrets, 2 VDITemplates, 1 PersistentVolumeClaims, 2 VDISessions.", "name: ada\n", "user: ada@example.com", "name: xfce", "image: desktop:1",
 		"note: kept", "team: blue", "volumeName: pv-1", v1alpha1.AnnotationHeldBy+": ada")
 	for _, no := range []string{"uid", "resourceVersion", "status", "managedFields", "finalizers", "ownerReferences", "creationTimestamp", "last-applied", "bind-completed",
-		"very secret", "kind: Secret", "name: other", "dataSource"} {
+		"very secret", "kind: Secret", "name: other", "dataSource", v1alpha1.AnnotationCreatedBy} {
 		assert.NotContains(t, text, no, "is in the backup")
 	}
 	wants(t, notes, "The files in 1 homes are not in this backup")

@@ -77,6 +77,8 @@ func clean(o *unstructured.Unstructured) *unstructured.Unstructured {
 		kept.SetAnnotations(annotations)
 	}
 	if is(o, homeKind) {
+		// The session that it was created for is another one after a restore.
+		unstructured.RemoveNestedField(kept.Object, "metadata", "annotations", v1alpha1.AnnotationCreatedBy)
 		// A home is not made of its snapshot a second time.
 		unstructured.RemoveNestedField(kept.Object, "spec", "dataSource")
 		unstructured.RemoveNestedField(kept.Object, "spec", "dataSourceRef")

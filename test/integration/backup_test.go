@@ -82,6 +82,7 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	require.NotEqual(t, old, home.UID)
 	require.Equal(t, volume.Name, home.Spec.VolumeName)
 	assert.Equal(t, "ada", home.Annotations[v1alpha1.AnnotationHeldBy], "the home: %+v %+v", home.ObjectMeta, home.Spec)
+	assert.NotContains(t, home.Annotations, v1alpha1.AnnotationCreatedBy, "a restored home may go with a session")
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(volume), volume))
 	assert.Empty(t, volume.Spec.ClaimRef.UID, "the volume waits for the claim that was deleted: %+v", volume.Spec.ClaimRef)
 }
