@@ -1,13 +1,14 @@
 package auth
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/config"
@@ -28,12 +29,15 @@ var credentials = []string{
 	"X-Auth-Request-*", "X-Forwarded-Access-Token", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
 	"X-Forwarded-Preferred-Username",                              // oauth2-proxy
 	"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", // Authelia
-	"X-Authentik-*", "X-Vouch-*", "X-Webauth-*", "X-Pomerium-*",
+	"X-Authentik-*", "X-Vouch-*", "X-Webauth-*", "X-Pomerium-*", "Tailscale-User-*",
+	"Oidc-*", "X-Userinfo", "X-Id-Token", // mod_auth_openidc, APISIX, Kong
+	"X-Remote-*",                     // Kubernetes' authenticating proxies
 	"X-Amzn-Oidc-*", "X-Amzn-Mtls-*", // ALB
 	"X-Goog-Iap-*", "X-Goog-Authenticated-User-*", // IAP
 	"Cf-Access-*",                            // Cloudflare Access
 	"X-Ms-Client-Principal*", "X-Ms-Token-*", // Azure App Service
-	"X-Forwarded-Client-Cert", "Ssl-Client-*", // Envoy, ingress-nginx
+	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert*", "Ssl-Client-*", "X-Ssl-Client-*", // Envoy, Traefik, ingress-nginx, HAProxy
+	"Client-Cert*", "X-Client-Cert*", "X-Arr-Clientcert", // RFC 9440, GKE, Azure
 }
 
 // Filter keeps credentials between visitors and desktops where they belong.
@@ -52,7 +56,9 @@ func (f Filter) Request(h http.Header) {
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.TrimSpace(pair)
 			name, _, _ := strings.Cut(pair, "=")
+			name = strings.TrimSpace(name) // as who reads it does
 			theirs, is := strings.CutPrefix(name, desktopCookie)
+			theirs = strings.TrimSpace(theirs)
 			if (is || Matches(f.passed.Cookies, name)) && !isOurs(theirs) {
 				keep = append(keep, strings.TrimPrefix(pair, desktopCookie))
 			}
@@ -62,11 +68,12 @@ func (f Filter) Request(h http.Header) {
 		h.Set("Cookie", strings.Join(keep, "; "))
 	}
 	for name := range h {
-		if Matches(credentials, name) && !Matches(f.passed.Headers, name) {
+		// To many programs behind a web server _ is -, as it is in an environment.
+		if Matches(credentials, strings.ReplaceAll(name, "_", "-")) && !Matches(f.passed.Headers, name) {
 			delete(h, name)
 		}
 	}
-	if raw, ok := bearer(h); ok && ours(raw) {
+	if slices.ContainsFunc(h["Authorization"], ours) {
 		h.Del("Authorization")
 	}
 }
@@ -138,12 +145,26 @@ func Matches(list []string, name string) bool {
 	})
 }
 
-// ours says that a token claims to be this product's, whether it is good or not.
-func ours(raw string) bool {
-	var claims jwt.RegisteredClaims
-	_, _, err := jwt.NewParser().ParseUnverified(raw, &claims)
-	return err == nil && claims.Issuer == token.Issuer
+// ours says that a credential holds what claims to be this product's token, good or not, however
+// it is written: any piece of it that is base64 may be the claims, or a password that has them.
+func ours(credential string) bool {
+	for piece := range strings.FieldsFuncSeq(credential, func(c rune) bool { return !strings.ContainsRune(base64Digits, c) }) {
+		if raw, err := base64.RawStdEncoding.DecodeString(toStd.Replace(piece)); err == nil {
+			var claims struct {
+				Issuer string `json:"iss"`
+			}
+			if json.Unmarshal(raw, &claims) == nil && claims.Issuer == token.Issuer || bytes.Contains(raw, []byte(".")) && ours(string(raw)) {
+				return true
+			}
+		}
+	}
+	return false
 }
+
+// base64Digits are those of both alphabets; toStd makes one of them.
+const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+
+var toStd = strings.NewReplacer("-", "+", "_", "/")
 
 // StripQuery removes a link's token from an address.
 func StripQuery(u *url.URL) { u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter) }
