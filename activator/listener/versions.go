@@ -16,7 +16,7 @@ func (d *Admission) handler(next http.Handler) http.Handler {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.arrived()
 		}
-		if d.retiring.Load() {
+		if d.retiring.Load() || !framed(r) {
 			w.Header().Set("Connection", "close")
 		}
 		if why := unspoken(r); why != nil {
@@ -44,3 +44,8 @@ func unspoken(r *http.Request) *closing.Refusal {
 	}
 	return nil
 }
+
+// framed says that everybody sees where the request ends. A connection that a proxy in front
+// may use for others must not go on after any other: net/http drops a length beside chunks,
+// and with HTTP/1.0 the chunks, without a trace (RFC 9112, section 6.1).
+func framed(r *http.Request) bool { return r.ProtoAtLeast(1, 1) && len(r.TransferEncoding) == 0 }
