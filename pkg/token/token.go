@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -121,7 +122,8 @@ func NewVerifier(certPEM []byte) (*Verifier, error) {
 // Verify checks signature, algorithm, issuer, audience and times, and returns
 // whom the token is for together with its expiry.
 func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, time.Time, error) {
-	if raw == "" || len(raw) > MaxLength {
+	// Decoders of base64 skip line ends.
+	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
 		return Subject{}, time.Time{}, ErrMalformed
 	}
 	var c claims
@@ -132,6 +134,7 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 		jwt.WithIssuer(Issuer),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
+		jwt.WithStrictDecoding(), // one token, one way to write it
 		jwt.WithLeeway(leeway),
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
