@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
@@ -70,6 +71,10 @@ func Assets() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !utf8.ValidString(r.URL.Path) { // which no file's name may be
+			http.NotFound(w, r)
+			return
+		}
 		server.ServeHTTP(w, r)
 	})
 }
