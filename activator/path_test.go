@@ -46,28 +46,6 @@ func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
 	g.expectNothingWritten()
 }
 
-func TestByPathNobodyIsElsewhere(t *testing.T) {
-	g := newGateway(t, byPath)
-	bob := g.owned.DeepCopy()
-	bob.Name, bob.Spec.User = "bob", "bob@example.com"
-	for at, host := range map[string]string{
-		"/": "vdi.localhost", "/turn": "vdi.localhost", "/bob--desktops/": "vdi.localhost", "/%61lice--desktops/": "vdi.localhost",
-		"/alice--desktops%2F": "vdi.localhost", "//alice--desktops/": "vdi.localhost", aliceAt + "/": "other.localhost", "/_vdi/status": "vdi.localhost",
-		"/desk": host,
-	} {
-		got := g.do(http.MethodGet, at, with(g.as(noBrowser), "Test-Host", host))
-		require.Equal(t, http.StatusNotFound, got.code, host)
-		assert.Contains(t, got.body, closing.UnknownHost.Title, "%s%s", host, at)
-	}
-	if got := g.do(http.MethodGet, aliceAt+"/", with(navigating, "Cookie", "vdi-session="+g.sign(token.AudienceSession, bob, 0))); got.code != http.StatusForbidden {
-		t.Errorf("another session's token got %d", got.code)
-	}
-	if got := g.do(http.MethodGet, aliceAt+"/app.js", with(g.as(fetching), "Origin", "http://evil.localhost")); got.code != http.StatusForbidden {
-		t.Errorf("another host's page got %d", got.code)
-	}
-	g.expectNothingWritten()
-}
-
 func TestByPathThePageKnowsItsFolder(t *testing.T) {
 	g := newGateway(t, byPath)
 	got := g.do(http.MethodGet, aliceAt+"/desk?x=1", g.as(navigating))

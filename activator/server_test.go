@@ -29,65 +29,6 @@ func with(h http.Header, name, value string) http.Header {
 	return h
 }
 
-func TestWhoIsTurnedAwayLearnsNothingAndWakesNothing(t *testing.T) {
-	g := newGateway(t)
-	bob := g.owned.DeepCopy()
-	bob.Name, bob.Spec.User = "bob", "bob@example.com"
-	for name, tc := range map[string]struct {
-		token, host string
-		header      http.Header
-		status      int
-		why         *closing.Refusal
-	}{
-		"an unknown host":            {g.sign(token.AudienceSession, g.owned, 0), "bob--desktops.vdi.localhost", noBrowser, 404, closing.UnknownHost},
-		"an address":                 {"", "[::1]:8080", noBrowser, 404, closing.UnknownHost},
-		"a very long host":           {"", strings.Repeat("a", 5000) + ".vdi.localhost", noBrowser, 404, closing.UnknownHost},
-		"no token":                   {"", host, noBrowser, 401, closing.NoToken},
-		"a token of nobody":          {"rubbish-token", host, noBrowser, 401, closing.BadToken},
-		"an expired token":           {g.sign(token.AudienceSession, g.owned, 2*time.Hour), host, noBrowser, 401, closing.ExpiredToken},
-		"another session's token":    {g.sign(token.AudienceSession, bob, 0), host, noBrowser, 403, closing.ForeignToken},
-		"a desktop's token":          {g.sign(token.AudienceTURN, g.owned, 0), host, noBrowser, 401, closing.BadToken},
-		"another desktop's page":     {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}, 403, closing.ForeignOrigin},
-		"another desktop's picture":  {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"image"}}, 403, closing.ForeignOrigin},
-		"a frame on another desktop": {g.sign(token.AudienceSession, g.owned, 0), host, http.Header{"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Dest": {"iframe"}}, 403, closing.ForeignOrigin},
-	} {
-		t.Run(name, func(t *testing.T) {
-			header := with(tc.header, "Test-Host", tc.host)
-			if tc.token != "" {
-				header.Set("Cookie", "vdi-session="+tc.token)
-			}
-			upgrade := header.Clone()
-			for k, v := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
-				upgrade.Set(k, v)
-			}
-			before := refusals(g, tc.why)
-			asked := 0
-			for _, kind := range []http.Header{header, upgrade} {
-				for _, at := range []string{"/", "/ws", "/turn", page.StatusPath, page.EventsPath, page.ActivityPath, page.WakePath, page.TakePath} {
-					for _, method := range []string{http.MethodGet, http.MethodPost} {
-						got := g.do(method, at, kind)
-						asked++
-						require.Equal(t, tc.status, got.code, method)
-						assert.Contains(t, got.body, tc.why.Title, "%s %s", method, at)
-						require.NotContains(t, got.body, "alice", method)
-						assert.NotContains(t, got.body, "bob", "%s %s names a session", method, at)
-						assert.Empty(t, got.header.Values("Set-Cookie"), "%s %s sets a cookie", method, at)
-					}
-				}
-			}
-			assert.Equal(t, asked, refusals(g, tc.why)-before, "of refusals were counted")
-			if tc.token != "" {
-				got := g.do(http.MethodGet, "/?vdi_token="+tc.token, with(http.Header{}, "Test-Host", tc.host))
-				assert.False(t, tc.why != closing.ForeignOrigin && got.code != tc.status, "as a link: %d, want %d", got.code, tc.status)
-			}
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			assert.False(t, tc.token != "" && strings.Contains(g.log.String(), tc.token), "the token is in the log")
-		})
-	}
-	g.expectNothingWritten()
-}
-
 func TestALinkOpensTheSession(t *testing.T) {
 	g := newGateway(t)
 	raw := g.sign(token.AudienceSession, g.owned, 0)

@@ -1,10 +1,7 @@
 package activator
 
 import (
-	"bufio"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,83 +11,9 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 )
-
-func TestABodyThatTricklesInWithoutATokenKeepsNoConnection(t *testing.T) {
-	g := newGateway(t, func(c *config.Config) {
-		c.Limits.HeaderTimeout.Duration = 200 * time.Millisecond
-		c.Limits.UpgradesPerAddress = config.Rate{PerSecond: 0.001, Burst: 1}
-		c.TrustedProxies = nil
-	})
-	g.do(http.MethodGet, "/", http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}) // takes the address's only upgrade
-	for what, head := range map[string]string{
-		"a page":              "POST / HTTP/1.1\r\nHost: " + host,
-		"an asset":            "POST " + page.AssetsPath + "shell.js HTTP/1.1\r\nHost: " + host,
-		"an unknown host":     "POST / HTTP/1.1\r\nHost: nobody.example",
-		"a bad token":         "POST / HTTP/1.1\r\nHost: " + host + "\r\nCookie: vdi-session=x",
-		"an upgrade too many": "POST / HTTP/1.1\r\nHost: " + host + "\r\nConnection: Upgrade\r\nUpgrade: websocket",
-		"a preview":           "POST / HTTP/1.1\r\nHost: " + host + "\r\nSec-Purpose: prefetch",
-	} {
-		conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := fmt.Fprintf(conn, "%s\r\nContent-Length: 1000000\r\n\r\n", head); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || !resp.Close {
-			t.Errorf("%s: answered %v, %v; want that the connection closes", what, resp, err)
-		}
-		ended := make(chan error, 1)
-		go func() {
-			_, err := io.Copy(io.Discard, conn)
-			ended <- err
-		}()
-		trickle := time.NewTicker(20 * time.Millisecond)
-		for deadline := time.After(enough); ended != nil; {
-			select {
-			case <-trickle.C:
-				_, _ = conn.Write([]byte("x"))
-			case <-ended:
-				ended = nil
-			case <-deadline:
-				t.Fatalf("%s: the connection stays", what)
-			}
-		}
-		trickle.Stop()
-		_ = conn.Close()
-	}
-	g.expectNothingWritten()
-}
-
-func TestAnAddressThatTriesTooManyTokensIsNotHeard(t *testing.T) {
-	g := newGateway(t, func(c *config.Config) {
-		c.TrustedProxies = nil
-		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
-	})
-	known := g.as(noBrowser)
-	if got := g.do(http.MethodGet, page.StatusPath, known); got.code != http.StatusOK {
-		t.Fatalf("a visitor got %d", got.code)
-	}
-	for i := range 5 {
-		want := http.StatusUnauthorized
-		if i >= 3 {
-			want = http.StatusTooManyRequests
-		}
-		got := g.do(http.MethodGet, "/", with(noBrowser, "Cookie", fmt.Sprintf("vdi-session=forged%d", i)))
-		if got.code != want || want == http.StatusTooManyRequests && got.header.Get("Retry-After") == "" {
-			t.Errorf("the forged token %d got %d, want %d", i, got.code, want)
-		}
-	}
-	if got := g.do(http.MethodGet, page.StatusPath, known); got.code != http.StatusOK {
-		t.Errorf("a visitor whose token is known to be good got %d", got.code)
-	}
-	g.expectRefusals(closing.RefusalRate, 2)
-}
 
 // stuck is a desktop that accepts and answers nothing until the test ends, or part of a body
 // and then nothing.

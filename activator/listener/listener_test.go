@@ -149,43 +149,6 @@ func answer(t *testing.T, c net.Conn) string {
 	return string(all)
 }
 
-func TestABadHeadIsAnsweredWithItsReasonAndEndsItsOwnConnection(t *testing.T) {
-	small := func(l *config.Limits) { l.HeaderBytes = 4 << 10 }
-	for name, tc := range map[string]struct {
-		sent   string
-		status string
-		why    *closing.Refusal
-	}{
-		"a flood of headers":         {"GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 2000), "431", closing.HeaderBytes},
-		"one endless header":         {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 16<<10), "431", closing.HeaderBytes},
-		"an endless address":         {"GET /" + strings.Repeat("a", 16<<10), "431", closing.HeaderBytes},
-		"no HTTP":                    {"hello there\r\n\r\n", "400", closing.MalformedHead},
-		"a TLS handshake":            {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400", closing.MalformedHead},
-		"a header with a blank name": {"GET / HTTP/1.1\r\nHost: a\r\n : b\r\n\r\n", "400", closing.MalformedHead},
-		"no host":                    {"GET / HTTP/1.1\r\n\r\n", "400", closing.MalformedHead},
-		"two lengths":                {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400", closing.MalformedHead},
-		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: magic\r\n\r\n", "501", closing.MalformedHead},
-		"a version there is not":     {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505", closing.MalformedHead},
-		"HTTP/2 from the start":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", closing.HTTP2},
-		"an upgrade to HTTP/2": {"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: websocket, h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-			"505", closing.H2CUpgrade},
-		"an upgrade by HTTP/1.0": {"GET /live HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-			"505", closing.HTTP10Upgrade},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := open(t, nil, small)
-			c := h.dial()
-			// The server may answer and close before all of it is sent.
-			_, _ = io.WriteString(c, tc.sent)
-			got := answer(t, c)
-			assert.False(t, !strings.HasPrefix(got, "HTTP/1.1 "+tc.status+" ") && !strings.HasPrefix(got, "HTTP/1.0 "+tc.status+" "),
-				"answered %q, want %s", got, tc.status)
-			h.expectRefused(tc.why, 1)
-			assert.EqualValues(t, 1, h.refusals(t), "refusals were counted, want this one")
-		})
-	}
-}
-
 func TestAHeadThatTricklesInIsCutOffInTime(t *testing.T) {
 	h := open(t, nil, func(l *config.Limits) { l.HeaderTimeout.Duration = 50 * time.Millisecond })
 	slow := h.dial()
