@@ -15,8 +15,8 @@ import (
 )
 
 // reported is a report as an agent sends it, from a pod's address.
-func reported(path, from, bearer, body string, fields ...string) string {
-	fields = append([]string{"Host: activator", "Test-From: " + from, "Authorization: Bearer " + bearer, fmt.Sprint("Content-Length: ", len(body))}, fields...)
+func reported(path, from, bearer, body string) string {
+	fields := []string{"Host: activator", "Test-From: " + from, "Authorization: Bearer " + bearer, fmt.Sprint("Content-Length: ", len(body))}
 	return request("POST "+path+" HTTP/1.1", fields...) + body
 }
 

@@ -207,7 +207,7 @@ func (h *house) upgradesAnswers(cookie string) (all []attack) {
 			closing.DesktopRejected},
 	} {
 		n++
-		all = append(all, attack{name: "a WebSocket is answered with " + name, who: shell, sent: upgrade(fmt.Sprint("/websockify", n), victim, cookie),
+		all = append(all, attack{name: "a WebSocket is answered with " + name, who: shell, sent: upgrade(fmt.Sprint("/websockify", n), cookie),
 			says: tc.says, want: "101 close 1011", why: tc.why, reaches: 1, never: []string{"=trap", "evil.example"}})
 	}
 	return all

@@ -332,13 +332,13 @@ func get(at, host string, fields ...string) string {
 	return request("GET "+at+" HTTP/1.1", append([]string{"Host: " + host, "Connection: close"}, fields...)...)
 }
 
-func post(at, host string, fields ...string) string {
-	return request("POST "+at+" HTTP/1.1", append([]string{"Host: " + host, "Connection: close", "Content-Length: 0"}, fields...)...)
+func post(at string, fields ...string) string {
+	return request("POST "+at+" HTTP/1.1", append([]string{"Host: " + victim, "Connection: close", "Content-Length: 0"}, fields...)...)
 }
 
 // upgrading are the fields that ask for a WebSocket.
 const upgrading = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
-func upgrade(at, host string, fields ...string) string {
-	return request("GET "+at+" HTTP/1.1", append([]string{"Host: " + host, upgrading}, fields...)...)
+func upgrade(at string, fields ...string) string {
+	return request("GET "+at+" HTTP/1.1", append([]string{"Host: " + victim, upgrading}, fields...)...)
 }

@@ -114,7 +114,7 @@ func frames(h *house) (all []attack) {
 		n++
 		at := fmt.Sprint("/desk", n)
 		all = append(all, attack{name: name, who: from, want: want, why: why, reaches: 1, early: strings.HasSuffix(name, " at once"),
-			try: func(t *testing.T, h *house) (string, string) { return try(t, h, upgrade(at, victim, cookie)) }})
+			try: func(t *testing.T, h *house) (string, string) { return try(t, h, upgrade(at, cookie)) }})
 	}
 	mine := breaches(true)
 	for _, name := range slices.Sorted(maps.Keys(mine)) {
@@ -163,7 +163,7 @@ func frames(h *house) (all []attack) {
 		"a candidate of rubbish": {"/webrtc/signalling/", append(text("HELLO 1"), text(`{"ice":{"candidate":"rubbish","sdpMLineIndex":0}}`)...),
 			1002, closing.Candidate},
 	} {
-		all = append(all, attack{name: name, who: insider, sent: upgrade(tc.at, victim, cookie) + string(tc.raw), want: fmt.Sprint("101 close ", tc.code),
+		all = append(all, attack{name: name, who: insider, sent: upgrade(tc.at, cookie) + string(tc.raw), want: fmt.Sprint("101 close ", tc.code),
 			why: tc.why, reaches: 1, early: true})
 	}
 	// Ends with codes that may not be sent (RFC 6455, section 7.4) end the connection all the same.

@@ -63,8 +63,8 @@ func origins(h *house) (all []attack) {
 		"rubbish":                        "https://%zz",
 	} {
 		field := "Origin: " + origin
-		add(name+": WebSocket", upgrade("/websockify", victim, field, cookie))
-		add(name+": POST", post("/_vdi/wake", victim, field, cookie))
+		add(name+": WebSocket", upgrade("/websockify", field, cookie))
+		add(name+": POST", post("/_vdi/wake", field, cookie))
 		add(name+": GET", get("/app.js", victim, field, cookie))
 	}
 	// Browsers say so, and send no Origin with what is embedded.
@@ -80,12 +80,12 @@ func origins(h *house) (all []attack) {
 			add(fmt.Sprintf("%s as %q", site, dest), get("/", victim, fields, cookie))
 		}
 		add(site+": an image that wakes", get("/_vdi/events", victim, "Sec-Fetch-Site: "+site, "Sec-Fetch-Dest: image", cookie))
-		add(site+": a form", post("/_vdi/wake", victim, "Sec-Fetch-Site: "+site, "Origin: null", cookie))
-		add(site+": a form in a frame", post("/", victim, "Sec-Fetch-Site: "+site, "Sec-Fetch-Dest: iframe", "Origin: https://"+other, cookie))
+		add(site+": a form", post("/_vdi/wake", "Sec-Fetch-Site: "+site, "Origin: null", cookie))
+		add(site+": a form in a frame", post("/", "Sec-Fetch-Site: "+site, "Sec-Fetch-Dest: iframe", "Origin: https://"+other, cookie))
 		add(site+": a preflight", request("OPTIONS /_vdi/wake HTTP/1.1", "Host: "+victim, "Connection: close", "Sec-Fetch-Site: "+site,
 			"Origin: https://"+other,
 			"Access-Control-Request-Method: POST"))
-		add(site+": a WebSocket whose Origin was lost", upgrade("/websockify", victim, "Sec-Fetch-Site: "+site, "Sec-Fetch-Mode: websocket", cookie))
+		add(site+": a WebSocket whose Origin was lost", upgrade("/websockify", "Sec-Fetch-Site: "+site, "Sec-Fetch-Mode: websocket", cookie))
 	}
 	return all
 }

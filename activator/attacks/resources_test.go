@@ -85,7 +85,7 @@ func (h *house) together(t *testing.T, n int, sent func(int) string) map[string]
 }
 
 // trickling is what comes slower than anybody waits.
-func trickling(h *house) (all []attack) {
+func trickling(_ *house) (all []attack) {
 	add := func(name string, try func(*testing.T, *house) (string, string), want string, why *closing.Refusal) *attack {
 		all = append(all, attack{name: name, who: stranger, try: try, want: want, why: why})
 		return &all[len(all)-1]
@@ -130,7 +130,7 @@ func trickling(h *house) (all []attack) {
 }
 
 // resources are what strangers would have the activator keep.
-func resources(h *house) (all []attack) {
+func resources(_ *house) (all []attack) {
 	add := func(name string, try func(*testing.T, *house) (string, string), want string, why *closing.Refusal) *attack {
 		all = append(all, attack{name: name, who: stranger, try: try, want: want, why: why})
 		return &all[len(all)-1]
@@ -195,7 +195,7 @@ func resources(h *house) (all []attack) {
 				if strings.Contains(f, "%") {
 					f = fmt.Sprintf(f, n+1)
 				}
-				got, _ := h.send(t, h.public, upgrade("/websockify", victim, f))
+				got, _ := h.send(t, h.public, upgrade("/websockify", f))
 				came = append(came, got)
 			}
 			return strings.Join(came, " "), ""
@@ -242,7 +242,7 @@ func insidersResources(h *house) (all []attack) {
 		"a frame of 2^63-1 bytes": {"/desk", string(long(0x82, 1<<63-1, true)), "101 close 1009", closing.MessageTooLong},
 	} {
 		n++
-		sent := upgrade(tc.at, victim, cookie, from()) + tc.said
+		sent := upgrade(tc.at, cookie, from()) + tc.said
 		all = append(all, attack{name: name, who: insider, want: tc.want, why: tc.why, reaches: 1, early: true,
 			try: func(t *testing.T, h *house) (string, string) {
 				defer hung(h)()
@@ -254,7 +254,7 @@ func insidersResources(h *house) (all []attack) {
 		for i := range 3 {
 			c := h.dial(t, h.public)
 			defer func() { _ = c.Close() }()
-			_, err := io.WriteString(c, upgrade("/desk", victim, cookie, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i))+text("hi"))
+			_, err := io.WriteString(c, upgrade("/desk", cookie, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i))+text("hi"))
 			require.NoError(t, err)
 			in := bufio.NewReader(c)
 			resp, err := http.ReadResponse(in, nil)
@@ -263,13 +263,13 @@ func insidersResources(h *house) (all []attack) {
 			require.NoError(t, err)
 			open = append(open, fmt.Sprint(resp.StatusCode, " ", string(f.Payload)))
 		}
-		got, _ := h.send(t, h.public, upgrade("/desk", victim, cookie, "X-Forwarded-For: 192.0.2.9"))
+		got, _ := h.send(t, h.public, upgrade("/desk", cookie, "X-Forwarded-For: 192.0.2.9"))
 		return strings.Join(append(open, got), ", "), ""
 	}, "101 echo hi, 101 echo hi, 101 echo hi, 101 close 1013", closing.LiveWebSocketsPerSession, 3)
 	add("WebSockets that wait", func(t *testing.T, h *house) (string, string) {
 		defer hung(h)()
 		counts := h.together(t, 3, func(i int) string {
-			return upgrade("/desk", victim, cookie, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", 20+i))
+			return upgrade("/desk", cookie, fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", 20+i))
 		})
 		return fmt.Sprint(counts), ""
 	}, "map[101 close 1013:3]", nil, 2).besides = map[*closing.Refusal]int{closing.HoldTimeout: 2, closing.SessionLimit: 1}

@@ -166,7 +166,7 @@ func insidersSmuggling(h *house) (all []attack) {
 		why        *closing.Refusal
 		reaches    int
 	}{
-		"a request behind an upgrade": {upgrade("/websockify", victim, cookie) + within, "101 close 1002", closing.FrameMask, 1},
+		"a request behind an upgrade": {upgrade("/websockify", cookie) + within, "101 close 1002", closing.FrameMask, 1},
 		"a request behind an upgrade to h2c": {request("GET /attack HTTP/1.1", "Host: "+victim, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
 			"HTTP2-Settings: AAMAAABkAAQAAP__", cookie) + within + behind, "505", closing.H2CUpgrade, 0},
 		"a request behind h2c and a WebSocket": {request("GET /attack HTTP/1.1", "Host: "+victim, "Connection: Upgrade", "Upgrade: websocket, h2c",
@@ -181,9 +181,9 @@ func insidersSmuggling(h *house) (all []attack) {
 			cookie) + within, "405", closing.UpgradeMethod, 0},
 		"a request behind an upgrade to TCP": {request("GET /attack HTTP/1.1", "Host: "+victim, "Connection: Upgrade", "Upgrade: tcp", cookie) + behind,
 			"200 200", nil, 1},
-		"a length with an upgrade": {upgrade("/websockify", victim, cookie, fmt.Sprint("Content-Length: ", len(within))) + within,
+		"a length with an upgrade": {upgrade("/websockify", cookie, fmt.Sprint("Content-Length: ", len(within))) + within,
 			"101 close 1002", closing.FrameMask, 1},
-		"chunks with an upgrade": {upgrade("/websockify", victim, cookie, "Transfer-Encoding: chunked") + within, "101 close 1002",
+		"chunks with an upgrade": {upgrade("/websockify", cookie, "Transfer-Encoding: chunked") + within, "101 close 1002",
 			closing.FrameMask, 1},
 		"HTTP/2":                                 {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + within, "505", closing.HTTP2, 0},
 		"a request by HTTP/2 in words":           {request("GET /attack HTTP/2.0", "Host: "+victim, cookie) + within, "505", closing.MalformedHead, 0},

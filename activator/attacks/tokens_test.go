@@ -264,10 +264,10 @@ func tokens(h *house) (all []attack) {
 	for _, f := range h.others() {
 		bearer := "Authorization: Bearer " + f.raw
 		for place, sent := range map[string]string{
-			"a WebSocket": upgrade("/websockify", victim, bearer), "Selkies' WebSocket": upgrade("/webrtc/signalling/", victim, bearer),
+			"a WebSocket": upgrade("/websockify", bearer), "Selkies' WebSocket": upgrade("/webrtc/signalling/", bearer),
 			"TURN credentials": get("/turn", victim, bearer), "the state": get("/_vdi/status", victim, bearer),
 			"the events": get("/_vdi/events", victim, bearer),
-			"input":      post("/_vdi/activity", victim, bearer), "the button": post("/_vdi/wake", victim, bearer), "a takeover": post("/_vdi/take", victim, bearer),
+			"input":      post("/_vdi/activity", bearer), "the button": post("/_vdi/wake", bearer), "a takeover": post("/_vdi/take", bearer),
 			"a file": get("/app.js", victim, bearer), "a page": get("/", victim, bearer, "Accept: text/html", "Sec-Fetch-Mode: navigate",
 				"Sec-Fetch-Dest: document"),
 		} {
@@ -328,7 +328,7 @@ func (h *house) carriers(good string) (all []attack) {
 	} {
 		add(name, get("/", victim, field), closing.NoToken)
 		if strings.HasPrefix(name, "a subprotocol") {
-			add(name+" of an upgrade", upgrade("/ws", victim, field), closing.NoToken)
+			add(name+" of an upgrade", upgrade("/ws", field), closing.NoToken)
 		}
 	}
 	for name, at := range map[string]string{
@@ -341,7 +341,7 @@ func (h *house) carriers(good string) (all []attack) {
 	}
 	add("a second parameter", get("/?vdi_token=x&vdi_token="+good, victim), closing.BadToken)
 	add("a parameter after an empty one", get("/?vdi_token=&vdi_token="+good, victim), closing.NoToken)
-	add("a link that is posted", post("/?vdi_token="+good, victim), closing.NoToken)
+	add("a link that is posted", post("/?vdi_token="+good), closing.NoToken)
 	add("a form", request("POST / HTTP/1.1", "Host: "+victim, "Connection: close", "Content-Type: application/x-www-form-urlencoded",
 		fmt.Sprint("Content-Length: ", len("vdi_token="+good)))+"vdi_token="+good, closing.NoToken)
 	add("a trailer", request("POST / HTTP/1.1", "Host: "+victim, "Connection: close", "Transfer-Encoding: chunked", "Trailer: Authorization")+
