@@ -19,7 +19,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
-	"github.com/org/vdi-operator/pkg/token"
 )
 
 // kubectl delete sets deletionTimestamp; the finalizer goes only when the last pod is gone, and only then DropSession is called.
@@ -126,7 +125,7 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 		for range 5 {
 			g.do(http.MethodGet, at, image)
 		}
-		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(token.AudienceSession, g.owned, 0), navigating)
+		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned, 0), navigating)
 		assert.Equal(t, http.StatusSeeOther, got.code, "a good link after %s", at)
 	}
 	g := newGateway(t, func(c *config.Config) { // nor who shows no token at all, which costs no cryptography
@@ -136,7 +135,7 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 	for range 5 {
 		g.do(http.MethodGet, "/", noBrowser)
 	}
-	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(token.AudienceSession, g.owned, 0), navigating)
+	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned, 0), navigating)
 	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/lifecycle"
-	"github.com/org/vdi-operator/pkg/token"
 )
 
 // aliceAt is alice's session where sessions are folders of one host.
@@ -33,7 +32,7 @@ var fromFolder = http.Header{"Origin": {"http://vdi.localhost"}}
 
 func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
 	g := newGateway(t, byPath)
-	raw := g.sign(token.AudienceSession, g.owned, 0)
+	raw := g.sign(g.owned, 0)
 	got := g.do(http.MethodGet, aliceAt+"/desk?x=1&vdi_token="+raw, navigating)
 	if cookie := got.header.Get("Set-Cookie"); got.code != http.StatusSeeOther || got.header.Get("Location") != aliceAt+"/desk?x=1" ||
 		!strings.Contains(cookie, "vdi-session="+raw) || !strings.Contains(cookie, "; Path="+aliceAt+"/;") {

@@ -31,7 +31,7 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 	f := newFixture(t)
 	f.runs("p", nil)
 	own := ownAddress(t)
-	agent := f.sign(token.AudienceAgent, f.session, 0)
+	agent := f.sign(token.AudienceAgent, f.session)
 	before := f.refusals(closing.AgentAddress)
 	w := f.report(agentapi.AnnouncePath, own, agent, announcement(own))
 	assert.Equal(t, 409, w.Code, "the activator's own address: %s", w.Body)
@@ -52,7 +52,7 @@ func TestAnAnnouncementIsBelievedOfItsOwnPodFromItsOwnAddressOnly(t *testing.T) 
 
 func TestAnAnnouncementThatTheAPIContradictsOrThatIsOfAPodThatGoesCountsForNothing(t *testing.T) {
 	f := newFixture(t)
-	agent := f.sign(token.AudienceAgent, f.session, 0)
+	agent := f.sign(token.AudienceAgent, f.session)
 	f.runs("p", func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.9" })
 	w := f.report(agentapi.AnnouncePath, podAddress, agent, announcement(podAddress))
 	assert.Equal(t, 409, w.Code, "%s, want that the API's address wins", w.Body)
@@ -99,7 +99,7 @@ func TestARealAgentsWordReachesWhoeverWaitsForTheDesktop(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		agent.New(agent.Options{Activators: agent.ByService(here.Addr().String()), Pod: name, Token: f.sign(token.AudienceAgent, f.session, 0),
+		agent.New(agent.Options{Activators: agent.ByService(here.Addr().String()), Pod: name, Token: f.sign(token.AudienceAgent, f.session),
 			DesktopPort: uint16(port), Proc: "/proc", Log: f.Log}).Run(ctx)
 	}()
 	defer func() {
@@ -121,7 +121,7 @@ func TestInputAtTheDisplayIsReportedByTheSessionsPod(t *testing.T) {
 	f.change(func(s *v1alpha1.VDISession) {
 		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
 	})
-	agent := f.sign(token.AudienceAgent, f.session, 0)
+	agent := f.sign(token.AudienceAgent, f.session)
 	assert.Equal(t, 409, f.report(agentapi.ActivityPath, podAddress, agent, agentapi.Activity{Pod: "q", IdleMilliseconds: 1000}).Code,
 		"another pod's report")
 	assert.Equal(t, 403, f.report(agentapi.ActivityPath, podAddress, "", agentapi.Activity{Pod: "p"}).Code, "a report without a token")

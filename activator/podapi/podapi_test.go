@@ -73,9 +73,9 @@ func (f *fixture) change(how func(*v1alpha1.VDISession)) {
 	f.Directory.SetSession(f.session)
 }
 
-func (f *fixture) sign(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
+func (f *fixture) sign(aud token.Audience, s *v1alpha1.VDISession) string {
 	f.t.Helper()
-	raw, err := f.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
+	raw, err := f.signer.Sign(aud, token.For(s), time.Now(), time.Hour)
 	require.NoError(f.t, err)
 	return raw
 }
@@ -122,7 +122,7 @@ func (f *fixture) refusals(why *closing.Refusal) float64 {
 func TestADesktopGetsATURNCredentialByItsPodsToken(t *testing.T) {
 	f := newFixture(t)
 	r := httptest.NewRequest(http.MethodGet, TURNPath+"?service=turn", nil)
-	r.Header.Set("X-Auth-User", f.sign(token.AudienceTURN, f.session, 0))
+	r.Header.Set("X-Auth-User", f.sign(token.AudienceTURN, f.session))
 	w := httptest.NewRecorder()
 	f.Handler().ServeHTTP(w, r)
 	require.Equal(t, 200, w.Code, "%s", w.Body)
