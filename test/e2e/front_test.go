@@ -96,7 +96,7 @@ func newFront(ctx context.Context, t *testing.T, image string) *front {
 	f.settings = []string{
 		"activator.image.repository=" + activator[:at], "activator.image.tag=" + activator[at+1:],
 		"auth.signingKey.existingSecret=vdi-signing-key", "turn.existingSecret=vdi-turn", "turn.urls={" + turn + "}",
-		"coturn.enabled=false", "selkies.enabled=false", "activator.resources.requests.cpu=10m",
+		"coturn.enabled=false", "selkies.enabled=false", "activator.resources.requests.cpu=10m", "activator.shutdownDelaySeconds=0",
 		"ingress.enabled=true", "ingress.className=" + frontNamespace, "ingress.tls.secretName=" + frontTLS,
 	}
 	return f
