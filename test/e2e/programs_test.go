@@ -41,6 +41,7 @@ func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
 }
 
 func TestTheBenchmarksRun(t *testing.T) {
+	t.Parallel()
 	if in.PortForward {
 		t.Skip("benchmarks run on the test cluster only")
 	}

@@ -92,6 +92,7 @@ func TestNobodyWakesADesktopWithoutAGoodToken(t *testing.T) {
 }
 
 func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.VDITemplateSpec)
 		says   string
