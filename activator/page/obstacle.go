@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -19,13 +20,16 @@ var passing = []string{v1alpha1.ReasonWaking, v1alpha1.ReasonScheduling, v1alpha
 var ofPlace = []string{v1alpha1.ReasonWaitingForGPU, v1alpha1.ReasonWaitingForResource,
 	v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonWaitingForNode}
 
-// obstacle is what keeps a start waiting that does not pass by itself; empty if nothing does.
-func obstacle(s *v1alpha1.VDISession, step Step) (summary, detail string) {
+// obstacle is what keeps a start waiting that this page does not see; empty if nothing does.
+func obstacle(now time.Time, s *v1alpha1.VDISession, step Step) (summary, detail string) {
 	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
 	if c == nil || c.Message == "" || slices.Contains(passing, c.Reason) || step != StepPlace && slices.Contains(ofPlace, c.Reason) {
 		return "", ""
 	}
 	if w := s.Status.Waiting; w != nil && w.Reason == c.Reason {
+		if w.Until != nil && w.Until.After(now) {
+			return waitText(w), fmt.Sprintf(textAtMost, inWords(w.Until.Sub(now).Truncate(time.Second)+time.Second))
+		}
 		if text := waitText(w); text != "" {
 			return text, w.Detail
 		}

@@ -138,7 +138,7 @@ func Describe(f Facts) Status {
 	case needsPerson:
 		s.State, s.Summary = StateAsleep, sleptBecause(st.SleepReason, policy)
 	default:
-		s.Step, s.Summary, s.Detail = progress(f.View)
+		s.Step, s.Summary, s.Detail = progress(f.Now, f.View)
 		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
 		if began := st.StartTime; began != nil {
 			s.WaitedMillis = max(0, f.Now.Sub(began.Time).Milliseconds())
@@ -148,7 +148,7 @@ func Describe(f Facts) Status {
 	return s
 }
 
-func progress(v directory.View) (step Step, summary, detail string) {
+func progress(now time.Time, v directory.View) (step Step, summary, detail string) {
 	step, summary = StepWaking, textWaking
 	switch p := v.Pod; {
 	case lifecycle.Asleep(v.Session) || p == nil:
@@ -162,7 +162,7 @@ func progress(v directory.View) (step Step, summary, detail string) {
 	if lifecycle.Asleep(v.Session) {
 		return step, summary, ""
 	}
-	if obstacle, detail := obstacle(v.Session, step); obstacle != "" {
+	if obstacle, detail := obstacle(now, v.Session, step); obstacle != "" {
 		return step, obstacle, detail
 	}
 	return step, summary, ""

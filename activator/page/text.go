@@ -58,6 +58,7 @@ const (
 	textElsewhereHint = "When you use it here, it stops there. Nothing in it is lost."
 	textTake          = "Use it here"
 
+	textAtMost        = "It takes %s at most."
 	textWaitingFor    = "Waiting for a node with enough %s."
 	textStartFailed   = "It did not start in time."
 	textStartFailedIn = "It did not start within %s."
@@ -66,6 +67,7 @@ const (
 // reasonTexts say by the reason of the condition Ready what keeps a desktop from starting.
 var reasonTexts = map[string]string{
 	v1alpha1.ReasonWaking:             textWaking,
+	v1alpha1.ReasonHomeFinishing:      "Finishing your last session.",
 	v1alpha1.ReasonScheduling:         textPlace,
 	v1alpha1.ReasonPreparing:          textImage,
 	v1alpha1.ReasonPullingImage:       textImage,

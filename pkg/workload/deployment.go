@@ -105,10 +105,15 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 		return o, err
 	}
 	o.Exists, o.Wakeable = true, deployment.DeletionTimestamp.IsZero()
-	if o.Pod == nil && Replicas(deployment) > 0 {
+	switch {
+	case o.Pod != nil:
+		return o, nil
+	case Replicas(deployment) > 0:
 		o.Progress = noPod(deployment)
+		return o, nil
 	}
-	return o, nil
+	o.Progress, err = atZero(ctx, d.Client, s, deployment)
+	return o, err
 }
 
 // noPod says why a deployment that is to run has no pod, such as a quota that is full.

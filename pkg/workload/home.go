@@ -96,7 +96,7 @@ func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.Persiste
 			},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			AccessModes:      []corev1.PersistentVolumeAccessMode{cmp.Or(t.Spec.Persistence.AccessMode, corev1.ReadWriteOnce)},
 			StorageClassName: t.Spec.Persistence.StorageClassName,
 			Resources: corev1.VolumeResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceStorage: size},

@@ -71,11 +71,17 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 	o.Exists = metav1.IsControlledBy(service, s)
 	revision := service.Status.LatestCreatedRevisionName
 	if revision != "" {
-		err := k.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: revision + "-deployment"}, &appsv1.Deployment{})
+		deployment := &appsv1.Deployment{}
+		err := k.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: revision + "-deployment"}, deployment)
 		if client.IgnoreNotFound(err) != nil {
 			return o, err
 		}
 		o.Wakeable = err == nil
+		if o.Wakeable && o.Pod == nil && Replicas(deployment) == 0 {
+			if o.Progress, err = atZero(ctx, k.Client, s, deployment); err != nil {
+				return o, err
+			}
+		}
 	}
 	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); o.Pod == nil && !o.Wakeable && c.IsFalse() {
 		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.

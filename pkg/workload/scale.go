@@ -2,7 +2,9 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -13,11 +15,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
+// FinishingRetry is when to try again after ErrFinishing: the pod's end brings an event only
+// to those whose session it is.
+const FinishingRetry = time.Second
+
+// ErrFinishing says that a pod which ends still has the desktop's home.
+var ErrFinishing = errors.New("a pod that ends still has the home")
+
 // ScaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
-// right or the deployment is gone; it returns whether it set them.
+// right or the deployment is gone; it returns whether it set them. While a pod that ends has
+// the home, the desktop stays at zero, with ErrFinishing.
 func ScaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
 	if Replicas(d) == replicas {
 		return false, nil
+	}
+	if replicas > 0 {
+		pod, err := finishing(ctx, c, d.Namespace, &d.Spec.Template.Spec)
+		if err != nil {
+			return false, err
+		}
+		if pod != nil {
+			return false, fmt.Errorf("%w: pod %s", ErrFinishing, pod.Name)
+		}
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
 	target := &appsv1.Deployment{ObjectMeta: d.ObjectMeta}

@@ -268,6 +268,9 @@ func TestAHomeBelongsToUserAndTemplate(t *testing.T) {
 	s := session()
 	s.Spec.Persistence = &v1alpha1.SessionPersistence{Size: quantity("50Gi")}
 	claim := HomeClaim(template(), s)
+	once := template()
+	once.Spec.Persistence.AccessMode = corev1.ReadWriteOncePod
+	equal(t, "access mode", HomeClaim(once, s).Spec.AccessModes, []string{"ReadWriteOncePod"})
 	equal(t, "size", claim.Spec.Resources.Requests, map[string]string{"storage": "50Gi"})
 	equal(t, "annotations", claim.Annotations, map[string]string{v1alpha1.AnnotationUser: "ada@example.com", v1alpha1.AnnotationHeldBy: "ada",
 		v1alpha1.AnnotationCreatedBy: "1-2-3"})

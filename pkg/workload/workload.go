@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -93,6 +94,8 @@ type Progress struct {
 	Message string
 	// Resource, Image and Detail are as in v1alpha1.SessionWaiting.
 	Resource, Image, Detail string
+	// Until is when that passes by itself at the latest; nil where nobody knows.
+	Until *metav1.Time
 	// Stuck is whether the start gets no further unless somebody changes something.
 	Stuck bool
 }

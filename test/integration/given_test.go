@@ -164,7 +164,8 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}}},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},
+					Volumes: service.Spec.Template.Spec.Volumes},
 			},
 		},
 	}
@@ -185,6 +186,15 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 // activator has reached it.
 func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	t.Helper()
+	pod := startPodOf(t, s)
+	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
+		fmt.Appendf(nil, `{"status":{"activity":{"lastReachedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro)))))
+	return pod
+}
+
+// startPodOf is startPod without the activator.
+func startPodOf(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
+	t.Helper()
 	noGrace, labels := int64(0), workload.Labels(s)
 	service := &servingv1.Service{}
 	err := api.Get(t.Context(), client.ObjectKeyFromObject(s), service)
@@ -197,14 +207,14 @@ func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 		Spec: corev1.PodSpec{
 			NodeName: "node", TerminationGracePeriodSeconds: &noGrace,
 			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},
+			Volumes: []corev1.Volume{{Name: "home", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: workload.HomeName(s.Spec.User, s.Spec.Template)}}}},
 		},
 	}
 	require.NoError(t, api.Create(t.Context(), pod))
 	const patch = `{"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}],` +
 		`"containerStatuses":[{"name":"desktop","ready":true,"restartCount":0,"image":"","imageID":"","state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}}}]}}`
 	require.NoError(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(patch))))
-	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
-		fmt.Appendf(nil, `{"status":{"activity":{"lastReachedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro)))))
 	return pod
 }
 

@@ -10,6 +10,7 @@ package autoscaler
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -46,6 +47,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=get;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 
 // Reconcile scales one revision of a desktop and reports it to Knative.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -73,9 +75,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 	// The scale comes first: somebody may be waiting for it. A deployment that does not exist yet
 	// has replicas 0 by the revision's initial scale, and its event brings us back.
+	var result ctrl.Result
 	if deployment != nil && scale != nil {
 		scaled, err := workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
-		if err != nil {
+		switch {
+		case errors.Is(err, workload.ErrFinishing):
+			result.RequeueAfter = workload.FinishingRetry
+		case err != nil:
 			return ctrl.Result{}, err
 		}
 		if scaled && *scale > 0 {
@@ -86,7 +92,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, r.status(ctx, pa, sks, deployment, scale)
+	return result, r.status(ctx, pa, sks, deployment, scale)
 }
 
 // get returns nil for an object that does not exist.
@@ -114,10 +120,14 @@ func (r *Reconciler) serverlessService(ctx context.Context, pa *autoscalingv1alp
 	return sks, client.IgnoreAlreadyExists(err)
 }
 
-// status reports to Knative what became of the revision. A merge patch of our fields
-// needs no lock: nobody else writes them.
+// status reports to Knative what became of the revision, once its Services have names: the
+// API server refuses a status without them. A merge patch of our fields needs no lock:
+// nobody else writes them.
 func (r *Reconciler) status(ctx context.Context, pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService,
 	deployment *appsv1.Deployment, scale *int32) error {
+	if sks.Status.ServiceName == "" || sks.Status.PrivateServiceName == "" {
+		return nil
+	}
 	changed := pa.DeepCopy()
 	setStatus(changed, sks, deployment, scale)
 	if equality.Semantic.DeepEqual(pa.Status, changed.Status) {

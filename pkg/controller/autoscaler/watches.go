@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -46,6 +48,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		pa, ok := o.(*autoscalingv1alpha1.PodAutoscaler)
 		return ok && pa.Class() == v1alpha1.PodAutoscalerClass
 	})
+	gone := predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
 	bySession := handler.EnqueueRequestsFromMapFunc(r.ofSession)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("autoscaler").
@@ -55,14 +62,25 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		Watches(&v1alpha1.VDISession{}, bySession).
 		Watches(&servingv1.Service{}, bySession).
 		Watches(&appsv1.Deployment{}, handler.EnqueueRequestsFromMapFunc(ofDeployment)).
+		// A pod that is gone has let go of its home.
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.ofPod), builder.WithPredicates(gone)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
 }
 
 func (r *Reconciler) ofSession(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.of(ctx, o.GetNamespace(), o.GetName())
+}
+
+func (r *Reconciler) ofPod(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.of(ctx, o.GetNamespace(), o.GetLabels()[v1alpha1.LabelSession])
+}
+
+// of is the PodAutoscalers of a session.
+func (r *Reconciler) of(ctx context.Context, namespace, session string) []reconcile.Request {
 	pas := &autoscalingv1alpha1.PodAutoscalerList{}
-	if err := r.Client.List(ctx, pas, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexSession: o.GetName()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the PodAutoscalers of a session", "session", o.GetName())
+	if err := r.Client.List(ctx, pas, client.InNamespace(namespace), client.MatchingFields{indexSession: session}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the PodAutoscalers of a session", "session", session)
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(pas.Items))

@@ -55,7 +55,12 @@ func (p *pass) scale(ctx context.Context) error {
 	if !p.decision.Awake && !lifecycle.Asleep(p.before) {
 		return nil
 	}
-	return p.Workload.Scale(ctx, p.session, p.decision.Awake)
+	err := p.Workload.Scale(ctx, p.session, p.decision.Awake)
+	if errors.Is(err, workload.ErrFinishing) {
+		p.returnAt(p.now.Add(workload.FinishingRetry))
+		return nil
+	}
+	return err
 }
 
 // live is whether a change would take a desktop away from somebody: it is live until

@@ -34,7 +34,8 @@ func notReached(s *v1alpha1.VDISession) workload.Progress {
 // waitFor records what the start waits for, and since when where that is new.
 func (p *pass) waitFor(progress workload.Progress) {
 	waiting := v1alpha1.SessionWaiting{
-		Reason: progress.Reason, Resource: progress.Resource, Image: progress.Image, Detail: progress.Detail, Since: metav1.NewTime(p.now)}
+		Reason: progress.Reason, Resource: progress.Resource, Image: progress.Image, Detail: progress.Detail,
+		Since: metav1.NewTime(p.now), Until: progress.Until}
 	was := p.session.Status.Waiting
 	if was != nil && was.Reason == waiting.Reason && was.Resource == waiting.Resource && was.Image == waiting.Image {
 		waiting.Since = was.Since

@@ -118,6 +118,8 @@ const (
 const (
 	// ReasonWaking: the desktop is to run and has no pod yet.
 	ReasonWaking = "Waking"
+	// ReasonHomeFinishing: a pod that ends has the home still mounted; the start follows.
+	ReasonHomeFinishing = "HomeFinishing"
 	// ReasonScheduling: the scheduler looks for a node.
 	ReasonScheduling = "Scheduling"
 	// ReasonPreparing: the node prepares the pod, volumes included. For a workload that

@@ -259,6 +259,9 @@ type SessionWaiting struct {
 	Detail string `json:"detail,omitempty"`
 	// Since is when the start began to wait for this.
 	Since metav1.Time `json:"since"`
+	// Until is when this passes by itself at the latest, where that is known.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
 }
 
 // VDISession is one person's desktop: it sleeps at zero pods until its URL is

@@ -234,6 +234,13 @@ type TemplatePersistence struct {
 	// +kubebuilder:validation:MaxLength=253
 	StorageClassName *string `json:"storageClassName,omitempty"`
 
+	// AccessMode of a new home. ReadWriteOncePod lets the cluster itself refuse a second pod,
+	// also where somebody deletes or evicts a desktop's pod; the storage must support it.
+	// +optional
+	// +kubebuilder:default=ReadWriteOnce
+	// +kubebuilder:validation:Enum=ReadWriteOnce;ReadWriteOncePod
+	AccessMode corev1.PersistentVolumeAccessMode `json:"accessMode,omitempty"`
+
 	// MountPath is where the home is mounted.
 	// +optional
 	// +kubebuilder:default="/home/user"

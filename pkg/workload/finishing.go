@@ -1,0 +1,63 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
+)
+
+// finishing finds the pod, of any session, that ends and has the home of this pod spec
+// mounted; nil without one, or where the spec has no home. A desktop that starts beside it
+// would write to the files that it is just saving.
+func finishing(ctx context.Context, c client.Reader, namespace string, spec *corev1.PodSpec) (*corev1.Pod, error) {
+	home := homeOf(spec)
+	if home == "" {
+		return nil, nil
+	}
+	list := &corev1.PodList{}
+	err := c.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.LabelSession}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("list the pods that may have the home %s: %w", home, err)
+	}
+	for i := range list.Items {
+		if p := &list.Items[i]; !p.DeletionTimestamp.IsZero() && !pods.Ended(p) && homeOf(&p.Spec) == home {
+			return p.DeepCopy(), nil
+		}
+	}
+	return nil, nil
+}
+
+// homeOf is the claim of a pod's home; empty without one.
+func homeOf(spec *corev1.PodSpec) string {
+	for _, v := range spec.Volumes {
+		if v.Name == volumeHome && v.PersistentVolumeClaim != nil {
+			return v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
+}
+
+// atZero is the progress of an awake desktop whose deployment has not been scaled up.
+func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment) (Progress, error) {
+	if s.Status.StartTime == nil {
+		return Progress{}, nil
+	}
+	pod, err := finishing(ctx, c, s.Namespace, &d.Spec.Template.Spec)
+	if err != nil || pod == nil {
+		return Progress{}, err
+	}
+	return finishingProgress(pod), nil
+}
+
+// finishingProgress is that of a desktop whose home a pod has not let go of yet. A pod's
+// time of deletion is when kubelet kills it.
+func finishingProgress(p *corev1.Pod) Progress {
+	return Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp}.
+		say("The last use of the home is ending", fmt.Sprintf("pod %s, until %s at the latest", p.Name, p.DeletionTimestamp.UTC().Format("15:04:05")))
+}

@@ -1,0 +1,91 @@
+//go:build integration
+
+package integration
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/eventually"
+)
+
+// ends lets a pod end and take its time: it stays until the returned function is called.
+func ends(t *testing.T, pod *corev1.Pod) (ended func()) {
+	t.Helper()
+	merge(t, pod, `{"metadata":{"finalizers":["vdi.kasm.io/test"]}}`)
+	require.NoError(t, api.Delete(t.Context(), pod, client.GracePeriodSeconds(60)))
+	return func() {
+		require.NoError(t, api.Delete(t.Context(), pod, client.GracePeriodSeconds(0))) // as kubelet does
+		merge(t, pod, `{"metadata":{"finalizers":null}}`)
+	}
+}
+
+// staysAtZero wants an awake desktop not to start beside a pod that ends, to say so, and to
+// start when that is gone.
+func staysAtZero(t *testing.T, s *v1alpha1.VDISession, d *appsv1.Deployment, ended func()) {
+	t.Helper()
+	visit(t, s)
+	c := awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonHomeFinishing)
+	wantText(t, c.Message, "The last use of the home is ending")
+	w := get(t, s).Status.Waiting
+	require.NotNil(t, w)
+	require.NotNil(t, w.Until, "when it is over")
+	assert.Less(t, time.Until(w.Until.Time), time.Minute+time.Second)
+	always(t, "no second pod writes to the home", hasScale(t, d, 0))
+	ended()
+	eventually.NoError(t, "the desktop starts when its home is free", hasScale(t, d, 1))
+	eventually.NoError(t, "and says so", func() error {
+		if w := get(t, s).Status.Waiting; w == nil || w.Reason == v1alpha1.ReasonHomeFinishing {
+			return errors.New("it still waits for its home")
+		}
+		return nil
+	})
+}
+
+func TestADesktopDoesNotStartBesideAPodThatStillHasItsHome(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment){
+		"with Knative": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
+			s := given(t, space(t), "ada")
+			return s, rollOut(t, s)
+		},
+		"without": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
+			in := install(t, cluster, api, "finishing")
+			in.run(false)
+			s := given(t, "finishing", "ada")
+			return s, deploymentOf(t, api, s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, d := begin(t)
+			awaitPhase(t, s, v1alpha1.PhaseAsleep)
+			t.Run("its own, of before", func(t *testing.T) {
+				visit(t, s)
+				eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
+				pod := startPod(t, s)
+				awaitPhase(t, s, v1alpha1.PhaseRunning)
+				require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+				eventually.NoError(t, "the desktop sleeps", hasScale(t, d, 0))
+				ended := ends(t, pod)
+				require.NoError(t, patchSession(t, s, `{"spec":{"power":"OnDemand"}}`))
+				staysAtZero(t, s, d, ended)
+			})
+			require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+			eventually.NoError(t, "the desktop sleeps", hasScale(t, d, 0))
+			require.NoError(t, patchSession(t, s, `{"spec":{"power":"OnDemand"}}`))
+			t.Run("another session's", func(t *testing.T) {
+				other := newSession(s.Namespace, "other", s.Spec.Template)
+				pod := startPodOf(t, other)
+				staysAtZero(t, s, d, ends(t, pod))
+			})
+		})
+	}
+}
