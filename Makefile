@@ -63,11 +63,14 @@ test: gcc prometheus coturn haproxy-nginx chromium $(HELM) $(KUBECONFORM) verify
 	@# to them; what only computes gets what both leave.
 	@$(MAKE) --no-print-directory -j3 BUILT=yes e2e test-programs test-idle
 
+# A make that has nothing to do with this one's jobs, and takes none of their places.
+ALONE := env -u MAKEFLAGS -u MFLAGS
+
 .PHONY: test-idle test-programs
 test-idle:
-	@for part in lint test-chart test-alerts test-unit; do $(IDLE) $(MAKE) --no-print-directory $$part || exit 1; done
+	@for part in lint test-chart test-alerts test-unit; do $(ALONE) $(IDLE) $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
 test-programs:
-	@for part in test-integration test-browser test-coturn; do nice $(MAKE) --no-print-directory $$part || exit 1; done
+	@for part in test-integration test-browser test-coturn; do $(ALONE) nice $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
 
 ##@ Parts of them
 

@@ -253,9 +253,9 @@ func (g *gateway) expectRefusals(why *closing.Refusal, want float64) {
 	eventually.Equal(g.t, why.Label+" is counted", want, value(g.Metrics.Refusals.WithLabelValues(why.Label)))
 }
 
-func (g *gateway) sign(s *v1alpha1.VDISession, ago time.Duration) string {
+func (g *gateway) sign(s *v1alpha1.VDISession) string {
 	g.t.Helper()
-	raw, err := g.signer.Sign(token.AudienceSession, token.For(s), time.Now().Add(-ago), time.Hour)
+	raw, err := g.signer.Sign(token.AudienceSession, token.For(s), time.Now(), time.Hour)
 	require.NoError(g.t, err)
 	return raw
 }
@@ -272,7 +272,7 @@ var (
 // as adds the owner's token to a kind of visitor.
 func (g *gateway) as(kind http.Header) http.Header {
 	h := kind.Clone()
-	h.Set("Cookie", "vdi-session="+g.sign(g.owned, 0))
+	h.Set("Cookie", "vdi-session="+g.sign(g.owned))
 	return h
 }
 

@@ -125,7 +125,7 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 		for range 5 {
 			g.do(http.MethodGet, at, image)
 		}
-		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned, 0), navigating)
+		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned), navigating)
 		assert.Equal(t, http.StatusSeeOther, got.code, "a good link after %s", at)
 	}
 	g := newGateway(t, func(c *config.Config) { // nor who shows no token at all, which costs no cryptography
@@ -135,13 +135,13 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 	for range 5 {
 		g.do(http.MethodGet, "/", noBrowser)
 	}
-	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned, 0), navigating)
+	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned), navigating)
 	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
 }
 
 func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) {
-		c.Limits.HeldBytes, c.Limits.BufferedBytes, c.Limits.MessageBytes = 1<<20, 1<<20, 1<<20
+		c.Limits.HeldBytesPerSession, c.Limits.BufferedBytes, c.Limits.MessageBytes = 1<<20, 1<<20, 1<<20
 	})
 	long := strings.Repeat("a", 600<<10)
 	first, second := g.dial("/desk", g.as(fromPage)), g.dial("/desk", g.as(fromPage))
@@ -149,7 +149,7 @@ func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 	eventually.True(t, "its bytes are kept", func() bool { return value(g.Metrics.HeldBytes)() > 600<<10 })
 	say(t, second, long)
 	expectClosed(t, second, 1013, "more than 1048576 bytes")
-	g.expectRefusals(closing.HeldBytes, 1)
+	g.expectRefusals(closing.HeldBytesPerSession, 1)
 	third := g.dial("/desk", g.as(fromPage))
 	say(t, third, "small")
 	g.wakes(newDesktop(t))

@@ -32,7 +32,7 @@ var fromFolder = http.Header{"Origin": {"http://vdi.localhost"}}
 
 func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
 	g := newGateway(t, byPath)
-	raw := g.sign(g.owned, 0)
+	raw := g.sign(g.owned)
 	got := g.do(http.MethodGet, aliceAt+"/desk?x=1&vdi_token="+raw, navigating)
 	if cookie := got.header.Get("Set-Cookie"); got.code != http.StatusSeeOther || got.header.Get("Location") != aliceAt+"/desk?x=1" ||
 		!strings.Contains(cookie, "vdi-session="+raw) || !strings.Contains(cookie, "; Path="+aliceAt+"/;") {

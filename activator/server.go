@@ -72,8 +72,8 @@ type Server struct {
 	// requests and live bound plain requests and WebSockets, held or not.
 	requests, live *limit.Places[types.NamespacedName]
 	held           *limit.Places[types.NamespacedName]
-	// kept bounds what those that are held have sent.
-	kept      *limit.Bytes
+	// heldBytes bounds what those that are held have sent.
+	heldBytes *limit.Bytes[types.NamespacedName]
 	rules     *relay.Rules
 	http      *relay.HTTP
 	pages     *pageapi.API
@@ -106,7 +106,8 @@ func New(o Options) *Server {
 			limit.Bound{Places: l.LiveWebSocketsPerSession, Beyond: closing.LiveWebSocketsPerSession}, o.Metrics.LiveWebSockets),
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
-		kept:     limit.NewBytes(limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes}, o.Metrics.HeldBytes),
+		heldBytes: limit.NewBytes[types.NamespacedName](limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes},
+			limit.Bound{Places: l.HeldBytesPerSession, Beyond: closing.HeldBytesPerSession}, o.Metrics.HeldBytes),
 		verdicts: verdict.New(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),

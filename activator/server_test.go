@@ -30,7 +30,7 @@ func with(h http.Header, name, value string) http.Header {
 
 func TestALinkOpensTheSession(t *testing.T) {
 	g := newGateway(t)
-	raw := g.sign(g.owned, 0)
+	raw := g.sign(g.owned)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		got := g.do(method, "/desk?x=1&vdi_token="+raw, navigating)
 		require.Equal(t, http.StatusSeeOther, got.code, method)

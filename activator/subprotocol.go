@@ -16,7 +16,7 @@ import (
 
 // offered is what a client offers; false where it was refused.
 func (s *Server) offered(w http.ResponseWriter, r *http.Request) (*relay.Subprotocols, bool) {
-	offer, err := relay.Offered(r.Header)
+	offer, err := relay.ParseSubprotocols(r.Header)
 	if err != nil {
 		s.refuse(w, err)
 		return nil, false

@@ -187,7 +187,7 @@ func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 	neighbour := podOf(bob, newSelkies2(t, webRTC).Server)
 	g.Directory.SetPod(neighbour)
 	h := http.Header{"Host": {"bob--desktops.vdi.localhost"}, "Origin": {"http://bob--desktops.vdi.localhost"},
-		"Cookie": {"vdi-session=" + g.sign(bob, 0)}}
+		"Cookie": {"vdi-session=" + g.sign(bob)}}
 	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+webRTC, h)
 	require.NoError(t, err, "another session's upgrade")
 	defer func() { _ = ws.Close() }()

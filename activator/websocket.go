@@ -43,18 +43,23 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
 		path: strings.Clone(r.URL.Path)} // without what else was read with it
+	handed := false // to a goroutine that leaves
+	defer func() {
+		if !handed {
+			h.leave()
+		}
+	}()
 	streaming := signaling.Streaming(v.Session)
 	protocol := signaling.For(streaming.Protocol, r.URL.Path)
 	h.protocol = protocol.Name
 	promise(offer, streaming, protocol)
 	if refusal := s.admitSocket(h); refusal != nil {
-		s.turnAway(w, r, h, offer, refusal)
+		handed = s.turnAway(w, r, h, offer, refusal)
 		return
 	}
 	request := relay.NewRequest(r, v.face, s.rules, offer)
 	asked, answered := s.negotiate(w, r, h, request)
 	if answered {
-		h.leave()
 		return
 	}
 	conn, before, err := s.upgrade(w, r, offer)
@@ -63,7 +68,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		if asked != nil {
 			asked.Close()
 		}
-		h.leave()
 		return
 	}
 	traits := protocol.Traits
@@ -77,26 +81,28 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming, s.Config)),
 		Request:      request,
 		Limits:       s.holdLimits(v.Session),
-		Kept:         s.kept,
+		HeldBytes:    s.heldBytes.Of(v.Key()),
 		Host:         h,
 	})
 	h.member.Conn = h.conn
+	handed = true
 	go h.serve(asked)
 }
 
 // turnAway closes a WebSocket with the reason: a script is shown nothing else of a refusal.
-func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, h *socket, offer *relay.Subprotocols, why error) {
+// True says that a goroutine does so, and leaves then.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, h *socket, offer *relay.Subprotocols, why error) bool {
 	conn, before, err := s.upgrade(w, r, offer)
 	if err != nil {
 		s.Log.Debug("a client's upgrade failed", "error", err)
-		h.leave()
-		return
+		return false
 	}
 	h.log(why)
 	go func() {
 		defer h.leave()
 		hold.Refuse(conn, before, closing.Of(why))
 	}()
+	return true
 }
 
 // admitSocket takes what an open WebSocket takes, and wakes its desktop, unless it is

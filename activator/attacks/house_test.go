@@ -118,6 +118,10 @@ func build(t testing.TB, how ...func(*config.Config)) *house {
 		ended, end := context.WithCancel(context.Background())
 		end()
 		h.Drain(ended)
+		soon, over := context.WithTimeout(context.Background(), enough)
+		defer over()
+		// Unlike Close it waits for connections that net/http is closing.
+		_, _ = public.Shutdown(soon), internal.Shutdown(soon)
 		_, _ = public.Close(), internal.Close()
 		cancel()
 		tracker.Wait()

@@ -121,6 +121,8 @@ var (
 		Text: "too many WebSockets of this desktop are open (%d); close some of its tabs"})
 	HeldBytes = row(Refusal{Label: "held_bytes", Code: CodeTryAgain,
 		Text: "all that waits here has sent more than %d bytes; try again later"})
+	HeldBytesPerSession = row(Refusal{Label: "held_bytes_per_session", Code: CodeTryAgain,
+		Text: "all that waits for this desktop has sent more than %d bytes; try again later"})
 	BufferedBytes = row(Refusal{Label: "buffered_bytes", Code: CodeTooBig,
 		Text: "more than %d bytes were sent before the desktop was there"})
 	BufferedFrames = row(Refusal{Label: "buffered_frames", Code: CodePolicy,

@@ -39,6 +39,6 @@ func (c *Conn) ServeAsked(a *Asked) error {
 		c.End(closing.Of(reason))
 	}
 	go c.take(a.desktop)
-	c.End(c.read())
+	c.End(c.reading())
 	return c.part()
 }

@@ -44,19 +44,23 @@ func (c *Conn) add(m signaling.Message) error {
 	if c.bytes+len(m.Data) > l.BufferedBytes {
 		return closing.BufferedBytes.Ending(l.BufferedBytes)
 	}
-	takes := len(m.Data) + messageBytes
-	if err := c.opts.Kept.Take(takes); err != nil {
-		return err
+	if budget := c.opts.HeldBytes; budget != nil {
+		takes := len(m.Data) + messageBytes
+		if err := budget.Take(takes); err != nil {
+			return err
+		}
+		c.kept += takes
 	}
 	c.backlog = append(c.backlog, m)
 	c.bytes += len(m.Data)
-	c.kept += takes
 	return nil
 }
 
 // settle gives up what was kept for another desktop; the caller holds the lock.
 func (c *Conn) settle() {
-	c.opts.Kept.GiveBack(c.kept)
+	if c.kept > 0 {
+		c.opts.HeldBytes.GiveBack(c.kept)
+	}
 	c.settled, c.backlog, c.bytes, c.kept = true, nil, 0, 0
 }
 

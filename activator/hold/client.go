@@ -132,9 +132,11 @@ func (c *Conn) toClient(op ws.OpCode, data []byte) error {
 
 // follow says what follows from a message of either side.
 func (c *Conn) follow(said func(signaling.Message) (signaling.Step, error), f frame.Frame) (signaling.Step, error) {
-	c.talk.Lock()
-	step, err := said(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
-	c.talk.Unlock()
+	step, err := func() (signaling.Step, error) {
+		c.talk.Lock()
+		defer c.talk.Unlock()
+		return said(signaling.Message{Text: f.Op == ws.OpText, Data: f.Data})
+	}()
 	if err != nil {
 		return step, closing.Of(err)
 	}

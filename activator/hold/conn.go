@@ -19,7 +19,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
-	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 )
@@ -70,9 +69,16 @@ type Options struct {
 	Conversation signaling.Conversation
 	Request      *relay.Request
 	Limits       Limits
-	// Kept bounds what all connections keep together.
-	Kept *limit.Bytes
-	Host Host
+	// HeldBytes bounds what connections keep together; nil bounds nothing.
+	HeldBytes Budget
+	Host      Host
+}
+
+// Budget is a number of bytes that several connections share. Take says which limit is
+// reached.
+type Budget interface {
+	Take(bytes int) error
+	GiveBack(bytes int)
 }
 
 // Conn is a visitor's WebSocket.
@@ -98,7 +104,7 @@ type Conn struct {
 	end   error
 	phase phase
 	// backlog is what a desktop has to receive, bytes its length, kept what it takes of
-	// Options.Kept, and played how many messages of it this desktop received. settled says that no other desktop will
+	// Options.HeldBytes, and played how many messages of it this desktop received. settled says that no other desktop will
 	// receive it, so that nothing is kept any more.
 	backlog             []signaling.Message
 	bytes, kept, played int
@@ -141,8 +147,19 @@ func Accept(conn net.Conn, before []byte, o Options) *Conn {
 func (c *Conn) Serve() error {
 	c.beat()
 	c.await()
-	c.End(c.read())
+	c.End(c.reading())
 	return c.part()
+}
+
+// reading is read, whose panic is an end like any other.
+func (c *Conn) reading() (end error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.opts.Host.Panicked(p)
+			end = closing.Failed.Ending()
+		}
+	}()
+	return c.read()
 }
 
 // Refuse ends an upgraded connection at once.

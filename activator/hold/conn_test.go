@@ -53,6 +53,30 @@ func TestWhatAClientSendsTooMuchClosesItsConnectionWithTheReason(t *testing.T) {
 	}
 }
 
+// hasty panics at what a client says second.
+type hasty struct {
+	signaling.Conversation
+	said int
+}
+
+func (h *hasty) FromClient(m signaling.Message) (signaling.Step, error) {
+	if h.said++; h.said == 2 {
+		panic("hasty")
+	}
+	return h.Conversation.FromClient(m)
+}
+
+func TestAPanicEndsItsConnectionAndGivesBackWhatItKept(t *testing.T) {
+	h := holdAs(t, tcp{}, signaling.Plain.Traits, &hasty{Conversation: signaling.Plain.Converse(signaling.Options{})}, roomy)
+	h.panics = true
+	send(t, h.client, "first")
+	send(t, h.client, "second")
+	_, err := receive(h.client)
+	expectClose(t, err, closing.CodeInternal, "the gateway failed")
+	require.ErrorIs(t, expectEnd(t, h), closing.Failed)
+	assert.Zero(t, h.budget.Load(), "bytes that are kept of it")
+}
+
 func TestWhatFitsTheBoundsExactlyIsHeld(t *testing.T) {
 	h := hold(t, tcp{}, signaling.Plain, Limits{BufferedBytes: 6, BufferedFrames: 3, MessageBytes: 3})
 	for _, m := range []string{"abc", "de", "f"} {

@@ -137,6 +137,12 @@ func (c *Conn) serve(d *desktop) bool {
 	return !c.lost(why) && d.part(c.ended(), why)
 }
 
+func (c *Conn) attached() {
+	c.talk.Lock()
+	defer c.talk.Unlock()
+	c.opts.Conversation.Attached()
+}
+
 // converse serves a desktop from its upgrade to its end, and says what that was.
 func (c *Conn) converse(d *desktop) error {
 	if !d.open {
@@ -144,9 +150,7 @@ func (c *Conn) converse(d *desktop) error {
 			return err
 		}
 	}
-	c.talk.Lock()
-	c.opts.Conversation.Attached()
-	c.talk.Unlock()
+	c.attached()
 	if c.play(d) != nil {
 		// What it said before it went is worth reading.
 		d.cutOff(closeWithin)

@@ -130,6 +130,9 @@ type held struct {
 	redials int
 
 	reached, firsts, inputs, idles, rejected atomic.Int32
+	budget                                   budget
+	// panics says that a panic is expected.
+	panics bool
 	// starts says that a refusal may only mean that the desktop starts.
 	starts              atomic.Bool
 	toDesktop, toClient atomic.Int64
@@ -150,7 +153,7 @@ func holdAs(t testing.TB, n network, traits signaling.Traits, talk signaling.Con
 	}
 	client, ours, before := visited(t, n)
 	h.client = client
-	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h, Request: request()})
+	h.Conn = Accept(ours, before, Options{Traits: traits, Conversation: talk, Limits: l, Host: h, HeldBytes: &h.budget, Request: request()})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -199,7 +202,17 @@ func (h *held) First()          { h.firsts.Add(1) }
 func (h *held) Input()          { h.inputs.Add(1) }
 func (h *held) ToDesktop(n int) { h.toDesktop.Add(int64(n)) }
 func (h *held) ToClient(n int)  { h.toClient.Add(int64(n)) }
-func (h *held) Panicked(p any)  { h.t.Errorf("panicked: %v", p) }
+func (h *held) Panicked(p any) {
+	if !h.panics {
+		h.t.Errorf("panicked: %v", p)
+	}
+}
+
+// budget is a Budget without a bound.
+type budget struct{ atomic.Int64 }
+
+func (b *budget) Take(n int) error { b.Add(int64(n)); return nil }
+func (b *budget) GiveBack(n int)   { b.Add(int64(-n)) }
 func (h *held) Idle(is bool) {
 	if is {
 		h.idles.Add(1)

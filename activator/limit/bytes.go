@@ -1,38 +1,60 @@
 package limit
 
-import (
-	"golang.org/x/sync/semaphore"
-)
+import "sync"
 
-// Bytes bounds what is kept of everybody together. A nil one bounds nothing.
-type Bytes struct {
-	bound Bound
-	free  *semaphore.Weighted
-	gauge interface{ Add(bytes float64) }
+// Bytes bounds what is kept, of each and of all together.
+type Bytes[K comparable] struct {
+	all, each Bound
+	gauge     interface{ Add(bytes float64) }
+
+	mu    sync.Mutex
+	total int
+	taken map[K]int
 }
 
-// NewBytes makes a limiter of as many bytes as the bound has places.
-func NewBytes(b Bound, gauge interface{ Add(bytes float64) }) *Bytes {
-	return &Bytes{bound: b, free: semaphore.NewWeighted(int64(b.Places)), gauge: gauge}
+// NewBytes makes a limiter of as many bytes as the bounds have places.
+func NewBytes[K comparable](all, each Bound, gauge interface{ Add(bytes float64) }) *Bytes[K] {
+	return &Bytes[K]{all: all, each: each, gauge: gauge, taken: map[K]int{}}
 }
 
-// Take takes n bytes, which GiveBack gives back. An error is a *closing.Ending.
-func (b *Bytes) Take(n int) error {
-	if b == nil {
-		return nil
+// Of is what is kept of one of them.
+func (b *Bytes[K]) Of(key K) Share[K] { return Share[K]{b, key} }
+
+// Share is what is kept of one, for one of its connections or several.
+type Share[K comparable] struct {
+	bytes *Bytes[K]
+	key   K
+}
+
+// Take takes n bytes, which GiveBack gives back. An error is a *closing.Ending and says
+// which limit is reached.
+func (s Share[K]) Take(n int) error {
+	b := s.bytes
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// The last byte that fits is one before the bound.
+	if err := b.all.check(b.total + n - 1); err != nil {
+		return err
 	}
-	if !b.free.TryAcquire(int64(n)) {
-		return b.bound.Beyond.Ending(b.bound.Places)
+	if err := b.each.check(b.taken[s.key] + n - 1); err != nil {
+		return err
 	}
-	b.gauge.Add(float64(n))
+	b.add(s.key, n)
 	return nil
 }
 
 // GiveBack gives n bytes back.
-func (b *Bytes) GiveBack(n int) {
-	if b == nil {
-		return
+func (s Share[K]) GiveBack(n int) {
+	s.bytes.mu.Lock()
+	defer s.bytes.mu.Unlock()
+	s.bytes.add(s.key, -n)
+}
+
+// add is called with the lock held.
+func (b *Bytes[K]) add(key K, n int) {
+	b.total += n
+	if b.taken[key] += n; b.taken[key] == 0 {
+		delete(b.taken, key)
 	}
-	b.free.Release(int64(n))
-	b.gauge.Add(-float64(n))
+	b.gauge.Add(float64(n))
 }

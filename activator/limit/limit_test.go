@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
@@ -55,4 +56,20 @@ func TestNothingIsKeptOfSessionsThatHoldNothing(t *testing.T) {
 	wg.Wait()
 	require.Equal(t, 0, h.total)
 	assert.Empty(t, h.taken, "kept")
+}
+
+func TestBytesAreBoundedOfEachAndOfAll(t *testing.T) {
+	gauge := prometheus.NewGauge(prometheus.GaugeOpts{})
+	b := NewBytes[types.NamespacedName](Bound{100, closing.HeldBytes}, Bound{60, closing.HeldBytesPerSession}, gauge)
+	alice, bob := b.Of(key("alice")), b.Of(key("bob"))
+	require.NoError(t, alice.Take(60), "all that one may have")
+	expectReached(t, alice.Take(1), closing.HeldBytesPerSession, "60")
+	require.NoError(t, bob.Take(40), "all that is left")
+	expectReached(t, bob.Take(1), closing.HeldBytes, "100")
+	assert.InDelta(t, 100, testutil.ToFloat64(gauge), 0)
+	alice.GiveBack(60)
+	require.NoError(t, bob.Take(20))
+	bob.GiveBack(60)
+	assert.InDelta(t, 0, testutil.ToFloat64(gauge), 0)
+	assert.Empty(t, b.taken, "nothing is kept of who keeps nothing")
 }

@@ -16,8 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/pkg/config"
@@ -37,21 +35,23 @@ type Admission struct {
 
 	// pending are by the address that is one client's; see client.
 	pending *limit.Places[netip.Prefix]
-	idle    *semaphore.Weighted
+	// resting counts connections between two requests.
+	resting atomic.Int64
 	// retiring is set once connections are closed after their request.
 	retiring atomic.Bool
 }
 
 // New makes an admission.
 func New(l config.Limits, p Proxies, m *metrics.Activator, log *slog.Logger) *Admission {
-	return &Admission{limits: l, proxies: p, metrics: m, log: log, idle: semaphore.NewWeighted(int64(l.IdleConnections)),
+	return &Admission{limits: l, proxies: p, metrics: m, log: log,
 		pending: limit.NewPlaces[netip.Prefix](limit.Bound{Places: l.PendingConnections, Beyond: closing.Pending},
 			limit.Bound{Places: l.PendingConnectionsPerAddress, Beyond: closing.PendingPerAddress}, m.Pending)}
 }
 
-// Retire closes each connection after its next request and says so in the answer. A proxy
-// that keeps connections open so has none left when the port closes, and sends no request
-// into one that is being closed, which it would answer with 502.
+// Retire closes each connection after its next request and says so in the answer: a proxy
+// sends no request into one that is being closed, which it would answer with 502. One that
+// has no request until the port closes is closed unannounced, but not before, as
+// http.Server.SetKeepAlivesEnabled would.
 func (d *Admission) Retire() { d.retiring.Store(true) }
 
 // Server serves h within the limits; it must be given a listener of this admission.
@@ -127,7 +127,8 @@ func (d *Admission) client(a net.Addr) netip.Prefix {
 
 // rest keeps a connection for further requests, or says that there are too many.
 func (d *Admission) rest() bool {
-	if !d.idle.TryAcquire(1) {
+	if d.resting.Add(1) > int64(d.limits.IdleConnections) {
+		d.resting.Add(-1)
 		return false
 	}
 	d.metrics.Idle.Inc()
@@ -136,7 +137,7 @@ func (d *Admission) rest() bool {
 
 // rise ends what rest began.
 func (d *Admission) rise() {
-	d.idle.Release(1)
+	d.resting.Add(-1)
 	d.metrics.Idle.Dec()
 }
 

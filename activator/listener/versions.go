@@ -16,7 +16,7 @@ func (d *Admission) handler(next http.Handler) http.Handler {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			c.arrived()
 		}
-		if d.retiring.Load() || !framed(r) {
+		if d.retiring.Load() || d.resting.Load() >= int64(d.limits.IdleConnections) || !delimited(r) {
 			w.Header().Set("Connection", "close")
 		}
 		if why := unspoken(r); why != nil {
@@ -45,7 +45,7 @@ func unspoken(r *http.Request) *closing.Refusal {
 	return nil
 }
 
-// framed says that everybody sees where the request ends. A connection that a proxy in front
+// delimited says that everybody sees where the request ends. A connection that a proxy in front
 // may use for others must not go on after any other: net/http drops a length beside chunks,
 // and with HTTP/1.0 the chunks, without a trace (RFC 9112, section 6.1).
-func framed(r *http.Request) bool { return r.ProtoAtLeast(1, 1) && len(r.TransferEncoding) == 0 }
+func delimited(r *http.Request) bool { return r.ProtoAtLeast(1, 1) && len(r.TransferEncoding) == 0 }

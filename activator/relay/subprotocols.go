@@ -21,8 +21,8 @@ type Subprotocols struct {
 // between separates what is offered.
 const between = ", "
 
-// Offered reads what a client offers; nil where it offers nothing.
-func Offered(h http.Header) (*Subprotocols, error) {
+// ParseSubprotocols reads what a client offers; nil where it offers nothing.
+func ParseSubprotocols(h http.Header) (*Subprotocols, error) {
 	lines := h["Sec-Websocket-Protocol"]
 	if len(lines) == 0 {
 		return nil, nil
@@ -31,11 +31,17 @@ func Offered(h http.Header) (*Subprotocols, error) {
 	for _, line := range lines {
 		for name := range strings.SplitSeq(line, ",") {
 			name = strings.Trim(name, " \t")
+			if name == "" { // RFC 9110, section 5.6.1.2
+				continue
+			}
 			if !httpguts.ValidHeaderFieldName(name) { // a token too
 				return nil, closing.UpgradeSubprotocol.Ending()
 			}
 			names = append(names, name)
 		}
+	}
+	if len(names) == 0 {
+		return nil, closing.UpgradeSubprotocol.Ending()
 	}
 	return &Subprotocols{offered: strings.Clone(strings.Join(names, between))}, nil
 }

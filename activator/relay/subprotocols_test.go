@@ -25,15 +25,16 @@ func TestWhatAClientOffers(t *testing.T) {
 		"a thousand":       {[]string{many}, strings.ReplaceAll(many, ",", ", ")},
 		"every character":  {[]string{"!#$%&'*+-.^_`|~09azAZ"}, "!#$%&'*+-.^_`|~09azAZ"},
 		"an empty line":    {[]string{""}, ""},
-		"an empty name":    {[]string{"a,,b"}, ""},
-		"an end":           {[]string{"a,"}, ""},
+		"an empty name":    {[]string{"a,,b"}, "a, b"},
+		"an end":           {[]string{"a,"}, "a"},
+		"empty names only": {[]string{" , ,"}, ""},
 		"two words":        {[]string{"a b"}, ""},
 		"a quoted name":    {[]string{`"a"`}, ""},
 		"a control":        {[]string{"a\x01"}, ""},
 		"no ASCII":         {[]string{"ä"}, ""},
 		"a bad third line": {[]string{"a", "b", "c/d"}, ""},
 	} {
-		offer, err := Offered(http.Header{"Sec-Websocket-Protocol": tc.lines})
+		offer, err := ParseSubprotocols(http.Header{"Sec-Websocket-Protocol": tc.lines})
 		if tc.offered == "" {
 			assert.ErrorIs(t, err, closing.UpgradeSubprotocol, name)
 			continue
@@ -41,7 +42,7 @@ func TestWhatAClientOffers(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.Equal(t, tc.offered, offer.offered, name)
 	}
-	offer, err := Offered(http.Header{})
+	offer, err := ParseSubprotocols(http.Header{})
 	require.NoError(t, err)
 	assert.Nil(t, offer, "a client without an offer")
 }

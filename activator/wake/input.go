@@ -56,11 +56,11 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 // Watches reports that something that sees input watches the desktop, whether or not
 // anybody has typed. It is written once for each time that the desktop is awake.
 func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
-	woke, a, key := s.Status.StartTime, s.Status.Activity, client.ObjectKeyFromObject(s)
+	woke, key := s.Status.StartTime, client.ObjectKeyFromObject(s)
 	if woke == nil {
 		return errAsleep
 	}
-	if a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time) {
+	if watched(s) {
 		return nil
 	}
 	now := record.After(time.Now(), woke)

@@ -109,9 +109,14 @@ func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time,
 // unwatched says that input of the awake desktop is seen on a connection, and nothing has
 // recorded yet that anything watches.
 func unwatched(s *v1alpha1.VDISession, p presence, st state) bool {
+	woke := s.Status.StartTime
+	return p.watching > 0 && woke != nil && !lifecycle.Asleep(s) && !st.watched.After(woke.Time) && !watched(s)
+}
+
+// watched says that something that sees input has been recorded since the desktop woke.
+func watched(s *v1alpha1.VDISession) bool {
 	woke, a := s.Status.StartTime, s.Status.Activity
-	return p.watching > 0 && woke != nil && !lifecycle.Asleep(s) && !st.watched.After(woke.Time) &&
-		(a == nil || a.LastWatchedTime == nil || !a.LastWatchedTime.After(woke.Time))
+	return woke != nil && a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time)
 }
 
 // woken says that a wake was asked for since the last sleep: by anybody as far as the

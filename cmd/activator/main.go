@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":9090", "address for /metrics, /healthz and /readyz")
 	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
 	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
-	flag.DurationVar(&f.shutdownDelay, "shutdown-delay", 15*time.Second, "how long after SIGTERM new connections are still taken, less than --grace-period")
+	flag.DurationVar(&f.shutdownDelay, "shutdown-delay", 15*time.Second, "how long after SIGTERM new connections are still taken, at most half of --grace-period")
 	flag.DurationVar(&f.keepAlive, "keep-alive", 3*time.Minute, "how long a connection is kept open for another request")
 	flag.TextVar(&f.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	flag.BoolFunc("version", "print the version and end", version.Flag("activator", os.Stdout, os.Exit))
@@ -52,10 +52,14 @@ func main() {
 // validate says which flag's value cannot be, and what can.
 func (f flags) validate() error {
 	switch {
-	case f.shutdownDelay < 0, f.shutdownDelay > 0 && f.shutdownDelay >= f.gracePeriod:
-		return fmt.Errorf("--shutdown-delay is %s: give 0s, or less than --grace-period, which is %s", f.shutdownDelay, f.gracePeriod)
+	case f.shutdownDelay < 0:
+		return fmt.Errorf("--shutdown-delay is %s: give 0s or more", f.shutdownDelay)
 	case f.keepAlive <= 0:
 		return fmt.Errorf("--keep-alive is %s: give more than 0s", f.keepAlive)
 	}
 	return nil
 }
+
+// delay is how long new connections are taken in the end: some time is left for those that
+// are live.
+func (f flags) delay() time.Duration { return min(f.shutdownDelay, f.gracePeriod/2) }

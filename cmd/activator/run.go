@@ -117,7 +117,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	log.Info("shutting down: held clients reconnect elsewhere, live connections go on", "gracePeriod", f.gracePeriod)
 	grace, cancel := context.WithTimeout(alive, f.gracePeriod)
 	defer cancel()
-	shutdown(grace, f.shutdownDelay, public, server)
+	shutdown(grace, f.delay(), public, server)
 	end()
 	tracker.Wait()
 	_ = group.Wait() // a failure during the drain does not make this end a failed one

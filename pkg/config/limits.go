@@ -16,8 +16,10 @@ type Limits struct {
 	HeldConnections int `json:"heldConnections"`
 	// HeldConnectionsPerSession is the number held for one session.
 	HeldConnectionsPerSession int `json:"heldConnectionsPerSession"`
-	// HeldBytes is what one replica keeps of what held connections send.
-	HeldBytes int `json:"heldBytes"`
+	// HeldBytes is what one replica keeps of what held connections send; HeldBytesPerSession
+	// is what it keeps for one session.
+	HeldBytes           int `json:"heldBytes"`
+	HeldBytesPerSession int `json:"heldBytesPerSession"`
 	// BufferedBytes and BufferedFrames bound what one held connection may send.
 	BufferedBytes  int `json:"bufferedBytes"`
 	BufferedFrames int `json:"bufferedFrames"`
@@ -114,6 +116,9 @@ var LimitTable = []Limit{
 		field: func(l *Limits) any { return &l.HeldConnectionsPerSession }},
 	{Name: "heldBytes", Refusal: "held_bytes", Default: 256 << 20, Min: 1 << 20,
 		remedy: "must be 1048576 or more, or a few desktops' clients do not fit", field: func(l *Limits) any { return &l.HeldBytes }},
+	// As many as a session may hold, each with all of bufferedBytes, and as much again.
+	{Name: "heldBytesPerSession", Refusal: "held_bytes_per_session", Default: 8 << 20, Min: 64 << 10,
+		remedy: "must be 65536 or more, or one desktop's client does not fit", field: func(l *Limits) any { return &l.HeldBytesPerSession }},
 	// A request costs some 30 KiB and five goroutines, a relayed WebSocket some 10 KiB.
 	{Name: "liveRequests", Refusal: "live_requests", Default: 2000, Min: 1, field: func(l *Limits) any { return &l.LiveRequests }},
 	{Name: "liveRequestsPerSession", Refusal: "live_requests_per_session", Default: 128, Min: 1,

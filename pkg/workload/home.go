@@ -57,7 +57,7 @@ func asksFor(s *v1alpha1.VDISession) v1alpha1.ReclaimPolicy {
 // GoesWith is whether the home was created for this very session, so that it may be
 // deleted with it. Of a home without the annotation nobody knows whose files it holds.
 func GoesWith(home *corev1.PersistentVolumeClaim, s *v1alpha1.VDISession) bool {
-	return home.Annotations[v1alpha1.AnnotationCreatedBy] == string(s.UID)
+	return s.UID != "" && home.Annotations[v1alpha1.AnnotationCreatedBy] == string(s.UID)
 }
 
 // StaysThough says for people why the home stays when the session is deleted, though

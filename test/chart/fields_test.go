@@ -11,7 +11,8 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 )
 
-// fieldCase is a set of values and what fields have to be. A key is "Kind/name path", the
+// fieldCase is a set of values, those after =@json: as in a values file, and what fields have to
+// be. A key is "Kind/name path", the
 // path as kubectl's JSONPath. An object or field that is not there is "".
 type fieldCase struct {
 	set    []string
@@ -25,7 +26,11 @@ func checkFields(t *testing.T, cases map[string]fieldCase) {
 			t.Parallel()
 			var flags []string
 			for _, s := range c.set {
-				flags = append(flags, "--set", s)
+				how := "--set"
+				if key, json, is := strings.Cut(s, "=@json:"); is {
+					how, s = "--set-json", key+"="+json
+				}
+				flags = append(flags, how, s)
 			}
 			all := objects(t)(release.Template(t.Context(), flags...))
 			for key, want := range c.fields {

@@ -93,9 +93,11 @@ func TestConnectionsOutliveWhatEachControllerKeepsOfThem(t *testing.T) {
 		"Google's":                     gets("60s", "620s", "ingress.className=gke-l7-global-external-managed"),
 		"an ALB":                       gets("60s", "3700s", "ingress.controller=alb"),
 		"Contour":                      gets("15s", "3700s", "ingress.className=contour"),
+		"Istio's":                      gets("15s", "3700s", "ingress.className=istio"),
+		"an end of two seconds":        gets("0s", "180s", "activator.terminationGracePeriodSeconds=2"),
 		"a Gateway":                    gets("15s", "3700s", "ingress.type=HTTPRoute"),
 		"Traefik's Gateway":            gets("15s", "180s", "ingress.type=HTTPRoute", "ingress.controller=traefik"),
-		"an ALB, and a short end":      gets("20s", "3700s", "ingress.controller=alb", "activator.terminationGracePeriodSeconds=40"),
+		"an ALB, and a short end":      gets("20s", "3700s", "ingress.controller=alb", "activator.terminationGracePeriodSeconds=60"),
 		"what the values say":          gets("0s", "75s", "activator.keepAliveSeconds=75", "activator.shutdownDelaySeconds=0"),
 		"an end without time for them": gets("0s", "180s", "activator.terminationGracePeriodSeconds=0"),
 	})

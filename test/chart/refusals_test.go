@@ -61,8 +61,6 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"an end that is over before load balancers know": {[]string{"activator.terminationGracePeriodSeconds=30", "activator.shutdownDelaySeconds=27"},
 			[]string{"activator.shutdownDelaySeconds is 27", "activator.terminationGracePeriodSeconds 30", "Lower the delay"}},
 		"a time for a request without end": {[]string{"activator.keepAliveSeconds=1h"}, []string{"/activator/keepAliveSeconds", "integer"}},
-		"a memory limit that Go cannot be told": {[]string{"activator.resources.limits.memory=2e9"},
-			[]string{"activator.resources.limits.memory", `"2e9"`, "such as 2Gi"}},
 		"labels that pods are found by": {[]string{`activator.podLabels.app\.kubernetes\.io/component=listener`},
 			[]string{"activator.podLabels", "app.kubernetes.io/component", "another key"}},
 		"a service account without a name": {[]string{"operator.serviceAccount.create=false"},

@@ -3,13 +3,17 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -89,6 +93,44 @@ func TestDeletingASessionLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// comesBackWhileItEnds puts the desktop to sleep and visits it before its pod is gone: the
+// visit is held, and served by the next pod, which never runs beside that one.
+func comesBackWhileItEnds(ctx context.Context, t *testing.T, key client.ObjectKey) {
+	t.Helper()
+	power := func(to v1alpha1.Power) {
+		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+		require.NoError(t, in.Client.Patch(ctx, s, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"power":%q}}`, to))))
+	}
+	power(v1alpha1.PowerOff)
+	s, err := in.Session(ctx, key, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
+	require.NoError(t, err)
+	before, err := in.Pods(ctx, s)
+	require.NoError(t, err)
+	require.NotEmpty(t, before, "the pod is gone already: this test could not fail")
+	power(v1alpha1.PowerOnDemand)
+	served := make(chan error, 1)
+	visitor := invited(ctx, t, key)
+	go func() {
+		stream, err := visitor.View(ctx, nil)
+		if err == nil {
+			err = stream.WaitFrames(ctx, 1)
+			stream.Close()
+		}
+		served <- err
+	}()
+	for {
+		select {
+		case err := <-served:
+			require.NoError(t, err)
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+		now, err := in.Pods(ctx, s)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(now), 1, "two pods have one home")
+	}
+}
+
 func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 	t.Parallel()
 	ctx := story(t)
@@ -96,6 +138,7 @@ func TestAHomeOutlivesItsSessionAndComesBackWithTheNext(t *testing.T) {
 	heir := func(s *v1alpha1.VDISessionSpec) { s.User = "heir@example.com" }
 	first := session(ctx, t, "before", tpl, heir)
 	require.NoError(t, invited(ctx, t, first).WriteFile(ctx, "will", "to my next session"))
+	comesBackWhileItEnds(ctx, t, first)
 	// The home is in use: a second session of the same person must not write to it.
 	clash := create(ctx, t, "clash", tpl, heir)
 	if _, err := in.Session(ctx, clash, "refused the home", func(s *v1alpha1.VDISession) bool {

@@ -18,19 +18,19 @@ capabilities:
 
 {{/*
 Nine tenths of the memory limit, in bytes, at which Go collects its garbage whatever that
-costs; takes {context, component}. Empty where there is no limit.
+costs; takes {context, component}. Empty where there is no limit, or one that is written in a
+way that this does not read.
 */}}
 {{- define "vdi-operator.memoryLimit" -}}
 {{- $values := get .context.Values .component -}}
-{{- $limit := (($values.resources).limits).memory | default "" | toString -}}
-{{- if $limit -}}
+{{- $limit := (($values.resources).limits).memory -}}
+{{- /* A number of a values file is a float, whose text would be 2.147483648e+09. */}}
+{{- $limit = ternary (printf "%.0f" $limit) ($limit | default "" | toString) (kindIs "float64" $limit) -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $limit -}}
 {{- $number := trimSuffix $unit $limit -}}
-{{- if not (and (hasKey $units $unit) (regexMatch "^[0-9]+([.][0-9]+)?$" $number)) -}}
-{{- fail (printf "\n\n%s.resources.limits.memory is %q: give a number with one of the units k, M, G, T, Ki, Mi, Gi and Ti, such as 2Gi." .component $limit) -}}
-{{- end -}}
-{{- mulf (float64 $number) (get $units $unit) 0.9 | int64 -}}
+{{- if and (hasKey $units $unit) (regexMatch "^[0-9]*[.]?[0-9]+$" $number) -}}
+{{- with mulf (float64 $number) (get $units $unit) 0.9 | int64 -}}{{- . -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 

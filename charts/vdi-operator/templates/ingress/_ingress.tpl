@@ -63,15 +63,15 @@ All others use the scheme's default port, which is 0.
 {{/*
 How long the proxy in front keeps a connection to the activator open for another request, and
 somewhat more: a request into a connection that is being closed ends with 502. Google keeps
-it for 600 s; an ALB for its idle timeout, which is set below; Envoy, which is Contour's and
-most Gateways', for an hour; nginx, Traefik and HAProxy for 90 s at most.
+it for 600 s; an ALB for its idle timeout, which is set below; Envoy, which is Contour's,
+Istio's, Cilium's and most Gateways', for an hour; nginx, Traefik and HAProxy for 90 s at most.
 */}}
 {{- define "vdi-operator.activator.keepAliveSeconds" -}}
 {{- if or (kindIs "string" .Values.activator.keepAliveSeconds) (kindIs "invalid" .Values.activator.keepAliveSeconds) -}}
 {{- $controller := include "vdi-operator.ingress.controller" . -}}
 {{- if eq $controller "gce" -}}
 620
-{{- else if or (has $controller (list "alb" "contour")) (and (not $controller) (eq .Values.ingress.type "HTTPRoute")) -}}
+{{- else if or (has $controller (list "alb" "contour")) (regexMatch "istio|envoy|cilium" (.Values.ingress.className | default "")) (and (not $controller) (eq .Values.ingress.type "HTTPRoute")) -}}
 3700
 {{- else -}}
 180
@@ -88,7 +88,7 @@ the cluster need a minute, what watches the cluster's API seconds.
 {{- define "vdi-operator.activator.shutdownDelaySeconds" -}}
 {{- if or (kindIs "string" .Values.activator.shutdownDelaySeconds) (kindIs "invalid" .Values.activator.shutdownDelaySeconds) -}}
 {{- $needs := ternary 60 15 (has (include "vdi-operator.ingress.controller" .) (list "gce" "alb")) -}}
-{{- min $needs (div (.Values.activator.terminationGracePeriodSeconds | int64) 2) -}}
+{{- min $needs (div (.Values.activator.terminationGracePeriodSeconds | int64) 3) -}}
 {{- else -}}
 {{- .Values.activator.shutdownDelaySeconds | int64 -}}
 {{- end -}}
