@@ -56,7 +56,7 @@ func (o *ours) begin(ctx context.Context, n int) (*holder, error) {
 		}
 		o.sessions = append(o.sessions, s)
 	}
-	if o.activator, err = o.world.Activator(ctx, n); err != nil {
+	if o.activator, err = o.world.Activator(ctx, replica.Roomy(n)); err != nil {
 		return nil, err
 	}
 	h := &holder{process: o.activator.Process, awaited: o.wanted}

@@ -63,13 +63,33 @@ func (p *Process) Resident() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return p.bytes(raw, "Rss:")
+}
+
+// Peak is the most resident memory that the process has had since it started, or since
+// ForgetPeak; in bytes.
+func (p *Process) Peak() (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+	if err != nil {
+		return 0, err
+	}
+	return p.bytes(raw, "VmHWM:")
+}
+
+// ForgetPeak begins Peak anew: proc(5), clear_refs.
+func (p *Process) ForgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID), []byte("5"), 0)
+}
+
+// bytes is the value of a line of /proc such as "Rss: 1024 kB".
+func (p *Process) bytes(raw []byte, name string) (int64, error) {
 	for line := range strings.Lines(string(raw)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Rss:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == name {
 			kib, err := strconv.ParseInt(fields[1], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("no Rss in /proc/%d/smaps_rollup", p.PID)
+	return 0, fmt.Errorf("process %d has no %s", p.PID, name)
 }
 
 // CPU is the processor time that the process has used since it started.

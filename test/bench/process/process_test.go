@@ -39,4 +39,28 @@ func TestAProcessThatEndedHasNoCost(t *testing.T) {
 	assert.Error(t, err, "it still has processor time")
 	_, err = p.Resident()
 	assert.Error(t, err, "it still has memory")
+	_, err = p.Peak()
+	assert.Error(t, err, "it still has a peak")
+}
+
+func TestAPeakIsRememberedUntilItIsForgotten(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _ = r.Close() }()
+	// It has 32 MiB of memory for a moment, says so and waits.
+	p, err := Start(t.Context(), nil, "bash", "-c",
+		fmt.Sprintf("printf -v big %%33554432s x; unset big; echo >/proc/%d/fd/%d; exec sleep 600", os.Getpid(), w.Fd()))
+	require.NoError(t, err)
+	defer p.End()
+	_, err = bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	now, err := p.Resident()
+	require.NoError(t, err)
+	peak, err := p.Peak()
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, peak, now)
+	require.NoError(t, p.ForgetPeak())
+	after, err := p.Peak()
+	require.NoError(t, err)
+	assert.LessOrEqual(t, after, peak)
 }

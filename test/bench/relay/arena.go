@@ -131,7 +131,7 @@ func (a *arena) ours(ctx context.Context, backend, backendPort string) ([]*conte
 	if err := s.Appear(ctx, host); err != nil {
 		return nil, err
 	}
-	activator, err := a.world.Activator(ctx, admitted)
+	activator, err := a.world.Activator(ctx, replica.Roomy(admitted))
 	if err != nil {
 		return nil, err
 	}

@@ -126,21 +126,30 @@ func (w *World) End() error {
 // Activator is a running replica.
 type Activator struct {
 	*process.Process
-	// Address is where visitors come, host and port.
-	Address string
+	// Address is where visitors come, Metrics where its metrics are; host and port.
+	Address, Metrics string
 }
 
-// Activator starts a replica whose limits let this many connections in at once from
-// one address and of one user, and returns when it is ready.
-func (w *World) Activator(ctx context.Context, connections int) (*Activator, error) {
-	cfg := config.Default()
-	cfg.URL = sessions
-	cfg.Limits.HeldConnections, cfg.Limits.HeldConnectionsPerSession = connections, connections
-	cfg.Limits.LiveWebSockets, cfg.Limits.LiveWebSocketsPerSession = connections, connections
-	cfg.Limits.LiveRequests, cfg.Limits.LiveRequestsPerSession = connections, connections
-	cfg.Limits.PendingConnections, cfg.Limits.PendingConnectionsPerAddress = connections, connections
+// Roomy are limits that let this many connections in at once from one address and of
+// one user.
+func Roomy(connections int) config.Limits {
+	l := config.Default().Limits
+	l.HeldConnections, l.HeldConnectionsPerSession = connections, connections
+	l.LiveWebSockets, l.LiveWebSocketsPerSession = connections, connections
+	l.LiveRequests, l.LiveRequestsPerSession = connections, connections
+	l.PendingConnections, l.PendingConnectionsPerAddress = connections, connections
 	plenty := config.Rate{PerSecond: float64(connections), Burst: connections}
-	cfg.Limits.UpgradesPerUser, cfg.Limits.UpgradesPerAddress = plenty, plenty
+	l.UpgradesPerUser, l.UpgradesPerAddress = plenty, plenty
+	return l
+}
+
+// Activator starts a replica with these limits, and env besides its environment, and
+// returns when it is ready.
+func (w *World) Activator(ctx context.Context, limits config.Limits, env ...string) (*Activator, error) {
+	cfg := config.Default()
+	cfg.URL, cfg.Limits = sessions, limits
+	// The benchmarks' visitors come from this machine's own addresses. None is a proxy's.
+	cfg.TrustedProxies = []string{}
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {
 		return nil, err
@@ -154,7 +163,7 @@ func (w *World) Activator(ctx context.Context, connections int) (*Activator, err
 			return nil, err
 		}
 	}
-	p, err := process.Start(ctx, []string{"KUBECONFIG=" + w.path("kubeconfig")}, program,
+	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("kubeconfig")), program,
 		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
 		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s")
 	if err != nil {
@@ -163,7 +172,7 @@ func (w *World) Activator(ctx context.Context, connections int) (*Activator, err
 	if err := Await(ctx, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
-	return &Activator{Process: p, Address: at[0]}, nil
+	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
 }
 
 func accepts(ready, visitors string) error {
