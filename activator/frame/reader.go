@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"runtime"
 	"slices"
 
 	"github.com/gobwas/ws"
@@ -37,6 +38,20 @@ type Reader struct {
 	// kind and part are a message that Read has begun.
 	kind ws.OpCode
 	part []byte
+}
+
+// turn is how many frames or spans a reader takes without a wait before others have their
+// turn.
+const turn = 16
+
+// yield lets others have theirs. A peer that sends without a pause never makes its reader
+// wait, and Go lets it run for 10 ms each time: a hundred of those would hold up every other
+// connection for half a second.
+func (r *Reader) yield() {
+	if r.unwaited++; r.unwaited >= turn {
+		r.unwaited = 0
+		runtime.Gosched()
+	}
 }
 
 // NewReader reads from conn, of which before was read already. fromClient says whose
@@ -92,6 +107,7 @@ func (r *Reader) header() (h ws.Header, size int, err error) {
 // than limit bytes is ErrLong.
 func (r *Reader) Read(limit int) (Frame, error) {
 	for {
+		r.yield()
 		h, size, err := r.header()
 		if err != nil {
 			return Frame{}, err
@@ -203,6 +219,7 @@ type Span struct {
 // call. A signaling message longer than limit bytes is a fault, unless limit is 0.
 // With one set, a span does not go past the message's end.
 func (r *Reader) Span(limit int64, one bool) (Span, error) {
+	r.yield()
 	if err := r.Wait(); err != nil {
 		return Span{}, err
 	}
@@ -257,6 +274,7 @@ func (r *Reader) tooLong(h ws.Header, limit int64) error {
 // Discard reads until the connection ends, for when frames cannot be told apart any more.
 func (r *Reader) Discard() {
 	for err := error(nil); err == nil; err = r.more() {
+		r.yield()
 		r.take(len(r.window()))
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,5 +385,48 @@ func TestNoLengthOfAFragmentPassesTheLimit(t *testing.T) {
 		if n := longest(passed); n > 1 {
 			t.Errorf("%d bytes of a message of 2^63 passed a limit of 500", n)
 		}
+	}
+}
+
+// flooded is a connection whose peer says the same without a pause.
+type flooded struct {
+	net.Conn
+	said  []byte
+	stop  *atomic.Bool
+	reads *atomic.Int64
+}
+
+func (f flooded) Read(b []byte) (int, error) {
+	if f.stop.Load() {
+		return 0, io.EOF
+	}
+	f.reads.Add(1)
+	return copy(b, f.said), nil
+}
+
+// Of a hundred viewers' messages half came back half a second late while a few hostile desktops flooded their sockets.
+func TestWhoReadsAFloodLetsOthersHaveTheirTurn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for name, read := range map[string]func(*Reader) error{
+		"messages": func(r *Reader) error { _, err := r.Read(1 << 10); return err },
+		"spans":    func(r *Reader) error { _, err := r.Span(0, false); return err },
+		"nothing":  func(r *Reader) error { r.Discard(); return io.EOF },
+	} {
+		const floods, turns = 30, 10
+		f := flooded{said: bytes.Repeat([]byte{0x82, 1, 'x'}, 1000), stop: &atomic.Bool{}, reads: &atomic.Int64{}}
+		var readers sync.WaitGroup
+		for range floods {
+			readers.Go(func() {
+				for r := NewReader(f, false, nil); read(r) == nil; {
+				}
+			})
+		}
+		for range turns {
+			runtime.Gosched()
+		}
+		f.stop.Store(true)
+		readers.Wait()
+		// Without a turn of others each reads on for 10 ms.
+		assert.LessOrEqual(t, f.reads.Load(), int64(2*floods*turns*turn), name)
 	}
 }

@@ -22,6 +22,7 @@ func (s *source) tryRead(fd uintptr) bool {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
+			s.unwaited = 0
 			s.release()
 			return false
 		case err != nil:

@@ -26,6 +26,8 @@ type source struct {
 	got  int
 	err  error
 
+	// unwaited counts what was taken since the last wait for the connection.
+	unwaited int
 	// reads counts signs of life.
 	reads atomic.Uint32
 }
