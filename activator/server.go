@@ -32,6 +32,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/sendqueue"
 	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/verdict"
@@ -96,7 +97,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options:  o,
 		routing:  route.New(o.Config.URL),
-		prober:   probe.New(o.Directory, (&net.Dialer{}).DialContext),
+		prober:   probe.New(o.Directory, (&net.Dialer{Control: sendqueue.Control}).DialContext),
 		users:    limit.NewRate[types.NamespacedName](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
 		networks: limit.NewRate[netip.Prefix](l.UpgradesPerAddress.PerSecond, l.UpgradesPerAddress.Burst),
 		refusals: limit.NewRate[netip.Prefix](l.RefusalsPerAddress.PerSecond, l.RefusalsPerAddress.Burst),

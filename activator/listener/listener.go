@@ -18,6 +18,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/activator/sendqueue"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
@@ -107,6 +108,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			_ = tcp.Close()
 			continue
 		}
+		sendqueue.Bound(tcp)
 		return &conn{TCPConn: tcp, admission: l.admission, left: leave}, nil
 	}
 }
