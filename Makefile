@@ -123,8 +123,10 @@ e2e: platform-tools build bench-programs prometheus chromium ## Users' stories o
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
-.PHONY: bench bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
-bench: bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
+bench: bench-abuse bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
+bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)

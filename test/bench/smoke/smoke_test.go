@@ -17,3 +17,11 @@ func TestHoldRunsWithoutACluster(t *testing.T) {
 func TestRelayRuns(t *testing.T) {
 	Run(t, repository, []string{"p99_us", "p99_over_haproxy", "p99_over_nginx", "plain_p99_us", "stream_mbit", "throughput_mbit"}, "relay", "--rounds", "1")
 }
+
+func TestAbuseLosesNothing(t *testing.T) {
+	line := Run(t, repository, []string{"rss_peak_mib", "rss_limit_mib", "p99_ms_before", "p99_ms_during"},
+		"abuse", "--before", "2s", "--each", "3s", "--viewers", "20", "--held", "20")
+	if line["lost"] != 0. {
+		t.Errorf("%v were lost", line["lost"])
+	}
+}
