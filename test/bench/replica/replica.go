@@ -138,6 +138,7 @@ func Roomy(connections int) config.Limits {
 	l.LiveWebSockets, l.LiveWebSocketsPerSession = connections, connections
 	l.LiveRequests, l.LiveRequestsPerSession = connections, connections
 	l.PendingConnections, l.PendingConnectionsPerAddress = connections, connections
+	l.HeldBytes, l.HeldBytesPerSession = 1<<30, 1<<30
 	plenty := config.Rate{PerSecond: float64(connections), Burst: connections}
 	l.UpgradesPerUser, l.UpgradesPerAddress = plenty, plenty
 	return l
