@@ -198,6 +198,10 @@ func (h *house) attacked(t *testing.T, a attack) {
 		if now := h.refusals(); !maps.Equal(now, counted) || kept != 0 {
 			return fmt.Errorf("%v with %v kept, want %v", now, kept, counted)
 		}
+		// The desktop counts what it hears after it was sent there.
+		if requests, _ := desktop.seen(); !a.early && requests < a.reaches {
+			return fmt.Errorf("%d requests reached the desktop, want %d", requests, a.reaches)
+		}
 		return nil
 	}))
 	wakesNow, inputsNow := h.written()
