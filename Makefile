@@ -60,7 +60,7 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 .PHONY: test
 test: gcc prometheus coturn haproxy-nginx chromium $(HELM) $(KUBECONFORM) verify-generated build bench-programs platform-tools ## Everything that must pass
 	@# Users' stories wait for clocks half of the time. What runs programs beside them gives way
-	@# to them; what only computes gets what both leave.
+	@# to them, and still gets on; what only computes gets what both leave.
 	@$(MAKE) --no-print-directory -j3 BUILT=yes e2e test-programs test-idle
 
 # A make that has nothing to do with this one's jobs, and takes none of their places.
@@ -68,9 +68,9 @@ ALONE := env -u MAKEFLAGS -u MFLAGS
 
 .PHONY: test-idle test-programs
 test-idle:
-	@for part in lint test-chart test-alerts test-unit; do $(ALONE) $(IDLE) $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
+	@for part in lint test-chart test-alerts; do $(ALONE) $(IDLE) $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
 test-programs:
-	@for part in test-integration test-browser test-coturn; do $(ALONE) nice $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
+	@for part in test-integration test-browser test-coturn test-unit; do $(ALONE) nice $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
 
 ##@ Parts of them
 
