@@ -12,9 +12,9 @@ func Ended(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
-// Newest is the pod, of those of one desktop, that the desktop is: the newest that
-// is not being deleted; one that has ended counts only where there is no other. It is
-// nil without any.
+// Newest is the pod, of those of one desktop, that the desktop is: of those that are not
+// being deleted the newest that is ready, where one is, or else the newest; one that has ended
+// counts only where there is no other. It is nil without any.
 func Newest(all iter.Seq[*corev1.Pod]) *corev1.Pod {
 	var best *corev1.Pod
 	for p := range all {
@@ -30,6 +30,9 @@ func Newest(all iter.Seq[*corev1.Pod]) *corev1.Pod {
 func newer(a, b *corev1.Pod) bool {
 	if Ended(a) != Ended(b) {
 		return Ended(b)
+	}
+	if Ready(a) != Ready(b) {
+		return Ready(a)
 	}
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) > 0
 }

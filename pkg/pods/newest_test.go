@@ -19,11 +19,15 @@ func TestADesktopIsItsNewestPodThatStays(t *testing.T) {
 		return p
 	}
 	same := func(*corev1.Pod) {}
+	ready := func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	}
 	leaves := func(p *corev1.Pod) { p.DeletionTimestamp = &gone }
 	for want, pods := range map[string][]*corev1.Pod{
 		"":       {pod("leaving", 1, leaves)},
 		"new":    {pod("old", 1, same), pod("new", 2, same), pod("leaving", 3, leaves)},
 		"runs":   {pod("runs", 1, same), pod("failed", 2, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })},
+		"ready":  {pod("ready", 1, ready), pod("pending", 2, same)},
 		"failed": {pod("failed", 2, func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })},
 		"b":      {pod("a", 1, same), pod("b", 1, same)},
 	} {

@@ -27,11 +27,16 @@ func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 
 // observePods is the observation of the session's pods.
 func observePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
-	pods, err := sessionPods(ctx, c, s)
+	all, err := sessionPods(ctx, c, s)
 	if err != nil {
 		return Observation{}, err
 	}
-	o := Observation{Pods: len(pods), Pod: current(pods)}
+	o := Observation{Pod: current(all)}
+	for _, p := range all {
+		if !pods.Ended(p) {
+			o.Pods++
+		}
+	}
 	if o.Pod != nil {
 		o.Progress = podProgress(o.Pod)
 	}

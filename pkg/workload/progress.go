@@ -15,6 +15,9 @@ import (
 // containerCreating is kubelet's reason for a container that it has not created yet.
 const containerCreating = "ContainerCreating"
 
+// oomKilled is the container runtime's reason for a container that exceeded its memory limit.
+const oomKilled = "OOMKilled"
+
 // obstacle is a cause for which kubelet keeps a container waiting that does not pass by
 // itself.
 type obstacle struct{ reason, meaning string }
@@ -86,6 +89,9 @@ func stuckContainer(c *corev1.ContainerStatus) Progress {
 	}
 	if last := c.LastTerminationState.Terminated; last != nil {
 		progress.Detail = fmt.Sprintf("exit code %d. %s", last.ExitCode, last.Message)
+		if last.Reason == oomKilled {
+			progress.Detail = "it took more memory than its limit. Raise resources.defaultMemory of the template, or resources.memory of the session."
+		}
 	}
 	if c.Name != v1alpha1.ContainerDesktop {
 		o.meaning += fmt.Sprintf(" (container %q)", c.Name)

@@ -26,6 +26,8 @@ func pending(message string) corev1.PodStatus {
 func TestWhatAStartWaitsForIsAReasonWithItsDetail(t *testing.T) {
 	crashed := kept("CrashLoopBackOff", "back-off 10s")
 	crashed.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, Message: "no display"}
+	tooBig := kept("CrashLoopBackOff", "back-off 10s")
+	tooBig.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}
 	pulling := kept("ContainerCreating", "")
 	pulling.Conditions = []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}
 	for name, c := range map[string]struct {
@@ -57,6 +59,11 @@ func TestWhatAStartWaitsForIsAReasonWithItsDetail(t *testing.T) {
 		"it crashes": {crashed, "n",
 			Progress{Reason: v1alpha1.ReasonCrashLoop, Detail: "exit code 3. no display",
 				Message: "The desktop ends right after its start (CrashLoopBackOff): exit code 3. no display", Stuck: true}},
+		"it takes too much memory": {tooBig, "n",
+			Progress{Reason: v1alpha1.ReasonCrashLoop, Stuck: true,
+				Detail: "it took more memory than its limit. Raise resources.defaultMemory of the template, or resources.memory of the session.",
+				Message: "The desktop ends right after its start (CrashLoopBackOff): it took more memory than its limit. " +
+					"Raise resources.defaultMemory of the template, or resources.memory of the session."}},
 		"a Secret is missing": {kept("CreateContainerConfigError", `secret "x" not found`), "n",
 			Progress{Reason: v1alpha1.ReasonContainerFailed, Detail: `secret "x" not found`,
 				Message: `The desktop's container cannot be configured (CreateContainerConfigError): secret "x" not found`, Stuck: true}},

@@ -79,7 +79,7 @@ type Observation struct {
 	Wakeable bool
 	// Pod is the current pod: not being deleted, the newest; nil without one.
 	Pod *corev1.Pod
-	// Pods is the number of pods that exist, those that are stopping included.
+	// Pods is the number of pods that have not ended, those that are stopping included.
 	Pods int
 	// Progress says how far the start has come; the zero value where there is
 	// nothing to say.

@@ -269,7 +269,7 @@ type SessionWaiting struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Namespaced,shortName=vdi,categories=vdi
+// +kubebuilder:resource:scope=Namespaced,shortName=vdi
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Template",type=string,JSONPath=`.spec.template`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`

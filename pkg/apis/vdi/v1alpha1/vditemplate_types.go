@@ -259,7 +259,7 @@ type TemplatePersistence struct {
 // what they don't say themselves.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster,shortName=vdit,categories=vdi
+// +kubebuilder:resource:scope=Cluster,shortName=vdit
 // +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`
 // +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`
 // +kubebuilder:printcolumn:name="GPU",type=integer,JSONPath=`.spec.resources.defaultGPU`

@@ -1,0 +1,42 @@
+//go:build integration
+
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// The pages tell people to name a session as vdi NAME: that must be one resource, and no
+// category with others in it.
+func TestKubectlKnowsASessionByItsShortName(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	awaitCondition(t, s, v1alpha1.ConditionHomeReady, "True", v1alpha1.ReasonHomeHeld)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(kubeconfig, cluster.KubeConfig, 0o600))
+	kubectl := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), append([]string{"--namespace", ns}, args...)...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+		printed, err := cmd.CombinedOutput()
+		require.NoError(t, err, "kubectl %v: %s", args, printed)
+		return string(printed)
+	}
+	assert.Contains(t, kubectl("get", "vdi", "ada"), "ada@example.com")
+	assert.Contains(t, kubectl("describe", "vdi", "ada"), "HomeHeld")
+	assert.Equal(t, "vdisession.vdi.kasm.io/ada\n", kubectl("get", "vdi", "-o", "name"), "sessions, and no templates")
+	kubectl("patch", "vdi", "ada", "--type", "merge", "--patch", `{"spec":{"power":"Off"}}`)
+	kubectl("wait", "vdi", "ada", "--for", "jsonpath={.spec.power}=Off", "--timeout", "10s")
+	assert.Contains(t, kubectl("get", "vdit", ns), ns)
+	kubectl("delete", "vdi", "--all", "--wait=false")
+	assert.NoError(t, api.Get(t.Context(), client.ObjectKey{Name: ns}, &v1alpha1.VDITemplate{}), "a template went with the sessions")
+}
