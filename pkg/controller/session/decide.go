@@ -80,7 +80,7 @@ func (p *pass) wake() {
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
 		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
-		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "The desktop wakes: %s", p.decision.Reason)
+		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "Wake", "The desktop wakes: %s", p.decision.Reason)
 	})
 }
 
@@ -96,10 +96,10 @@ func (p *pass) sleep() {
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))
 		if reason == lifecycle.ReasonStartup {
-			p.event(corev1.EventTypeWarning, v1alpha1.EventStartupFailed, "%s", message)
+			p.event(corev1.EventTypeWarning, v1alpha1.EventStartupFailed, "Sleep", "%s", message)
 			return
 		}
-		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "The desktop goes to sleep: %s", reason)
+		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "Sleep", "The desktop goes to sleep: %s", reason)
 	})
 }
 

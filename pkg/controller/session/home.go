@@ -70,7 +70,7 @@ func (p *pass) homeHeld(claim *corev1.PersistentVolumeClaim, note string) {
 	}
 	c := meta.FindStatusCondition(p.session.Status.Conditions, v1alpha1.ConditionHomeReady)
 	if c == nil || c.Reason != v1alpha1.ReasonHomeRetained {
-		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeRetained, "%s", stays) })
+		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeRetained, "HoldHome", "%s", stays) })
 	}
 	p.condition(v1alpha1.ConditionHomeReady, true, v1alpha1.ReasonHomeRetained, strings.TrimSpace(stays+" "+note))
 }
@@ -80,7 +80,7 @@ func (p *pass) homeInUse(holder string) {
 		"spec.persistence.enabled to false in this one.",
 		p.session.Spec.User, p.session.Spec.Template, holder)
 	if !p.conditionIs(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse) {
-		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeInUse, "%s", message) })
+		p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, v1alpha1.ReasonHomeInUse, "HoldHome", "%s", message) })
 	}
 	p.block(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeInUse, message)
 }

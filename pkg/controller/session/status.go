@@ -139,6 +139,7 @@ func (p *pass) patch() client.Patch {
 	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
 }
 
-func (p *pass) event(kind, reason, format string, args ...any) {
-	p.Events.Eventf(p.before, nil, kind, reason, "Reconcile", format, args...)
+// event tells of what was done, an action in a word.
+func (p *pass) event(kind, reason, action, format string, args ...any) {
+	p.Events.Eventf(p.before, nil, kind, reason, action, format, args...)
 }
