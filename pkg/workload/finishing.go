@@ -12,9 +12,10 @@ import (
 	"github.com/org/vdi-operator/pkg/pods"
 )
 
-// finishing finds the pod, of any session, that ends and has the home of this pod spec
-// mounted; nil without one, or where the spec has no home. A desktop that starts beside it
-// would write to the files that it is just saving.
+// finishing finds the pod, of any session, that has the home of this pod spec mounted, of
+// which there is none yet; nil without one, or where the spec has no home. Such a pod ends,
+// whether Kubernetes has begun to delete it or will in a moment. A desktop that starts beside
+// it would write to the files that it is just saving.
 func finishing(ctx context.Context, c client.Reader, namespace string, spec *corev1.PodSpec) (*corev1.Pod, error) {
 	home := homeOf(spec)
 	if home == "" {
@@ -26,7 +27,7 @@ func finishing(ctx context.Context, c client.Reader, namespace string, spec *cor
 		return nil, fmt.Errorf("list the pods that may have the home %s: %w", home, err)
 	}
 	for i := range list.Items {
-		if p := &list.Items[i]; !p.DeletionTimestamp.IsZero() && !pods.Ended(p) && homeOf(&p.Spec) == home {
+		if p := &list.Items[i]; !pods.Ended(p) && homeOf(&p.Spec) == home {
 			return p.DeepCopy(), nil
 		}
 	}
@@ -58,6 +59,10 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 // finishingProgress is that of a desktop whose home a pod has not let go of yet. A pod's
 // time of deletion is when kubelet kills it.
 func finishingProgress(p *corev1.Pod) Progress {
-	return Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp}.
-		say("The last use of the home is ending", fmt.Sprintf("pod %s, until %s at the latest", p.Name, p.DeletionTimestamp.UTC().Format("15:04:05")))
+	until := ""
+	if p.DeletionTimestamp != nil {
+		until = fmt.Sprintf(", until %s at the latest", p.DeletionTimestamp.UTC().Format("15:04:05"))
+	}
+	return Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name + until}.
+		say("The last use of the home is ending", "")
 }

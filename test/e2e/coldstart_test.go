@@ -55,6 +55,9 @@ func TestAVisitorGetsVideoThroughTURNFromADesktopAtZeroPods(t *testing.T) {
 	status, err := visitor.Status(ctx)
 	require.NoError(t, err)
 	for _, stage := range metrics.Stages {
+		if stage == metrics.StageAnnounced && status.Timeline[string(stage)] == 0 {
+			continue // the API was sooner; TestAPodAnnouncesItself… has the other case
+		}
 		require.GreaterOrEqual(t, status.Timeline[string(stage)], status.Timeline["requested"])
 		assert.NotEqualValues(t, 0, status.Timeline["requested"], "stage %s", stage)
 	}

@@ -40,8 +40,8 @@ func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// TestTheBenchmarksRun runs before the stories that run beside each other: one restarts the programs.
 func TestTheBenchmarksRun(t *testing.T) {
-	t.Parallel()
 	if in.PortForward {
 		t.Skip("benchmarks run on the test cluster only")
 	}
