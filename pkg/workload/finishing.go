@@ -26,12 +26,13 @@ func finishing(ctx context.Context, c client.Reader, namespace string, spec *cor
 	if err != nil {
 		return nil, fmt.Errorf("list the pods that may have the home %s: %w", home, err)
 	}
+	var first *corev1.Pod // of several always the same, for what is said of it is written
 	for i := range list.Items {
-		if p := &list.Items[i]; !pods.Ended(p) && homeOf(&p.Spec) == home {
-			return p.DeepCopy(), nil
+		if p := &list.Items[i]; !pods.Ended(p) && homeOf(&p.Spec) == home && (first == nil || p.Name < first.Name) {
+			first = p
 		}
 	}
-	return nil, nil
+	return first.DeepCopy(), nil
 }
 
 // homeOf is the claim of a pod's home; empty without one.
