@@ -45,6 +45,11 @@ func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request) bool {
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, offer *relay.Subprotocols) (conn net.Conn, before []byte, err error) {
 	u := ws.HTTPUpgrader{Timeout: s.Config.Limits.HeaderTimeout.Duration}
 	if offer != nil {
+		// The list was read already, and gobwas/ws refuses lists that are well-formed.
+		r.Header.Del("Sec-WebSocket-Protocol")
+		if offer.Promised != "" {
+			r.Header.Set("Sec-WebSocket-Protocol", offer.Promised)
+		}
 		u.Protocol = func(name string) bool { return name == offer.Promised }
 	}
 	conn, rw, _, err := u.Upgrade(r, w)

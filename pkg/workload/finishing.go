@@ -62,7 +62,7 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 func finishingProgress(p *corev1.Pod) Progress {
 	until := ""
 	if p.DeletionTimestamp != nil {
-		until = fmt.Sprintf(", until %s at the latest", p.DeletionTimestamp.UTC().Format("15:04:05"))
+		until = fmt.Sprintf(", until %s at the latest", p.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	return Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name + until}.
 		say("The last use of the home is ending", "")
