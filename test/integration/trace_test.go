@@ -40,7 +40,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	require.NotEmpty(t, now.Status.Activity.Traceparent, "the wake was written without its trace")
-	startPod(t, s)
+	pod := startPod(t, s)
 	dir.SetSession(awaitPhase(t, s, v1alpha1.PhaseRunning))
 	visit.Mark(metrics.StageReached)
 	visit.Mark(metrics.StageFirstMessage)
@@ -73,6 +73,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	// What the next wake is for has nothing to do with it.
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	require.NoError(t, api.Delete(t.Context(), pod)) // as its ReplicaSet does
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
 	eventually.NoError(t, "the deployment scaled up again", hasScale(t, deployment, 1))
 	always(t, "the trace is over", func() error {
