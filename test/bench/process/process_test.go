@@ -47,9 +47,10 @@ func TestAPeakIsRememberedUntilItIsForgotten(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer func() { _ = r.Close() }()
-	// It has 32 MiB of memory for a moment, says so and waits.
+	// It has 32 MiB of memory for a moment, says so and waits: as itself, for a process has
+	// no memory to read while it becomes another program.
 	p, err := Start(t.Context(), nil, "bash", "-c",
-		fmt.Sprintf("printf -v big %%33554432s x; unset big; echo >/proc/%d/fd/%d; exec sleep 600", os.Getpid(), w.Fd()))
+		fmt.Sprintf("printf -v big %%33554432s x; unset big; sleep 600 & trap \"kill $!\" TERM; echo >/proc/%d/fd/%d; wait", os.Getpid(), w.Fd()))
 	require.NoError(t, err)
 	defer p.End()
 	_, err = bufio.NewReader(r).ReadString('\n')
