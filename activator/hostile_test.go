@@ -146,7 +146,7 @@ func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 	long := strings.Repeat("a", 600<<10)
 	first, second := g.dial("/desk", g.as(fromPage)), g.dial("/desk", g.as(fromPage))
 	say(t, first, long)
-	eventually.True(t, "its bytes are kept", func() bool { return value(g.Metrics.HeldBytes)() > 600<<10 })
+	eventually.True(t, "its bytes are kept", func() bool { return value(g.Metrics.HeldBytes)() > 590<<10 })
 	say(t, second, long)
 	expectClosed(t, second, 1013, "more than 1048576 bytes")
 	g.expectRefusals(closing.HeldBytesPerSession, 1)
@@ -156,4 +156,25 @@ func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 	expectEcho(t, third, "small")
 	expectEcho(t, first, long)
 	eventually.Equal(t, "all is given back", 0, value(g.Metrics.HeldBytes))
+}
+
+func TestTheRequestsOfWhoIsHeldAreBoundedWithWhatTheySend(t *testing.T) {
+	g := newGateway(t, func(c *config.Config) { c.Limits.HeldBytes, c.Limits.HeldBytesPerSession = 256<<10, 192<<10 })
+	header := g.as(fromPage)
+	long := header.Clone()
+	long.Set("X-Long", strings.Repeat("a", 30<<10))
+	long.Set("Sec-WebSocket-Protocol", strings.Repeat("a, ", 8<<10)+"b")
+	for range 2 { // the list of subprotocols is kept twice
+		g.dial("/"+strings.Repeat("p", 1<<10), long)
+	}
+	eventually.True(t, "their requests are kept", func() bool { return value(g.Metrics.HeldBytes)() > 150<<10 })
+	kept, held := value(g.Metrics.HeldBytes)(), value(g.Metrics.Held)()
+	expectClosed(t, g.dial("/desk", long), 1013, "more than 196608 bytes")
+	g.expectRefusals(closing.HeldBytesPerSession, 1)
+	assert.InDelta(t, kept, value(g.Metrics.HeldBytes)(), 0, "the refused one keeps something")
+	assert.InDelta(t, held, value(g.Metrics.Held)(), 0, "the refused one has a place")
+	short := g.dial("/desk", header)
+	say(t, short, "first words are free")
+	g.wakes(newDesktop(t))
+	expectEcho(t, short, "first words are free")
 }

@@ -73,7 +73,7 @@ type Server struct {
 	// requests and live bound plain requests and WebSockets, held or not.
 	requests, live *limit.Places[types.NamespacedName]
 	held           *limit.Places[types.NamespacedName]
-	// heldBytes bounds what those that are held have sent.
+	// heldBytes bounds what is kept of WebSockets for desktops that are still to come.
 	heldBytes *limit.Bytes[types.NamespacedName]
 	rules     *relay.Rules
 	http      *relay.HTTP
@@ -90,6 +90,10 @@ type Server struct {
 	stopHolding context.CancelCauseFunc
 	sockets     *sockets.Group
 }
+
+// heldFreely are the bytes that each WebSocket may keep whatever others keep: a browser's
+// request and its first words fit.
+const heldFreely = 4 << 10
 
 // New makes a server.
 func New(o Options) *Server {
@@ -108,7 +112,7 @@ func New(o Options) *Server {
 		held: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.HeldConnections, Beyond: closing.ReplicaLimit},
 			limit.Bound{Places: l.HeldConnectionsPerSession, Beyond: closing.SessionLimit}, o.Metrics.Held),
 		heldBytes: limit.NewBytes[types.NamespacedName](limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes},
-			limit.Bound{Places: l.HeldBytesPerSession, Beyond: closing.HeldBytesPerSession}, o.Metrics.HeldBytes),
+			limit.Bound{Places: l.HeldBytesPerSession, Beyond: closing.HeldBytesPerSession}, heldFreely, o.Metrics.HeldBytes),
 		verdicts: verdict.New(),
 		assets:   page.Assets(),
 		sockets:  sockets.New(),

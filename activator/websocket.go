@@ -10,12 +10,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/hold"
+	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -42,7 +46,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		return
 	}
 	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
-		path: strings.Clone(r.URL.Path)} // without what else was read with it
+		path: verdict.Path(r.URL.Path), recognised: signaling.Recognise(r.URL.Path), kept: s.heldBytes.Of(v.Key())}
 	handed := false // to a goroutine that leaves
 	defer func() {
 		if !handed {
@@ -53,11 +57,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	protocol := signaling.For(streaming.Protocol, r.URL.Path)
 	h.protocol = protocol.Name
 	promise(offer, streaming, protocol)
-	if refusal := s.admitSocket(h); refusal != nil {
+	request := relay.NewRequest(r, v.face, s.rules, offer)
+	if refusal := s.admitSocket(h, request); refusal != nil {
 		handed = s.turnAway(w, r, h, offer, refusal)
 		return
 	}
-	request := relay.NewRequest(r, v.face, s.rules, offer)
 	asked, answered := s.negotiate(w, r, h, request)
 	if answered {
 		return
@@ -81,7 +85,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		Conversation: protocol.Converse(signaling.OptionsFor(streaming, s.Config)),
 		Request:      request,
 		Limits:       s.holdLimits(v.Session),
-		HeldBytes:    s.heldBytes.Of(v.Key()),
+		HeldBytes:    h.kept,
 		Host:         h,
 	})
 	h.member.Conn = h.conn
@@ -107,7 +111,7 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, h *socket, off
 
 // admitSocket takes what an open WebSocket takes, and wakes its desktop, unless it is
 // refused.
-func (s *Server) admitSocket(h *socket) error {
+func (s *Server) admitSocket(h *socket, request *relay.Request) error {
 	if err := s.refuseSocket(h.visitor); err != nil {
 		return err
 	}
@@ -117,6 +121,11 @@ func (s *Server) admitSocket(h *socket) error {
 	}
 	if h.release, err = s.hold(h.visitor); err != nil {
 		end()
+		return err
+	}
+	if err := h.kept.Take(request.Size()); err != nil {
+		end()
+		h.release()
 		return err
 	}
 	h.end = end
@@ -130,8 +139,12 @@ type socket struct {
 	visitor
 	server *Server
 	conn   *hold.Conn
-	// protocol is the adapter's name, path where the client upgraded.
+	// protocol is the adapter's name, path where the client upgraded, and recognised what
+	// that says of the desktop.
 	protocol, path string
+	recognised     v1alpha1.StreamingProtocol
+	// kept is what is kept for a desktop that is still to come.
+	kept *limit.Share[types.NamespacedName]
 	// host is the session's as the visitor calls it, where what is kept of its desktop has to
 	// be renewed.
 	host string
@@ -186,6 +199,7 @@ func (h *socket) leave() {
 		h.visit.Leave()
 		h.end()
 	}
+	h.kept.GiveBack()
 	h.server.sockets.Leave()
 }
 
@@ -224,7 +238,7 @@ func (h *socket) Live() {
 		h.server.verdicts.Took(at.Run)
 	}
 	if !signaling.Named(h.Session) {
-		h.server.Tracker.Speaks(h.Key(), signaling.Recognise(h.path))
+		h.server.Tracker.Speaks(h.Key(), h.recognised)
 	}
 }
 

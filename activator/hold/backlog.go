@@ -45,23 +45,22 @@ func (c *Conn) add(m signaling.Message) error {
 		return closing.BufferedBytes.Ending(l.BufferedBytes)
 	}
 	if budget := c.opts.HeldBytes; budget != nil {
-		takes := len(m.Data) + messageBytes
-		if err := budget.Take(takes); err != nil {
+		if err := budget.Take(len(m.Data) + messageBytes); err != nil {
 			return err
 		}
-		c.kept += takes
 	}
 	c.backlog = append(c.backlog, m)
 	c.bytes += len(m.Data)
 	return nil
 }
 
-// settle gives up what was kept for another desktop; the caller holds the lock.
+// settle gives up what was kept for another desktop, the request too; the caller holds the
+// lock.
 func (c *Conn) settle() {
-	if c.kept > 0 {
-		c.opts.HeldBytes.GiveBack(c.kept)
+	c.settled, c.backlog, c.bytes, c.opts.Request = true, nil, 0, nil
+	if c.opts.HeldBytes != nil {
+		c.opts.HeldBytes.GiveBack()
 	}
-	c.settled, c.backlog, c.bytes, c.kept = true, nil, 0, 0
 }
 
 // commit waits until the backlog is played, and settles on that desktop; nil when

@@ -69,16 +69,17 @@ type Options struct {
 	Conversation signaling.Conversation
 	Request      *relay.Request
 	Limits       Limits
-	// HeldBytes bounds what connections keep together; nil bounds nothing.
+	// HeldBytes bounds what connections keep together; nil bounds nothing. The request is in
+	// it already.
 	HeldBytes Budget
 	Host      Host
 }
 
-// Budget is a number of bytes that several connections share. Take says which limit is
-// reached.
+// Budget is a connection's part of what all may keep. Take says which limit is reached;
+// GiveBack gives back everything.
 type Budget interface {
 	Take(bytes int) error
-	GiveBack(bytes int)
+	GiveBack()
 }
 
 // Conn is a visitor's WebSocket.
@@ -103,13 +104,13 @@ type Conn struct {
 	// end is why the connection ends; nil while it does not.
 	end   error
 	phase phase
-	// backlog is what a desktop has to receive, bytes its length, kept what it takes of
-	// Options.HeldBytes, and played how many messages of it this desktop received. settled says that no other desktop will
-	// receive it, so that nothing is kept any more.
-	backlog             []signaling.Message
-	bytes, kept, played int
-	settled             bool
-	desktop             *desktop
+	// backlog is what a desktop has to receive, bytes its length, and played how many
+	// messages of it this desktop received. settled says that no other desktop will receive
+	// it, so that nothing is kept any more.
+	backlog       []signaling.Message
+	bytes, played int
+	settled       bool
+	desktop       *desktop
 	// cancel ends the wait of the given number for a desktop, and redial, the
 	// pause before the next one.
 	cancel func()

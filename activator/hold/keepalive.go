@@ -29,7 +29,9 @@ type keepalive struct {
 	// which it was the same, and quiet those between which nothing was said.
 	heard         uint32
 	silent, quiet int
-	idle          bool
+	// mute are those since a desktop is talked to that has said nothing yet.
+	mute int
+	idle bool
 }
 
 func (k *keepalive) held(d time.Duration) {
@@ -107,6 +109,7 @@ func (c *Conn) due() bool {
 // false when there were too many.
 func (c *Conn) rest() bool {
 	k := &c.keepalive
+	c.forget()
 	if c.spoken.Swap(false) || c.phase != live {
 		k.quiet = 0
 	} else {
@@ -121,4 +124,17 @@ func (c *Conn) rest() bool {
 		return false
 	}
 	return true
+}
+
+// forget settles on a desktop that has said nothing for as long as a client is held: what is
+// kept for another one is not kept for ever.
+func (c *Conn) forget() {
+	k := &c.keepalive
+	if c.phase != live || c.settled {
+		k.mute = 0
+		return
+	}
+	if k.mute++; time.Duration(k.mute)*pingEvery > c.opts.Limits.HoldTime {
+		c.settle()
+	}
 }

@@ -97,6 +97,24 @@ func TestALiveClientIsPingedAndTheDesktopHearsNothingOfIt(t *testing.T) {
 	})
 }
 
+func TestForADesktopThatSaysNothingWhatIsKeptIsKeptAsLongAsAClientIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := roomy
+		limits.HoldTime = 5 * time.Minute
+		h := hold(t, pipes{}, signaling.Plain, limits)
+		go func() { _, _ = receive(h.client) }()
+		desktop := h.connect()
+		go func() { _, _ = receive(desktop) }()
+		send(t, h.client, "hello")
+		time.Sleep(limits.HoldTime)
+		require.NotZero(t, h.budget.Load(), "it is kept for another desktop")
+		time.Sleep(2 * pingEvery)
+		require.Zero(t, h.budget.Load(), "bytes that are kept")
+		_ = desktop.NetConn().Close()
+		assert.ErrorIs(t, <-h.ended, closing.Interrupted, "it has nothing to be replayed")
+	})
+}
+
 func TestALiveClientThatAnswersNoPingIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hold(t, pipes{}, signaling.Plain, roomy)

@@ -66,6 +66,15 @@ func get(in *http.Request, header http.Header) []byte {
 	return append(make([]byte, 0, b.Len()), b.Bytes()...)
 }
 
+// Size is what is kept of it, in bytes.
+func (q *Request) Size() int {
+	n := len(q.Head)
+	if q.Subprotocols != nil {
+		n += len(q.Subprotocols.offered)
+	}
+	return n
+}
+
 // AnswerBytes bounds the head of its answer.
 func (q *Request) AnswerBytes() int { return q.rules.HeadBytes }
 

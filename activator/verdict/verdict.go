@@ -8,6 +8,7 @@ package verdict
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -64,6 +65,15 @@ type Upgrade struct {
 	Path    string
 }
 
+// Path is what a socket keeps of its upgrade's path, without what else was read with it:
+// nothing of a path that is too long to be remembered.
+func Path(path string) string {
+	if len(path) > maxPath {
+		return ""
+	}
+	return strings.Clone(path)
+}
+
 // Of is where an upgrade at path goes; false while that is nowhere.
 func Of(view directory.View, path string) (Upgrade, bool) {
 	if lifecycle.Asleep(view.Session) || view.Pod == nil {
@@ -95,7 +105,7 @@ func (v *Verdicts) MayStillCome(run Run, status int, within time.Duration, now t
 
 // Remember notes an answer, unless it may be another one in a moment.
 func (v *Verdicts) Remember(at Upgrade, status int) {
-	if slices.Contains(definite, status) && len(at.Path) <= maxPath {
+	if slices.Contains(definite, status) && at.Path != "" && len(at.Path) <= maxPath {
 		v.refused.Add(at, status, keptFor)
 	}
 }

@@ -16,7 +16,7 @@ type Limits struct {
 	HeldConnections int `json:"heldConnections"`
 	// HeldConnectionsPerSession is the number held for one session.
 	HeldConnectionsPerSession int `json:"heldConnectionsPerSession"`
-	// HeldBytes is what one replica keeps of what held connections send; HeldBytesPerSession
+	// HeldBytes is what one replica keeps of WebSockets until their desktop speaks; HeldBytesPerSession
 	// is what it keeps for one session.
 	HeldBytes           int `json:"heldBytes"`
 	HeldBytesPerSession int `json:"heldBytesPerSession"`

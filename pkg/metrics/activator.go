@@ -31,7 +31,7 @@ type Activator struct {
 	Held      prometheus.Gauge
 	// HeldLimit is how many may be held.
 	HeldLimit prometheus.Gauge
-	// HeldBytes is what is kept of all that held connections sent.
+	// HeldBytes is what is kept of requests and messages that a desktop is still to answer.
 	HeldBytes prometheus.Gauge
 	Relayed   prometheus.Gauge
 	// LiveRequests are plain requests, LiveWebSockets WebSockets, held or passed on.
@@ -70,7 +70,7 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 		Holds:     r.counter("vdi_activator_holds_total", "Connections that had to be held because their desktop was not reachable yet."),
 		Held:      r.gauge("vdi_activator_held_connections", "Connections that are held now."),
 		HeldLimit: r.gauge("vdi_activator_held_connections_limit", "Connections that this replica holds at most."),
-		HeldBytes: r.gauge("vdi_activator_held_bytes", "Bytes kept of what held connections have sent."),
+		HeldBytes: r.gauge("vdi_activator_held_bytes", "Bytes kept of WebSockets' requests and messages until their desktop speaks, beyond the first 4 KiB of each."),
 		Relayed:   r.gauge("vdi_activator_relayed_connections", "WebSocket connections that are relayed now."),
 		LiveRequests: r.gauge("vdi_activator_live_requests",
 			"Plain requests that are held or passed to a desktop now."),
