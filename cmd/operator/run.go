@@ -18,17 +18,10 @@ import (
 	"github.com/org/vdi-operator/pkg/tracing"
 )
 
-const (
-	// queriesPerSecond and burst let many desktops wake at once; the API server has
-	// its own, fairer limits.
-	queriesPerSecond = 100
-	burst            = 200
-
-	// electionID names the Lease. Its times are controller-runtime's: a leader that died keeps
-	// the others waiting for 15 s; one that is stopped gives the lease back at once.
-	// Desktops run on meanwhile.
-	electionID = "vdi-operator"
-)
+// electionID names the Lease. Its times are controller-runtime's: a leader that died keeps
+// the others waiting for 15 s; one that is stopped gives the lease back at once.
+// Desktops run on meanwhile.
+const electionID = "vdi-operator"
 
 func run(ctx context.Context, f flags, log *slog.Logger) error {
 	cfg, err := config.Load(f.config)
@@ -47,7 +40,9 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("no way to reach the cluster: run in it, or set KUBECONFIG: %w", err)
 	}
-	restConfig.QPS, restConfig.Burst = queriesPerSecond, burst
+	// A wake must not queue in the client behind a change of every session. The controllers'
+	// workers bound what is on its way, and the API server has its own, fairer limits.
+	restConfig.QPS = -1
 
 	tracer, stopTracing, err := tracing.Start(ctx, cfg.Tracing, "vdi-operator", log)
 	if err != nil {

@@ -53,6 +53,12 @@ func Visited(s *v1alpha1.VDISession, now time.Time) bool {
 	return a != nil && SinceSleep(s, a.LastWakeTime) && !credible(at(a.LastWakeTime), now).IsZero()
 }
 
+// Awaited says that the desktop is to be awake at now, by the clocks that the status shows,
+// and nobody has reached it yet: somebody waits for it.
+func Awaited(now time.Time, s *v1alpha1.VDISession) bool {
+	return s.DeletionTimestamp.IsZero() && !Started(s) && DecideSession(now, EffectivePolicy(s.Status.Lifecycle), s).Awake
+}
+
 // StartFailed says that the last sleep came because the desktop did not start in time.
 func StartFailed(s *v1alpha1.VDISession) bool { return SleptBy(s) == ReasonStartup }
 

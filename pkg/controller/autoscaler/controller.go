@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -80,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		scaled, err := workload.ScaleDeployment(ctx, r.Client, deployment, *scale)
 		switch {
 		case errors.Is(err, workload.ErrFinishing):
-			result.RequeueAfter = workload.FinishingRetry
+			result = ctrl.Result{RequeueAfter: workload.FinishingRetry, Priority: new(priority.Wake)}
 		case err != nil:
 			return ctrl.Result{}, err
 		}

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 )
 
 const (
@@ -53,14 +54,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		UpdateFunc:  func(event.UpdateEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
-	bySession := handler.EnqueueRequestsFromMapFunc(r.ofSession)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("autoscaler").
 		For(&autoscalingv1alpha1.PodAutoscaler{}, builder.WithPredicates(ours)).
 		Owns(&netv1alpha1.ServerlessService{}).
 		// A session and its Service have one name.
-		Watches(&v1alpha1.VDISession{}, bySession).
-		Watches(&servingv1.Service{}, bySession).
+		Watches(&v1alpha1.VDISession{}, priority.OfSessions(r.Now, r.ofSession)).
+		Watches(&servingv1.Service{}, handler.EnqueueRequestsFromMapFunc(r.ofSession)).
 		Watches(&appsv1.Deployment{}, handler.EnqueueRequestsFromMapFunc(ofDeployment)).
 		// A pod that is gone has let go of its home.
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.ofPod), builder.WithPredicates(gone)).

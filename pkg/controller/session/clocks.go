@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 )
 
 // Clocks are the defaults of the sessions' clocks. They may change while sessions
@@ -41,6 +41,6 @@ func (c *Clocks) Defaults() v1alpha1.Lifecycle { return *c.defaults.Load() }
 
 // source brings every session that all lists, whenever the defaults change.
 func (c *Clocks) source(all func(context.Context) []reconcile.Request) source.TypedSource[reconcile.Request] {
-	return source.TypedChannel(c.changed, handler.TypedEnqueueRequestsFromMapFunc(
+	return source.TypedChannel(c.changed, priority.OfMany(
 		func(ctx context.Context, _ struct{}) []reconcile.Request { return all(ctx) }))
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -124,7 +125,8 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 	if p.again.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry)}, nil
+	// Not with this pass's priority: what was a wake now is a token's renewal next month.
+	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry), Priority: new(priority.Of(p.now, p.session))}, nil
 }
 
 // patch is locked where the desktop wakes, becomes ready or sleeps: a visit that was

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -47,20 +48,26 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		UpdateFunc:  func(event.UpdateEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
+	// A session's objects that exist at the start bring nothing that the session itself does not.
+	later := builder.WithPredicates(priority.SinceStart())
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("session").
-		For(&v1alpha1.VDISession{}).
-		Watches(&v1alpha1.VDITemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate)).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.ofHome)).
+		Watches(&v1alpha1.VDISession{}, priority.OfSessions(r.Now, itself)).
+		Watches(&v1alpha1.VDITemplate{}, priority.OfMany(r.ofTemplate), later).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.ofHome), later).
 		// A session that is gone no longer holds its home.
 		Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(r.ofSameHome), builder.WithPredicates(deletions)).
-		Owns(&corev1.Secret{}).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofLabel), later).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, o := range r.Workload.Watched() {
-		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel))
+		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel), later)
 	}
 	all := func(ctx context.Context) []reconcile.Request { return r.sessions(ctx) }
 	return b.WatchesRawSource(r.Clocks.source(all)).Complete(r)
+}
+
+func itself(_ context.Context, o client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(o)}}
 }
 
 func ofLabel(_ context.Context, o client.Object) []reconcile.Request {
