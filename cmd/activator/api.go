@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/trim"
 )
 
 // api is the API server as the activator uses it: a cache of sessions and of the
@@ -64,6 +65,6 @@ func cacheOptions(scheme *runtime.Scheme, cfg config.Config) (cache.Options, err
 		Scheme:            scheme,
 		DefaultNamespaces: sessions,
 		ByObject:          map[client.Object]cache.ByObject{&corev1.Pod{}: {Namespaces: pods}},
-		DefaultTransform:  cache.TransformStripManagedFields(),
+		DefaultTransform:  trim.Object,
 	}, nil
 }

@@ -4,18 +4,22 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/trim"
 )
 
 func newScheme() (*runtime.Scheme, error) {
@@ -25,14 +29,19 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, types.AddToScheme(scheme)
 }
 
+// knativeKinds are those of Knative's that are watched. Knative passes a Service's labels on
+// to all that it makes for it (serving v0.50.0, pkg/reconciler/service/resources and
+// pkg/reconciler/configuration/resources/revision.go).
+var knativeKinds = []client.Object{&servingv1.Service{}, &autoscalingv1alpha1.PodAutoscaler{}, &netv1alpha1.ServerlessService{}, &netv1alpha1.Ingress{}}
+
 // cacheOptions keep in memory only what belongs to sessions of this installation's
-// namespaces: a cluster has many more pods, Secrets and claims than desktops.
-// Templates are cluster-wide, whatever the namespaces.
+// namespaces: a cluster has many more pods, Secrets, claims and Knative Services than
+// desktops. Templates are cluster-wide, whatever the namespaces.
 func cacheOptions(cfg config.Config) cache.Options {
 	ofSession := having(v1alpha1.LabelSession)
 	options := cache.Options{
 		DefaultNamespaces: map[string]cache.Config{}, // if empty, all
-		DefaultTransform:  cache.TransformStripManagedFields(),
+		DefaultTransform:  trim.Object,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                   {Label: ofSession},
 			&corev1.Secret{}:                {Label: ofSession},
@@ -42,10 +51,30 @@ func cacheOptions(cfg config.Config) cache.Options {
 			&corev1.PersistentVolumeClaim{}: {Label: having(v1alpha1.LabelUser)},
 		},
 	}
+	if cfg.Knative.Enabled {
+		for _, kind := range knativeKinds {
+			options.ByObject[kind] = cache.ByObject{Label: ofSession}
+		}
+	}
 	for _, namespace := range cfg.Namespaces {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	return options
+}
+
+// newCache is cache.New, which asks whether kinds have namespaces, and would fail where
+// Knative is not installed yet: the operator waits for that.
+func newCache(rc *rest.Config, options cache.Options) (cache.Cache, error) {
+	known := meta.NewDefaultRESTMapper(nil)
+	for _, o := range knativeKinds {
+		kind, err := apiutil.GVKForObject(o, options.Scheme)
+		if err != nil {
+			return nil, err
+		}
+		known.Add(kind, meta.RESTScopeNamespace)
+	}
+	options.Mapper = meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{known, options.Mapper}}
+	return cache.New(rc, options)
 }
 
 // clientOptions read from the API server itself what the installation has no business

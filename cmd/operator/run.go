@@ -58,7 +58,8 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	options := f.manager
-	options.Scheme, options.Cache, options.Client = scheme, cacheOptions(cfg), clientOptions(cfg)
+	options.Scheme, options.Client = scheme, clientOptions(cfg)
+	options.Cache, options.NewCache = cacheOptions(cfg), newCache
 	options.LeaderElectionID, options.LeaderElectionReleaseOnCancel = electionID, true
 	mgr, err := ctrl.NewManager(restConfig, options)
 	if err != nil {

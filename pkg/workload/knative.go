@@ -34,6 +34,9 @@ const (
 // scale is the PodAutoscaler controller's; so Scale does nothing here.
 type Knative struct {
 	Client client.Client
+	// API reads from the API server itself, for objects that are not the product's and
+	// so are in no cache.
+	API client.Reader
 }
 
 var _ Workload = (*Knative)(nil)
@@ -52,7 +55,7 @@ func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape
 	return applied[*servingv1.Service]{
 		what: "Knative Service", resource: servingv1.Resource("services"), live: live,
 		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
-	}.apply(ctx, k.Client, k.Client, s, desired)
+	}.apply(ctx, k.Client, k.API, s, desired)
 }
 
 // Scale implements Workload.

@@ -25,7 +25,7 @@ import (
 // c need not know the other kind by its cache, and must not learn of it that way; api
 // reads from the API server itself.
 func New(cfg config.Config, c client.Client, api client.Reader) Workload {
-	knative, deployment := &Knative{Client: c}, &Deployment{Client: c, API: api}
+	knative, deployment := &Knative{Client: c, API: api}, &Deployment{Client: c, API: api}
 	if cfg.Knative.Enabled {
 		return &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
 	}

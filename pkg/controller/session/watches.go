@@ -93,7 +93,7 @@ func (r *Reconciler) ofSameHome(ctx context.Context, o client.Object) []reconcil
 
 func (r *Reconciler) sessions(ctx context.Context, which ...client.ListOption) []reconcile.Request {
 	list := &v1alpha1.VDISessionList{}
-	if err := r.Client.List(ctx, list, which...); err != nil {
+	if err := r.Client.List(ctx, list, append(which, client.UnsafeDisableDeepCopy)...); err != nil { // only names are read
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list sessions")
 		return nil
 	}

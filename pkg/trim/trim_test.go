@@ -1,0 +1,58 @@
+package trim
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func written(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+		Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "{}", "note": "kept"}}
+}
+
+func TestWhoWroteWhatIsNotKept(t *testing.T) {
+	for _, o := range []client.Object{
+		&v1alpha1.VDISession{ObjectMeta: written("ada")}, &appsv1.Deployment{ObjectMeta: written("ada")}, &corev1.Pod{ObjectMeta: written("ada")},
+	} {
+		out, err := Object(o)
+		require.NoError(t, err)
+		assert.Same(t, o, out)
+		assert.Nil(t, o.GetManagedFields(), "%T", o)
+		assert.Equal(t, map[string]string{"note": "kept"}, o.GetAnnotations(), "%T", o)
+	}
+}
+
+func TestOfATemplateWhatKubectlWroteLastIsKept(t *testing.T) {
+	o := &v1alpha1.VDITemplate{ObjectMeta: written("egl")}
+	_, err := Object(o)
+	require.NoError(t, err)
+	assert.Contains(t, o.Annotations, corev1.LastAppliedConfigAnnotation)
+	assert.Nil(t, o.ManagedFields)
+}
+
+func TestOfAPodWhatItsContainersAreGivenIsNotKept(t *testing.T) {
+	home := corev1.Volume{Name: "home", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "a"}}}
+	desktop := corev1.Container{Name: "desktop", Image: "i", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}, ReadinessProbe: &corev1.Probe{}}
+	full := desktop
+	full.Env, full.Command = []corev1.EnvVar{{Name: "A"}}, []string{"x"}
+	p := &corev1.Pod{ObjectMeta: written("ada"), Spec: corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{full},
+		Volumes: []corev1.Volume{{Name: "shm"}, home}}, Status: corev1.PodStatus{PodIP: "10.0.0.1"}}
+	_, err := Object(p)
+	require.NoError(t, err)
+	assert.Equal(t, corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{desktop}, Volumes: []corev1.Volume{home}}, p.Spec)
+	assert.Equal(t, "10.0.0.1", p.Status.PodIP)
+}
+
+func TestWhatIsNoObjectPasses(t *testing.T) {
+	out, err := Object("x")
+	require.NoError(t, err)
+	assert.Equal(t, "x", out)
+}
