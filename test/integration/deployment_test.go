@@ -133,6 +133,16 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t *testing.T) {
 	in := install(t, cluster, api, "changing")
 	in.run(true)
+	foreign := &servingv1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "changing", Name: "theirs"}, Spec: servingv1.ServiceSpec{
+		ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{Spec: servingv1.RevisionSpec{
+			PodSpec: corev1.PodSpec{Containers: []corev1.Container{{Image: "dev.local/theirs:1"}}}}}}}}
+	require.NoError(t, api.Create(t.Context(), foreign))
+	clash := given(t, "changing", "theirs")
+	c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonRefused)
+	wantText(t, c.Message, "Knative Service", "belongs to somebody else", "choose another name")
+	require.NoError(t, api.Delete(t.Context(), clash))
+	gone(t, clash, &v1alpha1.VDISession{})
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign), "the Knative Service of somebody else")
 	s := given(t, "changing", "ada")
 	revision := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)

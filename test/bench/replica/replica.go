@@ -1,9 +1,9 @@
-// Package replica runs one replica of the activator as a process on this machine,
-// for benchmarks: the real program, a real API server and etcd of its own, and
-// sessions whose desktops are processes of the benchmark.
+// Package replica runs one replica of the activator, and of the operator where a benchmark
+// wants it, as processes on this machine: the real programs, a real API server and etcd of
+// their own, and sessions whose desktops are processes of the benchmark.
 //
-// Neither operator nor kubelet runs. What they would write when a desktop wakes, the
-// benchmark writes: Wanted and Appear.
+// No kubelet runs, and none of Kubernetes' controllers. What they and, without it, the
+// operator would write when a desktop wakes, the benchmark writes: Wanted and Appear.
 package replica
 
 import (
@@ -24,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -39,12 +40,13 @@ import (
 )
 
 const (
-	namespace = "bench"
-	// startWithin bounds the start of the activator.
+	// Namespace is where sessions are.
+	Namespace = "bench"
+	// startWithin bounds the start of a program.
 	startWithin = 2 * time.Minute
-	// crds and program are where make runs this.
-	crds    = "config/crd"
-	program = "bin/activator"
+	// These are where make runs this.
+	crds             = "config/crd"
+	activatorProgram = "bin/activator"
 )
 
 // sessions are at hosts below this domain.
@@ -53,10 +55,16 @@ var sessions = config.URL{Scheme: "http", Routing: config.RoutingHost, Domain: "
 // World is what an activator needs around it.
 type World struct {
 	env    *envtest.Environment
-	client client.Client
+	client client.WithWatch
 	signer *token.Signer
 	dir    string
 }
+
+// Client is an administrator's.
+func (w *World) Client() client.WithWatch { return w.client }
+
+// Config is how an administrator reaches the API server.
+func (w *World) Config() *rest.Config { return w.env.Config }
 
 // Begin starts an API server. Call it from the repository's root; End ends it.
 func Begin(ctx context.Context) (*World, error) {
@@ -80,10 +88,10 @@ func (w *World) prepare(ctx context.Context) error {
 		}
 	}
 	var err error
-	if w.client, err = client.New(w.env.Config, client.Options{Scheme: scheme}); err != nil {
+	if w.client, err = client.NewWithWatch(w.env.Config, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
-	if err := w.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+	if err := w.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}); err != nil {
 		return err
 	}
 	if w.dir, err = os.MkdirTemp("", "vdi-bench-"); err != nil {
@@ -107,6 +115,7 @@ func (w *World) prepare(ctx context.Context) error {
 	}
 	for name, content := range map[string][]byte{
 		"kubeconfig": w.env.KubeConfig,
+		"tls.key":    key,
 		"tls.crt":    pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
 	} {
 		if err := os.WriteFile(w.path(name), content, 0o600); err != nil {
@@ -164,7 +173,7 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 			return nil, err
 		}
 	}
-	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("kubeconfig")), program,
+	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("kubeconfig")), activatorProgram,
 		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
 		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s")
 	if err != nil {
@@ -176,7 +185,8 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
 }
 
-func accepts(ready, visitors string) error {
+// answers says whether a program is ready.
+func answers(ready string) error {
 	resp, err := http.Get(ready)
 	if err != nil {
 		return err
@@ -184,6 +194,13 @@ func accepts(ready, visitors string) error {
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", ready, resp.Status)
+	}
+	return nil
+}
+
+func accepts(ready, visitors string) error {
+	if err := answers(ready); err != nil {
+		return err
 	}
 	conn, err := net.Dial("tcp", visitors)
 	if err != nil {

@@ -30,10 +30,10 @@ type Session struct {
 // Session creates one, or puts that of the same name back to sleep.
 func (w *World) Session(ctx context.Context, name string) (*Session, error) {
 	s := &Session{world: w, object: &v1alpha1.VDISession{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name},
 		Spec:       v1alpha1.VDISessionSpec{User: name + "@example.com", Template: "bench"},
 	}}
-	err := w.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace),
+	err := w.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(Namespace),
 		client.MatchingLabels{v1alpha1.LabelSession: name}, client.GracePeriodSeconds(0))
 	if err == nil {
 		err = client.IgnoreNotFound(w.client.Delete(ctx, s.object.DeepCopy()))
@@ -53,13 +53,18 @@ func (w *World) Session(ctx context.Context, name string) (*Session, error) {
 
 // Host is the session's host name at the activator.
 func (s *Session) Host() string {
-	return sessions.SessionHost(namespace, s.object.Name)
+	return host(s.object)
 }
 
+func host(s *v1alpha1.VDISession) string { return sessions.SessionHost(s.Namespace, s.Name) }
+
 // Visit is the header of its owner's requests.
-func (s *Session) Visit() (http.Header, error) {
-	raw, err := s.world.signer.Sign(token.AudienceSession, token.For(s.object), time.Now(), visitTTL)
-	return http.Header{"Host": {s.Host()}, "Cookie": {"vdi-session=" + raw}}, err
+func (s *Session) Visit() (http.Header, error) { return s.world.Visit(s.object) }
+
+// Visit is the header of a session's owner's requests.
+func (w *World) Visit(s *v1alpha1.VDISession) (http.Header, error) {
+	raw, err := w.signer.Sign(token.AudienceSession, token.For(s), time.Now(), visitTTL)
+	return http.Header{"Host": {host(s)}, "Cookie": {"vdi-session=" + raw}}, err
 }
 
 // Woken waits until the activator has asked for the desktop.
@@ -79,7 +84,7 @@ func (s *Session) Woken(ctx context.Context) error {
 // pod exists and has no address.
 func (s *Session) Wanted(ctx context.Context, port int32) error {
 	s.pod = &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: s.object.Name + "-",
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, GenerateName: s.object.Name + "-",
 			Labels: map[string]string{v1alpha1.LabelSession: s.object.Name}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "none",
 			Ports: []corev1.ContainerPort{{ContainerPort: port}}}}},

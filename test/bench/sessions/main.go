@@ -33,6 +33,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/test/bench/census"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -86,7 +87,7 @@ func run(ctx context.Context, sessions, others int, stockKnative bool, q quiet) 
 	if in.PortForward {
 		return fmt.Errorf("the programs' memory is read from their processes: %w", harness.ErrNotOurs)
 	}
-	count, err := newCensus(in)
+	count, err := census.New(in.Config)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func run(ctx context.Context, sessions, others int, stockKnative bool, q quiet) 
 // result is what n workloads of one contender cost.
 type result struct {
 	n      int
-	census tally
+	census census.Tally
 	// took is how long it took from the first creation until all could be woken.
 	took time.Duration
 	// stored is by how much the API server's database grew, its history included.
@@ -129,7 +130,7 @@ type result struct {
 }
 
 // measure makes n workloads, counts them, and removes them.
-func measure(ctx context.Context, in *harness.Installation, count *census, c contender, n int, q quiet) (r *result, err error) {
+func measure(ctx context.Context, in *harness.Installation, count *census.Census, c contender, n int, q quiet) (r *result, err error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceOf(c)}}
 	within := patience + time.Duration(n)*patienceEach
 	if err := gone(ctx, in, ns, within); err != nil {
@@ -147,7 +148,7 @@ func measure(ctx context.Context, in *harness.Installation, count *census, c con
 			return nil, err
 		}
 	}
-	before, err := count.stored(ctx)
+	before, err := count.Stored(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +168,10 @@ func measure(ctx context.Context, in *harness.Installation, count *census, c con
 			return nil, err
 		}
 	}
-	if r.census, err = count.namespace(ctx, ns.Name); err != nil {
+	if r.census, err = count.Namespace(ctx, ns.Name); err != nil {
 		return nil, err
 	}
-	after, err := count.stored(ctx)
+	after, err := count.Stored(ctx)
 	r.stored = after - before
 	return r, err
 }

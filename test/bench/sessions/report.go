@@ -14,9 +14,9 @@ func report(w io.Writer, results map[string]*result) {
 	us := results[nameOurs]
 	table := figure.Table(w)
 	fmt.Fprintln(table, "a session's objects\teach\tbytes\t")
-	for _, kind := range us.census.byBytes() {
+	for _, kind := range us.census.ByBytes() {
 		h := us.census[kind]
-		fmt.Fprintf(table, "%s\t%.2f\t%.0f\t\n", kind, per(float64(h.objects), us.n), per(h.bytes, us.n))
+		fmt.Fprintf(table, "%s\t%.2f\t%.0f\t\n", kind, per(float64(h.Objects), us.n), per(h.Bytes, us.n))
 	}
 	_ = table.Flush()
 
@@ -81,9 +81,9 @@ const (
 	thousand = 1000
 )
 
-func (r *result) objects() float64 { return per(float64(r.census.sum().objects), r.n) }
+func (r *result) objects() float64 { return per(float64(r.census.Sum().Objects), r.n) }
 
-func (r *result) bytes() float64 { return per(r.census.sum().bytes, r.n) }
+func (r *result) bytes() float64 { return per(r.census.Sum().Bytes, r.n) }
 
 // rate is workloads a second.
 func (r *result) rate() float64 { return float64(r.n) / r.took.Seconds() }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/org/vdi-operator/test/bench/census"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -17,13 +18,13 @@ func TestTheLastLineIsJSONAboutOneSession(t *testing.T) {
 	kind := func(name string) schema.GroupResource { return schema.GroupResource{Resource: name} }
 	var out strings.Builder
 	report(&out, map[string]*result{
-		nameOurs: {n: 10, took: 5 * time.Second, stored: 100_000, census: tally{kind("secrets"): {10, 5_000}, kind("services"): {30, 15_000}},
+		nameOurs: {n: 10, took: 5 * time.Second, stored: 100_000, census: census.Tally{kind("secrets"): {Objects: 10, Bytes: 5_000}, kind("services"): {Objects: 30, Bytes: 15_000}},
 			programs: map[string]cost{
 				harness.Operator:  {before: 1 << 20, after: 2 << 20, making: 50 * time.Millisecond, idle: 30 * time.Millisecond, resting: 40 * time.Millisecond},
 				harness.Activator: {before: 1 << 20, after: 1<<20 + 10_240, making: 20 * time.Millisecond},
 			}},
-		nameKnative: {n: 5, took: 5 * time.Second, census: tally{kind("services"): {5, 5_000}}},
-		nameFloor:   {n: 5, took: time.Second, census: tally{kind("services"): {5, 2_500}}},
+		nameKnative: {n: 5, took: 5 * time.Second, census: census.Tally{kind("services"): {Objects: 5, Bytes: 5_000}}},
+		nameFloor:   {n: 5, took: time.Second, census: census.Tally{kind("services"): {Objects: 5, Bytes: 2_500}}},
 	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last summary

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/org/vdi-operator/test/bench/census"
+	"github.com/org/vdi-operator/test/bench/process"
+	"github.com/org/vdi-operator/test/bench/replica"
+)
+
+// asleepMetric is the operator's own count.
+const asleepMetric = `vdi_sessions{phase="Asleep"} `
+
+// asleep is how many sessions sleep.
+func (s *scene) asleep(ctx context.Context) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.operator.Metrics+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, is := strings.CutPrefix(line, asleepMetric); is {
+			return strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return 0, fmt.Errorf("the operator has no metric %s", asleepMetric)
+}
+
+// rest looks at sessions and programs while nobody does anything.
+func (s *scene) rest(ctx context.Context, r *result) error {
+	count, err := census.New(s.world.Config())
+	if err != nil {
+		return err
+	}
+	if r.census, err = count.Namespace(ctx, replica.Namespace); err != nil {
+		return err
+	}
+	say("at rest for %s", s.settling+s.quiet)
+	if err := pause(ctx, s.settling); err != nil {
+		return err
+	}
+	before, err := count.Writes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, s.quiet); err != nil {
+		return err
+	}
+	after, err := count.Writes(ctx)
+	r.writes = (after - before) * float64(time.Minute) / float64(s.quiet)
+	if err != nil {
+		return err
+	}
+	return s.memory(r, func(c *cost, resident int64) { c.resting = resident })
+}
+
+// memory reads what the programs have now and had at most.
+func (s *scene) memory(r *result, keep func(c *cost, resident int64)) error {
+	for c, running := range map[*cost]*process.Process{&r.operator: s.operator.Process, &r.activator: s.activator.Process} {
+		resident, err := running.Resident()
+		if err != nil {
+			return err
+		}
+		keep(c, resident)
+		if c.peak, err = running.Peak(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
