@@ -124,8 +124,8 @@ e2e: platform-tools build bench-programs prometheus chromium ## Users' stories o
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
-.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions
-bench: bench-abuse bench-coldstart bench-hold bench-relay bench-selkies16 bench-sessions ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions
+bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
@@ -134,6 +134,8 @@ bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connecti
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
 bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
+bench-scale: $(CLUSTER) build bench-programs ## 1,000 sleeping sessions: objects, memory, writes at rest; an edit of all, a wake amid it, 200 wakes at once (6 min)
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/scale
 bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	out/bin/platform run -- out/bench/selkies16
 bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)

@@ -32,8 +32,14 @@ const (
 	requestMetric = "apiserver_request_total"
 )
 
-// writes are the verbs of requestMetric that change something.
-var writes = regexp.MustCompile(`verb="(APPLY|DELETE|DELETECOLLECTION|PATCH|POST|PUT)"`)
+// writes are the verbs of requestMetric that change something, resources what.
+var (
+	writes       = regexp.MustCompile(`verb="(APPLY|DELETE|DELETECOLLECTION|PATCH|POST|PUT)"`)
+	resources    = regexp.MustCompile(`\bresource="[^"]*"`)
+	subresources = regexp.MustCompile(`subresource="[^"]*"`)
+)
+
+var housekeeping = []string{`resource="leases"`, `resource="endpoints"`, `resource="endpointslices"`}
 
 // Tally is what a namespace holds of each kind.
 type Tally map[schema.GroupResource]Holding
@@ -147,13 +153,15 @@ func (c *Census) Stored(ctx context.Context) (int64, error) {
 	return int64(size), err
 }
 
-// Writes is how many requests that write the API server has had, but for those of leases:
-// each program that may run twice renews one, whatever there is.
-func (c *Census) Writes(ctx context.Context) (float64, error) {
-	sum := 0.
-	return sum, c.metric(ctx, requestMetric, func(labels string, value float64) {
-		if writes.MatchString(labels) && !strings.Contains(labels, `resource="leases"`) {
-			sum += value
+// Writes is how many requests that write the API server has had, by verb and resource, but
+// for what there is without sessions: each program that may run twice renews a lease, and the
+// API server writes its own address.
+func (c *Census) Writes(ctx context.Context) (map[string]float64, error) {
+	sums := map[string]float64{}
+	return sums, c.metric(ctx, requestMetric, func(labels string, value float64) {
+		verb, resource := writes.FindString(labels), resources.FindString(labels)
+		if verb != "" && !slices.Contains(housekeeping, resource) {
+			sums[verb+" "+resource+" "+subresources.FindString(labels)] += value
 		}
 	})
 }

@@ -61,9 +61,14 @@ func (s *scene) rest(ctx context.Context, r *result) error {
 		return err
 	}
 	after, err := count.Writes(ctx)
-	r.writes = (after - before) * float64(time.Minute) / float64(s.quiet)
 	if err != nil {
 		return err
+	}
+	for what, times := range after {
+		if times > before[what] {
+			say("at rest there were %.0f of %s", times-before[what], what)
+			r.writes += (times - before[what]) * float64(time.Minute) / float64(s.quiet)
+		}
 	}
 	return s.memory(r, func(c *cost, resident int64) { c.resting = resident })
 }

@@ -34,11 +34,15 @@ type scene struct {
 	activator *replica.Activator
 	sessions  []*v1alpha1.VDISession
 	scaled    *scaled
+	// staying ends when the visitors leave.
+	staying context.Context
+	leave   context.CancelFunc
 }
 
 // openScene starts everything. The caller closes it, also after an error.
 func openScene(ctx context.Context, o options) (s *scene, err error) {
 	s = &scene{options: o}
+	s.staying, s.leave = context.WithCancel(ctx)
 	if s.world, err = replica.Begin(ctx); err != nil {
 		return s, err
 	}
@@ -55,6 +59,7 @@ func openScene(ctx context.Context, o options) (s *scene, err error) {
 }
 
 func (s *scene) close() error {
+	s.leave()
 	if s.activator != nil {
 		s.activator.End()
 	}

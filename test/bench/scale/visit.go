@@ -9,38 +9,56 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // visitor loads pages as browsers do, each with a connection of its own.
 var visitor = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// visit loads a session's page, which wakes it.
+// visit loads a session's page, which wakes it, and stays there.
 func (s *scene) visit(ctx context.Context, session *v1alpha1.VDISession) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.activator.Address+"/", nil)
+	header, err := s.world.Visit(session)
 	if err != nil {
 		return err
 	}
-	if req.Header, err = s.world.Visit(session); err != nil {
+	for name, value := range map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"} {
+		header.Set(name, value)
+	}
+	document, err := s.get(ctx, "/", header, http.StatusAccepted) // that of a desktop which is not there yet
+	if err != nil {
 		return err
 	}
-	req.Host = req.Header.Get("Host")
-	req.Header.Del("Host")
-	for name, value := range map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"} {
-		req.Header.Set(name, value)
+	defer func() { _ = document.Close() }()
+	if _, err := io.Copy(io.Discard, document); err != nil {
+		return err
 	}
+	for name, value := range map[string]string{"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"} {
+		header.Set(name, value)
+	}
+	events, err := s.get(s.staying, page.EventsPath, header, http.StatusOK)
+	if err == nil {
+		context.AfterFunc(s.staying, func() { _ = events.Close() })
+	}
+	return err
+}
+
+func (s *scene) get(ctx context.Context, path string, header http.Header, want int) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.activator.Address+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header, req.Host = header.Clone(), header.Get("Host")
+	req.Header.Del("Host")
 	resp, err := visitor.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
+	if resp.StatusCode != want {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%s of %s: %s", path, req.Host, resp.Status)
 	}
-	if resp.StatusCode != http.StatusAccepted { // the page of a desktop that is not there yet
-		return fmt.Errorf("the page of %s: %s", session.Name, resp.Status)
-	}
-	return nil
+	return resp.Body, nil
 }
 
 // wake visits sessions at once and returns how long it took until the Deployment of each
