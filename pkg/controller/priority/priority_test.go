@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -118,8 +117,7 @@ func TestWhatExistsAtTheStartIsLeftOut(t *testing.T) {
 
 func TestTheQueueOfADeletedSessionIsThatOfAnyChange(t *testing.T) {
 	q := newQueue(t)
-	var h handler.EventHandler = OfSessions(clock, itself)
-	h.Delete(t.Context(), event.DeleteEvent{Object: asleep("ada")}, q)
+	OfSessions(clock, itself).Delete(t.Context(), event.DeleteEvent{Object: asleep("ada")}, q)
 	next(t, q, "ada", Ordinary)
 }
 

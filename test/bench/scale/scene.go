@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/test/bench/replica"
 )
 
@@ -18,6 +16,8 @@ const (
 	templateName = "bench-scale"
 	// writers make sessions at the same time.
 	writers = 8
+	// glance is how often the operator is asked how many sleep; it looks through all then.
+	glance = 250 * time.Millisecond
 	// patience and, for each session, patienceEach bound each part.
 	patience     = 2 * time.Minute
 	patienceEach = time.Second
@@ -117,12 +117,13 @@ func (s *scene) make(ctx context.Context) (time.Duration, error) {
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
-	err := eventually.Wait(ctx, "all asleep", func() error {
+	for {
 		asleep, err := s.asleep(ctx)
 		if err == nil && asleep < s.options.sessions {
-			err = errors.New(fmt.Sprint(asleep, " are"))
+			err = pause(ctx, glance)
 		}
-		return err
-	})
-	return time.Since(began), err
+		if err != nil || asleep == s.options.sessions {
+			return time.Since(began), err
+		}
+	}
 }
