@@ -79,7 +79,7 @@ func activityPatch(next v1alpha1.SessionActivity, traceparent string) any {
 // later returns t when it is set and later than have, else nil: leave it alone. What was
 // recorded for the future is nobody's record, and is overwritten.
 func later(have *metav1.MicroTime, t time.Time) *metav1.MicroTime {
-	if t.IsZero() || have != nil && !t.After(have.Time) && have.Time.Before(time.Now().Add(lifecycle.Ahead)) {
+	if t.IsZero() || !t.After(lifecycle.Credible(have, time.Now())) {
 		return nil
 	}
 	return &metav1.MicroTime{Time: t}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
@@ -41,6 +42,32 @@ func TestActivityOnlyMovesForwardAndNothingElseIsTouched(t *testing.T) {
 	assert.Equal(t, 1, writes, "writes; what moves nothing forward must not be written")
 	gone := types.NamespacedName{Namespace: alice.Namespace, Name: "bob"}
 	assert.ErrorIs(t, w.WriteActivity(t.Context(), gone, Activity{Connected: noon}), ErrGone, "want ErrGone")
+}
+
+func TestWhatAClockThatIsAheadHasRecordedIsOverwritten(t *testing.T) {
+	now := time.Now().Truncate(time.Microsecond)
+	ahead := &metav1.MicroTime{Time: now.AddDate(1, 0, 0)}
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name}}
+	s.Status.Activity = &v1alpha1.SessionActivity{
+		LastWakeTime: ahead, LastConnectedTime: ahead, LastInputTime: ahead, LastWatchedTime: ahead, LastReachedTime: ahead}
+	writes := 0
+	w := newWriter(t, s, &writes)
+	require.NoError(t, w.WriteActivity(t.Context(), alice, Activity{Wake: now, Connected: now, Input: now, Watched: now, Reached: now}))
+	var got v1alpha1.VDISession
+	require.NoError(t, w.Client.Get(t.Context(), alice, &got))
+	a := got.Status.Activity
+	for field, at := range map[string]*metav1.MicroTime{"wake": a.LastWakeTime, "connected": a.LastConnectedTime, "input": a.LastInputTime,
+		"watched": a.LastWatchedTime, "reached": a.LastReachedTime} {
+		assert.True(t, at.Time.Equal(now), "%s is %s, want now", field, at)
+	}
+	// One that is a little ahead has not lost its way: the record does not go back.
+	little := now.Add(lifecycle.Ahead / 2)
+	require.NoError(t, w.WriteActivity(t.Context(), alice, Activity{Connected: little}))
+	w.Directory.SetSession(&v1alpha1.VDISession{ObjectMeta: s.ObjectMeta, Status: v1alpha1.VDISessionStatus{
+		Activity: &v1alpha1.SessionActivity{LastConnectedTime: &metav1.MicroTime{Time: little}}}})
+	writes = 0
+	require.NoError(t, w.WriteActivity(t.Context(), alice, Activity{Connected: now}))
+	assert.Zero(t, writes, "the record went back")
 }
 
 func TestAWakeIsWrittenWithItsTraceAndNotWithAnEarlierOne(t *testing.T) {

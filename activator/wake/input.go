@@ -60,7 +60,7 @@ func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	if woke == nil {
 		return errAsleep
 	}
-	if watched(s) {
+	if watched(time.Now(), s) {
 		return nil
 	}
 	now := record.After(time.Now(), woke)

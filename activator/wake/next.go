@@ -74,7 +74,7 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 		// A wake counts only when it is later than the sleep.
 		a.Wake = record.After(now, s.Status.SleepTime)
 	}
-	if unwatched(s, p, st) {
+	if unwatched(now, s, p, st) {
 		due = now
 		a.Watched = record.After(now, s.Status.StartTime)
 	}
@@ -108,15 +108,16 @@ func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time,
 
 // unwatched says that input of the awake desktop is seen on a connection, and nothing has
 // recorded yet that anything watches.
-func unwatched(s *v1alpha1.VDISession, p presence, st state) bool {
+func unwatched(now time.Time, s *v1alpha1.VDISession, p presence, st state) bool {
 	woke := s.Status.StartTime
-	return p.watching > 0 && woke != nil && !lifecycle.Asleep(s) && !st.watched.After(woke.Time) && !watched(s)
+	return p.watching > 0 && woke != nil && !lifecycle.Asleep(s) && !st.watched.After(woke.Time) && !watched(now, s)
 }
 
-// watched says that something that sees input has been recorded since the desktop woke.
-func watched(s *v1alpha1.VDISession) bool {
+// watched says that something that sees input has been recorded since the desktop woke, as
+// far as the record can be believed at now.
+func watched(now time.Time, s *v1alpha1.VDISession) bool {
 	woke, a := s.Status.StartTime, s.Status.Activity
-	return woke != nil && a != nil && a.LastWatchedTime != nil && a.LastWatchedTime.After(woke.Time)
+	return woke != nil && a != nil && lifecycle.Credible(a.LastWatchedTime, now).After(woke.Time)
 }
 
 // woken says that a wake was asked for since the last sleep: by anybody as far as the

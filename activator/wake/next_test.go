@@ -42,6 +42,7 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 	typing.watching = 1
 	watched := session(v1alpha1.VDISessionStatus{StartTime: at(-60), Activity: &v1alpha1.SessionActivity{LastWatchedTime: at(-50)}})
 	before := session(v1alpha1.VDISessionStatus{StartTime: at(-60), Activity: &v1alpha1.SessionActivity{LastWatchedTime: at(-70)}})
+	ahead := session(v1alpha1.VDISessionStatus{StartTime: at(-60), Activity: &v1alpha1.SessionActivity{LastWatchedTime: at(365 * 24 * 3600)}})
 	watches := step{write: &record.Activity{Connected: noon, Watched: noon}}
 	said := func(n float64) state { return state{reported: seconds(-5), watched: seconds(n)} }
 	left := func(n float64) presence { return presence{left: seconds(n)} }
@@ -81,6 +82,7 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 		"being deleted":                                 {deleted, waited, reported(-5), again(15)},
 		"input is seen, and nothing watches":            {awake, typing, reported(-5), watches},
 		"input is seen, and something watched before":   {before, typing, reported(-5), watches},
+		"input is seen, and was by a clock ahead":       {ahead, typing, reported(-5), watches},
 		"that input is seen was not written":            {awake, typing, reported(-5).failed(seconds(-0.25)), again(0.25)},
 		"that input is seen was just written":           {awake, typing, said(-1), again(15)},
 		"that input is seen was written before it woke": {awake, typing, said(-61), watches},

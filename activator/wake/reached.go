@@ -29,7 +29,7 @@ func (v *Visit) Reached() {
 // neither wakes a desktop nor keeps it awake.
 func (t *Tracker) Reached(key types.NamespacedName) {
 	view, ok := t.dir.View(key)
-	if !ok || !newsOfReach(view.Session) {
+	if !ok || !newsOfReach(time.Now(), view.Session) {
 		return
 	}
 	t.report(key, func(v *visited) *time.Time { return &v.reached }, func(now time.Time) record.Activity {
@@ -72,13 +72,13 @@ func (t *Tracker) report(key types.NamespacedName, last func(*visited) *time.Tim
 }
 
 // newsOfReach says that the operator should learn of a connection to the awake session's
-// desktop: none is on record since the wake, or it asks for one.
-func newsOfReach(s *v1alpha1.VDISession) bool {
+// desktop: none that can be believed at now is on record since the wake, or it asks for one.
+func newsOfReach(now time.Time, s *v1alpha1.VDISession) bool {
 	if !lifecycle.Awake(s) {
 		return false
 	}
 	a := s.Status.Activity
-	return a == nil || a.LastReachedTime == nil || a.LastReachedTime.Before(s.Status.StartTime) || lifecycle.NotReached(s)
+	return a == nil || lifecycle.Credible(a.LastReachedTime, now).Before(s.Status.StartTime.Time) || lifecycle.NotReached(s)
 }
 
 // reachedStamp is now, or just after the wake, and after the start of the container that

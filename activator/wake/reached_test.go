@@ -27,9 +27,10 @@ func TestThatADesktopWasReachedIsNewsOnceAStart(t *testing.T) {
 		"awake":                  {v1alpha1.VDISessionStatus{StartTime: at(0)}, true},
 		"reached before":         {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(-time.Second)}, true},
 		"reached":                {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second)}, false},
+		"reached in a year":      {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(365 * 24 * time.Hour)}, true},
 		"reached, but asked for": {v1alpha1.VDISessionStatus{StartTime: at(0), Activity: reached(time.Second), Conditions: asks}, true},
 	} {
-		assert.Equal(t, tc.news, newsOfReach(&v1alpha1.VDISession{Status: tc.status}), name)
+		assert.Equal(t, tc.news, newsOfReach(noon.Add(2*time.Second), &v1alpha1.VDISession{Status: tc.status}), name)
 	}
 	s := &v1alpha1.VDISession{Status: v1alpha1.VDISessionStatus{StartTime: at(time.Second)}}
 	got := reachedStamp(noon, directory.View{Session: s})

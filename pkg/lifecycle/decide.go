@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -132,6 +134,10 @@ func credible(t, now time.Time) time.Time {
 	}
 	return t
 }
+
+// Credible is a time on record where it can be believed at now; zero where it cannot, or is
+// nil.
+func Credible(t *metav1.MicroTime, now time.Time) time.Time { return credible(at(t), now) }
 
 func latest(first time.Time, more ...time.Time) time.Time {
 	return slices.MaxFunc(append(more, first), time.Time.Compare)

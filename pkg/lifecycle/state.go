@@ -50,7 +50,7 @@ func SinceSleep(s *v1alpha1.VDISession, t *metav1.MicroTime) bool {
 // be believed at now: it wakes, or is awake.
 func Visited(s *v1alpha1.VDISession, now time.Time) bool {
 	a := s.Status.Activity
-	return a != nil && SinceSleep(s, a.LastWakeTime) && !credible(at(a.LastWakeTime), now).IsZero()
+	return a != nil && SinceSleep(s, a.LastWakeTime) && !Credible(a.LastWakeTime, now).IsZero()
 }
 
 // Awaited says that the desktop is to be awake at now, by the clocks that the status shows,
@@ -79,9 +79,7 @@ func NeedsPerson(s *v1alpha1.VDISession) bool {
 // wake it again, even where the clock of the activator that wrote it is ahead of now.
 func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
 	if a := s.Status.Activity; a != nil {
-		if wake := at(a.LastWakeTime); !credible(wake, now).IsZero() {
-			now = latest(now, wake)
-		}
+		now = latest(now, Credible(a.LastWakeTime, now))
 	}
 	return &metav1.MicroTime{Time: now}
 }

@@ -47,8 +47,8 @@ func (p *pass) observe(ctx context.Context) (err error) {
 // reachable is whether visitors get to the desktop.
 func (p *pass) reachable() bool {
 	var reached time.Time
-	if a := p.session.Status.Activity; a != nil && a.LastReachedTime != nil {
-		reached = a.LastReachedTime.Time
+	if a := p.session.Status.Activity; a != nil {
+		reached = lifecycle.Credible(a.LastReachedTime, p.now)
 	}
 	if reached.IsZero() && lifecycle.Started(p.session) {
 		return p.observed.Ready() // it woke before activators recorded that

@@ -212,6 +212,14 @@ func TestADesktopThatIsReadyByItsOwnAccountOnlyIsNotReady(t *testing.T) {
 	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached")
 }
 
+func TestADesktopThatIsReachedInAYearIsNotReached(t *testing.T) {
+	s := newWokenStage(t)
+	s.knativePod(s.now)
+	s.reached(s.now.AddDate(1, 0, 0))
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "nobody has reached its port")
+}
+
 func TestADesktopThatWasReadyBeforeAnUpgradeStaysSo(t *testing.T) {
 	s := newWokenStage(t)
 	s.knativePod(s.now)
