@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,7 +25,7 @@ type api struct {
 
 func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 	scheme := runtime.NewScheme()
-	types := runtime.NewSchemeBuilder(corev1.AddToScheme, v1alpha1.AddToScheme)
+	types := runtime.NewSchemeBuilder(corev1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme)
 	if err := types.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering API types: %w", err)
 	}

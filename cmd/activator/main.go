@@ -19,6 +19,7 @@ type flags struct {
 	config, verificationCert, turnSecret   string
 	listen, internalListen, metricsAddress string
 	pprofAddress                           string
+	podName, podUID                        string
 	gracePeriod, shutdownDelay, keepAlive  time.Duration
 	logLevel                               slog.Level
 }
@@ -32,6 +33,8 @@ func main() {
 	flag.StringVar(&f.internalListen, "internal-listen", ":8081", "address for desktops")
 	flag.StringVar(&f.metricsAddress, "metrics-bind-address", ":9090", "address for /metrics, /healthz and /readyz")
 	flag.StringVar(&f.pprofAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")
+	flag.StringVar(&f.podName, "pod-name", "", "the pod's name, which its Lease has too: it tells the operator that reports are received; empty for no Lease")
+	flag.StringVar(&f.podUID, "pod-uid", "", "the pod's UID, with which its Lease goes")
 	flag.DurationVar(&f.gracePeriod, "grace-period", 9*time.Minute, "how long live connections may go on after SIGTERM")
 	flag.DurationVar(&f.shutdownDelay, "shutdown-delay", 15*time.Second, "how long after SIGTERM new connections are still taken, at most half of --grace-period")
 	flag.DurationVar(&f.keepAlive, "keep-alive", 3*time.Minute, "how long a connection is kept open for another request")

@@ -24,6 +24,7 @@ import (
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/health"
+	"github.com/org/vdi-operator/pkg/listening"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
@@ -107,6 +108,12 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	renewer := &listening.Renewer{Leases: api.client, Installation: in.config.Installation,
+		Pod: listening.Pod{Name: f.podName, UID: types.UID(f.podUID)}, Log: log}
+	group.Go(func() error {
+		renewer.Run(ctx)
+		return nil
+	})
 	log.Info("serving", "listen", f.listen, "internal", f.internalListen, "metrics", f.metricsAddress, "domain", in.config.URL.Domain)
 
 	select {

@@ -63,6 +63,7 @@ type operator struct {
 	metrics *vdimetrics.Operator
 	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
+	activators session.Activators
 	tracer     trace.Tracer
 
 	started atomic.Bool
@@ -144,7 +145,7 @@ func (o *operator) controllers() []controller {
 	all := []controller{
 		&session.Reconciler{
 			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
-			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer,
+			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators,
 		},
 		&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy},
 	}

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/listening"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/tracing"
@@ -71,8 +74,15 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions, tracer: tracer}
-	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
+	activators := listening.NewRecord(time.Now())
+	vdimetrics.RegisterActivatorsListening(metrics.Registry, func() int { return activators.Activators(time.Now()) })
+	watch := &listening.Watch{
+		Config: mgr.GetConfig(), Options: cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()},
+		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: clocks.Look, Now: time.Now,
+	}
+	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions,
+		activators: activators, tracer: tracer}
+	err = errors.Join(mgr.Add(everyReplica(watch.Start)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
 		mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)))
 	if err != nil {
 		return err

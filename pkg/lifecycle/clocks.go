@@ -26,7 +26,7 @@ type Clock struct {
 	field func(*v1alpha1.Lifecycle) **v1alpha1.Duration
 	// from is the moment that it runs from; zero where the clock does not run.
 	from func(Activity, Record) time.Time
-	// reported says that it runs from reports, so that silence has to be believed first.
+	// reported says that it runs from reports, so that it stands while nobody listens.
 	reported bool
 }
 
@@ -106,8 +106,8 @@ type Due struct {
 	At time.Time
 }
 
-// running are the clocks of an awake desktop that run.
-func running(p Policy, a Activity, r Record) []Due {
+// running are the clocks of an awake desktop that run at now.
+func running(now time.Time, p Policy, a Activity, r Record) []Due {
 	var all []Due
 	for _, c := range Clocks {
 		timeout, from := c.Setting(p.Lifecycle).OrZero(), c.from(a, r)
@@ -116,7 +116,9 @@ func running(p Policy, a Activity, r Record) []Due {
 		}
 		at := from.Add(timeout)
 		if c.reported {
-			at = latest(at, p.believes(timeout))
+			if at = p.Listening.due(now, from, timeout); at.IsZero() {
+				continue
+			}
 		}
 		all = append(all, Due{Clock: c, At: at})
 	}

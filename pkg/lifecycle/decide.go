@@ -98,7 +98,7 @@ func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 		return Decision{Reason: ReasonNotVisited}
 	}
 
-	clocks := running(p, a, r)
+	clocks := running(now, p, a, r)
 	if len(clocks) == 0 {
 		return Decision{Awake: true, Reason: ReasonVisited}
 	}

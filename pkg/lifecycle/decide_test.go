@@ -15,7 +15,7 @@ func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
 // listening is p of somebody who has seen reports for so long.
 func listening(p Policy, since time.Duration) Policy {
-	p.ListeningSince = ago(since)
+	p.Listening = &Listening{Began: ago(since), Heard: noon}
 	return p
 }
 

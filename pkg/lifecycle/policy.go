@@ -1,8 +1,6 @@
 package lifecycle
 
 import (
-	"time"
-
 	"k8s.io/utils/ptr"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -12,22 +10,9 @@ import (
 type Policy struct {
 	// Lifecycle sets the clocks; one that is not set, or 0, is off.
 	v1alpha1.Lifecycle
-	// ListeningSince is since when the deciding replica has received reports; zero is always.
-	// Silence from before says nothing: the reports may not have arrived.
-	ListeningSince time.Time
-}
-
-// reportsWithin is how soon everybody who is connected is reported once reports arrive:
-// activators report every 20 seconds and take up to 10 to write. Where a timeout is
-// shorter, they report several times within it.
-const reportsWithin = 30 * time.Second
-
-// believes is from when on silence is taken for absence.
-func (p Policy) believes(timeout time.Duration) time.Time {
-	if p.ListeningSince.IsZero() {
-		return time.Time{}
-	}
-	return p.ListeningSince.Add(min(timeout, reportsWithin))
+	// Listening is what the deciding replica knows of who reports activity; nil is that
+	// reports have always been received.
+	Listening *Listening
 }
 
 // Resolve reads each clock from the session, then from the template, then from the

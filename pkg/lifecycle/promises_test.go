@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -35,11 +36,18 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		}
 		return at
 	}
+	// Until an activator is missed, they are taken to listen for ever.
+	hears := func() *Listening {
+		if r.IntN(2) == 0 {
+			return nil
+		}
+		return &Listening{Began: moment(), Returned: moment(), Heard: noon.AddDate(1, 0, 0)}
+	}
 	powers := []v1alpha1.Power{v1alpha1.PowerOnDemand, v1alpha1.PowerAlwaysOn, v1alpha1.PowerOff}
 	for range tries {
 		check(t, r, situation{
 			now:      noon,
-			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, ListeningSince: moment()},
+			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, Listening: hears()},
 			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment(), LastWatched: moment()},
 			record:   Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})
@@ -123,5 +131,34 @@ func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {
 		*Clocks[r.IntN(len(Clocks))].field(&fewer.Lifecycle) = nil
 		after := Decide(s.now, fewer, s.activity, s.record)
 		assert.False(t, before.Awake && !after.Awake, "asleep for %s with a clock less: %+v", after.Reason, s)
+	})
+}
+
+func TestNobodysSilenceCountsThatNobodyListenedTo(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		l := Listening{Began: ago(time.Duration(r.IntN(90)) * time.Minute), Heard: ago(time.Duration(r.IntN(90)) * time.Second), Nobody: r.IntN(3) == 0}
+		if r.IntN(2) == 0 {
+			l.Returned = ago(time.Duration(r.IntN(90)) * time.Minute)
+		}
+		s.policy.Listening = &l
+		d := Decide(s.now, s.policy, s.activity, s.record)
+		clock, byClock := ByReason(d.Reason)
+		if d.Awake || !byClock || !clock.reported {
+			return
+		}
+		timeout, from := clock.Setting(s.policy.Lifecycle).OrZero(), clock.from(s.activity.credible(s.now), s.record)
+		require.False(t, l.Nobody, "asleep for %s, and nobody listens: %+v", d.Reason, s)
+		assert.False(t, l.Heard.Before(from.Add(timeout)), "asleep for %s, and nobody was heard when it ran out: %+v", d.Reason, s)
+		assert.False(t, s.now.Before(l.Returned.Add(timeout)), "asleep for %s too soon after activators came back: %+v", d.Reason, s)
+	})
+}
+
+func TestClocksThatNeedNoReportRunWhileNobodyListens(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		deaf := s.policy
+		deaf.Listening = &Listening{Began: noon, Nobody: true}
+		mute := s.policy
+		mute.IdleTimeout, mute.DisconnectTimeout = nil, nil
+		assert.Equal(t, Decide(s.now, mute, s.activity, s.record), Decide(s.now, deaf, s.activity, s.record), "%+v", s)
 	})
 }

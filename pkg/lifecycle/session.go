@@ -21,7 +21,7 @@ func SessionClocks(now time.Time, p Policy, s *v1alpha1.VDISession) []Due {
 	if alwaysThat(r.Power) || r.AwakeSince.IsZero() {
 		return nil
 	}
-	return running(p, a, r)
+	return running(now, p, a, r)
 }
 
 // Read is what a session's object says.

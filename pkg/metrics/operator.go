@@ -55,6 +55,14 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 	return m
 }
 
+// RegisterActivatorsListening registers how many activators a replica of the operator sees
+// listen.
+func RegisterActivatorsListening(reg prometheus.Registerer, activators func() int) {
+	with(reg).gaugeFunc("vdi_activators_listening",
+		"Activators that this replica sees listen to what is reported of desktops in use; without any, no desktop falls asleep by its disconnect or idle timeout.",
+		func() float64 { return float64(activators()) })
+}
+
 // Woke counts a wake.
 func (m *Operator) Woke() { m.wakes.Inc() }
 

@@ -26,6 +26,7 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 		return Sessions{ByPhase: map[v1alpha1.Phase]int{v1alpha1.PhaseAsleep: 2, v1alpha1.PhaseCreating: 1}, WaitingForGPU: 1}, nil
 	}, leads))
 	reg.MustRegister(NewGPUSeconds(func(context.Context) ([]GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
+	RegisterActivatorsListening(reg, func() int { return 2 })
 	m.Woke()
 	m.Slept("IdleTimeout")
 	m.Started(2 * time.Second)
@@ -40,7 +41,10 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	problems, err := testutil.GatherAndLint(reg)
 	require.NoError(t, err)
 	assert.Empty(t, problems)
-	want := `# HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
+	want := `# HELP vdi_activators_listening Activators that this replica sees listen to what is reported of desktops in use; without any, no desktop falls asleep by its disconnect or idle timeout.
+# TYPE vdi_activators_listening gauge
+vdi_activators_listening 2
+# HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
 # TYPE vdi_knative_config_corrections_total counter
 vdi_knative_config_corrections_total 1
 # HELP vdi_operator_condition Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown.
@@ -76,7 +80,7 @@ vdi_sessions{phase="Terminating"} 0
 # TYPE vdi_sessions_waiting_for_gpu gauge
 vdi_sessions_waiting_for_gpu 1
 `
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_activators_listening", "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
 		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
 		t.Error(err)
 	}

@@ -183,8 +183,6 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	sessions := &session.Reconciler{
 		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Clocks: clocks, Signer: signer,
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
-		// The tests' reports never wait for anybody.
-		Trusting: true,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return err

@@ -45,7 +45,7 @@ func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISessio
 	require.NoError(t, err)
 	r := &session.Reconciler{
 		Client: api, Workload: &workload.Knative{Client: api, API: api}, Config: cfg, Clocks: session.NewClocks(cfg.Sessions), Signer: signer,
-		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now, Trusting: true,
+		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now,
 	}
 	return func(s *v1alpha1.VDISession) *v1alpha1.VDISession {
 		t.Helper()

@@ -5,11 +5,9 @@ activator, which would cut live connections.
 */}}
 {{- define "vdi-operator.config" -}}
 {{- $ := .context -}}
-{{- if eq .program "operator" -}}
 installation:
   name: {{ include "vdi-operator.fullname" $ }}
   namespace: {{ $.Release.Namespace | quote }}
-{{ end -}}
 url:
   scheme: {{ include "vdi-operator.url.scheme" $ }}
   routing: {{ $.Values.url.routing }}

@@ -30,6 +30,11 @@ func NewClocks(defaults v1alpha1.Lifecycle) *Clocks {
 // Set replaces the defaults and queues every session.
 func (c *Clocks) Set(defaults v1alpha1.Lifecycle) {
 	c.defaults.Store(&defaults)
+	c.Look()
+}
+
+// Look queues every session, for what moves the clocks of all.
+func (c *Clocks) Look() {
 	select {
 	case c.changed <- event.TypedGenericEvent[struct{}]{}:
 	default:
@@ -39,7 +44,7 @@ func (c *Clocks) Set(defaults v1alpha1.Lifecycle) {
 // Defaults are the present ones.
 func (c *Clocks) Defaults() v1alpha1.Lifecycle { return *c.defaults.Load() }
 
-// source brings every session that all lists, whenever the defaults change.
+// source brings every session that all lists, whenever the defaults change or Look is called.
 func (c *Clocks) source(all func(context.Context) []reconcile.Request) source.TypedSource[reconcile.Request] {
 	return source.TypedChannel(c.changed, priority.OfMany(
 		func(ctx context.Context, _ struct{}) []reconcile.Request { return all(ctx) }))

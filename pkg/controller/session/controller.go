@@ -41,6 +41,12 @@ type Metrics interface {
 	Started(took time.Duration)
 }
 
+// Activators says what is known at now of the activators' listening, for who has decided
+// since began.
+type Activators interface {
+	Listening(now, began time.Time) lifecycle.Listening
+}
+
 // Reconciler reconciles VDISessions.
 type Reconciler struct {
 	Client   client.Client
@@ -55,22 +61,23 @@ type Reconciler struct {
 	Now func() time.Time
 	// Tracer goes on with the trace of each wake; nil traces nothing.
 	Tracer trace.Tracer
-	// Trusting believes from the start that who is not reported is not there. Without it
-	// the activators get the time to report whom they have: while the API server was
-	// away, or nobody led, they could not.
-	Trusting bool
+	// Activators says when somebody has received reports; nil believes that who is not
+	// reported is not there.
+	Activators Activators
 
 	began sync.Once
 	start time.Time
 }
 
-// listeningSince is when this replica first read a session, as the leader.
-func (r *Reconciler) listeningSince() time.Time {
-	if r.Trusting {
-		return time.Time{}
+// listening is what is known of who reports at now. It begins when this replica first reads a
+// session, as the leader: while the API server was away, or nobody led, nobody could report.
+func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
+	if r.Activators == nil {
+		return nil
 	}
-	r.began.Do(func() { r.start = r.Now() })
-	return r.start
+	r.began.Do(func() { r.start = now })
+	l := r.Activators.Listening(now, r.start)
+	return &l
 }
 
 // +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch;update;patch

@@ -34,7 +34,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		p.policy = lifecycle.Resolve(p.Clocks.Defaults(), template.Spec.Lifecycle, &p.session.Spec)
 		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
 	}
-	p.policy.ListeningSince = p.listeningSince()
+	p.policy.Listening = p.listening(p.now)
 	p.session.Status.Lifecycle = p.policy.DeepCopy()
 	return nil
 }

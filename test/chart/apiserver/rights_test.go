@@ -146,11 +146,14 @@ var (
 			"get persistentvolumeclaims", "patch pods",
 			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events"),
 		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases",
-			"get configmaps"),
+			"update coordination.k8s.io:leases", "delete coordination.k8s.io:leases", "get configmaps"),
+		in("team-a", "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
 		[]right{"list vdi.kasm.io:vditemplates"},
 	)
 	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases",
-		"update coordination.k8s.io:leases named vdi-operator")
+		"update coordination.k8s.io:leases named vdi-operator", "list coordination.k8s.io:leases", "watch coordination.k8s.io:leases")
+	// activatorsLease is what it needs for its own; which that is, a policy says.
+	activatorsLease = in(systemNamespace, "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases")
 )
 
 // install creates the roles of an installation; those of its hooks are there only while
@@ -175,7 +178,7 @@ func TestRightsEverywhere(t *testing.T) {
 		in("team-a", "create apps:deployments", "patch apps:deployments", "create services", "patch services"),
 		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
 	))
-	expectRights(t, activatorAccount, join(activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
+	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
 }
 
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
@@ -188,7 +191,7 @@ func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
 		in("knative-serving", "get secrets", "list pods")))
-	expectRights(t, activatorAccount, join(in("team-a", activatorsWork...), in("team-b", activatorsWork...),
+	expectRights(t, activatorAccount, join(activatorsLease, in("team-a", activatorsWork...), in("team-b", activatorsWork...),
 		// It finds coturn by its pods.
 		in(systemNamespace, "list pods", "watch pods"),
 	), join(neverAllowed, activatorsNever, activatorsWork, in(elsewhere, activatorsWork...), in(systemNamespace,
@@ -255,7 +258,7 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 			create(t, as, objects...)
 			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
 				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps")))
-			expectRights(t, activatorAccount, in(systemNamespace, activatorsWork...), join(activatorsWork, in("team-a", activatorsWork...)))
+			expectRights(t, activatorAccount, join(activatorsLease, in(systemNamespace, activatorsWork...)), join(activatorsWork, in("team-a", activatorsWork...)))
 		})
 	}
 	t.Run("by Helm", func(t *testing.T) {

@@ -10,16 +10,19 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	coordinationv1ac "k8s.io/client-go/applyconfigurations/coordination/v1"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/listening"
 )
 
 // as is a client of a user; without a name it is the administrator's.
@@ -151,4 +154,34 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 		assert.ErrorContains(t, err, "status."+field+" is not the activator's to write", field)
 	}
 	assert.NoError(t, errors.Join(patch(`{"activity":{"lastConnectedTime":"`+now+`"}}`)))
+}
+
+func TestTheActivatorWritesItsOwnLeasesAlone(t *testing.T) {
+	create(t, admin, ofGroup(rendered(t, systemNamespace), "admissionregistration.k8s.io")...)
+	install(t)
+	root := as(t, "")
+	activator := as(t, "system:serviceaccount:"+systemNamespace+":"+activatorAccount)
+	apply := func(name string, labels map[string]string) error {
+		l := coordinationv1ac.Lease(name, systemNamespace).WithLabels(labels).
+			WithSpec(coordinationv1ac.LeaseSpec().WithHolderIdentity("x").WithRenewTime(metav1.NowMicro()))
+		return activator.Apply(t.Context(), l, client.FieldOwner("test"), client.ForceOwnership)
+	}
+	own := map[string]string{listening.Label: "vdi"}
+	for _, name := range []string{"vdi-operator", "vdi-activator-1", "other"} {
+		l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: name}}
+		if name == "vdi-operator" {
+			require.NoError(t, root.Create(t.Context(), l.DeepCopy()))
+		}
+		t.Cleanup(func() { assert.NoError(t, client.IgnoreNotFound(root.Delete(withoutEnd(t), l))) })
+	}
+	eventually.NoError(t, "its own to be made", func() error { return apply("vdi-activator-1", own) })
+	inForce(t, "the operator's", func() error { return apply("vdi-operator", nil) })
+	assert.NoError(t, apply("vdi-activator-1", own), "its own, once more")
+	for what, err := range map[string]error{
+		"one without the label":       apply("other", nil),
+		"another installation's":      apply("other", map[string]string{listening.Label: "theirs"}),
+		"the operator's, by labeling": apply("vdi-operator", own),
+	} {
+		assert.ErrorContains(t, err, "is not the activator's to write", what)
+	}
 }

@@ -24,6 +24,9 @@ const (
 	ConditionConfigurationCurrent = "ConfigurationCurrent"
 	// ConditionDefinitionsPresent: the cluster has the definitions that the controllers need.
 	ConditionDefinitionsPresent = "DefinitionsPresent"
+	// ConditionActivatorsListening: an activator tells the operator who uses desktops; without
+	// one no desktop falls asleep by its disconnect or idle timeout.
+	ConditionActivatorsListening = "ActivatorsListening"
 	// ConditionKnativeReady: Knative Serving is installed, new enough and ready.
 	ConditionKnativeReady = "KnativeReady"
 	// ConditionKnativeConfigured: Knative's configuration is as desktops need it.
@@ -163,6 +166,10 @@ const (
 	ReasonPresent = "Present"
 	// ReasonMissing: a definition is missing.
 	ReasonMissing = "Missing"
+	// ReasonListening: an activator renews its Lease.
+	ReasonListening = "Listening"
+	// ReasonNobodyListens: no activator does.
+	ReasonNobodyListens = "NobodyListens"
 	// ReasonReady: Knative Serving is ready.
 	ReasonReady = "Ready"
 	// ReasonVersionUnknown: Knative Serving is ready, and its version is unknown.
