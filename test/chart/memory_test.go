@@ -18,14 +18,14 @@ func TestGoKnowsTheMemoryLimit(t *testing.T) {
 		}},
 		"which it then does not say twice": {
 			[]string{"activator.extraEnv[0].name=GOMEMLIMIT", "activator.extraEnv[0].value=1GiB", "activator.extraEnv[1].name=A"},
-			map[string]string{pod("activator") + ".env[*].name": "GOMEMLIMIT A", pod("activator") + ".env[0].value": "1GiB"}},
+			map[string]string{pod("activator") + ".env[*].name": "GOMEMLIMIT A POD_NAME POD_UID", pod("activator") + ".env[0].value": "1GiB"}},
 		"in bytes, as a number of a values file": {[]string{"activator.resources.limits=@json:{\"memory\":2147483648}"}, map[string]string{
 			pod("activator") + ".env[*].value": "1932735283",
 		}},
 		"not in words that the chart does not read": {[]string{"activator.resources.limits.memory=2e9"}, map[string]string{
-			pod("activator") + ".env": "", pod("activator") + ".resources.limits.memory": "2e9",
+			pod("activator") + ".env[*].value": "", pod("activator") + ".resources.limits.memory": "2e9",
 		}},
-		"nor nothing":        {[]string{"activator.resources.limits.memory=0"}, map[string]string{pod("activator") + ".env": ""}},
-		"where there is one": {[]string{"activator.resources.limits=null"}, map[string]string{pod("activator") + ".env": ""}},
+		"nor nothing":        {[]string{"activator.resources.limits.memory=0"}, map[string]string{pod("activator") + ".env[*].value": ""}},
+		"where there is one": {[]string{"activator.resources.limits=null"}, map[string]string{pod("activator") + ".env[*].value": ""}},
 	})
 }
