@@ -36,8 +36,8 @@ import (
 )
 
 // operatorByHand is the sessions' controller of an installation of its own, which works
-// only when it is told to.
-func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISession {
+// only when it is told to. Who reports to it and what its clock says can be changed.
+func operatorByHand(t *testing.T, change ...func(*session.Reconciler)) func(*v1alpha1.VDISession) *v1alpha1.VDISession {
 	t.Helper()
 	signer, err := tokentest.NewSigner()
 	require.NoError(t, err)
@@ -46,6 +46,9 @@ func operatorByHand(t *testing.T) func(*v1alpha1.VDISession) *v1alpha1.VDISessio
 	r := &session.Reconciler{
 		Client: api, Workload: &workload.Knative{Client: api, API: api}, Config: cfg, Clocks: session.NewClocks(cfg.Sessions), Signer: signer,
 		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now,
+	}
+	for _, c := range change {
+		c(r)
 	}
 	return func(s *v1alpha1.VDISession) *v1alpha1.VDISession {
 		t.Helper()
