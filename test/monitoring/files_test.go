@@ -50,6 +50,7 @@ func registered(t *testing.T) map[string]bool {
 	metrics.NewActivator(reg, closing.Labels()...)
 	metrics.RegisterReady(reg, func() error { return nil })
 	metrics.NewOperator(reg)
+	metrics.RegisterActivatorsListening(reg, func() int { return 1 })
 	reg.MustRegister(
 		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
 		metrics.NewGPUSeconds(func(context.Context) ([]metrics.GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
