@@ -10,9 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
@@ -21,10 +25,11 @@ func (p *plugin) newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the installation does",
-		Long: `Show the conditions of the installation, as its operator last reported them.
+		Long: `Show the conditions of the installation, as its operator last reported them, and
+whether desktops can be made of each template.
 
 True is good in each; otherwise the message says what is wrong and what to do.
-The command fails when one is False.`,
+The command fails when a condition of the installation is False.`,
 		Example: "  kubectl vdi status --system-namespace vdi-system",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,25 +54,11 @@ func (p *plugin) status(ctx context.Context, c client.Client, namespace string) 
 			"that an operator runs there: kubectl -n %s get deployments", namespace, installation.LabelStatus, namespace)
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.ConfigMap) int { return cmp.Compare(a.Name, b.Name) })
-	var all, bad int
-	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
-	// The tab writer keeps what is written and any error until it is flushed.
-	_, _ = fmt.Fprintln(w, "INSTALLATION\tTYPE\tSTATUS\tREASON\tMESSAGE")
-	for i := range list.Items {
-		conditions, err := installation.ReadStatus(&list.Items[i])
-		if err != nil {
-			return err
-		}
-		for _, condition := range conditions {
-			all++
-			if condition.Status == metav1.ConditionFalse {
-				bad++
-			}
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", list.Items[i].Labels[installation.LabelStatus],
-				condition.Type, condition.Status, condition.Reason, strings.Join(strings.Fields(condition.Message), " "))
-		}
+	all, bad, err := p.printConditions(list.Items)
+	if err != nil {
+		return err
 	}
-	if err := w.Flush(); err != nil {
+	if err := p.printTemplates(ctx, c); err != nil {
 		return err
 	}
 	if bad > 0 {
@@ -75,3 +66,54 @@ func (p *plugin) status(ctx context.Context, c client.Client, namespace string) 
 	}
 	return nil
 }
+
+// printConditions prints those of the installations that reported into these, and counts
+// them and the ones that are False.
+func (p *plugin) printConditions(reports []corev1.ConfigMap) (all, bad int, err error) {
+	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
+	// The tab writer keeps what is written and any error until it is flushed.
+	_, _ = fmt.Fprintln(w, "INSTALLATION\tTYPE\tSTATUS\tREASON\tMESSAGE")
+	for i := range reports {
+		conditions, err := installation.ReadStatus(&reports[i])
+		if err != nil {
+			return all, bad, err
+		}
+		for _, condition := range conditions {
+			all++
+			if condition.Status == metav1.ConditionFalse {
+				bad++
+			}
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", reports[i].Labels[installation.LabelStatus],
+				condition.Type, condition.Status, condition.Reason, inALine(condition.Message))
+		}
+	}
+	return all, bad, w.Flush()
+}
+
+// printTemplates prints whether each template is valid, and how many sessions it has.
+func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
+	var templates v1alpha1.VDITemplateList
+	switch err := c.List(ctx, &templates); {
+	case apierrors.IsForbidden(err):
+		_, err = fmt.Fprintf(p.ErrOut, "Templates are not shown: %s\n", err)
+		return err
+	case meta.IsNoMatchError(err): // DefinitionsPresent says so
+		return nil
+	case err != nil:
+		return fmt.Errorf("listing templates: %w", err)
+	case len(templates.Items) == 0:
+		return nil
+	}
+	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tREASON\tMESSAGE")
+	for i := range templates.Items {
+		t := &templates.Items[i]
+		valid := ptr.Deref(meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionValid),
+			metav1.Condition{Status: metav1.ConditionUnknown, Reason: "-", Message: "No operator has reported on it."})
+		sessions := ptr.Deref(t.Status.Sessions, v1alpha1.TemplateSessions{})
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, valid.Reason, inALine(valid.Message))
+	}
+	return w.Flush()
+}
+
+func inALine(message string) string { return strings.Join(strings.Fields(message), " ") }

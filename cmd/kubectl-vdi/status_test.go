@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 )
 
@@ -43,6 +44,23 @@ func TestStatusIsATableThatFailsWhenSomethingIsFalse(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, "1 of 2 conditions are False", err.Error(), "failed with %v", err)
 	assert.Contains(t, out, `config-features: a is "disabled". Let that owner set it.`, "printed")
+}
+
+func TestStatusShowsTemplatesWithWhatIsWrongWithThem(t *testing.T) {
+	template := func(name string, status metav1.ConditionStatus, message string) *v1alpha1.VDITemplate {
+		return &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.VDITemplateStatus{
+			Sessions:   &v1alpha1.TemplateSessions{Total: 3, Awake: 1},
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionValid, Status: status, Reason: v1alpha1.ReasonAccepted, Message: message}},
+		}}
+	}
+	good, fresh := template("kde", metav1.ConditionTrue, ""), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "new"}}
+	out, _, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, fresh)
+	require.NoError(t, err)
+	want := `\n\nTEMPLATE +VALID +SESSIONS +AWAKE +REASON +MESSAGE\nkde +True +3 +1 +Accepted +\nnew +Unknown +0 +0 +- +No operator has reported on it\.\n$`
+	assert.Regexp(t, want, out)
+	out, _, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, template("xfce", metav1.ConditionFalse, "spec.podTemplate:\nno"))
+	require.NoError(t, err, "the installation is well")
+	assert.Regexp(t, `xfce +False +3 +1 +.* spec\.podTemplate: no\n`, out)
 }
 
 func TestStatusSaysWhyThereIsNone(t *testing.T) {

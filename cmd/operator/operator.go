@@ -27,6 +27,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
 	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/controller/template"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -147,6 +148,7 @@ func (o *operator) controllers() []controller {
 			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
 			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators,
 		},
+		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
 		&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy},
 	}
 	if o.config.Knative.Enabled {

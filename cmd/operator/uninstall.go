@@ -14,6 +14,7 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
+	"github.com/org/vdi-operator/pkg/controller/template"
 	"github.com/org/vdi-operator/pkg/uninstall"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -40,6 +41,7 @@ func runUninstall(ctx context.Context, args []string) error {
 		Client: c, Workload: workload.New(cfg, c, c), Namespaces: cfg.Namespaces,
 		Operator: deployment(cfg, f.operator), Activator: deployment(cfg, f.activator),
 		Leftovers: leftovers(cfg, *check),
+		Withdraw:  func(ctx context.Context) error { return template.Withdraw(ctx, c, cfg.Installation) },
 		Timeout:   *timeout, Out: os.Stdout,
 	}
 	if cfg.Knative.Enabled && cfg.Knative.ApplyConfig {

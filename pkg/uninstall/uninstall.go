@@ -35,7 +35,7 @@ const (
 	retryEvery = time.Second
 )
 
-// Uninstaller takes an installation back; all but Leftovers and GiveBack are required.
+// Uninstaller takes an installation back; all but Leftovers, Withdraw and GiveBack are required.
 type Uninstaller struct {
 	// Client reads without a cache: nothing may be missed.
 	Client client.Client
@@ -47,6 +47,8 @@ type Uninstaller struct {
 	Operator, Activator types.NamespacedName
 	// Leftovers are objects that the programs have made for themselves.
 	Leftovers []client.Object
+	// Withdraw takes what the installation says of templates out of their status.
+	Withdraw func(context.Context) error
 	// GiveBack gives Knative's configuration back, and returns in words what changed.
 	GiveBack func(context.Context) ([]string, error)
 	// Timeout is how long all of it may take.
@@ -71,6 +73,7 @@ func (u *Uninstaller) Run(ctx context.Context) error {
 		u.takeSessions(ctx, begin.Add(u.Timeout*desktopsShare/100)),
 		u.removePolicies(ctx),
 		u.removeLeftovers(ctx),
+		u.withdraw(ctx),
 		u.giveBack(ctx),
 	)
 	return errors.Join(err, u.sayWhatStays(ctx))
@@ -101,6 +104,17 @@ func (u *Uninstaller) removePolicies(ctx context.Context) error {
 			}
 			u.say("Removed NetworkPolicy %s.", client.ObjectKeyFromObject(&list.Items[i]))
 		}
+	}
+	return nil
+}
+
+// withdraw leaves the templates alone where the operator may not write them either.
+func (u *Uninstaller) withdraw(ctx context.Context) error {
+	if u.Withdraw == nil {
+		return nil
+	}
+	if err := u.Withdraw(ctx); err != nil && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("withdraw from templates' status: %w", err)
 	}
 	return nil
 }

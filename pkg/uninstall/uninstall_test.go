@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -135,4 +136,16 @@ func TestAFinalizerGoesEvenWhereTheDesktopCannotBeToldTo(t *testing.T) {
 	err = c.Get(t.Context(), client.ObjectKeyFromObject(deleted), deleted)
 	require.NoError(t, client.IgnoreNotFound(err))
 	assert.Error(t, err, "the deleted session is still there: %v", err)
+}
+
+func TestWhatIsSaidOfTemplatesIsWithdrawnWhereThatIsAllowed(t *testing.T) {
+	u := uninstaller(fake.NewClientBuilder().WithScheme(scheme(t)).Build(), &bytes.Buffer{})
+	called := 0
+	for _, answer := range []error{nil, apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource("vditemplates").GroupResource(), "kde", errors.New("no"))} {
+		u.Withdraw = func(context.Context) error { called++; return answer }
+		require.NoError(t, u.Run(t.Context()))
+	}
+	assert.Equal(t, 2, called)
+	u.Withdraw = func(context.Context) error { return errors.New("the API server is away") }
+	require.ErrorContains(t, u.Run(t.Context()), "withdraw from templates' status: the API server is away")
 }

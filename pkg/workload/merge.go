@@ -14,6 +14,9 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
+// explain is the remedy for what no pod has.
+const explain = "see `kubectl explain pod.spec` for the fields there are, and what each takes"
+
 // merge lays a template's spec.podTemplate over the generated pod, as kubectl
 // lays a strategic merge patch over an object. Errors name the field below
 // spec.podTemplate.
@@ -30,18 +33,18 @@ func merge(pod corev1.PodTemplateSpec, patch []byte) (corev1.PodTemplateSpec, er
 	}
 	merged, err := strategicpatch.StrategicMergePatch(generated, patch, corev1.PodTemplateSpec{})
 	if err != nil {
-		return pod, fmt.Errorf("cannot be merged: %w", err)
+		return pod, fmt.Errorf("cannot be merged: %w; %s", err, explain)
 	}
 	var out corev1.PodTemplateSpec
 	unknown, err := kjson.UnmarshalStrict(merged, &out)
 	if err != nil {
-		return pod, fmt.Errorf("does not make a pod template: %w", err)
+		return pod, fmt.Errorf("does not make a pod template: %w; %s", err, explain)
 	}
 	if len(unknown) > 0 {
-		return pod, fmt.Errorf("%w; see `kubectl explain pod.spec` for the fields there are", errors.Join(unknown...))
+		return pod, fmt.Errorf("%w; %s", errors.Join(unknown...), explain)
 	}
 	if !slices.ContainsFunc(out.Spec.Containers, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerDesktop }) {
-		return pod, fmt.Errorf("spec.containers: removes the container %q, which serves the desktop", v1alpha1.ContainerDesktop)
+		return pod, fmt.Errorf("spec.containers: removes the container %q, which serves the desktop; change its fields instead, by this name", v1alpha1.ContainerDesktop)
 	}
 	return out, nil
 }

@@ -223,8 +223,9 @@ func TestABadPodTemplateIsNamed(t *testing.T) {
 		`[]`:                            "must be an object with metadata and spec",
 		`{"containers":[]}`:             `unknown field "containers"`,
 		`{"spec":{"nodeSelectr":{}}}`:   `unknown field "spec.nodeSelectr"`,
-		`{"spec":{"nodeSelector":"a"}}`: "nodeSelector",
-		`{"spec":{"containers":[{"name":"desktop","$patch":"delete"}]}}`: "removes the container",
+		`{"spec":{"nodeSelector":"a"}}`: "nodeSelector of type map[string]string; see `kubectl explain pod.spec`",
+		`{"spec":{"containers":[{"name":"desktop","$patch":"delete"}]}}`: `removes the container "desktop", which serves the desktop; change its fields instead`,
+		`{"spec":{"containers":{"name":"desktop"}}}`:                     "kubectl explain pod.spec",
 	} {
 		tm := template()
 		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(patch)}

@@ -249,6 +249,16 @@ func TestInstallationsLiveSideBySideInNamespacesOfTheirOwn(t *testing.T) {
 			return err
 		})
 	}
+	eventually.NoError(t, "both say in the template's status what they know", func() error {
+		has := map[string]int32{}
+		for _, e := range statusOf(t, "mine").Installations {
+			has[e.Name] = e.Sessions.Awake
+		}
+		if awake, says := has["theirs/vdi"]; !says || awake != 0 || has["mine/vdi"] != 1 {
+			return fmt.Errorf("awake: %v", has)
+		}
+		return nil
+	})
 	// Indexes serve confined installations, too: a template's change finds its sessions.
 	merge(t, newTemplate("mine"), `{"spec":{"image":"dev.local/desktop:2"}}`)
 	awaitCondition(t, here, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)

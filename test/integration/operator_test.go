@@ -33,7 +33,7 @@ import (
 
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
-var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", unserved}
+var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
@@ -101,6 +101,7 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	subject := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
 	templates := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vditemplates"}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vditemplates/status"}, Verbs: []string{"patch"}},
 	}}
 	require.NoError(t, c.Create(t.Context(), templates))
 	require.NoError(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
@@ -126,8 +127,8 @@ func (i *operatorProgram) run(knative bool) {
 	operator, err := program()
 	require.NoError(i.t, err)
 	// What sets Knative's configuration has tests of its own, and would need rights there.
-	config := i.file("config.yaml", fmt.Appendf(nil, "%sknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
-		leastConfiguration, knative, strings.Join(i.namespaces, ", ")))
+	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
+		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", ")))
 	probes := freeAddress(i.t)
 	i.metrics = freeAddress(i.t)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -219,18 +219,6 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 	}
 }
 
-func TestABadPodTemplateIsNamedInACondition(t *testing.T) {
-	ns := space(t)
-	template := newTemplate(ns)
-	template.Spec.PodTemplate = raw(`{"spec":{"nodeSelectr":{"gpu":"yes"}}}`)
-	require.NoError(t, api.Create(t.Context(), template))
-	s := newSession(ns, "ada", ns)
-	require.NoError(t, api.Create(t.Context(), s))
-	c := awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonInvalidTemplate)
-	wantText(t, c.Message, ns, "spec.podTemplate", "nodeSelectr")
-	awaitPhase(t, s, v1alpha1.PhaseFailed)
-}
-
 func TestAnIngressOfOurClassIsReadyAtTheActivator(t *testing.T) {
 	ns := space(t)
 	ing := &netv1alpha1.Ingress{ObjectMeta: metav1.ObjectMeta{

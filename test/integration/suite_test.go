@@ -41,6 +41,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/controller/template"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
@@ -51,8 +52,9 @@ import (
 const (
 	// knativeOperator is the Knative Operator's module, of Knative Serving's release.
 	knativeOperator = "knative.dev/operator@v0.50.0"
-	// leastConfiguration leaves everything at its default.
+	// leastConfiguration leaves everything at its default, inDefault but the namespace.
 	leastConfiguration = "url: {domain: vdi.example.com}\n"
+	inDefault          = "installation: {namespace: default}\n"
 	// unserved is a namespace whose sessions these controllers do not see: there tests
 	// reconcile by hand, as an operator that can be stopped.
 	unserved = "unserved"
@@ -185,6 +187,13 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	here, err := config.Parse([]byte(leastConfiguration + inDefault))
+	if err != nil {
+		return err
+	}
+	if err := (&template.Reconciler{Client: c, Config: here, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: tracer}).SetupWithManager(ctx, mgr); err != nil {

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// indexTemplate finds the sessions of a template, indexHome those that share a
+	// IndexTemplate finds the sessions of a template, indexHome those that share a
 	// home.
-	indexTemplate = "spec.template"
+	IndexTemplate = "spec.template"
 	indexHome     = "home"
 
 	// concurrency lets sessions be reconciled while others wait for the API server.
@@ -33,7 +33,7 @@ const (
 // SetupWithManager starts the controller together with the manager.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	for name, value := range map[string]func(*v1alpha1.VDISession) string{
-		indexTemplate: func(s *v1alpha1.VDISession) string { return s.Spec.Template },
+		IndexTemplate: func(s *v1alpha1.VDISession) string { return s.Spec.Template },
 		indexHome:     func(s *v1alpha1.VDISession) string { return workload.HomeName(s.Spec.User, s.Spec.Template) },
 	} {
 		err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.VDISession{}, name, func(o client.Object) []string {
@@ -53,7 +53,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("session").
 		Watches(&v1alpha1.VDISession{}, priority.OfSessions(r.Now, itself)).
-		Watches(&v1alpha1.VDITemplate{}, priority.OfMany(r.ofTemplate), later).
+		Watches(&v1alpha1.VDITemplate{}, priority.OfMany(r.ofTemplate), later, builder.WithPredicates(ChangedTemplates())).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.ofHome), later).
 		// A session that is gone no longer holds its home.
 		Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(r.ofSameHome), builder.WithPredicates(deletions)).
@@ -70,6 +70,12 @@ func itself(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(o)}}
 }
 
+// ChangedTemplates leaves out what operators write of templates. A change of an annotation is
+// one: what kubectl apply left out of podTemplate is known by it alone.
+func ChangedTemplates() predicate.Predicate {
+	return predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+}
+
 func ofLabel(_ context.Context, o client.Object) []reconcile.Request {
 	name := o.GetLabels()[v1alpha1.LabelSession]
 	if name == "" {
@@ -79,7 +85,7 @@ func ofLabel(_ context.Context, o client.Object) []reconcile.Request {
 }
 
 func (r *Reconciler) ofTemplate(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.sessions(ctx, client.MatchingFields{indexTemplate: o.GetName()})
+	return r.sessions(ctx, client.MatchingFields{IndexTemplate: o.GetName()})
 }
 
 func (r *Reconciler) ofHome(ctx context.Context, o client.Object) []reconcile.Request {

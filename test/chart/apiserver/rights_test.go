@@ -125,7 +125,7 @@ var (
 	// neverAllowed is what neither program may do.
 	neverAllowed = join(
 		[]right{
-			"create vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "list nodes", "list namespaces", "create namespaces",
+			"create vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "list nodes", "list namespaces", "create namespaces",
 			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles",
 			"bind rbac.authorization.k8s.io:clusterroles",
 			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
@@ -148,7 +148,7 @@ var (
 		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases",
 			"update coordination.k8s.io:leases", "delete coordination.k8s.io:leases", "get configmaps"),
 		in("team-a", "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
-		[]right{"list vdi.kasm.io:vditemplates"},
+		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 	)
 	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases",
 		"update coordination.k8s.io:leases named vdi-operator", "list coordination.k8s.io:leases", "watch coordination.k8s.io:leases")
@@ -170,7 +170,7 @@ func install(t *testing.T, flags ...string) {
 func TestRightsEverywhere(t *testing.T) {
 	install(t)
 	expectRights(t, operatorAccount, join(lease, operatorOfSessions, in("team-a", operatorOfSessions...), operatorOnKnative,
-		[]right{"list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates"},
+		[]right{"list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "list configmaps", "watch configmaps", "patch configmaps named config-features",
 			"patch configmaps named config-autoscaler"),
 	), join(neverAllowed,
@@ -185,7 +185,7 @@ func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"))
 	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
 		in("team-a", operatorOnKnative...),
-		[]right{"list vdi.kasm.io:vditemplates"},
+		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
 	), join(neverAllowed, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
@@ -257,7 +257,9 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 			}
 			create(t, as, objects...)
 			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
-				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps")))
+				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps"),
+					// The templates are everybody's.
+					[]right{"patch vdi.kasm.io:vditemplates/status"}))
 			expectRights(t, activatorAccount, join(activatorsLease, in(systemNamespace, activatorsWork...)), join(activatorsWork, in("team-a", activatorsWork...)))
 		})
 	}

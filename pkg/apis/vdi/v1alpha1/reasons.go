@@ -18,6 +18,12 @@ const (
 	ConditionReady = "Ready"
 )
 
+// Condition types of a template. True is good in each.
+const (
+	// ConditionValid: a desktop can be made of the template.
+	ConditionValid = "Valid"
+)
+
 // Condition types of an installation, in its ConfigMap. True is good in each.
 const (
 	// ConditionConfigurationCurrent: the configuration file as it is now is in use.
@@ -31,6 +37,15 @@ const (
 	ConditionKnativeReady = "KnativeReady"
 	// ConditionKnativeConfigured: Knative's configuration is as desktops need it.
 	ConditionKnativeConfigured = "KnativeConfigured"
+)
+
+// Reasons of Valid. The other ones are ReasonInvalidTemplate and ReasonRefused.
+const (
+	// ReasonAccepted: the API server would accept a desktop of the template.
+	ReasonAccepted = "Accepted"
+	// ReasonNotTried: a pod can be made of the template; whether the API server would
+	// accept it could not be asked.
+	ReasonNotTried = "NotTried"
 )
 
 // Reasons of TemplateResolved.
@@ -60,10 +75,10 @@ const (
 const (
 	// ReasonApplied: the workload was applied.
 	ReasonApplied = "Applied"
-	// ReasonInvalidTemplate: no pod can be made of the template.
+	// ReasonInvalidTemplate: no pod can be made of the template. It is a reason of Valid, too.
 	ReasonInvalidTemplate = "InvalidTemplate"
-	// ReasonRefused: the API server, a quota or a policy refuses an object. For the
-	// installation: a configuration that is refused.
+	// ReasonRefused: the API server, a quota or a policy refuses an object. For a template:
+	// any desktop of it. For the installation: a configuration that is refused.
 	ReasonRefused = "Refused"
 	// ReasonNameTaken: an object of this name exists and is not the session's.
 	ReasonNameTaken = "NameTaken"

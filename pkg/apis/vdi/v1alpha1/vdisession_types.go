@@ -79,6 +79,7 @@ type SessionResources struct {
 
 // SessionPersistence replaces a template's home settings.
 type SessionPersistence struct {
+	// Enabled gives the session a home, or none.
 	// +optional
 	Enabled *bool `json:"enabled,omitempty"`
 
@@ -187,6 +188,7 @@ type SessionViewer struct {
 // Its times have microseconds, as metav1.MicroTime requires: one without them would make
 // lists of sessions unreadable.
 type VDISessionStatus struct {
+	// ObservedGeneration is the generation of the session that the rest is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// +optional
@@ -238,6 +240,7 @@ type VDISessionStatus struct {
 	Waiting *SessionWaiting `json:"waiting,omitempty"`
 	// +optional
 	Activity *SessionActivity `json:"activity,omitempty"`
+	// Conditions has TemplateResolved, HomeReady, WorkloadApplied, UpToDate, Awake and Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

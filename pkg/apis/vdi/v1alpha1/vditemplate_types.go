@@ -7,6 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
+// The lists of a template's spec are atomic: keyed by name, the API server would refuse every
+// change of a template that names something twice, which pods may and templates always could.
+
 // VDITemplateSpec says what a desktop is: its image, its resources and its clocks.
 type VDITemplateSpec struct {
 	// DisplayName is what people see.
@@ -32,16 +35,19 @@ type VDITemplateSpec struct {
 
 	// ImagePullSecrets are Secrets in the session's namespace.
 	// +optional
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
 	// Env is added to the desktop's container, after what the product sets itself.
 	// +optional
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
 	// Applications are the programs a person finds in the desktop, for portals.
 	// +optional
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=128
 	Applications []Application `json:"applications,omitempty"`
 
@@ -95,9 +101,11 @@ type VDITemplateSpec struct {
 
 // Application is a program a person finds in the desktop.
 type Application struct {
+	// Name is what people see.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	Name string `json:"name"`
+	// Icon is a URL of an image for this program.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Icon string `json:"icon,omitempty"`
@@ -219,6 +227,7 @@ const (
 
 // TemplatePersistence is the home directory that a template's sessions get.
 type TemplatePersistence struct {
+	// Enabled gives each session a home.
 	// +optional
 	// +kubebuilder:default=true
 	Enabled *bool `json:"enabled,omitempty"`
@@ -255,21 +264,111 @@ type TemplatePersistence struct {
 	ReclaimPolicy ReclaimPolicy `json:"reclaimPolicy,omitempty"`
 }
 
+// VDITemplateStatus is the observed state of a template. The operators of all installations
+// write it: each its own entry of installations, and what follows from all entries.
+type VDITemplateStatus struct {
+	// ObservedGeneration is the generation of the template that the rest is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions has Valid: whether a desktop can be made of the template.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Sessions is how many sessions the template has, by phase. It follows some seconds later.
+	// +optional
+	Sessions *TemplateSessions `json:"sessions,omitempty"`
+	// LastChange is what of spec was changed last; unset until something was.
+	// +optional
+	LastChange *TemplateChange `json:"lastChange,omitempty"`
+	// SpecHashes has a hash of each field of spec at observedGeneration, by which lastChange
+	// is known.
+	// +optional
+	SpecHashes map[string]string `json:"specHashes,omitempty"`
+	// Installations is what each installation that serves sessions of the cluster knows.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Installations []TemplateInstallation `json:"installations,omitempty"`
+}
+
+// TemplateSessions counts sessions.
+type TemplateSessions struct {
+	// Total is the number of sessions.
+	Total int32 `json:"total"`
+	// Awake is how many of them start or run.
+	Awake int32 `json:"awake"`
+	// Pending is how many lack something.
+	// +optional
+	Pending int32 `json:"pending,omitempty"`
+	// Creating is how many start.
+	// +optional
+	Creating int32 `json:"creating,omitempty"`
+	// Running is how many are reachable.
+	// +optional
+	Running int32 `json:"running,omitempty"`
+	// Asleep is how many have no pod and wait for a visit.
+	// +optional
+	Asleep int32 `json:"asleep,omitempty"`
+	// Failed is how many could not be made, or did not start.
+	// +optional
+	Failed int32 `json:"failed,omitempty"`
+	// Terminating is how many are being deleted.
+	// +optional
+	Terminating int32 `json:"terminating,omitempty"`
+}
+
+// TemplateChange is what one change of a template was about.
+type TemplateChange struct {
+	// Generation is the template's since then.
+	Generation int64 `json:"generation"`
+	// Time is when an operator saw the change.
+	Time metav1.Time `json:"time"`
+	// Fields are the fields of spec that changed, such as image and resources. Of several
+	// changes in a row it has all.
+	// +listType=atomic
+	Fields []string `json:"fields"`
+}
+
+// TemplateInstallation is what one installation knows of a template.
+type TemplateInstallation struct {
+	// Name is the installation's namespace and name, such as vdi-system/vdi.
+	Name string `json:"name"`
+	// ObservedGeneration is the generation of the template that valid is about.
+	ObservedGeneration int64 `json:"observedGeneration"`
+	// Valid is whether this installation can make a desktop of the template: True or False.
+	Valid metav1.ConditionStatus `json:"valid"`
+	// Reason is one of the condition Valid.
+	Reason string `json:"reason"`
+	// Message is for people.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// Sessions is how many sessions of the template are this installation's.
+	Sessions TemplateSessions `json:"sessions"`
+}
+
 // VDITemplate says what a desktop is. Sessions name a template and take from it
 // what they don't say themselves.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=vdit
 // +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`
-// +kubebuilder:printcolumn:name="Image",type=string,JSONPath=`.spec.image`
 // +kubebuilder:printcolumn:name="GPU",type=integer,JSONPath=`.spec.resources.defaultGPU`
+// +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
+// +kubebuilder:printcolumn:name="Sessions",type=integer,JSONPath=`.status.sessions.total`
+// +kubebuilder:printcolumn:name="Awake",type=integer,JSONPath=`.status.sessions.awake`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.spec.image`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Valid")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 characters of a-z, 0-9 and '-', because it becomes a label value"
 type VDITemplate struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec VDITemplateSpec `json:"spec"`
+	// +optional
+	Status VDITemplateStatus `json:"status,omitempty"`
 }
 
 // VDITemplateList is a list of templates.
