@@ -94,6 +94,7 @@ func TestTheAPITakesWhatPeopleWrite(t *testing.T) {
 		"a name of 40 characters":   sessionKind + "metadata: {name: " + strings.Repeat("a", 40) + "}\nspec: {user: a, template: a}",
 		"a clock switched off":      sessionKind + "spec: {user: a, template: a, timeout: 0s}",
 		"quantities as numbers":     sessionKind + "spec: {user: a, template: a, resources: {cpu: 2, memory: 4294967296}}",
+		"a list that says it twice": templateKind + "spec: {image: a, env: [{name: A, value: b}, {name: A, value: c}], imagePullSecrets: [{name: s}, {name: s}], applications: [{name: D}, {name: D}]}",
 		"the smallest template":     templateKind + "spec: {image: 'ghcr.io/selkies-project/nvidia-egl-desktop:latest'}",
 		"every field of a template": templateKind + "spec: {displayName: D, description: d, icon: 'https://example.com/i.png', image: a, imagePullSecrets: [{name: s}], env: [{name: A, value: b}], applications: [{name: Blender, icon: x}], resources: {defaultGPU: 1, defaultMemory: 8Gi, defaultCPU: '4'}, gpuResourceName: nvidia.com/mig-1g.5gb, streaming: {protocol: Selkies2WebRTC, port: 8080, icePolicy: relay, subprotocols: [binary, \"!#$%&'*+-.^_`|~09azAZ\"]}, persistence: {enabled: true, size: 10Gi, storageClassName: fast, mountPath: /home/user}, sharedMemory: 2Gi, security: ImageRoot, lifecycle: {idleTimeout: 30m, maxDuration: 8h, startupTimeout: 5m}, podTemplate: {spec: {nodeSelector: {gpu: 'yes'}}}}",
 	} {
