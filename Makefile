@@ -10,6 +10,7 @@ CODE_TOOLS  := $(call tools-of,code)
 LINT_TOOLS  := $(call tools-of,lint)
 
 CONTROLLER_GEN := $(CODE_TOOLS)/controller-gen
+CRD_REF_DOCS   := $(CODE_TOOLS)/crd-ref-docs
 ACTIONLINT     := $(CODE_TOOLS)/actionlint
 GOLANGCI_LINT  := $(LINT_TOOLS)/golangci-lint
 HELM_DOCS      := $(CHART_TOOLS)/helm-docs
@@ -156,19 +157,21 @@ lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart an
 ##@ Code and images
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) $(HELM_DOCS) ## Write deep copies, CRDs, permissions and docs/values.md from their sources
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Write deep copies, CRDs, permissions, docs/api.md and docs/values.md from their sources
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/listening" output:rbac:dir=config/rbac
 	for kind in vdisession vditemplate; do \
 		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
+	$(CRD_REF_DOCS) --log-level warn --config config/reference/crd-ref-docs.yaml --templates-dir config/reference --renderer markdown \
+		--source-path pkg/apis/vdi/v1alpha1 --output-path docs/api.md
 	$(HELM_DOCS) --log-level warning --chart-search-root charts/vdi-operator --chart-to-generate charts/vdi-operator \
 		--template-files values.md.gotmpl --output-file ../../docs/values.md --document-dependency-values --sort-values-order file
 
 .PHONY: verify-generated
 verify-generated: generate ## Fail when a generated file is not current
-	@git diff --exit-code -- pkg/apis config charts docs/values.md || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
+	@git diff --exit-code -- pkg/apis config charts docs/api.md docs/values.md || { echo "generated files are not current: run make generate and commit the result"; exit 1; }
 
 .PHONY: build
 build: ## The programs, into bin/
