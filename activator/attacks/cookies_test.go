@@ -114,7 +114,13 @@ var identities = []string{
 	"X-Forwarded-Tls-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "Ssl-Client-Cert", "Ssl-Client-Subject-Dn", "Ssl-Client-Verify",
 	"X-Ssl-Client-Cert", "X-Ssl-Client-S-Dn", "X-Client-Cert", "X-Client-Certificate", "Client-Cert", "Client-Cert-Chain", "Tailscale-User-Login",
 	"Tailscale-User-Name", "Tailscale-User-Profile-Pic", "Oidc-Claim-Email", "Oidc-Access-Token", "Oidc_Claim_email", "X_Forwarded_User", "Remote_User",
-	"Ssl_Client_Cert", "X-Userinfo", "X-Id-Token",
+	"Ssl_Client_Cert", "X-Userinfo", "X-Id-Token", "X-Access-Token", "X-Refresh-Token", "X-Forwarded-Authorization", "X-Serverless-Authorization",
+	"X-Auth-Token", "X-Auth-Userid", "X-Auth-Roles", "Remote-Role", "Tailscale-App-Capabilities", "Teleport-Jwt-Assertion", "Teleport_Jwt_Assertion",
+	"OAuth2_Claim_sub", "Mellon-Name-Id", "CAS-User", "Shib-Identity-Provider", "X-Consumer-Id", "X-Consumer-Custom-Id", "X-Consumer-Username",
+	"X-Consumer-Groups", "X_Consumer_Username", "X-Anonymous-Consumer", "X-Credential-Identifier", "X-Authenticated-Userid", "X-Authenticated-Scope",
+	"X-JWT-Assertion", "X-Amzn-Ava-User-Context", "X-Appengine-User-Email", "X-Appengine-User-Is-Admin", "X-Apigateway-Api-Userinfo",
+	"X-Endpoint-API-UserInfo", "Sm-User", "Sm_User", "Sm_ServerSessionId", "Sm_UserGroups", "SmUser", "SmUserDn", "SmServerSessionId", "Iv-User", "Iv_User",
+	"Iv-Groups", "Iv-Creds", "Oam_Remote_User", "Osso-User-Dn", "Cf-Client-Cert-Der-Base64", "Cf-Cert-Subject-Dn",
 }
 
 // reaching are what a hostile desktop would like to hear of its visitor.

@@ -236,14 +236,19 @@ func TestADesktopGetsItsOwnCookiesAndNobodysCredentials(t *testing.T) {
 		"those that are passed":         {passed: passing, cookies: []string{"theme=1; jupyter-x=2; jupyter=3; " + plainCookie + "=4; other=5"}, wantCookies: "theme=1; jupyter-x=2"},
 		"our bearer":                    {header: map[string]string{"Authorization": "Bearer " + ours}},
 		"our bearer though it is asked": {passed: passing, header: map[string]string{"Authorization": "bearer " + expired}},
-		"a proxy's bearer":              {header: map[string]string{"Authorization": "Bearer of-a-proxy"}},
-		"a password":                    {header: map[string]string{"Authorization": "Basic YTpi"}},
-		"a password that is passed":     {passed: passing, header: map[string]string{"Authorization": "Basic YTpi"}, want: "Authorization"},
+		"our bearer as gateways move it": {passed: config.Passed{Headers: []string{"x-forwarded-authorization"}},
+			header: map[string]string{"X-Forwarded-Authorization": "Bearer " + ours}},
+		"a proxy's bearer":          {header: map[string]string{"Authorization": "Bearer of-a-proxy"}},
+		"a password":                {header: map[string]string{"Authorization": "Basic YTpi"}},
+		"a password that is passed": {passed: passing, header: map[string]string{"Authorization": "Basic YTpi"}, want: "Authorization"},
 		"what proxies say": {passed: passing, header: map[string]string{
 			"X-Auth-Request-Access-Token": "x", "X-Auth-Request-User": "x", "X-Auth-Request-Email": "passed", "X-Forwarded-Access-Token": "x",
 			"Remote-User": "x", "Cf-Access-Jwt-Assertion": "x", "X-Amzn-Oidc-Accesstoken": "x", "X-Forwarded-Client-Cert": "x",
 			"Ssl-Client-Cert": "x", "X-Ms-Token-Aad-Id-Token": "x", "X-Goog-Iap-Jwt-Assertion": "x"}, want: "X-Auth-Request-Email"},
-		"what is nobody's credential": {header: map[string]string{"Accept": "x", "X-Requested-With": "y"}, want: "Accept X-Requested-With"},
+		"what a gateway says that is passed": {passed: config.Passed{Headers: []string{"X-Consumer-Username", "iv-*"}}, header: map[string]string{
+			"X-Consumer-Username": "passed", "X-Consumer-Groups": "x", "Iv-User": "passed", "Sm_user": "x"}, want: "Iv-User X-Consumer-Username"},
+		"what is nobody's credential": {header: map[string]string{"Accept": "x", "X-Requested-With": "y", "X-Authority": "z", "X-Consumers": "z", "Small": "z", "Ivory": "z"},
+			want: "Accept Ivory Small X-Authority X-Consumers X-Requested-With"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := http.Header{}

@@ -25,19 +25,27 @@ const desktopCookie = "vdi-desktop."
 // proves it; * stands for any end of a name. A desktop has the visitor's word from none
 // of them: the session's token was checked here.
 var credentials = []string{
-	"Authorization",
-	"X-Auth-Request-*", "X-Forwarded-Access-Token", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
-	"X-Forwarded-Preferred-Username",                              // oauth2-proxy
-	"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", // Authelia
-	"X-Authentik-*", "X-Vouch-*", "X-Webauth-*", "X-Pomerium-*", "Tailscale-User-*",
-	"Oidc-*", "X-Userinfo", "X-Id-Token", // mod_auth_openidc, APISIX, Kong
+	"Authorization", "X-Forwarded-Authorization", "X-Serverless-Authorization", // the latter two: Google's gateways, Cloud Run
+	"X-Auth-*", "X-Forwarded-Access-Token", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
+	"X-Forwarded-Preferred-Username",                                             // oauth2-proxy, Keycloak's gatekeeper
+	"Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "Remote-Role", // Authelia, Pangolin
+	"X-Authentik-*", "X-Vouch-*", "X-Webauth-*", "X-Pomerium-*", "Tailscale-*", "Teleport-Jwt-*",
+	"Oidc-*", "Oauth2-Claim-*", "Mellon-*", "Cas-*", "Shib-*", // modules of Apache: OpenID Connect, OAuth 2, SAML, CAS, Shibboleth
+	"X-Userinfo", "X-Id-Token", "X-Access-Token", "X-Refresh-Token", // APISIX, Kong
+	"X-Consumer-*", "X-Anonymous-Consumer", "X-Credential-*", "X-Authenticated-*", // Kong, APISIX
+	"X-Jwt-Assertion",                // WSO2
 	"X-Remote-*",                     // Kubernetes' authenticating proxies
 	"X-Amzn-Oidc-*", "X-Amzn-Mtls-*", // ALB
-	"X-Goog-Iap-*", "X-Goog-Authenticated-User-*", // IAP
+	"X-Amzn-Ava-*",                                                     // Verified Access
+	"X-Goog-Iap-*", "X-Goog-Authenticated-User-*", "X-Appengine-User*", // IAP, App Engine
+	"X-Apigateway-Api-Userinfo", "X-Endpoint-Api-Userinfo", // Google's API Gateway, Cloud Endpoints
 	"Cf-Access-*",                            // Cloudflare Access
 	"X-Ms-Client-Principal*", "X-Ms-Token-*", // Azure App Service
+	"Sm-*", "Smuser*", "Smserversession*", // SiteMinder, which writes its names without _ too
+	"Iv-*",            // IBM WebSEAL
+	"Oam-*", "Osso-*", // Oracle Access Manager
 	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert*", "Ssl-Client-*", "X-Ssl-Client-*", // Envoy, Traefik, ingress-nginx, HAProxy
-	"Client-Cert*", "X-Client-Cert*", "X-Arr-Clientcert", // RFC 9440, GKE, Azure
+	"Client-Cert*", "X-Client-Cert*", "X-Arr-Clientcert", "Cf-Client-Cert-*", "Cf-Cert-*", // RFC 9440, GKE, Azure, Cloudflare
 }
 
 // Filter keeps credentials between visitors and desktops where they belong.
@@ -69,12 +77,9 @@ func (f Filter) Request(h http.Header) {
 	}
 	for name := range h {
 		// To many programs behind a web server _ is -, as it is in an environment.
-		if Matches(credentials, strings.ReplaceAll(name, "_", "-")) && !Matches(f.passed.Headers, name) {
+		if Matches(credentials, strings.ReplaceAll(name, "_", "-")) && (!Matches(f.passed.Headers, name) || slices.ContainsFunc(h[name], ours)) {
 			delete(h, name)
 		}
-	}
-	if slices.ContainsFunc(h["Authorization"], ours) {
-		h.Del("Authorization")
 	}
 }
 
