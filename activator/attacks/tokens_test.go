@@ -186,7 +186,7 @@ func (h *house) badSignatures() (all []forgery) {
 	return all
 }
 
-// badForms are a good token, written otherwise: there is one way to write a token.
+// badForms are a good token, written otherwise: its base64 has one spelling.
 func (h *house) badForms() (all []forgery) {
 	add := func(name, raw string) { all = append(all, forgery{name, raw, closing.BadToken, insider}) }
 	good := h.token(token.AudienceSession, h.alice, 0)

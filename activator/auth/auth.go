@@ -45,7 +45,7 @@ const maxKnown = 1 << 12
 type Guard struct {
 	verifier *token.Verifier
 	// good and bad are tokens that were checked, by their hash: bad ones, which anybody can
-	// make, must not crowd out the good.
+	// make, must not crowd out the good. Of a good one there are two forms at most.
 	good, bad *lru.Cache
 	url       config.URL
 	secure    bool

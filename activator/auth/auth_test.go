@@ -81,6 +81,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		"a bearer beside an expired cookie":   {cookies: []string{secureCookie + "=" + expired}, bearer: "Bearer " + good},
 		"a cookie beside a desktop's bearer":  {cookies: []string{secureCookie + "=" + good}, bearer: "Bearer of-the-desktop"},
 		"a cookie behind many of a neighbour": {cookies: append(planted(40), plainCookie+"="+good), plain: true},
+		"a signature's twin":                  {bearer: "Bearer " + tokentest.Twin(t, good)},
 		"a cookie behind a planted one":       {cookies: []string{plainCookie + "=planted", plainCookie + "=" + good}, plain: true},
 
 		"nothing":                      {want: ErrNoToken},
@@ -94,6 +95,8 @@ func TestWhoIsLetIn(t *testing.T) {
 		"a pod's":                      {bearer: "Bearer " + pods, want: token.ErrMalformed},
 		"one that is signed by others": {bearer: "Bearer " + forged, want: token.ErrMalformed},
 		"rubbish":                      {bearer: "Bearer rubbish", want: token.ErrMalformed},
+		"the twin of an expired one":   {bearer: "Bearer " + tokentest.Twin(t, expired), want: token.ErrExpired},
+		"the twin of another's":        {bearer: "Bearer " + tokentest.Twin(t, bobs), want: token.ErrForeign},
 		"the first one's fault":        {cookies: []string{secureCookie + "=" + expired}, bearer: "Bearer rubbish", want: token.ErrExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,6 +238,7 @@ func TestADesktopGetsItsOwnCookiesAndNobodysCredentials(t *testing.T) {
 		"ours as a desktop's":           {cookies: []string{"vdi-desktop." + plainCookie + "=x; vdi-desktop.vdi-desktop.a=1"}},
 		"those that are passed":         {passed: passing, cookies: []string{"theme=1; jupyter-x=2; jupyter=3; " + plainCookie + "=4; other=5"}, wantCookies: "theme=1; jupyter-x=2"},
 		"our bearer":                    {header: map[string]string{"Authorization": "Bearer " + ours}},
+		"our bearer's twin":             {passed: passing, header: map[string]string{"Authorization": "Bearer " + tokentest.Twin(t, ours)}},
 		"our bearer though it is asked": {passed: passing, header: map[string]string{"Authorization": "bearer " + expired}},
 		"our bearer as gateways move it": {passed: config.Passed{Headers: []string{"x-forwarded-authorization"}},
 			header: map[string]string{"X-Forwarded-Authorization": "Bearer " + ours}},

@@ -4,6 +4,11 @@
 //
 // The algorithm is pinned to ES256; aud, exp and sub are required. The private
 // key stays with those who sign; a verifier needs only the certificate.
+//
+// A token's bytes do not name it. With a signature (r, s) its twin (r, n-s) is as good, and
+// anybody can make the one of the other. Neither is refused: signers give both, and what is
+// signed stays good. So whoever revokes tokens, counts them or keeps them from somewhere has
+// to go by what they say; a cache of what was checked may go by bytes.
 package token
 
 import (
@@ -134,7 +139,8 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 		jwt.WithIssuer(Issuer),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
-		jwt.WithStrictDecoding(), // one token, one way to write it
+		// Not dozens of spellings of one token, each an entry in a cache of what was checked.
+		jwt.WithStrictDecoding(),
 		jwt.WithLeeway(leeway),
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)

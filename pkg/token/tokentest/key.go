@@ -1,4 +1,4 @@
-// Package tokentest makes signing keys for tests.
+// Package tokentest makes signing keys and tokens for tests.
 package tokentest
 
 import (
