@@ -24,3 +24,23 @@ namespaceSelector:
     - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+Who makes what visitors are led to, as a list of user names in CEL: the operator and Knative
+of a session's template, Kubernetes' controllers of what those make, and who is named by
+values. Whatever one of them makes is made of an object that is checked itself.
+*/}}
+{{- define "vdi-operator.admission.makers" -}}
+{{- $operator := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "vdi-operator.serviceAccountName" (dict "context" . "component" "operator")) -}}
+{{- $knative := printf "system:serviceaccount:%s:controller" .Values.knative.namespace -}}
+{{- $kubernetes := list "system:serviceaccount:kube-system:deployment-controller" "system:serviceaccount:kube-system:replicaset-controller" "system:kube-controller-manager" -}}
+{{- concat $kubernetes (list $operator $knative) (.Values.admissionPolicy.podCreators | default list) | toJson -}}
+{{- end -}}
+
+{{/*
+The pod template of the object of that name, in CEL; empty without one. dyn, because the
+kinds have it at different places.
+*/}}
+{{- define "vdi-operator.admission.template" -}}
+(request.kind.kind == 'CronJob' ? dyn({{ . }}).spec.jobTemplate.spec.template : dyn({{ . }}).?spec.?template.orValue({}))
+{{- end -}}

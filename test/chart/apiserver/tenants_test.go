@@ -45,13 +45,13 @@ func sessionOf(user string) *v1alpha1.VDISession {
 		Spec: v1alpha1.VDISessionSpec{User: user, Template: "kde"}}
 }
 
-// bind lets a user make sessions and pods in team-a.
+// bind lets a user make sessions, pods and what makes pods in team-a.
 func bind(t *testing.T, user string) {
 	t.Helper()
 	meta := metav1.ObjectMeta{GenerateName: "tenant-", Namespace: "team-a"}
 	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{"vdi.kasm.io"}, Resources: []string{"vdisessions"}, Verbs: []string{"create", "update"}},
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create"}}}}
+		{APIGroups: []string{"", "apps", "batch", "serving.knative.dev"}, Resources: []string{"*"}, Verbs: []string{"create", "update"}}}}
 	require.NoError(t, admin.Create(t.Context(), role))
 	binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}}
