@@ -98,9 +98,9 @@ type Limit struct {
 	// Refusal is the reason in vdi_activator_refusals_total; empty if nobody is refused.
 	Refusal string
 	Default float64
-	// Min is the least value; with Above the value must exceed it.
-	Min   float64
-	Above bool
+	// Min is the least value; with Above the value must exceed it. Max is the greatest.
+	Min, Max float64
+	Above    bool
 	// ZeroIsOff allows 0 below Min.
 	ZeroIsOff bool
 
@@ -108,71 +108,84 @@ type Limit struct {
 	field  func(*Limits) any
 }
 
+// The greatest values: what is above them is a slip of the hand, and computing with it could
+// overflow. They are round in tens, as Helm writes them in its errors.
+const (
+	// maxCount is about how many files Linux lets a process have (fs.nr_open).
+	maxCount = 1e6
+	// maxKept, in bytes, is more memory than a replica has; maxMessage and maxHead are more
+	// than anybody says at once.
+	maxKept    = 1e12
+	maxMessage = 1e9
+	maxHead    = 1e7
+	maxTime    = float64(365 * 24 * time.Hour)
+)
+
 // LimitTable has every limit; values.yaml, its schema and docs/operations/limits.md are checked against it.
 var LimitTable = []Limit{
-	{Name: "heldConnections", Refusal: "held_connections", Default: 10000, Min: 1,
+	{Name: "heldConnections", Refusal: "held_connections", Default: 10000, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.HeldConnections }},
-	{Name: "heldConnectionsPerSession", Refusal: "held_connections_per_session", Default: 16, Min: 1,
+	{Name: "heldConnectionsPerSession", Refusal: "held_connections_per_session", Default: 16, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.HeldConnectionsPerSession }},
-	{Name: "heldBytes", Refusal: "held_bytes", Default: 256 << 20, Min: 1 << 20,
+	{Name: "heldBytes", Refusal: "held_bytes", Default: 256 << 20, Min: 1 << 20, Max: maxKept,
 		remedy: "must be 1048576 or more, or a few desktops' clients do not fit", field: func(l *Limits) any { return &l.HeldBytes }},
 	// As many as a session may hold, each with all of bufferedBytes, and as much again.
-	{Name: "heldBytesPerSession", Refusal: "held_bytes_per_session", Default: 8 << 20, Min: 64 << 10,
+	{Name: "heldBytesPerSession", Refusal: "held_bytes_per_session", Default: 8 << 20, Min: 64 << 10, Max: maxKept,
 		remedy: "must be 65536 or more, or one desktop's client does not fit", field: func(l *Limits) any { return &l.HeldBytesPerSession }},
 	// A request costs some 30 KiB and five goroutines, a relayed WebSocket some 10 KiB.
-	{Name: "liveRequests", Refusal: "live_requests", Default: 2000, Min: 1, field: func(l *Limits) any { return &l.LiveRequests }},
-	{Name: "liveRequestsPerSession", Refusal: "live_requests_per_session", Default: 128, Min: 1,
+	{Name: "liveRequests", Refusal: "live_requests", Default: 2000, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.LiveRequests }},
+	{Name: "liveRequestsPerSession", Refusal: "live_requests_per_session", Default: 128, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.LiveRequestsPerSession }},
-	{Name: "liveWebSockets", Refusal: "live_websockets", Default: 20000, Min: 1, field: func(l *Limits) any { return &l.LiveWebSockets }},
-	{Name: "liveWebSocketsPerSession", Refusal: "live_websockets_per_session", Default: 64, Min: 1,
+	{Name: "liveWebSockets", Refusal: "live_websockets", Default: 20000, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.LiveWebSockets }},
+	{Name: "liveWebSocketsPerSession", Refusal: "live_websockets_per_session", Default: 64, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.LiveWebSocketsPerSession }},
-	{Name: "bufferedBytes", Refusal: "buffered_bytes", Default: 256 << 10, Min: 1, field: func(l *Limits) any { return &l.BufferedBytes }},
-	{Name: "bufferedFrames", Refusal: "buffered_frames", Default: 256, Min: 1, field: func(l *Limits) any { return &l.BufferedFrames }},
-	{Name: "messageBytes", Refusal: "message_bytes", Default: 64 << 10, Min: 1, field: func(l *Limits) any { return &l.MessageBytes }},
-	{Name: "candidates", Refusal: "candidates", Default: 512, Min: 1, field: func(l *Limits) any { return &l.Candidates }},
-	{Name: "pagesPerSession", Refusal: "pages_per_session", Default: 16, Min: 1, field: func(l *Limits) any { return &l.PagesPerSession }},
-	{Name: "clientCacheBytes", Default: 64 << 20, remedy: "must be a number of bytes, or 0 to keep no desktop's client",
+	{Name: "bufferedBytes", Refusal: "buffered_bytes", Default: 256 << 10, Min: 1, Max: maxKept, field: func(l *Limits) any { return &l.BufferedBytes }},
+	{Name: "bufferedFrames", Refusal: "buffered_frames", Default: 256, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.BufferedFrames }},
+	{Name: "messageBytes", Refusal: "message_bytes", Default: 64 << 10, Min: 1, Max: maxMessage, field: func(l *Limits) any { return &l.MessageBytes }},
+	{Name: "candidates", Refusal: "candidates", Default: 512, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.Candidates }},
+	{Name: "pagesPerSession", Refusal: "pages_per_session", Default: 16, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.PagesPerSession }},
+	{Name: "clientCacheBytes", Default: 64 << 20, Max: maxKept, remedy: "must be a number of bytes, or 0 to keep no desktop's client",
 		field: func(l *Limits) any { return &l.ClientCacheBytes }},
-	{Name: "holdHTTP", Refusal: "hold_timeout", Default: float64(time.Minute), Above: true,
+	{Name: "holdHTTP", Refusal: "hold_timeout", Default: float64(time.Minute), Above: true, Max: maxTime,
 		field: func(l *Limits) any { return &l.HoldHTTP }},
-	{Name: "holdTime", Refusal: "hold_timeout", Default: float64(30 * time.Minute), Above: true,
+	{Name: "holdTime", Refusal: "hold_timeout", Default: float64(30 * time.Minute), Above: true, Max: maxTime,
 		field: func(l *Limits) any { return &l.HoldTime }},
 	// Its least is three of the activator's pings, by which silence is seen.
-	{Name: "relayIdleTimeout", Refusal: "relay_idle", Min: float64(time.Minute), ZeroIsOff: true,
+	{Name: "relayIdleTimeout", Refusal: "relay_idle", Min: float64(time.Minute), ZeroIsOff: true, Max: maxTime,
 		remedy: "must be 1m or more, or 0s for no limit", field: func(l *Limits) any { return &l.RelayIdleTimeout }},
-	{Name: "headerTimeout", Refusal: "header_timeout", Default: float64(10 * time.Second), Above: true,
+	{Name: "headerTimeout", Refusal: "header_timeout", Default: float64(10 * time.Second), Above: true, Max: maxTime,
 		field: func(l *Limits) any { return &l.HeaderTimeout }},
 	// The least fits a browser's own head of 1 KiB with a token twice, as a link and as a cookie; the default fits
 	// a link and cookies of 4 KiB each many times.
-	{Name: "headerBytes", Refusal: "header_bytes", Default: 64 << 10, Min: 4 << 10,
+	{Name: "headerBytes", Refusal: "header_bytes", Default: 64 << 10, Min: 4 << 10, Max: maxHead,
 		remedy: "must be 4096 or more, or a browser's request with its cookie does not fit",
 		field:  func(l *Limits) any { return &l.HeaderBytes }},
-	{Name: "desktopHeaderBytes", Refusal: "desktop_header_bytes", Default: 64 << 10, Min: 4 << 10,
+	{Name: "desktopHeaderBytes", Refusal: "desktop_header_bytes", Default: 64 << 10, Min: 4 << 10, Max: maxHead,
 		remedy: "must be 4096 or more, or a desktop's answer with its cookies does not fit",
 		field:  func(l *Limits) any { return &l.DesktopHeaderBytes }},
-	{Name: "desktopHeaderFields", Refusal: "desktop_header_fields", Default: 200, Min: 20,
+	{Name: "desktopHeaderFields", Refusal: "desktop_header_fields", Default: 200, Min: 20, Max: maxCount,
 		field: func(l *Limits) any { return &l.DesktopHeaderFields }},
 	// Browsers open at most six connections a host, and send on most of them at once.
-	{Name: "pendingConnections", Refusal: "pending_connections", Default: 4096, Min: 1,
+	{Name: "pendingConnections", Refusal: "pending_connections", Default: 4096, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.PendingConnections }},
-	{Name: "pendingConnectionsPerAddress", Refusal: "pending_connections_per_address", Default: 256, Min: 1,
+	{Name: "pendingConnectionsPerAddress", Refusal: "pending_connections_per_address", Default: 256, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.PendingConnectionsPerAddress }},
-	{Name: "idleConnections", Default: 10000, Min: 1, field: func(l *Limits) any { return &l.IdleConnections }},
+	{Name: "idleConnections", Default: 10000, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.IdleConnections }},
 	// A desktop's page opens two or three WebSockets and opens them again every few seconds while it cannot connect.
 	// A person has some tabs of that; an address may be an office's of two hundred people, who all come back at once
 	// after a restart.
-	{Name: "upgradesPerUser.perSecond", Refusal: "upgrades_per_user", Default: 5, Above: true,
+	{Name: "upgradesPerUser.perSecond", Refusal: "upgrades_per_user", Default: 5, Above: true, Max: maxCount,
 		field: func(l *Limits) any { return &l.UpgradesPerUser.PerSecond }},
-	{Name: "upgradesPerUser.burst", Refusal: "upgrades_per_user", Default: 40, Min: 1,
+	{Name: "upgradesPerUser.burst", Refusal: "upgrades_per_user", Default: 40, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.UpgradesPerUser.Burst }},
-	{Name: "upgradesPerAddress.perSecond", Refusal: "upgrades_per_address", Default: 50, Above: true,
+	{Name: "upgradesPerAddress.perSecond", Refusal: "upgrades_per_address", Default: 50, Above: true, Max: maxCount,
 		field: func(l *Limits) any { return &l.UpgradesPerAddress.PerSecond }},
-	{Name: "upgradesPerAddress.burst", Refusal: "upgrades_per_address", Default: 600, Min: 1,
+	{Name: "upgradesPerAddress.burst", Refusal: "upgrades_per_address", Default: 600, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.UpgradesPerAddress.Burst }},
 	// An expired session's page asks every few seconds; an office's are one address.
-	{Name: "refusalsPerAddress.perSecond", Refusal: "refusals_per_address", Default: 20, Above: true,
+	{Name: "refusalsPerAddress.perSecond", Refusal: "refusals_per_address", Default: 20, Above: true, Max: maxCount,
 		field: func(l *Limits) any { return &l.RefusalsPerAddress.PerSecond }},
-	{Name: "refusalsPerAddress.burst", Refusal: "refusals_per_address", Default: 400, Min: 1,
+	{Name: "refusalsPerAddress.burst", Refusal: "refusals_per_address", Default: 400, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.RefusalsPerAddress.Burst }},
 }
 
@@ -205,11 +218,15 @@ func (l Limits) validate() (errs field.ErrorList) {
 		case *metav1.Duration:
 			number, shown, unit = float64(value.Duration), value.Duration.String(), "s"
 		}
-		if number > row.Min || number == row.Min && !row.Above || number == 0 && row.ZeroIsOff {
+		if number <= row.Max && (number > row.Min || number == row.Min && !row.Above || number == 0 && row.ZeroIsOff) {
 			continue
 		}
 		remedy := row.remedy
 		switch {
+		case number > row.Max && unit != "":
+			remedy = fmt.Sprintf("must be %s or less", time.Duration(row.Max))
+		case number > row.Max:
+			remedy = fmt.Sprintf("must be %.0f or less", row.Max)
 		case remedy == "" && row.Above:
 			remedy = "must be above 0" + unit
 		case remedy == "":

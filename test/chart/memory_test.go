@@ -16,6 +16,9 @@ func TestGoKnowsTheMemoryLimit(t *testing.T) {
 		"in units of ten": {[]string{"activator.resources.limits.memory=1.5G"}, map[string]string{
 			pod("activator") + ".env[*].value": "1350000000",
 		}},
+		"of all that is taken": {[]string{"activator.resources.limits.memory=16Ti"}, map[string]string{
+			pod("activator") + ".env[*].value": "15832967439974",
+		}},
 		"which it then does not say twice": {
 			[]string{"activator.extraEnv[0].name=GOMEMLIMIT", "activator.extraEnv[0].value=1GiB", "activator.extraEnv[1].name=A"},
 			map[string]string{pod("activator") + ".env[*].name": "GOMEMLIMIT A POD_NAME POD_UID", pod("activator") + ".env[0].value": "1GiB"}},

@@ -16,9 +16,9 @@ func TestAnAutoscalerTakesTheReplicasPlace(t *testing.T) {
 				hpa + ".spec.metrics[?(@.type=='Resource')]":             "",
 			}},
 		"a large number is never written as 1e+06": {
-			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetRelayedConnections=2000000",
-				"limits.heldConnections=3000000"},
-			map[string]string{hpa + ".spec.metrics[1].pods.target.averageValue": "2000000"}},
+			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetRelayedConnections=1000000",
+				"limits.heldConnections=1000000"},
+			map[string]string{hpa + ".spec.metrics[1].pods.target.averageValue": "1000000"}},
 		"a behavior replaces the chart's": {
 			[]string{"activator.autoscaling.enabled=true", "activator.autoscaling.targetHeldConnections=0",
 				"activator.autoscaling.targetRelayedConnections=0",

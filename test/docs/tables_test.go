@@ -63,6 +63,7 @@ func TestTheTablesHaveEveryLimitAndClockWithItsDefault(t *testing.T) {
 // bounds is what this test reads of a value's schema.
 type bounds struct {
 	Minimum          *float64          `json:"minimum"`
+	Maximum          *float64          `json:"maximum"`
 	ExclusiveMinimum *float64          `json:"exclusiveMinimum"`
 	Not              map[string]any    `json:"not"`
 	Properties       map[string]bounds `json:"properties"`
@@ -115,6 +116,8 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 		switch {
 		case isNumber && (least == nil || *least != limit.Min):
 			t.Errorf("values.schema.json: limits.%s does not have the bound %v", limit.Name, limit.Min)
+		case isNumber && (at.Maximum == nil || *at.Maximum != limit.Max):
+			t.Errorf("values.schema.json: limits.%s does not have the greatest value %v", limit.Name, limit.Max)
 		case !isNumber && (at.Not != nil) != limit.Above:
 			t.Errorf("values.schema.json: limits.%s: zero is forbidden: %t, want %t", limit.Name, at.Not != nil, limit.Above)
 		}
