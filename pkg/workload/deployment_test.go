@@ -85,6 +85,6 @@ func TestWhyADeploymentHasNoPodIsSaid(t *testing.T) {
 	}}}
 	equal(t, "progress", noPod(d), map[string]any{
 		"Reason": v1alpha1.ReasonPodNotCreated, "Detail": "exceeded quota: team", "Message": "The desktop's pod cannot be created: exceeded quota: team",
-		"Resource": "", "Image": "", "Stuck": true, "Until": nil})
+		"Resource": "", "Image": "", "Stuck": true, "Until": nil, "Overdue": ""})
 	equal(t, "nothing to say", noPod(&appsv1.Deployment{}), Progress{})
 }

@@ -3,6 +3,8 @@ package workload
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -57,13 +59,39 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 	return finishingProgress(pod), nil
 }
 
+// OverdueAfter is how long after its Until a Progress is taken for one that does not pass by
+// itself. Kubelet may kill a pod some seconds late, and clocks differ.
+const OverdueAfter = time.Minute
+
+// At is the progress as it is at a time: one that has not passed by then says what to do. It
+// changes next at the other time, which is zero for never.
+func (p Progress) At(now time.Time) (Progress, time.Time) {
+	if p.Until == nil || p.Overdue == "" {
+		return p, time.Time{}
+	}
+	if next := p.Until.Add(OverdueAfter); now.Before(next) {
+		return p, next
+	}
+	p.Detail, p.Stuck = p.Overdue, true
+	return p.say("The last use of the home does not end", ""), time.Time{}
+}
+
 // finishingProgress is that of a desktop whose home a pod has not let go of yet. A pod's
 // time of deletion is when kubelet kills it.
 func finishingProgress(p *corev1.Pod) Progress {
-	until := ""
+	progress := Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name}
 	if p.DeletionTimestamp != nil {
-		until = fmt.Sprintf(", until %s at the latest", p.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 MST"))
+		at := p.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 MST")
+		progress.Overdue = fmt.Sprintf("pod %s was to end by %s. %s, as docs/troubleshooting.md#a-pod-that-does-not-end says.", p.Name, at, remedyOf(p))
+		progress.Detail += fmt.Sprintf(", until %s at the latest", at)
 	}
-	return Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name + until}.
-		say("The last use of the home is ending", "")
+	return progress.say("The last use of the home is ending", "")
+}
+
+// remedyOf is what an administrator does for a pod that does not end.
+func remedyOf(p *corev1.Pod) string {
+	if len(p.Finalizers) > 0 {
+		return fmt.Sprintf("It is kept by %s: an administrator has whoever set that take it away", strings.Join(p.Finalizers, " and "))
+	}
+	return fmt.Sprintf("Its node %s may be gone: an administrator makes sure that it is off and deletes the pod by force", p.Spec.NodeName)
 }

@@ -96,6 +96,8 @@ type Progress struct {
 	Resource, Image, Detail string
 	// Until is when that passes by itself at the latest; nil where nobody knows.
 	Until *metav1.Time
+	// Overdue is the detail of what has not passed by then; empty where that is the same.
+	Overdue string
 	// Stuck is whether the start gets no further unless somebody changes something.
 	Stuck bool
 }

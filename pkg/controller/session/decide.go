@@ -20,6 +20,9 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	if p.observed, err = p.Workload.Observe(ctx, p.session); err != nil {
 		return err
 	}
+	var changes time.Time
+	p.observed.Progress, changes = p.observed.Progress.At(p.now)
+	p.returnAt(changes)
 	st := &p.session.Status
 	if lifecycle.Unknown(p.session) && p.observed.Pod != nil {
 		// A desktop runs and its status was lost: unknown means awake, from now on.

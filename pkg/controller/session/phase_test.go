@@ -313,6 +313,26 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaking, Since: metav1.NewTime(s.now)})
 }
 
+func TestAHomeThatIsNotLetGoOfInTimeIsSaidWithTheRemedy(t *testing.T) {
+	s := newStage(t)
+	s.visit()
+	until := metav1.NewTime(s.now.Add(30 * time.Second))
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: &until, Detail: "until then", Message: "Ending: until then", Overdue: "Do this."}
+	now, after := s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "Ending: until then")
+	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonHomeFinishing, Detail: "until then", Since: metav1.NewTime(s.now), Until: now.Status.Waiting.Until})
+	assert.Equal(t, 30*time.Second+workload.OverdueAfter, after, "nothing else brings it back")
+	since := s.now
+	s.now = s.now.Add(after)
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "The last use of the home does not end: Do this.")
+	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonHomeFinishing, Detail: "Do this.", Since: metav1.NewTime(since), Until: now.Status.Waiting.Until})
+	before := now.ResourceVersion
+	s.now = s.now.Add(time.Minute)
+	now, _ = s.look()
+	assert.Equal(t, before, now.ResourceVersion, "it is written again and again")
+}
+
 func TestAVisitFromAClockThatIsAheadDoesNotWakeTwice(t *testing.T) {
 	s := newStage(t)
 	s.now = s.now.Add(time.Hour)
