@@ -75,19 +75,70 @@ func newRaw(t *testing.T, fields string) *httptest.Server {
 	return srv
 }
 
-// newMute is a desktop that accepts connections and never answers; asked says how many
-// requests it has.
-func newMute(t *testing.T) (srv *httptest.Server, asked *atomic.Int32) {
+// mute is a desktop that accepts connections and never answers.
+type mute struct {
+	*httptest.Server
+	// asked counts the upgrades that it was asked for, left those of whom nobody waits for
+	// an answer any longer.
+	asked, left atomic.Int32
+}
+
+func newMute(t *testing.T) *mute {
 	t.Helper()
-	asked = &atomic.Int32{}
-	srv = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	d := &mute{}
+	d.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if websocket.IsWebSocketUpgrade(r) {
-			asked.Add(1)
+			d.asked.Add(1)
+			defer d.left.Add(1)
 		}
 		<-r.Context().Done()
 	}))
-	t.Cleanup(srv.Close)
-	return srv, asked
+	t.Cleanup(func() {
+		d.CloseClientConnections() // for which Close waits
+		d.Close()
+	})
+	return d
+}
+
+func (d *mute) expect(t testing.TB, asked, left int32) {
+	t.Helper()
+	eventually.Equal(t, "asked", asked, d.asked.Load)
+	eventually.Equal(t, "left", left, d.left.Load)
+}
+
+// asking is a client whose desktop is asked, once, while the client has no answer yet. The
+// client comes when it has one, nil where it is refused.
+func (g *gateway) asking(d *mute, offers ...string) <-chan *websocket.Conn {
+	g.t.Helper()
+	answered := make(chan *websocket.Conn, 1)
+	go func() {
+		ws, _, _ := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+"/desk",
+			with(g.offering(offers...), "Host", host))
+		answered <- ws
+	}()
+	d.expect(g.t, 1, 0)
+	select {
+	case <-answered:
+		g.t.Fatal("the client has an answer before the desktop gave one")
+	case <-time.After(20 * time.Millisecond): // for what must not come there is nothing to wait for
+	}
+	assert.EqualValues(g.t, 1, value(g.Metrics.Held)(), "who asks has no place")
+	assert.EqualValues(g.t, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
+	return answered
+}
+
+// expectSoon is the client, once it has its answer.
+func (g *gateway) expectSoon(answered <-chan *websocket.Conn) *websocket.Conn {
+	g.t.Helper()
+	select {
+	case ws := <-answered:
+		require.NotNil(g.t, ws, "it is refused")
+		g.t.Cleanup(func() { _ = ws.Close() })
+		return ws
+	case <-time.After(enough):
+		g.t.Fatal("the client has no answer while the desktop has time to give one")
+		return nil
+	}
 }
 
 // offering is a client of the desktop's page that offers subprotocols, a header line each.
@@ -235,12 +286,28 @@ func TestADesktopThatIsAskedWhileItStartsIsWaitedFor(t *testing.T) {
 }
 
 func TestADesktopThatDoesNotAnswerIsNotAskedForEver(t *testing.T) {
-	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
-	mute, asked := newMute(t)
-	g.wakes(mute)
+	const bound = 300 * time.Millisecond
+	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = bound })
+	d := newMute(t)
+	g.wakes(d.Server)
+	begun := time.Now()
+	ws := g.expectSoon(g.asking(d, "a, b"))
+	assert.GreaterOrEqual(t, time.Since(begun), bound, "the desktop has less time than the limit gives it")
+	require.Equal(t, "a", ws.Subprotocol(), "the client is promised what one whose desktop sleeps is")
+	d.expect(t, 2, 1) // it is held, and asks as who is held does; the first question has ended
+	eventually.Equal(t, "held", 1, value(g.Metrics.Held))
+}
+
+func TestADesktopThatDoesNotAcceptIsNotWaitedForBeforeItsClientIsHeld(t *testing.T) {
+	g := newGateway(t)
+	d := newMute(t)
+	d.Close()
+	g.wakes(d.Server)
+	g.change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = s.Status.StartTime }) // it accepted before
+	begun := time.Now()
 	ws := g.dial("/desk", g.offering("a, b"))
+	assert.Less(t, time.Since(begun), enough, "its client waits for as long as a plain request")
 	require.Equal(t, "a", ws.Subprotocol())
-	assert.GreaterOrEqual(t, asked.Load(), int32(1), "it was not asked")
 	eventually.Equal(t, "held", 1, value(g.Metrics.Held))
 }
 
@@ -255,19 +322,12 @@ func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
-			mute, asked := newMute(t)
-			g.wakes(mute)
-			go func() {
-				for asked.Load() == 0 {
-					time.Sleep(time.Millisecond)
-				}
-				assert.EqualValues(t, 1, value(g.Metrics.Held)(), "who asks has no place")
-				assert.EqualValues(t, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
-				tc.happens(g)
-			}()
-			begun := time.Now()
-			expectClosed(t, g.dial("/desk", g.offering("a")), tc.code, "")
-			assert.Less(t, time.Since(begun), enough, "it ended when the desktop had no more time")
+			d := newMute(t)
+			g.wakes(d.Server)
+			answered := g.asking(d, "a")
+			tc.happens(g)
+			expectClosed(t, g.expectSoon(answered), tc.code, "")
+			d.expect(t, 1, 1) // and is not asked again
 			g.expectNobody()
 		})
 	}
@@ -275,24 +335,29 @@ func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
 
 func TestAClientThatLeavesWhileItsDesktopIsAskedGivesItsPlacesBack(t *testing.T) {
 	g := newGateway(t)
-	mute, asked := newMute(t)
-	g.wakes(mute)
+	d := newMute(t)
+	g.wakes(d.Server)
 	conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
 	require.NoError(t, err)
 	_, err = io.WriteString(conn, "GET /desk HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\nCookie: "+g.as(noBrowser).Get("Cookie")+"\r\n\r\n")
 	require.NoError(t, err)
-	eventually.Equal(t, "asked", 1, func() int { return int(asked.Load()) })
+	d.expect(t, 1, 0)
+	left := time.Now()
 	require.NoError(t, conn.Close())
+	d.expect(t, 1, 1)
 	g.expectNobody()
+	assert.Less(t, time.Since(left), enough, "they come back when the desktop has no more time")
 }
 
 func TestThePlacesBoundWhoAsks(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.LiveWebSocketsPerSession = 1 })
-	g.wakes(newChoosy(t, "b").Server)
-	g.dial("/desk", g.offering("b"))
+	d := newMute(t)
+	g.wakes(d.Server)
+	g.asking(d, "b")
 	expectClosed(t, g.dial("/desk", g.offering("b")), 1013, "too many")
 	g.expectRefusals(closing.LiveWebSocketsPerSession, 1)
+	d.expect(t, 1, 0) // of the second it hears nothing
 }
 
 // TestADesktopThatWasAskedAndDiesIsReplaced has the next one say other things than the first:

@@ -1,6 +1,7 @@
 package hold
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net/http"
@@ -47,11 +48,39 @@ func TestADesktopThatWasAskedIsGivenUpWhereItsSessionHasEndedSince(t *testing.T)
 func TestADesktopIsAskedNoLongerThanItsClientWaits(t *testing.T) {
 	a, b := tcp{}.connect(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	hears := make(chan error, 1)
+	go func() { // the desktop hears the question, and the client leaves
+		_, err := b.Read(make([]byte, 1))
+		hears <- err
+		cancel()
+		_, err = io.Copy(io.Discard, b)
+		hears <- err
+	}()
+	begun := time.Now()
 	asked, _, err := Ask(ctx, a, request())
 	require.ErrorIs(t, err, relay.ErrStarting)
 	assert.Nil(t, asked)
-	_, err = io.Copy(io.Discard, b)
-	require.NoError(t, err, "its connection is not closed")
+	require.NoError(t, <-hears)
+	require.NoError(t, <-hears, "its connection is not closed")
+	assert.Less(t, time.Since(begun), enough, "it is asked for as long as a desktop may take")
+	_ = b.Close()
+}
+
+func TestADesktopThatRefusesWhenItIsAskedIsLetGo(t *testing.T) {
+	a, b := tcp{}.connect(t)
+	hears := make(chan error, 1)
+	go func() {
+		_, _ = http.ReadRequest(bufio.NewReader(b))
+		_, _ = io.WriteString(b, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+		_ = b.SetReadDeadline(time.Now().Add(enough))
+		_, err := io.Copy(io.Discard, b)
+		hears <- err
+	}()
+	asked, _, err := Ask(t.Context(), a, request())
+	var no *relay.Rejected
+	require.ErrorAs(t, err, &no)
+	assert.Equal(t, http.StatusForbidden, no.Status)
+	assert.Nil(t, asked)
+	assert.NoError(t, <-hears, "its connection is not closed")
 	_ = b.Close()
 }
