@@ -136,7 +136,7 @@ func TestNoDesktopSleepsWhileNobodyListensAndSilenceCountsFromTheirReturn(t *tes
 	reconcile := operatorByHand(t, func(r *session.Reconciler) { r.Activators, r.Now = w.Record, w.now })
 	stop := activator(t, in, "a")
 	w.sees(1, "True", v1alpha1.ReasonListening)
-	s := inUnserved(t, "listened", func(s *v1alpha1.VDISession) {
+	s := inApart(t, "listened", "ada", func(s *v1alpha1.VDISession) {
 		s.Spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(timeout), MaxDuration: v1alpha1.NewDuration(time.Hour)}
 	})
 	awake(t, reconcile, s)

@@ -66,10 +66,16 @@ func operatorByHand(t *testing.T, change ...func(*session.Reconciler)) func(*v1a
 // inUnserved creates a session that only operatorByHand sees.
 func inUnserved(t *testing.T, name string, change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
 	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unserved}}
+	return inApart(t, unserved, name, change)
+}
+
+// inApart creates a session in one of the namespaces apart.
+func inApart(t *testing.T, namespace, name string, change func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), ns)))
-	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(unserved))))
-	s := newSession(unserved, name, unserved)
+	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(namespace))))
+	s := newSession(namespace, name, namespace)
 	s.Spec.User = name + "@example.com"
 	if change != nil {
 		change(s)
