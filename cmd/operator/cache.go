@@ -77,14 +77,13 @@ func newCache(rc *rest.Config, options cache.Options) (cache.Cache, error) {
 	return cache.New(rc, options)
 }
 
-// clientOptions read from the API server itself what the installation has no business
-// to watch: objects of the kind that desktops don't run on, which are left from before.
+// clientOptions read from the API server itself what an installation without Knative has no
+// business to watch: Knative Services that are left from before.
 func clientOptions(cfg config.Config) client.Options {
-	other := client.Object(&servingv1.Service{})
 	if cfg.Knative.Enabled {
-		other = &corev1.Service{}
+		return client.Options{}
 	}
-	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{other}}}
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&servingv1.Service{}}}}
 }
 
 // having selects by a label of this product's, whatever its value.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -57,11 +58,11 @@ func neededKinds(cfg config.Config) []schema.GroupVersionKind {
 // operator adds the controllers to the manager once the cluster has what they need.
 // Until then the process lives, is not ready, and says what it waits for.
 type operator struct {
-	manager ctrl.Manager
-	config  config.Config
-	clocks  *session.Clocks
-	signer  *token.Signer
-	metrics *vdimetrics.Operator
+	manager  ctrl.Manager
+	config   config.Config
+	defaults *session.Defaults
+	signer   *token.Signer
+	metrics  *vdimetrics.Operator
 	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
 	activators session.Activators
@@ -145,15 +146,16 @@ func (o *operator) controllers() []controller {
 	c := o.manager.GetClient()
 	all := []controller{
 		&session.Reconciler{
-			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Clocks: o.clocks, Signer: o.signer,
+			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
 			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators,
+			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
 		&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy},
 	}
 	if o.config.Knative.Enabled {
 		all = append(all,
-			&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: o.tracer},
+			&autoscaler.Reconciler{Client: c},
 			&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()})
 	}
 	return all

@@ -21,12 +21,12 @@ const reloadEvery = 5 * time.Second
 
 // reload applies a changed timeout without a restart, in every replica: a standby must
 // not start with an old one.
-func reload(path string, now v1alpha1.Lifecycle, clocks *session.Clocks, m *vdimetrics.Operator,
+func reload(path string, now config.Sessions, defaults *session.Defaults, m *vdimetrics.Operator,
 	conditions *installation.Conditions, log logr.Logger) everyReplica {
 	setCurrent(conditions, nil)
 	watcher := &config.Watcher{
 		Path: path, Every: reloadEvery, Sessions: now,
-		Changed: clocks.Set,
+		Changed: defaults.Set,
 		Reloaded: func(err error) {
 			m.Reloaded(err)
 			setCurrent(conditions, err)

@@ -69,7 +69,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	vdimetrics.RegisterBuildInfo(metrics.Registry)
-	counters, clocks := vdimetrics.NewOperator(metrics.Registry), session.NewClocks(cfg.Sessions)
+	counters, defaults := vdimetrics.NewOperator(metrics.Registry), session.NewDefaults(cfg.Sessions)
 	conditions, err := reportInstallation(mgr, cfg, counters)
 	if err != nil {
 		return err
@@ -78,12 +78,12 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	vdimetrics.RegisterActivatorsListening(metrics.Registry, func() int { return activators.Activators(time.Now()) })
 	watch := &listening.Watch{
 		Config: mgr.GetConfig(), Options: cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()},
-		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: clocks.Look, Now: time.Now,
+		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: defaults.Look, Now: time.Now,
 	}
-	operator := &operator{manager: mgr, config: cfg, clocks: clocks, signer: signer, metrics: counters, conditions: conditions,
+	operator := &operator{manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions,
 		activators: activators, tracer: tracer}
 	err = errors.Join(mgr.Add(everyReplica(watch.Start)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
-		mgr.Add(reload(f.config, cfg.Sessions, clocks, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)))
+		mgr.Add(reload(f.config, cfg.Sessions, defaults, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)))
 	if err != nil {
 		return err
 	}

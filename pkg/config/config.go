@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -27,8 +26,8 @@ type Config struct {
 	Installation Installation `json:"installation"`
 	// URL is how sessions are addressed from outside.
 	URL URL `json:"url"`
-	// Sessions are the clocks of sessions whose template and spec say nothing.
-	Sessions v1alpha1.Lifecycle `json:"sessions"`
+	// Sessions are what holds for sessions whose template and spec say nothing.
+	Sessions Sessions `json:"sessions"`
 	// Knative says whether desktops run on Knative Serving, and where that lives.
 	Knative Knative `json:"knative"`
 	// Namespaces are those whose sessions are this installation's; empty is all.
@@ -146,7 +145,7 @@ func Default() Config {
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
-		Sessions:     lifecycle.Defaults(),
+		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:        Agent{Peers: "vdi-activator-peers"},

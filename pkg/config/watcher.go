@@ -9,12 +9,10 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/wait"
-
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // Watcher rereads a configuration file for the part of it that may change while a program
-// runs: the sessions' clocks. A change of anything else needs a restart, which the chart causes.
+// runs: that of the sessions. A change of anything else needs a restart, which the chart causes.
 //
 // It reads the file rather than the ConfigMap that is mounted as it: that needs no
 // right in the cluster, works while the API server is away, and leaves one way for
@@ -23,10 +21,10 @@ type Watcher struct {
 	// Path is the file, Every how often it is read.
 	Path  string
 	Every time.Duration
-	// Sessions are the clocks that hold now.
-	Sessions v1alpha1.Lifecycle
+	// Sessions are what holds now.
+	Sessions Sessions
 	// Changed is called with those that hold from now on.
-	Changed func(v1alpha1.Lifecycle)
+	Changed func(Sessions)
 	// Reloaded is called once for each change of the file; err says why the file is
 	// refused, in which case what held before goes on to hold.
 	Reloaded func(err error)
@@ -69,7 +67,7 @@ func (w *Watcher) read() {
 	if unchanged {
 		return
 	}
-	w.Log.Info("the sessions' clocks have changed", "from", w.Sessions, "to", c.Sessions)
+	w.Log.Info("what holds for sessions has changed", "from", w.Sessions, "to", c.Sessions)
 	w.Sessions = c.Sessions
 	w.Changed(c.Sessions)
 }

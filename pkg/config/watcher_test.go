@@ -10,8 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 const enough = 10 * time.Second
@@ -46,9 +44,9 @@ func TestTheClocksChangeWithTheFileAndNotWithABadOne(t *testing.T) {
 	m.write(least)
 	start, err := Load(path)
 	require.NoError(t, err)
-	changes, results := make(chan v1alpha1.Lifecycle, 9), make(chan error, 9)
+	changes, results := make(chan Sessions, 9), make(chan error, 9)
 	w := &Watcher{Path: path, Every: time.Millisecond, Sessions: start.Sessions, Log: logr.Discard(),
-		Changed: func(s v1alpha1.Lifecycle) { changes <- s }, Reloaded: func(err error) { results <- err }}
+		Changed: func(s Sessions) { changes <- s }, Reloaded: func(err error) { results <- err }}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.Run(ctx) }()

@@ -23,6 +23,8 @@ type applied[T client.Object] struct {
 	live bool
 	// change makes the existing object's spec the desired one's.
 	change func(existing, desired T)
+	// spec is what nobody else has to change of it.
+	spec func(T) any
 }
 
 // apply makes a session's object as desired, whose annotation holds the hash of its
@@ -49,10 +51,16 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	if !existing.GetDeletionTimestamp().IsZero() {
 		return a.beingDeleted(existing), nil
 	}
-	if existing.GetAnnotations()[v1alpha1.AnnotationShapeHash] == desired.GetAnnotations()[v1alpha1.AnnotationShapeHash] {
+	drifted, err := a.drifted(existing, desired)
+	switch {
+	case err != nil:
+		return Delay{}, err
+	case sameShape(existing, desired) && !drifted:
 		return Delay{}, nil
-	}
-	if a.live {
+	case sameShape(existing, desired) && a.live:
+		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: fmt.Sprintf("Somebody else has changed the %s; it becomes what the "+
+			"template says when the desktop next sleeps.", a.what)}, nil
+	case a.live:
 		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is " +
 			"applied when the desktop next sleeps."}, nil
 	}

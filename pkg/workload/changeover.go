@@ -88,18 +88,40 @@ func (c *changeover) moving(remaining string) string {
 	return fmt.Sprintf("The desktop becomes %s; waiting for %s to be gone.", c.to, remaining)
 }
 
-// Scale implements Workload. What is left of the former kind stops by its deletion,
-// also where there is nothing to take its place, such as without a template.
-func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
+// Rest implements Workload.
+func (c *changeover) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape, keep bool, may func() bool) (Rested, error) {
 	left, err := c.left(ctx, s)
 	if err != nil {
-		return err
+		return Rested{}, err
+	}
+	if left == "" {
+		return c.now.Rest(ctx, s, shape, keep, may)
+	}
+	if !may() {
+		return Rested{Left: true}, nil
+	}
+	remaining, err := c.former.Delete(ctx, s)
+	if err != nil || remaining != "" {
+		return Rested{Left: true, Again: pollEvery}, err
+	}
+	return c.now.Rest(ctx, s, shape, keep, may)
+}
+
+// Scale implements Workload. What is left of the former kind stops by its deletion,
+// also where there is nothing to take its place, such as without a template.
+func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live bool) (bool, error) {
+	left, err := c.left(ctx, s)
+	if err != nil {
+		return false, err
 	}
 	if left != "" && !awake {
-		_, err := c.former.Delete(ctx, s)
-		return err
+		pods, err := sessionPods(ctx, c.client, s)
+		if err == nil && len(pods) > 0 {
+			_, err = c.former.Delete(ctx, s)
+		}
+		return false, err
 	}
-	return c.now.Scale(ctx, s, awake)
+	return c.now.Scale(ctx, s, awake, live)
 }
 
 // Observe implements Workload. A desktop of the former kind can be woken: it changes
@@ -113,7 +135,7 @@ func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	if err != nil || left == "" {
 		return o, err
 	}
-	o.Exists, o.Wakeable = true, true
+	o.Exists = true
 	if o.Pod == nil {
 		o.Progress = Progress{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(left)}
 	}

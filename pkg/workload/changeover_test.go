@@ -21,6 +21,7 @@ type kind struct {
 	is                string // what is left of it
 	asked             int
 	applied, removals int
+	rested            int
 }
 
 var (
@@ -40,7 +41,13 @@ func (k *kind) Apply(context.Context, *v1alpha1.VDISession, Shape, bool) (Delay,
 	k.applied++
 	return Delay{}, nil
 }
-func (k *kind) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+func (k *kind) Rest(context.Context, *v1alpha1.VDISession, Shape, bool, func() bool) (Rested, error) {
+	k.rested++
+	return Rested{}, nil
+}
+func (k *kind) Scale(context.Context, *v1alpha1.VDISession, bool, bool) (bool, error) {
+	return false, nil
+}
 func (k *kind) Observe(context.Context, *v1alpha1.VDISession) (Observation, error) {
 	return Observation{}, nil
 }
@@ -65,12 +72,13 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	require.Equal(t, v1alpha1.ReasonWaitingForSleep, d.Reason)
 	require.Contains(t, d.Message, `still runs as Knative Service "ada"`)
 	assert.Equal(t, 0, before.removals, "live: %+v, removals", d)
-	if o, err := c.Observe(t.Context(), s); err != nil || !o.Exists || !o.Wakeable {
-		t.Errorf("observed %+v (%v), want what a visit can wake", o, err)
-	}
+	o, err := c.Observe(t.Context(), s)
+	require.NoError(t, err)
+	assert.True(t, o.Exists)
 	for awake, removals := range map[bool]int{true: 0, false: 1} {
 		before.removals = 0
-		require.NoError(t, c.Scale(t.Context(), s, awake))
+		_, err := c.Scale(t.Context(), s, awake, awake)
+		require.NoError(t, err)
 		assert.Equal(t, before.removals, removals, "scaled, awake %t: removals", awake)
 	}
 	before.removals = 0
@@ -78,6 +86,19 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 		t.Errorf("asleep: %+v, %d removals, applied %d times", d, before.removals, now.applied)
 	}
 	require.NoError(t, cluster.Delete(t.Context(), pod))
+	before.removals = 0
+	rested := func(may bool) Rested {
+		t.Helper()
+		rested, err := c.Rest(t.Context(), s, Shape{}, true, func() bool { return may })
+		require.NoError(t, err)
+		return rested
+	}
+	_, err = c.Scale(t.Context(), s, false, false)
+	require.NoError(t, err)
+	require.Equal(t, Rested{Left: true}, rested(false))
+	require.Zero(t, before.removals, "a desktop at zero whose turn has not come")
+	require.Equal(t, Rested{Left: true, Again: pollEvery}, rested(true))
+	require.Equal(t, 1, before.removals)
 	d = apply(true)
 	require.Equal(t, v1alpha1.ReasonChangingOver, d.Reason)
 	assert.Equal(t, 2, before.removals, "a start without a pod: %+v, removals", d)
@@ -85,6 +106,8 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	d = apply(false)
 	require.True(t, d.None())
 	assert.Equal(t, 1, now.applied, "nothing left: %+v, applied %d times", d, now.applied)
+	require.Equal(t, Rested{}, rested(false))
+	require.Equal(t, 1, now.rested)
 	asked := before.asked
 	if apply(true); before.asked != asked || now.applied != 2 {
 		t.Errorf("settled: asked %d times more, applied %d times", before.asked-asked, now.applied)

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -26,8 +24,6 @@ const (
 	keptReplicaSets = 0
 	// portEnv says where the desktop listens, as Knative does for every container.
 	portEnv = "PORT"
-	// servicePort is where in-cluster callers come, as with a Knative Service.
-	servicePort = 80
 )
 
 // Deployment runs a desktop as a plain Deployment, without anything of Knative. The
@@ -50,47 +46,69 @@ func (d *Deployment) Watched() []client.Object {
 	return []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &corev1.Pod{}}
 }
 
-// Apply implements Workload.
-func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
-	deployment, service, err := plain(shape)
-	if err != nil {
-		return Delay{}, err
-	}
-	// No desktop notices a changed Service.
-	waits, err := applied[*corev1.Service]{
-		what: "Service", resource: corev1.Resource("services"),
-		change: func(existing, desired *corev1.Service) { existing.Spec = desired.Spec },
-	}.apply(ctx, d.Client, d.API, s, service)
-	if err != nil {
-		return Delay{}, err
-	}
-	delay, err := applied[*appsv1.Deployment]{
+func deployments(live bool) applied[*appsv1.Deployment] {
+	return applied[*appsv1.Deployment]{
 		what: "Deployment", resource: appsv1.Resource("deployments"), live: live,
 		change: func(existing, desired *appsv1.Deployment) {
 			replicas := existing.Spec.Replicas // Scale's
 			existing.Spec = desired.Spec
 			existing.Spec.Replicas = replicas
 		},
-	}.apply(ctx, d.Client, d.API, s, deployment)
+		spec: func(d *appsv1.Deployment) any { return d.Spec.Template.Spec },
+	}
+}
+
+// Apply implements Workload.
+func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+	deployment, service, err := plain(shape)
+	if err != nil {
+		return Delay{}, err
+	}
+	waits, err := applyName(ctx, d.Client, d.API, s, service)
+	if err != nil {
+		return Delay{}, err
+	}
+	pod, err := finishing(ctx, d.Client, s.Namespace, &deployment.Spec.Template.Spec)
+	if err != nil {
+		return Delay{}, err
+	}
+	if pod == nil {
+		deployment.Spec.Replicas = new(int32(1))
+	}
+	delay, err := deployments(live).apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
 	}
 	return delay, err
 }
 
+// Rest implements Workload.
+func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape, keep bool, may func() bool) (Rested, error) {
+	deployment, service, err := plain(shape)
+	if err != nil {
+		return Rested{}, err
+	}
+	waits, err := applyName(ctx, d.Client, d.API, s, service)
+	if err != nil {
+		return Rested{}, err
+	}
+	rested, err := deployments(false).rest(ctx, d.Client, s, deployment, keep, may)
+	rested.Again = max(rested.Again, waits.Again)
+	return rested, err
+}
+
 // Scale implements Workload.
-func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error {
+func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, _ bool) (bool, error) {
 	deployment := &appsv1.Deployment{}
 	has, err := own(ctx, d.Client, s, deployment)
 	if err != nil || !has || !deployment.DeletionTimestamp.IsZero() {
-		return err
+		return false, err
 	}
 	replicas := int32(0)
 	if awake {
 		replicas = 1
 	}
-	_, err = ScaleDeployment(ctx, d.Client, deployment, replicas)
-	return err
+	return scaleDeployment(ctx, d.Client, deployment, replicas)
 }
 
 // Observe implements Workload.
@@ -104,7 +122,7 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	if err != nil || !has {
 		return o, err
 	}
-	o.Exists, o.Wakeable = true, deployment.DeletionTimestamp.IsZero()
+	o.Exists = true
 	switch {
 	case o.Pod != nil:
 		return o, nil
@@ -141,15 +159,11 @@ func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, 
 // Delete implements Workload. The Deployment goes last, after its pods: as long as it
 // is there, it is known that something is.
 func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
-	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
-	has, err := own(ctx, d.Client, s, service)
-	if err == nil && has {
-		err = remove(ctx, d.Client, service)
-	}
-	if err != nil {
+	if err := removeName(ctx, d.Client, s); err != nil {
 		return "", err
 	}
-	has, err = own(ctx, d.Client, s, deployment)
+	deployment := &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, deployment)
 	switch {
 	case err != nil:
 		return "", err
@@ -168,9 +182,8 @@ func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 		pod.Spec.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
 	}
 	setPort(pod.Spec.Containers)
-	meta := metav1.ObjectMeta{Name: shape.Name, Namespace: shape.Namespace, Labels: maps.Clone(shape.Labels)}
 	deployment := &appsv1.Deployment{
-		ObjectMeta: *meta.DeepCopy(),
+		ObjectMeta: shape.meta(),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(0)),
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelSession: shape.Name}},
@@ -181,16 +194,8 @@ func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 			ProgressDeadlineSeconds: new(int32(shape.progressDeadline().Seconds())),
 		},
 	}
-	service := &corev1.Service{
-		ObjectMeta: meta,
-		Spec: corev1.ServiceSpec{
-			Type:         corev1.ServiceTypeExternalName,
-			ExternalName: shape.Activator,
-			// What Knative writes, too: a name leads to no port, but tools read it.
-			Ports: []corev1.ServicePort{{Name: "http", Port: servicePort, TargetPort: intstr.FromInt32(servicePort)}},
-		},
-	}
-	return deployment, service, errors.Join(stamp(deployment), stamp(service))
+	service, err := nameOf(shape)
+	return deployment, service, errors.Join(err, stamp(deployment, shape))
 }
 
 // setPort gives the desktop's container the variable that Knative gives it, so that

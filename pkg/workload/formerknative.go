@@ -60,7 +60,7 @@ func (f *formerKnative) Delete(ctx context.Context, s *v1alpha1.VDISession) (str
 		return remaining, err
 	}
 	// The name of the session is the name of the Service that Knative made for it.
-	if remaining, err = f.placeholder(ctx, s); err != nil || remaining != "" {
+	if remaining, err = placeholder(ctx, f.api, s); err != nil || remaining != "" {
 		return remaining, err
 	}
 	f.mu.Lock()
@@ -71,9 +71,9 @@ func (f *formerKnative) Delete(ctx context.Context, s *v1alpha1.VDISession) (str
 
 // placeholder names the Service by which Knative gave the session its in-cluster name;
 // empty where it is gone, or another one has the name.
-func (f *formerKnative) placeholder(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+func placeholder(ctx context.Context, api client.Reader, s *v1alpha1.VDISession) (string, error) {
 	service := &corev1.Service{}
-	if err := f.api.Get(ctx, client.ObjectKeyFromObject(s), service); err != nil {
+	if err := api.Get(ctx, client.ObjectKeyFromObject(s), service); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}
 	if o := metav1.GetControllerOf(service); o == nil || o.Kind != "Route" || !strings.HasPrefix(o.APIVersion, serving.GroupName+"/") {

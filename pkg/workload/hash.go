@@ -22,15 +22,28 @@ const (
 // UserHash stands for a user in a label: an e-mail address is not a legal value.
 func UserHash(user string) string { return hash([]byte(user), userHashLength) }
 
-// stamp annotates a rendered object with the hash of its shape.
-func stamp(rendered client.Object) error {
+// stamp annotates an object that a shape is rendered as with the shape's hash.
+func stamp(rendered client.Object, shape Shape) error {
 	raw, err := json.Marshal(rendered)
 	if err != nil {
 		return fmt.Errorf("hash of the desktop's shape: %w", err)
 	}
+	if shape.Streaming != nil {
+		// How a desktop is spoken to is nothing that its pod shows.
+		streaming, err := json.Marshal(shape.Streaming)
+		if err != nil {
+			return fmt.Errorf("hash of the desktop's shape: %w", err)
+		}
+		raw = append(raw, streaming...)
+	}
 	hash := map[string]string{v1alpha1.AnnotationShapeHash: hash(raw, shapeHashLength)}
 	rendered.SetAnnotations(labels.Merge(rendered.GetAnnotations(), hash))
 	return nil
+}
+
+// sameShape says that both have been rendered of the same shape.
+func sameShape(a, b client.Object) bool {
+	return a.GetAnnotations()[v1alpha1.AnnotationShapeHash] == b.GetAnnotations()[v1alpha1.AnnotationShapeHash]
 }
 
 func hash(data []byte, length int) string {

@@ -30,8 +30,9 @@ const (
 	requestTimeoutSeconds = 60
 )
 
-// Knative runs a desktop as a Knative Service of this product's classes. The
-// scale is the PodAutoscaler controller's; so Scale does nothing here.
+// Knative runs a desktop as a Knative Service of this product's classes, which begins at zero.
+// The Service gives the session its name inside the cluster; while there is none, a plain one
+// of the same name does.
 type Knative struct {
 	Client client.Client
 	// API reads from the API server itself, for objects that are not the product's and
@@ -43,7 +44,15 @@ var _ Workload = (*Knative)(nil)
 
 // Watched implements Workload.
 func (k *Knative) Watched() []client.Object {
-	return []client.Object{&servingv1.Service{}, &appsv1.Deployment{}, &corev1.Pod{}}
+	return []client.Object{&servingv1.Service{}, &corev1.Service{}, &appsv1.Deployment{}, &corev1.Pod{}}
+}
+
+func knativeServices(live bool) applied[*servingv1.Service] {
+	return applied[*servingv1.Service]{
+		what: "Knative Service", resource: servingv1.Resource("services"), live: live,
+		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
+		spec:   func(s *servingv1.Service) any { return s.Spec.Template.Spec.PodSpec },
+	}
 }
 
 // Apply implements Workload.
@@ -52,14 +61,43 @@ func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape
 	if err != nil {
 		return Delay{}, err
 	}
-	return applied[*servingv1.Service]{
-		what: "Knative Service", resource: servingv1.Resource("services"), live: live,
-		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
-	}.apply(ctx, k.Client, k.API, s, desired)
+	has, err := own(ctx, k.Client, s, &servingv1.Service{})
+	if err == nil && !has {
+		err = removeName(ctx, k.Client, s)
+	}
+	if err != nil {
+		return Delay{}, err
+	}
+	return knativeServices(live).apply(ctx, k.Client, k.API, s, desired)
 }
 
-// Scale implements Workload.
-func (k *Knative) Scale(context.Context, *v1alpha1.VDISession, bool) error { return nil }
+// Rest implements Workload.
+func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape, keep bool, may func() bool) (Rested, error) {
+	desired, err := knativeService(shape)
+	if err != nil {
+		return Rested{}, err
+	}
+	rested, err := knativeServices(false).rest(ctx, k.Client, s, desired, keep, may)
+	if err != nil || rested.Left {
+		return rested, err
+	}
+	service, err := nameOf(shape)
+	if err != nil {
+		return Rested{}, err
+	}
+	has, err := own(ctx, k.Client, s, &corev1.Service{})
+	if err != nil {
+		return Rested{}, err
+	}
+	if !has {
+		// What Knative has made of its Service outlives that by a moment, and has the name.
+		if placeholder, err := placeholder(ctx, k.API, s); err != nil || placeholder != "" {
+			return Rested{Again: pollEvery}, err
+		}
+	}
+	waits, err := applyName(ctx, k.Client, k.API, s, service)
+	return Rested{Again: waits.Again}, err
+}
 
 // Observe implements Workload.
 func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
@@ -72,21 +110,22 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 		return o, client.IgnoreNotFound(err)
 	}
 	o.Exists = metav1.IsControlledBy(service, s)
-	revision := service.Status.LatestCreatedRevisionName
-	if revision != "" {
-		deployment := &appsv1.Deployment{}
-		err := k.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: revision + "-deployment"}, deployment)
-		if client.IgnoreNotFound(err) != nil {
-			return o, err
-		}
-		o.Wakeable = err == nil
-		if o.Wakeable && o.Pod == nil && Replicas(deployment) == 0 {
-			if o.Progress, err = atZero(ctx, k.Client, s, deployment); err != nil {
-				return o, err
-			}
-		}
+	if o.Pod != nil {
+		return o, nil
 	}
-	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); o.Pod == nil && !o.Wakeable && c.IsFalse() {
+	revisions, err := k.revisions(ctx, k.Client, s)
+	if err != nil {
+		return o, err
+	}
+	if d := running(revisions); d != nil {
+		o.Progress = noPod(d)
+		return o, nil
+	}
+	if d := revisions[newestRevision(service)]; d != nil {
+		o.Progress, err = atZero(ctx, k.Client, s, d)
+		return o, err
+	}
+	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); c.IsFalse() {
 		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.
 			say("Knative cannot start the desktop", c.Reason)
 	}
@@ -96,6 +135,9 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 // Delete implements Workload. Where Knative's definitions are gone, so is the
 // workload.
 func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
+	if err := removeName(ctx, k.Client, s); err != nil {
+		return "", err
+	}
 	service := &servingv1.Service{}
 	has, err := own(ctx, k.Client, s, service)
 	switch {
@@ -113,17 +155,11 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 
 // deployment names a deployment that Knative made for the session; empty without one.
 func (k *Knative) deployment(ctx context.Context, s *v1alpha1.VDISession) (string, error) {
-	deployments := &appsv1.DeploymentList{}
-	if err := k.Client.List(ctx, deployments, client.InNamespace(s.Namespace),
-		client.MatchingLabels{v1alpha1.LabelSession: s.Name}); err != nil {
-		return "", err
+	revisions, err := k.revisions(ctx, k.Client, s)
+	for _, d := range revisions {
+		return fmt.Sprintf("deployment %q", d.Name), err
 	}
-	for i := range deployments.Items {
-		if ofRevision(&deployments.Items[i]) {
-			return fmt.Sprintf("deployment %q", deployments.Items[i].Name), nil
-		}
-	}
-	return "", nil
+	return "", err
 }
 
 // ofRevision is whether Knative made an object, or its owner, for a revision.
@@ -149,14 +185,10 @@ func knativeService(shape Shape) (*servingv1.Service, error) {
 		},
 	}
 	service := &servingv1.Service{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        shape.Name,
-			Namespace:   shape.Namespace,
-			Labels:      maps.Clone(shape.Labels),
-			Annotations: map[string]string{ingressClassAnnotation: v1alpha1.IngressClass},
-		},
-		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: template}},
+		ObjectMeta: shape.meta(),
+		Spec:       servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: template}},
 	}
+	service.Annotations = map[string]string{ingressClassAnnotation: v1alpha1.IngressClass}
 	service.Labels[networking.VisibilityLabelKey] = serving.VisibilityClusterLocal
-	return service, stamp(service)
+	return service, stamp(service, shape)
 }

@@ -22,10 +22,10 @@ const FinishingRetry = time.Second
 // ErrFinishing says that a pod which ends still has the desktop's home.
 var ErrFinishing = errors.New("a pod that ends still has the home")
 
-// ScaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
+// scaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
 // right or the deployment is gone; it returns whether it set them. While a pod that ends has
 // the home, the desktop stays at zero, with ErrFinishing.
-func ScaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
+func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
 	if Replicas(d) == replicas {
 		return false, nil
 	}

@@ -2,9 +2,11 @@ package workload
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -20,11 +22,17 @@ type Shape struct {
 	// Pod is the pod's template. It mounts the home's claim and reads the TURN
 	// token's Secret, which the session's controller makes.
 	Pod corev1.PodTemplateSpec
+	// Streaming is how the desktop is spoken to.
+	Streaming *v1alpha1.StreamingSpec
 	// StartupTimeout is how long a start may take; 0 is without end.
 	StartupTimeout time.Duration
 	// Activator is the host, inside the cluster, that the session's in-cluster name
 	// leads to.
 	Activator string
+}
+
+func (s Shape) meta() metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: s.Name, Namespace: s.Namespace, Labels: maps.Clone(s.Labels)}
 }
 
 const (
@@ -50,6 +58,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		Namespace:      s.Namespace,
 		Name:           s.Name,
 		Labels:         Labels(s),
+		Streaming:      t.Spec.Streaming.DeepCopy(),
 		StartupTimeout: startupTimeout,
 		Activator:      cfg.Activator.Host(),
 	}

@@ -35,15 +35,20 @@ func New(cfg config.Config, c client.Client, api client.Reader) Workload {
 
 // Workload makes the shape of a session's desktop exist.
 type Workload interface {
-	// Apply makes the shape exist, or, where live is true, leaves a workload of
-	// another shape alone so that nobody's desktop restarts.
+	// Apply makes the shape exist for a desktop that is to run, or, where live is true,
+	// leaves a workload of another shape alone so that nobody's desktop restarts.
 	// It returns why the workload has not got the shape yet, if so. What the API
 	// server refuses comes back as its own error.
 	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error)
 
-	// Scale makes the desktop run or stop where the implementation does that
-	// directly; where another controller scales it, Scale does nothing.
-	Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool) error
+	// Rest leaves a sleeping desktop its name inside the cluster and, where keep is true,
+	// a workload of this shape. The rest it takes away, once may allows it.
+	Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape, keep bool, may func() bool) (Rested, error)
+
+	// Scale makes the desktop run or stop, and returns whether it had to. A desktop that is
+	// live goes on with what it runs on. While a pod that ends has the home, the desktop
+	// stays at zero, with ErrFinishing.
+	Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live bool) (scaled bool, err error)
 
 	// Observe reports what exists of the session's workload.
 	Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error)
@@ -71,12 +76,18 @@ type Delay struct {
 // None is whether the workload has the wanted shape.
 func (d Delay) None() bool { return d == Delay{} }
 
+// Rested is what is left of a sleeping desktop's workload.
+type Rested struct {
+	// Left is whether there is one, Fits whether it has the wanted shape and is kept.
+	Left, Fits bool
+	// Again is when to look again without any event; 0 is never.
+	Again time.Duration
+}
+
 // Observation is what exists of a session's workload.
 type Observation struct {
 	// Exists is whether the workload was ever applied.
 	Exists bool
-	// Wakeable is whether scaling it to one would start a pod.
-	Wakeable bool
 	// Pod is the current pod: not being deleted, the newest; nil without one.
 	Pod *corev1.Pod
 	// Pods is the number of pods that have not ended, those that are stopping included.

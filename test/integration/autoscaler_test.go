@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -22,7 +23,7 @@ import (
 func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	deployment := rollOut(t, s)
+	deployment := woken(t, s)
 	pa := &autoscalingv1alpha1.PodAutoscaler{}
 	key := types.NamespacedName{Namespace: ns, Name: deployment.Labels["serving.knative.dev/revision"]}
 	sks := &netv1alpha1.ServerlessService{}
@@ -38,6 +39,7 @@ func TestAPodAutoscalerBecomesInitialisedOnlyWhenItsServicesHaveNames(t *testing
 	})
 	require.NoError(t, api.Status().Patch(t.Context(), sks, client.RawPatch(types.MergePatchType,
 		[]byte(`{"status":{"observedGeneration":1,"serviceName":"public","privateServiceName":"private","conditions":[{"type":"Ready","status":"True"}]}}`))))
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually.NoError(t, "initialised and inactive", func() error {
 		require.NoError(t, api.Get(t.Context(), key, pa))
 		if !pa.Status.IsScaleTargetInitialized() || !pa.Status.IsInactive() || pa.Status.ServiceName != "public" || pa.Status.MetricsServiceName != "private" {
@@ -62,25 +64,20 @@ func TestWhatIsUnknownLeavesTheReplicasAlone(t *testing.T) {
 	always(t, "stays as it is", hasScale(t, deployment, 1))
 }
 
-func TestOnlyTheNewestRevisionRuns(t *testing.T) {
+func TestADesktopKeepsTheRevisionThatItWokeWithAndWhatOthersChangedGoesWithItsSleep(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	old := rollOut(t, s)
-	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	merge(t, newTemplate(ns), `{"spec":{"image":"dev.local/desktop:2"}}`)
-	service := knativeService(t, s)
-	eventually.NoError(t, "the change is applied", func() error {
-		if service = knativeService(t, s); service.Generation < 2 {
-			return fmt.Errorf("generation %d", service.Generation)
-		}
-		return nil
-	})
-	// Knative has not made the new revision yet: nobody knows what to start.
-	visit(t, s)
-	always(t, "an old revision is not started", hasScale(t, old, 0))
-	newest := rollOut(t, s)
-	eventually.NoError(t, "the newest revision runs", hasScale(t, newest, 1))
-	always(t, "and only that", hasScale(t, old, 0))
-	startPod(t, s)
+	old := woken(t, s)
+	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
+	merge(t, knativeService(t, s), `{"spec":{"template":{"spec":{"containers":[{"name":"desktop","image":"dev.local/theirs:1"}]}}}}`)
+	newest := rollOut(t, s)
+	c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
+	wantText(t, c.Message, "Somebody else has changed the Knative Service")
+	always(t, "it goes on as it is", func() error { return errors.Join(hasScale(t, old, 1)(), hasScale(t, newest, 0)()) })
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	eventually.NoError(t, "it sleeps", hasScale(t, old, 0))
+	always(t, "nothing runs", hasScale(t, newest, 0))
+	require.NoError(t, api.Delete(t.Context(), pod))
+	eventually.NoError(t, "their change goes", func() error { return absent(t, &servingv1.Service{ObjectMeta: s.ObjectMeta}) })
 }

@@ -26,9 +26,7 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
 	require.NoError(t, patchSession(t, s, `{"spec":{"timeout":"2h","persistence":{"size":"3Gi"}}}`))
-	rollOut(t, s)
-	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	visit(t, s)
+	woken(t, s)
 	home := homeOf(s)
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	// A volume that outlives its claim, as with the reclaim policy Retain.
@@ -71,7 +69,6 @@ func TestWhatWasBackedUpComesBackWithItsHomes(t *testing.T) {
 	require.NoError(t, (&backup.Restorer{Client: api, Out: &out}).Run(t.Context(), objects), "%s", &out)
 	wantText(t, out.String(), "created    VDITemplate "+ns, "created    PersistentVolumeClaim "+ns+"/"+home.Name+" (with its volume "+volume.Name+")", "created    VDISession "+ns+"/ada", "Links made before")
 
-	rollOut(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	require.NotEqual(t, s.UID, now.UID)
 	require.NotNil(t, now.Spec.Timeout)

@@ -40,13 +40,11 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	own.Spec.User = "own@example.com"
 	own.Spec.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: time.Hour}}}
 	require.NoError(t, api.Create(t.Context(), own))
-	rollOut(t, s)
-	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	t.Cleanup(func() {
 		assert.NoError(t, configure(t, "{}"))
 	})
 
-	visit(t, s)
+	woken(t, s)
 	startPod(t, s)
 	awake := awaitPhase(t, s, v1alpha1.PhaseRunning)
 	input := time.Now()

@@ -63,20 +63,19 @@ func TestADesktopDoesNotStartBesideAPodThatStillHasItsHome(t *testing.T) {
 	for name, begin := range map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment){
 		"with Knative": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 			s := given(t, space(t), "ada")
-			return s, rollOut(t, s)
+			return s, woken(t, s)
 		},
 		"without": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 			in := install(t, cluster, api, "finishing")
 			in.run(false)
 			s := given(t, "finishing", "ada")
+			visit(t, s)
 			return s, deploymentOf(t, api, s)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, d := begin(t)
-			awaitPhase(t, s, v1alpha1.PhaseAsleep)
 			t.Run("its own, of before", func(t *testing.T) {
-				visit(t, s)
 				eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
 				pod := startPod(t, s)
 				awaitPhase(t, s, v1alpha1.PhaseRunning)

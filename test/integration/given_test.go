@@ -130,6 +130,16 @@ func knativeService(t *testing.T, s *v1alpha1.VDISession) *servingv1.Service {
 	return service
 }
 
+// woken visits a session that sleeps, and does what Knative does then.
+func woken(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {
+	t.Helper()
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	visit(t, s)
+	deployment := rollOut(t, s)
+	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	return deployment
+}
+
 // rollOut does what Knative does for the newest generation of a Service: a deployment
 // at zero, a PodAutoscaler, and the Service's status.
 func rollOut(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {

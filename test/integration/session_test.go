@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	netv1alpha1 "knative.dev/networking/pkg/apis/networking/v1alpha1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -24,13 +25,24 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
+func TestASessionThatSleepsIsItsHomeAndItsNameAndItsWakeMakesTheRest(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	service := knativeService(t, s)
-	assert.True(t, metav1.IsControlledBy(service, get(t, s)), "the Knative Service does not belong to the session")
-	rollOut(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	awaitCondition(t, s, v1alpha1.ConditionWorkloadApplied, metav1.ConditionTrue, v1alpha1.ReasonMadeAtWake)
+	name := &corev1.Service{}
+	eventually.NoError(t, "its name inside the cluster", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), name) })
+	assert.Equal(t, config.Default().Activator.Host(), name.Spec.ExternalName)
+	secret := &corev1.Secret{}
+	tokens := types.NamespacedName{Namespace: ns, Name: "ada-turn"}
+	always(t, "there is nothing else", func() error {
+		for key, o := range map[types.NamespacedName]client.Object{client.ObjectKeyFromObject(s): &servingv1.Service{}, tokens: secret} {
+			if err := api.Get(t.Context(), key, o); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("there is a %T (%w)", o, err)
+			}
+		}
+		return nil
+	})
 	assert.Equal(t, "https://ada--"+ns+".vdi.example.com/", now.Status.URL, "url")
 	require.NotNil(t, now.Status.Lifecycle)
 	assert.Equal(t, 30*time.Minute, now.Status.Lifecycle.IdleTimeout.OrZero(),
@@ -43,8 +55,12 @@ func TestASessionBringsAServiceAHomeAndItsPodsTokensAndSleeps(t *testing.T) {
 	require.NoError(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home))
 	require.Equal(t, "ada", home.Annotations[v1alpha1.AnnotationHeldBy])
 	assert.Empty(t, home.OwnerReferences, "home %v is to be held by the session and owned by nobody", home.Annotations)
-	secret := &corev1.Secret{}
-	require.NoError(t, api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "ada-turn"}, secret))
+	woken(t, s)
+	service := knativeService(t, s)
+	assert.True(t, metav1.IsControlledBy(service, get(t, s)), "the Knative Service does not belong to the session")
+	err := api.Get(t.Context(), client.ObjectKeyFromObject(s), &corev1.Service{})
+	assert.True(t, apierrors.IsNotFound(err), "Knative's route cannot have the name: %v", err)
+	require.NoError(t, api.Get(t.Context(), tokens, secret))
 	for key, audience := range map[string]token.Audience{workload.TokenKey: token.AudienceTURN, workload.AgentTokenKey: token.AudienceAgent} {
 		subject, _, err := verifier.Verify(audience, string(secret.Data[key]), time.Now())
 		require.NoError(t, err)
@@ -63,17 +79,13 @@ func TestAMissingTemplateIsWaitedFor(t *testing.T) {
 
 	require.NoError(t, api.Create(t.Context(), newTemplate(ns)))
 	awaitCondition(t, s, v1alpha1.ConditionTemplateResolved, metav1.ConditionTrue, v1alpha1.ReasonTemplateFound)
-	knativeService(t, s)
+	woken(t, s)
 }
 
 func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	deployment := rollOut(t, s)
-	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-
-	visit(t, s)
-	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	deployment := woken(t, s)
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	require.NotNil(t, now.Status.StartTime)
 	assert.NotNil(t, now.Status.Until, "an awake desktop has a start and a next decision: %+v", now.Status)
@@ -104,7 +116,6 @@ func TestAVisitWakesADesktopAndItsClockPutsItToSleep(t *testing.T) {
 func TestActivityIsNeverOverwritten(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	const viewer = `{"status":{"activity":{"viewer":{"page":"00112233445566778899aabbccddeeff","since":"2030-01-01T12:00:00.000000Z","replica":"a"}}}}`
 	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(viewer))))
@@ -132,10 +143,7 @@ func TestActivityIsNeverOverwritten(t *testing.T) {
 func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	deployment := rollOut(t, s)
-	awaitPhase(t, s, v1alpha1.PhaseAsleep)
-	visit(t, s)
-	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
+	deployment := woken(t, s)
 	pod := startPod(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 	before := knativeService(t, s)
@@ -146,17 +154,58 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	require.Equal(t, before.Generation, knativeService(t, s).Generation, "a live desktop's Service was changed")
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
-	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image, "image after the sleep")
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	require.NoError(t, api.Delete(t.Context(), pod))
+	eventually.NoError(t, "what is stale goes", func() error { return absent(t, &servingv1.Service{ObjectMeta: s.ObjectMeta}) })
+	require.NoError(t, api.Delete(t.Context(), deployment)) // as Kubernetes' garbage collector does
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image, "image after the sleep")
+}
+
+func TestAChangeTouchesNoSleepingSessionAndTheNextWakeHasIt(t *testing.T) {
+	ns := space(t)
+	s := given(t, ns, "ada")
+	deployment := woken(t, s)
+	pod := startPod(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseRunning)
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
+	require.NoError(t, api.Delete(t.Context(), pod))
+	awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPoweredOff)
+	kept := knativeService(t, s)
+	eventually.NoError(t, "it has come to rest", func() error {
+		if now := get(t, s); now.Status.PodName != "" || now.Status.Message != "Switched off: set spec.power to OnDemand to let a visit wake it." {
+			return errors.New(now.Status.Message)
+		}
+		return nil
+	})
+	always(t, "what fits is kept", func() error {
+		now := knativeService(t, s)
+		if now.UID != kept.UID || now.Generation != kept.Generation || !now.DeletionTimestamp.IsZero() {
+			return fmt.Errorf("%+v", now.ObjectMeta)
+		}
+		return nil
+	})
+	before := get(t, s).ResourceVersion
+	merge(t, newTemplate(ns), `{"spec":{"image":"dev.local/desktop:2"}}`)
+	eventually.NoError(t, "what is stale goes", func() error { return absent(t, &servingv1.Service{ObjectMeta: s.ObjectMeta}) })
+	always(t, "nothing is written to it", func() error {
+		if now := get(t, s).ResourceVersion; now != before {
+			return fmt.Errorf("version %s, was %s", now, before)
+		}
+		return nil
+	})
+	require.NoError(t, api.Delete(t.Context(), deployment)) // as Kubernetes' garbage collector does
+	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	assert.Equal(t, "dev.local/desktop:2", knativeService(t, s).Spec.Template.Spec.Containers[0].Image)
 }
 
 func TestPowerDecidesOverVisits(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	deployment := rollOut(t, s)
 	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))
+	deployment := rollOut(t, s)
 	eventually.NoError(t, "always on runs without a visit", hasScale(t, deployment, 1))
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually.NoError(t, "off sleeps", hasScale(t, deployment, 0))
@@ -172,9 +221,8 @@ func TestAHomeIsUsedByOneSessionAtATimeAndComesBack(t *testing.T) {
 	second := given(t, ns, "second")
 	c := awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionFalse, v1alpha1.ReasonHomeInUse)
 	wantText(t, c.Message, `"first"`, "Delete that session", "persistence.enabled")
-	err := api.Get(t.Context(), client.ObjectKeyFromObject(second), knativeService(t, first).DeepCopy())
-	require.True(t, apierrors.IsNotFound(err), "the second session has a workload: %v", err)
-
+	visit(t, second)
+	always(t, "the second session has no workload", func() error { return absent(t, &servingv1.Service{ObjectMeta: second.ObjectMeta}) })
 	require.NoError(t, api.Delete(t.Context(), first))
 	awaitCondition(t, second, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 	knativeService(t, second)
@@ -185,6 +233,7 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			ns := space(t)
 			s := givenDeleting(t, ns, "ada", policy)
+			visit(t, s)
 			knativeService(t, s)
 			awaitCondition(t, s, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeHeld)
 			pod := startPod(t, s)

@@ -72,10 +72,10 @@ var (
 // recorder sends Events to it.
 var recorder events.EventRecorder
 
-// clocks are the controllers' defaults, configuration the file that changes them, and
+// defaults are the controllers' defaults, configuration the file that changes them, and
 // reloads what became of its changes.
 var (
-	clocks        *session.Clocks
+	defaults      *session.Defaults
 	configuration string
 	reloads       = make(chan error, 8)
 )
@@ -178,12 +178,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	clocks = session.NewClocks(cfg.Sessions)
+	defaults = session.NewDefaults(cfg.Sessions)
 	counters := metrics.NewOperator(prometheus.NewRegistry())
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
-		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Clocks: clocks, Signer: signer,
+		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Defaults: defaults, Signer: signer,
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
@@ -196,7 +196,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err := (&template.Reconciler{Client: c, Config: here, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	if err := (&autoscaler.Reconciler{Client: c, Now: time.Now, Tracer: tracer}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&autoscaler.Reconciler{Client: c}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	network, err := config.Parse([]byte(leastConfiguration + desktopNetwork))
@@ -220,7 +220,7 @@ func watchConfiguration(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	w := &config.Watcher{Path: configuration, Every: glance, Sessions: config.Default().Sessions, Log: ctrl.Log,
-		Changed: clocks.Set, Reloaded: func(err error) { reloads <- err }}
+		Changed: defaults.Set, Reloaded: func(err error) { reloads <- err }}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

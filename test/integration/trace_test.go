@@ -27,7 +27,6 @@ import (
 func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "traced")
-	deployment := rollOut(t, s)
 	s = awaitPhase(t, s, v1alpha1.PhaseAsleep)
 
 	// The activator's part, with the session as the watch would bring it.
@@ -37,6 +36,7 @@ func TestOneWakeIsOneTraceThroughActivatorAndOperator(t *testing.T) {
 	tracker := wake.NewTracker(ctx, dir, &record.Writer{Client: api, Directory: dir}, metrics.NewActivator(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	tracker.Tracer = tracer
 	visit := tracker.Enter(s)
+	deployment := rollOut(t, s)
 	eventually.NoError(t, "the deployment scaled up", hasScale(t, deployment, 1))
 	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
 	require.NotEmpty(t, now.Status.Activity.Traceparent, "the wake was written without its trace")

@@ -44,7 +44,7 @@ func operatorByHand(t *testing.T, change ...func(*session.Reconciler)) func(*v1a
 	cfg, err := config.Parse([]byte(leastConfiguration))
 	require.NoError(t, err)
 	r := &session.Reconciler{
-		Client: api, Workload: &workload.Knative{Client: api, API: api}, Config: cfg, Clocks: session.NewClocks(cfg.Sessions), Signer: signer,
+		Client: api, Workload: &workload.Knative{Client: api, API: api}, Config: cfg, Defaults: session.NewDefaults(cfg.Sessions), Signer: signer,
 		Events: events.NewFakeRecorder(100), Metrics: metrics.NewOperator(prometheus.NewRegistry()), Now: time.Now,
 	}
 	for _, c := range change {
@@ -88,8 +88,9 @@ func inApart(t *testing.T, namespace, name string, change func(*v1alpha1.VDISess
 func awake(t *testing.T, reconcile func(*v1alpha1.VDISession) *v1alpha1.VDISession, s *v1alpha1.VDISession) (*appsv1.Deployment, *corev1.Pod) {
 	t.Helper()
 	reconcile(s)
-	deployment := rollOut(t, s)
 	visit(t, s)
+	reconcile(s)
+	deployment := rollOut(t, s)
 	pod := startPod(t, s)
 	now := reconcile(s)
 	require.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "phase: %s", now.Status.Message)
@@ -120,7 +121,7 @@ func programOf(t *testing.T, name string) (*appsv1.Deployment, *corev1.Pod) {
 func uninstaller(out *bytes.Buffer, timeout time.Duration) *uninstall.Uninstaller {
 	key := func(name string) types.NamespacedName { return types.NamespacedName{Namespace: unserved, Name: name} }
 	return &uninstall.Uninstaller{
-		Client: api, Workload: &workload.Knative{Client: api}, Namespaces: []string{unserved},
+		Client: api, Workload: &workload.Knative{Client: api, API: api}, Namespaces: []string{unserved},
 		Operator: key("the-operator"), Activator: key("the-activator"), Timeout: timeout, Out: out,
 	}
 }
@@ -144,7 +145,6 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	asleep := inUnserved(t, "asleep", nil)
 	reconcile(asleep)
-	sleeping := rollOut(t, asleep)
 	deletes := newTemplate("deletes-homes")
 	deletes.Spec.Persistence.ReclaimPolicy = v1alpha1.ReclaimDelete
 	require.NoError(t, api.Create(t.Context(), deletes))
@@ -183,7 +183,7 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	})
 	assert.NotEmpty(t, get(t, ada).Finalizers, "let go of a session whose desktop still runs")
 	// What Kubernetes' garbage collector does.
-	for _, o := range []client.Object{deployment, sleeping, pod} {
+	for _, o := range []client.Object{deployment, pod} {
 		require.NoError(t, api.Delete(t.Context(), o))
 	}
 	require.NoError(t, api.DeleteAllOf(t.Context(), &autoscalingv1alpha1.PodAutoscaler{}, client.InNamespace(unserved)))
@@ -223,9 +223,10 @@ func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *t
 	require.NotEmpty(t, now.Finalizers)
 	require.NotEmpty(t, now.Status.URL)
 	assert.Nil(t, now.Status.StartTime, "after another installation: finalizers, %+v", now.Status)
-	rolled := rollOut(t, ada)
 	awaitHolder(t, ada)
 	visit(t, ada)
+	again(ada)
+	rolled := rollOut(t, ada)
 	startPod(t, ada)
 	now = again(ada)
 	assert.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "a visit does not wake it, %s", now.Status.Message)

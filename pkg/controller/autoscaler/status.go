@@ -21,8 +21,8 @@ const noTraffic = "NoTraffic"
 // revision's Service has a name, then ScaleTargetInitialized becomes True, and only
 // then may Active become False; otherwise the revision fails with "Initial scale was
 // never achieved" (serving v0.50.0, revision_lifecycle.go:231). deployment is nil
-// where it does not exist, scale where it is unknown.
-func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService, deployment *appsv1.Deployment, scale *int32) {
+// where it does not exist.
+func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.ServerlessService, deployment *appsv1.Deployment) {
 	st := &pa.Status
 	st.InitializeConditions()
 	st.ObservedGeneration = pa.Generation
@@ -30,9 +30,6 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 	ready, want := int32(0), int32(0)
 	if deployment != nil {
 		ready, want = deployment.Status.ReadyReplicas, workload.Replicas(deployment)
-	}
-	if scale != nil {
-		want = *scale
 	}
 	st.DesiredScale, st.ActualScale = &want, &ready
 

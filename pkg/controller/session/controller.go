@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,16 +52,18 @@ type Activators interface {
 type Reconciler struct {
 	Client   client.Client
 	Workload workload.Workload
-	// Config's clocks are where Clocks began.
-	Config  config.Config
-	Clocks  *Clocks
-	Signer  *token.Signer
-	Events  events.EventRecorder
-	Metrics Metrics
+	// Config's sessions are where Defaults began.
+	Config   config.Config
+	Defaults *Defaults
+	Signer   *token.Signer
+	Events   events.EventRecorder
+	Metrics  Metrics
 	// Now is the clock.
 	Now func() time.Time
 	// Tracer goes on with the trace of each wake; nil traces nothing.
 	Tracer trace.Tracer
+	// Tidying paces how often what a sleeping desktop has no use for is taken away; nil does not.
+	Tidying *rate.Limiter
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
@@ -89,7 +92,7 @@ func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
 // +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=get;patch
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 
@@ -113,10 +116,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	p.decide()
-	if err := p.scale(ctx); err != nil {
-		return ctrl.Result{}, err
+	act := p.rest
+	if p.decision.Awake {
+		act = p.run
 	}
-	if err := p.prepare(ctx); err != nil {
+	if err := act(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	p.summarise()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -36,7 +37,10 @@ type stage struct {
 	refusal error
 	delay   workload.Delay // of what is not live
 	applied []bool         // whether each call took the desktop for live
-	scaled  []bool         // whether each call made it run
+	rested  []bool         // whether each call might take away
+	rest    workload.Rested
+	kept    bool   // whether the last call was to keep what fits
+	scaled  []bool // whether each call made it run
 	counted []string
 	r       *Reconciler
 }
@@ -53,9 +57,14 @@ func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shap
 	}
 	return s.delay, s.refusal
 }
-func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake bool) error {
+func (s *stage) Rest(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, keep bool, may func() bool) (workload.Rested, error) {
+	s.kept = keep
+	s.rested = append(s.rested, may())
+	return s.rest, s.refusal
+}
+func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake, _ bool) (bool, error) {
 	s.scaled = append(s.scaled, awake)
-	return nil
+	return false, nil
 }
 func (s *stage) Observe(context.Context, *v1alpha1.VDISession) (workload.Observation, error) {
 	return s.Observation, nil
@@ -94,12 +103,12 @@ func newStage(t *testing.T) *stage {
 		Spec:       v1alpha1.VDISessionSpec{User: "ada@example.com", Template: "egl"},
 	}
 	template := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "egl"}, Spec: v1alpha1.VDITemplateSpec{Image: "desktop:1"}}
-	s := &stage{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Observation: workload.Observation{Exists: true, Wakeable: true}}
+	s := &stage{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Observation: workload.Observation{Exists: true}}
 	cfg := config.Default()
 	cfg.URL.Domain = "vdi.example.com"
 	s.r = &Reconciler{
 		Client:   fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(session).WithObjects(session, template).Build(),
-		Workload: s, Metrics: s, Config: cfg, Clocks: NewClocks(cfg.Sessions), Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
+		Workload: s, Metrics: s, Config: cfg, Defaults: NewDefaults(cfg.Sessions), Signer: tokentest.Signer(t), Events: events.NewFakeRecorder(100), Now: func() time.Time { return s.now },
 	}
 	s.look()
 	return s
@@ -249,7 +258,7 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	s := newStage(t)
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseAsleep, "A visit wakes it.")
-	assert.GreaterOrEqual(t, again, 300*24*time.Hour, "comes back in %s although nothing is due", again)
+	assert.Zero(t, again, "comes back although nothing is due")
 
 	s.visit()
 	now, again = s.look()
@@ -365,12 +374,14 @@ func TestALostStatusOfARunningDesktopMeansAwake(t *testing.T) {
 func TestAChangeIsAppliedToADesktopThatSleepsOrIsStuck(t *testing.T) {
 	s := newStage(t)
 	last := func() bool { return s.applied[len(s.applied)-1] }
-	assert.False(t, last(), "asleep was taken for live")
+	s.look()
+	assert.Empty(t, s.applied, "what sleeps is left alone")
 	s.visit()
+	s.look()
+	assert.False(t, last(), "a wake takes what has changed meanwhile")
 	now, _ := s.look()
-	require.True(t, last())
-	assert.True(t, meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate),
-		"a desktop that wakes was not taken for live")
+	require.True(t, last(), "a wake that is recorded was not taken for live")
+	assert.True(t, meta.IsStatusConditionFalse(now.Status.Conditions, v1alpha1.ConditionUpToDate))
 	s.pod(corev1.ConditionFalse)
 	s.Progress = workload.Progress{Reason: v1alpha1.ReasonImagePullFailed, Message: "x", Stuck: true}
 	if s.look(); last() {
@@ -398,13 +409,62 @@ func TestADesktopStopsAndChangesOnlyOnceItsSleepIsRecorded(t *testing.T) {
 	s.look()
 	s.now = s.now.Add(5 * time.Minute)
 	before := len(s.scaled)
-	if now, _ := s.look(); now.Status.StartTime != nil || len(s.scaled) != before || !last(s.applied) {
-		t.Errorf("in the pass that records its sleep: start %v, scaled %d times, live %t", now.Status.StartTime, len(s.scaled)-before, last(s.applied))
+	if now, _ := s.look(); now.Status.StartTime != nil || len(s.scaled) != before || last(s.rested) {
+		t.Errorf("in the pass that records its sleep: start %v, scaled %d times, taken away %t", now.Status.StartTime, len(s.scaled)-before, last(s.rested))
 	}
-	if s.look(); last(s.scaled) || last(s.applied) {
-		t.Error("after its sleep was recorded it was not stopped and free to change")
-	}
+	s.look()
+	assert.False(t, last(s.scaled), "after its sleep was recorded it was not stopped")
+	assert.False(t, last(s.rested), "taken away while a pod ends")
+	s.Pod, s.Pods = nil, 0
+	s.look()
+	assert.True(t, last(s.rested))
 }
+
+func TestWhatADesktopRanOnIsKeptForAWhileAndThenGoesInItsTurn(t *testing.T) {
+	s := newWokenStage(t)
+	s.r.Tidying = rate.NewLimiter(0, 1)
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	require.NoError(t, s.r.Client.Get(t.Context(), tokens, &corev1.Secret{}))
+	s.now = s.now.Add(5 * time.Minute)
+	s.look()
+	s.Pod, s.Pods, s.rest = nil, 0, workload.Rested{Left: true, Fits: true}
+	slept := s.now
+	s.now = s.now.Add(time.Hour)
+	now, again := s.look()
+	assert.Equal(t, slept.Add(24*time.Hour), s.now.Add(again), "comes back when it is not kept any longer")
+	assert.True(t, s.kept)
+	version := now.ResourceVersion
+	s.now = slept.Add(24 * time.Hour)
+	s.rest.Fits = false
+	now, again = s.look()
+	assert.False(t, s.kept)
+	assert.NotZero(t, again, "its turn has not come")
+	assert.Equal(t, version, now.ResourceVersion, "a sleeping session was written to")
+	require.NoError(t, s.r.Client.Get(t.Context(), tokens, &corev1.Secret{}))
+	s.rest = workload.Rested{}
+	now, again = s.look()
+	assert.Zero(t, again)
+	assert.Equal(t, version, now.ResourceVersion, "a sleeping session was written to")
+	require.True(t, apierrors.IsNotFound(s.r.Client.Get(t.Context(), tokens, &corev1.Secret{})), "its tokens")
+}
+
+func TestHowALiveDesktopIsSpokenToChangesWithItsShape(t *testing.T) {
+	s := newWokenStage(t)
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	template := &v1alpha1.VDITemplate{}
+	require.NoError(t, s.r.Client.Get(t.Context(), client.ObjectKey{Name: "egl"}, template))
+	template.Spec.Streaming.Port = 9999
+	require.NoError(t, s.r.Client.Update(t.Context(), template))
+	now, _ := s.look()
+	assert.NotEqual(t, int32(9999), now.Status.Streaming.Port, "live")
+	s.now = s.now.Add(5 * time.Minute)
+	now, _ = s.look()
+	assert.Equal(t, int32(9999), now.Status.Streaming.Port, "asleep")
+}
+
+var tokens = client.ObjectKey{Namespace: key.Namespace, Name: workload.TokenSecretName(key.Name)}
 
 func TestADesktopWithoutATemplateWakesAndSleepsAllTheSame(t *testing.T) {
 	s := newStage(t)
@@ -417,6 +477,7 @@ func TestADesktopWithoutATemplateWakesAndSleepsAllTheSame(t *testing.T) {
 
 func TestAChangeoverIsSaidAndLookedAtAgain(t *testing.T) {
 	s := newStage(t)
+	s.visit()
 	s.delay = workload.Delay{Reason: v1alpha1.ReasonChangingOver, Message: "waiting for the old one to be gone.", Again: time.Second}
 	now, again := s.look()
 	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionUpToDate)
@@ -428,7 +489,7 @@ func TestAChangeoverIsSaidAndLookedAtAgain(t *testing.T) {
 
 func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	s := newStage(t)
-	s.Exists, s.Wakeable = false, false
+	s.Exists = false
 	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
@@ -441,7 +502,7 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 
 func TestAFormerRefusalDoesNotFailASessionThatWaitsForAnotherCause(t *testing.T) {
 	s := newStage(t)
-	s.Exists, s.Wakeable = false, false
+	s.Exists = false
 	s.refusal = apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "ada", errText("quota exceeded"))
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseFailed, "quota exceeded")
@@ -469,6 +530,11 @@ func TestThePodsTokensAreRenewedBeforeTheyEnd(t *testing.T) {
 	for key, audience := range map[string]token.Audience{"token": token.AudienceTURN, "agent": token.AudienceAgent} {
 		t.Run(key, func(t *testing.T) {
 			s := newStage(t)
+			session := s.session()
+			session.Spec.Power = v1alpha1.PowerAlwaysOn
+			require.NoError(t, s.r.Client.Update(t.Context(), session))
+			s.pod(corev1.ConditionTrue)
+			s.look()
 			secret := &corev1.Secret{}
 			read := func() string {
 				t.Helper()

@@ -10,21 +10,24 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/tracing"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// prepare makes what the desktop needs and applies its shape. What a person must
-// mend ends in a condition; what passes by itself is returned.
-func (p *pass) prepare(ctx context.Context) error {
-	if p.template == nil {
-		return nil
+// run makes the desktop run. Its shape comes first, for a desktop keeps what it woke with
+// until it sleeps; but whatever keeps a change from being applied, a desktop that is there
+// wakes.
+func (p *pass) run(ctx context.Context) error {
+	if err := p.apply(ctx); err != nil {
+		return err
 	}
-	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout.OrZero())
-	if err != nil {
-		p.refuse(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
-		return nil
-	}
-	if held, err := p.holdHome(ctx); err != nil || !held {
+	return p.scale(ctx)
+}
+
+// apply makes what the desktop needs and applies its shape.
+func (p *pass) apply(ctx context.Context) error {
+	shape, ok, err := p.prepare(ctx)
+	if err != nil || !ok {
 		return err
 	}
 	if err := p.ensurePodTokens(ctx); err != nil {
@@ -37,7 +40,7 @@ func (p *pass) prepare(ctx context.Context) error {
 	p.observed.Exists = true
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonApplied, "")
 	if delay.None() {
-		p.condition(v1alpha1.ConditionUpToDate, true, v1alpha1.ReasonUpToDate, "")
+		p.fits()
 	} else {
 		p.condition(v1alpha1.ConditionUpToDate, false, delay.Reason, delay.Message)
 	}
@@ -47,32 +50,53 @@ func (p *pass) prepare(ctx context.Context) error {
 	return p.letGoUnusedHome(ctx, delay.None())
 }
 
+// prepare makes the desktop's shape and holds its home. What a person must mend ends in a
+// condition, and false; what passes by itself is returned.
+func (p *pass) prepare(ctx context.Context) (workload.Shape, bool, error) {
+	if p.template == nil {
+		return workload.Shape{}, false, nil
+	}
+	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout.OrZero())
+	if err != nil {
+		p.refuse(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
+		return shape, false, nil
+	}
+	held, err := p.holdHome(ctx)
+	return shape, held, err
+}
+
+// fits says that the desktop's next start, or what runs, is of the wanted shape.
+func (p *pass) fits() {
+	p.condition(v1alpha1.ConditionUpToDate, true, v1alpha1.ReasonUpToDate, "")
+	p.session.Status.Streaming = p.template.Spec.Streaming.DeepCopy()
+}
+
 // scale makes the desktop run at once, for somebody may be waiting for it, and stop
 // only once its sleep is recorded: a visit that was reported meanwhile makes the record
-// fail. A session that was never reconciled is left alone. It comes before all that may
-// keep a change from being applied: a desktop that is there wakes and sleeps all the same.
+// fail. A session that was never reconciled is left alone.
 func (p *pass) scale(ctx context.Context) error {
 	if !p.decision.Awake && !lifecycle.Asleep(p.before) {
 		return nil
 	}
-	err := p.Workload.Scale(ctx, p.session, p.decision.Awake)
+	scaled, err := p.Workload.Scale(ctx, p.session, p.decision.Awake, p.live())
 	if errors.Is(err, workload.ErrFinishing) {
 		p.returnAt(p.now.Add(workload.FinishingRetry))
 		return nil
 	}
+	if scaled && p.decision.Awake {
+		tracing.RecordWake(ctx, p.Tracer, p.session, "scale", p.now, p.Now())
+	}
 	return err
 }
 
-// live is whether a change would take a desktop away from somebody: it is live until
-// its sleep is recorded. A start that is stuck has nothing to lose, and the change may
-// be what mends it.
+// live is whether a change would take a desktop away from somebody: it is live from the
+// record of its wake, or while it has a pod, until its sleep is recorded. A start that is
+// stuck has nothing to lose, and the change may be what mends it.
 func (p *pass) live() bool {
-	for _, s := range []*v1alpha1.VDISession{p.before, p.session} {
-		if lifecycle.Awake(s) && (lifecycle.Started(s) || !p.observed.Progress.Stuck) {
-			return true
-		}
+	if !lifecycle.Awake(p.before) && (!lifecycle.Awake(p.session) || p.observed.Pod == nil) {
+		return false
 	}
-	return false
+	return lifecycle.Started(p.before) || lifecycle.Started(p.session) || !p.observed.Progress.Stuck
 }
 
 // refusedOr makes a condition of an error that is the API server's refusal, and

@@ -51,28 +51,23 @@ func (p *pass) asleepBecause() string {
 }
 
 func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool) {
-	progress := p.observed.Progress
 	switch {
 	// Without a workload there is nothing to wake.
 	case !p.observed.Exists && p.blocked.condition == v1alpha1.ConditionWorkloadApplied:
 		return v1alpha1.PhaseFailed, p.blocked.reason, p.blocked.message, false
-	case !p.observed.Exists:
+	case !p.observed.Exists && p.blocked != (blocked{}):
 		return v1alpha1.PhasePending, p.blocked.reason, p.blocked.message, false
 
 	case p.decision.Awake && p.reachable():
 		return v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "", true
 	case p.decision.Awake:
-		progress = p.progress()
+		progress := p.progress()
 		return v1alpha1.PhaseCreating, progress.Reason, progress.Message, false
 
 	case p.decision.Reason == lifecycle.ReasonPoweredOff:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonPoweredOff, "Switched off: set spec.power to OnDemand to let a visit wake it.", false
 	case lifecycle.StartFailed(p.session):
 		return v1alpha1.PhaseFailed, v1alpha1.ReasonStartupTimeout, p.awakeMessage(), false
-	case !p.observed.Wakeable && progress.Stuck:
-		return v1alpha1.PhaseFailed, progress.Reason, progress.Message, false
-	case !p.observed.Wakeable:
-		return v1alpha1.PhasePending, v1alpha1.ReasonPreparing, "The desktop is being prepared.", false
 	case p.observed.Pods > 0:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonAsleep, "The desktop is shutting down; a visit wakes it.", true
 	default:

@@ -24,15 +24,14 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		if known := p.session.Status.Lifecycle; known != nil {
 			p.policy = lifecycle.EffectivePolicy(known)
 		} else {
-			p.policy = lifecycle.Resolve(p.Clocks.Defaults(), nil, &p.session.Spec)
+			p.policy = lifecycle.Resolve(p.Defaults.Now().Lifecycle, nil, &p.session.Spec)
 		}
 	case err != nil:
 		return err
 	default:
 		p.template = template
 		p.condition(v1alpha1.ConditionTemplateResolved, true, v1alpha1.ReasonTemplateFound, "")
-		p.policy = lifecycle.Resolve(p.Clocks.Defaults(), template.Spec.Lifecycle, &p.session.Spec)
-		p.session.Status.Streaming = template.Spec.Streaming.DeepCopy()
+		p.policy = lifecycle.Resolve(p.Defaults.Now().Lifecycle, template.Spec.Lifecycle, &p.session.Spec)
 	}
 	p.policy.Listening = p.listening(p.now)
 	p.session.Status.Lifecycle = p.policy.DeepCopy()

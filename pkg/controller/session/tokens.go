@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/token"
@@ -50,6 +51,16 @@ func (p *pass) ensurePodTokens(ctx context.Context) error {
 		return controllerutil.SetControllerReference(p.session, secret, p.Client.Scheme())
 	})
 	return err
+}
+
+// dropPodTokens deletes the Secret of a desktop without a pod to read it.
+func (p *pass) dropPodTokens(ctx context.Context) error {
+	secret := &corev1.Secret{}
+	err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.session.Namespace, Name: workload.TokenSecretName(p.session.Name)}, secret)
+	if err != nil || !metav1.IsControlledBy(secret, p.session) {
+		return client.IgnoreNotFound(err)
+	}
+	return client.IgnoreNotFound(p.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}))
 }
 
 // podToken returns the token that is there while it is good, else a new one, and

@@ -26,8 +26,9 @@ const (
 	IndexTemplate = "spec.template"
 	indexHome     = "home"
 
-	// concurrency lets sessions be reconciled while others wait for the API server.
-	concurrency = 8
+	// concurrency lets many desktops wake at once: a wake waits for the API server, not for
+	// this program's processor.
+	concurrency = 16
 )
 
 // SetupWithManager starts the controller together with the manager.
@@ -63,7 +64,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel), later)
 	}
 	all := func(ctx context.Context) []reconcile.Request { return r.sessions(ctx) }
-	return b.WatchesRawSource(r.Clocks.source(all)).Complete(r)
+	return b.WatchesRawSource(r.Defaults.source(all)).Complete(r)
 }
 
 func itself(_ context.Context, o client.Object) []reconcile.Request {

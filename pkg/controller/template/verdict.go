@@ -66,7 +66,7 @@ func (r *Reconciler) judge(ctx context.Context, t *v1alpha1.VDITemplate) (verdic
 func render(cfg config.Config, t *v1alpha1.VDITemplate) (workload.Trial, error) {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Name: sample, Namespace: where(cfg)},
 		Spec: v1alpha1.VDISessionSpec{User: sample, Template: t.Name}}
-	policy := lifecycle.Resolve(cfg.Sessions, t.Spec.Lifecycle, &s.Spec)
+	policy := lifecycle.Resolve(cfg.Sessions.Lifecycle, t.Spec.Lifecycle, &s.Spec)
 	shape, err := workload.Build(cfg, t, s, policy.StartupTimeout.OrZero())
 	if err != nil {
 		return workload.Trial{}, err

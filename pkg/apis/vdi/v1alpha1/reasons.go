@@ -75,6 +75,8 @@ const (
 const (
 	// ReasonApplied: the workload was applied.
 	ReasonApplied = "Applied"
+	// ReasonMadeAtWake: the desktop sleeps, and what it runs on is made when it wakes.
+	ReasonMadeAtWake = "MadeAtWake"
 	// ReasonInvalidTemplate: no pod can be made of the template. It is a reason of Valid, too.
 	ReasonInvalidTemplate = "InvalidTemplate"
 	// ReasonRefused: the API server, a quota or a policy refuses an object. For a template:
