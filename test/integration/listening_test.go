@@ -147,8 +147,6 @@ func TestNoDesktopSleepsWhileNobodyListensAndSilenceCountsFromTheirReturn(t *tes
 	w.sees(0, "False", v1alpha1.ReasonNobodyListens)
 	now := reconcile(s)
 	require.Equal(t, v1alpha1.PhaseRunning, now.Status.Phase, "put to sleep: %s", now.Status.SleepReason)
-	require.NotNil(t, now.Status.Until)
-	assert.True(t, now.Status.Until.Time.Equal(now.Status.StartTime.Add(time.Hour).Truncate(time.Second)), "until %s, want the end of the longest stay", now.Status.Until)
 
 	// One comes back: everybody gets the whole timeout to come back to it.
 	returns := func() int {

@@ -70,11 +70,7 @@ func (p *pass) decide() {
 	case !p.decision.Awake && awake:
 		p.sleep()
 	}
-	p.session.Status.Until = nil
-	if until := p.decision.Until; !until.IsZero() {
-		p.session.Status.Until = &metav1.Time{Time: until.Truncate(time.Second)}
-		p.returnAt(until)
-	}
+	p.returnAt(p.decision.Until)
 }
 
 func (p *pass) wake() {

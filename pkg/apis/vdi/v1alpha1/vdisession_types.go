@@ -225,9 +225,6 @@ type VDISessionStatus struct {
 	// SleepReason is the reason of that sleep, such as IdleTimeout.
 	// +optional
 	SleepReason string `json:"sleepReason,omitempty"`
-	// Until is when a clock next runs out unless something happens before.
-	// +optional
-	Until *metav1.Time `json:"until,omitempty"`
 	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`

@@ -453,10 +453,6 @@ func (in *VDISessionStatus) DeepCopyInto(out *VDISessionStatus) {
 		in, out := &in.SleepTime, &out.SleepTime
 		*out = (*in).DeepCopy()
 	}
-	if in.Until != nil {
-		in, out := &in.Until, &out.Until
-		*out = (*in).DeepCopy()
-	}
 	if in.Lifecycle != nil {
 		in, out := &in.Lifecycle, &out.Lifecycle
 		*out = new(Lifecycle)
