@@ -107,7 +107,7 @@ func TestAnImpossibleTemplateIsExplainedOnThePageAndEndsTheHold(t *testing.T) {
 			ctx := story(t)
 			key := session(ctx, t, name, template(t, func(s *v1alpha1.VDITemplateSpec) {
 				c.change(s)
-				s.Lifecycle.StartupTimeout = clock(15 * time.Second)
+				s.Lifecycle.StartupTimeout = clock(30 * time.Second)
 			}), nil)
 			visitor := invited(ctx, t, key)
 			ws, _, err := visitor.WebSocket(ctx, "/webrtc/signalling/")
