@@ -45,12 +45,12 @@ var Clocks = []Clock{
 	{
 		Name: "startupTimeout", Reason: ReasonStartup, Default: 10 * time.Minute, EndsVisits: true,
 		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.StartupTimeout },
-		// The wake, until the desktop is reachable.
+		// The wake, or the loss of its pod, until the desktop is reachable.
 		from: func(_ Activity, r Record) time.Time {
 			if !r.ReadyAt.IsZero() {
 				return time.Time{}
 			}
-			return r.AwakeSince
+			return latest(r.AwakeSince, r.LostAt)
 		},
 	},
 	{

@@ -30,6 +30,8 @@ type Record struct {
 	AwakeSince time.Time
 	// ReadyAt is when the desktop became reachable in this awake period.
 	ReadyAt time.Time
+	// LostAt is when its pod was lost last in this awake period.
+	LostAt time.Time
 	// AsleepSince is when the desktop was last put to sleep.
 	AsleepSince time.Time
 }

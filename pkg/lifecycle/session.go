@@ -30,7 +30,8 @@ func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime),
 			LastInput: at(act.LastInputTime), LastWatched: at(act.LastWatchedTime)}
 	}
-	return a, Record{Power: s.Spec.Power, AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), AsleepSince: at(s.Status.SleepTime)}
+	return a, Record{Power: s.Spec.Power,
+		AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), LostAt: at(s.Status.LostTime), AsleepSince: at(s.Status.SleepTime)}
 }
 
 func at(t *metav1.MicroTime) time.Time {

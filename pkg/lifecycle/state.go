@@ -21,9 +21,14 @@ func Unknown(s *v1alpha1.VDISession) bool {
 	return s.Status.ObservedGeneration == 0 && !Awake(s) && s.Status.SleepTime == nil
 }
 
-// Started says that the desktop has been reachable since the wake. Until then it sleeps or
-// starts.
+// Started says that the desktop has been reachable since the wake, or since it lost its pod.
+// Until then it sleeps or starts.
 func Started(s *v1alpha1.VDISession) bool { return s.Status.ReadyTime != nil }
+
+// StartBegan is when the start that an awake desktop is in, or the last one, began.
+func StartBegan(s *v1alpha1.VDISession) time.Time {
+	return latest(at(s.Status.StartTime), at(s.Status.LostTime))
+}
 
 // NotReached says that the operator takes the awake desktop for ready, and asks the
 // activators whether it can be reached.

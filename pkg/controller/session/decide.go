@@ -29,15 +29,18 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		st.StartTime = p.micro()
 	}
 	if lifecycle.Awake(p.session) {
+		if lifecycle.Started(p.session) && p.lost() {
+			st.ReadyTime, st.LostTime = nil, p.micro()
+		}
 		st.PodName = ""
 		if p.observed.Pod != nil {
 			st.PodName = p.observed.Pod.Name
 		}
 		if !lifecycle.Started(p.session) && p.reachable() {
 			st.ReadyTime = p.micro()
-			took := st.ReadyTime.Sub(st.StartTime.Time)
+			from, to := lifecycle.StartBegan(p.session), p.now
+			took := to.Sub(from)
 			st.LastStartDuration = &metav1.Duration{Duration: took}
-			from, to := st.StartTime.Time, p.now
 			p.happened = append(p.happened, func() {
 				p.Metrics.Started(took)
 				tracing.RecordWake(context.Background(), p.Tracer, p.session, "pod_ready", from, to)
@@ -45,6 +48,12 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// lost is whether the pod that the desktop was reachable in is gone.
+func (p *pass) lost() bool {
+	had := p.before.Status.PodName
+	return had != "" && (p.observed.Pod == nil || p.observed.Pod.Name != had)
 }
 
 // reachable is whether visitors get to the desktop.
@@ -75,7 +84,7 @@ func (p *pass) decide() {
 
 func (p *pass) wake() {
 	st := &p.session.Status
-	st.StartTime, st.ReadyTime, st.PodName, st.Waiting = p.micro(), nil, "", nil
+	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Waiting = p.micro(), nil, nil, "", nil
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
 		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
@@ -90,7 +99,7 @@ func (p *pass) sleep() {
 		message = p.startFailed()
 	}
 	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
-	st.StartTime, st.ReadyTime, st.PodName = nil, nil, ""
+	st.StartTime, st.ReadyTime, st.LostTime, st.PodName = nil, nil, nil, ""
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))
@@ -112,8 +121,12 @@ func (p *pass) startFailed() string {
 	if !strings.HasSuffix(seen, ".") { // a container runtime's words end as they like
 		seen += "."
 	}
-	return fmt.Sprintf("The desktop did not start within %s. Last seen: %s Visit it to try again.",
-		duration.HumanDuration(p.policy.StartupTimeout.OrZero()), seen)
+	began := "did not start"
+	if p.before.Status.LostTime != nil {
+		began = "lost its pod and did not start again"
+	}
+	return fmt.Sprintf("The desktop %s within %s. Last seen: %s Visit it to try again.",
+		began, duration.HumanDuration(p.policy.StartupTimeout.OrZero()), seen)
 }
 
 func (p *pass) micro() *metav1.MicroTime { return &metav1.MicroTime{Time: p.now} }

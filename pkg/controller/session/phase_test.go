@@ -342,6 +342,43 @@ func TestAHomeThatIsNotLetGoOfInTimeIsSaidWithTheRemedy(t *testing.T) {
 	assert.Equal(t, before, now.ResourceVersion, "it is written again and again")
 }
 
+func TestADesktopThatLosesItsPodHasToStartAgainInTimeAndMayBeMended(t *testing.T) {
+	s := newWokenStage(t)
+	s.pod(corev1.ConditionTrue)
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	s.now = s.now.Add(time.Hour)
+	at := metav1.NewMicroTime(s.now)
+	s.records(func(st *v1alpha1.VDISessionStatus) { st.Activity.LastConnectedTime = &at })
+	s.Pod, s.Pods = nil, 0
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "")
+	require.NotNil(t, now.Status.LostTime)
+	s.pod(corev1.ConditionFalse)
+	s.Pod.Name = "ada-2"
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonImagePullFailed, Detail: "no such tag", Message: "The desktop's image cannot be pulled: no such tag", Stuck: true}
+	s.look()
+	assert.False(t, s.applied[len(s.applied)-1], "a change that may mend it is held back")
+	s.stays()
+	s.wants(s.session(), v1alpha1.PhaseFailed, "lost its pod and did not start again within 10m. Last seen: The desktop's image cannot be pulled")
+}
+
+func TestADesktopThatComesBackInAnotherPodStartedFromTheLossOfTheFirst(t *testing.T) {
+	s := newWokenStage(t)
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	s.now = s.now.Add(time.Minute)
+	s.pod(corev1.ConditionFalse)
+	s.Pod.Name = "ada-2"
+	s.look()
+	s.now = s.now.Add(2 * time.Second)
+	s.pod(corev1.ConditionTrue)
+	s.Pod.Name = "ada-2"
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	assert.Equal(t, 2*time.Second, now.Status.LastStartDuration.Duration)
+}
+
 func TestAVisitFromAClockThatIsAheadDoesNotWakeTwice(t *testing.T) {
 	s := newStage(t)
 	s.now = s.now.Add(time.Hour)

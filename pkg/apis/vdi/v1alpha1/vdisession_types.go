@@ -208,11 +208,17 @@ type VDISessionStatus struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
-	// ReadyTime is when the desktop became reachable after startTime; unset before.
+	// ReadyTime is when the desktop became reachable after startTime, or lostTime; unset before.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	ReadyTime *metav1.MicroTime `json:"readyTime,omitempty"`
+	// LostTime is when the awake desktop last lost the pod that it was reachable in: it has
+	// to become reachable again within the startup timeout. Unset while that never happened.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	LostTime *metav1.MicroTime `json:"lostTime,omitempty"`
 	// LastStartDuration is how long the last start that succeeded took, from startTime
 	// to readyTime; it stays while the desktop sleeps.
 	// +optional

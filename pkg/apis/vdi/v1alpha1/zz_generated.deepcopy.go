@@ -444,6 +444,10 @@ func (in *VDISessionStatus) DeepCopyInto(out *VDISessionStatus) {
 		in, out := &in.ReadyTime, &out.ReadyTime
 		*out = (*in).DeepCopy()
 	}
+	if in.LostTime != nil {
+		in, out := &in.LostTime, &out.LostTime
+		*out = (*in).DeepCopy()
+	}
 	if in.LastStartDuration != nil {
 		in, out := &in.LastStartDuration, &out.LastStartDuration
 		*out = new(v1.Duration)
