@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -92,11 +93,21 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 	if !has {
 		// What Knative has made of its Service outlives that by a moment, and has the name.
 		if placeholder, err := placeholder(ctx, k.API, s); err != nil || placeholder != "" {
-			return Rested{Again: pollEvery}, err
+			return Rested{Again: pollEvery}, errors.Join(err, k.foreign(ctx, s))
 		}
 	}
 	waits, err := applyName(ctx, k.Client, k.API, s, service)
 	return Rested{Again: waits.Again}, err
+}
+
+// foreign says that a Knative Service of somebody else has the session's name.
+func (k *Knative) foreign(ctx context.Context, s *v1alpha1.VDISession) error {
+	service := &servingv1.Service{}
+	err := k.API.Get(ctx, client.ObjectKeyFromObject(s), service)
+	if err == nil && !metav1.IsControlledBy(service, s) {
+		return knativeServices(false).foreign(service)
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // Observe implements Workload.

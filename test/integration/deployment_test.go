@@ -138,6 +138,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 			PodSpec: corev1.PodSpec{Containers: []corev1.Container{{Image: "dev.local/theirs:1"}}}}}}}}
 	require.NoError(t, api.Create(t.Context(), foreign))
 	clash := given(t, "changing", "theirs")
+	visit(t, clash)
 	c := awaitCondition(t, clash, v1alpha1.ConditionWorkloadApplied, metav1.ConditionFalse, v1alpha1.ReasonRefused)
 	wantText(t, c.Message, "Knative Service", "belongs to somebody else", "choose another name")
 	require.NoError(t, api.Delete(t.Context(), clash))

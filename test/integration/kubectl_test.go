@@ -36,7 +36,7 @@ func TestKubectlKnowsASessionByItsShortName(t *testing.T) {
 	assert.Equal(t, "vdisession.vdi.kasm.io/ada\n", kubectl("get", "vdi", "-o", "name"), "sessions, and no templates")
 	kubectl("patch", "vdi", "ada", "--type", "merge", "--patch", `{"spec":{"power":"Off"}}`)
 	kubectl("wait", "vdi", "ada", "--for", "jsonpath={.spec.power}=Off", "--timeout", "10s")
-	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Pending: 1})
+	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Asleep: 1})
 	assert.Regexp(t, `^NAME +DISPLAY NAME +GPU +VALID +SESSIONS +AWAKE +AGE\n`+ns+` +1 +True +1 +0 +`, kubectl("get", "vdit", ns))
 	kubectl("delete", "vdi", "--all", "--wait=false")
 	assert.NoError(t, api.Get(t.Context(), client.ObjectKey{Name: ns}, &v1alpha1.VDITemplate{}), "a template went with the sessions")

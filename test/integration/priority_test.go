@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -29,12 +29,12 @@ func TestAWakeComesBeforeTheRestOfAnEdit(t *testing.T) {
 		s.Spec.User = s.Name + "@example.com"
 		require.NoError(t, api.Create(t.Context(), s))
 	}
-	// edited is how many Deployments have the edit, and how many of those have got it since then.
+	// edited is how many sessions have the edit, and how many of those have got it since then.
 	edited := func(since int64) (all, later int) {
-		list := &appsv1.DeploymentList{}
+		list := &v1alpha1.VDISessionList{}
 		require.NoError(t, api.List(t.Context(), list, client.InNamespace("edited")))
 		for i := range list.Items {
-			if list.Items[i].Spec.Template.Spec.Containers[0].Image == "dev.local/desktop:2" {
+			if l := list.Items[i].Status.Lifecycle; l != nil && l.IdleTimeout.OrZero() == time.Hour {
 				all++
 				if version(t, &list.Items[i]) > since {
 					later++
@@ -53,9 +53,9 @@ func TestAWakeComesBeforeTheRestOfAnEdit(t *testing.T) {
 		}
 		return nil
 	})
-	d := deploymentOf(t, api, s)
 
-	merge(t, newTemplate("edited"), `{"spec":{"image":"dev.local/desktop:2"}}`)
+	// An edit that is written to every session: of an image nothing is.
+	merge(t, newTemplate("edited"), `{"spec":{"lifecycle":{"idleTimeout":"1h"}}}`)
 	eventually.NoError(t, "the edit begins", func() error {
 		if all, _ := edited(0); all == 0 {
 			return errors.New("nothing has changed")
@@ -63,7 +63,6 @@ func TestAWakeComesBeforeTheRestOfAnEdit(t *testing.T) {
 		return nil
 	})
 	visit(t, s)
-	eventually.NoError(t, "the desktop scaled up", hasScale(t, d, 1))
 	woken := version(t, deploymentOf(t, api, s))
 	later := 0
 	eventually.NoError(t, "the edit ends", func() error {

@@ -96,7 +96,7 @@ func TestATemplateSaysThatItsPodTemplateIsBadUntilItIsMended(t *testing.T) {
 
 	merge(t, template, `{"spec":{"image":"dev.local/desktop:2","podTemplate":null}}`)
 	awaitValid(t, ns, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-	knativeService(t, s)
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	now := statusOf(t, ns)
 	require.NotNil(t, now.LastChange)
 	assert.Equal(t, []string{"image", "podTemplate"}, now.LastChange.Fields)
@@ -106,10 +106,9 @@ func TestATemplateSaysThatItsPodTemplateIsBadUntilItIsMended(t *testing.T) {
 func TestATemplatesCountsFollowItsSessions(t *testing.T) {
 	ns := space(t)
 	s := given(t, ns, "ada")
-	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Pending: 1})
-	deployment := rollOut(t, s)
 	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Asleep: 1})
 	visit(t, s)
+	deployment := rollOut(t, s)
 	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Awake: 1, Creating: 1})
 	pod := startPod(t, s)
 	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: 1, Awake: 1, Running: 1})
