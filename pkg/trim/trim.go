@@ -11,14 +11,15 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Object is a cache's transform: without who wrote which field, without what kubectl apply
-// wrote last, and of a pod without what its containers are given.
+// Object is a cache's transform: without who wrote which field and what kubectl apply wrote
+// last, of a pod without what its containers are given, of a claim without its volume.
 func Object(in any) (any, error) {
 	o, err := meta.Accessor(in)
 	if err != nil {
 		return in, nil //nolint:nilerr // Not an object, nothing to take out.
 	}
-	// One that has none must not be written to: it may be shared (kubernetes/kubernetes#124337).
+	// What is trimmed already may be shared, and is not written to again
+	// (kubernetes/kubernetes#124337).
 	if o.GetManagedFields() != nil {
 		o.SetManagedFields(nil)
 	}
@@ -26,23 +27,32 @@ func Object(in any) (any, error) {
 	case *v1alpha1.VDITemplate: // what was written last says which nulls kubectl dropped
 		return in, nil
 	case *corev1.Pod:
-		pod(o)
+		if o.Spec.RestartPolicy != "" { // the API server sets it
+			o.Spec = ofDesktop(o.Spec)
+		}
+	case *corev1.PersistentVolumeClaim: // who holds it says its metadata
+		if len(o.Spec.AccessModes) > 0 { // the API server asks for one
+			o.Spec, o.Status = corev1.PersistentVolumeClaimSpec{Resources: o.Spec.Resources}, corev1.PersistentVolumeClaimStatus{}
+		}
 	}
-	delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	if _, has := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; has {
+		delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	}
 	return in, nil
 }
 
-// pod leaves what says which desktop it is, whether it is reachable, and which home it has.
-func pod(p *corev1.Pod) {
-	spec := corev1.PodSpec{NodeName: p.Spec.NodeName}
-	for i := range p.Spec.Containers {
-		c := &p.Spec.Containers[i]
+// ofDesktop leaves of a pod's spec what says whether the desktop is reachable and which home
+// it has.
+func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
+	spec := corev1.PodSpec{NodeName: full.NodeName}
+	for i := range full.Containers {
+		c := &full.Containers[i]
 		spec.Containers = append(spec.Containers, corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, ReadinessProbe: c.ReadinessProbe})
 	}
-	for _, v := range p.Spec.Volumes {
+	for _, v := range full.Volumes {
 		if v.PersistentVolumeClaim != nil {
 			spec.Volumes = append(spec.Volumes, v)
 		}
 	}
-	p.Spec = spec
+	return spec
 }
