@@ -35,7 +35,7 @@ func Object(in any) (any, error) {
 			o.Spec, o.Status = corev1.PersistentVolumeClaimSpec{Resources: o.Spec.Resources}, corev1.PersistentVolumeClaimStatus{}
 		}
 	}
-	if _, has := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; has {
+	if _, has := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; has { //nolint:staticcheck // delete takes the map for writing all the same
 		delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
 	}
 	return in, nil
