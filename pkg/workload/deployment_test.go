@@ -44,6 +44,9 @@ func TestAPlainDesktopsPodIsKnativesButForWhatKnativeAdds(t *testing.T) {
 	have, want := d.Spec.Template.Spec, *service.Spec.Template.Spec.PodSpec.DeepCopy()
 	equal(t, "termination grace", have.TerminationGracePeriodSeconds, 30)
 	have.TerminationGracePeriodSeconds = nil
+	equal(t, "name", have.Hostname, "ada")
+	equal(t, "files of a group", have.SecurityContext.FSGroupChangePolicy, "OnRootMismatch")
+	have.Hostname, have.SecurityContext.FSGroupChangePolicy = "", nil
 	want.Containers[0].Env = append(want.Containers[0].Env, corev1.EnvVar{Name: "PORT", Value: "8080"})
 	equal(t, "pod", have, want)
 }
@@ -51,9 +54,11 @@ func TestAPlainDesktopsPodIsKnativesButForWhatKnativeAdds(t *testing.T) {
 func TestATemplateDecidesOverGraceAndPort(t *testing.T) {
 	tmpl := template()
 	tmpl.Spec.Env = []corev1.EnvVar{{Name: "PORT", Value: "9"}}
-	tmpl.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"terminationGracePeriodSeconds":5}}`)}
+	tmpl.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"terminationGracePeriodSeconds":5,"hostname":"theirs","securityContext":{"fsGroupChangePolicy":"Always"}}}`)}
 	d, _ := buildPlain(t, tmpl, time.Minute)
 	equal(t, "grace", d.Spec.Template.Spec.TerminationGracePeriodSeconds, 5)
+	equal(t, "name", d.Spec.Template.Spec.Hostname, "theirs")
+	equal(t, "files of a group", d.Spec.Template.Spec.SecurityContext.FSGroupChangePolicy, "Always")
 	equal(t, "port", envOf(d.Spec.Template.Spec.Containers[0], "PORT"), []map[string]any{{"name": "PORT", "value": "9"}})
 }
 

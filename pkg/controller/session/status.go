@@ -33,6 +33,7 @@ func (p *pass) summarise() {
 	var reason string
 	st.Phase, reason, st.Message, ready = p.phase()
 	p.condition(v1alpha1.ConditionReady, ready, reason, st.Message)
+	p.condition(v1alpha1.ConditionDesktopReady, st.Phase == v1alpha1.PhaseRunning, reason, "")
 	switch {
 	case st.Phase == v1alpha1.PhaseCreating:
 		p.waitFor(p.progress())

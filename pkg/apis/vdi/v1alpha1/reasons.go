@@ -16,6 +16,9 @@ const (
 	// ConditionReady: a visitor gets a desktop: it is reachable, or asleep and can
 	// be woken.
 	ConditionReady = "Ready"
+	// ConditionDesktopReady: the desktop is awake and visitors get to it. Its reasons are
+	// those of Ready.
+	ConditionDesktopReady = "DesktopReady"
 )
 
 // Condition types of a template. True is good in each.
