@@ -52,7 +52,7 @@ resource, verbs}.
 {{- $some := list -}}
 {{- range $verbs -}}{{- if has . $kept -}}{{- $some = append $some . -}}{{- end -}}{{- end -}}
 {{- $verbs = $some -}}
-{{- else if and .context.Values.knative.enabled (eq .which "namespaced") (or (and (eq .group "apps") (eq .resource "deployments")) (and (eq .group "") (eq .resource "services"))) -}}
+{{- else if and .context.Values.knative.enabled (eq .which "namespaced") (eq .group "apps") (eq .resource "deployments") -}}
 {{- /* Knative creates them. Those left from running without Knative can still be deleted. */ -}}
 {{- $verbs = without $verbs "create" "update" "patch" -}}
 {{- end -}}

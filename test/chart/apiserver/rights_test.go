@@ -113,7 +113,7 @@ var (
 	// operatorOfSessions is what the operator does where sessions are, either way.
 	operatorOfSessions = []right{
 		"list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status",
-		"list pods", "watch pods", "create secrets", "patch secrets", "create persistentvolumeclaims", "delete persistentvolumeclaims",
+		"list pods", "watch pods", "create secrets", "patch secrets", "delete secrets", "create services", "patch services", "create persistentvolumeclaims", "delete persistentvolumeclaims",
 		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies",
 		"delete networking.k8s.io:networkpolicies",
 	}
@@ -130,14 +130,14 @@ var (
 			"bind rbac.authorization.k8s.io:clusterroles",
 			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
 		},
-		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log", "delete secrets",
+		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log",
 			"create serviceaccounts/token",
 			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions",
 			"create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),
 		in("kube-system", "patch configmaps", "create pods"),
 		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network",
 			"patch configmaps named config-domain"),
-		in(systemNamespace, "delete secrets", "create pods", "patch apps:deployments"),
+		in(systemNamespace, "create pods", "patch apps:deployments"),
 	)
 	activatorsWork = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions",
 		"patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
@@ -175,7 +175,7 @@ func TestRightsEverywhere(t *testing.T) {
 			"patch configmaps named config-autoscaler"),
 	), join(neverAllowed,
 		// Knative makes them.
-		in("team-a", "create apps:deployments", "patch apps:deployments", "create services", "patch services"),
+		in("team-a", "create apps:deployments", "patch apps:deployments"),
 		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
 	))
 	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
