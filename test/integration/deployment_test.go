@@ -86,7 +86,6 @@ func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testi
 	}
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 	eventually.NoError(t, "the desktop scaled down", hasScale(t, d, 0))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	always(t, "it stays while its pod ends", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(d), d) })
 	require.NoError(t, api.Delete(t.Context(), service))
 	eventually.NoError(t, "a Service that was deleted comes back", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(s), service) })

@@ -152,9 +152,9 @@ func TestAChangeWaitsUntilALiveDesktopSleeps(t *testing.T) {
 	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
 	require.Equal(t, before.Generation, knativeService(t, s).Generation, "a live desktop's Service was changed")
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
-	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	require.NoError(t, api.Delete(t.Context(), pod))
+	awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionTrue, v1alpha1.ReasonUpToDate)
 	eventually.NoError(t, "what is stale goes", func() error { return absent(t, &servingv1.Service{ObjectMeta: s.ObjectMeta}) })
 	require.NoError(t, api.Delete(t.Context(), deployment)) // as Kubernetes' garbage collector does
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"AlwaysOn"}}`))

@@ -498,6 +498,9 @@ func TestHowALiveDesktopIsSpokenToChangesWithItsShape(t *testing.T) {
 	assert.NotEqual(t, int32(9999), now.Status.Streaming.Port, "live")
 	s.now = s.now.Add(5 * time.Minute)
 	now, _ = s.look()
+	assert.NotEqual(t, int32(9999), now.Status.Streaming.Port, "its pod ends")
+	s.Pod, s.Pods = nil, 0
+	now, _ = s.look()
 	assert.Equal(t, int32(9999), now.Status.Streaming.Port, "asleep")
 }
 

@@ -34,7 +34,9 @@ func (p *pass) rest(ctx context.Context) error {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the session's name inside the cluster")
 	}
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonMadeAtWake, "What the desktop runs on is made when it wakes.")
-	p.fits()
+	if p.observed.Pods == 0 {
+		p.fits()
+	}
 	switch {
 	case rested.Again > 0:
 		p.returnAt(p.now.Add(rested.Again))
