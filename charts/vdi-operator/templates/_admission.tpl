@@ -34,7 +34,7 @@ values. Whatever one of them makes is made of an object that is checked itself.
 {{- $operator := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "vdi-operator.serviceAccountName" (dict "context" . "component" "operator")) -}}
 {{- $knative := printf "system:serviceaccount:%s:controller" .Values.knative.namespace -}}
 {{- $kubernetes := list "system:serviceaccount:kube-system:deployment-controller" "system:serviceaccount:kube-system:replicaset-controller" "system:kube-controller-manager" -}}
-{{- concat $kubernetes (list $operator $knative) (.Values.admissionPolicy.podCreators | default list) | toJson -}}
+{{- concat $kubernetes (list $operator) (ternary (list $knative) list .Values.knative.enabled) (.Values.admissionPolicy.podCreators | default list) | toJson -}}
 {{- end -}}
 
 {{/*

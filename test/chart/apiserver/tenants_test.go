@@ -144,7 +144,7 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 	for field, value := range map[string]string{
 		"observedGeneration": "7", "phase": `"Running"`, "message": `"x"`, "url": `"https://evil.example/"`, "podName": `"x"`,
 		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
-		"sleepReason": `"x"`, "until": `"2030-01-01T00:00:00Z"`, "lifecycle": `{"idleTimeout":"0s"}`, "streaming": `{"protocol":"Auto"}`,
+		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "streaming": `{"protocol":"Auto"}`,
 		"waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
 	} {
 		err := patch(fmt.Sprintf(`{%q:%s,"activity":{"lastConnectedTime":%q}}`, field, value, now))
