@@ -26,6 +26,9 @@ import (
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
+// longestHost is a name of DNS and a port, in bytes: what is longer is not kept.
+const longestHost = 253 + len(":65535")
+
 // inputEvery is how often one connection's input is passed to wake.Tracker, which decides
 // what is written.
 const inputEvery = time.Second
@@ -78,7 +81,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	h.seesInput = traits.SeesInput
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
-		h.host = strings.Clone(r.Host)
+		if len(r.Host) <= longestHost {
+			h.host = strings.Clone(r.Host)
+		}
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,

@@ -33,10 +33,11 @@ var credentials = []string{
 	"Oidc-*", "Oauth2-Claim-*", "Mellon-*", "Cas-*", "Shib-*", // modules of Apache: OpenID Connect, OAuth 2, SAML, CAS, Shibboleth
 	"X-Userinfo", "X-Id-Token", "X-Access-Token", "X-Refresh-Token", // APISIX, Kong
 	"X-Consumer-*", "X-Anonymous-Consumer", "X-Credential-*", "X-Authenticated-*", // Kong, APISIX
-	"X-Jwt-Assertion",                // WSO2
+	"X-Jwt-Assertion",     // WSO2
+	"X-Token-*", "X-User", // caddy-security, Oathkeeper
 	"X-Remote-*",                     // Kubernetes' authenticating proxies
 	"X-Amzn-Oidc-*", "X-Amzn-Mtls-*", // ALB
-	"X-Amzn-Ava-*",                                                     // Verified Access
+	"X-Amzn-Ava-*", "X-Amzn-Lattice-*", // Verified Access, VPC Lattice
 	"X-Goog-Iap-*", "X-Goog-Authenticated-User-*", "X-Appengine-User*", // IAP, App Engine
 	"X-Apigateway-Api-Userinfo", "X-Endpoint-Api-Userinfo", // Google's API Gateway, Cloud Endpoints
 	"Cf-Access-*",                            // Cloudflare Access
@@ -77,7 +78,9 @@ func (f Filter) Request(h http.Header) {
 	}
 	for name := range h {
 		// To many programs behind a web server _ is -, as it is in an environment.
-		if Matches(credentials, strings.ReplaceAll(name, "_", "-")) && (!Matches(f.passed.Headers, name) || slices.ContainsFunc(h[name], ours)) {
+		credential := Matches(credentials, strings.ReplaceAll(name, "_", "-"))
+		// A gateway may have moved ours to a field that nobody knows.
+		if credential && !Matches(f.passed.Headers, name) || name != "Cookie" && slices.ContainsFunc(h[name], ours) {
 			delete(h, name)
 		}
 	}

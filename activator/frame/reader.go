@@ -26,6 +26,10 @@ var ErrLong = errors.New("the message is longer than what may be kept")
 
 // Reader reads one side's frames. One goroutine at a time may use it.
 type Reader struct {
+	// Announced, where it is set, is told of as many bytes of a message before Read keeps
+	// them. Its error ends the read.
+	Announced func(bytes int) error
+
 	source
 	fromClient bool
 
@@ -118,6 +122,11 @@ func (r *Reader) Read(limit int) (Frame, error) {
 		}
 		if h.Length > int64(limit-len(r.part)) {
 			return Frame{}, ErrLong
+		}
+		if r.Announced != nil {
+			if err := r.Announced(int(h.Length)); err != nil {
+				return Frame{}, err
+			}
 		}
 		r.take(size)
 		r.begin(h)

@@ -17,6 +17,8 @@ const (
 	// maxWaiting bounds the frames that wait for the end of what is being passed, in
 	// bytes.
 	maxWaiting = 128 << 10
+	// maxControlWaiting bounds the control frames among them.
+	maxControlWaiting = 4 << 10
 )
 
 // WriteError is a failure of the side that is written to.
@@ -97,6 +99,9 @@ func (w *Writer) Send(op ws.OpCode, data []byte) error {
 	waiting := &w.control
 	if !op.IsControl() {
 		waiting = &w.data
+	}
+	if op.IsControl() && len(w.control)+len(data) > maxControlWaiting {
+		w.control = nil // an answer to the last ping will do (RFC 6455, section 5.5.3)
 	}
 	if w.mid || w.open && !op.IsControl() {
 		if len(*waiting)+len(data) > maxWaiting {

@@ -54,6 +54,31 @@ func (c *Conn) add(m signaling.Message) error {
 	return nil
 }
 
+// coming is a message that is being read: what is announced of it is counted before it comes.
+type coming struct {
+	budget Budget
+	bytes  int
+}
+
+func (m *coming) announced(bytes int) error {
+	if m.budget == nil {
+		return nil
+	}
+	if err := m.budget.Take(bytes); err != nil {
+		return err
+	}
+	m.bytes += bytes
+	return nil
+}
+
+// came says that it has been dealt with.
+func (m *coming) came() {
+	if m.bytes > 0 {
+		m.budget.Return(m.bytes)
+		m.bytes = 0
+	}
+}
+
 // settle gives up what was kept for another desktop, the request too; the caller holds the
 // lock.
 func (c *Conn) settle() {

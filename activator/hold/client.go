@@ -38,6 +38,7 @@ func (c *Conn) read() error {
 			err = c.control(f)
 		default:
 			err = c.message(f)
+			c.coming.came()
 		}
 		if err != nil {
 			return err

@@ -76,9 +76,10 @@ type Options struct {
 }
 
 // Budget is a connection's part of what all may keep. Take says which limit is reached;
-// GiveBack gives back everything.
+// Return gives some of it back, GiveBack everything.
 type Budget interface {
 	Take(bytes int) error
+	Return(bytes int)
 	GiveBack()
 }
 
@@ -89,6 +90,8 @@ type Conn struct {
 	in            *frame.Reader
 	out           *frame.Writer
 	opts          Options
+	// coming is the client's message that is being read.
+	coming coming
 
 	// talk serialises the calls of the conversation.
 	talk sync.Mutex
@@ -140,6 +143,8 @@ func Accept(conn net.Conn, before []byte, o Options) *Conn {
 	c := &Conn{wrapped: conn, conn: frame.Bare(conn), opts: o, pause: max(lostPause, o.Traits.Redial),
 		in: frame.NewReader(conn, true, before), out: frame.NewWriter(conn, false)}
 	c.changed.L = &c.mu
+	c.coming.budget = o.HeldBytes
+	c.in.Announced = c.coming.announced
 	watch(c.conn)
 	return c
 }

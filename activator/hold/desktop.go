@@ -203,6 +203,9 @@ func (d *desktop) ask(q *relay.Request, b []byte) (subprotocol string, err error
 // *frame.WriteError is the client's failure.
 func (c *Conn) listen(d *desktop) error {
 	w := c.fromDesktop(d)
+	message := coming{budget: c.opts.HeldBytes}
+	d.in.Announced = message.announced
+	defer message.came()
 	for {
 		if d.spoke && !c.opts.Traits.ReadsDesktop && !d.in.Open() {
 			return w.Pass()
@@ -221,6 +224,7 @@ func (c *Conn) listen(d *desktop) error {
 			err = c.out.Send(f.Op, f.Data)
 		default:
 			err = c.heard(d, f)
+			message.came()
 		}
 		if err != nil {
 			return err

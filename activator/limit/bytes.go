@@ -47,6 +47,15 @@ func (s *Share[K]) Take(n int) error {
 	return nil
 }
 
+// Return gives n bytes back, or what there is.
+func (s *Share[K]) Return(n int) {
+	s.bytes.mu.Lock()
+	defer s.bytes.mu.Unlock()
+	before := s.counted()
+	s.kept = max(0, s.kept-n)
+	s.bytes.add(s.key, s.counted()-before)
+}
+
 // GiveBack gives everything back.
 func (s *Share[K]) GiveBack() {
 	s.bytes.mu.Lock()

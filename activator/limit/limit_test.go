@@ -76,7 +76,11 @@ func TestBytesAreBoundedOfEachAndOfAll(t *testing.T) {
 	alice.GiveBack()
 	alice.GiveBack()
 	require.NoError(t, bob.Take(20))
+	bob.Return(15)
+	assert.InDelta(t, 45, testutil.ToFloat64(gauge), 0)
+	require.NoError(t, bob.Take(15))
 	bob.GiveBack()
+	bob.Return(1)
 	assert.InDelta(t, 0, testutil.ToFloat64(gauge), 0)
 	assert.Empty(t, b.taken, "nothing is kept of who keeps nothing")
 }

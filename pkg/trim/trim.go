@@ -24,6 +24,10 @@ func Object(in any) (any, error) {
 		o.SetManagedFields(nil)
 	}
 	switch o := in.(type) {
+	case *v1alpha1.VDISession: // people's notes, which may be long
+		if len(o.Annotations) > 0 {
+			o.Annotations = nil
+		}
 	case *v1alpha1.VDITemplate: // what was written last says which nulls kubectl dropped
 		return in, nil
 	case *corev1.Pod:

@@ -21,7 +21,7 @@ func written(name string) metav1.ObjectMeta {
 
 func TestWhoWroteWhatIsNotKept(t *testing.T) {
 	for _, o := range []client.Object{
-		&v1alpha1.VDISession{ObjectMeta: written("ada")}, &appsv1.Deployment{ObjectMeta: written("ada")}, &corev1.Pod{ObjectMeta: written("ada")},
+		&appsv1.Deployment{ObjectMeta: written("ada")}, &corev1.Pod{ObjectMeta: written("ada")},
 	} {
 		out, err := Object(o)
 		require.NoError(t, err)
@@ -29,6 +29,14 @@ func TestWhoWroteWhatIsNotKept(t *testing.T) {
 		assert.Nil(t, o.GetManagedFields(), "%T", o)
 		assert.Equal(t, map[string]string{"note": "kept"}, o.GetAnnotations(), "%T", o)
 	}
+}
+
+func TestOfASessionNoNotesAreKept(t *testing.T) {
+	o := &v1alpha1.VDISession{ObjectMeta: written("ada")}
+	_, err := Object(o)
+	require.NoError(t, err)
+	assert.Empty(t, o.Annotations)
+	assert.Nil(t, o.ManagedFields)
 }
 
 func TestOfATemplateWhatKubectlWroteLastIsKept(t *testing.T) {
