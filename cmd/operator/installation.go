@@ -26,6 +26,9 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 		return nil, fmt.Errorf("client without a cache: %w", err)
 	}
 	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionActivatorsListening}
+	if len(cfg.Namespaces) > 0 {
+		types = append(types, v1alpha1.ConditionNamespacesServed)
+	}
 	if cfg.Knative.Enabled {
 		types = append(types, v1alpha1.ConditionKnativeConfigured, v1alpha1.ConditionKnativeReady)
 	}

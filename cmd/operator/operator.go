@@ -31,6 +31,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/template"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/watched"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -66,6 +67,8 @@ type operator struct {
 	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
 	activators session.Activators
+	// namespaces are those of the configuration, config's those that can be served.
+	namespaces *watched.Namespaces
 	tracer     trace.Tracer
 
 	started atomic.Bool
@@ -73,7 +76,7 @@ type operator struct {
 
 func (o *operator) ready(*http.Request) error {
 	if !o.started.Load() {
-		return errors.New("waiting for definitions that desktops need; kubectl vdi status says which")
+		return errors.New("waiting for definitions that desktops need, or for rights in a namespace of sessions; kubectl vdi status says which")
 	}
 	return nil
 }
@@ -82,6 +85,9 @@ func (o *operator) ready(*http.Request) error {
 func (o *operator) start(ctx context.Context) error {
 	if err := o.awaitDefinitions(ctx); err != nil {
 		return nil //nolint:nilerr // It fails only when the process ends, which is no failure.
+	}
+	if o.namespaces.Nowhere() {
+		return nil // The process starts anew when there is one.
 	}
 	if err := o.addControllers(ctx); err != nil {
 		return err
@@ -147,7 +153,7 @@ func (o *operator) controllers() []controller {
 	all := []controller{
 		&session.Reconciler{
 			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
-			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators,
+			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces,
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},

@@ -60,6 +60,10 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	namespaces, err := findNamespaces(ctx, restConfig, scheme, &cfg)
+	if err != nil {
+		return err
+	}
 	options := f.manager
 	options.Scheme, options.Client = scheme, clientOptions(cfg)
 	options.Cache, options.NewCache = cacheOptions(cfg), newCache
@@ -81,9 +85,12 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: defaults.Look, Now: time.Now,
 	}
 	operator := &operator{manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions,
-		activators: activators, tracer: tracer}
+		activators: activators, namespaces: namespaces, tracer: tracer}
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
 	err = errors.Join(mgr.Add(everyReplica(watch.Start)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
-		mgr.Add(reload(f.config, cfg.Sessions, defaults, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)))
+		mgr.Add(reload(f.config, cfg.Sessions, defaults, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)),
+		mgr.Add(operator.watchNamespaces(restart)))
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ import (
 
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
-var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", unserved}
+var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "leaving", "staying", "returning", "remaining", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
@@ -67,6 +67,9 @@ type operatorProgram struct {
 	metrics    string
 
 	end func()
+	// ended is closed when the program has ended with code by itself or by end.
+	ended <-chan struct{}
+	code  int
 }
 
 // install makes an installation's namespaces and rights in the cluster of env.
@@ -77,7 +80,7 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		require.NoError(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
 	}
-	user := "operator-of-" + strings.Join(namespaces, "-")
+	user := userOf(namespaces)
 	grant(t, c, user, namespaces)
 	authenticated, err := env.AddUser(envtest.User{Name: user}, nil)
 	require.NoError(t, err)
@@ -89,6 +92,9 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 	t.Cleanup(func() { i.stop() })
 	return i
 }
+
+// userOf is whom the operator of an installation with these namespaces is to the API server.
+func userOf(namespaces []string) string { return "operator-of-" + strings.Join(namespaces, "-") }
 
 // grant gives a user the operator's rights as they are generated: on namespaced kinds
 // in these namespaces, and cluster-wide on templates alone.
@@ -108,9 +114,15 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
 	for _, ns := range namespaces {
 		require.NoError(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
-		require.NoError(t, c.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user},
-			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user}, Subjects: subject}))
+		require.NoError(t, c.Create(t.Context(), bindingOf(user, ns)))
 	}
+}
+
+// bindingOf is what gives a user its Role in a namespace.
+func bindingOf(user, namespace string) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: user},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}}
 }
 
 func (i *operatorProgram) file(name string, content []byte) string {
@@ -145,8 +157,10 @@ func (i *operatorProgram) run(knative bool) {
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait()
+		i.code = cmd.ProcessState.ExitCode()
 		_ = log.Close()
 	}()
+	i.ended = ended
 	i.end = func() {
 		cancel()
 		<-ended
@@ -184,6 +198,20 @@ func (i *operatorProgram) sessions() (int, error) {
 		sum += n
 	}
 	return sum, nil
+}
+
+// condition is what the operator's metric says of a condition of its installation.
+func (i *operatorProgram) condition(name, want string) func() error {
+	return func() error {
+		text, err := fetch("http://" + i.metrics + "/metrics")
+		if err != nil {
+			return err
+		}
+		if line := fmt.Sprintf("vdi_operator_condition{type=%q} %s\n", name, want); !strings.Contains(text, line) {
+			return fmt.Errorf("no %q", line)
+		}
+		return nil
+	}
 }
 
 func fetch(url string) (string, error) {

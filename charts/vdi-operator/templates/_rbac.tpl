@@ -40,8 +40,11 @@ resource, verbs}.
 {{- define "vdi-operator.operator.verbs" -}}
 {{- $verbs := .verbs -}}
 {{- $base := splitList "/" .resource | first -}}
-{{- $ofCluster := has $base (list "vditemplates" "namespaces" "nodes" "persistentvolumes" "storageclasses" "runtimeclasses" "priorityclasses" "customresourcedefinitions") -}}
+{{- $ofCluster := has $base (list "vditemplates" "nodes" "persistentvolumes" "storageclasses" "runtimeclasses" "priorityclasses" "customresourcedefinitions") -}}
 {{- if and (has .which (list "namespaced" "cluster")) (ne $ofCluster (eq .which "cluster")) -}}
+{{- $verbs = list -}}
+{{- else if and (eq $base "namespaces") (not .context.Values.watchNamespaces) -}}
+{{- /* Only rights that a namespace's deletion takes away make it matter. */ -}}
 {{- $verbs = list -}}
 {{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
 {{- /* The operator checks Knative's health and leaves its configuration alone. */ -}}

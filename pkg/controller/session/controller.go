@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -48,6 +49,14 @@ type Activators interface {
 	Listening(now, began time.Time) lifecycle.Listening
 }
 
+// Namespaces knows how the namespaces stand that are served by name.
+type Namespaces interface {
+	// Ending is whether a namespace is being deleted.
+	Ending(namespace string) bool
+	// Begun brings each whose deletion has begun.
+	Begun() <-chan event.TypedGenericEvent[string]
+}
+
 // Reconciler reconciles VDISessions.
 type Reconciler struct {
 	Client   client.Client
@@ -64,6 +73,8 @@ type Reconciler struct {
 	Tracer trace.Tracer
 	// Tidying paces how often what a sleeping desktop has no use for is taken away; nil does not.
 	Tidying *rate.Limiter
+	// Namespaces says which are being deleted; nil knows none.
+	Namespaces Namespaces
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
@@ -94,6 +105,7 @@ func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile takes one session a step further.
@@ -101,6 +113,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	session := &v1alpha1.VDISession{}
 	if err := r.Client.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.Namespaces != nil && r.Namespaces.Ending(session.Namespace) {
+		// Kubernetes takes away all that is in there, in any order: desktop, home, and this
+		// operator's rights. A finalizer that outlives these keeps the namespace for ever.
+		return ctrl.Result{}, RemoveFinalizer(ctx, r.Client, session)
 	}
 	if !session.DeletionTimestamp.IsZero() {
 		return r.cleanUp(ctx, session)

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/priority"
@@ -63,6 +64,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	for _, o := range r.Workload.Watched() {
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel), later)
 	}
+	if r.Namespaces != nil {
+		b = b.WatchesRawSource(source.TypedChannel(r.Namespaces.Begun(), handler.TypedEnqueueRequestsFromMapFunc(r.ofNamespace)))
+	}
 	all := func(ctx context.Context) []reconcile.Request { return r.sessions(ctx) }
 	return b.WatchesRawSource(r.Defaults.source(all)).Complete(r)
 }
@@ -83,6 +87,10 @@ func ofLabel(_ context.Context, o client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+}
+
+func (r *Reconciler) ofNamespace(ctx context.Context, name string) []reconcile.Request {
+	return r.sessions(ctx, client.InNamespace(name))
 }
 
 func (r *Reconciler) ofTemplate(ctx context.Context, o client.Object) []reconcile.Request {

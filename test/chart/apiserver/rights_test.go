@@ -177,6 +177,7 @@ func TestRightsEverywhere(t *testing.T) {
 		// Knative makes them.
 		in("team-a", "create apps:deployments", "patch apps:deployments"),
 		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
+		in("team-a", "get namespaces named team-a"), // no right of its own ends with one
 	))
 	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
 }
@@ -184,10 +185,11 @@ func TestRightsEverywhere(t *testing.T) {
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"))
 	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
-		in("team-a", operatorOnKnative...),
+		in("team-a", operatorOnKnative...), in("team-a", "get namespaces named team-a"),
 		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
 	), join(neverAllowed, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+		in(elsewhere, right("get namespaces named "+elsewhere)),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
 		in("knative-serving", "get secrets", "list pods")))
@@ -256,7 +258,8 @@ func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
 				assert.Equal(t, systemNamespace, o.GetNamespace(), "%s %s is not in the release's namespace", o.GetKind(), o.GetName())
 			}
 			create(t, as, objects...)
-			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"}),
+			expectRights(t, operatorAccount, join(lease, in(systemNamespace, operatorOfSessions...), []right{"list vdi.kasm.io:vditemplates"},
+				in(systemNamespace, right("get namespaces named "+systemNamespace))),
 				join(in("team-a", operatorOfSessions...), operatorOfSessions, in("knative-serving", "list configmaps"),
 					// The templates are everybody's.
 					[]right{"patch vdi.kasm.io:vditemplates/status"}))

@@ -33,6 +33,9 @@ const (
 	ConditionConfigurationCurrent = "ConfigurationCurrent"
 	// ConditionDefinitionsPresent: the cluster has the definitions that the controllers need.
 	ConditionDefinitionsPresent = "DefinitionsPresent"
+	// ConditionNamespacesServed: every namespace of watchNamespaces exists, is not being
+	// deleted, and the operator has rights there.
+	ConditionNamespacesServed = "NamespacesServed"
 	// ConditionActivatorsListening: an activator tells the operator who uses desktops; without
 	// one no desktop falls asleep by its disconnect or idle timeout.
 	ConditionActivatorsListening = "ActivatorsListening"
@@ -132,7 +135,8 @@ const (
 	ReasonRunning = "Running"
 	// ReasonAsleep: the desktop sleeps; a visit wakes it. It is an event's reason, too.
 	ReasonAsleep = "Asleep"
-	// ReasonNotServed: the operator was uninstalled.
+	// ReasonNotServed: the operator was uninstalled. For the installation: namespaces are not
+	// served.
 	ReasonNotServed = "NotServed"
 )
 
@@ -186,6 +190,8 @@ const (
 	ReasonPresent = "Present"
 	// ReasonMissing: a definition is missing.
 	ReasonMissing = "Missing"
+	// ReasonServed: every namespace is served.
+	ReasonServed = "Served"
 	// ReasonListening: an activator renews its Lease.
 	ReasonListening = "Listening"
 	// ReasonNobodyListens: no activator does.
