@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,32 +17,45 @@ import (
 	"github.com/org/vdi-operator/pkg/trim"
 )
 
-// api is the API server as the activator uses it: a cache of sessions and of the
+// api is the API server as the activator uses it: caches of sessions and of the
 // pods it has business with, and a client for activity.
 type api struct {
-	cache  cache.Cache
+	// spaces have a namespace of sessions each, or one has all.
+	spaces []*space
+	// coturn has the TURN server's pods, where it is found by them.
+	coturn cache.Cache
 	client client.Client
 }
 
-func connect(rc *rest.Config, cfg config.Config) (*api, error) {
+func connect(rc *rest.Config, cfg config.Config, log *slog.Logger) (*api, error) {
 	scheme := runtime.NewScheme()
 	types := runtime.NewSchemeBuilder(corev1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme)
 	if err := types.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering API types: %w", err)
 	}
-	options, err := cacheOptions(scheme, cfg)
-	if err != nil {
-		return nil, err
-	}
-	c, err := cache.New(rc, options)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the watch: %w", err)
-	}
 	w, err := client.New(rc, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the client: %w", err)
 	}
-	return &api{cache: c, client: w}, nil
+	a := &api{client: w}
+	for _, one := range apart(cfg) {
+		s, err := newSpace(rc, scheme, one, w.RESTMapper(), log)
+		if err != nil {
+			return nil, fmt.Errorf("preparing the watch: %w", err)
+		}
+		a.spaces = append(a.spaces, s)
+		if one.TURN.Discovery != nil {
+			a.coturn = s.cache
+		}
+	}
+	if d := cfg.TURN.Discovery; d != nil && a.coturn == nil {
+		a.coturn, err = cache.New(rc, cache.Options{Scheme: scheme, Mapper: w.RESTMapper(), DefaultTransform: trim.Object,
+			DefaultNamespaces: map[string]cache.Config{d.Namespace: {}}})
+		if err != nil {
+			return nil, fmt.Errorf("preparing the watch of coturn's pods: %w", err)
+		}
+	}
+	return a, nil
 }
 
 // cacheOptions keep the sessions of this installation's namespaces with their pods, and

@@ -17,13 +17,7 @@ type readiness struct {
 }
 
 // lists says what has to be listed first.
-func (r *readiness) lists(registrations []toolscache.ResourceEventHandlerRegistration) {
-	var listings []toolscache.InformerSynced
-	for _, l := range registrations {
-		listings = append(listings, l.HasSynced)
-	}
-	r.listings.Store(&listings)
-}
+func (r *readiness) lists(listings []toolscache.InformerSynced) { r.listings.Store(&listings) }
 
 // check returns nil, or why no visitor may come.
 func (r *readiness) check() error {

@@ -17,12 +17,9 @@ import (
 )
 
 // listing is the first listing of one kind of object.
-type listing struct {
-	toolscache.ResourceEventHandlerRegistration
-	complete bool
-}
+type listing struct{ complete bool }
 
-func (l *listing) HasSynced() bool { return l.complete }
+func (l *listing) synced() bool { return l.complete }
 
 func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	pods := &listing{}
@@ -41,7 +38,7 @@ func TestVisitorsComeOnceEverythingIsListedAndUntilTheSignal(t *testing.T) {
 	}
 	expect("/healthz", 200, "ok")
 	expect("/readyz", 503, "waiting for the API server")
-	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{complete: true}, pods})
+	ready.lists([]toolscache.InformerSynced{(&listing{complete: true}).synced, pods.synced})
 	expect("/readyz", 503, "still being listed")
 	pods.complete = true
 	expect("/readyz", 200, "ok")
@@ -57,7 +54,7 @@ func TestASignalEndsTheWaitForTheFirstListing(t *testing.T) {
 	ctx, signal := context.WithCancel(t.Context())
 	signal()
 	ready := &readiness{stopping: ctx}
-	ready.lists([]toolscache.ResourceEventHandlerRegistration{&listing{}})
+	ready.lists([]toolscache.InformerSynced{(&listing{}).synced})
 	err := ready.await()
 	assert.ErrorContains(t, err, "before the first listing")
 }

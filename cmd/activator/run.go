@@ -88,7 +88,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("waiting for the API server: %w", err)
 	}
-	api, err := connect(restConfig, in.config)
+	api, err := connect(restConfig, in.config, log)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	ready.lists(listings)
-	group.Go(func() error { return api.cache.Start(alive) })
+	api.start(alive, group)
 	if err := ready.await(); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 
 // assemble makes what serves visitors and desktops; the tracker writes until alive ends.
 func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, tracer trace.Tracer, log *slog.Logger) (
-	*activator.Server, *wake.Tracker, []toolscache.ResourceEventHandlerRegistration, error,
+	*activator.Server, *wake.Tracker, []toolscache.InformerSynced, error,
 ) {
 	var tracker *wake.Tracker
 	clients := clientcache.New(in.config.Limits.ClientCacheBytes, auth.NewFilter(in.config.Passed), m)
@@ -144,12 +144,12 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	writer := &record.Writer{Client: api.client, Directory: dir}
 	tracker = wake.NewTracker(alive, dir, writer, m, log)
 	tracker.Tracer = tracer
-	listings, err := dir.Feed(alive, api.cache)
+	listings, err := api.feed(alive, dir)
 	return activator.New(activator.Options{
 		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
 		Guard:    auth.NewGuard(in.verifier, in.config.URL),
 		Verifier: in.verifier,
-		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.cache, Log: log},
+		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
 		Metrics:  m, Log: log,
 	}), tracker, listings, err
 }
