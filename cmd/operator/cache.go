@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,6 +49,7 @@ func cacheOptions(cfg config.Config) cache.Options {
 			&corev1.Service{}:               {Label: ofSession},
 			&appsv1.Deployment{}:            {Label: ofSession},
 			&networkingv1.NetworkPolicy{}:   {Label: having(v1alpha1.LabelDesktopNetwork)},
+			&policyv1.PodDisruptionBudget{}: {Label: having(v1alpha1.LabelDesktopBudget)},
 			&corev1.PersistentVolumeClaim{}: {Label: having(v1alpha1.LabelUser)},
 		},
 	}

@@ -39,7 +39,7 @@ func TestACacheNeedsNoKnativeInTheCluster(t *testing.T) {
 	// The cluster knows Kubernetes' own kinds only.
 	own := meta.NewDefaultRESTMapper(nil)
 	for kind := range scheme.AllKnownTypes() {
-		if !kind.Empty() && (kind.Group == corev1.GroupName || kind.Group == "apps" || kind.Group == "networking.k8s.io") {
+		if !kind.Empty() && (kind.Group == corev1.GroupName || kind.Group == "apps" || kind.Group == "networking.k8s.io" || kind.Group == "policy") {
 			own.Add(kind, meta.RESTScopeNamespace)
 		}
 	}

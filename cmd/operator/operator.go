@@ -23,7 +23,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
-	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
+	"github.com/org/vdi-operator/pkg/controller/desktopnamespace"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
@@ -157,7 +157,8 @@ func (o *operator) controllers() []controller {
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
-		&desktopnetwork.Reconciler{Client: c, Spec: o.config.DesktopNetworkPolicy},
+		&desktopnamespace.Reconciler{Client: c, NetworkPolicy: o.config.DesktopNetworkPolicy,
+			ProtectFromEviction: o.config.Desktops.ProtectFromEviction},
 	}
 	if o.config.Knative.Enabled {
 		all = append(all,

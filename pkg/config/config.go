@@ -35,6 +35,8 @@ type Config struct {
 	// DesktopNetworkPolicy says who may reach desktops and what they may reach, in every
 	// namespace with sessions; without it they are as open as the cluster leaves them.
 	DesktopNetworkPolicy *networkingv1.NetworkPolicySpec `json:"desktopNetworkPolicy,omitempty"`
+	// Desktops is what holds for every desktop's pod.
+	Desktops Desktops `json:"desktops"`
 	// Activator says where desktops and Knative find the activator.
 	Activator Activator `json:"activator"`
 	// Agent is what runs beside each desktop.
@@ -83,6 +85,12 @@ func (k Knative) validate() field.ErrorList {
 		return nil
 	}
 	return validateLabel(field.NewPath("knative", "namespace"), k.Namespace)
+}
+
+// Desktops is what holds for every desktop's pod.
+type Desktops struct {
+	// ProtectFromEviction keeps drains of nodes and autoscalers from ending a desktop in use.
+	ProtectFromEviction bool `json:"protectFromEviction"`
 }
 
 // Activator says where desktops and Knative find the activator.
@@ -147,6 +155,7 @@ func Default() Config {
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
 		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
+		Desktops:     Desktops{ProtectFromEviction: true},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:        Agent{Peers: "vdi-activator-peers"},
 		Limits:       defaultLimits(),

@@ -21,7 +21,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	require.NoError(t, err)
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
-	if c.Installation != want.Installation || !reflect.DeepEqual(c.Sessions, want.Sessions) || c.Activator != want.Activator || c.Knative != want.Knative || c.URL != want.URL || c.Limits != want.Limits ||
+	if c.Installation != want.Installation || !reflect.DeepEqual(c.Sessions, want.Sessions) || c.Activator != want.Activator || c.Knative != want.Knative || c.Desktops != want.Desktops || c.URL != want.URL || c.Limits != want.Limits ||
 		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
@@ -37,6 +37,7 @@ installation: {name: desk, namespace: desks}
 url: {scheme: http, domain: localhost, port: 8080}
 sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeout: 90s}
 knative: {enabled: false, namespace: serving, applyConfig: false}
+desktops: {protectFromEviction: false}
 namespaces: [team-a, team-b]
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
@@ -52,7 +53,7 @@ limits:
   upgradesPerAddress: {burst: 7}
 `))
 	require.NoError(t, err)
-	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.OrZero() != 0 || c.Knative.ApplyConfig || c.Knative.Enabled || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
+	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.OrZero() != 0 || c.Knative.ApplyConfig || c.Knative.Enabled || c.Desktops.ProtectFromEviction || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
 	}
 	assert.Equal(t, []string{"team-a", "team-b"}, c.Namespaces, "namespaces")

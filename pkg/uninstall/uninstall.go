@@ -17,7 +17,10 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -71,7 +74,7 @@ func (u *Uninstaller) Run(ctx context.Context) error {
 	}
 	err := errors.Join(
 		u.takeSessions(ctx, begin.Add(u.Timeout*desktopsShare/100)),
-		u.removePolicies(ctx),
+		u.removeFromNamespaces(ctx),
 		u.removeLeftovers(ctx),
 		u.withdraw(ctx),
 		u.giveBack(ctx),
@@ -82,28 +85,37 @@ func (u *Uninstaller) Run(ctx context.Context) error {
 func (u *Uninstaller) removeLeftovers(ctx context.Context) error {
 	var errs []error
 	for _, o := range u.Leftovers {
-		if err := u.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("delete %s: %w", nameOf(u.Client, o), err))
-		} else if err == nil {
-			u.say("Removed %s.", nameOf(u.Client, o))
-		}
+		errs = append(errs, u.remove(ctx, o))
 	}
 	return errors.Join(errs...)
 }
 
-// removePolicies deletes the NetworkPolicies that the operator has made beside sessions.
-func (u *Uninstaller) removePolicies(ctx context.Context) error {
+// removeFromNamespaces deletes what the operator has made beside sessions, in each of their
+// namespaces.
+func (u *Uninstaller) removeFromNamespaces(ctx context.Context) error {
+	var errs []error
 	for _, namespace := range u.spaces() {
-		list := &networkingv1.NetworkPolicyList{}
-		if err := u.Client.List(ctx, list, client.InNamespace(namespace), client.HasLabels{v1alpha1.LabelDesktopNetwork}); err != nil {
-			return fmt.Errorf("list the desktops' network policies: %w", err)
-		}
-		for i := range list.Items {
-			if err := client.IgnoreNotFound(u.Client.Delete(ctx, &list.Items[i])); err != nil {
-				return fmt.Errorf("delete NetworkPolicy %s: %w", client.ObjectKeyFromObject(&list.Items[i]), err)
-			}
-			u.say("Removed NetworkPolicy %s.", client.ObjectKeyFromObject(&list.Items[i]))
-		}
+		errs = append(errs,
+			u.removeLabelled(ctx, &networkingv1.NetworkPolicyList{}, namespace, v1alpha1.LabelDesktopNetwork),
+			u.removeLabelled(ctx, &policyv1.PodDisruptionBudgetList{}, namespace, v1alpha1.LabelDesktopBudget))
+	}
+	return errors.Join(errs...)
+}
+
+func (u *Uninstaller) removeLabelled(ctx context.Context, list client.ObjectList, namespace, label string) error {
+	if err := u.Client.List(ctx, list, client.InNamespace(namespace), client.HasLabels{label}); err != nil {
+		return fmt.Errorf("list what has the label %s: %w", label, err)
+	}
+	return meta.EachListItem(list, func(item runtime.Object) error { return u.remove(ctx, item.(client.Object)) })
+}
+
+// remove deletes an object that may be gone already, and says so where it was not.
+func (u *Uninstaller) remove(ctx context.Context, o client.Object) error {
+	err := u.Client.Delete(ctx, o)
+	if err == nil {
+		u.say("Removed %s.", nameOf(u.Client, o))
+	} else if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete %s: %w", nameOf(u.Client, o), err)
 	}
 	return nil
 }

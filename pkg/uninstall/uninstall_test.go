@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -97,8 +98,9 @@ func TestWithoutItsDefinitionsThereIsNothingToTakeBack(t *testing.T) {
 		return nil
 	}
 	policy := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "vdi-desktops", Labels: map[string]string{v1alpha1.LabelDesktopNetwork: "true"}}}
+	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "vdi-desktops", Labels: map[string]string{v1alpha1.LabelDesktopBudget: "true"}}}
 	other := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "other"}}
-	c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policy, other).WithInterceptorFuncs(interceptor.Funcs{
+	c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policy, budget, other).WithInterceptorFuncs(interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			if err := gone(list); err != nil {
 				return err
@@ -108,7 +110,8 @@ func TestWithoutItsDefinitionsThereIsNothingToTakeBack(t *testing.T) {
 	}).Build()
 	var out bytes.Buffer
 	require.NoError(t, uninstaller(c, &out).Run(t.Context()))
-	for _, want := range []string{"no Deployment vdi-system/vdi-operator", "VDISessions is gone", "Removed NetworkPolicy desktops/vdi-desktops", "Nothing is left."} {
+	for _, want := range []string{"no Deployment vdi-system/vdi-operator", "VDISessions is gone", "Removed NetworkPolicy desktops/vdi-desktops",
+		"Removed PodDisruptionBudget desktops/vdi-desktops", "Nothing is left."} {
 		assert.Contains(t, out.String(), want, "want %q in:\n%s", want, &out)
 	}
 	assert.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(other), other), "somebody else's policy")

@@ -62,7 +62,10 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		StartupTimeout: startupTimeout,
 		Activator:      cfg.Activator.Host(),
 	}
-	pod := corev1.PodTemplateSpec{Spec: podSpec(cfg.Activator, t, s)}
+	pod := corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Annotations: protection(cfg.Desktops)},
+		Spec:       podSpec(cfg.Activator, t, s),
+	}
 	if cfg.Agent.Enabled {
 		pod.Spec.Containers = append(pod.Spec.Containers, agent(cfg, t, s))
 	}
@@ -80,6 +83,20 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 	pod.Labels = labels.Merge(pod.Labels, shape.Labels)
 	shape.Pod = pod
 	return shape, nil
+}
+
+// protection are a pod's annotations that keep autoscalers of nodes from planning to evict it:
+// cluster-autoscaler's (its FAQ, "What types of pods can prevent CA from removing a node?")
+// and Karpenter's (its page "Disruption", "Pod-Level Controls"). The eviction itself a
+// PodDisruptionBudget refuses.
+func protection(d config.Desktops) map[string]string {
+	if !d.ProtectFromEviction {
+		return nil
+	}
+	return map[string]string{
+		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+		"karpenter.sh/do-not-disrupt":                    "true",
+	}
 }
 
 // Labels tie every object of a session together.

@@ -75,10 +75,12 @@ func TestADesktopIsAKnativeServiceOfOurClasses(t *testing.T) {
 	})
 	equal(t, "ingress class", s.Annotations["networking.knative.dev/ingress-class"], "activator.vdi.kasm.io")
 	equal(t, "template's annotations", s.Spec.Template.Annotations, map[string]string{
-		"autoscaling.knative.dev/class":         "session.vdi.kasm.io",
-		"autoscaling.knative.dev/initial-scale": "0",
-		"autoscaling.knative.dev/max-scale":     "1",
-		"serving.knative.dev/progress-deadline": "20m0s",
+		"autoscaling.knative.dev/class":                  "session.vdi.kasm.io",
+		"autoscaling.knative.dev/initial-scale":          "0",
+		"autoscaling.knative.dev/max-scale":              "1",
+		"serving.knative.dev/progress-deadline":          "20m0s",
+		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+		"karpenter.sh/do-not-disrupt":                    "true",
 	})
 	equal(t, "pod's labels", s.Spec.Template.Labels, map[string]string{
 		v1alpha1.LabelSession: "ada", v1alpha1.LabelTemplate: "egl", v1alpha1.LabelUser: user,
@@ -163,6 +165,30 @@ func TestTheSessionsWordCountsOverTheTemplates(t *testing.T) {
 			service := build(t, tm, s)
 			c.check(t, service.Spec.Template.Spec.PodSpec, desktop(t, service))
 			equal(t, "the session's label", service.Spec.Template.Labels[v1alpha1.LabelSession], "ada")
+		})
+	}
+}
+
+func TestADesktopsPodIsKeptFromAutoscalersUnlessSomebodySaysOtherwise(t *testing.T) {
+	const safe, karpenter = "cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"
+	off := config.Default()
+	off.Desktops.ProtectFromEviction = false
+	for name, c := range map[string]struct {
+		cfg         config.Config
+		podTemplate string
+		want        map[string]string
+	}{
+		"by default":               {config.Default(), `{}`, map[string]string{safe: "false", karpenter: "true"}},
+		"but for the installation": {off, `{}`, nil},
+		"but for a template": {config.Default(), `{"metadata":{"annotations":{"` + safe + `":"true","a":"b"}}}`,
+			map[string]string{safe: "true", karpenter: "true", "a": "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tm := template()
+			tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(c.podTemplate)}
+			shape, err := Build(c.cfg, tm, session(), 0)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, shape.Pod.Annotations)
 		})
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
+	"github.com/org/vdi-operator/pkg/controller/desktopnamespace"
 	"github.com/org/vdi-operator/test/chart/policy"
 )
 
@@ -89,7 +89,7 @@ func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 			}
 			for _, namespace := range namespaces {
 				all = append(all, networkingv1.NetworkPolicy{
-					ObjectMeta: metav1.ObjectMeta{Name: desktopnetwork.PolicyName, Namespace: namespace}, Spec: *cfg.DesktopNetworkPolicy})
+					ObjectMeta: metav1.ObjectMeta{Name: desktopnamespace.Name, Namespace: namespace}, Spec: *cfg.DesktopNetworkPolicy})
 			}
 		}
 	}

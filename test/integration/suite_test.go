@@ -38,7 +38,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apitest"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
-	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
+	"github.com/org/vdi-operator/pkg/controller/desktopnamespace"
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
@@ -203,7 +203,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	if err := (&desktopnetwork.Reconciler{Client: c, Spec: network.DesktopNetworkPolicy}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&desktopnamespace.Reconciler{Client: c, NetworkPolicy: network.DesktopNetworkPolicy, ProtectFromEviction: true}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(ctx, mgr)

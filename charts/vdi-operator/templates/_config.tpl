@@ -53,6 +53,8 @@ knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}
   applyConfig: {{ $.Values.knative.applyConfig }}
+desktops:
+  protectFromEviction: {{ $.Values.desktops.protectFromEviction }}
 {{- if $.Values.networkPolicy.enabled }}
 desktopNetworkPolicy:
   {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}

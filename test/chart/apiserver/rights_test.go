@@ -115,7 +115,7 @@ var (
 		"list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status",
 		"list pods", "watch pods", "create secrets", "patch secrets", "delete secrets", "create services", "patch services", "create persistentvolumeclaims", "delete persistentvolumeclaims",
 		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies",
-		"delete networking.k8s.io:networkpolicies",
+		"delete networking.k8s.io:networkpolicies", "create policy:poddisruptionbudgets", "delete policy:poddisruptionbudgets",
 	}
 	operatorOnKnative = []right{
 		"create serving.knative.dev:services", "delete serving.knative.dev:services", "patch apps:deployments/scale",
@@ -130,7 +130,7 @@ var (
 			"bind rbac.authorization.k8s.io:clusterroles",
 			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
 		},
-		in("team-a", "create pods", "delete pods", "create pods/exec", "create pods/portforward", "get pods/log",
+		in("team-a", "create pods", "delete pods", "create pods/eviction", "create pods/exec", "create pods/portforward", "get pods/log",
 			"create serviceaccounts/token",
 			"list configmaps", "delete vdi.kasm.io:vdisessions", "create vdi.kasm.io:vdisessions",
 			"create rbac.authorization.k8s.io:rolebindings", "create batch:jobs", "delete events"),

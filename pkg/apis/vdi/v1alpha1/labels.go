@@ -11,6 +11,9 @@ const (
 	// LabelDesktopNetwork is on the NetworkPolicy that the operator makes in each
 	// namespace with sessions.
 	LabelDesktopNetwork = GroupName + "/desktop-network"
+	// LabelDesktopBudget is on the PodDisruptionBudget that the operator makes in each
+	// namespace with sessions.
+	LabelDesktopBudget = GroupName + "/desktop-budget"
 	// LabelTemplate is the name of the template that a home belongs to.
 	LabelTemplate = GroupName + "/template"
 

@@ -17,7 +17,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/controller/desktopnetwork"
+	"github.com/org/vdi-operator/pkg/controller/desktopnamespace"
 	"github.com/org/vdi-operator/pkg/eventually"
 )
 
@@ -31,7 +31,7 @@ desktopNetworkPolicy:
 `
 
 func policyOf(namespace string) *networkingv1.NetworkPolicy {
-	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: desktopnetwork.PolicyName, Namespace: namespace}}
+	return &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: desktopnamespace.Name, Namespace: namespace}}
 }
 
 func awaitPolicy(t *testing.T, namespace string) *networkingv1.NetworkPolicy {

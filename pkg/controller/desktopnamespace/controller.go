@@ -1,0 +1,114 @@
+// Package desktopnamespace keeps what each namespace with sessions has one of: a
+// NetworkPolicy, which says who may reach desktops there and what they may reach, and a
+// PodDisruptionBudget, which lets nobody evict a desktop in use.
+//
+// It knows nothing of what the policy says: that is the installation's configuration. Both
+// are there as long as a session is, awake or not, so that no desktop starts before them.
+package desktopnamespace
+
+import (
+	"context"
+	"errors"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Name is the policy's and the budget's name in every namespace.
+const Name = "vdi-desktops"
+
+// Reconciler keeps the policies and the budgets.
+type Reconciler struct {
+	Client client.Client
+	// NetworkPolicy is the policies' spec; nil takes away those that were made.
+	NetworkPolicy *networkingv1.NetworkPolicySpec
+	// ProtectFromEviction makes the budgets; false takes away those that were made.
+	ProtectFromEviction bool
+}
+
+var _ reconcile.Reconciler = (*Reconciler)(nil)
+
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch
+
+// Reconcile makes the objects of one namespace as they must be. One that cannot be made
+// keeps no other from being made.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	sessions := &v1alpha1.VDISessionList{}
+	if err := r.Client.List(ctx, sessions, client.InNamespace(req.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
+		return ctrl.Result{}, err
+	}
+	var errs []error
+	for _, o := range []object{r.networkPolicy(req.Namespace), r.disruptionBudget(req.Namespace)} {
+		o.wanted = o.wanted && len(sessions.Items) > 0
+		errs = append(errs, r.settle(ctx, o))
+	}
+	return ctrl.Result{}, errors.Join(errs...)
+}
+
+func (r *Reconciler) settle(ctx context.Context, o object) error {
+	if !o.wanted {
+		return r.remove(ctx, o)
+	}
+	done, err := controllerutil.CreateOrUpdate(ctx, r.Client, o.Object, func() error {
+		if o.GetResourceVersion() != "" && !ours(o.Object) {
+			return o.foreign()
+		}
+		o.SetLabels(labels.Merge(o.GetLabels(), map[string]string{o.label: "true"}))
+		o.specify()
+		return nil
+	})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return o.foreign() // the cache has only ours
+	case done == controllerutil.OperationResultCreated:
+		log.FromContext(ctx).Info("made an object of a namespace's desktops", "kind", o.kind)
+	}
+	return err
+}
+
+// remove leaves alone what somebody else has made.
+func (r *Reconciler) remove(ctx context.Context, o object) error {
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(o), o.Object); err != nil || !ours(o.Object) {
+		return client.IgnoreNotFound(err)
+	}
+	uid := o.GetUID()
+	return client.IgnoreNotFound(r.Client.Delete(ctx, o.Object, client.Preconditions{UID: &uid}))
+}
+
+// SetupWithManager starts the controller together with the manager.
+func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error {
+	comesOrGoes := predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+	// A budget's status changes with each pod.
+	changes := predicate.And(predicate.NewPredicateFuncs(ours), predicate.GenerationChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("desktopnamespace").
+		Watches(&networkingv1.NetworkPolicy{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(changes)).
+		Watches(&policyv1.PodDisruptionBudget{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(changes)).
+		Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(ofSession), builder.WithPredicates(comesOrGoes)).
+		Complete(r)
+}
+
+func ofSession(_ context.Context, o client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: Name}}}
+}
+
+func named(namespace string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: Name, Namespace: namespace}
+}
