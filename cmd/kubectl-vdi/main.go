@@ -1,11 +1,14 @@
 // kubectl-vdi is a kubectl plugin for the people who give out desktops:
 // `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`, `kubectl vdi backup`,
-// `kubectl vdi restore`.
+// `kubectl vdi restore`, `kubectl vdi drain NODE`.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,7 +22,11 @@ import (
 )
 
 func main() {
-	if err := newCommand(genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}).Execute(); err != nil {
+	// An interrupted drain gives back what it has set.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newCommand(genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}).ExecuteContext(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -42,7 +49,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions, make links that open them, back them up, and see how the installation does",
+		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and see how the installation does",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		Version:       version.Get().String(),
 		SilenceUsage:  true,
@@ -50,7 +57,7 @@ func newCommandFor(p *plugin) *cobra.Command {
 	}
 	cmd.SetOut(p.Out)
 	cmd.SetErr(p.ErrOut)
-	cmd.AddCommand(p.newBackup(), p.newLink(), p.newList(), p.newRestore(), p.newStatus())
+	cmd.AddCommand(p.newBackup(), p.newDrain(), p.newLink(), p.newList(), p.newRestore(), p.newStatus())
 	return cmd
 }
 

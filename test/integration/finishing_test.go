@@ -90,7 +90,7 @@ func TestADesktopDoesNotStartBesideAPodThatStillHasItsHome(t *testing.T) {
 			require.NoError(t, patchSession(t, s, `{"spec":{"power":"OnDemand"}}`))
 			t.Run("another session's", func(t *testing.T) {
 				other := newSession(s.Namespace, "other", s.Spec.Template)
-				first, second := ends(t, startPodOf(t, other)), ends(t, startPodOf(t, other))
+				first, second := ends(t, startPodOf(t, other, anyNode)), ends(t, startPodOf(t, other, anyNode))
 				staysAtZero(t, s, d, func() { first(); second() })
 			})
 		})

@@ -192,18 +192,26 @@ func revisionObjects(service *servingv1.Service, revision string) (*appsv1.Deplo
 	return deployment, pa
 }
 
+// anyNode is where pods are if that does not matter.
+const anyNode = "node"
+
 // startPod does what a ReplicaSet, the scheduler and kubelet do: a pod that is ready. An
 // activator has reached it.
 func startPod(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	t.Helper()
-	pod := startPodOf(t, s)
+	return startPodOn(t, s, anyNode)
+}
+
+func startPodOn(t *testing.T, s *v1alpha1.VDISession, node string) *corev1.Pod {
+	t.Helper()
+	pod := startPodOf(t, s, node)
 	require.NoError(t, api.Status().Patch(t.Context(), s.DeepCopy(), client.RawPatch(types.MergePatchType,
 		fmt.Appendf(nil, `{"status":{"activity":{"lastReachedTime":%q}}}`, time.Now().UTC().Format(metav1.RFC3339Micro)))))
 	return pod
 }
 
-// startPodOf is startPod without the activator.
-func startPodOf(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
+// startPodOf is startPodOn without the activator.
+func startPodOf(t *testing.T, s *v1alpha1.VDISession, node string) *corev1.Pod {
 	t.Helper()
 	noGrace, labels := int64(0), workload.Labels(s)
 	service := &servingv1.Service{}
@@ -215,7 +223,7 @@ func startPodOf(t *testing.T, s *v1alpha1.VDISession) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, GenerateName: s.Name + "-", Labels: labels},
 		Spec: corev1.PodSpec{
-			NodeName: "node", TerminationGracePeriodSeconds: &noGrace,
+			NodeName: node, TerminationGracePeriodSeconds: &noGrace,
 			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: "dev.local/desktop:1"}},
 			Volumes: []corev1.Volume{{Name: "home", VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: workload.HomeName(s.Spec.User, s.Spec.Template)}}}},
