@@ -131,7 +131,6 @@ func TestATemplateIsWrittenSeldomInAStormAndNotAtRest(t *testing.T) {
 		require.NoError(t, api.Create(t.Context(), all[i]))
 	}
 	for _, s := range all {
-		rollOut(t, s)
 		awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	}
 	awaitSessions(t, ns, v1alpha1.TemplateSessions{Total: sessions, Asleep: sessions})
