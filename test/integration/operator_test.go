@@ -33,7 +33,8 @@ import (
 
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
-var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "leaving", "staying", "returning", "remaining", unserved}
+var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "leaving", "staying", "returning", "remaining",
+	"nowhere", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
@@ -64,7 +65,8 @@ type operatorProgram struct {
 	kubeconfig string
 	key        string
 	dir        string
-	metrics    string
+	// probes and metrics are its addresses.
+	probes, metrics string
 
 	end func()
 	// ended is closed when the program has ended with code by itself or by end.
@@ -135,17 +137,28 @@ func (i *operatorProgram) file(name string, content []byte) string {
 // run starts the operator, in place of the one that ran, and waits until it is ready.
 func (i *operatorProgram) run(knative bool) {
 	i.t.Helper()
+	i.begin(knative)
+	eventually.NoError(i.t, "the operator to be ready", i.ready)
+}
+
+func (i *operatorProgram) ready() error {
+	_, err := fetch("http://" + i.probes + "/readyz")
+	return err
+}
+
+// begin is run without the wait.
+func (i *operatorProgram) begin(knative bool) {
+	i.t.Helper()
 	i.stop()
 	operator, err := program()
 	require.NoError(i.t, err)
 	// What sets Knative's configuration has tests of its own, and would need rights there.
 	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
 		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", ")))
-	probes := freeAddress(i.t)
-	i.metrics = freeAddress(i.t)
+	i.probes, i.metrics = freeAddress(i.t), freeAddress(i.t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, operator, "--config", config, "--signing-key", i.key,
-		"--health-probe-bind-address", probes, "--metrics-bind-address", i.metrics)
+		"--health-probe-bind-address", i.probes, "--metrics-bind-address", i.metrics)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.kubeconfig)
 	log, err := os.Create(filepath.Join(i.dir, "operator.log"))
 	require.NoError(i.t, err)
@@ -168,10 +181,20 @@ func (i *operatorProgram) run(knative bool) {
 			i.t.Logf("the operator of %v:\n%s", i.namespaces, text)
 		}
 	}
-	eventually.NoError(i.t, "the operator to be ready", func() error {
-		_, err := fetch("http://" + probes + "/readyz")
-		return err
+}
+
+// awaitEnd waits until the program has ended by itself, as it does to be started anew.
+func (i *operatorProgram) awaitEnd() {
+	i.t.Helper()
+	eventually.True(i.t, "the operator to end", func() bool {
+		select {
+		case <-i.ended:
+			return true
+		default:
+			return false
+		}
 	})
+	require.Zero(i.t, i.code, "exit code")
 }
 
 // stop ends the operator, if it runs.

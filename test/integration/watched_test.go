@@ -75,16 +75,23 @@ func TestANamespaceWithoutRightsIsLeftOutUntilItHasThem(t *testing.T) {
 	assert.Empty(t, get(t, out).Status.Phase)
 
 	require.NoError(t, api.Create(t.Context(), bindingOf(binding.Name, "returning")))
-	eventually.True(t, "the process ends, to be started anew", func() bool {
-		select {
-		case <-in.ended:
-			return true
-		default:
-			return false
-		}
-	})
-	assert.Zero(t, in.code, "exit code")
+	in.awaitEnd()
 	in.run(false)
 	awaitPhase(t, out, v1alpha1.PhaseAsleep)
 	eventually.NoError(t, "all is well", in.condition(v1alpha1.ConditionNamespacesServed, "1"))
+}
+
+// No namespace at all is every namespace to a cache: that must not be what is left.
+func TestAnOperatorWithoutRightsAnywhereWaitsForThem(t *testing.T) {
+	in := install(t, cluster, api, "nowhere")
+	binding := bindingOf(userOf(in.namespaces), "nowhere")
+	require.NoError(t, api.Delete(t.Context(), binding))
+	in.begin(false)
+	eventually.NoError(t, "it says why", in.condition(v1alpha1.ConditionNamespacesServed, "0"))
+	eventually.NoError(t, "not for lack of a definition", in.condition(v1alpha1.ConditionDefinitionsPresent, "1"))
+	require.Error(t, in.ready())
+
+	require.NoError(t, api.Create(t.Context(), bindingOf(binding.Name, "nowhere")))
+	in.awaitEnd()
+	in.run(false)
 }
