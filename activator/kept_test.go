@@ -174,7 +174,7 @@ func TestAnUnfinishedMessageIsCounted(t *testing.T) {
 }
 
 // Trailers are header fields too.
-func TestTrailersThatNameAnIdentity(t *testing.T) {
+func TestATrailerThatNamesAnIdentityReachesNoDesktop(t *testing.T) {
 	g := newGateway(t)
 	heard := make(chan string, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -199,7 +199,7 @@ func TestTrailersThatNameAnIdentity(t *testing.T) {
 	}
 }
 
-func TestHeadersOfOtherProxies(t *testing.T) {
+func TestNoDesktopGetsTheHeadersOfOtherProxies(t *testing.T) {
 	g := newGateway(t)
 	f := auth.NewFilter(config.Passed{})
 	for name, v := range map[string]string{

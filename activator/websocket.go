@@ -204,7 +204,7 @@ func (h *socket) leave() {
 		h.visit.Leave()
 		h.end()
 	}
-	h.kept.GiveBack()
+	h.kept.ReturnAll()
 	h.server.sockets.Leave()
 }
 

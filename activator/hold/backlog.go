@@ -84,7 +84,7 @@ func (m *coming) came() {
 func (c *Conn) settle() {
 	c.settled, c.backlog, c.bytes, c.opts.Request = true, nil, 0, nil
 	if c.opts.HeldBytes != nil {
-		c.opts.HeldBytes.GiveBack()
+		c.opts.HeldBytes.ReturnAll()
 	}
 }
 

@@ -76,11 +76,11 @@ type Options struct {
 }
 
 // Budget is a connection's part of what all may keep. Take says which limit is reached;
-// Return gives some of it back, GiveBack everything.
+// Return gives some of it back, ReturnAll all.
 type Budget interface {
 	Take(bytes int) error
 	Return(bytes int)
-	GiveBack()
+	ReturnAll()
 }
 
 // Conn is a visitor's WebSocket.

@@ -213,7 +213,7 @@ type budget struct{ atomic.Int64 }
 
 func (b *budget) Take(n int) error { b.Add(int64(n)); return nil }
 func (b *budget) Return(n int)     { b.Add(int64(-n)) }
-func (b *budget) GiveBack()        { b.Store(0) }
+func (b *budget) ReturnAll()       { b.Store(0) }
 func (h *held) Idle(is bool) {
 	if is {
 		h.idles.Add(1)

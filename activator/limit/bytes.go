@@ -56,8 +56,8 @@ func (s *Share[K]) Return(n int) {
 	s.bytes.add(s.key, s.counted()-before)
 }
 
-// GiveBack gives everything back.
-func (s *Share[K]) GiveBack() {
+// ReturnAll gives all back.
+func (s *Share[K]) ReturnAll() {
 	s.bytes.mu.Lock()
 	defer s.bytes.mu.Unlock()
 	s.bytes.add(s.key, -s.counted())

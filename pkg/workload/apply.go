@@ -59,10 +59,10 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return Delay{}, nil
 	case sameShape(existing, desired) && a.live:
 		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: fmt.Sprintf("Somebody else has changed the %s; it becomes what the "+
-			"template says when the desktop next sleeps.", a.what)}, nil
+			"template says when the desktop next wakes.", a.what)}, nil
 	case a.live:
 		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is " +
-			"applied when the desktop next sleeps."}, nil
+			"applied when the desktop next wakes."}, nil
 	}
 	base := existing.DeepCopyObject().(T)
 	existing.SetLabels(labels.Merge(existing.GetLabels(), desired.GetLabels()))

@@ -71,7 +71,7 @@ func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 		// A start that has no pod yet loses nothing, and nobody scales the former up.
 		if current(pods) != nil {
 			return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: fmt.Sprintf(
-				"The installation runs desktops otherwise now: this one still runs as %s, and becomes %s when it next sleeps.", left, c.to)}, nil
+				"The installation runs desktops otherwise now: this one still runs as %s, and becomes %s when it next wakes.", left, c.to)}, nil
 		}
 	}
 	remaining, err := c.former.Delete(ctx, s)

@@ -26,7 +26,6 @@ const formerPage = 500
 // and no new ones come. Where Knative's definitions are gone, so are they.
 type formerKnative struct {
 	*Knative
-	api        client.Reader
 	namespaces []string
 
 	mu sync.Mutex
@@ -60,7 +59,7 @@ func (f *formerKnative) Delete(ctx context.Context, s *v1alpha1.VDISession) (str
 		return remaining, err
 	}
 	// The name of the session is the name of the Service that Knative made for it.
-	if remaining, err = placeholder(ctx, f.api, s); err != nil || remaining != "" {
+	if remaining, err = placeholder(ctx, f.API, s); err != nil || remaining != "" {
 		return remaining, err
 	}
 	f.mu.Lock()
@@ -107,7 +106,7 @@ func (f *formerKnative) list(ctx context.Context) (map[types.NamespacedName]type
 		for token, more := "", true; more; more = token != "" {
 			page := &metav1.PartialObjectMetadataList{}
 			page.SetGroupVersionKind(servingv1.SchemeGroupVersion.WithKind("ServiceList"))
-			err := f.api.List(ctx, page, client.InNamespace(namespace), client.HasLabels{v1alpha1.LabelSession},
+			err := f.API.List(ctx, page, client.InNamespace(namespace), client.HasLabels{v1alpha1.LabelSession},
 				client.Limit(formerPage), client.Continue(token))
 			if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
 				return found, nil

@@ -29,7 +29,7 @@ func New(cfg config.Config, c client.Client, api client.Reader) Workload {
 	if cfg.Knative.Enabled {
 		return &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
 	}
-	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, api: api, namespaces: cfg.Namespaces},
+	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, namespaces: cfg.Namespaces},
 		to: "a Deployment"}
 }
 
@@ -86,7 +86,7 @@ type Rested struct {
 
 // Observation is what exists of a session's workload.
 type Observation struct {
-	// Exists is whether the workload was ever applied.
+	// Exists is whether there is a workload.
 	Exists bool
 	// Pod is the current pod: not being deleted, the newest; nil without one.
 	Pod *corev1.Pod

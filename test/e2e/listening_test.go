@@ -27,6 +27,7 @@ func TestNoDesktopSleepsWhileThereIsNoActivator(t *testing.T) {
 	ctx := story(t)
 	tpl := echoing(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = clock(soon) })
 	kept, left := session(ctx, t, "kept", tpl, nil), session(ctx, t, "left", tpl, nil)
+	visitor := invited(ctx, t, kept)
 	leaving, leave := context.WithCancel(ctx)
 	defer leave()
 	everyone(ctx, t, append(calls(leaving, t, kept, 1), calls(leaving, t, left, 1)...), "use their desktops", arrived)
@@ -56,7 +57,7 @@ func TestNoDesktopSleepsWhileThereIsNoActivator(t *testing.T) {
 
 	require.NoError(t, in.Scale(ctx, harness.Activator, 1))
 	back := time.Now()
-	everyone(ctx, t, calls(ctx, t, kept, 1), "use the desktop again", arrived)
+	everyone(ctx, t, []*harness.Caller{visitor.Call(ctx, echoPath, "who comes back")}, "use the desktop again", arrived)
 	s, err := in.Session(ctx, left, "asleep", harness.InPhase(v1alpha1.PhaseAsleep))
 	require.NoError(t, err)
 	assert.Equal(t, v1alpha1.ReasonDisconnectTimeout, s.Status.SleepReason)

@@ -166,7 +166,7 @@ func TestAnInstallationChangesOverAndBackWithoutRestartingAnybodyOrLosingAHome(t
 	stays := func(what string, there, other client.Object) {
 		t.Helper()
 		c := awaitCondition(t, s, v1alpha1.ConditionUpToDate, metav1.ConditionFalse, v1alpha1.ReasonWaitingForSleep)
-		wantText(t, c.Message, what, "when it next sleeps")
+		wantText(t, c.Message, what, "when it next wakes")
 		always(t, "the live desktop stays as it is", func() error {
 			require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(s), there))
 			if now := get(t, s); !there.GetDeletionTimestamp().IsZero() || now.Status.Phase != v1alpha1.PhaseRunning || !now.Status.StartTime.Equal(awake.Status.StartTime) {

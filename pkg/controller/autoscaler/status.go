@@ -39,10 +39,6 @@ func setStatus(pa *autoscalingv1alpha1.PodAutoscaler, sks *netv1alpha1.Serverles
 	} else {
 		st.MarkSKSNotReady(sks.Status.GetCondition(netv1alpha1.ServerlessServiceConditionReady).GetMessage())
 	}
-	if st.ServiceName == "" {
-		st.MarkActivating(v1alpha1.ReasonPreparing, "The revision's Services are being made.")
-		return
-	}
 	st.MarkScaleTargetInitialized()
 	switch {
 	case want == 0:

@@ -4,7 +4,7 @@
 // It promises that a live desktop is never restarted behind its user's back, that a
 // home is never used by two sessions, and that what a person can mend is a condition
 // rather than a retry. When a desktop wakes or sleeps is pkg/lifecycle's decision;
-// what it runs on is pkg/workload's business; who scales it is neither's.
+// what it runs on is pkg/workload's business.
 package session
 
 import (

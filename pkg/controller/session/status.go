@@ -53,7 +53,7 @@ func (p *pass) asleepBecause() string {
 
 func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool) {
 	switch {
-	// Without a workload there is nothing to wake.
+	// What keeps the workload from being made keeps the desktop from waking.
 	case !p.observed.Exists && p.blocked.condition == v1alpha1.ConditionWorkloadApplied:
 		return v1alpha1.PhaseFailed, p.blocked.reason, p.blocked.message, false
 	case !p.observed.Exists && p.blocked != (blocked{}):

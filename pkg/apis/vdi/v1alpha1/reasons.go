@@ -6,7 +6,8 @@ const (
 	ConditionTemplateResolved = "TemplateResolved"
 	// ConditionHomeReady: the home exists and no other session uses it.
 	ConditionHomeReady = "HomeReady"
-	// ConditionWorkloadApplied: the API server accepted the workload.
+	// ConditionWorkloadApplied: the API server accepted the workload, or the desktop sleeps
+	// and needs none.
 	ConditionWorkloadApplied = "WorkloadApplied"
 	// ConditionUpToDate: the workload is as template and session ask for now. False
 	// while a change waits for the desktop to sleep.
@@ -100,7 +101,8 @@ const (
 	ReasonUpToDate = "UpToDate"
 	// ReasonBlocked: the change cannot be applied; another condition says why.
 	ReasonBlocked = "Blocked"
-	// ReasonWaitingForSleep: the change is applied when the desktop next sleeps.
+	// ReasonWaitingForSleep: the change waits for the desktop to sleep, and comes with its next
+	// wake.
 	ReasonWaitingForSleep = "WaitingForSleep"
 	// ReasonChangingOver: the workload moves from Knative to a Deployment, or back. It
 	// is a reason of Ready, too.

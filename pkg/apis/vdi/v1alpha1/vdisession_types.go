@@ -234,7 +234,8 @@ type VDISessionStatus struct {
 	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
-	// Streaming is the template's spec.streaming, which the activators read here.
+	// Streaming is the template's spec.streaming, which the activators read here: of an awake
+	// desktop as it was at its wake.
 	// +optional
 	Streaming *StreamingSpec `json:"streaming,omitempty"`
 	// Waiting is what the start waits for, or what a failed start last waited for; unset
@@ -243,7 +244,8 @@ type VDISessionStatus struct {
 	Waiting *SessionWaiting `json:"waiting,omitempty"`
 	// +optional
 	Activity *SessionActivity `json:"activity,omitempty"`
-	// Conditions has TemplateResolved, HomeReady, WorkloadApplied, UpToDate, Awake and Ready.
+	// Conditions has TemplateResolved, HomeReady, WorkloadApplied, UpToDate,
+	// Awake, Ready and DesktopReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
