@@ -36,8 +36,6 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 		active, initialised corev1.ConditionStatus
 		desired, actual     int32
 	}{
-		{"nothing there", &netv1alpha1.ServerlessService{}, nil, unknown, unknown, 0, 0},
-		{"asleep, without names", sks(""), deployment(0, 0), unknown, unknown, 0, 0},
 		{"asleep", sks("a"), deployment(0, 0), no, yes, 0, 0},
 		{"waking", sks("a"), deployment(1, 0), unknown, yes, 1, 0},
 		{"awake", sks("a"), deployment(1, 1), yes, yes, 1, 1},
