@@ -14,12 +14,10 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
-func sks(service string) *netv1alpha1.ServerlessService {
+func sks() *netv1alpha1.ServerlessService {
 	s := &netv1alpha1.ServerlessService{}
 	s.Status.InitializeConditions()
-	if service != "" {
-		s.Status.ServiceName, s.Status.PrivateServiceName = service, service+"-private"
-	}
+	s.Status.ServiceName, s.Status.PrivateServiceName = "a", "a-private"
 	return s
 }
 
@@ -36,10 +34,10 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 		active, initialised corev1.ConditionStatus
 		desired, actual     int32
 	}{
-		{"asleep", sks("a"), deployment(0, 0), no, yes, 0, 0},
-		{"waking", sks("a"), deployment(1, 0), unknown, yes, 1, 0},
-		{"awake", sks("a"), deployment(1, 1), yes, yes, 1, 1},
-		{"stopping", sks("a"), deployment(0, 1), no, yes, 0, 1},
+		{"asleep", sks(), deployment(0, 0), no, yes, 0, 0},
+		{"waking", sks(), deployment(1, 0), unknown, yes, 1, 0},
+		{"awake", sks(), deployment(1, 1), yes, yes, 1, 1},
+		{"stopping", sks(), deployment(0, 1), no, yes, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pa := &autoscalingv1alpha1.PodAutoscaler{ObjectMeta: metav1.ObjectMeta{Generation: 7}}
@@ -66,7 +64,7 @@ func TestThePodAutoscalersConditionsComeInKnativesOrder(t *testing.T) {
 
 func TestAnInitialisedRevisionStaysInitialised(t *testing.T) {
 	pa := &autoscalingv1alpha1.PodAutoscaler{}
-	setStatus(pa, sks("a"), deployment(0, 0))
+	setStatus(pa, sks(), deployment(0, 0))
 	setStatus(pa, &netv1alpha1.ServerlessService{}, nil)
 	assert.True(t, pa.Status.IsScaleTargetInitialized(), "no longer initialised")
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
+// How many sleeping desktops lose what they have no use for, at once and in a second: a
+// changed template makes that thousands at a time, and none of them is urgent.
 const (
-	// TidiedAtOnce and TidiedPerSecond are how many sleeping desktops lose what they have no use for in a
-	// second: a changed template makes that thousands at once, and none of them is urgent.
 	TidiedAtOnce    = 20
 	TidiedPerSecond = 5
-	// tidyRetry is when a sleeping desktop whose turn has not come tries again, on average.
-	tidyRetry = time.Minute
 )
+
+// tidyRetry is when a sleeping desktop whose turn has not come tries again, on average.
+const tidyRetry = time.Minute
 
 // rest stops the desktop and leaves it alone: what it runs on is compared with the template
 // at its wake, and goes once it is stale or was not needed for long.
