@@ -152,7 +152,7 @@ func (o *operator) controllers() []controller {
 	c := o.manager.GetClient()
 	all := []controller{
 		&session.Reconciler{
-			Client: c, Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
+			Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
 			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces,
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},

@@ -25,6 +25,15 @@ type applied[T client.Object] struct {
 	change func(existing, desired T)
 	// spec is what nobody else has to change of it.
 	spec func(T) any
+	// wrote is told of what was written; nil for nobody.
+	wrote func(T)
+}
+
+func (a applied[T]) written(o T, err error) error {
+	if err == nil && a.wrote != nil {
+		a.wrote(o)
+	}
+	return err
 }
 
 // apply makes a session's object as desired, whose annotation holds the hash of its
@@ -40,7 +49,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		if apierrors.IsAlreadyExists(err) {
 			return a.exists(ctx, api, s, desired)
 		}
-		return Delay{}, err
+		return Delay{}, a.written(desired, err)
 	}
 	if err != nil {
 		return Delay{}, err
@@ -68,7 +77,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	existing.SetLabels(labels.Merge(existing.GetLabels(), desired.GetLabels()))
 	existing.SetAnnotations(labels.Merge(existing.GetAnnotations(), desired.GetAnnotations()))
 	a.change(existing, desired)
-	return Delay{}, c.Patch(ctx, existing, client.MergeFrom(base))
+	return Delay{}, a.written(existing, c.Patch(ctx, existing, client.MergeFrom(base)))
 }
 
 // exists reads an object that the cache does not have: it was made a moment ago, or

@@ -35,6 +35,8 @@ type changeover struct {
 	// settled holds the UIDs of sessions of which nothing is left of the former kind:
 	// it does not come back as long as this program runs.
 	settled sync.Map
+	// going holds those whose former workload was asked to go while they sleep.
+	going sync.Map
 }
 
 var _ Workload = (*changeover)(nil)
@@ -97,13 +99,15 @@ func (c *changeover) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 	if left == "" {
 		return c.now.Rest(ctx, s, shape, keep, may)
 	}
-	if !may() {
+	if _, goes := c.going.Load(s.UID); !goes && !may() {
 		return Rested{Left: true}, nil
 	}
+	c.going.Store(s.UID, nil)
 	remaining, err := c.former.Delete(ctx, s)
 	if err != nil || remaining != "" {
 		return Rested{Left: true, Again: pollEvery}, err
 	}
+	c.going.Delete(s.UID)
 	return c.now.Rest(ctx, s, shape, keep, may)
 }
 
@@ -156,6 +160,7 @@ func (c *changeover) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 	remaining, err := c.now.Delete(ctx, s)
 	if err == nil && remaining == "" {
 		c.settled.Delete(s.UID)
+		c.going.Delete(s.UID)
 	}
 	return remaining, err
 }

@@ -54,7 +54,7 @@ func deployments(live bool) applied[*appsv1.Deployment] {
 			existing.Spec = desired.Spec
 			existing.Spec.Replicas = replicas
 		},
-		spec: func(d *appsv1.Deployment) any { return d.Spec.Template.Spec },
+		spec: func(d *appsv1.Deployment) any { return rounded(d.Spec.Template.Spec) },
 	}
 }
 
@@ -92,8 +92,14 @@ func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 	if err != nil {
 		return Rested{}, err
 	}
-	rested, err := deployments(false).rest(ctx, d.Client, s, deployment, keep, may)
-	rested.Again = max(rested.Again, waits.Again)
+	existing := &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, existing)
+	if err != nil {
+		return Rested{}, err
+	}
+	still := !has || stopped(existing)
+	rested, err := deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
+	rested.Again, rested.Stopped = max(rested.Again, waits.Again), still
 	return rested, err
 }
 

@@ -3,6 +3,9 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // drifted says that somebody else has changed an object: it lacks something of what was
@@ -19,6 +22,22 @@ func (a applied[T]) drifted(existing, desired T) (bool, error) {
 		}
 	}
 	return !includes(has, wants), nil
+}
+
+// rounded is a pod's spec with its quantities as the API server keeps them: to a thousandth.
+func rounded(spec corev1.PodSpec) corev1.PodSpec {
+	spec = *spec.DeepCopy()
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			for _, list := range []corev1.ResourceList{containers[i].Resources.Limits, containers[i].Resources.Requests} {
+				for name, quantity := range list {
+					quantity.RoundUp(resource.Milli)
+					list[name] = quantity
+				}
+			}
+		}
+	}
+	return spec
 }
 
 // includes says that a value decoded from JSON has all that another one wants. Lists are as

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +31,10 @@ const (
 	// Serving v0.50.0, pkg/reconciler/revision/resources/deploy.go:309). Visitors
 	// don't pass Knative's proxies, so it limits no connection.
 	requestTimeoutSeconds = 60
+
+	// placeholderRetry is when to look again whether Knative's Service of a session's name is
+	// gone, which brings no event.
+	placeholderRetry = 3 * time.Second
 )
 
 // Knative runs a desktop as a Knative Service of this product's classes, which begins at zero.
@@ -39,6 +45,9 @@ type Knative struct {
 	// API reads from the API server itself, for objects that are not the product's and
 	// so are in no cache.
 	API client.Reader
+	// written is the generation of each session's Knative Service as it was written last, by
+	// the session's UID.
+	written sync.Map
 }
 
 var _ Workload = (*Knative)(nil)
@@ -48,11 +57,14 @@ func (k *Knative) Watched() []client.Object {
 	return []client.Object{&servingv1.Service{}, &corev1.Service{}, &appsv1.Deployment{}, &corev1.Pod{}}
 }
 
-func knativeServices(live bool) applied[*servingv1.Service] {
+// services is how a session's Knative Service is applied. What was written is remembered: the
+// cache is behind.
+func (k *Knative) services(s *v1alpha1.VDISession, live bool) applied[*servingv1.Service] {
 	return applied[*servingv1.Service]{
-		what: "Knative Service", resource: servingv1.Resource("services"), live: live,
+		wrote: func(written *servingv1.Service) { k.written.Store(s.UID, written.Generation) },
+		what:  "Knative Service", resource: servingv1.Resource("services"), live: live,
 		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
-		spec:   func(s *servingv1.Service) any { return s.Spec.Template.Spec.PodSpec },
+		spec:   func(s *servingv1.Service) any { return rounded(s.Spec.Template.Spec.PodSpec) },
 	}
 }
 
@@ -64,12 +76,20 @@ func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape
 	}
 	has, err := own(ctx, k.Client, s, &servingv1.Service{})
 	if err == nil && !has {
+		// The next one's revision may have the name of one that is still to be collected.
+		former, err := k.deployment(ctx, s)
+		if err != nil {
+			return Delay{}, err
+		}
+		if former != "" {
+			return Delay{Reason: v1alpha1.ReasonPreparing, Message: former + " is being deleted; a new one is made when it is gone.", Again: pollEvery}, nil
+		}
 		err = removeName(ctx, k.Client, s)
 	}
 	if err != nil {
 		return Delay{}, err
 	}
-	return knativeServices(live).apply(ctx, k.Client, k.API, s, desired)
+	return k.services(s, live).apply(ctx, k.Client, k.API, s, desired)
 }
 
 // Rest implements Workload.
@@ -78,10 +98,17 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 	if err != nil {
 		return Rested{}, err
 	}
-	rested, err := knativeServices(false).rest(ctx, k.Client, s, desired, keep, may)
+	revisions, err := k.revisions(ctx, k.Client, s)
+	if err != nil {
+		return Rested{}, err
+	}
+	still := allStopped(revisions, "")
+	rested, err := k.services(s, false).rest(ctx, k.Client, s, desired, keep, func() bool { return still && may() })
+	rested.Stopped = still
 	if err != nil || rested.Left {
 		return rested, err
 	}
+	k.written.Delete(s.UID)
 	service, err := nameOf(shape)
 	if err != nil {
 		return Rested{}, err
@@ -93,11 +120,11 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 	if !has {
 		// What Knative has made of its Service outlives that by a moment, and has the name.
 		if placeholder, err := placeholder(ctx, k.API, s); err != nil || placeholder != "" {
-			return Rested{Again: pollEvery}, errors.Join(err, k.foreign(ctx, s))
+			return Rested{Again: placeholderRetry, Stopped: still}, errors.Join(err, k.foreign(ctx, s))
 		}
 	}
 	waits, err := applyName(ctx, k.Client, k.API, s, service)
-	return Rested{Again: waits.Again}, err
+	return Rested{Again: waits.Again, Stopped: still}, err
 }
 
 // foreign says that a Knative Service of somebody else has the session's name.
@@ -105,7 +132,7 @@ func (k *Knative) foreign(ctx context.Context, s *v1alpha1.VDISession) error {
 	service := &servingv1.Service{}
 	err := k.API.Get(ctx, client.ObjectKeyFromObject(s), service)
 	if err == nil && !metav1.IsControlledBy(service, s) {
-		return knativeServices(false).foreign(service)
+		return k.services(s, false).foreign(service)
 	}
 	return client.IgnoreNotFound(err)
 }
@@ -161,7 +188,11 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
 		return deployment, err
 	}
-	return podOf(ctx, k.Client, s, anyPod)
+	pod, err := podOf(ctx, k.Client, s, anyPod)
+	if err == nil && pod == "" {
+		k.written.Delete(s.UID)
+	}
+	return pod, err
 }
 
 // deployment names a deployment that Knative made for the session; empty without one.

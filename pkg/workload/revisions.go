@@ -23,7 +23,7 @@ func (k *Knative) revisions(ctx context.Context, c client.Reader, s *v1alpha1.VD
 	}
 	all := map[string]*appsv1.Deployment{}
 	for i := range list.Items {
-		if d := &list.Items[i]; ofRevision(d) {
+		if d := &list.Items[i]; ofRevision(d) { // one that is being deleted may have a pod, too
 			all[d.Labels[serving.RevisionLabelKey]] = d
 		}
 	}
@@ -51,16 +51,21 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 	if !awake {
 		return k.stopAllBut(ctx, revisions, "")
 	}
-	if d := running(revisions); d != nil && live {
-		return k.stopAllBut(ctx, revisions, d.Labels[serving.RevisionLabelKey])
+	runs := running(revisions)
+	if runs != nil && live {
+		return k.stopAllBut(ctx, revisions, runs.Labels[serving.RevisionLabelKey])
 	}
 	service := &servingv1.Service{}
 	if has, err := own(ctx, k.Client, s, service); err != nil || !has {
 		return false, err
 	}
 	newest := newestRevision(service)
+	if written, ok := k.written.Load(s.UID); ok && service.Generation < written.(int64) {
+		newest = "" // of a Service that the cache does not have yet
+	}
 	if revisions[newest] == nil {
-		return false, nil // its event brings us back
+		// Its event brings us back. What is stuck has nothing to lose.
+		return k.stopAllBut(ctx, revisions, "")
 	}
 	if len(revisions) > 1 {
 		// The cache may not know yet which of them was scaled a moment ago.
@@ -71,11 +76,20 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 			return false, nil
 		}
 	}
-	stopped, err := k.stopAllBut(ctx, revisions, newest)
-	if err != nil || revisions[newest] == nil {
-		return stopped, err
+	if stops, err := k.stopAllBut(ctx, revisions, newest); err != nil || stops || revisions[newest] == nil || !allStopped(revisions, newest) {
+		return stops, err // their events bring us back
 	}
 	return scaleDeployment(ctx, k.Client, revisions[newest], 1)
+}
+
+// allStopped says that none can have a pod but the named one.
+func allStopped(revisions map[string]*appsv1.Deployment, name string) bool {
+	for revision, d := range revisions {
+		if revision != name && !stopped(d) {
+			return false
+		}
+	}
+	return true
 }
 
 // stopAllBut scales every revision to zero but the named one.

@@ -51,5 +51,11 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 	return true, nil
 }
 
+// stopped says that a deployment has no pods, and that its controller makes none any more:
+// it has seen that there are to be none.
+func stopped(d *appsv1.Deployment) bool {
+	return Replicas(d) == 0 && d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation
+}
+
 // Replicas is how many a deployment asks for; where it does not say, Kubernetes takes 1.
 func Replicas(d *appsv1.Deployment) int32 { return ptr.Deref(d.Spec.Replicas, 1) }

@@ -80,6 +80,8 @@ func (d Delay) None() bool { return d == Delay{} }
 type Rested struct {
 	// Left is whether there is one, Fits whether it has the wanted shape and is kept.
 	Left, Fits bool
+	// Stopped is whether nothing of it can have a pod any more.
+	Stopped bool
 	// Again is when to look again without any event; 0 is never.
 	Again time.Duration
 }

@@ -76,8 +76,8 @@ func TestADesktopKeepsTheRevisionThatItWokeWithAndWhatOthersChangedGoesWithItsSl
 	wantText(t, c.Message, "Somebody else has changed the Knative Service")
 	always(t, "it goes on as it is", func() error { return errors.Join(hasScale(t, old, 1)(), hasScale(t, newest, 0)()) })
 	require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
-	eventually.NoError(t, "it sleeps", hasScale(t, old, 0))
-	always(t, "nothing runs", hasScale(t, newest, 0))
+	stopped(t, old)
+	stopped(t, newest)
 	require.NoError(t, api.Delete(t.Context(), pod))
 	eventually.NoError(t, "their change goes", func() error { return absent(t, &servingv1.Service{ObjectMeta: s.ObjectMeta}) })
 }

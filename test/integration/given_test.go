@@ -140,6 +140,15 @@ func woken(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {
 	return deployment
 }
 
+// stopped waits until a deployment is to have no pods, and does what Kubernetes does then.
+func stopped(t *testing.T, d *appsv1.Deployment) {
+	t.Helper()
+	eventually.NoError(t, "the deployment scaled down", hasScale(t, d, 0))
+	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+	patch := fmt.Sprintf(`{"status":{"observedGeneration":%d}}`, d.Generation)
+	require.NoError(t, api.Status().Patch(t.Context(), d.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
+}
+
 // rollOut does what Knative does for the newest generation of a Service: a deployment
 // at zero, a PodAutoscaler, and the Service's status.
 func rollOut(t *testing.T, s *v1alpha1.VDISession) *appsv1.Deployment {

@@ -183,7 +183,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
-		Client: c, Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Defaults: defaults, Signer: signer,
+		Client: c, API: mgr.GetAPIReader(), Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Defaults: defaults, Signer: signer,
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {

@@ -59,7 +59,9 @@ type Namespaces interface {
 
 // Reconciler reconciles VDISessions.
 type Reconciler struct {
-	Client   client.Client
+	Client client.Client
+	// API reads from the API server itself what the cache may not have yet; nil reads nothing.
+	API      client.Reader
 	Workload workload.Workload
 	// Config's sessions are where Defaults began.
 	Config   config.Config

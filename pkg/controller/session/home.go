@@ -28,6 +28,10 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 	err := p.Client.Get(ctx, client.ObjectKeyFromObject(wanted), claim)
 	if apierrors.IsNotFound(err) {
 		if err := p.Client.Create(ctx, wanted); err != nil {
+			if p.behind(ctx, err, claim, client.ObjectKeyFromObject(wanted)) && claim.Annotations[v1alpha1.AnnotationHeldBy] == p.session.Name {
+				p.homeHeld(claim, sizeNote(claim, wanted))
+				return true, nil
+			}
 			return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
 		}
 		p.homeHeld(wanted, "")
@@ -100,8 +104,8 @@ func (p *pass) sessionExists(ctx context.Context, name string) (bool, error) {
 
 // letGoUnusedHome releases the home of a session whose persistence was switched off,
 // once no pod can have it mounted.
-func (p *pass) letGoUnusedHome(ctx context.Context, upToDate bool) error {
-	if !upToDate || p.observed.Pods > 0 || workload.HomeEnabled(p.template, p.session) {
+func (p *pass) letGoUnusedHome(ctx context.Context, unused bool) error {
+	if !unused || p.observed.Pods > 0 || workload.HomeEnabled(p.template, p.session) {
 		return nil
 	}
 	return releaseHome(ctx, p.Client, p.session, v1alpha1.ReclaimRetain)

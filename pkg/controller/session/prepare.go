@@ -47,7 +47,7 @@ func (p *pass) apply(ctx context.Context) error {
 	if delay.Again > 0 {
 		p.returnAt(p.now.Add(delay.Again))
 	}
-	return p.letGoUnusedHome(ctx, delay.None())
+	return nil
 }
 
 // prepare makes the desktop's shape and holds its home. What a person must mend ends in a

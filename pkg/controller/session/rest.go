@@ -51,7 +51,7 @@ func (p *pass) rest(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.letGoUnusedHome(ctx, !rested.Left || rested.Fits)
+	return p.letGoUnusedHome(ctx, rested.Stopped && (!rested.Left || rested.Fits))
 }
 
 // mayTidy says that what is not needed may go now: nothing that still ends belongs to it, and

@@ -50,7 +50,16 @@ func (p *pass) ensurePodTokens(ctx context.Context) error {
 		secret.Labels, secret.Data = workload.Labels(p.session), data
 		return controllerutil.SetControllerReference(p.session, secret, p.Client.Scheme())
 	})
+	if p.behind(ctx, err, secret, client.ObjectKeyFromObject(secret)) && metav1.IsControlledBy(secret, p.session) {
+		return nil
+	}
 	return err
+}
+
+// behind reads an object by the API server itself that could not be created because it
+// exists: the cache may only be behind a pass of a moment ago.
+func (p *pass) behind(ctx context.Context, err error, into client.Object, key client.ObjectKey) bool {
+	return apierrors.IsAlreadyExists(err) && p.API != nil && p.API.Get(ctx, key, into) == nil
 }
 
 // dropPodTokens deletes the Secret of a desktop without a pod to read it.

@@ -22,14 +22,14 @@ import (
 	"github.com/org/vdi-operator/pkg/listening"
 )
 
-// everything gives a user all verbs on the core group's resources in team-a.
-func everything(t *testing.T, user string) {
+// everything gives the user stranger all verbs on all resources in team-a.
+func everything(t *testing.T) {
 	t.Helper()
 	meta := metav1.ObjectMeta{GenerateName: "all-", Namespace: "team-a"}
 	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}}}}
 	require.NoError(t, admin.Create(t.Context(), role))
 	binding := &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}}
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "stranger"}}}
 	require.NoError(t, admin.Create(t.Context(), binding))
 	t.Cleanup(func() {
 		_ = admin.Delete(withoutEnd(t), role)
@@ -69,7 +69,7 @@ func labelNow(t *testing.T, p *corev1.Pod) string {
 // A stranger labels a pod by its subresources.
 func TestSubresourcesOfPodsGiveTheLabel(t *testing.T) {
 	policed(t)
-	everything(t, "stranger")
+	everything(t)
 	stranger := as(t, "stranger")
 	set, err := kubernetes.NewForConfig(impersonating("stranger"))
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestSubresourcesOfPodsGiveTheLabel(t *testing.T) {
 // What makes the policies' expressions fail is let through: failurePolicy is Ignore.
 func TestNothingMakesTheExpressionsFail(t *testing.T) {
 	policed(t)
-	everything(t, "stranger")
+	everything(t)
 	stranger := as(t, "stranger")
 	eventually.NoError(t, "rights", func() error { return stranger.Create(t.Context(), podMaker(t, "Service", ""), client.DryRunAll) })
 	for name, spoil := range map[string]func(o *unstructured.Unstructured){
@@ -156,7 +156,7 @@ func TestNothingMakesTheExpressionsFail(t *testing.T) {
 // Status and scale of what makes pods change no template.
 func TestSubresourcesOfWorkloadsChangeNoTemplate(t *testing.T) {
 	policed(t)
-	everything(t, "stranger")
+	everything(t)
 	stranger := as(t, "stranger")
 	for kind := range podMakers {
 		t.Run(kind, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestWithoutKnativeItsControllerIsNoMaker(t *testing.T) {
 // Strategic patches, applies and Knative's webhook-like changes of notes.
 func TestPatchesAreRefusedTheSame(t *testing.T) {
 	policed(t)
-	everything(t, "stranger")
+	everything(t)
 	o := podMaker(t, "Deployment", "")
 	eventually.NoError(t, "made", func() error { o = podMaker(t, "Deployment", ""); return as(t, "stranger").Create(t.Context(), o) })
 	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), o) })
