@@ -75,21 +75,28 @@ func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape
 		return Delay{}, err
 	}
 	has, err := own(ctx, k.Client, s, &servingv1.Service{})
-	if err == nil && !has {
-		// The next one's revision may have the name of one that is still to be collected.
-		former, err := k.deployment(ctx, s)
-		if err != nil {
-			return Delay{}, err
-		}
-		if former != "" {
-			return Delay{Reason: v1alpha1.ReasonPreparing, Message: former + " is being deleted; a new one is made when it is gone.", Again: pollEvery}, nil
-		}
-		err = removeName(ctx, k.Client, s)
-	}
 	if err != nil {
 		return Delay{}, err
 	}
+	if !has {
+		if delay, err := k.makeRoom(ctx, s); err != nil || !delay.None() {
+			return delay, err
+		}
+	}
 	return k.services(s, live).apply(ctx, k.Client, k.API, s, desired)
+}
+
+// makeRoom takes away what has the name of the Knative Service that is to be made, or will have
+// that of its revision: one that is still to be collected.
+func (k *Knative) makeRoom(ctx context.Context, s *v1alpha1.VDISession) (Delay, error) {
+	former, err := k.deployment(ctx, s)
+	if err != nil {
+		return Delay{}, err
+	}
+	if former != "" {
+		return Delay{Reason: v1alpha1.ReasonPreparing, Message: former + " is being deleted; a new one is made when it is gone.", Again: pollEvery}, nil
+	}
+	return Delay{}, removeName(ctx, k.Client, s)
 }
 
 // Rest implements Workload.
