@@ -71,7 +71,7 @@ func (m *coming) announced(bytes int) error {
 	return nil
 }
 
-// came says that it has been dealt with.
+// came says that it is there whole.
 func (m *coming) came() {
 	if m.bytes > 0 {
 		m.budget.Return(m.bytes)

@@ -37,8 +37,8 @@ func (c *Conn) read() error {
 		case f.Op.IsControl():
 			err = c.control(f)
 		default:
+			c.coming.came() // what is kept of it is counted anew
 			err = c.message(f)
-			c.coming.came()
 		}
 		if err != nil {
 			return err

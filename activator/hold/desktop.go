@@ -223,8 +223,8 @@ func (c *Conn) listen(d *desktop) error {
 		case f.Op == ws.OpPong:
 			err = c.out.Send(f.Op, f.Data)
 		default:
-			err = c.heard(d, f)
 			message.came()
+			err = c.heard(d, f)
 		}
 		if err != nil {
 			return err
