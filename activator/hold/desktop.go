@@ -203,9 +203,6 @@ func (d *desktop) ask(q *relay.Request, b []byte) (subprotocol string, err error
 // *frame.WriteError is the client's failure.
 func (c *Conn) listen(d *desktop) error {
 	w := c.fromDesktop(d)
-	message := coming{budget: c.opts.HeldBytes}
-	d.in.Announced = message.announced
-	defer message.came()
 	for {
 		if d.spoke && !c.opts.Traits.ReadsDesktop && !d.in.Open() {
 			return w.Pass()
@@ -223,7 +220,6 @@ func (c *Conn) listen(d *desktop) error {
 		case f.Op == ws.OpPong:
 			err = c.out.Send(f.Op, f.Data)
 		default:
-			message.came()
 			err = c.heard(d, f)
 		}
 		if err != nil {
