@@ -28,7 +28,7 @@ func TestAbuseLosesNothing(t *testing.T) {
 
 func TestScaleWakesAmidAnEdit(t *testing.T) {
 	line := Run(t, repository, []string{"objects_each", "bytes_each", "made_per_second", "operator_mib", "activator_mib", "wake_during_edit_ms", "edit_s", "storm_200_s"},
-		"scale", "--sessions", "40", "--storm", "10", "--settling", "3s", "--quiet", "2s")
+		"scale", "--sessions", "40", "--storm", "10", "--settling", "8s", "--quiet", "2s") // templates count for five seconds
 	if line["idle_writes_per_min"] != 0. {
 		t.Errorf("%v writes a minute while nobody does anything", line["idle_writes_per_min"])
 	}
