@@ -4,18 +4,17 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/priority"
 	"github.com/org/vdi-operator/pkg/controller/session"
 )
 
@@ -35,23 +34,17 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error
 		Complete(r)
 }
 
-type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
 // recount has a template's sessions counted once they had time to settle, however many change
 // meanwhile, and after the templates that changed themselves.
 func recount() handler.EventHandler {
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { later(q, e.Object) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { later(q, e.ObjectNew) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { later(q, e.Object) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q priority.Queue) { later(q, e.Object) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q priority.Queue) { later(q, e.ObjectNew) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q priority.Queue) { later(q, e.Object) },
 	}
 }
 
-func later(q queue, s client.Object) {
+func later(q priority.Queue, s client.Object) {
 	template := reconcile.Request{NamespacedName: types.NamespacedName{Name: s.(*v1alpha1.VDISession).Spec.Template}}
-	if p, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-		p.AddWithOpts(priorityqueue.AddOpts{After: settle, Priority: new(handler.LowPriority)}, template)
-		return
-	}
-	q.AddAfter(template, settle)
+	priority.Add(q, priority.Background, settle, template)
 }
