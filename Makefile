@@ -62,17 +62,17 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 test: gcc prometheus coturn haproxy-nginx chromium $(HELM) $(KUBECONFORM) verify-generated build bench-programs platform-tools ## Everything that must pass
 	@# Users' stories wait for clocks half of the time. What only computes gets what they
 	@# leave, since a desktop that has no processor comes too late for them.
-	@$(MAKE) --no-print-directory -j2 BUILT=yes e2e test-idle
-	@$(MAKE) --no-print-directory -j2 BUILT=yes test-unit test-programs
+	@$(MAKE) --no-print-directory -j2 BUILT=yes test-running test-idle
 
 # A make that has nothing to do with this one's jobs, and takes none of their places.
-ALONE := env -u MAKEFLAGS -u MFLAGS
+ALONE := env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory BUILT=$(BUILT)
 
-.PHONY: test-idle test-programs
+.PHONY: test-running test-idle
+test-running:
+	@$(ALONE) e2e
+	@$(ALONE) -j2 test-integration test-outside
 test-idle:
-	@for part in lint test-chart test-alerts; do $(ALONE) $(IDLE) $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
-test-programs:
-	@for part in test-browser test-coturn test-integration; do $(ALONE) $(MAKE) --no-print-directory BUILT=$(BUILT) $$part || exit 1; done
+	@for part in lint test-chart test-alerts test-unit; do $(IDLE) $(ALONE) $$part || exit 1; done
 
 ##@ Parts of them
 
@@ -107,6 +107,11 @@ test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent
 	promtool check rules charts/vdi-operator/files/alerts/vdi.yaml
 	promtool test rules test/alerts/vdi_test.yaml
 
+# What needs no API server.
+.PHONY: test-outside
+test-outside:
+	@for part in test-browser test-coturn; do $(ALONE) $$part || exit 1; done
+
 .PHONY: test-browser
 test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
 	$(TEST) -tags browser -timeout 10m ./browser/
@@ -123,10 +128,10 @@ test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy
 .PHONY: e2e
 e2e: platform-tools build bench-programs prometheus chromium ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
-	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
+	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 6 -v ./e2e/...
 
-.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions
-bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16
+bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
@@ -139,8 +144,6 @@ bench-scale: $(CLUSTER) build bench-programs ## 1,000 sleeping sessions: objects
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/scale
 bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	out/bin/platform run -- out/bench/selkies16
-bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
-	out/bin/platform run -- out/bench/sessions
 
 .PHONY: bench-programs
 bench-programs:

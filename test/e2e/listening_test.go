@@ -17,8 +17,9 @@ import (
 )
 
 // soon is a disconnect timeout in which a client finds an activator that has just come back.
-// It is shorter than the time in which the operator notices that the last one has gone.
-const soon = 20 * time.Second
+// It is shorter than the time in which the operator notices that the last one has gone,
+// listening.Lapse, and three of them are longer.
+const soon = 12 * time.Second
 
 // With no activator nobody can say who uses a desktop, whose video may go on all the same. So
 // none sleeps. Once there is one again, who comes back keeps the desktop, and who does not

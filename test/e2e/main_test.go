@@ -91,11 +91,12 @@ func removeNamespaces(ctx context.Context, names ...string) error {
 }
 
 // story is the context of one test, with patience: the release is as the platform
-// installed it.
+// installed it, and what an earlier test replaced of it has ended.
 func story(t *testing.T) context.Context {
 	t.Helper()
 	ctx := storyOfTheRelease(t, patience)
 	require.NoError(t, restoreRelease(ctx))
+	require.NoError(t, in.Settled(ctx))
 	return ctx
 }
 

@@ -40,8 +40,8 @@ func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// TestTheBenchmarksRun runs before the stories that run beside each other: one restarts the programs.
 func TestTheBenchmarksRun(t *testing.T) {
+	t.Parallel()
 	if in.PortForward {
 		t.Skip("benchmarks run on the test cluster only")
 	}
@@ -52,8 +52,6 @@ func TestTheBenchmarksRun(t *testing.T) {
 	}{
 		{"coldstart", []string{"--rounds", "1"}, []string{"ours_p50_ms", "ours_api_p50_ms", "knative_p50_ms", "floor_p50_ms"}, true},
 		{"selkies16", []string{"--rounds", "1"}, []string{"cold_p50_ms", "cold_first_visit_p50_ms", "warm_direct_p50_ms"}, false},
-		{"sessions", []string{"--sessions", "2", "--others", "0", "--settling", "1s", "--quiet", "5s"},
-			[]string{"objects_per_session", "bytes_per_session", "made_per_second"}, false},
 	} {
 		t.Run(bench.name, func(t *testing.T) {
 			t.Parallel()

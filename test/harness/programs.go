@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -35,6 +36,21 @@ func (in *Installation) Programs(ctx context.Context, component string) ([]corev
 		}
 	}
 	return ready, err
+}
+
+// Settled waits until none of the product's programs is about to end. A replica that is
+// takes clients for its shutdown delay, and then sends away those that it holds.
+func (in *Installation) Settled(ctx context.Context) error {
+	return eventually.Wait(ctx, "the programs that were replaced to end", func() error {
+		var list corev1.PodList
+		err := in.Client.List(ctx, &list, client.InNamespace(in.SystemNamespace), client.HasLabels{componentLabel})
+		for i := range list.Items {
+			if list.Items[i].DeletionTimestamp != nil {
+				err = errors.Join(err, fmt.Errorf("%s is about to end", list.Items[i].Name))
+			}
+		}
+		return err
+	})
 }
 
 // Scale sets how many replicas of a program there are, and waits until it is so.

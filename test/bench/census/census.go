@@ -26,9 +26,7 @@ const (
 	asStored = "application/vnd.kubernetes.protobuf,application/json"
 	// weighed is how many objects of a kind are fetched for their bytes.
 	weighed = 20
-	// storageMetric is etcd's database file as the API server sees it, requestMetric all
-	// requests that it has answered.
-	storageMetric = "apiserver_storage_size_bytes"
+	// requestMetric is all requests that the API server has answered.
 	requestMetric = "apiserver_request_total"
 )
 
@@ -141,16 +139,6 @@ func (c *Census) weigh(ctx context.Context, kind schema.GroupVersionResource, na
 		total += len(raw)
 	}
 	return float64(total) / float64(len(names)), nil
-}
-
-// Stored is the size of the API server's database, with its history and its gaps.
-func (c *Census) Stored(ctx context.Context) (int64, error) {
-	size, found := 0., false
-	err := c.metric(ctx, storageMetric, func(_ string, value float64) { size, found = value, true })
-	if err == nil && !found {
-		err = fmt.Errorf("the API server has no metric %s", storageMetric)
-	}
-	return int64(size), err
 }
 
 // Writes is how many requests that write the API server has had, by verb and resource, but
