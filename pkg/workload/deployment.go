@@ -112,6 +112,9 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, _
 	}
 	replicas := int32(0)
 	if awake {
+		if err := giveWay(ctx, d.Client, s, deployment); err != nil {
+			return false, err
+		}
 		replicas = 1
 	}
 	return scaleDeployment(ctx, d.Client, deployment, replicas)
@@ -173,11 +176,24 @@ func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 	switch {
 	case err != nil:
 		return "", err
+	case has && !deployment.DeletionTimestamp.IsZero():
+		return d.abandon(ctx, s, deployment)
 	case has:
 		return fmt.Sprintf("Deployment %q", s.Name),
 			remove(ctx, d.Client, deployment, client.PropagationPolicy(metav1.DeletePropagationForeground))
 	}
-	return podOf(ctx, d.Client, s, anyPod)
+	return podOf(ctx, d.Client, s, lasts)
+}
+
+// abandon lets a deployment go that is being deleted and waits for nothing but pods of lost
+// nodes. Its name is free then.
+func (d *Deployment) abandon(ctx context.Context, s *v1alpha1.VDISession, deployment *appsv1.Deployment) (string, error) {
+	only, err := onlyAbandoned(ctx, d.Client, s)
+	if err != nil || !only {
+		return fmt.Sprintf("Deployment %q", s.Name), err
+	}
+	return "", client.IgnoreNotFound(d.Client.Delete(ctx, deployment, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &deployment.UID}))
 }
 
 // plain renders a shape. What it returns is hashed before the API server fills in

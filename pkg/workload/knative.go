@@ -195,7 +195,7 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
 		return deployment, err
 	}
-	pod, err := podOf(ctx, k.Client, s, anyPod)
+	pod, err := podOf(ctx, k.Client, s, lasts)
 	if err == nil && pod == "" {
 		k.written.Delete(s.UID)
 	}
