@@ -34,6 +34,8 @@ type Deployment struct {
 	// API reads from the API server itself, for objects that are not the product's and
 	// so are in no cache.
 	API client.Reader
+	// asked is what the API server was asked about drift.
+	asked answers
 }
 
 var (
@@ -46,9 +48,10 @@ func (d *Deployment) Watched() []client.Object {
 	return []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &corev1.Pod{}}
 }
 
-func deployments(live bool) applied[*appsv1.Deployment] {
+func (d *Deployment) deployments(live bool) applied[*appsv1.Deployment] {
 	return applied[*appsv1.Deployment]{
-		what: "Deployment", resource: appsv1.Resource("deployments"), live: live,
+		answers: &d.asked,
+		what:    "Deployment", resource: appsv1.Resource("deployments"), live: live,
 		change: func(existing, desired *appsv1.Deployment) {
 			replicas := existing.Spec.Replicas // Scale's
 			existing.Spec = desired.Spec
@@ -75,7 +78,7 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if pod == nil {
 		deployment.Spec.Replicas = new(int32(1))
 	}
-	delay, err := deployments(live).apply(ctx, d.Client, d.API, s, deployment)
+	delay, err := d.deployments(live).apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
 	}
@@ -98,7 +101,7 @@ func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 		return Rested{}, err
 	}
 	still := !has || stopped(existing)
-	rested, err := deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
+	rested, err := d.deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
 	rested.Again, rested.Stopped = max(rested.Again, waits.Again), still
 	return rested, err
 }
@@ -182,6 +185,7 @@ func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 		return fmt.Sprintf("Deployment %q", s.Name),
 			remove(ctx, d.Client, deployment, client.PropagationPolicy(metav1.DeletePropagationForeground))
 	}
+	d.asked.Delete(s.UID)
 	return podOf(ctx, d.Client, s, lasts)
 }
 

@@ -141,14 +141,20 @@ func TestADesktopWhoseNodeIsLostSaysSoAndStartsElsewhereOnceItsHomeIsFree(t *tes
 }
 
 func TestADesktopWithoutAHomeOfOneNodeStartsElsewhereAtOnce(t *testing.T) {
-	for why, change := range map[string]func(*v1alpha1.VDITemplate){
-		"no home":       func(tm *v1alpha1.VDITemplate) { tm.Spec.Persistence.Enabled = ptr.To(false) },
-		"a shared home": func(tm *v1alpha1.VDITemplate) { tm.Spec.Persistence.AccessMode = corev1.ReadWriteMany },
+	for why, prepare := range map[string]func(*testing.T, *v1alpha1.VDITemplate){
+		"no home": func(_ *testing.T, tm *v1alpha1.VDITemplate) { tm.Spec.Persistence.Enabled = ptr.To(false) },
+		"a home that somebody made for many nodes": func(t *testing.T, tm *v1alpha1.VDITemplate) {
+			s := newSession(tm.Name, "ada", tm.Name)
+			claim := workload.HomeClaim(tm, s)
+			claim.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
+			claim.Annotations = nil
+			require.NoError(t, api.Create(t.Context(), claim))
+		},
 	} {
 		t.Run(why, func(t *testing.T) {
 			namespace := space(t)
 			tm := newTemplate(namespace)
-			change(tm)
+			prepare(t, tm)
 			require.NoError(t, api.Create(t.Context(), tm))
 			s := given(t, namespace, "ada")
 			d := woken(t, s)
@@ -191,6 +197,8 @@ func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
 			require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(pod), pod), "the pod is Kubernetes' to collect")
 			awaitEvent(t, s, v1alpha1.ReasonNodeLost, "pod "+pod.Name+" stays until its node n-1 is back", "kubernetes.io/pvc-protection")
 
+			tokens := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}}
+			require.NoError(t, api.Delete(t.Context(), tokens)) // as Kubernetes collects it
 			again := given(t, s.Namespace, s.Name)
 			visit(t, again)
 			if name == "with Knative" {
