@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
+	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -186,6 +188,8 @@ func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
 				eventually.NoError(t, "its Knative Service to be gone", func() error {
 					return nowhere(t, &servingv1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name}})
 				})
+				revision := &autoscalingv1alpha1.PodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: d.Labels[serving.RevisionLabelKey]}}
+				require.NoError(t, api.Delete(t.Context(), revision))
 				require.NoError(t, api.Delete(t.Context(), d)) // as Kubernetes collects it
 			}
 			awaitPhase(t, s, v1alpha1.PhaseTerminating)
