@@ -22,7 +22,7 @@ var nodeLostAt = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 func lostPod(change func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: map[string]string{v1alpha1.LabelSession: "ada"}},
-		Spec: corev1.PodSpec{NodeName: "n-1", Tolerations: tolerateNodeLoss(nil, config.Default().Desktops.NodeLossTolerationSeconds),
+		Spec: corev1.PodSpec{NodeName: "n-1", Tolerations: tolerateNodeLoss(nil, config.Default().Desktops),
 			Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop}, {Name: v1alpha1.ContainerAgent}},
 			Volumes: []corev1.Volume{{Name: volumeHome, VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "home"}}}}},

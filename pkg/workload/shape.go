@@ -81,7 +81,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		}
 		pod.Spec.Containers = settleAgent(pod.Spec.Containers, cfg, t, s)
 	}
-	pod.Spec.Tolerations = tolerateNodeLoss(pod.Spec.Tolerations, cfg.Desktops.NodeLossTolerationSeconds)
+	pod.Spec.Tolerations = tolerateNodeLoss(pod.Spec.Tolerations, cfg.Desktops)
 	// Last, because the product finds the pod by them.
 	pod.Labels = labels.Merge(pod.Labels, shape.Labels)
 	shape.Pod = pod
@@ -104,12 +104,12 @@ func protection(d config.Desktops) map[string]string {
 
 // tolerateNodeLoss adds how long a desktop stays on a node that is lost, where its template
 // says nothing of that, as Kubernetes would with a time of its own.
-func tolerateNodeLoss(given []corev1.Toleration, seconds int64) []corev1.Toleration {
+func tolerateNodeLoss(given []corev1.Toleration, d config.Desktops) []corev1.Toleration {
 	all := slices.Clone(given)
 	for _, taint := range pods.LostNodeTaints {
 		if !slices.ContainsFunc(given, func(t corev1.Toleration) bool { return pods.ToleratesNoExecute(&t, taint) }) {
 			all = append(all, corev1.Toleration{Key: taint, Operator: corev1.TolerationOpExists,
-				Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(seconds)})
+				Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(d.NodeLossTolerationSeconds)})
 		}
 	}
 	return all

@@ -17,7 +17,6 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -144,7 +143,7 @@ func TestADesktopWhoseNodeIsLostSaysSoAndStartsElsewhereOnceItsHomeIsFree(t *tes
 
 func TestADesktopWithoutAHomeOfOneNodeStartsElsewhereAtOnce(t *testing.T) {
 	for why, prepare := range map[string]func(*testing.T, *v1alpha1.VDITemplate){
-		"no home": func(_ *testing.T, tm *v1alpha1.VDITemplate) { tm.Spec.Persistence.Enabled = ptr.To(false) },
+		"no home": func(_ *testing.T, tm *v1alpha1.VDITemplate) { tm.Spec.Persistence.Enabled = new(false) },
 		"a home that somebody made for many nodes": func(t *testing.T, tm *v1alpha1.VDITemplate) {
 			s := newSession(tm.Name, "ada", tm.Name)
 			claim := workload.HomeClaim(tm, s)
