@@ -105,11 +105,11 @@ func protection(d config.Desktops) map[string]string {
 // tolerateNodeLoss adds how long a desktop stays on a node that is lost, where its template
 // says nothing of that, as Kubernetes would with a time of its own.
 func tolerateNodeLoss(given []corev1.Toleration, d config.Desktops) []corev1.Toleration {
-	all := slices.Clone(given)
+	all, seconds := slices.Clone(given), d.NodeLossTolerationSeconds
 	for _, taint := range pods.LostNodeTaints {
 		if !slices.ContainsFunc(given, func(t corev1.Toleration) bool { return pods.ToleratesNoExecute(&t, taint) }) {
 			all = append(all, corev1.Toleration{Key: taint, Operator: corev1.TolerationOpExists,
-				Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(d.NodeLossTolerationSeconds)})
+				Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds})
 		}
 	}
 	return all
