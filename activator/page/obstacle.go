@@ -28,7 +28,7 @@ func obstacle(now time.Time, s *v1alpha1.VDISession, step Step) (summary, detail
 	}
 	if w := s.Status.Waiting; w != nil && w.Reason == c.Reason {
 		if w.Until != nil && w.Until.After(now) {
-			return waitText(w), fmt.Sprintf(textAtMost, inWords(w.Until.Sub(now).Truncate(time.Second)+time.Second))
+			return waitText(w), fmt.Sprintf(untilText(w), inWords(w.Until.Sub(now).Truncate(time.Second)+time.Second))
 		}
 		if text := waitText(w); text != "" {
 			return text, w.Detail
@@ -44,6 +44,14 @@ func reasonOrMessage(reason, message string) (summary, detail string) {
 		return text, message
 	}
 	return message, ""
+}
+
+// untilText says when what a start waits for passes by itself.
+func untilText(w *v1alpha1.SessionWaiting) string {
+	if w.Reason == v1alpha1.ReasonNodeLost {
+		return textGivenUpIn
+	}
+	return textAtMost
 }
 
 // waitText says what a start waits for; empty for a reason that this page does not know.

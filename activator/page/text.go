@@ -59,6 +59,7 @@ const (
 	textTake          = "Use it here"
 
 	textAtMost        = "It takes %s at most."
+	textGivenUpIn     = "It is given up in %s at most, unless it is back before. Then your desktop starts elsewhere, as soon as your files are free."
 	textWaitingFor    = "Waiting for a node with enough %s."
 	textStartFailed   = "It did not start in time."
 	textStartFailedIn = "It did not start within %s."
@@ -78,6 +79,7 @@ var reasonTexts = map[string]string{
 	v1alpha1.ReasonWaitingForVolume:   "Waiting for the volume with your files.",
 	v1alpha1.ReasonWaitingForNode:     "Waiting for a node that suits it.",
 	v1alpha1.ReasonPodNotCreated:      "The cluster does not let it start.",
+	v1alpha1.ReasonNodeLost:           "Its node is lost: the machine that it runs on does not answer.",
 	v1alpha1.ReasonPodEnded:           "It was ended.",
 	v1alpha1.ReasonImagePullFailed:    "Its image cannot be pulled.",
 	v1alpha1.ReasonContainerFailed:    "Its container cannot be started.",

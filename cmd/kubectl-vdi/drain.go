@@ -120,18 +120,30 @@ func awakeOn(ctx context.Context, c client.Client, node string) ([]v1alpha1.VDIS
 
 // desktopsOn are the sessions that the pods on a node are of, in order.
 func desktopsOn(ctx context.Context, c client.Client, node string) ([]types.NamespacedName, error) {
+	list, err := podsOn(ctx, c, node)
+	if err != nil {
+		return nil, err
+	}
+	var keys []types.NamespacedName
+	for i := range list {
+		keys = append(keys, sessionOf(&list[i]))
+	}
+	return slices.Compact(keys), nil
+}
+
+// podsOn are the desktops' pods on a node that have not ended, in the order of their sessions.
+func podsOn(ctx context.Context, c client.Client, node string) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	if err := c.List(ctx, &list, client.HasLabels{v1alpha1.LabelSession}); err != nil {
 		return nil, fmt.Errorf("listing desktops' pods: %w", err)
 	}
-	var keys []types.NamespacedName
-	for i := range list.Items {
-		if pod := &list.Items[i]; pod.Spec.NodeName == node && !pods.Ended(pod) {
-			keys = append(keys, types.NamespacedName{Namespace: pod.Namespace, Name: pod.Labels[v1alpha1.LabelSession]})
-		}
-	}
-	slices.SortFunc(keys, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-	return slices.Compact(keys), nil
+	on := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.Spec.NodeName != node || pods.Ended(&p) })
+	slices.SortFunc(on, func(a, b corev1.Pod) int { return strings.Compare(sessionOf(&a).String(), sessionOf(&b).String()) })
+	return on, nil
+}
+
+func sessionOf(pod *corev1.Pod) types.NamespacedName {
+	return types.NamespacedName{Namespace: pod.Namespace, Name: pod.Labels[v1alpha1.LabelSession]}
 }
 
 // endBy sets the timeout that ends an awake desktop at a time, unless it ends before, and

@@ -1,6 +1,6 @@
 // kubectl-vdi is a kubectl plugin for the people who give out desktops:
 // `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`, `kubectl vdi backup`,
-// `kubectl vdi restore`, `kubectl vdi drain NODE`.
+// `kubectl vdi restore`, `kubectl vdi drain NODE`, `kubectl vdi out-of-service NODE`.
 package main
 
 import (
@@ -57,7 +57,7 @@ func newCommandFor(p *plugin) *cobra.Command {
 	}
 	cmd.SetOut(p.Out)
 	cmd.SetErr(p.ErrOut)
-	cmd.AddCommand(p.newBackup(), p.newDrain(), p.newLink(), p.newList(), p.newRestore(), p.newStatus())
+	cmd.AddCommand(p.newBackup(), p.newDrain(), p.newLink(), p.newList(), p.newOutOfService(), p.newRestore(), p.newStatus())
 	return cmd
 }
 

@@ -91,6 +91,17 @@ func (k Knative) validate() field.ErrorList {
 type Desktops struct {
 	// ProtectFromEviction keeps drains of nodes and autoscalers from ending a desktop in use.
 	ProtectFromEviction bool `json:"protectFromEviction"`
+	// NodeLossTolerationSeconds is how long a desktop stays on a node that is not ready or
+	// unreachable before Kubernetes deletes its pod.
+	NodeLossTolerationSeconds int64 `json:"nodeLossTolerationSeconds"`
+}
+
+func (d Desktops) validate() field.ErrorList {
+	if d.NodeLossTolerationSeconds >= 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("desktops", "nodeLossTolerationSeconds"), d.NodeLossTolerationSeconds,
+		"must be 0, to leave a node at once, or more seconds; Kubernetes' own default is 300")}
 }
 
 // Activator says where desktops and Knative find the activator.
@@ -155,7 +166,7 @@ func Default() Config {
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
 		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
-		Desktops:     Desktops{ProtectFromEviction: true},
+		Desktops:     Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:        Agent{Peers: "vdi-activator-peers"},
 		Limits:       defaultLimits(),

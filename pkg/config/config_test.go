@@ -37,7 +37,7 @@ installation: {name: desk, namespace: desks}
 url: {scheme: http, domain: localhost, port: 8080}
 sessions: {idleTimeout: 0s, disconnectTimeout: 1m, maxDuration: 8h, startupTimeout: 90s}
 knative: {enabled: false, namespace: serving, applyConfig: false}
-desktops: {protectFromEviction: false}
+desktops: {protectFromEviction: false, nodeLossTolerationSeconds: 30}
 namespaces: [team-a, team-b]
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
@@ -136,6 +136,7 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
 		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
+		"no time on a lost node": {least + "desktops: {nodeLossTolerationSeconds: -1}", []string{"desktops.nodeLossTolerationSeconds", "-1", "0, to leave a node at once"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
 		"no name":                {least + "installation: {name: ''}", []string{"installation.name"}},

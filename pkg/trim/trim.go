@@ -5,14 +5,17 @@
 package trim
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // Object is a cache's transform: without who wrote which field and what kubectl apply wrote
-// last, of a pod without what its containers are given, of a claim without its volume.
+// last, of a pod without what its containers are given, of a claim without its status.
 func Object(in any) (any, error) {
 	o, err := meta.Accessor(in)
 	if err != nil {
@@ -35,8 +38,9 @@ func Object(in any) (any, error) {
 			o.Spec = ofDesktop(o.Spec)
 		}
 	case *corev1.PersistentVolumeClaim: // who holds it says its metadata
-		if len(o.Spec.AccessModes) > 0 { // the API server asks for one
-			o.Spec, o.Status = corev1.PersistentVolumeClaimSpec{Resources: o.Spec.Resources}, corev1.PersistentVolumeClaimStatus{}
+		if o.Spec.VolumeMode != nil { // the API server sets it
+			o.Spec = corev1.PersistentVolumeClaimSpec{Resources: o.Spec.Resources, AccessModes: o.Spec.AccessModes, VolumeName: o.Spec.VolumeName}
+			o.Status = corev1.PersistentVolumeClaimStatus{}
 		}
 	}
 	if _, has := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; has { //nolint:staticcheck // delete takes the map for writing all the same
@@ -45,10 +49,15 @@ func Object(in any) (any, error) {
 	return in, nil
 }
 
-// ofDesktop leaves of a pod's spec what says whether the desktop is reachable and which home
-// it has.
+// ofDesktop leaves of a pod's spec what says whether the desktop is reachable, which home it
+// has, and what becomes of it when its node is lost.
 func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
-	spec := corev1.PodSpec{NodeName: full.NodeName}
+	spec := corev1.PodSpec{NodeName: full.NodeName, ReadinessGates: full.ReadinessGates}
+	for i := range full.Tolerations {
+		if t := &full.Tolerations[i]; slices.ContainsFunc(pods.LostNodeTaints, func(taint string) bool { return pods.ToleratesNoExecute(t, taint) }) {
+			spec.Tolerations = append(spec.Tolerations, *t)
+		}
+	}
 	for i := range full.Containers {
 		c := &full.Containers[i]
 		spec.Containers = append(spec.Containers, corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, ReadinessProbe: c.ReadinessProbe})

@@ -52,21 +52,25 @@ func TestOfAPodWhatItsContainersAreGivenIsNotKept(t *testing.T) {
 	desktop := corev1.Container{Name: "desktop", Image: "i", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}, ReadinessProbe: &corev1.Probe{}}
 	full := desktop
 	full.Env, full.Command = []corev1.EnvVar{{Name: "A"}}, []string{"x"}
-	p := &corev1.Pod{ObjectMeta: written("ada"), Spec: corev1.PodSpec{NodeName: "n", RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{full},
+	lost := corev1.Toleration{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}
+	gates := []corev1.PodReadinessGate{{ConditionType: "a.io/b"}}
+	p := &corev1.Pod{ObjectMeta: written("ada"), Spec: corev1.PodSpec{NodeName: "n", ReadinessGates: gates, Tolerations: []corev1.Toleration{{Key: "gpu"}, lost}, RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{full},
 		Volumes: []corev1.Volume{{Name: "shm"}, home}}, Status: corev1.PodStatus{PodIP: "10.0.0.1"}}
 	_, err := Object(p)
 	require.NoError(t, err)
-	assert.Equal(t, corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{desktop}, Volumes: []corev1.Volume{home}}, p.Spec)
+	assert.Equal(t, corev1.PodSpec{NodeName: "n", ReadinessGates: gates, Tolerations: []corev1.Toleration{lost}, Containers: []corev1.Container{desktop}, Volumes: []corev1.Volume{home}}, p.Spec)
 	assert.Equal(t, "10.0.0.1", p.Status.PodIP)
 }
 
-func TestOfAClaimItsSizeIsKept(t *testing.T) {
+func TestOfAClaimItsSizeVolumeAndAccessModesAreKept(t *testing.T) {
 	size := corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")}}
-	c := &corev1.PersistentVolumeClaim{ObjectMeta: written("home"), Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "v", AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, Resources: size},
+	once := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	mode := corev1.PersistentVolumeFilesystem
+	c := &corev1.PersistentVolumeClaim{ObjectMeta: written("home"), Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "v", VolumeMode: &mode, AccessModes: once, Resources: size},
 		Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound}}
 	_, err := Object(c)
 	require.NoError(t, err)
-	assert.Equal(t, corev1.PersistentVolumeClaimSpec{Resources: size}, c.Spec)
+	assert.Equal(t, corev1.PersistentVolumeClaimSpec{Resources: size, VolumeName: "v", AccessModes: once}, c.Spec)
 	assert.Empty(t, c.Status)
 	assert.Equal(t, "kept", c.Annotations["note"])
 }

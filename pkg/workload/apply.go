@@ -25,6 +25,8 @@ type applied[T client.Object] struct {
 	change func(existing, desired T)
 	// spec is what nobody else has to change of it.
 	spec func(T) any
+	// answers are those of the API server about what others may have changed.
+	answers *answers
 	// wrote is told of what was written; nil for nobody.
 	wrote func(T)
 }
@@ -60,7 +62,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	if !existing.GetDeletionTimestamp().IsZero() {
 		return a.beingDeleted(existing), nil
 	}
-	drifted, err := a.drifted(existing, desired)
+	drifted, err := a.drifted(ctx, c, s, existing, desired)
 	switch {
 	case err != nil:
 		return Delay{}, err
@@ -73,11 +75,17 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is " +
 			"applied when the desktop next wakes."}, nil
 	}
-	base := existing.DeepCopyObject().(T)
-	existing.SetLabels(labels.Merge(existing.GetLabels(), desired.GetLabels()))
-	existing.SetAnnotations(labels.Merge(existing.GetAnnotations(), desired.GetAnnotations()))
-	a.change(existing, desired)
-	return Delay{}, a.written(existing, c.Patch(ctx, existing, client.MergeFrom(base)))
+	changed := a.changed(existing, desired)
+	return Delay{}, a.written(changed, c.Patch(ctx, changed, client.MergeFrom(existing)))
+}
+
+// changed is an existing object as desired.
+func (a applied[T]) changed(existing, desired T) T {
+	changed := existing.DeepCopyObject().(T)
+	changed.SetLabels(labels.Merge(existing.GetLabels(), desired.GetLabels()))
+	changed.SetAnnotations(labels.Merge(existing.GetAnnotations(), desired.GetAnnotations()))
+	a.change(changed, desired)
+	return changed
 }
 
 // exists reads an object that the cache does not have: it was made a moment ago, or
@@ -100,6 +108,10 @@ func (a applied[T]) beingDeleted(o client.Object) Delay {
 }
 
 func (a applied[T]) foreign(o client.Object) error {
+	holder := "somebody else"
+	if owner := metav1.GetControllerOf(o); owner != nil {
+		holder += fmt.Sprintf(", %s %q of %s", owner.Kind, owner.Name, owner.APIVersion)
+	}
 	return apierrors.NewForbidden(a.resource, o.GetName(),
-		fmt.Errorf("a %s of this name exists and belongs to somebody else; delete it or choose another name for the session", a.what))
+		fmt.Errorf("a %s of this name exists and belongs to %s; delete it or choose another name for the session", a.what, holder))
 }

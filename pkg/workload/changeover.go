@@ -140,7 +140,7 @@ func (c *changeover) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 		return o, err
 	}
 	o.Exists = true
-	if o.Pod == nil {
+	if o.Pod == nil && o.Progress.Reason != v1alpha1.ReasonNodeLost {
 		o.Progress = Progress{Reason: v1alpha1.ReasonChangingOver, Message: c.moving(left)}
 	}
 	return o, nil

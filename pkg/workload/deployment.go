@@ -34,6 +34,8 @@ type Deployment struct {
 	// API reads from the API server itself, for objects that are not the product's and
 	// so are in no cache.
 	API client.Reader
+	// asked is what the API server was asked about drift.
+	asked answers
 }
 
 var (
@@ -46,9 +48,10 @@ func (d *Deployment) Watched() []client.Object {
 	return []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &corev1.Pod{}}
 }
 
-func deployments(live bool) applied[*appsv1.Deployment] {
+func (d *Deployment) deployments(live bool) applied[*appsv1.Deployment] {
 	return applied[*appsv1.Deployment]{
-		what: "Deployment", resource: appsv1.Resource("deployments"), live: live,
+		answers: &d.asked,
+		what:    "Deployment", resource: appsv1.Resource("deployments"), live: live,
 		change: func(existing, desired *appsv1.Deployment) {
 			replicas := existing.Spec.Replicas // Scale's
 			existing.Spec = desired.Spec
@@ -75,7 +78,7 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if pod == nil {
 		deployment.Spec.Replicas = new(int32(1))
 	}
-	delay, err := deployments(live).apply(ctx, d.Client, d.API, s, deployment)
+	delay, err := d.deployments(live).apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
 	}
@@ -98,7 +101,7 @@ func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 		return Rested{}, err
 	}
 	still := !has || stopped(existing)
-	rested, err := deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
+	rested, err := d.deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
 	rested.Again, rested.Stopped = max(rested.Again, waits.Again), still
 	return rested, err
 }
@@ -112,6 +115,9 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, _
 	}
 	replicas := int32(0)
 	if awake {
+		if err := giveWay(ctx, d.Client, s, deployment); err != nil {
+			return false, err
+		}
 		replicas = 1
 	}
 	return scaleDeployment(ctx, d.Client, deployment, replicas)
@@ -173,11 +179,25 @@ func (d *Deployment) Delete(ctx context.Context, s *v1alpha1.VDISession) (string
 	switch {
 	case err != nil:
 		return "", err
+	case has && !deployment.DeletionTimestamp.IsZero():
+		return d.abandon(ctx, s, deployment)
 	case has:
 		return fmt.Sprintf("Deployment %q", s.Name),
 			remove(ctx, d.Client, deployment, client.PropagationPolicy(metav1.DeletePropagationForeground))
 	}
-	return podOf(ctx, d.Client, s, anyPod)
+	d.asked.Delete(s.UID)
+	return podOf(ctx, d.Client, s, lasts)
+}
+
+// abandon lets a deployment go that is being deleted and waits for nothing but pods of lost
+// nodes. Its name is free then.
+func (d *Deployment) abandon(ctx context.Context, s *v1alpha1.VDISession, deployment *appsv1.Deployment) (string, error) {
+	only, err := onlyAbandoned(ctx, d.Client, s)
+	if err != nil || !only {
+		return fmt.Sprintf("Deployment %q", s.Name), err
+	}
+	return "", client.IgnoreNotFound(d.Client.Delete(ctx, deployment, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &deployment.UID}))
 }
 
 // plain renders a shape. What it returns is hashed before the API server fills in

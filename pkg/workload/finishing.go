@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,9 +18,29 @@ import (
 // finishing finds the pod, of any session, that has the home of this pod spec mounted, of
 // which there is none yet; nil without one, or where the spec has no home. Such a pod ends,
 // whether Kubernetes has begun to delete it or will in a moment. A desktop that starts beside
-// it would write to the files that it is just saving.
+// it would write to the files that it is just saving. A pod of a lost node comes first.
 func finishing(ctx context.Context, c client.Reader, namespace string, spec *corev1.PodSpec) (*corev1.Pod, error) {
 	home := homeOf(spec)
+	users, err := homeUsers(ctx, c, namespace, home)
+	if err != nil || len(users) == 0 {
+		return nil, err
+	}
+	// Of several always the same, for what is said of it is written.
+	byName := func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) }
+	if lost := slices.DeleteFunc(slices.Clone(users), func(p *corev1.Pod) bool { return !pods.NodeLost(p) }); len(lost) > 0 {
+		shared, err := isShared(ctx, c, namespace, home)
+		if err != nil || !shared {
+			return slices.MinFunc(lost, byName).DeepCopy(), err
+		}
+		if users = slices.DeleteFunc(users, pods.NodeLost); len(users) == 0 {
+			return nil, nil
+		}
+	}
+	return slices.MinFunc(users, byName).DeepCopy(), nil
+}
+
+// homeUsers are the pods that have a home mounted. They are the cache's own.
+func homeUsers(ctx context.Context, c client.Reader, namespace, home string) ([]*corev1.Pod, error) {
 	if home == "" {
 		return nil, nil
 	}
@@ -28,13 +49,13 @@ func finishing(ctx context.Context, c client.Reader, namespace string, spec *cor
 	if err != nil {
 		return nil, fmt.Errorf("list the pods that may have the home %s: %w", home, err)
 	}
-	var first *corev1.Pod // of several always the same, for what is said of it is written
+	var users []*corev1.Pod
 	for i := range list.Items {
-		if p := &list.Items[i]; !pods.Ended(p) && homeOf(&p.Spec) == home && (first == nil || p.Name < first.Name) {
-			first = p
+		if p := &list.Items[i]; !pods.Ended(p) && homeOf(&p.Spec) == home {
+			users = append(users, p)
 		}
 	}
-	return first.DeepCopy(), nil
+	return users, nil
 }
 
 // homeOf is the claim of a pod's home; empty without one.
@@ -53,8 +74,11 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 		return Progress{}, nil
 	}
 	pod, err := finishing(ctx, c, s.Namespace, &d.Spec.Template.Spec)
-	if err != nil || pod == nil {
+	switch {
+	case err != nil || pod == nil:
 		return Progress{}, err
+	case pods.NodeLost(pod):
+		return homeLost(ctx, c, pod)
 	}
 	return finishingProgress(pod), nil
 }
@@ -72,8 +96,12 @@ func (p Progress) At(now time.Time) (Progress, time.Time) {
 	if next := p.Until.Add(OverdueAfter); now.Before(next) {
 		return p, next
 	}
+	meaning := "The last use of the home does not end"
+	if p.Reason == v1alpha1.ReasonNodeLost {
+		meaning = nodeLost
+	}
 	p.Detail, p.Stuck = p.Overdue, true
-	return p.say("The last use of the home does not end", ""), time.Time{}
+	return p.say(meaning, ""), time.Time{}
 }
 
 // finishingProgress is that of a desktop whose home a pod has not let go of yet. A pod's
@@ -81,17 +109,24 @@ func (p Progress) At(now time.Time) (Progress, time.Time) {
 func finishingProgress(p *corev1.Pod) Progress {
 	progress := Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name}
 	if p.DeletionTimestamp != nil {
-		at := p.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 MST")
-		progress.Overdue = fmt.Sprintf("pod %s was to end by %s. %s, as docs/troubleshooting.md#a-pod-that-does-not-end says.", p.Name, at, remedyOf(p))
-		progress.Detail += fmt.Sprintf(", until %s at the latest", at)
+		progress.Overdue = overdue(p)
+		progress.Detail += fmt.Sprintf(", until %s at the latest", inUTC(p.DeletionTimestamp.Time))
 	}
 	return progress.say("The last use of the home is ending", "")
 }
+
+// overdue says of a pod that has not ended in time what to do.
+func overdue(p *corev1.Pod) string {
+	return fmt.Sprintf("pod %s was to end by %s. %s, as docs/troubleshooting.md#a-pod-that-does-not-end says.",
+		p.Name, inUTC(p.DeletionTimestamp.Time), remedyOf(p))
+}
+
+func inUTC(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
 
 // remedyOf is what an administrator does for a pod that does not end.
 func remedyOf(p *corev1.Pod) string {
 	if len(p.Finalizers) > 0 {
 		return fmt.Sprintf("It is kept by %s: an administrator has whoever set that take it away", strings.Join(p.Finalizers, " and "))
 	}
-	return fmt.Sprintf("Its node %s may be gone: an administrator makes sure that it is off and deletes the pod by force", p.Spec.NodeName)
+	return fmt.Sprintf("Its node %s may be gone: an administrator makes sure that it is off and runs %s", p.Spec.NodeName, letGoOf(p.Spec.NodeName))
 }

@@ -69,13 +69,16 @@ func (f *formerKnative) Delete(ctx context.Context, s *v1alpha1.VDISession) (str
 }
 
 // placeholder names the Service by which Knative gave the session its in-cluster name;
-// empty where it is gone, or another one has the name.
+// empty where it is gone, or another one has the name. A Route passes the labels of a session's
+// Knative Service on to it (serving v0.50.0, pkg/reconciler/route/resources/service.go); that
+// of somebody else's Route has none, and does not go.
 func placeholder(ctx context.Context, api client.Reader, s *v1alpha1.VDISession) (string, error) {
 	service := &corev1.Service{}
 	if err := api.Get(ctx, client.ObjectKeyFromObject(s), service); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}
-	if o := metav1.GetControllerOf(service); o == nil || o.Kind != "Route" || !strings.HasPrefix(o.APIVersion, serving.GroupName+"/") {
+	if o := metav1.GetControllerOf(service); o == nil || o.Kind != "Route" || !strings.HasPrefix(o.APIVersion, serving.GroupName+"/") ||
+		service.Labels[v1alpha1.LabelSession] != s.Name {
 		return "", nil
 	}
 	return fmt.Sprintf("Service %q of its Knative Route", service.Name), nil

@@ -1,8 +1,8 @@
 package workload
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -48,6 +49,8 @@ type Knative struct {
 	// written is the generation of each session's Knative Service as it was written last, by
 	// the session's UID.
 	written sync.Map
+	// asked is what the API server was asked about drift.
+	asked answers
 }
 
 var _ Workload = (*Knative)(nil)
@@ -61,8 +64,9 @@ func (k *Knative) Watched() []client.Object {
 // cache is behind.
 func (k *Knative) services(s *v1alpha1.VDISession, live bool) applied[*servingv1.Service] {
 	return applied[*servingv1.Service]{
-		wrote: func(written *servingv1.Service) { k.written.Store(s.UID, written.Generation) },
-		what:  "Knative Service", resource: servingv1.Resource("services"), live: live,
+		answers: &k.asked,
+		wrote:   func(written *servingv1.Service) { k.written.Store(s.UID, written.Generation) },
+		what:    "Knative Service", resource: servingv1.Resource("services"), live: live,
 		change: func(existing, desired *servingv1.Service) { existing.Spec = desired.Spec },
 		spec:   func(s *servingv1.Service) any { return rounded(s.Spec.Template.Spec.PodSpec) },
 	}
@@ -127,10 +131,13 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 	if !has {
 		// What Knative has made of its Service outlives that by a moment, and has the name.
 		if placeholder, err := placeholder(ctx, k.API, s); err != nil || placeholder != "" {
-			return Rested{Again: placeholderRetry, Stopped: still}, errors.Join(err, k.foreign(ctx, s))
+			return Rested{Again: placeholderRetry, Stopped: still}, err
 		}
 	}
 	waits, err := applyName(ctx, k.Client, k.API, s, service)
+	if apierrors.IsForbidden(err) {
+		err = cmp.Or(k.foreign(ctx, s), err)
+	}
 	return Rested{Again: waits.Again, Stopped: still}, err
 }
 
@@ -195,9 +202,10 @@ func (k *Knative) Delete(ctx context.Context, s *v1alpha1.VDISession) (string, e
 	if deployment, err := k.deployment(ctx, s); err != nil || deployment != "" {
 		return deployment, err
 	}
-	pod, err := podOf(ctx, k.Client, s, anyPod)
+	pod, err := podOf(ctx, k.Client, s, lasts)
 	if err == nil && pod == "" {
 		k.written.Delete(s.UID)
+		k.asked.Delete(s.UID)
 	}
 	return pod, err
 }

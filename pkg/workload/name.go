@@ -31,7 +31,8 @@ func nameOf(shape Shape) (*corev1.Service, error) {
 // applyName makes the Service. No desktop notices a changed one.
 func applyName(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, service *corev1.Service) (Delay, error) {
 	return applied[*corev1.Service]{
-		what: "Service", resource: corev1.Resource("services"),
+		answers: &answers{}, // where it drifts, it is written again
+		what:    "Service", resource: corev1.Resource("services"),
 		change: func(existing, desired *corev1.Service) { existing.Spec = desired.Spec },
 		spec:   func(s *corev1.Service) any { return s.Spec },
 	}.apply(ctx, c, api, s, service)

@@ -57,16 +57,14 @@ func podOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, which f
 	return "", nil
 }
 
-func anyPod(*corev1.Pod) bool { return true }
-
 // current is the pod that the desktop is, of those that exist.
 func current(list []*corev1.Pod) *corev1.Pod { return pods.Newest(slices.Values(list)) }
 
 // ready says that the pod is ready, or would be if its agent were, which only makes the
 // desktop reachable sooner.
 func ready(p *corev1.Pod) bool {
-	if pods.Ready(p) {
-		return true
+	if pods.Ready(p) || pods.NodeLost(p) {
+		return pods.Ready(p)
 	}
 	running := 0
 	for _, c := range p.Status.ContainerStatuses {

@@ -39,6 +39,9 @@ func podProgress(p *corev1.Pod) Progress {
 	if pods.Ended(p) {
 		return Progress{Reason: v1alpha1.ReasonPodEnded, Detail: p.Status.Message}.say("The desktop's pod has ended", p.Status.Reason)
 	}
+	if pods.NodeLost(p) {
+		return lostProgress(p)
+	}
 	if c := pods.Condition(p, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 		return unschedulable(withoutPreemption(c.Message))
 	}

@@ -16,7 +16,7 @@ func (a applied[T]) rest(ctx context.Context, c client.Client, s *v1alpha1.VDISe
 	if err != nil || !has {
 		return Rested{}, err
 	}
-	drifted, err := a.drifted(existing, desired)
+	drifted, err := a.drifted(ctx, c, s, existing, desired)
 	switch {
 	case err != nil:
 		return Rested{}, err

@@ -52,6 +52,11 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 		return k.stopAllBut(ctx, revisions, "")
 	}
 	runs := running(revisions)
+	if runs != nil {
+		if err := giveWay(ctx, k.Client, s, runs); err != nil {
+			return false, err
+		}
+	}
 	if runs != nil && live {
 		return k.stopAllBut(ctx, revisions, runs.Labels[serving.RevisionLabelKey])
 	}

@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // Shape is everything that a session's desktop needs, whatever runs it.
@@ -79,6 +81,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		}
 		pod.Spec.Containers = settleAgent(pod.Spec.Containers, cfg, t, s)
 	}
+	pod.Spec.Tolerations = tolerateNodeLoss(pod.Spec.Tolerations, cfg.Desktops)
 	// Last, because the product finds the pod by them.
 	pod.Labels = labels.Merge(pod.Labels, shape.Labels)
 	shape.Pod = pod
@@ -97,6 +100,19 @@ func protection(d config.Desktops) map[string]string {
 		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
 		"karpenter.sh/do-not-disrupt":                    "true",
 	}
+}
+
+// tolerateNodeLoss adds how long a desktop stays on a node that is lost, where its template
+// says nothing of that, as Kubernetes would with a time of its own.
+func tolerateNodeLoss(given []corev1.Toleration, d config.Desktops) []corev1.Toleration {
+	all, seconds := slices.Clone(given), d.NodeLossTolerationSeconds
+	for _, taint := range pods.LostNodeTaints {
+		if !slices.ContainsFunc(given, func(t corev1.Toleration) bool { return pods.ToleratesNoExecute(&t, taint) }) {
+			all = append(all, corev1.Toleration{Key: taint, Operator: corev1.TolerationOpExists,
+				Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds})
+		}
+	}
+	return all
 }
 
 // Labels tie every object of a session together.

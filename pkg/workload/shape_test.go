@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -189,6 +190,32 @@ func TestADesktopsPodIsKeptFromAutoscalersUnlessSomebodySaysOtherwise(t *testing
 			shape, err := Build(c.cfg, tm, session(), 0)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, shape.Pod.Annotations)
+		})
+	}
+}
+
+func TestADesktopLeavesALostNodeUnlessItsTemplateSaysOtherwise(t *testing.T) {
+	const notReady, unreachable = corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable
+	for name, c := range map[string]struct {
+		podTemplate string
+		want        map[string]int64 // seconds by key
+	}{
+		"by default":       {`{}`, map[string]int64{notReady: 60, unreachable: 60}},
+		"beside another":   {`{"spec":{"tolerations":[{"key":"gpu","operator":"Exists"}]}}`, map[string]int64{"gpu": -1, notReady: 60, unreachable: 60}},
+		"but for one":      {`{"spec":{"tolerations":[{"key":"` + unreachable + `","operator":"Exists","effect":"NoExecute","tolerationSeconds":9}]}}`, map[string]int64{notReady: 60, unreachable: 9}},
+		"but for all":      {`{"spec":{"tolerations":[{"operator":"Exists"}]}}`, map[string]int64{"": -1}},
+		"but not by other": {`{"spec":{"tolerations":[{"operator":"Exists","effect":"NoSchedule"}]}}`, map[string]int64{"": -1, notReady: 60, unreachable: 60}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tm := template()
+			tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(c.podTemplate)}
+			shape, err := Build(config.Default(), tm, session(), 0)
+			require.NoError(t, err)
+			got := map[string]int64{}
+			for _, toleration := range shape.Pod.Spec.Tolerations {
+				got[toleration.Key] = ptr.Deref(toleration.TolerationSeconds, -1)
+			}
+			assert.Equal(t, c.want, got)
 		})
 	}
 }

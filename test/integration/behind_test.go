@@ -268,17 +268,23 @@ func TestWhatTheAPIServerRoundsIsNoChangeOfSomebodyElse(t *testing.T) {
 	assert.True(t, rested.Fits, "%+v", rested)
 }
 
-// A Route without a Knative Service has the name: a look every second, with two calls each,
-// and nobody is told.
-func TestARouteThatHasTheNameIsNotAskedForEverySecond(t *testing.T) {
+// A Route of somebody else has the name, without a Knative Service.
+func TestARouteThatHasTheNameIsSaidAndNotAskedForAgainAndAgain(t *testing.T) {
 	s := apartFrom(t, "routed")
 	placeholder := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, OwnerReferences: []metav1.OwnerReference{{
 		APIVersion: "serving.knative.dev/v1", Kind: "Route", Name: s.Name, UID: "1", Controller: new(true)}}},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "x.example.com"}}
 	require.NoError(t, api.Create(t.Context(), placeholder))
 	k := &workload.Knative{Client: api, API: api}
-	for range 3 {
-		rested, err := k.Rest(t.Context(), s, shapeOf(t, s), true, func() bool { return true })
-		assert.True(t, err != nil || rested.Again > time.Second, "%+v", rested)
+	rest := func() (workload.Rested, error) {
+		return k.Rest(t.Context(), s, shapeOf(t, s), true, func() bool { return true })
 	}
+	_, err := rest()
+	require.True(t, apierrors.IsForbidden(err), "%v", err)
+	wantText(t, err.Error(), `belongs to somebody else, Route "`+s.Name+`" of serving.knative.dev/v1`, "choose another name")
+
+	merge(t, placeholder, `{"metadata":{"labels":{"vdi.kasm.io/session":"`+s.Name+`"}}}`)
+	rested, err := rest()
+	require.NoError(t, err, "what is left of its own goes by itself")
+	assert.Greater(t, rested.Again, time.Second)
 }

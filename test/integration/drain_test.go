@@ -3,9 +3,6 @@
 package integration
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,24 +26,18 @@ func TestTheDrainOfANodePutsItsDesktopsToSleepAndGivesTheirTimeoutsBack(t *testi
 	pod := startPodOn(t, s, node.Name)
 	awaitPhase(t, s, v1alpha1.PhaseRunning)
 
-	folder := t.TempDir()
-	plugin, kubeconfig := filepath.Join(folder, "kubectl-vdi"), filepath.Join(folder, "kubeconfig")
-	require.NoError(t, os.WriteFile(kubeconfig, cluster.KubeConfig, 0o600))
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", plugin, "./cmd/kubectl-vdi")
-	build.Dir = filepath.Join("..", "..")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	drain := exec.CommandContext(t.Context(), plugin, "drain", node.Name, "--within", "10s", "--kubeconfig", kubeconfig)
-	ended := make(chan struct{})
+	kubectl, ended := plugin(t), make(chan struct{})
+	var out string
+	var err error
 	go func() {
 		defer close(ended)
-		out, err = drain.CombinedOutput()
+		out, err = kubectl("kubectl vdi drain drained --within 10s")
 	}()
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, deployment, 0))
 	require.NoError(t, client.IgnoreNotFound(api.Delete(t.Context(), pod)))
 	<-ended
 	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), "No desktop runs on drained")
+	assert.Contains(t, out, "No desktop runs on drained")
 	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
 	assert.Equal(t, v1alpha1.ReasonMaxDuration, now.Status.SleepReason)
 	assert.Equal(t, 2*time.Hour, now.Spec.Timeout.OrZero())

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,4 +41,23 @@ func TestKubectlKnowsASessionByItsShortName(t *testing.T) {
 	assert.Regexp(t, `^NAME +DISPLAY NAME +GPU +VALID +SESSIONS +AWAKE +AGE\n`+ns+` +1 +True +1 +0 +`, kubectl("get", "vdit", ns))
 	kubectl("delete", "vdi", "--all", "--wait=false")
 	assert.NoError(t, api.Get(t.Context(), client.ObjectKey{Name: ns}, &v1alpha1.VDITemplate{}), "a template went with the sessions")
+}
+
+// plugin builds kubectl-vdi, and returns what runs a command of kubectl's as the pages have it.
+func plugin(t *testing.T) (run func(command string) (printed string, err error)) {
+	t.Helper()
+	folder := t.TempDir()
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	require.NoError(t, os.WriteFile(kubeconfig, cluster.KubeConfig, 0o600))
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "kubectl-vdi"), "./cmd/kubectl-vdi")
+	build.Dir = filepath.Join("..", "..")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return func(command string) (string, error) {
+		args := strings.Fields(command)
+		cmd := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), args[0]), args[1:]...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
 }

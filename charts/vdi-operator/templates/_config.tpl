@@ -55,6 +55,7 @@ knative:
   applyConfig: {{ $.Values.knative.applyConfig }}
 desktops:
   protectFromEviction: {{ $.Values.desktops.protectFromEviction }}
+  nodeLossTolerationSeconds: {{ $.Values.desktops.nodeLossTolerationSeconds }}
 {{- if $.Values.networkPolicy.enabled }}
 desktopNetworkPolicy:
   {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}

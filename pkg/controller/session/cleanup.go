@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,9 +33,29 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 		return ctrl.Result{}, err
 	}
 	if remaining != "" {
-		return ctrl.Result{RequeueAfter: cleanUpRetry}, r.terminating(ctx, s, "Waiting for "+remaining+" to be gone.")
+		overdue, err := workload.Overdue(ctx, r.Client, s, r.Now())
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		message := "Waiting for " + remaining + " to be gone."
+		if overdue != "" {
+			message = strings.TrimSuffix(message, ".") + ": " + overdue
+		}
+		return ctrl.Result{RequeueAfter: cleanUpRetry}, r.terminating(ctx, s, message)
 	}
-	return ctrl.Result{}, LetGo(ctx, r.Client, s)
+	// A pod of a lost node keeps its home from every other desktop, and the claim from being
+	// deleted, whether the session is there or not.
+	abandoned, err := workload.Abandoned(ctx, r.Client, s)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := LetGo(ctx, r.Client, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if abandoned != "" {
+		r.Events.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.ReasonNodeLost, "CleanUp", "%s", abandoned)
+	}
+	return ctrl.Result{}, nil
 }
 
 // LetGo releases or deletes a deleted session's home, as its reclaim policy says, and

@@ -41,6 +41,7 @@ type stage struct {
 	rest    workload.Rested
 	kept    bool   // whether the last call was to keep what fits
 	scaled  []bool // whether each call made it run
+	remains string // of a desktop that is deleted
 	counted []string
 	r       *Reconciler
 }
@@ -69,10 +70,12 @@ func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake, _ bool) 
 func (s *stage) Observe(context.Context, *v1alpha1.VDISession) (workload.Observation, error) {
 	return s.Observation, nil
 }
-func (s *stage) Delete(context.Context, *v1alpha1.VDISession) (string, error) { return "", nil }
-func (s *stage) Watched() []client.Object                                     { return nil }
-func (s *stage) Woke()                                                        { s.counted = append(s.counted, "woke") }
-func (s *stage) Slept(reason string)                                          { s.counted = append(s.counted, "slept "+reason) }
+func (s *stage) Delete(context.Context, *v1alpha1.VDISession) (string, error) {
+	return s.remains, nil
+}
+func (s *stage) Watched() []client.Object { return nil }
+func (s *stage) Woke()                    { s.counted = append(s.counted, "woke") }
+func (s *stage) Slept(reason string)      { s.counted = append(s.counted, "slept "+reason) }
 func (s *stage) Started(took time.Duration) {
 	s.counted = append(s.counted, "started in "+took.String())
 }
@@ -538,6 +541,18 @@ func TestARefusalIsAConditionWithTheServersWords(t *testing.T) {
 	c = meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied)
 	assert.Equal(t, v1alpha1.ReasonRefused, c.Reason, "condition %+v", c)
 	assert.Equal(t, refusalRetry, again, "tried again")
+}
+
+func TestAnInvalidTemplateIsNotTriedAgainBeforeItChanges(t *testing.T) {
+	s := newStage(t)
+	template := &v1alpha1.VDITemplate{}
+	require.NoError(t, s.r.Client.Get(t.Context(), client.ObjectKey{Name: "egl"}, template))
+	template.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"hostname":1}}`)}
+	require.NoError(t, s.r.Client.Update(t.Context(), template))
+	now, again := s.look()
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionWorkloadApplied)
+	assert.Equal(t, v1alpha1.ReasonInvalidTemplate, c.Reason, "condition %+v", c)
+	assert.Zero(t, again, "its change brings a pass")
 }
 
 func TestAFormerRefusalDoesNotFailASessionThatWaitsForAnotherCause(t *testing.T) {

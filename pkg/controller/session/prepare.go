@@ -58,7 +58,8 @@ func (p *pass) prepare(ctx context.Context) (workload.Shape, bool, error) {
 	}
 	shape, err := workload.Build(p.Config, p.template, p.session, p.policy.StartupTimeout.OrZero())
 	if err != nil {
-		p.refuse(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
+		// A change of template or session is what mends it, and brings another pass.
+		p.block(v1alpha1.ConditionWorkloadApplied, v1alpha1.ReasonInvalidTemplate, err.Error())
 		return shape, false, nil
 	}
 	held, err := p.holdHome(ctx)

@@ -174,6 +174,9 @@ const (
 	ReasonPodNotCreated = "PodNotCreated"
 	// ReasonKnativeFailed: Knative cannot make a revision of the desktop.
 	ReasonKnativeFailed = "KnativeFailed"
+	// ReasonNodeLost: the node of the desktop's pod, or of the last one that has the home
+	// mounted, does not answer. It is an event's reason, too.
+	ReasonNodeLost = "NodeLost"
 	// ReasonPodEnded: the pod has ended, by eviction for example.
 	ReasonPodEnded = "PodEnded"
 	// ReasonImagePullFailed: the image cannot be pulled.
