@@ -270,6 +270,21 @@ func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 	}
 }
 
+// A role in a namespace shows nothing of the cluster: a binding in the cluster does.
+func TestWhoMakesSessionsCanBeShownTemplates(t *testing.T) {
+	install(t)
+	user := give(t, "edit", "team-a")
+	theirs := func(r right) bool { return may(t, user, []string{"system:authenticated"}, r) }
+	assert.False(t, theirs("list vdi.kasm.io:vditemplates"))
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "vdi-templates"},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "vdi-system-vdi-templates"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}}
+	require.NoError(t, admin.Create(t.Context(), binding))
+	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), binding) })
+	expectAllowed(t, "edit", []right{"list vdi.kasm.io:vditemplates", "get vdi.kasm.io:vditemplates"}, theirs)
+	assert.False(t, theirs("patch vdi.kasm.io:vditemplates"))
+}
+
 // Somebody whose rights end at their namespace installs all that the chart renders, in
 // a cluster whose administrator has prepared it.
 func TestAnInstallationByANamespacesAdministrator(t *testing.T) {
