@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/test/helm"
 )
@@ -109,20 +108,13 @@ func rollOut(t *testing.T, namespace string) {
 	require.NoError(t, admin.List(t.Context(), list, client.InNamespace(namespace)))
 	for i := range list.Items {
 		d := &list.Items[i]
-		labels, err := yaml.Marshal(d.Spec.Template.Labels)
-		require.NoError(t, err)
 		pod, err := helm.Objects(fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s-1\n  namespace: %s\nspec: {nodeName: system, "+
 			"containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}]}]}\n", d.Name, namespace))
 		require.NoError(t, err)
-		var set map[string]string
-		require.NoError(t, yaml.Unmarshal(labels, &set))
-		pod[0].SetLabels(set)
+		pod[0].SetLabels(d.Spec.Template.Labels)
 		create(t, admin, pod...)
 		status(t, pod[0], `{"status": {"phase": "Running"}}`)
-		n := int32(1)
-		if d.Spec.Replicas != nil {
-			n = *d.Spec.Replicas
-		}
+		n := *d.Spec.Replicas
 		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
 			Conditions: []appsv1.DeploymentCondition{{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue}}}
 		require.NoError(t, admin.Status().Update(t.Context(), d))

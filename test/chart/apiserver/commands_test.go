@@ -124,17 +124,20 @@ func TestWhatPeopleAreToldToTypeWorks(t *testing.T) {
 func runPages(t *testing.T, s shell) {
 	pages, err := docs.Pages(root)
 	require.NoError(t, err)
-	ran := 0
+	ran := map[string]bool{} // scripts; many a page tells the same
 	for _, page := range pages {
 		if strings.HasPrefix(page.Path, "test/") {
 			continue
 		}
 		for _, script := range page.Scripts() {
-			ran++
+			if ran[script.Text] {
+				continue
+			}
+			ran[script.Text] = true
 			assert.NoError(t, s.run(t.Context(), docs.Fill(script.Text, placeholders)), "%s:%d: %s", script.Page, script.Line, script.Text)
 		}
 	}
-	assert.GreaterOrEqual(t, ran, 80, "scripts: they are not found")
+	assert.GreaterOrEqual(t, len(ran), 60, "scripts: they are not found")
 }
 
 func runNotes(t *testing.T, s shell, r helm.Release) {
