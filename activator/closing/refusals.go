@@ -55,7 +55,7 @@ var (
 	UnknownHost = row(Refusal{Label: "unknown_host", Status: http.StatusNotFound, Title: "There is no desktop here",
 		Text: "The address is not one of a desktop. Check it, or ask whoever gave it to you."})
 	NoToken = row(Refusal{Label: "no_token", Status: http.StatusUnauthorized, Title: "You need a link to open this desktop",
-		Text: "Open it with the link you were given. If you have none, ask your administrator; they make one with: kubectl vdi link SESSION"})
+		Text: "Open it with the link you were given. If you have none, ask your administrator; they make one with: kubectl vdi link SESSION --namespace NAMESPACE"})
 	BadToken = row(Refusal{Label: "bad_token", Status: http.StatusUnauthorized, Title: "This link does not work",
 		Text: "It is incomplete, or was not made by this installation. Copy the whole link again, or ask for a new one."})
 	ExpiredToken = row(Refusal{Label: "expired_token", Status: http.StatusUnauthorized, Title: "This link has expired",

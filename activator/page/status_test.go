@@ -80,7 +80,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 		"did not start, older definitions": {asleep: true, slept: lifecycle.ReasonStartup, reason: v1alpha1.ReasonStartupTimeout, message: "Not within 10m. Last seen: no GPU.",
 			state: StateFailed, says: "It did not start in time.", andDetail: "Not within 10m. Last seen: no GPU."},
 		"nobody typed":       {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
-		"awake for too long": {asleep: true, slept: lifecycle.ReasonMaxDuration, state: StateAsleep, says: "It had been awake for 24 hours, as long as it may be."},
+		"awake for too long": {asleep: true, slept: lifecycle.ReasonMaxDuration, state: StateAsleep, says: "It had been awake for as long as it may be."},
 		"switched off":       {asleep: true, off: true, state: StateOff, says: closing.PoweredOff.Text},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -96,11 +96,12 @@ var reasonTexts = map[string]string{
 	v1alpha1.ReasonNotServed:          "Nobody serves this desktop at present.",
 }
 
-// textClocks are the sentences about the clocks that the page warns of.
+// textClocks are the sentences about the clocks that the page warns of. The last has no length: a
+// session's timeout may have been shorter then, as while its node was drained.
 var textClocks = map[lifecycle.Reason]struct{ warns, slept string }{
 	lifecycle.ReasonIdle: {"Nobody has typed or moved the pointer for a while.", "Nobody typed or moved the pointer for %s."},
 	lifecycle.ReasonMaxDuration: {"It has been awake for as long as it may be. This cannot be put off: save your work now.",
-		"It had been awake for %s, as long as it may be."},
+		"It had been awake for as long as it may be."},
 }
 
 // scriptText is what the script says by itself.

@@ -139,7 +139,8 @@ func (v *Viewers) write(ctx context.Context, s *v1alpha1.VDISession, rec *v1alph
 	if wait := v.writes.Take(key, time.Now()); wait > 0 {
 		return BusyError{wait}
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	// Who asked may leave meanwhile; a write that is broken off may have been made.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
 	defer cancel()
 	return v.writer.WriteViewer(ctx, key, rec, seen)
 }

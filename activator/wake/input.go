@@ -16,8 +16,8 @@ import (
 var errAsleep = errors.New("the desktop is not recorded as awake")
 
 // Input reports that somebody typed or moved the pointer at that time, which is no
-// later than now, and so that something watches. A report that comes soon after another
-// one is not written. One from before the desktop woke says only that something watches:
+// later than now, and so that something watches. It is written also when whoever reported it
+// has left meanwhile. A report that comes soon after another one is not written. One from before the desktop woke says only that something watches:
 // a display's clock may be older than the desktop's use.
 func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
 	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
@@ -41,7 +41,7 @@ func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Tim
 	t.mu.Unlock()
 
 	// Who typed was connected, whatever became of the connection that we saw.
-	err := t.write(ctx, key, record.Activity{Connected: at, Input: at})
+	err := t.write(context.WithoutCancel(ctx), key, record.Activity{Connected: at, Input: at})
 	if err != nil {
 		t.log.Warn("input was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)
 		t.mu.Lock()
@@ -73,7 +73,7 @@ func (t *Tracker) Watches(ctx context.Context, s *v1alpha1.VDISession) error {
 	}
 	v.watched = now
 	t.mu.Unlock()
-	err := t.write(ctx, key, record.Activity{Watched: now})
+	err := t.write(context.WithoutCancel(ctx), key, record.Activity{Watched: now})
 	if err != nil {
 		t.log.Warn("that input is watched was not recorded", "namespace", key.Namespace, "session", key.Name, "error", err)
 		t.mu.Lock()

@@ -57,9 +57,12 @@ func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	})
 }
 
-func (w *world) WriteActivity(_ context.Context, _ types.NamespacedName, a record.Activity) error {
+func (w *world) WriteActivity(ctx context.Context, _ types.NamespacedName, a record.Activity) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if w.fail != nil {
 		return w.fail
 	}
@@ -345,6 +348,17 @@ func TestInputIsWrittenOnceInAWhile(t *testing.T) {
 		if err := w.Input(t.Context(), w.session, time.Now()); err != nil || len(w.written()) != 1 {
 			t.Error("the report after a failed one was not written")
 		}
+	})
+}
+
+func TestAReportIsWrittenThoughWhoSentItHasLeft(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.wakes()
+		left, leave := context.WithCancel(t.Context())
+		leave()
+		require.NoError(t, w.Watches(left, w.session))
+		require.NoError(t, w.Input(left, w.session, time.Now()))
+		assert.Len(t, w.written(), 2)
 	})
 }
 

@@ -196,8 +196,9 @@ func awaitNoDesktop(ctx context.Context, c client.Client, node string, until tim
 		left, err = desktopsOn(ctx, c, node)
 		return len(left) == 0, err
 	})
-	if wait.Interrupted(err) {
-		return fmt.Errorf("still on node %s: %v; the operator's log or kubectl describe vdi says why", node, left)
+	if wait.Interrupted(err) && len(left) > 0 {
+		return fmt.Errorf("still on node %s: %v; the operator's log says why, or kubectl describe vdi %s --namespace %s", node, left, left[0].Name,
+			left[0].Namespace)
 	}
 	return err
 }

@@ -38,7 +38,8 @@ func (p *plugin) newLink() *cobra.Command {
 
 Anybody with the link has the desktop until it expires: send it like a password.
 It is signed with the key that the chart installed, so you need the right to read
-that Secret, and the operator's ConfigMap for the address.`,
+that Secret, and the operator's ConfigMap for the address. If the session is
+switched off, has failed or waits for something, a note says so.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,11 +50,14 @@ that Secret, and the operator's ConfigMap for the address.`,
 			if err != nil {
 				return err
 			}
-			link, err := makeLink(cmd.Context(), c, types.NamespacedName{Namespace: namespace, Name: args[0]}, system, ttl)
+			link, note, err := makeLink(cmd.Context(), c, types.NamespacedName{Namespace: namespace, Name: args[0]}, system, ttl)
 			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintln(p.Out, link)
+			if note != "" {
+				_, _ = fmt.Fprintln(p.ErrOut, "Note:", note)
+			}
 			return err
 		},
 	}
@@ -62,28 +66,42 @@ that Secret, and the operator's ConfigMap for the address.`,
 	return cmd
 }
 
-func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, system string, ttl time.Duration) (string, error) {
+// makeLink also returns what whoever opens the link has to expect, if it is not a desktop.
+func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, system string, ttl time.Duration) (link, note string, err error) {
 	var s v1alpha1.VDISession
 	if err := c.Get(ctx, key, &s); err != nil {
-		return "", fmt.Errorf("session %s: %w", key, err)
+		return "", "", fmt.Errorf("session %s: %w", key, err)
 	}
 	if s.Status.URL == "" {
-		return "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s", key, key.Name)
+		return "", "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s --namespace %s", key, key.Name,
+			key.Namespace)
 	}
 	signer, err := signingKey(ctx, c, system)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	raw, err := signer.Sign(token.AudienceSession, token.For(&s), time.Now(), ttl)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	sessions, err := addresses(ctx, c, system)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	// Not status.url: whoever could write that would be sent the token.
-	return sessions.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), nil
+	return sessions.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), noteOn(&s), nil
+}
+
+// noteOn says why a visit opens no desktop as the session is now; empty where it does.
+func noteOn(s *v1alpha1.VDISession) string {
+	switch phase := phaseOf(s); {
+	case s.Spec.Power == v1alpha1.PowerOff:
+		return fmt.Sprintf("session %s/%s is switched off, and the link opens no desktop before that ends: kubectl patch vdi %[2]s "+
+			"--namespace %[1]s --type=merge -p '{\"spec\":{\"power\":\"OnDemand\"}}'", s.Namespace, s.Name)
+	case phase == v1alpha1.PhaseFailed || phase == v1alpha1.PhasePending:
+		return fmt.Sprintf("session %s/%s is %s: %s", s.Namespace, s.Name, phase, inALine(s.Status.Message))
+	}
+	return ""
 }
 
 // addresses is where the installation serves sessions, by the operator's configuration.

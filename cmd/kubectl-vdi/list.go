@@ -2,61 +2,136 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
+// listing is which sessions a list shows, and how.
+type listing struct {
+	all    bool
+	phases []string
+	output *genericclioptions.PrintFlags
+}
+
 func (p *plugin) newList() *cobra.Command {
-	var all bool
+	l := listing{output: genericclioptions.NewPrintFlags("")}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List desktop sessions",
-		Example: "  kubectl vdi list -A",
+		Long:    "List desktop sessions, with what each waits for and what its status says.",
+		Example: "  kubectl vdi list -A\n  kubectl vdi list -A --phase Failed,Pending\n  kubectl vdi list -o json",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, namespace, err := p.client()
-			if err != nil {
-				return err
-			}
-			if all {
-				namespace = metav1.NamespaceAll
-			}
-			var sessions v1alpha1.VDISessionList
-			if err := c.List(cmd.Context(), &sessions, client.InNamespace(namespace)); err != nil {
-				return fmt.Errorf("listing sessions: %w", err)
-			}
-			if len(sessions.Items) == 0 {
-				_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
-				return err
-			}
-			return p.print(sessions.Items, time.Now())
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), l) },
 	}
-	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "list the sessions of all namespaces")
+	cmd.Flags().BoolVarP(&l.all, "all-namespaces", "A", false, "list the sessions of all namespaces")
+	cmd.Flags().StringSliceVar(&l.phases, "phase", nil, "list the sessions in these phases: "+strings.Join(phaseNames(), ", "))
+	l.output.AddFlags(cmd)
 	return cmd
+}
+
+func (p *plugin) list(ctx context.Context, l listing) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	c, namespace, err := p.client()
+	if err != nil {
+		return err
+	}
+	if l.all {
+		namespace = metav1.NamespaceAll
+	}
+	var sessions v1alpha1.VDISessionList
+	if err := c.List(ctx, &sessions, client.InNamespace(namespace)); err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	sessions.Items = slices.DeleteFunc(sessions.Items, func(s v1alpha1.VDISession) bool { return !l.shows(&s) })
+	switch {
+	case l.output.OutputFormat != nil && *l.output.OutputFormat != "":
+		return p.printObjects(&sessions, l.output)
+	case len(sessions.Items) == 0:
+		_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
+		return err
+	}
+	return p.print(sessions.Items, time.Now())
+}
+
+// phases are those that a session can have.
+var phases = []v1alpha1.Phase{v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseFailed,
+	v1alpha1.PhaseTerminating}
+
+func phaseNames() []string {
+	names := make([]string, len(phases))
+	for i, phase := range phases {
+		names[i] = string(phase)
+	}
+	return names
+}
+
+func (l listing) check() error {
+	for _, phase := range l.phases {
+		if !slices.Contains(phases, v1alpha1.Phase(phase)) {
+			return fmt.Errorf("--phase %s: is no phase; those are %s", phase, strings.Join(phaseNames(), ", "))
+		}
+	}
+	return nil
+}
+
+func (l listing) shows(s *v1alpha1.VDISession) bool {
+	return len(l.phases) == 0 || slices.Contains(l.phases, string(phaseOf(s)))
+}
+
+// phaseOf is a session's phase; one that no operator has seen waits for it.
+func phaseOf(s *v1alpha1.VDISession) v1alpha1.Phase {
+	return cmp.Or(s.Status.Phase, v1alpha1.PhasePending)
+}
+
+// printObjects prints as kubectl get -o does.
+func (p *plugin) printObjects(sessions *v1alpha1.VDISessionList, output *genericclioptions.PrintFlags) error {
+	printer, err := output.ToPrinter()
+	if err != nil {
+		return err
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "List"})
+	for i := range sessions.Items {
+		// A typed client leaves it out.
+		sessions.Items[i].SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDISession"))
+		fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&sessions.Items[i])
+		if err != nil {
+			return err
+		}
+		list.Items = append(list.Items, unstructured.Unstructured{Object: fields})
+	}
+	return printer.PrintObj(list, p.Out)
 }
 
 func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
 	// The tab writer keeps what is written and any error until it is flushed.
-	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tWAITING FOR\tLAST SEEN\tAWAKE\tURL")
+	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tWAITING FOR\tLAST SEEN\tAWAKE\tURL\tMESSAGE")
 	for i := range sessions {
 		s := &sessions[i]
 		var seen *metav1.MicroTime
 		if s.Status.Activity != nil {
 			seen = s.Status.Activity.LastConnectedTime
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
-			s.Status.Phase, waitingFor(s.Status.Waiting), since(seen, now), since(s.Status.StartTime, now), s.Status.URL)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
+			phaseOf(s), waitingFor(s.Status.Waiting), since(seen, now), since(s.Status.StartTime, now), s.Status.URL, inALine(s.Status.Message))
 	}
 	return w.Flush()
 }

@@ -149,6 +149,66 @@ func TestWhyThereIsNoLink(t *testing.T) {
 	}
 }
 
+func TestALinkToNoDesktopSaysSo(t *testing.T) {
+	secret, _ := signingSecret(t, "signing")
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.VDISession)
+		says   string
+	}{
+		"awake": {func(s *v1alpha1.VDISession) { s.Status.Phase = v1alpha1.PhaseRunning }, ""},
+		"asleep": {func(s *v1alpha1.VDISession) {
+			s.Status.Phase, s.Status.Message = v1alpha1.PhaseAsleep, "A visit wakes it."
+		}, ""},
+		"switched off": {func(s *v1alpha1.VDISession) { s.Spec.Power, s.Status.Phase = v1alpha1.PowerOff, v1alpha1.PhaseAsleep },
+			"is switched off, and the link opens no desktop before that ends: kubectl patch vdi alice --namespace desktops "},
+		"failed": {func(s *v1alpha1.VDISession) {
+			s.Status.Phase, s.Status.Message = v1alpha1.PhaseFailed, "No image.\nVisit it to try again."
+		}, "session desktops/alice is Failed: No image. Visit it to try again."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alice := session("desktops", "alice")
+			tc.change(alice)
+			out, errOut, err := run(t, []string{"link", "alice"}, alice, secret)
+			require.NoError(t, err)
+			assert.Regexp(t, `^https://[^ \n]+\n$`, out, "nothing but the link is printed to where it is read from")
+			assert.Equal(t, tc.says == "", errOut == "", errOut)
+			assert.Contains(t, errOut, tc.says)
+		})
+	}
+}
+
+func TestAListShowsSessionsInAPhase(t *testing.T) {
+	alice, bob, eve := session("desktops", "alice"), session("desktops", "bob"), session("desktops", "eve")
+	alice.Status.Phase, alice.Status.Message = v1alpha1.PhaseFailed, "The image\ncannot be pulled."
+	bob.Status.Phase = v1alpha1.PhaseRunning
+	out, _, err := run(t, []string{"list", "--phase", "Failed,Pending"}, alice, bob, eve)
+	require.NoError(t, err)
+	assert.NotContains(t, out, "bob")
+	assert.Regexp(t, `(?m)^desktops +alice .* Failed .* The image cannot be pulled\.$`, out)
+	assert.Regexp(t, `(?m)^desktops +eve .* Pending `, out, "no operator has seen it")
+	_, _, err = run(t, []string{"list", "--phase", "Broken"}, alice)
+	assert.EqualError(t, err, "--phase Broken: is no phase; those are Pending, Creating, Running, Asleep, Failed, Terminating")
+}
+
+func TestAListIsPrintedAsKubectlDoes(t *testing.T) {
+	alice, bob := session("desktops", "alice"), session("desktops", "bob")
+	bob.Status.Phase = v1alpha1.PhaseFailed
+	for output, want := range map[string]string{
+		"json": `"kind": "VDISession"`, "yaml": "kind: VDISession\n", "name": "vdisession.vdi.kasm.io/bob\n", "jsonpath={.items[*].metadata.name}": "bob",
+	} {
+		out, _, err := run(t, []string{"list", "--phase", "Failed", "-o", output}, alice, bob)
+		require.NoError(t, err, output)
+		assert.Contains(t, out, want)
+		assert.NotContains(t, out, "alice", output)
+	}
+	out, errOut, err := run(t, []string{"list", "-o", "json"})
+	require.NoError(t, err)
+	assert.Contains(t, out, `"items": []`, "nobody is a list too")
+	assert.Empty(t, errOut)
+	_, _, err = run(t, []string{"list", "-o", "table"}, alice)
+	assert.ErrorContains(t, err, "allowed formats are")
+}
+
 func TestAListShowsWhoIsThere(t *testing.T) {
 	alice, bob := session("desktops", "alice"), session("others", "bob")
 	alice.Status.Phase = v1alpha1.PhaseRunning

@@ -29,7 +29,8 @@ func (p *plugin) newStatus() *cobra.Command {
 whether desktops can be made of each template.
 
 True is good in each; otherwise the message says what is wrong and what to do.
-The command fails when a condition of the installation is False.`,
+The command fails when a condition of the installation is False. A template that
+is not valid costs its own sessions only, and is a warning.`,
 		Example: "  kubectl vdi status --system-namespace vdi-system",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -105,15 +106,23 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
+	invalid := 0
 	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tREASON\tMESSAGE")
 	for i := range templates.Items {
 		t := &templates.Items[i]
 		valid := ptr.Deref(meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionValid),
 			metav1.Condition{Status: metav1.ConditionUnknown, Reason: "-", Message: "No operator has reported on it."})
+		if valid.Status == metav1.ConditionFalse {
+			invalid++
+		}
 		sessions := ptr.Deref(t.Status.Sessions, v1alpha1.TemplateSessions{})
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, valid.Reason, inALine(valid.Message))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || invalid == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(p.ErrOut, "Warning: of %d of %d templates no desktop can be made.\n", invalid, len(templates.Items))
+	return err
 }
 
 func inALine(message string) string { return strings.Join(strings.Fields(message), " ") }

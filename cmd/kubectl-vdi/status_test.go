@@ -54,13 +54,15 @@ func TestStatusShowsTemplatesWithWhatIsWrongWithThem(t *testing.T) {
 		}}
 	}
 	good, fresh := template("kde", metav1.ConditionTrue, ""), &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "new"}}
-	out, _, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, fresh)
+	out, errOut, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, fresh)
 	require.NoError(t, err)
+	assert.Empty(t, errOut)
 	want := `\n\nTEMPLATE +VALID +SESSIONS +AWAKE +REASON +MESSAGE\nkde +True +3 +1 +Accepted +\nnew +Unknown +0 +0 +- +No operator has reported on it\.\n$`
 	assert.Regexp(t, want, out)
-	out, _, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, template("xfce", metav1.ConditionFalse, "spec.podTemplate:\nno"))
+	out, errOut, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, template("xfce", metav1.ConditionFalse, "spec.podTemplate:\nno"))
 	require.NoError(t, err, "the installation is well")
 	assert.Regexp(t, `xfce +False +3 +1 +.* spec\.podTemplate: no\n`, out)
+	assert.Equal(t, "Warning: of 1 of 2 templates no desktop can be made.\n", errOut)
 }
 
 func TestStatusSaysWhyThereIsNone(t *testing.T) {

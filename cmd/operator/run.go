@@ -46,6 +46,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	// A wake must not queue in the client behind a change of every session. The controllers'
 	// workers bound what is on its way, and the API server has its own, fairer limits.
 	restConfig.QPS = -1
+	restConfig.WarningHandlerWithContext = newWarnings()
 
 	tracer, stopTracing, err := tracing.Start(ctx, cfg.Tracing, "vdi-operator", log)
 	if err != nil {

@@ -56,7 +56,8 @@ func countSessions(c client.Reader, now func() time.Time) func(context.Context) 
 	}
 }
 
-// gpuDesktops lists the sessions whose template exists and that have GPUs.
+// gpuDesktops lists the sessions whose template exists and that have GPUs, and one without any for
+// each template.
 func gpuDesktops(c client.Reader) func(context.Context) ([]vdimetrics.GPUDesktop, error) {
 	return func(ctx context.Context) ([]vdimetrics.GPUDesktop, error) {
 		sessions, templates := &v1alpha1.VDISessionList{}, &v1alpha1.VDITemplateList{}
@@ -67,10 +68,13 @@ func gpuDesktops(c client.Reader) func(context.Context) ([]vdimetrics.GPUDesktop
 			return nil, err
 		}
 		byName := make(map[string]*v1alpha1.VDITemplate, len(templates.Items))
+		var desktops []vdimetrics.GPUDesktop
 		for i := range templates.Items {
 			byName[templates.Items[i].Name] = &templates.Items[i]
+			// Counters begin at 0 with a template, rather than somewhere with its first session.
+			resource, _ := workload.GPUs(&templates.Items[i], &v1alpha1.VDISession{})
+			desktops = append(desktops, vdimetrics.GPUDesktop{Resource: resource})
 		}
-		var desktops []vdimetrics.GPUDesktop
 		for i := range sessions.Items {
 			s := &sessions.Items[i]
 			t := byName[s.Spec.Template]

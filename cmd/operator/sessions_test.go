@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/metrics"
 )
 
 func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
@@ -71,6 +73,7 @@ vdi_sessions_waiting_for_gpu 1
 	assert.Equal(t, 2*time.Hour, all.LongestStart.Round(time.Second), "the longest start takes %s, want two hours", all.LongestStart)
 	desktops, err := gpuDesktops(c)(t.Context())
 	require.NoError(t, err)
+	desktops = slices.DeleteFunc(desktops, func(d metrics.GPUDesktop) bool { return d.GPUs == 0 })
 	require.Len(t, desktops, 3, "desktops with GPUs")
 	for _, d := range desktops {
 		require.Equal(t, "nvidia.com/mig-1g.5gb", d.Resource)
@@ -79,7 +82,11 @@ vdi_sessions_waiting_for_gpu 1
 	d := desktops[0]
 	require.True(t, d.AwakeSince.Equal(began.Truncate(time.Microsecond)))
 	assert.True(t, d.Woken.Equal(d.AwakeSince), "the first by name is awake since %s and was woken at %s", d.AwakeSince, d.Woken)
-	n, err = testutil.GatherAndCount(reg, "vdi_gpu_seconds_used_total")
-	require.Equal(t, 2, n)
-	assert.NoError(t, err, "resources; want the default one and the template's")
+	unused := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "unused"}, Spec: v1alpha1.VDITemplateSpec{GPUResourceName: "nvidia.com/mig-2g.10gb"}}
+	require.NoError(t, c.Create(t.Context(), unused))
+	for _, name := range []string{"vdi_gpu_seconds_used_total", "vdi_gpu_seconds_saved_total"} {
+		n, err = testutil.GatherAndCount(reg, name)
+		require.NoError(t, err)
+		assert.Equal(t, 3, n, "%s: resources; want the default one and the templates', with sessions or not", name)
+	}
 }

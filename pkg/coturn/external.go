@@ -56,7 +56,7 @@ func (e External) ofNode(n node, name string, local netip.Addr) (netip.Addr, err
 		text := n.Metadata.Annotations[e.Annotation]
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return netip.Addr{}, fmt.Errorf("node %s: annotation %s is %q and must be its public IP address: kubectl annotate node %s %s=ADDRESS",
+			return netip.Addr{}, fmt.Errorf("node %s: annotation %s is %q and must be its public IP address: kubectl annotate node %s %s=ADDRESS --overwrite",
 				name, e.Annotation, text, name, e.Annotation)
 		}
 		return a, nil

@@ -34,6 +34,9 @@ const (
 )
 
 const (
+	// codeMismatch is of a request about an allocation that is gone, or is there already: a client
+	// that reconnects or leaves, many times for each session (RFC 8656, 15).
+	codeMismatch = 437
 	// codeUnauthorized also answers a client's first request, which has no user yet:
 	// that is how it learns the nonce (RFC 8656, 7.2).
 	codeUnauthorized = 401
@@ -93,7 +96,9 @@ func (e *event) refusal(said string) {
 	}
 	e.kind = requestRefused
 	e.user = credentialUser.ReplaceAllString(user, "")
-	e.level = slog.LevelInfo
+	if e.code != codeMismatch {
+		e.level = slog.LevelInfo
+	}
 }
 
 // levelOf sorts the lines that are of no session.

@@ -73,6 +73,32 @@ func TestOnlyWhatAPersonNeedsIsSaidAtInfo(t *testing.T) {
 	}
 }
 
+// A client that leaves or reconnects asks for what is gone: usual, and said at debug.
+func TestARequestForAnAllocationThatIsGoneIsCountedAndNotSaid(t *testing.T) {
+	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/ada>: " +
+		"incoming packet message processed, error 437: Allocation mismatch: wrong transport protocol\n"
+	reg, _, said := read(t, []byte(line), slog.LevelInfo)
+	assert.Empty(t, said)
+	assert.Equal(t, 1.0, refused(t, reg, "other"))
+	_, _, said = read(t, []byte(line), slog.LevelDebug)
+	assert.Contains(t, said, "error 437")
+}
+
+// refused is how many requests a reason has refused.
+func refused(t *testing.T, reg *prometheus.Registry, reason string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "vdi_turn_refusals_total" && m.GetLabel()[0].GetValue() == reason {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
 func TestStrangersCannotFloodTheLog(t *testing.T) {
 	line := "67: : session 001000000000000005: realm <vdi> user <1795654063:desktops/bad>: " +
 		"incoming packet message processed, error 401: Unauthorized\n"

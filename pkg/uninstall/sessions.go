@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,10 +41,12 @@ func (l attempt) over() bool { return l.err == nil && l.remaining == "" }
 // that is gone; at until it releases all that are left. An error is about desktops
 // that could not be asked to stop, and sessions that could not be released.
 func (u *Uninstaller) takeSessions(ctx context.Context, until time.Time) error {
-	pending, err := u.sessions(ctx)
-	if err != nil {
-		return err
-	}
+	pending, unknown := u.sessions(ctx)
+	return errors.Join(unknown, u.take(ctx, pending, until))
+}
+
+// take is takeSessions of these.
+func (u *Uninstaller) take(ctx context.Context, pending []types.NamespacedName, until time.Time) error {
 	u.say("Taking the desktops of %s away.", count(len(pending), "session"))
 	deleted, said := 0, ""
 	for len(pending) > 0 {
@@ -170,19 +174,29 @@ func (u *Uninstaller) removeTokens(ctx context.Context, s *v1alpha1.VDISession) 
 // they are.
 func (u *Uninstaller) sessions(ctx context.Context) ([]types.NamespacedName, error) {
 	var keys []types.NamespacedName
+	var errs []error
 	for _, namespace := range u.spaces() {
 		list := &v1alpha1.VDISessionList{}
 		if err := u.Client.List(ctx, list, client.InNamespace(namespace)); meta.IsNoMatchError(err) {
 			u.say("The definition of VDISessions is gone, and with it all sessions.")
 			return nil, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("list sessions: %w", err)
+			errs = append(errs, unlisted(namespace, err))
 		}
 		for i := range list.Items {
 			keys = append(keys, client.ObjectKeyFromObject(&list.Items[i]))
 		}
 	}
-	return keys, nil
+	return keys, errors.Join(errs...)
+}
+
+// unlisted is why the sessions of a namespace are not known.
+func unlisted(namespace string, err error) error {
+	if apierrors.IsForbidden(err) && namespace != metav1.NamespaceAll {
+		return fmt.Errorf("namespace %s: the operator has no rights there: helm upgrade makes its Role and RoleBinding anew, or, with the "+
+			"namespace taken out of watchNamespaces, leaves it out: %w", namespace, err)
+	}
+	return fmt.Errorf("list sessions: %w", err)
 }
 
 // spaces are the namespaces to list in; the empty one is all.
@@ -190,5 +204,5 @@ func (u *Uninstaller) spaces() []string {
 	if len(u.Namespaces) == 0 {
 		return []string{metav1.NamespaceAll}
 	}
-	return u.Namespaces
+	return slices.DeleteFunc(slices.Clone(u.Namespaces), func(name string) bool { return slices.Contains(u.gone, name) })
 }

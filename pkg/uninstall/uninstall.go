@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,6 +60,9 @@ type Uninstaller struct {
 	// Out gets what is done, in lines for people.
 	Out io.Writer
 
+	// gone are those of Namespaces that do not exist.
+	gone []string
+
 	mu sync.Mutex // guards Out
 }
 
@@ -72,6 +76,7 @@ func (u *Uninstaller) Run(ctx context.Context) error {
 		// An operator that still works would undo all that follows.
 		return err
 	}
+	u.findGone(ctx)
 	err := errors.Join(
 		u.takeSessions(ctx, begin.Add(u.Timeout*desktopsShare/100)),
 		u.removeFromNamespaces(ctx),
@@ -80,6 +85,18 @@ func (u *Uninstaller) Run(ctx context.Context) error {
 		u.giveBack(ctx),
 	)
 	return errors.Join(err, u.sayWhatStays(ctx))
+}
+
+// findGone finds the namespaces that do not exist: all that was in them went with them. Of
+// one that may not be read, what lists there says what is wrong.
+func (u *Uninstaller) findGone(ctx context.Context) {
+	u.gone = nil
+	for _, name := range u.Namespaces {
+		if apierrors.IsNotFound(u.Client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})) {
+			u.say("Namespace %s does not exist: nothing to take away there.", name)
+			u.gone = append(u.gone, name)
+		}
+	}
 }
 
 func (u *Uninstaller) removeLeftovers(ctx context.Context) error {

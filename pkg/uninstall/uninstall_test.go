@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -151,4 +152,37 @@ func TestWhatIsSaidOfTemplatesIsWithdrawnWhereThatIsAllowed(t *testing.T) {
 	assert.Equal(t, 2, called)
 	u.Withdraw = func(context.Context) error { return errors.New("the API server is away") }
 	require.ErrorContains(t, u.Run(t.Context()), "withdraw from templates' status: the API server is away")
+}
+
+// The cluster has the namespaces of objects only as objects: one that is not among them is gone.
+func TestNamespacesThatAreGoneKeepNothing(t *testing.T) {
+	here := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "here"}}
+	kept := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "here", Name: "ada", Finalizers: []string{v1alpha1.FinalizerCleanup}}}
+	others := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "elsewhere", Name: "ada", Finalizers: []string{v1alpha1.FinalizerCleanup}}}
+	withoutRights := ""
+	c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(here, kept, others).WithStatusSubresource(kept).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if ns := (&client.ListOptions{}).ApplyOptions(opts).Namespace; ns == "gone" || ns == withoutRights && ns != "" {
+				return apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource("vdisessions").GroupResource(), "", nil)
+			}
+			return c.List(ctx, list, opts...)
+		},
+	}).Build()
+	var out bytes.Buffer
+	u := uninstaller(c, &out)
+	u.Namespaces = []string{"gone", "here"}
+	for range 2 {
+		require.NoError(t, u.Run(t.Context()), "%s", &out)
+	}
+	assert.Contains(t, out.String(), "Namespace gone does not exist")
+	require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(kept), kept))
+	assert.Empty(t, kept.Finalizers)
+
+	u.Namespaces = []string{"gone"}
+	require.NoError(t, u.Run(t.Context()), "%s", &out)
+	require.NoError(t, c.Get(t.Context(), client.ObjectKeyFromObject(others), others))
+	assert.NotEmpty(t, others.Finalizers, "none of its namespaces is there, and it took all of the cluster's")
+
+	withoutRights, u.Namespaces = "here", []string{"here"}
+	assert.ErrorContains(t, u.Run(t.Context()), "namespace here: the operator has no rights there: helm upgrade")
 }

@@ -36,6 +36,7 @@ func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) c
 			// Without it the agent has nothing to say, which must not keep the pod.
 			Optional: new(true),
 		}}}},
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(agentCPU), corev1.ResourceMemory: resource.MustParse(agentMemory)},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(agentMemoryLimit)},

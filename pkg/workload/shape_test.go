@@ -242,7 +242,7 @@ func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 	require.Len(t, c, 2)
 	require.Equal(t, v1alpha1.ContainerDesktop, c[0].Name, "have %d containers, want the desktop and its agent", len(c))
 	equal(t, "agent", c[1], map[string]any{
-		"name": "vdi-agent", "image": "agent:1",
+		"name": "vdi-agent", "image": "agent:1", "terminationMessagePolicy": "FallbackToLogsOnError",
 		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080"},
 		"env": []map[string]any{{"name": "VDI_AGENT_TOKEN",
 			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "agent", "optional": true}}}},

@@ -1,6 +1,11 @@
 package chart
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
 
 func TestAnAutoscalerTakesTheReplicasPlace(t *testing.T) {
 	const hpa = "HorizontalPodAutoscaler/vdi-activator "
@@ -74,4 +79,20 @@ func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 			map[string]string{"ServiceAccount/vdi-coturn .kind": "ServiceAccount", "ClusterRole/" + coturn + " .kind": "",
 				"ClusterRoleBinding/" + coturn + " .kind": ""}},
 	})
+}
+
+func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
+	seen := 0
+	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"))) {
+		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}} {
+			for _, kind := range []string{"initContainers", "containers"} {
+				all, _, _ := unstructured.NestedSlice(o.Object, append(spec, kind)...)
+				for _, c := range all {
+					seen++
+					assert.Equal(t, "FallbackToLogsOnError", c.(map[string]any)["terminationMessagePolicy"], "%s %s", o.GetKind(), o.GetName())
+				}
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, seen, 5, "operator, activator, coturn, check and uninstall")
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// notRun is the mark of a page with commands that no test runs; it says what they need.
-const notRun = "<!-- not run by tests: "
+// notRun is how a page begins to say that no test runs some of its commands, and what they need.
+const notRun = "*Tests do not run "
 
 // programs are what a command begins with; a line that begins otherwise is no command.
 var programs = []string{
@@ -26,6 +26,10 @@ var (
 	// comment is a shell's.
 	comment = regexp.MustCompile(`\s+#.*$`)
 )
+
+// tried are the commands that a test tries otherwise than by running them: `make` and `kubectl vdi`
+// here, the chart's in test/chart, files in config by the tests of the manifests.
+var tried = regexp.MustCompile(`^(make |kubectl vdi |helm (install|upgrade|template|lint|package) .*charts/vdi-operator|kubectl apply (-f config/\S+ ?)+$|export |cat )`)
 
 // Commands are what the page's blocks and code spans let its reader run, a command a
 // line, without settings and comments.

@@ -55,7 +55,7 @@ func (v verdict) unlessWaiting(configMaps map[string]*unstructured.Unstructured,
 	}
 	return verdict{metav1.ConditionFalse, v1alpha1.ReasonWaitingForKnativeOperator, fmt.Sprintf(
 		"KnativeServing %s has what desktops need, and the Knative Operator has not written it to the config maps yet: %s. If it stays so, "+
-			"see its log and kubectl describe knativeserving.", serving, join(late, "; ")), retry}
+			"see its log and kubectl describe knativeserving -A", serving, join(late, "; ")), retry}
 }
 
 func failed(p place, err error) verdict {

@@ -94,7 +94,7 @@ func assess(deployments []*appsv1.Deployment) (status metav1.ConditionStatus, re
 	release := releaseOf(label)
 	if release != nil && release.LessThan(Oldest) {
 		return metav1.ConditionFalse, v1alpha1.ReasonTooOld, fmt.Sprintf(
-			"Knative Serving is %s, and desktops need %s or later: upgrade it, one minor version after the other.", label, Oldest)
+			"Knative Serving is %s, and desktops need %s or later: upgrade it, one minor version after the other.", named(label, release), Oldest)
 	}
 	for _, d := range deployments {
 		if d.Status.AvailableReplicas == 0 {
@@ -107,7 +107,15 @@ func assess(deployments []*appsv1.Deployment) (status metav1.ConditionStatus, re
 		return metav1.ConditionTrue, v1alpha1.ReasonVersionUnknown, fmt.Sprintf(
 			"Knative Serving is ready. Its version is not known (label %s is %q); desktops need %s or later.", versionLabel, label, Oldest)
 	}
-	return metav1.ConditionTrue, v1alpha1.ReasonReady, fmt.Sprintf("Knative Serving %s is ready.", label)
+	return metav1.ConditionTrue, v1alpha1.ReasonReady, fmt.Sprintf("Knative Serving %s is ready.", named(label, release))
+}
+
+// named is the release that people know, with the label where that has another number.
+func named(label string, release *version.Version) string {
+	if v, err := version.ParseGeneric(label); err != nil || v.Major() == release.Major() {
+		return label
+	}
+	return fmt.Sprintf("%d.%d (%s)", release.Major(), release.Minor(), label)
 }
 
 // releaseOf reads the label: a release such as 1.23.0, or the version of the module, such

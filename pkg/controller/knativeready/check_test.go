@@ -25,7 +25,7 @@ func TestKnativeMustBeNewEnoughAndReady(t *testing.T) {
 	}{
 		"the oldest":               {"1.20.0", 1, 1, "True", "Ready", "1.20.0"},
 		"a later one":              {"v1.23.1", 1, 3, "True", "Ready", "v1.23.1"},
-		"built from the module":    {"0.50.0", 1, 1, "True", "Ready", "0.50.0"},
+		"built from the module":    {"0.50.0", 1, 1, "True", "Ready", "Knative Serving 1.23 (0.50.0) is ready."},
 		"the oldest module":        {"0.47.0", 1, 1, "True", "Ready", "0.47.0"},
 		"too old a module":         {"0.46.2", 1, 1, "False", "TooOld", "0.46.2"},
 		"a module before releases": {"0.26.0", 1, 1, "False", "TooOld", "1.20 or later"},

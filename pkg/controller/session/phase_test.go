@@ -1,11 +1,13 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -32,6 +35,7 @@ import (
 // stage is a controller before a workload that says what a test wants it to say.
 type stage struct {
 	t   *testing.T
+	ctx context.Context // of the reconciler, where it is not the test's
 	now time.Time
 	workload.Observation
 	refusal error
@@ -120,7 +124,7 @@ func newStage(t *testing.T) *stage {
 // look reconciles once and returns the session and when the controller comes back.
 func (s *stage) look() (*v1alpha1.VDISession, time.Duration) {
 	s.t.Helper()
-	result, err := s.r.Reconcile(s.t.Context(), ctrl.Request{NamespacedName: key})
+	result, err := s.r.Reconcile(cmp.Or[context.Context](s.ctx, s.t.Context()), ctrl.Request{NamespacedName: key})
 	require.NoError(s.t, err)
 	return s.session(), result.RequeueAfter
 }
@@ -323,6 +327,38 @@ func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "")
 	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaking, Since: metav1.NewTime(s.now)})
+}
+
+func TestTheLogHasEachWakeSleepAndFailureOnce(t *testing.T) {
+	s, said := newStage(t), []string{}
+	s.ctx = log.IntoContext(t.Context(), funcr.New(func(_, args string) { said = append(said, args) }, funcr.Options{}))
+	says := func(want ...string) {
+		t.Helper()
+		s.look()
+		require.Len(t, said, len(want), "%q", said)
+		for i, part := range want {
+			assert.Contains(t, said[i], part)
+		}
+		said = said[:0]
+	}
+	says()
+	s.visit()
+	says(`"the desktop wakes" "reason"="Visited"`)
+	s.reached(s.now)
+	s.knativePod(s.now)
+	says()
+	s.now = s.now.Add(time.Hour)
+	says(`"the desktop goes to sleep" "reason"="DisconnectTimeout"`)
+	s.now = s.now.Add(time.Minute)
+	s.visit()
+	says(`"the desktop wakes"`)
+	s.knativePod(s.now)
+	says()
+	s.stays()
+	require.Len(t, said, 1, "%q", said)
+	assert.Contains(t, said[0], `"the session has failed" "reason"="StartupTimeout" "message"="The desktop did not start within 10m`)
+	said = said[:0]
+	says()
 }
 
 func TestAHomeThatIsNotLetGoOfInTimeIsSaidWithTheRemedy(t *testing.T) {

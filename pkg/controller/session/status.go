@@ -8,8 +8,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/priority"
@@ -114,6 +116,7 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 		case err != nil:
 			return ctrl.Result{}, fmt.Errorf("write the session's status: %w", err)
 		}
+		p.log(ctx)
 	}
 	for _, do := range p.happened {
 		do()
@@ -123,6 +126,24 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 	}
 	// Not with this pass's priority: what was a wake now is a token's renewal next month.
 	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry), Priority: new(priority.Of(p.now, p.session))}, nil
+}
+
+// log has a line for each wake, sleep and failure; controller-runtime names the session in it.
+func (p *pass) log(ctx context.Context) {
+	log, was, is := log.FromContext(ctx), &p.before.Status, &p.session.Status
+	switch awake := lifecycle.Awake(p.session); {
+	case is.Phase == v1alpha1.PhaseFailed && (was.Phase != is.Phase || reasonOf(was) != reasonOf(is)):
+		log.Info("the session has failed", "reason", reasonOf(is), "message", is.Message)
+	case awake && !lifecycle.Awake(p.before):
+		log.Info("the desktop wakes", "reason", p.decision.Reason)
+	case !awake && lifecycle.Awake(p.before):
+		log.Info("the desktop goes to sleep", "reason", is.SleepReason)
+	}
+}
+
+// reasonOf is why a session is ready or is not.
+func reasonOf(st *v1alpha1.VDISessionStatus) string {
+	return ptr.Deref(meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady), metav1.Condition{}).Reason
 }
 
 // patch is locked where the desktop wakes, becomes ready or sleeps: a visit that was

@@ -152,6 +152,12 @@ var (
 	)
 	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases",
 		"update coordination.k8s.io:leases named vdi-operator", "list coordination.k8s.io:leases", "watch coordination.k8s.io:leases")
+	// operatorsUninstall and sessionsUninstall are what `operator uninstall` does besides.
+	operatorsUninstall = in(systemNamespace, "get apps:deployments named vdi-operator", "patch apps:deployments/scale named vdi-activator", "list pods",
+		"delete coordination.k8s.io:leases named vdi-operator", "delete configmaps named vdi-status")
+	sessionsUninstall = []right{"list vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "delete secrets", "list networking.k8s.io:networkpolicies",
+		"delete networking.k8s.io:networkpolicies", "list policy:poddisruptionbudgets", "delete policy:poddisruptionbudgets",
+		"delete serving.knative.dev:services", "delete apps:deployments", "list persistentvolumeclaims"}
 	// activatorsLease is what it needs for its own; which that is, a policy says.
 	activatorsLease = in(systemNamespace, "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases")
 )
@@ -180,6 +186,33 @@ func TestRightsEverywhere(t *testing.T) {
 		in("team-a", "get namespaces named team-a"), // no right of its own ends with one
 	))
 	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
+}
+
+// Helm makes a hook's objects before anything runs: none may need a namespace of sessions, which
+// may be gone by then. What the hook does there is the operator's right.
+func TestTheUninstallNeedsNoNamespaceOfSessions(t *testing.T) {
+	var hooks []*unstructured.Unstructured
+	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("watched-namespaces"), "--set", "watchNamespaces={team-a,gone}"), rbacv1.GroupName) {
+		switch _, hook := o.GetAnnotations()["helm.sh/hook"]; {
+		case hook:
+			hooks = append(hooks, o)
+		case o.GetNamespace() != "gone":
+			create(t, admin, o)
+		}
+	}
+	create(t, admin, hooks...)
+	expectRights(t, operatorAccount, join(operatorsUninstall, in("team-a", sessionsUninstall...),
+		[]right{"get namespaces named gone", "get namespaces named team-a"}),
+		join(neverAllowed, in(elsewhere, sessionsUninstall...), []right{right("get namespaces named " + elsewhere)}))
+}
+
+func TestTheUninstallMayWhatItDoes(t *testing.T) {
+	for _, set := range []string{"default", "deployments"} {
+		t.Run(set, func(t *testing.T) {
+			create(t, admin, ofGroup(rendered(t, systemNamespace, "--values", values(set)), rbacv1.GroupName)...)
+			expectRights(t, operatorAccount, join(operatorsUninstall, in("team-a", sessionsUninstall...)), nil)
+		})
+	}
 }
 
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
@@ -235,6 +268,21 @@ func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
 			assert.False(t, theirs(r), "%s: %q is allowed", role, r)
 		}
 	}
+}
+
+// A role in a namespace shows nothing of the cluster: a binding in the cluster does.
+func TestWhoMakesSessionsCanBeShownTemplates(t *testing.T) {
+	install(t)
+	user := give(t, "edit", "team-a")
+	theirs := func(r right) bool { return may(t, user, []string{"system:authenticated"}, r) }
+	assert.False(t, theirs("list vdi.kasm.io:vditemplates"))
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "vdi-templates"},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "vdi-system-vdi-templates"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}}
+	require.NoError(t, admin.Create(t.Context(), binding))
+	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), binding) })
+	expectAllowed(t, "edit", []right{"list vdi.kasm.io:vditemplates", "get vdi.kasm.io:vditemplates"}, theirs)
+	assert.False(t, theirs("patch vdi.kasm.io:vditemplates"))
 }
 
 // Somebody whose rights end at their namespace installs all that the chart renders, in

@@ -107,6 +107,8 @@ spec:
         - name: coturn
           image: {{ include "vdi-operator.image" (dict "context" . "image" .Values.image) }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
+          # Why it ended, in kubectl describe pod.
+          terminationMessagePolicy: FallbackToLogsOnError
           env:
             - name: ADDRESS
               valueFrom:
