@@ -1,0 +1,177 @@
+package chart
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"pgregory.net/rapid"
+
+	"github.com/org/vdi-operator/pkg/config"
+	turnserver "github.com/org/vdi-operator/pkg/coturn"
+	"github.com/org/vdi-operator/test/helm"
+)
+
+// togetherAtMost is how many values are set at once: of many, some two would contradict
+// each other in most of the draws.
+const togetherAtMost = 4
+
+// configured are the values that reach the programs' configuration, by their beginning.
+var configured = []string{"activator.passed.", "activator.trustedProxies", "coturn.allowedPeers", "coturn.deniedPeers", "coturn.external",
+	"coturn.port", "coturn.quota.", "coturn.realm", "coturn.relay.", "coturn.tls.", "fullnameOverride", "ingress.domain", "knative.",
+	"limits.", "nameOverride", "sessions.", "tracing.", "turn.credentialTTL", "turn.icePolicy", "turn.urls", "url.", "watchNamespaces"}
+
+// drawn is as much of JSON Schema as the chart's values use where a program reads them.
+type drawn struct {
+	Type             any
+	Enum             []any
+	Pattern          string
+	MinLength        int
+	MaxLength        int
+	Minimum          *float64
+	ExclusiveMinimum *float64
+	Maximum          *float64
+	Not              *drawn
+	AnyOf            []drawn
+	Items            *drawn
+	Properties       map[string]drawn
+}
+
+// Whatever Helm renders, the programs take: a value that they would refuse is refused by
+// Helm, before anything has changed.
+func TestWhateverRendersStarts(t *testing.T) {
+	leaves := map[string]drawn{}
+	for key, chart := range charts {
+		raw, err := os.ReadFile(filepath.Join("..", "..", chart, "values.schema.json"))
+		require.NoError(t, err)
+		var whole drawn
+		require.NoError(t, json.Unmarshal(raw, &whole))
+		collectLeaves(whole, key, leaves)
+	}
+	names := slices.Sorted(maps.Keys(leaves))
+	require.Greater(t, len(names), 40, "values that reach a configuration")
+	vdi := inProcess(t)
+	drawn, rendered := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		values := map[string]any{}
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, togetherAtMost, rapid.ID).Draw(t, "values") {
+			set(values, strings.Split(name, "."), leaves[name].generator().Draw(t, name))
+		}
+		drawn++
+		configurations, err := vdi(values)
+		if err != nil {
+			return // Helm refuses it
+		}
+		rendered++
+		for name, raw := range configurations {
+			parse := func(raw []byte) error { _, err := config.Parse(raw); return err }
+			if strings.Contains(name, "coturn") {
+				parse = func(raw []byte) error { _, err := turnserver.ParseConfig(raw); return err }
+			}
+			assert.NoError(t, parse(raw), "%s of these values, which Helm renders: %v", name, values)
+		}
+	})
+	require.Greater(t, rendered, drawn/4, "of %d draws these render", drawn)
+}
+
+// inProcess renders the programs' configurations as Helm does, without starting it each time.
+func inProcess(t *testing.T) func(values map[string]any) (configurations map[string][]byte, err error) {
+	vdi, err := loader.Load(filepath.Join("..", "..", helm.Chart))
+	require.NoError(t, err)
+	require.NoError(t, chartutil.ProcessDependencies(vdi, map[string]any{}))
+	version, err := chartutil.ParseKubeVersion(helm.KubeVersion)
+	require.NoError(t, err)
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = *version
+	as := chartutil.ReleaseOptions{Name: release.Name, Namespace: release.Namespace, IsInstall: true}
+	return func(values map[string]any) (map[string][]byte, error) {
+		all, err := chartutil.ToRenderValues(vdi, values, as, capabilities)
+		if err != nil {
+			return nil, err
+		}
+		files, err := engine.Render(vdi, all)
+		configurations := map[string][]byte{}
+		for name, text := range files {
+			objects, _ := helm.Objects(text) // notes are none
+			for _, o := range objects {
+				if raw, is, _ := unstructured.NestedString(o.Object, "data", "config.yaml"); is {
+					configurations[name] = []byte(raw)
+				}
+			}
+		}
+		return configurations, err
+	}
+}
+
+// collectLeaves keeps the schema of each value that reaches a configuration.
+func collectLeaves(s drawn, path string, into map[string]drawn) {
+	for name, p := range s.Properties {
+		collectLeaves(p, strings.TrimPrefix(path+"."+name, "."), into)
+	}
+	wanted := func(beginning string) bool { return strings.HasPrefix(path, beginning) }
+	if len(s.Properties) == 0 && slices.ContainsFunc(configured, wanted) {
+		into[path] = s
+	}
+}
+
+func set(values map[string]any, path []string, value any) {
+	for _, name := range path[:len(path)-1] {
+		if values[name] == nil {
+			values[name] = map[string]any{}
+		}
+		values = values[name].(map[string]any)
+	}
+	values[path[len(path)-1]] = value
+}
+
+// generator draws what the schema allows, its limits more often than not.
+func (s drawn) generator() *rapid.Generator[any] {
+	switch {
+	case len(s.Enum) > 0:
+		return rapid.SampledFrom(s.Enum)
+	case len(s.AnyOf) > 0:
+		return rapid.OneOf(s.AnyOf[0].generator(), s.AnyOf[len(s.AnyOf)-1].generator())
+	}
+	kind, _ := s.Type.(string)
+	if kinds, are := s.Type.([]any); are {
+		kind = kinds[0].(string)
+	}
+	switch kind {
+	case "boolean":
+		return rapid.Bool().AsAny()
+	case "integer":
+		least, most := int(*s.Minimum), int(*s.Maximum)
+		return rapid.OneOf(rapid.SampledFrom([]int{least, most}), rapid.IntRange(least, most)).AsAny()
+	case "number":
+		least := 1e-6
+		if s.Minimum != nil {
+			least = *s.Minimum
+		}
+		return rapid.OneOf(rapid.SampledFrom([]float64{least, *s.Maximum}), rapid.Float64Range(least, *s.Maximum)).AsAny()
+	case "array":
+		return rapid.SliceOfN(s.Items.generator(), 0, 2).AsAny()
+	}
+	return s.text().AsAny()
+}
+
+func (s drawn) text() *rapid.Generator[string] {
+	all := rapid.StringMatching(`[a-zA-Z0-9.:*_ -]{0,40}`)
+	if s.Pattern != "" {
+		all = rapid.StringMatching(s.Pattern)
+	}
+	return all.Filter(func(text string) bool {
+		forbidden := s.Not != nil && regexp.MustCompile(s.Not.Pattern).MatchString(text)
+		return !forbidden && len(text) >= s.MinLength && (s.MaxLength == 0 || len(text) <= s.MaxLength)
+	})
+}
