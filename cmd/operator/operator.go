@@ -157,8 +157,8 @@ func (o *operator) controllers() []controller {
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
-		&desktopnamespace.Reconciler{Client: c, NetworkPolicy: o.config.DesktopNetworkPolicy,
-			ProtectFromEviction: o.config.Desktops.ProtectFromEviction},
+		&desktopnamespace.Reconciler{Client: c, API: o.manager.GetAPIReader(), NetworkPolicy: o.config.DesktopNetworkPolicy,
+			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Namespaces: o.namespaces},
 	}
 	if o.config.Knative.Enabled {
 		all = append(all,

@@ -23,6 +23,9 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	var changes time.Time
 	p.observed.Progress, changes = p.observed.Progress.At(p.now)
 	p.returnAt(changes)
+	if err := p.explain(ctx); err != nil {
+		return err
+	}
 	st := &p.session.Status
 	if lifecycle.Unknown(p.session) && p.observed.Pod != nil {
 		// A desktop runs and its status was lost: unknown means awake, from now on.

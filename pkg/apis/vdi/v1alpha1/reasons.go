@@ -137,6 +137,8 @@ const (
 	ReasonRunning = "Running"
 	// ReasonAsleep: the desktop sleeps; a visit wakes it. It is an event's reason, too.
 	ReasonAsleep = "Asleep"
+	// ReasonTerminating: the session is being deleted, or its namespace.
+	ReasonTerminating = "Terminating"
 	// ReasonNotServed: the operator was uninstalled. For the installation: namespaces are not
 	// served.
 	ReasonNotServed = "NotServed"
@@ -168,6 +170,11 @@ const (
 	ReasonWaitingForResource = "WaitingForResource"
 	// ReasonWaitingForVolume: no node can have the home's volume.
 	ReasonWaitingForVolume = "WaitingForVolume"
+	// ReasonStorageClassMissing: the home's claim asks for a StorageClass that does not exist.
+	ReasonStorageClassMissing = "StorageClassMissing"
+	// ReasonNoNodeLargeEnough: no node of the cluster has as much as the desktop asks for,
+	// free or not.
+	ReasonNoNodeLargeEnough = "NoNodeLargeEnough"
 	// ReasonWaitingForNode: no node suits the pod for another cause.
 	ReasonWaitingForNode = "WaitingForNode"
 	// ReasonPodNotCreated: the pod cannot be created, because of a quota for example.
