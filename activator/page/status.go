@@ -98,14 +98,6 @@ type Sleep struct {
 	at time.Time
 }
 
-const (
-	// warnBefore is how long before a sleep a page warns, at most.
-	warnBefore = 2 * time.Minute
-	// warnShare is the part of a clock's setting that a warning may take, where that is
-	// short.
-	warnShare = 4
-)
-
 // Facts are what a status is made of.
 type Facts struct {
 	directory.View
@@ -179,7 +171,7 @@ func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep
 	next := slices.MinFunc(clocks, func(a, b lifecycle.Due) int { return a.At.Compare(b.At) })
 	return &Sleep{Reason: next.Reason, Text: textClocks[next.Reason].warns, Postponable: next.Postponable,
 		InMillis: next.At.Sub(now).Milliseconds(), at: next.At,
-		WarnMillis: min(warnBefore, next.Setting(p.Lifecycle).OrZero()/warnShare).Milliseconds()}
+		WarnMillis: next.Warning(next.Setting(p.Lifecycle).OrZero()).Milliseconds()}
 }
 
 // sleptBecause says which clock put the desktop to sleep.

@@ -102,7 +102,7 @@ func (p *pass) sleep() {
 		message = p.startFailed()
 	}
 	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
-	st.StartTime, st.ReadyTime, st.LostTime, st.PodName = nil, nil, nil, ""
+	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))

@@ -56,3 +56,25 @@ type Lifecycle struct {
 	// +optional
 	StartupTimeout *Duration `json:"startupTimeout,omitempty"`
 }
+
+// ShortenedClocks are the times of the edits, of values, template or session, that made clocks
+// of an awake desktop shorter. Each clock then runs out no earlier than its warning takes.
+type ShortenedClocks struct {
+	// IdleTimeout is when the idle timeout was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	IdleTimeout *metav1.MicroTime `json:"idleTimeout,omitempty"`
+
+	// DisconnectTimeout is when the disconnect timeout was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	DisconnectTimeout *metav1.MicroTime `json:"disconnectTimeout,omitempty"`
+
+	// MaxDuration is when the max duration was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	MaxDuration *metav1.MicroTime `json:"maxDuration,omitempty"`
+}

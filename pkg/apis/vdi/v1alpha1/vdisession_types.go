@@ -234,6 +234,9 @@ type VDISessionStatus struct {
 	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
+	// Shortened is when an edit made clocks of the awake desktop shorter; unset while it sleeps.
+	// +optional
+	Shortened *ShortenedClocks `json:"shortened,omitempty"`
 	// Streaming is the template's spec.streaming, which the activators read here: of an awake
 	// desktop as it was at its wake.
 	// +optional
