@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -42,8 +43,8 @@ that Secret, and the operator's ConfigMap for the address.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if ttl <= 0 {
-				return fmt.Errorf("--ttl %s: must be above zero, such as 8h", ttl)
+			if ttl <= 0 || ttl > lifecycle.Longest {
+				return fmt.Errorf("--ttl %s: must be above zero and %s or less, such as 8h", ttl, lifecycle.Longest)
 			}
 			c, namespace, err := p.client()
 			if err != nil {

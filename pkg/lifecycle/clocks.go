@@ -35,8 +35,13 @@ type Clock struct {
 	reported bool
 }
 
-// Shortest is the shortest setting: activators report every few seconds. 0 is off.
-const Shortest = 10 * time.Second
+const (
+	// Shortest is the shortest setting: activators report every few seconds. 0 is off.
+	Shortest = 10 * time.Second
+	// Longest is the longest setting: what is above it is a slip of the hand. A pod's token
+	// is good for as long.
+	Longest = 365 * 24 * time.Hour
+)
 
 // Clocks are all clocks. Of two that run out at the same moment the earlier one here is
 // the reason.

@@ -70,7 +70,7 @@ func (p *pass) explainSize(ctx context.Context, progress *workload.Progress) {
 	}
 	*progress = progress.Because(v1alpha1.ReasonNoNodeLargeEnough, "No node of the cluster is large enough", fmt.Sprintf(
 		"the desktop asks for %s of %s, and the largest node has %s. Ask for less in spec.resources of the session or its template; "+
-			"otherwise it waits for a larger node.", asked.String(), progress.Resource, largest.String()))
+			"otherwise it waits for a larger node. %s", asked.String(), progress.Resource, largest.String(), progress.Detail))
 }
 
 // asks is how much of a resource a pod's containers request together.

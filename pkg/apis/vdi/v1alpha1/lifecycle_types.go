@@ -12,7 +12,8 @@ import (
 // +kubebuilder:validation:Type=string
 // +kubebuilder:validation:MaxLength=32
 // +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="must be a duration such as 90s, 30m or 8h; 0s switches the clock off"
-// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) == duration('0s') || duration(self) >= duration('10s')",message="must be 10s or longer, or 0s to switch the clock off"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || self.matches('[0-9]{6}h|[0-9]{8}m([^s]|$)|[0-9]{10}s') || duration(self) == duration('0s') || duration(self) >= duration('10s')",message="must be 10s or longer, or 0s to switch the clock off"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || !self.matches('[0-9]{6}h|[0-9]{8}m([^s]|$)|[0-9]{10}s') && duration(self) <= duration('8760h')",message="must be 8760h (a year) or shorter, or 0s to switch the clock off"
 type Duration struct {
 	metav1.Duration `json:",inline"`
 }
