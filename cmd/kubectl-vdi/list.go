@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,11 +40,31 @@ func (p *plugin) newList() *cobra.Command {
 				_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
 				return err
 			}
-			return p.print(sessions.Items, time.Now())
+			if err := p.print(sessions.Items, time.Now()); err != nil {
+				return err
+			}
+			return p.warnUnserved(cmd.Context(), c, sessions.Items)
 		},
 	}
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "list the sessions of all namespaces")
 	return cmd
+}
+
+// warnUnserved says of which sessions nobody keeps current what the list shows.
+func (p *plugin) warnUnserved(ctx context.Context, c client.Client, sessions []v1alpha1.VDISession) error {
+	var namespaces []string
+	for i := range sessions {
+		namespaces = append(namespaces, sessions[i].Namespace)
+	}
+	slices.Sort(namespaces)
+	for _, namespace := range unserved(ctx, c, slices.Compact(namespaces)) {
+		_, err := fmt.Fprintf(p.ErrOut, "No installation serves namespace %s any more: what is shown of its sessions is old, and no link opens them. "+
+			"Add it to watchNamespaces again, or hand it over: docs/operations/several-installations.md#a-namespace-that-changes-hands\n", namespace)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {

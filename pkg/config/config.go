@@ -63,6 +63,9 @@ type Installation struct {
 	Namespace string `json:"namespace"`
 }
 
+// String is the installation's name in the cluster, such as vdi-system/vdi.
+func (i Installation) String() string { return i.Namespace + "/" + i.Name }
+
 func (i Installation) validate() field.ErrorList {
 	path := field.NewPath("installation")
 	return append(validateLabel(path.Child("name"), i.Name), validateLabel(path.Child("namespace"), i.Namespace)...)

@@ -33,7 +33,7 @@ import (
 
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
-var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "lagging", "leaving", "staying", "returning", "remaining",
+var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "lagging", "leaving", "staying", "claims-a", "claims-b", "shared", "returning", "remaining",
 	"nowhere", unserved}
 
 // stopWithin bounds how long an operator takes to end.

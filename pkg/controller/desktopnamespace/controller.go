@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/watched"
 )
 
@@ -43,6 +44,14 @@ type Namespaces interface {
 	Ending(namespace string) bool
 }
 
+// Claims knows which installation serves a namespace.
+type Claims interface {
+	// Other is another installation that serves it; empty where this one does.
+	Other(ctx context.Context, namespace string) (string, error)
+	// Release gives one without sessions free.
+	Release(ctx context.Context, namespace string) error
+}
+
 // Reconciler keeps the policies and the budgets.
 type Reconciler struct {
 	Client client.Client
@@ -55,6 +64,8 @@ type Reconciler struct {
 	ProtectFromEviction bool
 	// Namespaces says which are being deleted, with all in them; nil knows none.
 	Namespaces Namespaces
+	// Claims says which are another installation's; nil knows none.
+	Claims Claims
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)
@@ -73,6 +84,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.List(ctx, sessions, client.InNamespace(req.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
 		return ctrl.Result{}, err
 	}
+	if other, err := r.other(ctx, req.Namespace, len(sessions.Items) > 0); err != nil || other {
+		return ctrl.Result{RequeueAfter: claims.LookAgain}, err
+	}
 	var errs []error
 	again := time.Duration(0)
 	for _, o := range []object{r.networkPolicy(req.Namespace), r.disruptionBudget(req.Namespace)} {
@@ -86,6 +100,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	return ctrl.Result{RequeueAfter: again}, errors.Join(errs...)
+}
+
+// other is whether another installation serves the namespace. What is left in one without
+// sessions is taken away all the same.
+func (r *Reconciler) other(ctx context.Context, namespace string, sessions bool) (bool, error) {
+	if r.Claims == nil {
+		return false, nil
+	}
+	if !sessions {
+		return false, r.Claims.Release(ctx, namespace)
+	}
+	other, err := r.Claims.Other(ctx, namespace)
+	return other != "", err
 }
 
 func (r *Reconciler) settle(ctx context.Context, o object) error {

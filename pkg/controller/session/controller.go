@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
@@ -59,6 +60,12 @@ type Namespaces interface {
 	Begun() <-chan event.TypedGenericEvent[string]
 }
 
+// Claims knows which installation serves a namespace.
+type Claims interface {
+	// Other is another installation that serves it; empty where this one does.
+	Other(ctx context.Context, namespace string) (string, error)
+}
+
 // Reconciler reconciles VDISessions.
 type Reconciler struct {
 	Client client.Client
@@ -79,6 +86,8 @@ type Reconciler struct {
 	Tidying *rate.Limiter
 	// Namespaces says which are being deleted; nil knows none.
 	Namespaces Namespaces
+	// Claims says which namespaces another installation serves; nil knows none.
+	Claims Claims
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
@@ -120,6 +129,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	session := &v1alpha1.VDISession{}
 	if err := r.Client.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.Claims != nil {
+		if other, err := r.Claims.Other(ctx, session.Namespace); err != nil || other != "" {
+			return ctrl.Result{RequeueAfter: claims.LookAgain}, err
+		}
 	}
 	result, err := r.step(ctx, session)
 	switch {

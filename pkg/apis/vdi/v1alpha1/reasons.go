@@ -37,6 +37,8 @@ const (
 	// ConditionNamespacesServed: every namespace of watchNamespaces exists, is not being
 	// deleted, and the operator has rights there.
 	ConditionNamespacesServed = "NamespacesServed"
+	// ConditionNamespacesOwned: no other installation serves a namespace of this one's sessions.
+	ConditionNamespacesOwned = "NamespacesOwned"
 	// ConditionActivatorsListening: an activator tells the operator who uses desktops; without
 	// one no desktop falls asleep by its disconnect or idle timeout.
 	ConditionActivatorsListening = "ActivatorsListening"
@@ -201,6 +203,10 @@ const (
 	ReasonMissing = "Missing"
 	// ReasonServed: every namespace is served.
 	ReasonServed = "Served"
+	// ReasonOwned: every namespace with sessions is this installation's.
+	ReasonOwned = "Owned"
+	// ReasonServedElsewhere: another installation serves a namespace.
+	ReasonServedElsewhere = "ServedElsewhere"
 	// ReasonListening: an activator renews its Lease.
 	ReasonListening = "Listening"
 	// ReasonNobodyListens: no activator does.
