@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -138,6 +139,7 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"TLS without a name":     {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, tls: {port: 5349}}}", []string{"turn.discovery.tls", "host"}},
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
 		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
+		"an agent's request":     {least + "agent: {resources: {requests: {cpu: 1}, limits: {cpu: 500m}}}", []string{"agent.resources.requests[cpu]", "1", "must be 500m"}},
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
 		"an activator nowhere":   {least + "activator: {namespace: ''}", []string{"activator.namespace"}},
@@ -211,4 +213,13 @@ func TestNoNamespaceCanBeCalledLikeAnothersAddress(t *testing.T) {
 			t.Errorf("a session %s in a namespace %s has the address of one in %s", name, namespace, long)
 		}
 	}
+}
+
+func TestAnAgentsLimitMayBeLeftOut(t *testing.T) {
+	c, err := Parse([]byte(least + "agent: {resources: {limits: {memory: 64Mi}}}"))
+	require.NoError(t, err)
+	assert.NotContains(t, c.Agent.Resources.Limits, corev1.ResourceCPU)
+	c, err = Parse([]byte(least))
+	require.NoError(t, err)
+	assert.Equal(t, Default().Agent.Resources, c.Agent.Resources)
 }
