@@ -97,13 +97,15 @@ func TestTheSigningKeyMayBeInAnotherNamespace(t *testing.T) {
 	assert.NotEmpty(t, out)
 }
 
-// watching is the configuration of an installation that serves these namespaces.
-func watching(system string, namespaces ...string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "vdi-operator", Labels: operatorLabels},
-		Data: map[string]string{"config.yaml": "url: {domain: " + system + ".example.com}\nnamespaces: [" + strings.Join(namespaces, ", ") + "]\n"}}
+// watching is the configuration of the installation in namespace other, which serves these.
+func watching(namespaces ...string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "vdi-operator", Labels: operatorLabels},
+		Data: map[string]string{"config.yaml": "url: {domain: other.example.com}\nnamespaces: [" + strings.Join(namespaces, ", ") + "]\n"}}
 }
 
-func claimedBy(namespace, holder string) *coordinationv1.Lease {
+// claimed is a namespace that the installation other/vdi has.
+func claimed(namespace string) *coordinationv1.Lease {
+	holder := "other/vdi"
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: claims.Name}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
 }
 
@@ -111,7 +113,7 @@ func TestALinkIsOfTheInstallationThatServesTheSession(t *testing.T) {
 	ours, _ := signingSecret(t, "signing")
 	theirs, verifier := signingSecret(t, "signing")
 	alice := session("desktops", "alice")
-	out, _, err := run(t, []string{"link", "alice"}, alice, ours, in("other", theirs), watching("other", "desktops"), claimedBy("desktops", "other/vdi"))
+	out, _, err := run(t, []string{"link", "alice"}, alice, ours, in("other", theirs), watching("desktops"), claimed("desktops"))
 	require.NoError(t, err)
 	u, err := url.Parse(strings.TrimSpace(out))
 	require.NoError(t, err)
@@ -122,7 +124,7 @@ func TestALinkIsOfTheInstallationThatServesTheSession(t *testing.T) {
 
 func TestAListSaysWhatNobodyServesAnyMore(t *testing.T) {
 	alice, bob := session("desktops", "alice"), session("team-a", "bob")
-	_, errOut, err := run(t, []string{"list", "-A"}, alice, bob, watching("other", "team-a"), claimedBy("desktops", "other/vdi"), claimedBy("team-a", "other/vdi"))
+	_, errOut, err := run(t, []string{"list", "-A"}, alice, bob, watching("team-a"), claimed("desktops"), claimed("team-a"))
 	require.NoError(t, err)
 	assert.Equal(t, "No installation serves namespace desktops any more: what is shown of its sessions is old, and no link opens them. "+
 		"Add it to watchNamespaces again, or hand it over: docs/operations/several-installations.md#a-namespace-that-changes-hands\n", errOut)
@@ -171,13 +173,13 @@ func TestWhyThereIsNoLink(t *testing.T) {
 		"a ttl of centuries":  {[]string{"link", "alice", "--ttl", "100000h"}, []client.Object{alice, secret}, "--ttl 100000h0m0s: must be above zero and 8760h0m0s or less"},
 		"a ttl that is none":  {[]string{"link", "alice", "--ttl", "soon"}, []client.Object{alice, secret}, "--ttl"},
 		"a namespace that is not watched": {[]string{"link", "alice", "--system-namespace", "other"},
-			[]client.Object{alice, in("other", secret), watching("other", "team-a", "team-b")},
+			[]client.Object{alice, in("other", secret), watching("team-a", "team-b")},
 			"no link would open a session of namespace desktops: the installation in namespace other serves the sessions of team-a, team-b, not of desktops"},
 		"a namespace that is watched no more": {[]string{"link", "alice"},
-			[]client.Object{alice, in("other", secret), watching("other", "team-a"), claimedBy("desktops", "other/vdi")},
+			[]client.Object{alice, in("other", secret), watching("team-a"), claimed("desktops")},
 			"add that to its watchNamespaces"},
 		"another installation's": {[]string{"link", "alice", "--system-namespace", "vdi-system"},
-			[]client.Object{alice, secret, in("other", secret), watching("other", "desktops"), claimedBy("desktops", "other/vdi")},
+			[]client.Object{alice, secret, in("other", secret), watching("desktops"), claimed("desktops")},
 			"are served by the installation in namespace other, whose links alone open them, and --system-namespace is vdi-system: leave it out"},
 		"nothing named":            {[]string{"link"}, nil, "accepts 1 arg"},
 		"a command that is none":   {[]string{"unlink"}, nil, "unknown command"},

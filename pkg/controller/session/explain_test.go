@@ -21,11 +21,12 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// asksOfNodes is a pod that no node has room for.
-func (s *stage) asksOfNodes(name corev1.ResourceName, amount string) {
+// asksForGPUs is a pod that no node has room for.
+func (s *stage) asksForGPUs(amount string) {
+	const name = workload.DefaultGPUResource
 	s.pod(corev1.ConditionFalse)
 	s.Pod.Spec.Containers[0].Resources.Requests = corev1.ResourceList{name: resource.MustParse(amount)}
-	s.Progress = workload.Progress{Reason: v1alpha1.ReasonWaitingForGPU, Resource: string(name), Detail: "1 Insufficient " + string(name) + ".",
+	s.Progress = workload.Progress{Reason: v1alpha1.ReasonWaitingForGPU, Resource: name, Detail: "1 Insufficient " + name + ".",
 		Message: "Waiting for a GPU.", Stuck: true}
 }
 
@@ -42,7 +43,7 @@ func node(name string, gpus string) *corev1.Node {
 func TestADesktopThatIsTooLargeForEveryNodeIsToldSoAtOnce(t *testing.T) {
 	s := newWokenStage(t)
 	s.cluster(node("small", "1"), node("large", "2"))
-	s.asksOfNodes(workload.DefaultGPUResource, "64")
+	s.asksForGPUs("64")
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "No node of the cluster is large enough: the desktop asks for 64 of nvidia.com/gpu, and the largest node has 2. "+
 		"Ask for less in spec.resources of the session or its template; otherwise it waits for a larger node.")
@@ -50,7 +51,7 @@ func TestADesktopThatIsTooLargeForEveryNodeIsToldSoAtOnce(t *testing.T) {
 	assert.Equal(t, v1alpha1.ReasonNoNodeLargeEnough, now.Status.Waiting.Reason)
 	assert.Equal(t, workload.DefaultGPUResource, now.Status.Waiting.Resource)
 
-	s.asksOfNodes(workload.DefaultGPUResource, "2")
+	s.asksForGPUs("2")
 	now, _ = s.look()
 	assert.Equal(t, v1alpha1.ReasonWaitingForGPU, now.Status.Waiting.Reason, "what a node has is waited for as ever")
 }
@@ -58,7 +59,7 @@ func TestADesktopThatIsTooLargeForEveryNodeIsToldSoAtOnce(t *testing.T) {
 func TestALargerNodeIsSeenWithinAMinute(t *testing.T) {
 	s := newWokenStage(t)
 	s.cluster(node("small", "1"))
-	s.asksOfNodes(workload.DefaultGPUResource, "64")
+	s.asksForGPUs("64")
 	s.look()
 	require.NoError(t, s.r.API.(client.Client).Create(t.Context(), node("huge", "64")))
 	s.now = s.now.Add(nodesLookedAt)
@@ -71,7 +72,7 @@ func TestWithoutTheRightToListNodesADesktopWaitsAsEver(t *testing.T) {
 	s.r.API = interceptor.NewClient(fake.NewFakeClient(), interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
 		return apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no"))
 	}})
-	s.asksOfNodes(workload.DefaultGPUResource, "64")
+	s.asksForGPUs("64")
 	now, _ := s.look()
 	assert.Equal(t, v1alpha1.ReasonWaitingForGPU, now.Status.Waiting.Reason)
 }
@@ -244,8 +245,9 @@ func TestWhatSomebodyHasToMendIsAWarningOnce(t *testing.T) {
 func TestASessionWhoseNamespaceEndsSaysSoAndIsNoError(t *testing.T) {
 	s := newStage(t)
 	s.visit()
-	s.refusal = apierrors.NewForbidden(corev1.Resource("deployments"), "ada", errors.New("the namespace is being terminated"))
-	s.refusal.(*apierrors.StatusError).ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	ends := apierrors.NewForbidden(corev1.Resource("deployments"), "ada", errors.New("the namespace is being terminated"))
+	ends.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	s.refusal = ends
 	now, again := s.look()
 	s.wants(now, v1alpha1.PhaseTerminating, "The session's namespace is being deleted")
 	assert.Equal(t, cleanUpRetry, again)
