@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -18,15 +19,21 @@ var passing = []string{v1alpha1.ReasonWaking, v1alpha1.ReasonScheduling, v1alpha
 
 // ofPlace are the reasons that are of an earlier moment once the pod has a node.
 var ofPlace = []string{v1alpha1.ReasonWaitingForGPU, v1alpha1.ReasonWaitingForResource,
-	v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonWaitingForNode}
+	v1alpha1.ReasonWaitingForVolume, v1alpha1.ReasonStorageClassMissing, v1alpha1.ReasonNoNodeLargeEnough, v1alpha1.ReasonWaitingForNode}
 
 // obstacle is what keeps a start waiting that this page does not see; empty if nothing does.
-func obstacle(now time.Time, s *v1alpha1.VDISession, step Step) (summary, detail string) {
+// It blocks if it lasts until somebody acts.
+func obstacle(now time.Time, s *v1alpha1.VDISession, step Step) (summary, detail string, blocks bool) {
 	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
 	if c == nil || c.Message == "" || slices.Contains(passing, c.Reason) || step != StepPlace && slices.Contains(ofPlace, c.Reason) {
-		return "", ""
+		return "", "", false
 	}
-	if w := s.Status.Waiting; w != nil && w.Reason == c.Reason {
+	summary, detail = explained(now, s.Status.Waiting, c)
+	return summary, detail, lifecycle.NeedsAction(c.Reason)
+}
+
+func explained(now time.Time, w *v1alpha1.SessionWaiting, c *metav1.Condition) (summary, detail string) {
+	if w != nil && w.Reason == c.Reason {
 		if w.Until != nil && w.Until.After(now) {
 			return waitText(w), fmt.Sprintf(untilText(w), inWords(w.Until.Sub(now).Truncate(time.Second)+time.Second))
 		}
@@ -56,8 +63,11 @@ func untilText(w *v1alpha1.SessionWaiting) string {
 
 // waitText says what a start waits for; empty for a reason that this page does not know.
 func waitText(w *v1alpha1.SessionWaiting) string {
-	if w.Reason == v1alpha1.ReasonWaitingForResource && w.Resource != "" {
+	switch {
+	case w.Reason == v1alpha1.ReasonWaitingForResource && w.Resource != "":
 		return fmt.Sprintf(textWaitingFor, w.Resource)
+	case w.Reason == v1alpha1.ReasonImagePullFailed && w.Image != "":
+		return fmt.Sprintf(textNoImage, w.Image)
 	}
 	return reasonTexts[w.Reason]
 }

@@ -94,7 +94,10 @@ func WritePage(w http.ResponseWriter, p Page) {
 	switch p.Status.State {
 	case StateWaiting:
 		status = http.StatusAccepted
-		if p.Status.Step == StepPlace && p.Status.Detail != "" {
+		switch {
+		case p.Status.Blocked:
+			data.Title, data.Hint = titleBlocked, textBlockedHint
+		case p.Status.Step == StepPlace && p.Status.Detail != "":
 			data.Hint = textQueueHint
 		}
 		data.Refresh = p.Face.Outside(marked(p.Address, refreshMarker))

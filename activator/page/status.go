@@ -63,6 +63,8 @@ type Status struct {
 	Message string `json:"message"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
+	// Blocked says that a start waits for somebody to change something.
+	Blocked bool `json:"blocked,omitempty"`
 	// Early says that the page may load its frame although the desktop is not there:
 	// its client was kept from an earlier visit. Image names the image that the client
 	// belongs to; under another name the frame is loaded again.
@@ -95,14 +97,6 @@ type Sleep struct {
 	// at tells two sleeps apart that differ in their moment only.
 	at time.Time
 }
-
-const (
-	// warnBefore is how long before a sleep a page warns, at most.
-	warnBefore = 2 * time.Minute
-	// warnShare is the part of a clock's setting that a warning may take, where that is
-	// short.
-	warnShare = 4
-)
 
 // Facts are what a status is made of.
 type Facts struct {
@@ -138,7 +132,7 @@ func Describe(f Facts) Status {
 	case needsPerson:
 		s.State, s.Summary = StateAsleep, sleptBecause(st.SleepReason, policy)
 	default:
-		s.Step, s.Summary, s.Detail = progress(f.Now, f.View)
+		s.Step, s.Summary, s.Detail, s.Blocked = progress(f.Now, f.View)
 		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
 		if began := st.StartTime; began != nil {
 			s.WaitedMillis = max(0, f.Now.Sub(began.Time).Milliseconds())
@@ -148,7 +142,7 @@ func Describe(f Facts) Status {
 	return s
 }
 
-func progress(now time.Time, v directory.View) (step Step, summary, detail string) {
+func progress(now time.Time, v directory.View) (step Step, summary, detail string, blocked bool) {
 	step, summary = StepWaking, textWaking
 	switch p := v.Pod; {
 	case lifecycle.Asleep(v.Session) || p == nil:
@@ -160,12 +154,12 @@ func progress(now time.Time, v directory.View) (step Step, summary, detail strin
 		step, summary = StepPlace, textPlace
 	}
 	if lifecycle.Asleep(v.Session) {
-		return step, summary, ""
+		return step, summary, "", false
 	}
-	if obstacle, detail := obstacle(now, v.Session, step); obstacle != "" {
-		return step, obstacle, detail
+	if obstacle, detail, blocks := obstacle(now, v.Session, step); obstacle != "" {
+		return step, obstacle, detail, blocks
 	}
-	return step, summary, ""
+	return step, summary, "", false
 }
 
 // nextSleep is the first clock to run out of those that the page warns of; nil is none.
@@ -177,7 +171,7 @@ func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep
 	next := slices.MinFunc(clocks, func(a, b lifecycle.Due) int { return a.At.Compare(b.At) })
 	return &Sleep{Reason: next.Reason, Text: textClocks[next.Reason].warns, Postponable: next.Postponable,
 		InMillis: next.At.Sub(now).Milliseconds(), at: next.At,
-		WarnMillis: min(warnBefore, next.Setting(p.Lifecycle).OrZero()/warnShare).Milliseconds()}
+		WarnMillis: next.Warning(next.Setting(p.Lifecycle).OrZero()).Milliseconds()}
 }
 
 // sleptBecause says which clock put the desktop to sleep.

@@ -39,6 +39,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 	type how struct {
 		reason, message string
 		asleep, off     bool
+		blocked         bool
 		slept           lifecycle.Reason
 		pod             *directory.Pod
 		reachable       bool
@@ -60,12 +61,14 @@ func TestWhatAPageIsTold(t *testing.T) {
 		"waiting for memory": {pod: &directory.Pod{}, waiting: &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForResource, Resource: "memory"}, message: "…",
 			state: StateWaiting, step: StepPlace, says: "Waiting for a node with enough memory."},
 		"preparing":                  {pod: scheduled, reason: v1alpha1.ReasonPreparing, message: "…", state: StateWaiting, step: StepImage, says: textImage},
-		"an image that is not there": {pod: scheduled, waiting: noImage, message: "…", state: StateWaiting, step: StepImage, says: "Its image cannot be pulled.", andDetail: "not found"},
+		"an image that is not there": {pod: scheduled, waiting: noImage, message: "…", state: StateWaiting, step: StepImage, blocked: true, says: "Its image cannot be pulled: desktop:1.", andDetail: "not found"},
+		"a node that does not exist": {pod: &directory.Pod{}, waiting: &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonNoNodeLargeEnough, Detail: "64 of 2"}, message: "…",
+			state: StateWaiting, step: StepPlace, blocked: true, says: "No machine has as much as it asks for.", andDetail: "64 of 2"},
 		"older definitions": {pod: scheduled, reason: v1alpha1.ReasonImagePullFailed, message: "The desktop's image cannot be pulled: not found",
-			state: StateWaiting, step: StepImage, says: "Its image cannot be pulled.", andDetail: "The desktop's image cannot be pulled: not found"},
+			state: StateWaiting, step: StepImage, blocked: true, says: "Its image cannot be pulled.", andDetail: "The desktop's image cannot be pulled: not found"},
 		"another version's reason": {pod: scheduled, reason: "SomethingNew", message: "It waits: for this.", state: StateWaiting, step: StepImage, says: "It waits: for this."},
 		"a home in use": {asleep: false, reason: v1alpha1.ReasonHomeInUse, message: "In use by session bob.",
-			state: StateWaiting, step: StepWaking, says: "Another desktop of yours uses your files.", andDetail: "In use by session bob."},
+			state: StateWaiting, step: StepWaking, blocked: true, says: "Another desktop of yours uses your files.", andDetail: "In use by session bob."},
 		"its node is lost": {pod: &directory.Pod{Scheduled: true, Started: true}, message: "…", state: StateWaiting, step: StepStarting,
 			waiting: &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonNodeLost, Detail: "pod ada-1 on node n-1", Until: &metav1.Time{Time: noon.Add(45 * time.Second)}},
 			says:    "Its node is lost: the machine that it runs on does not answer.", andDetail: "It is given up in 46 seconds at most, unless it is back before. Then your desktop starts elsewhere, as soon as your files are free."},
@@ -76,7 +79,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 		"the pod says that it starts": {pod: &directory.Pod{Scheduled: true, Listening: true}, state: StateWaiting, step: StepStarting, says: textStarting},
 		"there":                       {pod: &directory.Pod{Scheduled: true}, reachable: true, state: StateReady, step: StepConnecting, says: textConnects},
 		"did not start": {asleep: true, slept: lifecycle.ReasonStartup, waiting: noImage, message: "…", state: StateFailed,
-			says: "It did not start within 10 minutes.", andDetail: "Its image cannot be pulled. not found"},
+			says: "It did not start within 10 minutes.", andDetail: "Its image cannot be pulled: desktop:1. not found"},
 		"did not start, older definitions": {asleep: true, slept: lifecycle.ReasonStartup, reason: v1alpha1.ReasonStartupTimeout, message: "Not within 10m. Last seen: no GPU.",
 			state: StateFailed, says: "It did not start in time.", andDetail: "Not within 10m. Last seen: no GPU."},
 		"nobody typed":       {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
@@ -99,6 +102,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 			if got.State != tc.state || got.Step != tc.step || got.Summary != tc.says || got.Detail != tc.andDetail {
 				t.Errorf("have %s, %s, %q, %q; want %s, %s, %q, %q", got.State, got.Step, got.Summary, got.Detail, tc.state, tc.step, tc.says, tc.andDetail)
 			}
+			assert.Equal(t, tc.blocked, got.Blocked, "says that somebody has to act")
 			require.True(t, strings.HasPrefix(got.Message, tc.says))
 			assert.True(t, strings.HasSuffix(got.Message, tc.andDetail), "message %q", got.Message)
 			waits := tc.state == StateWaiting

@@ -14,6 +14,7 @@ import (
 // gets its own from the page; {time} is filled in there.
 const (
 	titleWaiting = "Your desktop is starting"
+	titleBlocked = "Your desktop cannot start"
 	titleReady   = "Opening your desktop"
 	titleFailed  = "Your desktop did not start"
 	titleAsleep  = "Your desktop is asleep"
@@ -35,19 +36,20 @@ const (
 	textStarting = "Its programs are starting."
 	textConnects = "Connecting to it."
 
-	textTryAgain   = "Try again"
-	textWake       = "Wake it"
-	textFailedHint = "If it happens again, show this page to your administrator."
-	textQueueHint  = "It starts by itself as soon as there is room. Leave this page open."
-	textAsleepHint = "It starts again when you wake it."
-	textNoScript   = "This page refreshes itself every two seconds."
-	textStuck      = "Does nothing happen?"
-	textReload     = "Load the page again"
-	textUsually    = "usually about {time}"
-	textLonger     = "longer than usual, still working on it"
-	textSeconds    = "{time} s"
-	textMinutes    = "{time} min"
-	textOffline    = "The connection was lost. Trying again…"
+	textTryAgain    = "Try again"
+	textWake        = "Wake it"
+	textFailedHint  = "If it happens again, show this page to your administrator."
+	textQueueHint   = "It starts by itself as soon as there is room. Leave this page open."
+	textBlockedHint = "It starts by itself once that is mended. Show this page to your administrator."
+	textAsleepHint  = "It starts again when you wake it."
+	textNoScript    = "This page refreshes itself every two seconds."
+	textStuck       = "Does nothing happen?"
+	textReload      = "Load the page again"
+	textUsually     = "usually about {time}"
+	textLonger      = "longer than usual, still working on it"
+	textSeconds     = "{time} s"
+	textMinutes     = "{time} min"
+	textOffline     = "The connection was lost. Trying again…"
 
 	textWarnIn     = "It sleeps in {time}"
 	textStay       = "Stay"
@@ -61,39 +63,43 @@ const (
 	textAtMost        = "It takes %s at most."
 	textGivenUpIn     = "It is given up in %s at most, unless it is back before. Then your desktop starts elsewhere, as soon as your files are free."
 	textWaitingFor    = "Waiting for a node with enough %s."
+	textNoImage       = "Its image cannot be pulled: %s."
 	textStartFailed   = "It did not start in time."
 	textStartFailedIn = "It did not start within %s."
 )
 
 // reasonTexts say by the reason of the condition Ready what keeps a desktop from starting.
 var reasonTexts = map[string]string{
-	v1alpha1.ReasonWaking:             textWaking,
-	v1alpha1.ReasonHomeFinishing:      "Finishing your last session.",
-	v1alpha1.ReasonScheduling:         textPlace,
-	v1alpha1.ReasonPreparing:          textImage,
-	v1alpha1.ReasonPullingImage:       textImage,
-	v1alpha1.ReasonStarting:           textStarting,
-	v1alpha1.ReasonNotReached:         "Its programs run, but nobody has reached its port.",
-	v1alpha1.ReasonWaitingForGPU:      "Waiting for a GPU.",
-	v1alpha1.ReasonWaitingForResource: "Waiting for a node with enough room.",
-	v1alpha1.ReasonWaitingForVolume:   "Waiting for the volume with your files.",
-	v1alpha1.ReasonWaitingForNode:     "Waiting for a node that suits it.",
-	v1alpha1.ReasonPodNotCreated:      "The cluster does not let it start.",
-	v1alpha1.ReasonNodeLost:           "Its node is lost: the machine that it runs on does not answer.",
-	v1alpha1.ReasonPodEnded:           "It was ended.",
-	v1alpha1.ReasonImagePullFailed:    "Its image cannot be pulled.",
-	v1alpha1.ReasonContainerFailed:    "Its container cannot be started.",
-	v1alpha1.ReasonCrashLoop:          "It ends right after its start.",
-	v1alpha1.ReasonKnativeFailed:      "Knative cannot start it.",
-	v1alpha1.ReasonChangingOver:       "It moves to the installation's new way of running desktops.",
-	v1alpha1.ReasonTemplateNotFound:   "Its template does not exist.",
-	v1alpha1.ReasonInvalidTemplate:    "Its template has an error.",
-	v1alpha1.ReasonHomeInUse:          "Another desktop of yours uses your files.",
-	v1alpha1.ReasonHomeTerminating:    "Your former files are being deleted.",
-	v1alpha1.ReasonRefused:            "The cluster refuses it.",
-	v1alpha1.ReasonNameTaken:          "Something else in the cluster has its name.",
-	v1alpha1.ReasonKnativeMissing:     "Knative is not installed.",
-	v1alpha1.ReasonNotServed:          "Nobody serves this desktop at present.",
+	v1alpha1.ReasonWaking:              textWaking,
+	v1alpha1.ReasonHomeFinishing:       "Finishing your last session.",
+	v1alpha1.ReasonScheduling:          textPlace,
+	v1alpha1.ReasonPreparing:           textImage,
+	v1alpha1.ReasonPullingImage:        textImage,
+	v1alpha1.ReasonStarting:            textStarting,
+	v1alpha1.ReasonNotReached:          "Its programs run, but nobody has reached its port.",
+	v1alpha1.ReasonWaitingForGPU:       "Waiting for a GPU.",
+	v1alpha1.ReasonWaitingForResource:  "Waiting for a node with enough room.",
+	v1alpha1.ReasonWaitingForVolume:    "Waiting for the volume with your files.",
+	v1alpha1.ReasonStorageClassMissing: "The storage for your files does not exist.",
+	v1alpha1.ReasonNoNodeLargeEnough:   "No machine has as much as it asks for.",
+	v1alpha1.ReasonWaitingForNode:      "Waiting for a node that suits it.",
+	v1alpha1.ReasonPodNotCreated:       "The cluster does not let it start.",
+	v1alpha1.ReasonNodeLost:            "Its node is lost: the machine that it runs on does not answer.",
+	v1alpha1.ReasonPodEnded:            "It was ended.",
+	v1alpha1.ReasonImagePullFailed:     "Its image cannot be pulled.",
+	v1alpha1.ReasonContainerFailed:     "Its container cannot be started.",
+	v1alpha1.ReasonCrashLoop:           "It ends right after its start.",
+	v1alpha1.ReasonKnativeFailed:       "Knative cannot start it.",
+	v1alpha1.ReasonChangingOver:        "It moves to the installation's new way of running desktops.",
+	v1alpha1.ReasonTemplateNotFound:    "Its template does not exist.",
+	v1alpha1.ReasonInvalidTemplate:     "Its template has an error.",
+	v1alpha1.ReasonHomeInUse:           "Another desktop of yours uses your files.",
+	v1alpha1.ReasonHomeTerminating:     "Your former files are being deleted.",
+	v1alpha1.ReasonRefused:             "The cluster refuses it.",
+	v1alpha1.ReasonNameTaken:           "Something else in the cluster has its name.",
+	v1alpha1.ReasonKnativeMissing:      "Knative is not installed.",
+	v1alpha1.ReasonTerminating:         "It is being deleted.",
+	v1alpha1.ReasonNotServed:           "Nobody serves this desktop at present.",
 }
 
 // textClocks are the sentences about the clocks that the page warns of. The last has no length: a
@@ -106,10 +112,10 @@ var textClocks = map[lifecycle.Reason]struct{ warns, slept string }{
 
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
-	"titleWaiting": titleWaiting, "titleReady": titleReady, "titleFailed": titleFailed,
+	"titleWaiting": titleWaiting, "titleBlocked": titleBlocked, "titleReady": titleReady, "titleFailed": titleFailed,
 	"titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
 	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake,
-	"failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint,
+	"failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint, "blockedHint": textBlockedHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
 	"warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
 	"elsewhereHint": textElsewhereHint, "take": textTake,

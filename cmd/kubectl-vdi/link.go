@@ -1,22 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
-	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -37,14 +36,14 @@ func (p *plugin) newLink() *cobra.Command {
 		Long: `Make a link that opens a session as its owner.
 
 Anybody with the link has the desktop until it expires: send it like a password.
-It is signed with the key that the chart installed, so you need the right to read
-that Secret, and the operator's ConfigMap for the address. If the session is
-switched off, has failed or waits for something, a note says so.`,
+It is signed with the key of the installation that serves the session's namespace,
+so you need the right to read that Secret, and the operator's ConfigMap for the address.
+If the session is switched off, has failed or waits for something, a note says so.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if ttl <= 0 {
-				return fmt.Errorf("--ttl %s: must be above zero, such as 8h", ttl)
+			if ttl <= 0 || ttl > lifecycle.Longest {
+				return fmt.Errorf("--ttl %s: must be above zero and %s or less, such as 8h", ttl, lifecycle.Longest)
 			}
 			c, namespace, err := p.client()
 			if err != nil {
@@ -62,7 +61,8 @@ switched off, has failed or waits for something, a note says so.`,
 		},
 	}
 	cmd.Flags().DurationVar(&ttl, "ttl", defaultTTL, "how long the link works")
-	cmd.Flags().StringVar(&system, "system-namespace", defaultSystemNamespace, "the namespace that the chart is installed in")
+	cmd.Flags().StringVar(&system, "system-namespace", "", "the namespace that the chart is installed in; by default that of the installation "+
+		"that serves the session, or "+defaultSystemNamespace)
 	return cmd
 }
 
@@ -76,7 +76,11 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 		return "", "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s --namespace %s", key, key.Name,
 			key.Namespace)
 	}
-	signer, err := signingKey(ctx, c, system)
+	by, err := servedBy(ctx, c, key.Namespace, system)
+	if err != nil {
+		return "", "", err
+	}
+	signer, err := signingKey(ctx, c, by.namespace)
 	if err != nil {
 		return "", "", err
 	}
@@ -84,12 +88,8 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if err != nil {
 		return "", "", err
 	}
-	sessions, err := addresses(ctx, c, system)
-	if err != nil {
-		return "", "", err
-	}
 	// Not status.url: whoever could write that would be sent the token.
-	return sessions.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), noteOn(&s), nil
+	return by.URL.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), noteOn(&s), nil
 }
 
 // noteOn says why a visit opens no desktop as the session is now; empty where it does.
@@ -104,28 +104,25 @@ func noteOn(s *v1alpha1.VDISession) string {
 	return ""
 }
 
-// addresses is where the installation serves sessions, by the operator's configuration.
-func addresses(ctx context.Context, c client.Client, namespace string) (config.URL, error) {
-	var maps corev1.ConfigMapList
-	if err := c.List(ctx, &maps, client.InNamespace(namespace), client.MatchingLabels(operatorLabels)); err != nil {
-		return config.URL{}, fmt.Errorf("finding the operator's configuration in namespace %s: %w", namespace, err)
+// servedBy is the installation whose links open the sessions of a namespace. Without system it
+// is the one that has claimed the namespace.
+func servedBy(ctx context.Context, c client.Client, namespace, system string) (installed, error) {
+	claimed, err := server(ctx, c, namespace)
+	switch {
+	case err != nil:
+		return installed{}, fmt.Errorf("finding the installation that serves namespace %s: %w", namespace, err)
+	case system != "" && claimed != "" && system != claimed:
+		return installed{}, fmt.Errorf("the sessions of namespace %s are served by the installation in namespace %s, whose links alone open them, "+
+			"and --system-namespace is %s: leave it out", namespace, claimed, system)
 	}
-	maps.Items = slices.DeleteFunc(maps.Items, func(cm corev1.ConfigMap) bool { return cm.Data["config.yaml"] == "" })
-	if n := len(maps.Items); n != 1 {
-		return config.URL{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace "+
-			"with --system-namespace", namespace, n)
+	i, err := findInstallation(ctx, c, cmp.Or(system, claimed, defaultSystemNamespace))
+	if err != nil {
+		return i, err
 	}
-	// Of the file only this: the plugin may be older than the operator.
-	file := struct {
-		URL config.URL `json:"url"`
-	}{config.Default().URL}
-	if err := yaml.Unmarshal([]byte(maps.Items[0].Data["config.yaml"]), &file); err != nil {
-		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: %w", namespace, maps.Items[0].Name, err)
+	if why := i.notServing(namespace); why != "" {
+		return i, fmt.Errorf("no link would open a session of namespace %s: %s", namespace, why)
 	}
-	if file.URL.Domain == "" {
-		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: its config.yaml has no url.domain: is it the chart's?", namespace, maps.Items[0].Name)
-	}
-	return file.URL, nil
+	return i, nil
 }
 
 func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {

@@ -67,7 +67,10 @@ func (p *plugin) list(ctx context.Context, l listing) error {
 		_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
 		return err
 	}
-	return p.print(sessions.Items, time.Now())
+	if err := p.print(sessions.Items, time.Now()); err != nil {
+		return err
+	}
+	return p.warnUnserved(ctx, c, sessions.Items)
 }
 
 // phases are those that a session can have.
@@ -86,6 +89,23 @@ func (l listing) check() error {
 	for _, phase := range l.phases {
 		if !slices.Contains(phases, v1alpha1.Phase(phase)) {
 			return fmt.Errorf("--phase %s: is no phase; those are %s", phase, strings.Join(phaseNames(), ", "))
+		}
+	}
+	return nil
+}
+
+// warnUnserved says of which sessions nobody keeps current what the list shows.
+func (p *plugin) warnUnserved(ctx context.Context, c client.Client, sessions []v1alpha1.VDISession) error {
+	var namespaces []string
+	for i := range sessions {
+		namespaces = append(namespaces, sessions[i].Namespace)
+	}
+	slices.Sort(namespaces)
+	for _, namespace := range unserved(ctx, c, slices.Compact(namespaces)) {
+		_, err := fmt.Fprintf(p.ErrOut, "No installation serves namespace %s any more: what is shown of its sessions is old, and no link opens them. "+
+			"Add it to watchNamespaces again, or hand it over: docs/operations/several-installations.md#a-namespace-that-changes-hands\n", namespace)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

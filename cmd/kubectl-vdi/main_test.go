@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/backup"
+	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -95,6 +97,39 @@ func TestTheSigningKeyMayBeInAnotherNamespace(t *testing.T) {
 	assert.NotEmpty(t, out)
 }
 
+// watching is the configuration of the installation in namespace other, which serves these.
+func watching(namespaces ...string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "vdi-operator", Labels: operatorLabels},
+		Data: map[string]string{"config.yaml": "url: {domain: other.example.com}\nnamespaces: [" + strings.Join(namespaces, ", ") + "]\n"}}
+}
+
+// claimed is a namespace that the installation other/vdi has.
+func claimed(namespace string) *coordinationv1.Lease {
+	holder := "other/vdi"
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: claims.Name}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
+}
+
+func TestALinkIsOfTheInstallationThatServesTheSession(t *testing.T) {
+	ours, _ := signingSecret(t, "signing")
+	theirs, verifier := signingSecret(t, "signing")
+	alice := session("desktops", "alice")
+	out, _, err := run(t, []string{"link", "alice"}, alice, ours, in("other", theirs), watching("desktops"), claimed("desktops"))
+	require.NoError(t, err)
+	u, err := url.Parse(strings.TrimSpace(out))
+	require.NoError(t, err)
+	assert.Equal(t, "alice--desktops.other.example.com", u.Host)
+	_, _, err = verifier.Verify(token.AudienceSession, u.Query().Get(auth.QueryParameter), time.Now())
+	require.NoError(t, err)
+}
+
+func TestAListSaysWhatNobodyServesAnyMore(t *testing.T) {
+	alice, bob := session("desktops", "alice"), session("team-a", "bob")
+	_, errOut, err := run(t, []string{"list", "-A"}, alice, bob, watching("team-a"), claimed("desktops"), claimed("team-a"))
+	require.NoError(t, err)
+	assert.Equal(t, "No installation serves namespace desktops any more: what is shown of its sessions is old, and no link opens them. "+
+		"Add it to watchNamespaces again, or hand it over: docs/operations/several-installations.md#a-namespace-that-changes-hands\n", errOut)
+}
+
 func in(namespace string, secret *corev1.Secret) *corev1.Secret {
 	secret = secret.DeepCopy()
 	secret.Namespace = namespace
@@ -130,12 +165,22 @@ func TestWhyThereIsNoLink(t *testing.T) {
 		"no URL yet":          {[]string{"link", "alice"}, []client.Object{noURL, secret}, "has no URL yet: is the operator running?"},
 		"no installation": {[]string{"link", "alice", "--system-namespace", "nowhere"}, []client.Object{alice, in("nowhere", secret)},
 			"holds 0 ConfigMaps"},
-		"no signing key":           {[]string{"link", "alice"}, []client.Object{alice, unlabelled}, "holds 0 Secrets"},
-		"two signing keys":         {[]string{"link", "alice"}, []client.Object{alice, secret, second}, "holds 2 Secrets"},
-		"a key that is none":       {[]string{"link", "alice"}, []client.Object{alice, broken}, "secret vdi-system/broken"},
-		"a ttl of nothing":         {[]string{"link", "alice", "--ttl", "0s"}, []client.Object{alice, secret}, "must be above zero, such as 8h"},
-		"a ttl below nothing":      {[]string{"link", "alice", "--ttl", "-1h"}, []client.Object{alice, secret}, "must be above zero, such as 8h"},
-		"a ttl that is none":       {[]string{"link", "alice", "--ttl", "soon"}, []client.Object{alice, secret}, "--ttl"},
+		"no signing key":      {[]string{"link", "alice"}, []client.Object{alice, unlabelled}, "holds 0 Secrets"},
+		"two signing keys":    {[]string{"link", "alice"}, []client.Object{alice, secret, second}, "holds 2 Secrets"},
+		"a key that is none":  {[]string{"link", "alice"}, []client.Object{alice, broken}, "secret vdi-system/broken"},
+		"a ttl of nothing":    {[]string{"link", "alice", "--ttl", "0s"}, []client.Object{alice, secret}, "must be above zero and 8760h0m0s or less, such as 8h"},
+		"a ttl below nothing": {[]string{"link", "alice", "--ttl", "-1h"}, []client.Object{alice, secret}, "must be above zero and 8760h0m0s or less, such as 8h"},
+		"a ttl of centuries":  {[]string{"link", "alice", "--ttl", "100000h"}, []client.Object{alice, secret}, "--ttl 100000h0m0s: must be above zero and 8760h0m0s or less"},
+		"a ttl that is none":  {[]string{"link", "alice", "--ttl", "soon"}, []client.Object{alice, secret}, "--ttl"},
+		"a namespace that is not watched": {[]string{"link", "alice", "--system-namespace", "other"},
+			[]client.Object{alice, in("other", secret), watching("team-a", "team-b")},
+			"no link would open a session of namespace desktops: the installation in namespace other serves the sessions of team-a, team-b, not of desktops"},
+		"a namespace that is watched no more": {[]string{"link", "alice"},
+			[]client.Object{alice, in("other", secret), watching("team-a"), claimed("desktops")},
+			"add that to its watchNamespaces"},
+		"another installation's": {[]string{"link", "alice", "--system-namespace", "vdi-system"},
+			[]client.Object{alice, secret, in("other", secret), watching("desktops"), claimed("desktops")},
+			"are served by the installation in namespace other, whose links alone open them, and --system-namespace is vdi-system: leave it out"},
 		"nothing named":            {[]string{"link"}, nil, "accepts 1 arg"},
 		"a command that is none":   {[]string{"unlink"}, nil, "unknown command"},
 		"a name where none is due": {[]string{"list", "alice"}, nil, "alice"},

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,9 @@ func (p *plugin) newStatus() *cobra.Command {
 whether desktops can be made of each template.
 
 True is good in each; otherwise the message says what is wrong and what to do.
-The command fails when a condition of the installation is False. A template that
-is not valid costs its own sessions only, and is a warning.`,
+The command fails when a condition of the installation is False, and when no operator
+runs that would keep them current. A template that is not valid costs its own sessions
+only, and is a warning.`,
 		Example: "  kubectl vdi status --system-namespace vdi-system",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,10 +64,27 @@ func (p *plugin) status(ctx context.Context, c client.Client, namespace string) 
 	if err := p.printTemplates(ctx, c); err != nil {
 		return err
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d conditions are False", bad, all)
+	var absent []error
+	for i := range list.Items {
+		why, err := absence(ctx, c, &list.Items[i])
+		switch {
+		case apierrors.IsForbidden(err):
+			_, err = fmt.Fprintf(p.ErrOut, "Whether an operator keeps these current is not known: %s\n", err)
+		case err != nil:
+			err = fmt.Errorf("whether an operator runs: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			absent = append(absent, fmt.Errorf("no operator of installation %s runs, so that the conditions are old, no desktop wakes and none sleeps: %s",
+				list.Items[i].Labels[installation.LabelStatus], why))
+		}
 	}
-	return nil
+	if bad > 0 {
+		absent = append(absent, fmt.Errorf("%d of %d conditions are False", bad, all))
+	}
+	return errors.Join(absent...)
 }
 
 // printConditions prints those of the installations that reported into these, and counts

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -78,4 +79,26 @@ func TestStatusSaysWhyThereIsNone(t *testing.T) {
 			assert.ErrorContains(t, err, tc.says)
 		})
 	}
+}
+
+func TestStatusFailsWhenNoOperatorKeepsTheConditionsCurrent(t *testing.T) {
+	report := told("vdi-system", "vdi", ready)
+	report.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "vdi-operator", UID: "1"}}
+	deployment := func(wanted, ready int32) *appsv1.Deployment {
+		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-operator"},
+			Spec: appsv1.DeploymentSpec{Replicas: &wanted}, Status: appsv1.DeploymentStatus{ReadyReplicas: ready}}
+	}
+	_, _, err := run(t, []string{"status"}, report, deployment(2, 1))
+	require.NoError(t, err)
+	for says, there := range map[string]*appsv1.Deployment{
+		"0 of 0 replicas of Deployment vdi-system/vdi-operator are ready: kubectl -n vdi-system scale deployment vdi-operator --replicas=1": deployment(0, 0),
+		"0 of 2 replicas of Deployment vdi-system/vdi-operator are ready: see kubectl -n vdi-system describe":                               deployment(2, 0),
+	} {
+		out, _, err := run(t, []string{"status"}, report, there)
+		require.ErrorContains(t, err, "no operator of installation vdi runs, so that the conditions are old")
+		require.ErrorContains(t, err, says)
+		assert.Contains(t, out, "KnativeReady", "what was reported last is shown")
+	}
+	_, _, err = run(t, []string{"status"}, report)
+	require.ErrorContains(t, err, "Deployment vdi-system/vdi-operator is gone")
 }

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
 	"github.com/org/vdi-operator/pkg/controller/desktopnamespace"
@@ -150,20 +151,22 @@ type controller interface {
 // controllers are this product's and, with Knative, those that it hands to it by its classes.
 func (o *operator) controllers() []controller {
 	c := o.manager.GetClient()
+	owned := &claims.Claims{API: o.manager.GetAPIReader(), Client: c, Installation: o.config.Installation.String(), Conditions: o.conditions, Now: time.Now}
+	owned.Report()
 	all := []controller{
 		&session.Reconciler{
 			Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
-			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces,
+			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
-		&desktopnamespace.Reconciler{Client: c, NetworkPolicy: o.config.DesktopNetworkPolicy,
-			ProtectFromEviction: o.config.Desktops.ProtectFromEviction},
+		&desktopnamespace.Reconciler{Client: c, API: o.manager.GetAPIReader(), NetworkPolicy: o.config.DesktopNetworkPolicy,
+			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Namespaces: o.namespaces, Claims: owned},
 	}
 	if o.config.Knative.Enabled {
 		all = append(all,
 			&autoscaler.Reconciler{Client: c},
-			&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host()})
+			&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host(), Claims: owned})
 	}
 	return all
 }

@@ -38,7 +38,7 @@ func runUninstall(ctx context.Context, args []string) error {
 		return err
 	}
 	u := &uninstall.Uninstaller{
-		Client: c, Workload: workload.New(cfg, c, c), Namespaces: cfg.Namespaces,
+		Client: c, Workload: workload.New(cfg, c, c), Installation: cfg.Installation.String(), Namespaces: cfg.Namespaces,
 		Operator: deployment(cfg, f.operator), Activator: deployment(cfg, f.activator),
 		Leftovers: leftovers(cfg, *check),
 		Withdraw:  func(ctx context.Context) error { return template.Withdraw(ctx, c, cfg.Installation) },

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -62,6 +63,9 @@ type Installation struct {
 	// Namespace is the one that it is installed in.
 	Namespace string `json:"namespace"`
 }
+
+// String is the installation's name in the cluster, such as vdi-system/vdi.
+func (i Installation) String() string { return i.Namespace + "/" + i.Name }
 
 func (i Installation) validate() field.ErrorList {
 	path := field.NewPath("installation")
@@ -118,26 +122,6 @@ func (a Activator) validate() field.ErrorList {
 	return append(validateLabel(path.Child("service"), a.Service), validateLabel(path.Child("namespace"), a.Namespace)...)
 }
 
-// Agent is the program beside each desktop that announces its pod.
-type Agent struct {
-	// Enabled adds it to desktops' pods.
-	Enabled bool `json:"enabled"`
-	// Image is the agent's; it must be set where Enabled is.
-	Image string `json:"image"`
-	// Peers names the headless Service, in the activator's namespace, that has the
-	// address of every replica of the activator.
-	Peers string `json:"peers"`
-}
-
-func (a Agent) validate() field.ErrorList {
-	path := field.NewPath("agent")
-	errs := validateLabel(path.Child("peers"), a.Peers)
-	if a.Enabled && a.Image == "" {
-		errs = append(errs, field.Invalid(path.Child("image"), "", "must be the agent's image; or set agent.enabled to false"))
-	}
-	return errs
-}
-
 // Passed are names of cookies and of header fields that reach desktops, beside the cookies
 // that a desktop itself has set; * at the end of a name stands for any end.
 type Passed struct {
@@ -168,7 +152,7 @@ func Default() Config {
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Desktops:     Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Agent:        Agent{Peers: "vdi-activator-peers"},
+		Agent:        Agent{Peers: "vdi-activator-peers", Resources: agentResources()},
 		Limits:       defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
@@ -190,8 +174,12 @@ func Load(path string) (Config, error) {
 // Parse reads and checks a configuration in YAML over the defaults.
 func Parse(raw []byte) (Config, error) {
 	c := Default()
+	c.Agent.Resources = corev1.ResourceRequirements{} // read as a whole: a limit may be left out
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if c.Agent.Resources.Requests == nil && c.Agent.Resources.Limits == nil {
+		c.Agent.Resources = agentResources()
 	}
 	if c.DesktopNetworkPolicy != nil {
 		completeNetworkPolicy(c.DesktopNetworkPolicy)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -97,7 +98,10 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"an unknown key":         {least + "urls: {}", []string{"urls"}},
 		"an unknown inner key":   {least + "sessions: {idle: 1h}", []string{"idle"}},
 		"a duration in words":    {least + "sessions: {idleTimeout: soon}", []string{"soon"}},
-		"an idle timeout of 1s":  {least + "sessions: {idleTimeout: 1s}", []string{"sessions.idleTimeout", "1s", "10s or longer", "0s"}},
+		"an idle timeout of 1s":  {least + "sessions: {idleTimeout: 1s}", []string{"sessions.idleTimeout", "1s", "between 10s and 8760h0m0s", "0s"}},
+		"a clock of centuries":   {least + "sessions: {maxDuration: 1000000h}", []string{"sessions.maxDuration", "1000000h0m0s", "8760h0m0s"}},
+		"kept for centuries":     {least + "sessions: {keepWorkloadFor: 1000000h}", []string{"sessions.keepWorkloadFor", "1000000h0m0s", "8760h0m0s"}},
+		"good for centuries":     {least + "turn: {credentialTTL: 1000000h}", []string{"turn.credentialTTL", "1000000h0m0s", "720h0m0s"}},
 		"a disconnect of 9s":     {least + "sessions: {disconnectTimeout: 9s}", []string{"sessions.disconnectTimeout"}},
 		"a negative maximum":     {least + "sessions: {maxDuration: -1h}", []string{"sessions.maxDuration", "-1h"}},
 		"a startup of 1ms":       {least + "sessions: {startupTimeout: 1ms}", []string{"sessions.startupTimeout"}},
@@ -135,6 +139,7 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"TLS without a name":     {least + "turn: {discovery: {port: 3478, namespace: a, selector: {a: b}, tls: {port: 5349}}}", []string{"turn.discovery.tls", "host"}},
 		"discovery of anything":  {least + "turn: {discovery: {port: 3478, namespace: a}}", []string{"turn.discovery.selector"}},
 		"an agent of no image":   {least + "agent: {enabled: true}", []string{"agent.image", "agent.enabled"}},
+		"an agent's request":     {least + "agent: {resources: {requests: {cpu: 1}, limits: {cpu: 500m}}}", []string{"agent.resources.requests[cpu]", "1", "must be 500m"}},
 		"an agent's activators":  {least + "agent: {peers: A}", []string{"agent.peers", "A"}},
 		"no time on a lost node": {least + "desktops: {nodeLossTolerationSeconds: -1}", []string{"desktops.nodeLossTolerationSeconds", "-1", "0, to leave a node at once"}},
 		"an activator's name":    {least + "activator: {service: A}", []string{"activator.service", "A"}},
@@ -209,4 +214,13 @@ func TestNoNamespaceCanBeCalledLikeAnothersAddress(t *testing.T) {
 			t.Errorf("a session %s in a namespace %s has the address of one in %s", name, namespace, long)
 		}
 	}
+}
+
+func TestAnAgentsLimitMayBeLeftOut(t *testing.T) {
+	c, err := Parse([]byte(least + "agent: {resources: {limits: {memory: 64Mi}}}"))
+	require.NoError(t, err)
+	assert.NotContains(t, c.Agent.Resources.Limits, corev1.ResourceCPU)
+	c, err = Parse([]byte(least))
+	require.NoError(t, err)
+	assert.Equal(t, Default().Agent.Resources, c.Agent.Resources)
 }

@@ -7,6 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // Limits bound what visitors can make the activator keep. LimitTable has their defaults,
@@ -118,7 +120,7 @@ const (
 	maxKept    = 1e12
 	maxMessage = 1e9
 	maxHead    = 1e7
-	maxTime    = float64(365 * 24 * time.Hour)
+	maxTime    = float64(lifecycle.Longest)
 )
 
 // LimitTable has every limit; values.yaml, its schema and docs/operations/limits.md are checked against it.

@@ -20,17 +20,17 @@ type Sessions struct {
 }
 
 func (l Sessions) validate() (errs field.ErrorList) {
-	if l.KeepWorkloadFor.Duration < 0 {
-		errs = append(errs, field.Invalid(field.NewPath("sessions", "keepWorkloadFor"), l.KeepWorkloadFor.Duration.String(),
-			"must be 0s, to keep nothing, or longer"))
+	if keep := l.KeepWorkloadFor.Duration; keep < 0 || keep > lifecycle.Longest {
+		errs = append(errs, field.Invalid(field.NewPath("sessions", "keepWorkloadFor"), keep.String(),
+			fmt.Sprintf("must be between 0s, to keep nothing, and %s", lifecycle.Longest)))
 	}
-	remedy := fmt.Sprintf("must be %s or longer, or 0s to switch the clock off", lifecycle.Shortest)
+	remedy := fmt.Sprintf("must be between %s and %s, or 0s to switch the clock off", lifecycle.Shortest, lifecycle.Longest)
 	for _, clock := range lifecycle.Clocks {
 		path := field.NewPath("sessions", clock.Name)
 		switch set := clock.Setting(l.Lifecycle); {
 		case set == nil:
 			errs = append(errs, field.Required(path, remedy))
-		case set.OrZero() != 0 && set.OrZero() < lifecycle.Shortest:
+		case set.OrZero() != 0 && (set.OrZero() < lifecycle.Shortest || set.OrZero() > lifecycle.Longest):
 			errs = append(errs, field.Invalid(path, set.String(), remedy))
 		}
 	}

@@ -1,13 +1,18 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+// longestCredential bounds TURN.CredentialTTL: a credential cannot be taken back.
+const longestCredential = 30 * 24 * time.Hour
 
 // TURN is what browsers and desktops get to know of the TURN server.
 type TURN struct {
@@ -44,8 +49,9 @@ type TURNSecurely struct {
 
 func (t TURN) validate() (errs field.ErrorList) {
 	path := field.NewPath("turn")
-	if d := t.CredentialTTL.Duration; d <= 0 {
-		errs = append(errs, field.Invalid(path.Child("credentialTTL"), d.String(), "must be above 0s"))
+	if d := t.CredentialTTL.Duration; d <= 0 || d > longestCredential {
+		errs = append(errs, field.Invalid(path.Child("credentialTTL"), d.String(),
+			fmt.Sprintf("must be above 0s, and %s or less", longestCredential)))
 	}
 	for _, u := range t.URLs {
 		if scheme, _, found := strings.Cut(u, ":"); !found || !slices.Contains([]string{"turn", "turns", "stun", "stuns"}, scheme) {

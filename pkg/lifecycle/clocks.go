@@ -3,6 +3,8 @@ package lifecycle
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -26,19 +28,28 @@ type Clock struct {
 	field func(*v1alpha1.Lifecycle) **v1alpha1.Duration
 	// from is the moment that it runs from; zero where the clock does not run.
 	from func(Activity, Record) time.Time
+	// shortened is when an edit made it shorter, in a session's status; nil where nobody can be
+	// warned of it.
+	shortened func(*v1alpha1.ShortenedClocks) **metav1.MicroTime
 	// reported says that it runs from reports, so that it stands while nobody listens.
 	reported bool
 }
 
-// Shortest is the shortest setting: activators report every few seconds. 0 is off.
-const Shortest = 10 * time.Second
+const (
+	// Shortest is the shortest setting: activators report every few seconds. 0 is off.
+	Shortest = 10 * time.Second
+	// Longest is the longest setting: what is above it is a slip of the hand. A pod's token
+	// is good for as long.
+	Longest = 365 * 24 * time.Hour
+)
 
 // Clocks are all clocks. Of two that run out at the same moment the earlier one here is
 // the reason.
 var Clocks = []Clock{
 	{
 		Name: "maxDuration", Reason: ReasonMaxDuration, Default: 24 * time.Hour, EndsVisits: true, Warns: true,
-		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
+		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
+		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.MaxDuration },
 		// The wake, in use or not.
 		from: func(_ Activity, r Record) time.Time { return r.AwakeSince },
 	},
@@ -55,14 +66,16 @@ var Clocks = []Clock{
 	},
 	{
 		Name: "disconnectTimeout", Reason: ReasonDisconnected, Default: 5 * time.Minute,
-		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
+		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
+		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.DisconnectTimeout },
 		// The last moment a connection was open.
 		from:     func(a Activity, r Record) time.Time { return latest(r.AwakeSince, a.LastWake, a.LastConnected) },
 		reported: true,
 	},
 	{
 		Name: "idleTimeout", Reason: ReasonIdle, Default: 30 * time.Minute, EndsVisits: true, Warns: true, Postponable: true,
-		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
+		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.IdleTimeout },
+		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.IdleTimeout },
 		// The last input since the wake, or since something has watched for input: silence
 		// means nothing before.
 		from: func(a Activity, r Record) time.Time {
@@ -119,6 +132,9 @@ func running(now time.Time, p Policy, a Activity, r Record) []Due {
 			if at = p.Listening.due(now, from, timeout); at.IsZero() {
 				continue
 			}
+		}
+		if edited := r.Shortened[c.Name]; !edited.IsZero() {
+			at = latest(at, edited.Add(c.notice(timeout)))
 		}
 		all = append(all, Due{Clock: c, At: at})
 	}

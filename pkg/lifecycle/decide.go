@@ -34,6 +34,8 @@ type Record struct {
 	LostAt time.Time
 	// AsleepSince is when the desktop was last put to sleep.
 	AsleepSince time.Time
+	// Shortened is when an edit made a clock shorter in this awake period, by its name.
+	Shortened map[string]time.Time
 }
 
 // Reason says in one CamelCase word why a decision was taken, as in a condition.

@@ -31,7 +31,8 @@ func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 			LastInput: at(act.LastInputTime), LastWatched: at(act.LastWatchedTime)}
 	}
 	return a, Record{Power: s.Spec.Power,
-		AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), LostAt: at(s.Status.LostTime), AsleepSince: at(s.Status.SleepTime)}
+		AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), LostAt: at(s.Status.LostTime), AsleepSince: at(s.Status.SleepTime),
+		Shortened: shortenedClocks(s)}
 }
 
 func at(t *metav1.MicroTime) time.Time {

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -88,3 +89,14 @@ func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
 	}
 	return &metav1.MicroTime{Time: now}
 }
+
+// needAction are the reasons of Ready for which a desktop does not start until somebody changes
+// something.
+var needAction = []string{
+	v1alpha1.ReasonTemplateNotFound, v1alpha1.ReasonInvalidTemplate, v1alpha1.ReasonHomeInUse, v1alpha1.ReasonRefused, v1alpha1.ReasonNameTaken,
+	v1alpha1.ReasonKnativeMissing, v1alpha1.ReasonKnativeFailed, v1alpha1.ReasonPodNotCreated, v1alpha1.ReasonStorageClassMissing,
+	v1alpha1.ReasonNoNodeLargeEnough, v1alpha1.ReasonImagePullFailed, v1alpha1.ReasonContainerFailed, v1alpha1.ReasonCrashLoop,
+}
+
+// NeedsAction says of a reason of the condition Ready that it lasts until somebody acts.
+func NeedsAction(reason string) bool { return slices.Contains(needAction, reason) }

@@ -38,9 +38,8 @@ func Object(in any) (any, error) {
 			o.Spec = ofDesktop(o.Spec)
 		}
 	case *corev1.PersistentVolumeClaim: // who holds it says its metadata
-		if o.Spec.VolumeMode != nil { // the API server sets it
-			o.Spec = corev1.PersistentVolumeClaimSpec{Resources: o.Spec.Resources, AccessModes: o.Spec.AccessModes, VolumeName: o.Spec.VolumeName}
-			o.Status = corev1.PersistentVolumeClaimStatus{}
+		if len(o.Spec.AccessModes) > 0 { // the API server asks for one
+			trimClaim(o)
 		}
 	}
 	if _, has := o.GetAnnotations()[corev1.LastAppliedConfigAnnotation]; has { //nolint:staticcheck // delete takes the map for writing all the same
@@ -49,8 +48,21 @@ func Object(in any) (any, error) {
 	return in, nil
 }
 
+// trimClaim leaves of a claim what it asks for and has, all of it as long as it waits for a volume.
+func trimClaim(c *corev1.PersistentVolumeClaim) {
+	asked := corev1.PersistentVolumeClaimSpec{Resources: c.Spec.Resources, AccessModes: c.Spec.AccessModes, VolumeName: c.Spec.VolumeName}
+	waits := c.Status.Phase == corev1.ClaimPending && c.Spec.VolumeName == ""
+	c.Status = corev1.PersistentVolumeClaimStatus{}
+	if waits {
+		asked.StorageClassName, asked.DataSource, asked.DataSourceRef = c.Spec.StorageClassName, c.Spec.DataSource, c.Spec.DataSourceRef
+		c.Status.Phase = corev1.ClaimPending
+	}
+	c.Spec = asked
+}
+
 // ofDesktop leaves of a pod's spec what says whether the desktop is reachable, which home it
-// has, and what becomes of it when its node is lost.
+// has, what becomes of it when its node is lost, and, as long as it has no node, what it asks
+// of one.
 func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 	spec := corev1.PodSpec{NodeName: full.NodeName, ReadinessGates: full.ReadinessGates}
 	for i := range full.Tolerations {
@@ -60,7 +72,11 @@ func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 	}
 	for i := range full.Containers {
 		c := &full.Containers[i]
-		spec.Containers = append(spec.Containers, corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, ReadinessProbe: c.ReadinessProbe})
+		kept := corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, ReadinessProbe: c.ReadinessProbe}
+		if full.NodeName == "" {
+			kept.Resources.Requests = c.Resources.Requests
+		}
+		spec.Containers = append(spec.Containers, kept)
 	}
 	for _, v := range full.Volumes {
 		if v.PersistentVolumeClaim != nil {

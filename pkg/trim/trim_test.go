@@ -80,3 +80,19 @@ func TestWhatIsNoObjectPasses(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "x", out)
 }
+
+func TestOfWhatWaitsWhatItAsksForIsKept(t *testing.T) {
+	class := "fast"
+	c := &corev1.PersistentVolumeClaim{ObjectMeta: written("home"), Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class,
+		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}}, Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}}
+	_, err := Object(c)
+	require.NoError(t, err)
+	assert.Equal(t, &class, c.Spec.StorageClassName)
+	assert.Equal(t, corev1.ClaimPending, c.Status.Phase)
+
+	asks := corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("4Gi")}}
+	p := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "desktop", Resources: asks}}}}
+	_, err = Object(p)
+	require.NoError(t, err)
+	assert.Equal(t, asks, p.Spec.Containers[0].Resources)
+}

@@ -184,7 +184,9 @@ func (u *Uninstaller) sessions(ctx context.Context) ([]types.NamespacedName, err
 			errs = append(errs, unlisted(namespace, err))
 		}
 		for i := range list.Items {
-			keys = append(keys, client.ObjectKeyFromObject(&list.Items[i]))
+			if key := client.ObjectKeyFromObject(&list.Items[i]); u.ours(ctx, key.Namespace) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, errors.Join(errs...)

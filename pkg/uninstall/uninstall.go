@@ -45,6 +45,9 @@ type Uninstaller struct {
 	Client client.Client
 	// Workload is what the sessions' desktops run on.
 	Workload workload.Workload
+	// Installation is who has claimed the namespaces of its sessions: config.Installation's
+	// String.
+	Installation string
 	// Namespaces are those whose sessions are this installation's; empty is all.
 	Namespaces []string
 	// Operator and Activator are the programs' Deployments.
@@ -64,6 +67,8 @@ type Uninstaller struct {
 	gone []string
 
 	mu sync.Mutex // guards Out
+	// served has the namespaces that were looked at, and whether they are this installation's.
+	served map[string]bool
 }
 
 // Run takes the installation back. An error says what is left that should have gone;
@@ -116,14 +121,20 @@ func (u *Uninstaller) removeFromNamespaces(ctx context.Context) error {
 			u.removeLabelled(ctx, &networkingv1.NetworkPolicyList{}, namespace, v1alpha1.LabelDesktopNetwork),
 			u.removeLabelled(ctx, &policyv1.PodDisruptionBudgetList{}, namespace, v1alpha1.LabelDesktopBudget))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, u.releaseNamespaces(ctx))...)
 }
 
 func (u *Uninstaller) removeLabelled(ctx context.Context, list client.ObjectList, namespace, label string) error {
 	if err := u.Client.List(ctx, list, client.InNamespace(namespace), client.HasLabels{label}); err != nil {
 		return fmt.Errorf("list what has the label %s: %w", label, err)
 	}
-	return meta.EachListItem(list, func(item runtime.Object) error { return u.remove(ctx, item.(client.Object)) })
+	return meta.EachListItem(list, func(item runtime.Object) error {
+		o := item.(client.Object)
+		if !u.ours(ctx, o.GetNamespace()) {
+			return nil
+		}
+		return u.remove(ctx, o)
+	})
 }
 
 // remove deletes an object that may be gone already, and says so where it was not.

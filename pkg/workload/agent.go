@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -15,8 +14,6 @@ import (
 const (
 	// agentUser is not the desktop's: nothing in the desktop may read what it holds.
 	agentUser = 65532
-	// What the agent reserves and may use. It was seen at 6 MiB and 1m when it waits.
-	agentCPU, agentMemory, agentMemoryLimit = "5m", "16Mi", "32Mi"
 	// agentTokenEnv is where the agent finds its token.
 	agentTokenEnv = "VDI_AGENT_TOKEN"
 )
@@ -37,10 +34,7 @@ func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) c
 			Optional: new(true),
 		}}}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(agentCPU), corev1.ResourceMemory: resource.MustParse(agentMemory)},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(agentMemoryLimit)},
-		},
+		Resources:                *cfg.Agent.Resources.DeepCopy(),
 		SecurityContext: &corev1.SecurityContext{
 			RunAsNonRoot: new(true), RunAsUser: new(int64(agentUser)), RunAsGroup: new(int64(agentUser)),
 			AllowPrivilegeEscalation: new(false),

@@ -81,7 +81,7 @@ func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.Persiste
 	if p := s.Spec.Persistence; p != nil && p.Size != nil {
 		size = *p.Size
 	}
-	return &corev1.PersistentVolumeClaim{
+	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      HomeName(s.Spec.User, s.Spec.Template),
 			Namespace: s.Namespace,
@@ -103,4 +103,35 @@ func HomeClaim(t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) *corev1.Persiste
 			},
 		},
 	}
+	if class := claim.Spec.StorageClassName; class != nil {
+		claim.Annotations[v1alpha1.AnnotationStorageClass] = *class
+	}
+	return claim
+}
+
+// IsHome is whether a claim that has the name of the session's home is one.
+func IsHome(claim *corev1.PersistentVolumeClaim, s *v1alpha1.VDISession) bool {
+	return claim.Labels[v1alpha1.LabelUser] == UserHash(s.Spec.User)
+}
+
+// Unbound is whether a home has no volume and never had one, so that nothing is in it.
+func Unbound(home *corev1.PersistentVolumeClaim) bool {
+	return home.Status.Phase == corev1.ClaimPending && home.Spec.VolumeName == ""
+}
+
+// Outdated is whether a home without a volume asks for another StorageClass than its template
+// does now, so that a claim made anew may get what this one waits for. One that is to be filled
+// from somewhere is left alone: somebody else has made it.
+func Outdated(home, wanted *corev1.PersistentVolumeClaim) bool {
+	if !Unbound(home) || home.Spec.DataSource != nil || home.Spec.DataSourceRef != nil {
+		return false
+	}
+	asked, named := home.Annotations[v1alpha1.AnnotationStorageClass]
+	if wanted.Spec.StorageClassName == nil {
+		return named // the cluster's default is asked for now
+	}
+	if !named {
+		asked = ptr.Deref(home.Spec.StorageClassName, "")
+	}
+	return asked != *wanted.Spec.StorageClassName
 }

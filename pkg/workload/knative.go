@@ -222,13 +222,23 @@ func (k *Knative) deployment(ctx context.Context, s *v1alpha1.VDISession) (strin
 // ofRevision is whether Knative made an object, or its owner, for a revision.
 func ofRevision(o client.Object) bool { return o.GetLabels()[serving.RevisionLabelKey] != "" }
 
+// sidecar is what Knative's proxy beside a desktop gets, where a podTemplate says nothing else:
+// it only probes, as visitors do not come through it. Without limits a quota on limits refuses
+// the pod. The request of CPU is Knative's own (serving v0.50.0, pkg/deployment/config.go).
+var sidecar = map[string]string{
+	serving.QueueSidecarCPUResourceRequestAnnotationKey:    "25m",
+	serving.QueueSidecarCPUResourceLimitAnnotationKey:      "500m",
+	serving.QueueSidecarMemoryResourceRequestAnnotationKey: "32Mi",
+	serving.QueueSidecarMemoryResourceLimitAnnotationKey:   "256Mi",
+}
+
 // knativeService renders a shape. What it returns is hashed before the API server
 // fills in defaults, so that a change is one of template, session or configuration.
 func knativeService(shape Shape) (*servingv1.Service, error) {
 	template := servingv1.RevisionTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels: maps.Clone(shape.Pod.Labels),
-			Annotations: labels.Merge(shape.Pod.Annotations, map[string]string{
+			Annotations: labels.Merge(labels.Merge(sidecar, shape.Pod.Annotations), map[string]string{
 				autoscaling.ClassAnnotationKey:        v1alpha1.PodAutoscalerClass,
 				autoscaling.InitialScaleAnnotationKey: "0",
 				autoscaling.MaxScaleAnnotationKey:     "1",

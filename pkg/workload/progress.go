@@ -76,6 +76,13 @@ func (p Progress) say(meaning, reason string) Progress {
 	return p
 }
 
+// Because is the progress with what is known better than where it comes from: it is stuck for
+// this reason, with a meaning and a detail for people.
+func (p Progress) Because(reason, meaning, detail string) Progress {
+	p.Reason, p.Detail, p.Stuck = reason, detail, true
+	return p.say(meaning, "")
+}
+
 // stuckContainer says what keeps a container from running; it is not stuck if nothing does.
 func stuckContainer(c *corev1.ContainerStatus) Progress {
 	w := c.State.Waiting

@@ -76,12 +76,16 @@ func TestADesktopIsAKnativeServiceOfOurClasses(t *testing.T) {
 	})
 	equal(t, "ingress class", s.Annotations["networking.knative.dev/ingress-class"], "activator.vdi.kasm.io")
 	equal(t, "template's annotations", s.Spec.Template.Annotations, map[string]string{
-		"autoscaling.knative.dev/class":                  "session.vdi.kasm.io",
-		"autoscaling.knative.dev/initial-scale":          "0",
-		"autoscaling.knative.dev/max-scale":              "1",
-		"serving.knative.dev/progress-deadline":          "20m0s",
-		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-		"karpenter.sh/do-not-disrupt":                    "true",
+		"autoscaling.knative.dev/class":                             "session.vdi.kasm.io",
+		"autoscaling.knative.dev/initial-scale":                     "0",
+		"autoscaling.knative.dev/max-scale":                         "1",
+		"serving.knative.dev/progress-deadline":                     "20m0s",
+		"queue.sidecar.serving.knative.dev/cpu-resource-request":    "25m",
+		"queue.sidecar.serving.knative.dev/cpu-resource-limit":      "500m",
+		"queue.sidecar.serving.knative.dev/memory-resource-request": "32Mi",
+		"queue.sidecar.serving.knative.dev/memory-resource-limit":   "256Mi",
+		"cluster-autoscaler.kubernetes.io/safe-to-evict":            "false",
+		"karpenter.sh/do-not-disrupt":                               "true",
 	})
 	equal(t, "pod's labels", s.Spec.Template.Labels, map[string]string{
 		v1alpha1.LabelSession: "ada", v1alpha1.LabelTemplate: "egl", v1alpha1.LabelUser: user,
@@ -246,7 +250,7 @@ func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080"},
 		"env": []map[string]any{{"name": "VDI_AGENT_TOKEN",
 			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "agent", "optional": true}}}},
-		"resources": map[string]any{"requests": map[string]string{"cpu": "5m", "memory": "16Mi"}, "limits": map[string]string{"memory": "32Mi"}},
+		"resources": map[string]any{"requests": map[string]string{"cpu": "5m", "memory": "16Mi"}, "limits": map[string]string{"cpu": "500m", "memory": "32Mi"}},
 		"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "allowPrivilegeEscalation": false,
 			"readOnlyRootFilesystem": true, "capabilities": map[string]any{"drop": []string{"ALL"}}, "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
 	})
@@ -262,7 +266,7 @@ func TestAPodTemplateMaySizeOrRemoveTheAgentAndNothingElse(t *testing.T) {
 	require.GreaterOrEqual(t, i, 0)
 	equal(t, "image", c[i].Image, "agent:1")
 	equal(t, "arguments", len(c[i].Args), 2)
-	equal(t, "limit", c[i].Resources.Limits, map[string]string{"memory": "64Mi"})
+	equal(t, "limit", c[i].Resources.Limits, map[string]string{"cpu": "500m", "memory": "64Mi"})
 
 	assert.Len(t, containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","$patch":"delete"}]}}`), 1,
 		"containers, want the desktop's alone")
@@ -461,4 +465,18 @@ func TestANullInAPodTemplateIsRefusedHoweverItWasApplied(t *testing.T) {
 	caps := desktop(t, build(t, tm, session())).SecurityContext.Capabilities
 	require.NotNil(t, caps)
 	assert.Empty(t, caps.Drop, "the remedy leaves %+v", caps)
+}
+
+func TestKnativesProxyHasLimitsUnlessAPodTemplateSaysOtherwise(t *testing.T) {
+	const limit = "queue.sidecar.serving.knative.dev/cpu-resource-limit"
+	for podTemplate, want := range map[string]string{
+		`{}`: "500m",
+		`{"metadata":{"annotations":{"` + limit + `":"1"}}}`: "1",
+	} {
+		tm := template()
+		tm.Spec.PodTemplate = &runtime.RawExtension{Raw: []byte(podTemplate)}
+		annotations := build(t, tm, session()).Spec.Template.Annotations
+		assert.Equal(t, want, annotations[limit])
+		assert.Equal(t, "256Mi", annotations["queue.sidecar.serving.knative.dev/memory-resource-limit"])
+	}
 }

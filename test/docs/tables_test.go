@@ -65,7 +65,6 @@ type bounds struct {
 	Minimum          *float64          `json:"minimum"`
 	Maximum          *float64          `json:"maximum"`
 	ExclusiveMinimum *float64          `json:"exclusiveMinimum"`
-	Not              map[string]any    `json:"not"`
 	Properties       map[string]bounds `json:"properties"`
 }
 
@@ -118,8 +117,6 @@ func TestEveryLimitIsTheSameInTheProgramsTheChartItsSchemaAndThePage(t *testing.
 			t.Errorf("values.schema.json: limits.%s does not have the bound %v", limit.Name, limit.Min)
 		case isNumber && (at.Maximum == nil || *at.Maximum != limit.Max):
 			t.Errorf("values.schema.json: limits.%s does not have the greatest value %v", limit.Name, limit.Max)
-		case !isNumber && (at.Not != nil) != limit.Above:
-			t.Errorf("values.schema.json: limits.%s: zero is forbidden: %t, want %t", limit.Name, at.Not != nil, limit.Above)
 		}
 	}
 	assert.Empty(t, inChart, "values.yaml has limits that the programs do not know")

@@ -66,7 +66,7 @@ func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {
 	if err := configure(t, "{idleTimeout: 1s}"); err == nil {
 		t.Fatal("a bad file was taken")
 	} else {
-		wantText(t, err.Error(), "sessions.idleTimeout", "1s", "10s or longer")
+		wantText(t, err.Error(), "sessions.idleTimeout", "1s", "between 10s and 8760h0m0s")
 	}
 	always(t, "the good one still holds", idle(2*time.Minute))
 

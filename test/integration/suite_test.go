@@ -203,7 +203,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	if err := (&desktopnamespace.Reconciler{Client: c, NetworkPolicy: network.DesktopNetworkPolicy, ProtectFromEviction: true}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&desktopnamespace.Reconciler{Client: c, API: mgr.GetAPIReader(), NetworkPolicy: network.DesktopNetworkPolicy, ProtectFromEviction: true}).SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	return (&ingress.Reconciler{Client: c, ActivatorHost: cfg.Activator.Host()}).SetupWithManager(ctx, mgr)

@@ -121,7 +121,7 @@ func programOf(t *testing.T, name string) (*appsv1.Deployment, *corev1.Pod) {
 func uninstaller(out *bytes.Buffer, timeout time.Duration) *uninstall.Uninstaller {
 	key := func(name string) types.NamespacedName { return types.NamespacedName{Namespace: unserved, Name: name} }
 	return &uninstall.Uninstaller{
-		Client: api, Workload: &workload.Knative{Client: api, API: api}, Namespaces: []string{unserved},
+		Client: api, Workload: &workload.Knative{Client: api, API: api}, Installation: unserved + "/vdi", Namespaces: []string{unserved},
 		Operator: key("the-operator"), Activator: key("the-activator"), Timeout: timeout, Out: out,
 	}
 }
@@ -135,6 +135,28 @@ func absent(t *testing.T, o client.Object) error {
 
 func homeOf(s *v1alpha1.VDISession) *corev1.PersistentVolumeClaim {
 	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}}
+}
+
+func TestAnUninstallLeavesAloneWhatAnotherInstallationServes(t *testing.T) {
+	reconcile := operatorByHand(t)
+	theirs := inUnserved(t, "theirs", nil)
+	reconcile(theirs)
+	claim, other := claimOf(unserved), "elsewhere/vdi"
+	claim.Spec.HolderIdentity = &other
+	require.NoError(t, api.Create(t.Context(), claim))
+	t.Cleanup(func() { require.NoError(t, client.IgnoreNotFound(api.Delete(context.Background(), claim))) })
+	programOf(t, "the-operator")
+	programOf(t, "the-activator")
+	for _, o := range []string{"the-operator-1", "the-activator-1"} { // as kubelet and their ReplicaSets would
+		require.NoError(t, api.Delete(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: o}}))
+	}
+	var out bytes.Buffer
+	require.NoError(t, uninstaller(&out, 20*time.Second).Run(t.Context()))
+	assert.Contains(t, out.String(), "Left namespace unserved alone, which installation elsewhere/vdi serves.")
+	assert.NotEmpty(t, get(t, theirs).Finalizers)
+	require.NoError(t, namespaceOf(t, unserved, other)())
+	require.NoError(t, api.Delete(t.Context(), theirs))
+	reconcile(theirs)
 }
 
 func TestAnUninstallLeavesSessionsAndHomesAndAnotherInstallationTakesThemUp(t *testing.T) {

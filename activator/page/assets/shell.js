@@ -58,7 +58,8 @@
     if (element.textContent !== words) element.textContent = words;
   };
   const card = {
-    waiting: () => ({ title: text.titleWaiting, hint: status.step === "place" && status.detail ? text.queueHint : "" }),
+    waiting: () => status.blocked ? { title: text.titleBlocked, hint: text.blockedHint }
+      : { title: text.titleWaiting, hint: status.step === "place" && status.detail ? text.queueHint : "" },
     ready: () => ({ title: text.titleReady }),
     failed: () => ({ title: text.titleFailed, hint: text.failedHint, action: text.tryAgain }),
     asleep: () => ({ title: text.titleAsleep, hint: text.asleepHint, action: text.wake }),
@@ -355,7 +356,7 @@
     }
     askedAt = performance.now();
     understood = "";
-    tell({ ...status, state: "waiting", step: "waking", summary: text.waking, message: text.waking, detail: "", early: false, waitedMillis: 0 });
+    tell({ ...status, state: "waiting", step: "waking", summary: text.waking, message: text.waking, detail: "", blocked: false, early: false, waitedMillis: 0 });
     byId("title").tabIndex = -1;
     byId("title").focus();
     try {

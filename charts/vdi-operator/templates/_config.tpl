@@ -49,6 +49,7 @@ agent:
   enabled: {{ $.Values.agent.enabled }}
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
   peers: {{ include "vdi-operator.activator.peersName" $ }}
+  resources: {{ toJson ($.Values.agent.resources | default dict) }}
 knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}

@@ -9,6 +9,7 @@ package desktopnamespace
 import (
 	"context"
 	"errors"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -27,18 +28,44 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
+	"github.com/org/vdi-operator/pkg/watched"
 )
 
 // Name is the policy's and the budget's name in every namespace.
 const Name = "vdi-desktops"
 
+// conflictRetry is the pause before an object that somebody else wrote at the same moment is
+// looked at once more.
+const conflictRetry = time.Second
+
+// Namespaces knows which namespaces are being deleted.
+type Namespaces interface {
+	Ending(namespace string) bool
+}
+
+// Claims knows which installation serves a namespace.
+type Claims interface {
+	// Other is another installation that serves it; empty where this one does.
+	Other(ctx context.Context, namespace string) (string, error)
+	// Release gives one without sessions free.
+	Release(ctx context.Context, namespace string) error
+}
+
 // Reconciler keeps the policies and the budgets.
 type Reconciler struct {
 	Client client.Client
+	// API reads from the API server itself: the cache may be behind what this package made
+	// a moment ago.
+	API client.Reader
 	// NetworkPolicy is the policies' spec; nil takes away those that were made.
 	NetworkPolicy *networkingv1.NetworkPolicySpec
 	// ProtectFromEviction makes the budgets; false takes away those that were made.
 	ProtectFromEviction bool
+	// Namespaces says which are being deleted, with all in them; nil knows none.
+	Namespaces Namespaces
+	// Claims says which are another installation's; nil knows none.
+	Claims Claims
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)
@@ -50,16 +77,42 @@ var _ reconcile.Reconciler = (*Reconciler)(nil)
 // Reconcile makes the objects of one namespace as they must be. One that cannot be made
 // keeps no other from being made.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if r.Namespaces != nil && r.Namespaces.Ending(req.Namespace) {
+		return ctrl.Result{}, nil
+	}
 	sessions := &v1alpha1.VDISessionList{}
 	if err := r.Client.List(ctx, sessions, client.InNamespace(req.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
 		return ctrl.Result{}, err
 	}
+	if other, err := r.other(ctx, req.Namespace, len(sessions.Items) > 0); err != nil || other {
+		return ctrl.Result{RequeueAfter: claims.LookAgain}, err
+	}
 	var errs []error
+	again := time.Duration(0)
 	for _, o := range []object{r.networkPolicy(req.Namespace), r.disruptionBudget(req.Namespace)} {
 		o.wanted = o.wanted && len(sessions.Items) > 0
-		errs = append(errs, r.settle(ctx, o))
+		switch err := r.settle(ctx, o); {
+		case apierrors.IsConflict(err): // somebody else wrote at the same moment
+			again = conflictRetry
+		case watched.EndingError(err): // and takes both along
+		default:
+			errs = append(errs, err)
+		}
 	}
-	return ctrl.Result{}, errors.Join(errs...)
+	return ctrl.Result{RequeueAfter: again}, errors.Join(errs...)
+}
+
+// other is whether another installation serves the namespace. What is left in one without
+// sessions is taken away all the same.
+func (r *Reconciler) other(ctx context.Context, namespace string, sessions bool) (bool, error) {
+	if r.Claims == nil {
+		return false, nil
+	}
+	if !sessions {
+		return false, r.Claims.Release(ctx, namespace)
+	}
+	other, err := r.Claims.Other(ctx, namespace)
+	return other != "", err
 }
 
 func (r *Reconciler) settle(ctx context.Context, o object) error {
@@ -76,11 +129,21 @@ func (r *Reconciler) settle(ctx context.Context, o object) error {
 	})
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return o.foreign() // the cache has only ours
+		return r.existing(ctx, o) // the cache has only ours
 	case done == controllerutil.OperationResultCreated:
 		log.FromContext(ctx).Info("made an object of a namespace's desktops", "kind", o.kind)
 	}
 	return err
+}
+
+// existing judges an object that exists although the cache has none. One of ours is another
+// pass's, of a moment ago: the watch brings it, and this package looks at it then.
+func (r *Reconciler) existing(ctx context.Context, o object) error {
+	err := r.API.Get(ctx, client.ObjectKeyFromObject(o), o.Object)
+	if err == nil && !ours(o.Object) {
+		return o.foreign()
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // remove leaves alone what somebody else has made.

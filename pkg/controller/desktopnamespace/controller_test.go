@@ -1,10 +1,14 @@
 package desktopnamespace
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -78,4 +83,48 @@ func TestABudgetOfSomebodyElseIsLeftAloneAndSaidAndKeepsNoPolicyBack(t *testing.
 	require.NoError(t, reconcileOnce(t, r), "the remedy was taken")
 	expectThere(t, r, theirs, true)
 	assert.Nil(t, theirs.Spec.MaxUnavailable)
+}
+
+// behind is a cache that does not know yet what the API server has.
+func behind(r *Reconciler) {
+	all := r.Client.(client.WithWatch)
+	r.API = all
+	r.Client = interceptor.NewClient(all, interceptor.Funcs{Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+		return apierrors.NewNotFound(corev1.Resource(fmt.Sprintf("%T", o)), key.Name)
+	}})
+}
+
+func TestWhatAnotherPassMadeAtTheSameMomentIsNoError(t *testing.T) {
+	r := reconciler(t)
+	require.NoError(t, reconcileOnce(t, r))
+	behind(r)
+	require.NoError(t, reconcileOnce(t, r))
+}
+
+func TestWhatSomebodyElseMadeIsSaidThoughTheCacheDoesNotKnowIt(t *testing.T) {
+	r := reconciler(t, &policyv1.PodDisruptionBudget{ObjectMeta: named("team")})
+	behind(r)
+	require.ErrorContains(t, reconcileOnce(t, r), `a PodDisruptionBudget "vdi-desktops" exists in namespace "team" and is not this product's`)
+}
+
+func TestWhatSomebodyWritesAtTheSameMomentIsLookedAtAgain(t *testing.T) {
+	r := reconciler(t)
+	r.Client = interceptor.NewClient(r.Client.(client.WithWatch), interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return apierrors.NewConflict(corev1.Resource("x"), Name, errors.New("changed"))
+		}})
+	result, err := r.Reconcile(t.Context(), request)
+	require.NoError(t, err)
+	assert.Equal(t, conflictRetry, result.RequeueAfter)
+}
+
+type ending struct{}
+
+func (ending) Ending(string) bool { return true }
+
+func TestNothingIsMadeWhereTheNamespaceEnds(t *testing.T) {
+	r := reconciler(t)
+	r.Namespaces = ending{}
+	require.NoError(t, reconcileOnce(t, r))
+	expectThere(t, r, &policyv1.PodDisruptionBudget{}, false)
 }

@@ -18,13 +18,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
 )
+
+// Claims knows which installation serves a namespace.
+type Claims interface {
+	// Other is another installation that serves it; empty where this one does.
+	Other(ctx context.Context, namespace string) (string, error)
+}
 
 // Reconciler marks the Ingresses of this product's class as ready.
 type Reconciler struct {
 	Client client.Client
 	// ActivatorHost is the activator's name inside the cluster.
 	ActivatorHost string
+	// Claims says whose activator it is that a namespace's traffic goes to; nil is ours.
+	Claims Claims
 }
 
 // +kubebuilder:rbac:groups=networking.internal.knative.dev,resources=ingresses,verbs=get;list;watch
@@ -38,6 +47,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if !ours(ing) || !ing.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
+	}
+	if r.Claims != nil {
+		if other, err := r.Claims.Other(ctx, ing.Namespace); err != nil || other != "" {
+			return ctrl.Result{RequeueAfter: claims.LookAgain}, err
+		}
 	}
 	changed := ing.DeepCopy()
 	r.markReady(changed)

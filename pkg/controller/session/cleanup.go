@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -83,9 +84,31 @@ func RemoveFinalizer(ctx context.Context, c client.Client, s *v1alpha1.VDISessio
 	return client.IgnoreNotFound(c.Patch(ctx, s, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})))
 }
 
+// namespaceEnds is said of sessions in a namespace that is being deleted.
+const namespaceEnds = "The session's namespace is being deleted, and the session with it."
+
+// letGo releases a session whose namespace is being deleted. Kubernetes takes away all that is
+// in there, in any order: desktop, home, and this operator's rights. A finalizer that outlives
+// these keeps the namespace for ever.
+func (r *Reconciler) letGo(ctx context.Context, s *v1alpha1.VDISession) error {
+	err := RemoveFinalizer(ctx, r.Client, s)
+	if err == nil {
+		err = r.terminating(ctx, s, namespaceEnds)
+	}
+	if apierrors.IsForbidden(err) { // the rights have gone before
+		return nil
+	}
+	return err
+}
+
+// terminating says that a session goes.
 func (r *Reconciler) terminating(ctx context.Context, s *v1alpha1.VDISession, message string) error {
 	base := s.DeepCopy()
 	s.Status.Phase, s.Status.Message, s.Status.Waiting = v1alpha1.PhaseTerminating, message, nil
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionDesktopReady} {
+		meta.SetStatusCondition(&s.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse,
+			Reason: v1alpha1.ReasonTerminating, Message: message, ObservedGeneration: s.Generation})
+	}
 	if equality.Semantic.DeepEqual(base.Status, s.Status) {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,9 +22,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/watched"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -57,6 +60,12 @@ type Namespaces interface {
 	Begun() <-chan event.TypedGenericEvent[string]
 }
 
+// Claims knows which installation serves a namespace.
+type Claims interface {
+	// Other is another installation that serves it; empty where this one does.
+	Other(ctx context.Context, namespace string) (string, error)
+}
+
 // Reconciler reconciles VDISessions.
 type Reconciler struct {
 	Client client.Client
@@ -77,12 +86,15 @@ type Reconciler struct {
 	Tidying *rate.Limiter
 	// Namespaces says which are being deleted; nil knows none.
 	Namespaces Namespaces
+	// Claims says which namespaces another installation serves; nil knows none.
+	Claims Claims
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
 
 	began sync.Once
 	start time.Time
+	nodes nodes
 }
 
 // listening is what is known of who reports at now. It begins when this replica first reads a
@@ -108,6 +120,8 @@ func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list
+// +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses,verbs=get
 // +kubebuilder:rbac:groups="";events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile takes one session a step further.
@@ -116,10 +130,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if r.Claims != nil {
+		if other, err := r.Claims.Other(ctx, session.Namespace); err != nil || other != "" {
+			return ctrl.Result{RequeueAfter: claims.LookAgain}, err
+		}
+	}
+	result, err := r.step(ctx, session)
+	switch {
+	case apierrors.IsConflict(err): // somebody else wrote at the same moment, and is read next time
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	case watched.EndingError(err):
+		return ctrl.Result{RequeueAfter: cleanUpRetry}, r.terminating(ctx, session, namespaceEnds)
+	}
+	return result, err
+}
+
+func (r *Reconciler) step(ctx context.Context, session *v1alpha1.VDISession) (ctrl.Result, error) {
 	if r.Namespaces != nil && r.Namespaces.Ending(session.Namespace) {
-		// Kubernetes takes away all that is in there, in any order: desktop, home, and this
-		// operator's rights. A finalizer that outlives these keeps the namespace for ever.
-		return ctrl.Result{}, RemoveFinalizer(ctx, r.Client, session)
+		return ctrl.Result{}, r.letGo(ctx, session)
 	}
 	if !session.DeletionTimestamp.IsZero() {
 		return r.cleanUp(ctx, session)

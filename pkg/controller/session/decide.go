@@ -23,6 +23,9 @@ func (p *pass) observe(ctx context.Context) (err error) {
 	var changes time.Time
 	p.observed.Progress, changes = p.observed.Progress.At(p.now)
 	p.returnAt(changes)
+	if err := p.explain(ctx); err != nil {
+		return err
+	}
 	st := &p.session.Status
 	if lifecycle.Unknown(p.session) && p.observed.Pod != nil {
 		// A desktop runs and its status was lost: unknown means awake, from now on.
@@ -99,7 +102,7 @@ func (p *pass) sleep() {
 		message = p.startFailed()
 	}
 	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
-	st.StartTime, st.ReadyTime, st.LostTime, st.PodName = nil, nil, nil, ""
+	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))

@@ -24,44 +24,74 @@ func (p *pass) holdHome(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	wanted := workload.HomeClaim(p.template, p.session)
-	claim := &corev1.PersistentVolumeClaim{}
-	err := p.Client.Get(ctx, client.ObjectKeyFromObject(wanted), claim)
-	if apierrors.IsNotFound(err) {
-		if err := p.Client.Create(ctx, wanted); err != nil {
-			if p.behind(ctx, err, claim, client.ObjectKeyFromObject(wanted)) && claim.Annotations[v1alpha1.AnnotationHeldBy] == p.session.Name {
-				p.homeHeld(claim, sizeNote(claim, wanted))
-				return true, nil
-			}
-			return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
-		}
-		p.homeHeld(wanted, "")
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if !claim.DeletionTimestamp.IsZero() {
+	claim, err := p.home(ctx, wanted)
+	switch {
+	case err != nil:
+		return false, p.refusedOr(err, v1alpha1.ConditionHomeReady, "the volume claim of the home")
+	case !workload.IsHome(claim, p.session):
+		p.refuse(v1alpha1.ConditionHomeReady, v1alpha1.ReasonNameTaken, fmt.Sprintf("A PersistentVolumeClaim %q exists and is not a home of this "+
+			"product's, though it has the name of user %q's home for template %q. Delete it if nobody needs it, or set spec.persistence.enabled "+
+			"to false in this session.", claim.Name, p.session.Spec.User, p.session.Spec.Template))
+		return false, nil
+	case !claim.DeletionTimestamp.IsZero():
 		p.refuse(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeTerminating,
 			fmt.Sprintf("The home (PersistentVolumeClaim %q) is being deleted; a new one is made when it is gone.", claim.Name))
 		return false, nil
 	}
-	if holder := claim.Annotations[v1alpha1.AnnotationHeldBy]; holder != p.session.Name {
-		if holder != "" {
-			there, err := p.sessionExists(ctx, holder)
-			if err != nil {
-				return false, err
-			}
-			if there {
-				p.homeInUse(holder)
-				return false, nil
-			}
-		}
-		if err := setHolder(ctx, p.Client, claim, p.session); err != nil {
-			return false, err
-		}
+	if held, err := p.takeHome(ctx, claim); err != nil || !held {
+		return false, err
+	}
+	if workload.Outdated(claim, wanted) && !scheduled(p.observed.Pod) {
+		return false, p.remakeHome(ctx, claim)
 	}
 	p.homeHeld(claim, sizeNote(claim, wanted))
 	return true, nil
+}
+
+// home is the claim, which is made where there is none. The cache may be behind another
+// session's pass of this moment, and has homes only.
+func (p *pass) home(ctx context.Context, wanted *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	claim, key := &corev1.PersistentVolumeClaim{}, client.ObjectKeyFromObject(wanted)
+	err := p.Client.Get(ctx, key, claim)
+	if !apierrors.IsNotFound(err) {
+		return claim, err
+	}
+	claim = wanted.DeepCopy()
+	if err = p.Client.Create(ctx, claim); p.behind(ctx, err, claim, key) {
+		return claim, nil
+	}
+	return claim, err
+}
+
+// takeHome makes this session the home's holder, unless another one is.
+func (p *pass) takeHome(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool, error) {
+	holder := claim.Annotations[v1alpha1.AnnotationHeldBy]
+	if holder == p.session.Name {
+		return true, nil
+	}
+	if holder != "" {
+		there, err := p.sessionExists(ctx, holder)
+		if err != nil {
+			return false, err
+		}
+		if there {
+			p.homeInUse(holder)
+			return false, nil
+		}
+	}
+	return true, setHolder(ctx, p.Client, claim, p.session)
+}
+
+// remakeHome deletes a home that waits in vain for a volume of the StorageClass which its
+// template named once. As it was read: a volume may have come at this moment.
+func (p *pass) remakeHome(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	err := p.Client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	p.refuse(v1alpha1.ConditionHomeReady, v1alpha1.ReasonHomeTerminating, fmt.Sprintf("The home (PersistentVolumeClaim %q) never had a volume "+
+		"and is made anew, of the StorageClass that template %q names now.", claim.Name, p.session.Spec.Template))
+	return nil
 }
 
 // homeHeld says that the session has its home, and where it is so, that the home stays

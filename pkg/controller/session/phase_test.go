@@ -27,6 +27,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -679,4 +680,22 @@ func TestAStartIsCountedOnceThoughTheCacheIsBehind(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, starts, "counted %v, want one start", s.counted)
+}
+
+func TestATemplateThatShortensAClockWarnsWhoIsThere(t *testing.T) {
+	s := newWokenStage(t)
+	s.pod(corev1.ConditionTrue)
+	s.look()
+	s.now = s.now.Add(4 * time.Minute)
+	template := &v1alpha1.VDITemplate{}
+	require.NoError(t, s.r.Client.Get(t.Context(), client.ObjectKey{Name: "egl"}, template))
+	template.Spec.Lifecycle = &v1alpha1.Lifecycle{MaxDuration: v1alpha1.NewDuration(time.Minute)}
+	require.NoError(t, s.r.Client.Update(t.Context(), template))
+	now, again := s.look()
+	s.wants(now, v1alpha1.PhaseRunning, "")
+	assert.Equal(t, 15*time.Second, again, "a quarter of a minute is the warning")
+	s.now = s.now.Add(again)
+	now, _ = s.look()
+	assert.Equal(t, string(lifecycle.ReasonMaxDuration), now.Status.SleepReason)
+	assert.Nil(t, now.Status.Shortened)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/tracing"
+	"github.com/org/vdi-operator/pkg/watched"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -105,6 +106,8 @@ func (p *pass) live() bool {
 func (p *pass) refusedOr(err error, condition, what string) error {
 	var status apierrors.APIStatus
 	switch {
+	case watched.EndingError(err):
+		return err
 	case meta.IsNoMatchError(err):
 		p.refuse(condition, v1alpha1.ReasonKnativeMissing, "Knative Serving is not installed in this cluster: "+err.Error())
 	case apierrors.IsAlreadyExists(err):

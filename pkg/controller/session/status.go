@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/priority"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -34,6 +36,7 @@ func (p *pass) summarise() {
 	var ready bool
 	var reason string
 	st.Phase, reason, st.Message, ready = p.phase()
+	p.warn(reason, st.Message)
 	p.condition(v1alpha1.ConditionReady, ready, reason, st.Message)
 	p.condition(v1alpha1.ConditionDesktopReady, st.Phase == v1alpha1.PhaseRunning, reason, "")
 	switch {
@@ -158,7 +161,16 @@ func (p *pass) patch() client.Patch {
 	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
 }
 
+// warn tells once of what lasts until somebody acts. What has an event of its own has it where
+// it is found.
+func (p *pass) warn(reason, message string) {
+	if reason == v1alpha1.ReasonHomeInUse || !lifecycle.NeedsAction(reason) || p.conditionIs(v1alpha1.ConditionReady, reason) {
+		return
+	}
+	p.happened = append(p.happened, func() { p.event(corev1.EventTypeWarning, reason, "Start", "%s", message) })
+}
+
 // event tells of what was done, an action in a word.
 func (p *pass) event(kind, reason, action, format string, args ...any) {
-	p.Events.Eventf(p.before, nil, kind, reason, action, format, args...)
+	p.Events.Eventf(p.before, nil, kind, reason, action, "%s", installation.EventNote(fmt.Sprintf(format, args...)))
 }

@@ -33,6 +33,7 @@ func (p *pass) resolveTemplate(ctx context.Context) error {
 		p.condition(v1alpha1.ConditionTemplateResolved, true, v1alpha1.ReasonTemplateFound, "")
 		p.policy = lifecycle.Resolve(p.Defaults.Now().Lifecycle, template.Spec.Lifecycle, &p.session.Spec)
 	}
+	lifecycle.Shorten(p.now, p.before.Status.Lifecycle, p.policy, p.session)
 	p.policy.Listening = p.listening(p.now)
 	p.session.Status.Lifecycle = p.policy.DeepCopy()
 	return nil

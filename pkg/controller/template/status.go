@@ -25,7 +25,7 @@ import (
 const specHashLength = 12
 
 // Name is what an installation's entry in a template's status is called.
-func Name(i config.Installation) string { return i.Namespace + "/" + i.Name }
+func Name(i config.Installation) string { return i.String() }
 
 // count counts the template's sessions that this installation serves.
 func (r *Reconciler) count(ctx context.Context, t *v1alpha1.VDITemplate) (n v1alpha1.TemplateSessions, err error) {

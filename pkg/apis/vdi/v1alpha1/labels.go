@@ -26,6 +26,9 @@ const (
 	// the session that it was created for: only that session may take the home with it.
 	// It goes as soon as another session uses the home.
 	AnnotationCreatedBy = GroupName + "/created-by"
+	// AnnotationStorageClass is on a home volume claim and is the StorageClass that its
+	// template named; without it the template named none.
+	AnnotationStorageClass = GroupName + "/storage-class"
 	// AnnotationShapeHash is on the workload and is the hash of the shape that was
 	// applied, so that a change is seen without comparing what the API defaulted.
 	AnnotationShapeHash = GroupName + "/shape-hash"

@@ -12,7 +12,8 @@ import (
 // +kubebuilder:validation:Type=string
 // +kubebuilder:validation:MaxLength=32
 // +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="must be a duration such as 90s, 30m or 8h; 0s switches the clock off"
-// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) == duration('0s') || duration(self) >= duration('10s')",message="must be 10s or longer, or 0s to switch the clock off"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || self.matches('[0-9]{6}h|[0-9]{8}m([^s]|$)|[0-9]{10}s') || duration(self) == duration('0s') || duration(self) >= duration('10s')",message="must be 10s or longer, or 0s to switch the clock off"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || !self.matches('[0-9]{6}h|[0-9]{8}m([^s]|$)|[0-9]{10}s') && duration(self) <= duration('8760h')",message="must be 8760h (a year) or shorter, or 0s to switch the clock off"
 type Duration struct {
 	metav1.Duration `json:",inline"`
 }
@@ -55,4 +56,26 @@ type Lifecycle struct {
 	// desktop goes back to sleep.
 	// +optional
 	StartupTimeout *Duration `json:"startupTimeout,omitempty"`
+}
+
+// ShortenedClocks are the times of the edits, of values, template or session, that made clocks
+// of an awake desktop shorter. Each clock then runs out no earlier than its warning takes.
+type ShortenedClocks struct {
+	// IdleTimeout is when the idle timeout was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	IdleTimeout *metav1.MicroTime `json:"idleTimeout,omitempty"`
+
+	// DisconnectTimeout is when the disconnect timeout was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	DisconnectTimeout *metav1.MicroTime `json:"disconnectTimeout,omitempty"`
+
+	// MaxDuration is when the max duration was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	MaxDuration *metav1.MicroTime `json:"maxDuration,omitempty"`
 }

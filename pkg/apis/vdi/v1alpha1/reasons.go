@@ -37,6 +37,8 @@ const (
 	// ConditionNamespacesServed: every namespace of watchNamespaces exists, is not being
 	// deleted, and the operator has rights there.
 	ConditionNamespacesServed = "NamespacesServed"
+	// ConditionNamespacesOwned: no other installation serves a namespace of this one's sessions.
+	ConditionNamespacesOwned = "NamespacesOwned"
 	// ConditionActivatorsListening: an activator tells the operator who uses desktops; without
 	// one no desktop falls asleep by its disconnect or idle timeout.
 	ConditionActivatorsListening = "ActivatorsListening"
@@ -137,6 +139,8 @@ const (
 	ReasonRunning = "Running"
 	// ReasonAsleep: the desktop sleeps; a visit wakes it. It is an event's reason, too.
 	ReasonAsleep = "Asleep"
+	// ReasonTerminating: the session is being deleted, or its namespace.
+	ReasonTerminating = "Terminating"
 	// ReasonNotServed: the operator was uninstalled. For the installation: namespaces are not
 	// served.
 	ReasonNotServed = "NotServed"
@@ -168,6 +172,11 @@ const (
 	ReasonWaitingForResource = "WaitingForResource"
 	// ReasonWaitingForVolume: no node can have the home's volume.
 	ReasonWaitingForVolume = "WaitingForVolume"
+	// ReasonStorageClassMissing: the home's claim asks for a StorageClass that does not exist.
+	ReasonStorageClassMissing = "StorageClassMissing"
+	// ReasonNoNodeLargeEnough: no node of the cluster has as much as the desktop asks for,
+	// free or not.
+	ReasonNoNodeLargeEnough = "NoNodeLargeEnough"
 	// ReasonWaitingForNode: no node suits the pod for another cause.
 	ReasonWaitingForNode = "WaitingForNode"
 	// ReasonPodNotCreated: the pod cannot be created, because of a quota for example.
@@ -197,6 +206,10 @@ const (
 	ReasonMissing = "Missing"
 	// ReasonServed: every namespace is served.
 	ReasonServed = "Served"
+	// ReasonOwned: every namespace with sessions is this installation's.
+	ReasonOwned = "Owned"
+	// ReasonServedElsewhere: another installation serves a namespace.
+	ReasonServedElsewhere = "ServedElsewhere"
 	// ReasonListening: an activator renews its Lease.
 	ReasonListening = "Listening"
 	// ReasonNobodyListens: no activator does.

@@ -13,6 +13,7 @@ type VDISessionSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.user cannot change: create another session for another user"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="spec.user must not hold control characters"
+	// +kubebuilder:validation:XValidation:rule="self.matches('[[:cntrl:]]') || self == self.trim()",message="spec.user must not be blank, nor begin or end with a blank: it must be what the identity provider says, such as ada@example.com"
 	User string `json:"user"`
 
 	// Template names the VDITemplate. It may appear later than the session.
@@ -68,7 +69,7 @@ type SessionResources struct {
 
 	// Memory is the memory limit and request.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 512Mi or 4Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('16Mi'))",message="must be a quantity of 16Mi or more with its unit, such as 512Mi or 4Gi: without one it counts bytes"
 	Memory *resource.Quantity `json:"memory,omitempty"`
 
 	// CPU is the CPU limit; the request is a quarter of it.
@@ -85,7 +86,7 @@ type SessionPersistence struct {
 
 	// Size is the size of a new home; an existing one keeps its size.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 10Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('1Mi'))",message="must be a quantity of 1Mi or more with its unit, such as 10Gi: without one it counts bytes"
 	Size *resource.Quantity `json:"size,omitempty"`
 
 	// ReclaimPolicy says what happens to the home when this session is deleted. Retain
@@ -234,6 +235,9 @@ type VDISessionStatus struct {
 	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
+	// Shortened is when an edit made clocks of the awake desktop shorter; unset while it sleeps.
+	// +optional
+	Shortened *ShortenedClocks `json:"shortened,omitempty"`
 	// Streaming is the template's spec.streaming, which the activators read here: of an awake
 	// desktop as it was at its wake.
 	// +optional

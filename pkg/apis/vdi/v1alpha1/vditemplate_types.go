@@ -30,7 +30,7 @@ type VDITemplateSpec struct {
 	// Image is the desktop's container image.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule="!self.matches('\\\\s')",message="must be a container image reference without blanks, such as ghcr.io/selkies-project/nvidia-egl-desktop:latest"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^((([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)([.]([a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?))*|[[][a-fA-F0-9:]+[]])(:[0-9]+)?/)?[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*(:[A-Za-z0-9_][-A-Za-z0-9_.]*)?(@[A-Za-z0-9+._-]+:[0-9a-fA-F]+)?$')",message="must be a container image reference without scheme and blanks, such as ghcr.io/selkies-project/nvidia-egl-desktop:latest"
 	Image string `json:"image"`
 
 	// ImagePullSecrets are Secrets in the session's namespace.
@@ -77,7 +77,7 @@ type VDITemplateSpec struct {
 	// SharedMemory is the size of /dev/shm; it counts against the memory limit.
 	// +optional
 	// +kubebuilder:default="1Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",message="must be a quantity of zero or more, such as 512Mi or 1Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && (quantity(string(self)).compareTo(quantity('0')) == 0 || !quantity(string(self)).isLessThan(quantity('1Mi')))",message="must be 0, or a quantity of 1Mi or more with its unit, such as 512Mi or 1Gi: without one it counts bytes"
 	SharedMemory *resource.Quantity `json:"sharedMemory,omitempty"`
 
 	// Security is what the desktop's container may: Restricted, which suits images that
@@ -123,7 +123,7 @@ type TemplateResources struct {
 	// DefaultMemory is the memory limit and request.
 	// +optional
 	// +kubebuilder:default="4Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 512Mi or 4Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('16Mi'))",message="must be a quantity of 16Mi or more with its unit, such as 512Mi or 4Gi: without one it counts bytes"
 	DefaultMemory *resource.Quantity `json:"defaultMemory,omitempty"`
 
 	// DefaultCPU is the CPU limit; the request is a quarter of it.
@@ -235,7 +235,7 @@ type TemplatePersistence struct {
 	// Size is the size of a new home.
 	// +optional
 	// +kubebuilder:default="10Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",message="must be a quantity above zero, such as 10Gi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('1Mi'))",message="must be a quantity of 1Mi or more with its unit, such as 10Gi: without one it counts bytes"
 	Size *resource.Quantity `json:"size,omitempty"`
 
 	// StorageClassName is the class of a new home; the cluster's default if unset.

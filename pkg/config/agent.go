@@ -1,0 +1,46 @@
+package config
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Agent is the program beside each desktop that announces its pod.
+type Agent struct {
+	// Enabled adds it to desktops' pods.
+	Enabled bool `json:"enabled"`
+	// Image is the agent's; it must be set where Enabled is.
+	Image string `json:"image"`
+	// Peers names the headless Service, in the activator's namespace, that has the
+	// address of every replica of the activator.
+	Peers string `json:"peers"`
+	// Resources are what it reserves and may use.
+	Resources corev1.ResourceRequirements `json:"resources"`
+}
+
+// agentResources hold where the file says nothing. It was seen at 6 MiB and 1m when it waits;
+// a quota on limits refuses a pod with a container that has none.
+func agentResources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
+	}
+}
+
+func (a Agent) validate() field.ErrorList {
+	path := field.NewPath("agent")
+	errs := validateLabel(path.Child("peers"), a.Peers)
+	if a.Enabled && a.Image == "" {
+		errs = append(errs, field.Invalid(path.Child("image"), "", "must be the agent's image; or set agent.enabled to false"))
+	}
+	for name, requested := range a.Resources.Requests {
+		if limit, limited := a.Resources.Limits[name]; limited && requested.Cmp(limit) > 0 {
+			errs = append(errs, field.Invalid(path.Child("resources", "requests").Key(string(name)), requested.String(),
+				fmt.Sprintf("must be %s, which is its limit, or less", limit.String())))
+		}
+	}
+	return errs
+}

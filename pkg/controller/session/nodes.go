@@ -1,0 +1,59 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// nodesLookedAt is how often nodes are listed at most, while a start waits for one. They are
+// not watched: their status is written every few minutes, and rarely matters here.
+const nodesLookedAt = time.Minute
+
+// nodesWithin bounds a list of them.
+const nodesWithin = 5 * time.Second
+
+// nodes knows the largest of a cluster's nodes, by resource.
+type nodes struct {
+	mu sync.Mutex
+	// at is when they were listed last, most what they had: nil where they may not be read.
+	at   time.Time
+	most corev1.ResourceList
+}
+
+// largest is how much of a resource the largest node has for pods; 0 where no node has any. It
+// is not known without the right to list nodes.
+func (n *nodes) largest(ctx context.Context, api client.Reader, now time.Time, name corev1.ResourceName) (resource.Quantity, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.at.IsZero() || now.Sub(n.at) >= nodesLookedAt {
+		n.at, n.most = now, listed(ctx, api)
+	}
+	return n.most[name], n.most != nil
+}
+
+func listed(ctx context.Context, api client.Reader) corev1.ResourceList {
+	ctx, cancel := context.WithTimeout(ctx, nodesWithin)
+	defer cancel()
+	list := &corev1.NodeList{}
+	// The API server's memory is new enough, and spares etcd.
+	if err := api.List(ctx, list, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}); err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("nodes cannot be listed, so a desktop that is too large for all is not told apart", "error", err.Error())
+		return nil
+	}
+	most := corev1.ResourceList{}
+	for i := range list.Items {
+		for name, has := range list.Items[i].Status.Allocatable {
+			if known := most[name]; has.Cmp(known) > 0 {
+				most[name] = has
+			}
+		}
+	}
+	return most
+}
