@@ -15,7 +15,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -70,7 +69,11 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if s.Status.URL == "" {
 		return "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s", key, key.Name)
 	}
-	signer, err := signingKey(ctx, c, system)
+	of, err := installationIn(ctx, c, system)
+	if err != nil {
+		return "", err
+	}
+	signer, err := signingKey(ctx, c, system, of.Keys.Signing.Secret)
 	if err != nil {
 		return "", err
 	}
@@ -78,50 +81,63 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if err != nil {
 		return "", err
 	}
-	sessions, err := addresses(ctx, c, system)
-	if err != nil {
-		return "", err
-	}
 	// Not status.url: whoever could write that would be sent the token.
-	return sessions.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), nil
+	return of.URL.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), nil
 }
 
-// addresses is where the installation serves sessions, by the operator's configuration.
-func addresses(ctx context.Context, c client.Client, namespace string) (config.URL, error) {
+// installed is what the plugin reads of the operator's configuration: it may be older or newer
+// than the operator.
+type installed struct {
+	URL  config.URL  `json:"url"`
+	Keys config.Keys `json:"keys"`
+}
+
+// installationIn is the configuration of the installation in a namespace.
+func installationIn(ctx context.Context, c client.Client, namespace string) (installed, error) {
 	var maps corev1.ConfigMapList
 	if err := c.List(ctx, &maps, client.InNamespace(namespace), client.MatchingLabels(operatorLabels)); err != nil {
-		return config.URL{}, fmt.Errorf("finding the operator's configuration in namespace %s: %w", namespace, err)
+		return installed{}, fmt.Errorf("finding the operator's configuration in namespace %s: %w", namespace, err)
 	}
 	maps.Items = slices.DeleteFunc(maps.Items, func(cm corev1.ConfigMap) bool { return cm.Data["config.yaml"] == "" })
 	if n := len(maps.Items); n != 1 {
-		return config.URL{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace "+
+		return installed{}, fmt.Errorf("namespace %s holds %d ConfigMaps of an operator, want 1: name the chart's namespace "+
 			"with --system-namespace", namespace, n)
 	}
-	// Of the file only this: the plugin may be older than the operator.
-	file := struct {
-		URL config.URL `json:"url"`
-	}{config.Default().URL}
+	file := installed{URL: config.Default().URL}
 	if err := yaml.Unmarshal([]byte(maps.Items[0].Data["config.yaml"]), &file); err != nil {
-		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: %w", namespace, maps.Items[0].Name, err)
+		return installed{}, fmt.Errorf("ConfigMap %s/%s: %w", namespace, maps.Items[0].Name, err)
 	}
 	if file.URL.Domain == "" {
-		return config.URL{}, fmt.Errorf("ConfigMap %s/%s: its config.yaml has no url.domain: is it the chart's?", namespace, maps.Items[0].Name)
+		return installed{}, fmt.Errorf("ConfigMap %s/%s: its config.yaml has no url.domain: is it the chart's?", namespace, maps.Items[0].Name)
 	}
-	return file.URL, nil
+	return file, nil
 }
 
-func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {
+// signingKey reads the Secret of that name, or without one, as an operator of 0.1 leaves it, the
+// only one with the label.
+func signingKey(ctx context.Context, c client.Client, namespace, name string) (*token.Signer, error) {
 	var secrets corev1.SecretList
-	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{backup.LabelSigningKey: "true"}); err != nil {
+	if name != "" {
+		secret := corev1.Secret{}
+		if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
+			return nil, fmt.Errorf("the signing key: %w", err)
+		}
+		return signerOf(&secret)
+	}
+	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelSigningKey: "true"}); err != nil {
 		return nil, fmt.Errorf("finding the signing key in namespace %s: %w", namespace, err)
 	}
 	if n := len(secrets.Items); n != 1 {
 		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with "+
-			"--system-namespace", namespace, n, backup.LabelSigningKey)
+			"--system-namespace", namespace, n, v1alpha1.LabelSigningKey)
 	}
-	signer, err := token.NewSigner(secrets.Items[0].Data[corev1.TLSPrivateKeyKey])
+	return signerOf(&secrets.Items[0])
+}
+
+func signerOf(secret *corev1.Secret) (*token.Signer, error) {
+	signer, err := token.NewSigner(secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return nil, fmt.Errorf("secret %s/%s: %w", namespace, secrets.Items[0].Name, err)
+		return nil, fmt.Errorf("secret %s/%s: %w", secret.Namespace, secret.Name, err)
 	}
 	return signer, nil
 }

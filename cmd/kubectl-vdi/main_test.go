@@ -19,7 +19,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -58,7 +57,7 @@ func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) 
 	require.NoError(t, err)
 	signer, err := token.NewSigner(raw)
 	require.NoError(t, err)
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{backup.LabelSigningKey: "true"}},
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{v1alpha1.LabelSigningKey: "true"}},
 		Data: map[string][]byte{corev1.TLSPrivateKeyKey: raw}}, signer.Verifier()
 }
 

@@ -25,7 +25,7 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	if err != nil {
 		return nil, fmt.Errorf("client without a cache: %w", err)
 	}
-	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionActivatorsListening}
+	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionKeysCurrent, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionActivatorsListening}
 	if len(cfg.Namespaces) > 0 {
 		types = append(types, v1alpha1.ConditionNamespacesServed)
 	}

@@ -78,7 +78,8 @@ func meant(ctx context.Context, c client.Reader, release helmrelease.Release) er
 	return nil
 }
 
-// leftovers are what the programs and helm test leave in the installation's namespace.
+// leftovers are what the programs and helm test leave in the installation's namespace, and the
+// keys that nobody else was named to make.
 func leftovers(cfg config.Config, check string) []client.Object {
 	named := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: cfg.Installation.Namespace, Name: name}
@@ -86,6 +87,11 @@ func leftovers(cfg config.Config, check string) []client.Object {
 	objects := []client.Object{
 		&coordinationv1.Lease{ObjectMeta: named(electionID)},
 		&corev1.ConfigMap{ObjectMeta: named(installation.StatusName(cfg.Installation.Name))},
+	}
+	for _, key := range []config.Key{cfg.Keys.Signing, cfg.Keys.TURN} {
+		if key.Make {
+			objects = append(objects, &corev1.Secret{ObjectMeta: named(key.Secret)})
+		}
 	}
 	if check != "" {
 		objects = append(objects, &corev1.Pod{ObjectMeta: named(check)})

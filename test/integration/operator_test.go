@@ -28,7 +28,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/eventually"
-	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 // apart are the namespaces of installations of their own: the controllers that all
@@ -63,7 +62,6 @@ type operatorProgram struct {
 	t          *testing.T
 	namespaces []string
 	kubeconfig string
-	key        string
 	dir        string
 	// probes and metrics are its addresses.
 	probes, metrics string
@@ -88,9 +86,7 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 	require.NoError(t, err)
 	kubeconfig, err := authenticated.KubeConfig()
 	require.NoError(t, err)
-	key, err := tokentest.NewKey()
-	require.NoError(t, err)
-	i.kubeconfig, i.key = i.file("kubeconfig", kubeconfig), i.file("tls.key", key)
+	i.kubeconfig = i.file("kubeconfig", kubeconfig)
 	t.Cleanup(func() { i.stop() })
 	return i
 }
@@ -157,7 +153,7 @@ func (i *operatorProgram) begin(knative bool) {
 		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", ")))
 	i.probes, i.metrics = freeAddress(i.t), freeAddress(i.t)
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, operator, "--config", config, "--signing-key", i.key,
+	cmd := exec.CommandContext(ctx, operator, "--config", config,
 		"--health-probe-bind-address", i.probes, "--metrics-bind-address", i.metrics)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.kubeconfig)
 	log, err := os.Create(filepath.Join(i.dir, "operator.log"))

@@ -122,6 +122,11 @@ var (
 		"watch autoscaling.internal.knative.dev:podautoscalers", "patch autoscaling.internal.knative.dev:podautoscalers/status",
 		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
 	}
+	// keysWork is what the operator does with the installation's keys.
+	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "create secrets")
+	// keysNever holds where sessions are elsewhere.
+	keysNever = in(systemNamespace, "get secrets named vdi-signing-keys", "list secrets", "watch secrets", "update secrets named vdi-signing-key",
+		"patch secrets named vdi-turn", "delete secrets named vdi-signing-key")
 	// neverAllowed is what neither program may do.
 	neverAllowed = join(
 		[]right{
@@ -182,13 +187,19 @@ func TestRightsEverywhere(t *testing.T) {
 	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
 }
 
+func TestTheOperatorReadsNoKeyThatOthersMake(t *testing.T) {
+	install(t, "--values", values("watched-namespaces"), "--set", "auth.signingKey.existingSecret=link-key,turn.existingSecret=shared")
+	expectRights(t, operatorAccount, in(systemNamespace, "get secrets named link-key"),
+		append(in(systemNamespace, "get secrets named shared", "create secrets"), keysNever...))
+}
+
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"))
-	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
+	expectRights(t, operatorAccount, join(lease, keysWork, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
 		in("team-a", operatorOnKnative...), in("team-a", "get namespaces named team-a"),
 		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
-	), join(neverAllowed, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+	), join(neverAllowed, keysNever, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		in(elsewhere, right("get namespaces named "+elsewhere)),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
