@@ -33,7 +33,7 @@ import (
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
 var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "lagging", "leaving", "staying", "returning", "remaining",
-	"nowhere", unserved}
+	"nowhere", "keyed", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
@@ -63,6 +63,8 @@ type operatorProgram struct {
 	namespaces []string
 	kubeconfig string
 	dir        string
+	// more is configuration besides what all have.
+	more string
 	// probes and metrics are its addresses.
 	probes, metrics string
 
@@ -142,6 +144,24 @@ func (i *operatorProgram) ready() error {
 	return err
 }
 
+// unready is nil once the operator says that it is not ready, and why.
+func (i *operatorProgram) unready(says ...string) func() error {
+	return func() error {
+		resp, err := http.Get("http://" + i.probes + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		for _, say := range says {
+			if err == nil && (resp.StatusCode == http.StatusOK || !strings.Contains(string(text), say)) {
+				err = fmt.Errorf("%s: %s", resp.Status, text)
+			}
+		}
+		return err
+	}
+}
+
 // begin is run without the wait.
 func (i *operatorProgram) begin(knative bool) {
 	i.t.Helper()
@@ -149,8 +169,8 @@ func (i *operatorProgram) begin(knative bool) {
 	operator, err := program()
 	require.NoError(i.t, err)
 	// What sets Knative's configuration has tests of its own, and would need rights there.
-	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
-		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", ")))
+	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n%s",
+		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", "), i.more))
 	i.probes, i.metrics = freeAddress(i.t), freeAddress(i.t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, operator, "--config", config,
