@@ -194,3 +194,23 @@ func TestTheCommandTakesKubectlsFlags(t *testing.T) {
 		assert.NotNil(t, cmd.PersistentFlags().Lookup(flag), "--%s is not known", flag)
 	}
 }
+
+func TestTheSigningKeyIsTheOneThatTheInstallationUses(t *testing.T) {
+	used, verifier := signingSecret(t, "used")
+	used.Labels = nil
+	former, _ := signingSecret(t, "former")
+	installed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "third", Name: "vdi-operator", Labels: operatorLabels},
+		Data: map[string]string{"config.yaml": "url: {domain: vdi.example.com}\nkeys: {signing: {secret: used, make: false}}\n"}}
+	link := func(objects ...client.Object) (string, error) {
+		out, _, err := run(t, []string{"link", "alice", "--system-namespace", "third"}, append(objects, session("desktops", "alice"), installed)...)
+		return strings.TrimSuffix(out, "\n"), err
+	}
+	_, err := link(in("third", former))
+	require.ErrorContains(t, err, `"used" not found`)
+	out, err := link(in("third", former), in("third", used))
+	require.NoError(t, err)
+	u, err := url.Parse(out)
+	require.NoError(t, err)
+	_, _, err = verifier.Verify(token.AudienceSession, u.Query().Get(auth.QueryParameter), time.Now())
+	assert.NoError(t, err)
+}
