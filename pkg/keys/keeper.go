@@ -97,7 +97,8 @@ type problem struct {
 
 // look makes what is missing, and uses the key as it is now.
 func (k *Keeper) look(ctx context.Context) (changed bool, err error) {
-	return changed, errors.Join(k.lookAtTURN(ctx), k.lookAtSigning(ctx, &changed))
+	changed, err = k.lookAtSigning(ctx)
+	return changed, errors.Join(err, k.lookAtTURN(ctx))
 }
 
 func (k *Keeper) lookAtTURN(ctx context.Context) error {
@@ -113,24 +114,24 @@ func (k *Keeper) lookAtTURN(ctx context.Context) error {
 	return k.explained(k.Keys.TURN, err)
 }
 
-func (k *Keeper) lookAtSigning(ctx context.Context, changed *bool) error {
+func (k *Keeper) lookAtSigning(ctx context.Context) (changed bool, err error) {
 	secret := &corev1.Secret{}
-	err := k.Client.Get(ctx, k.name(k.Keys.Signing), secret)
+	err = k.Client.Get(ctx, k.name(k.Keys.Signing), secret)
 	if apierrors.IsNotFound(err) && k.Keys.Signing.Make {
 		if secret, err = k.newSigningSecret(); err != nil {
-			return err
+			return false, err
 		}
 		if err = k.create(ctx, secret); apierrors.IsAlreadyExists(err) {
 			err = k.Client.Get(ctx, k.name(k.Keys.Signing), secret)
 		}
 	}
 	if err != nil {
-		return k.explained(k.Keys.Signing, err)
+		return false, k.explained(k.Keys.Signing, err)
 	}
-	if *changed, err = k.use(secret); err != nil {
-		return problem{v1alpha1.ReasonRefused, fmt.Errorf("the Secret %s: %w. Correct it", k.name(k.Keys.Signing), err)}
+	if changed, err = k.use(secret); err != nil {
+		return false, problem{v1alpha1.ReasonRefused, fmt.Errorf("the Secret %s: %w. Correct it", k.name(k.Keys.Signing), err)}
 	}
-	return nil
+	return changed, nil
 }
 
 // use takes a key whose certificate is of it: activators check links by that.
@@ -170,7 +171,7 @@ func (k *Keeper) explained(key config.Key, err error) error {
 		return problem{v1alpha1.ReasonForbidden, fmt.Errorf("the operator may not read or create the Secret %s: helm upgrade writes its Role "+
 			"anew; with rbac.create=false give it the rights that helm template --set rbac.create=true shows. %w", k.name(key), err)}
 	}
-	return fmt.Errorf("Secret %s: %w", k.name(key), err) //nolint:revive // A kind's name begins it.
+	return fmt.Errorf("secret %s: %w", k.name(key), err)
 }
 
 func (k *Keeper) name(key config.Key) client.ObjectKey {

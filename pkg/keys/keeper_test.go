@@ -101,8 +101,12 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 	there.Labels = nil
 	shared := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-turn"}}
 	c := interceptor.NewClient(fake.NewFakeClient(there, shared).(client.WithWatch), interceptor.Funcs{
-		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return errors.New("created") },
-		Update: func(context.Context, client.WithWatch, client.Object, ...client.UpdateOption) error { return errors.New("updated") },
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return errors.New("created")
+		},
+		Update: func(context.Context, client.WithWatch, client.Object, ...client.UpdateOption) error {
+			return errors.New("updated")
+		},
 		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 			return errors.New("patched")
 		},
