@@ -97,7 +97,8 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 func userOf(namespaces []string) string { return "operator-of-" + strings.Join(namespaces, "-") }
 
 // grant gives a user the operator's rights as they are generated: on namespaced kinds
-// in these namespaces, and cluster-wide on templates alone.
+// in these namespaces, and cluster-wide on templates alone. In the first, which is its own, it
+// may make its keys, whatever becomes of the rest.
 func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))
@@ -112,6 +113,12 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	require.NoError(t, c.Create(t.Context(), templates))
 	require.NoError(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
+	keys := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: user + "-keys"},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "create"}}}}
+	require.NoError(t, c.Create(t.Context(), keys))
+	binding := bindingOf(user, namespaces[0])
+	binding.Name, binding.RoleRef.Name = keys.Name, keys.Name
+	require.NoError(t, c.Create(t.Context(), binding))
 	for _, ns := range namespaces {
 		require.NoError(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
 		require.NoError(t, c.Create(t.Context(), bindingOf(user, ns)))
