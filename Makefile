@@ -183,7 +183,7 @@ build: ## The programs, into bin/
 
 .PHONY: images
 images: $(CLUSTER) ## The production images, into out/images; with VDI_REGISTRY, pushed there
-	$(CLUSTER) image build --tag $(VERSION) --out out/images build/*.yaml
+	$(CLUSTER) image build --tag $(VERSION:v%=%) --out out/images build/*.yaml
 	$(if $(VDI_REGISTRY),$(CLUSTER) image push --registry $(VDI_REGISTRY) $(patsubst build/%.yaml,out/images/%.tar,$(wildcard build/*.yaml)))
 
 .PHONY: clean

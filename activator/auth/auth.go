@@ -154,17 +154,19 @@ type checked struct {
 	subject token.Subject
 	expires time.Time
 	fault   error
+	// by is the verifier's generation then.
+	by uint64
 }
 
 // recall is what is known of a token that was checked before.
 func (g *Guard) recall(raw string) (c checked, known bool) {
-	hash := sha256.Sum256([]byte(raw))
-	if was, is := g.bad.Get(hash); is {
+	hash, now := sha256.Sum256([]byte(raw)), g.verifier.Generation()
+	if was, is := g.bad.Get(hash); is && was.(checked).by == now {
 		return was.(checked), true
 	}
 	was, is := g.good.Get(hash)
-	if !is {
-		return c, false
+	if !is || was.(checked).by != now {
+		return checked{}, false
 	}
 	if c = was.(checked); !time.Now().Before(c.expires) {
 		c.fault = token.ErrExpired
@@ -178,6 +180,7 @@ func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
 	}
 	c, known := g.recall(raw)
 	if !known {
+		c.by = g.verifier.Generation()
 		c.subject, c.expires, c.fault = g.verifier.Verify(token.AudienceSession, raw, time.Now())
 		hash := sha256.Sum256([]byte(raw))
 		switch {

@@ -295,3 +295,31 @@ func TestADesktopsCookiesAreItsHostsAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestAReplacedKeyIsNotHeldUpByWhatWasCheckedBefore(t *testing.T) {
+	alice := session("alice", "1")
+	var signers [2]*token.Signer
+	var keys [2][]byte
+	for i := range signers {
+		key, err := tokentest.NewKey()
+		require.NoError(t, err)
+		signers[i], err = token.NewSigner(key)
+		require.NoError(t, err)
+		keys[i], err = tokentest.PublicKey(key)
+		require.NoError(t, err)
+	}
+	verifier := signers[0].Verifier()
+	g := NewGuard(verifier, at(true))
+	check := func(raw string) error {
+		r := get("/")
+		r.Header.Set("Authorization", "Bearer "+raw)
+		return g.Check(r, alice)
+	}
+	former, next := sign(t, signers[0], token.AudienceSession, alice, 0), sign(t, signers[1], token.AudienceSession, alice, 0)
+	require.NoError(t, check(former))
+	require.ErrorIs(t, check(next), token.ErrMalformed)
+	_, err := verifier.Use(keys[1])
+	require.NoError(t, err)
+	assert.ErrorIs(t, check(former), token.ErrMalformed, "the former key's link")
+	assert.NoError(t, check(next), "the new key's link")
+}

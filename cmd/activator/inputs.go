@@ -7,15 +7,14 @@ import (
 
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
-	"github.com/org/vdi-operator/pkg/token"
 )
 
 // inputs are what the chart mounts into the pod.
 type inputs struct {
-	config     config.Config
-	proxies    listener.Proxies
-	verifier   *token.Verifier
-	turnSecret *turnSecret
+	config      config.Config
+	proxies     listener.Proxies
+	certificate *certificate
+	turnSecret  *turnSecret
 }
 
 func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
@@ -25,11 +24,7 @@ func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 	if in.proxies, err = listener.ParseProxies(in.config.TrustedProxies); err != nil {
 		return inputs{}, err
 	}
-	cert, err := readSecret(f.verificationCert, "verification certificate (--verification-cert)")
-	if err != nil {
-		return inputs{}, err
-	}
-	if in.verifier, err = token.NewVerifier(cert); err != nil {
+	if in.certificate, err = openCertificate(f.verificationCert, log); err != nil {
 		return inputs{}, err
 	}
 	in.turnSecret, err = openTURNSecret(f.turnSecret, log)

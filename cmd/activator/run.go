@@ -108,6 +108,10 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	group.Go(func() error {
+		in.certificate.follow(alive, certificateEvery)
+		return nil
+	})
 	renewer := &listening.Renewer{Leases: api.client, Installation: in.config.Installation,
 		Pod: listening.Pod{Name: f.podName, UID: types.UID(f.podUID)}, Log: log}
 	group.Go(func() error {
@@ -147,8 +151,8 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	listings, err := api.feed(alive, dir)
 	return activator.New(activator.Options{
 		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
-		Guard:    auth.NewGuard(in.verifier, in.config.URL),
-		Verifier: in.verifier,
+		Guard:    auth.NewGuard(in.certificate.verifier, in.config.URL),
+		Verifier: in.certificate.verifier,
 		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
 		Metrics:  m, Log: log,
 	}), tracker, listings, err

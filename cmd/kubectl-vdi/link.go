@@ -14,7 +14,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -80,7 +79,7 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if err != nil {
 		return "", "", err
 	}
-	signer, err := signingKey(ctx, c, by.namespace)
+	signer, err := signingKey(ctx, c, by.namespace, by.Keys.Signing.Secret)
 	if err != nil {
 		return "", "", err
 	}
@@ -125,18 +124,31 @@ func servedBy(ctx context.Context, c client.Client, namespace, system string) (i
 	return i, nil
 }
 
-func signingKey(ctx context.Context, c client.Client, namespace string) (*token.Signer, error) {
+// signingKey reads the Secret of that name, or without one, as an operator of 0.1 leaves it, the
+// only one with the label.
+func signingKey(ctx context.Context, c client.Client, namespace, name string) (*token.Signer, error) {
 	var secrets corev1.SecretList
-	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{backup.LabelSigningKey: "true"}); err != nil {
+	if name != "" {
+		secret := corev1.Secret{}
+		if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
+			return nil, fmt.Errorf("the signing key: %w", err)
+		}
+		return signerOf(&secret)
+	}
+	if err := c.List(ctx, &secrets, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelSigningKey: "true"}); err != nil {
 		return nil, fmt.Errorf("finding the signing key in namespace %s: %w", namespace, err)
 	}
 	if n := len(secrets.Items); n != 1 {
 		return nil, fmt.Errorf("namespace %s holds %d Secrets with the label %s=true, want 1: name the chart's namespace with "+
-			"--system-namespace", namespace, n, backup.LabelSigningKey)
+			"--system-namespace", namespace, n, v1alpha1.LabelSigningKey)
 	}
-	signer, err := token.NewSigner(secrets.Items[0].Data[corev1.TLSPrivateKeyKey])
+	return signerOf(&secrets.Items[0])
+}
+
+func signerOf(secret *corev1.Secret) (*token.Signer, error) {
+	signer, err := token.NewSigner(secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return nil, fmt.Errorf("secret %s/%s: %w", namespace, secrets.Items[0].Name, err)
+		return nil, fmt.Errorf("secret %s/%s: %w", secret.Namespace, secret.Name, err)
 	}
 	return signer, nil
 }

@@ -20,7 +20,6 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/backup"
 	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
@@ -60,7 +59,7 @@ func signingSecret(t *testing.T, name string) (*corev1.Secret, *token.Verifier) 
 	require.NoError(t, err)
 	signer, err := token.NewSigner(raw)
 	require.NoError(t, err)
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{backup.LabelSigningKey: "true"}},
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: name, Labels: map[string]string{v1alpha1.LabelSigningKey: "true"}},
 		Data: map[string][]byte{corev1.TLSPrivateKeyKey: raw}}, signer.Verifier()
 }
 
@@ -299,4 +298,24 @@ func TestTheCommandTakesKubectlsFlags(t *testing.T) {
 	for _, flag := range []string{"namespace", "context", "kubeconfig"} {
 		assert.NotNil(t, cmd.PersistentFlags().Lookup(flag), "--%s is not known", flag)
 	}
+}
+
+func TestTheSigningKeyIsTheOneThatTheInstallationUses(t *testing.T) {
+	used, verifier := signingSecret(t, "used")
+	used.Labels = nil
+	former, _ := signingSecret(t, "former")
+	installed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "third", Name: "vdi-operator", Labels: operatorLabels},
+		Data: map[string]string{"config.yaml": "url: {domain: vdi.example.com}\nkeys: {signing: {secret: used, make: false}}\n"}}
+	link := func(objects ...client.Object) (string, error) {
+		out, _, err := run(t, []string{"link", "alice", "--system-namespace", "third"}, append(objects, session("desktops", "alice"), installed)...)
+		return strings.TrimSuffix(out, "\n"), err
+	}
+	_, err := link(in("third", former))
+	require.ErrorContains(t, err, `"used" not found`)
+	out, err := link(in("third", former), in("third", used))
+	require.NoError(t, err)
+	u, err := url.Parse(out)
+	require.NoError(t, err)
+	_, _, err = verifier.Verify(token.AudienceSession, u.Query().Get(auth.QueryParameter), time.Now())
+	assert.NoError(t, err)
 }

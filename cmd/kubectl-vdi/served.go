@@ -20,7 +20,8 @@ import (
 type installed struct {
 	// namespace is where the chart is installed.
 	namespace string
-	URL       config.URL `json:"url"`
+	URL       config.URL  `json:"url"`
+	Keys      config.Keys `json:"keys"`
 	// Namespaces are those whose sessions it serves; empty is all.
 	Namespaces []string `json:"namespaces"`
 }

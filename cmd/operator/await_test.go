@@ -24,7 +24,12 @@ func TestKubeletHearsThatTheProgramLivesWhileItWaitsForTheAPIServer(t *testing.T
 	_ = l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- awaitAPI(ctx, &rest.Config{Host: "http://127.0.0.1:1"}, addr, logr.Discard()) }()
+	go func() {
+		probes := answerProbes(addr, logr.Discard())
+		err := probes.api(ctx, &rest.Config{Host: "http://127.0.0.1:1"})
+		probes.end()
+		ended <- err
+	}()
 
 	expect := func(path string, code int, says string) {
 		t.Helper()

@@ -25,8 +25,8 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	if err != nil {
 		return nil, fmt.Errorf("client without a cache: %w", err)
 	}
-	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionDefinitionsPresent, v1alpha1.ConditionActivatorsListening,
-		v1alpha1.ConditionNamespacesOwned}
+	types := []string{v1alpha1.ConditionConfigurationCurrent, v1alpha1.ConditionKeysCurrent, v1alpha1.ConditionDefinitionsPresent,
+		v1alpha1.ConditionActivatorsListening, v1alpha1.ConditionNamespacesOwned}
 	if len(cfg.Namespaces) > 0 {
 		types = append(types, v1alpha1.ConditionNamespacesServed)
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 type flags struct {
-	config, signingKey string
-	logLevel           slog.Level
+	config   string
+	logLevel slog.Level
 	// manager has the addresses and the election's flags.
 	manager ctrl.Options
 }
@@ -31,7 +31,6 @@ func main() {
 	}
 	var f flags
 	flag.StringVar(&f.config, "config", "/etc/vdi/config/config.yaml", "the installation's configuration file")
-	flag.StringVar(&f.signingKey, "signing-key", "/etc/vdi/signing/tls.key", "private key that signs desktops' tokens")
 	flag.StringVar(&f.manager.Metrics.BindAddress, "metrics-bind-address", ":8080", "address for /metrics; 0 for none")
 	flag.StringVar(&f.manager.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address for /healthz and /readyz")
 	flag.StringVar(&f.manager.PprofBindAddress, "pprof-bind-address", "", "address for /debug/pprof, such as 127.0.0.1:6060; empty for none")

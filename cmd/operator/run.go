@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/session"
+	"github.com/org/vdi-operator/pkg/keys"
 	"github.com/org/vdi-operator/pkg/listening"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -28,14 +31,6 @@ const electionID = "vdi-operator"
 
 func run(ctx context.Context, f flags, log *slog.Logger) error {
 	cfg, err := config.Load(f.config)
-	if err != nil {
-		return err
-	}
-	key, err := os.ReadFile(f.signingKey)
-	if err != nil {
-		return fmt.Errorf("signing key: %w", err)
-	}
-	signer, err := token.NewSigner(key)
 	if err != nil {
 		return err
 	}
@@ -53,11 +48,11 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	defer stopTracing()
-	if err := awaitAPI(ctx, restConfig, f.manager.HealthProbeBindAddress, ctrl.Log); err != nil {
+	scheme, err := newScheme()
+	if err != nil {
 		return err
 	}
-
-	scheme, err := newScheme()
+	keeper, signer, err := begin(ctx, restConfig, scheme, cfg, f.manager.HealthProbeBindAddress)
 	if err != nil {
 		return err
 	}
@@ -91,9 +86,30 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	defer restart()
 	err = errors.Join(mgr.Add(everyReplica(watch.Start)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("controllers", operator.ready),
 		mgr.Add(reload(f.config, cfg.Sessions, defaults, counters, conditions, mgr.GetLogger())), mgr.Add(everyReplica(operator.start)),
-		mgr.Add(operator.watchNamespaces(restart)))
+		mgr.Add(operator.watchNamespaces(restart)),
+		mgr.Add(everyReplica(func(ctx context.Context) error {
+			keeper.Follow(ctx, conditions, defaults.Look)
+			return nil
+		})))
 	if err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// begin returns when the API server is there, and a key that signs. It answers kubelet at
+// probes meanwhile; after that the manager does.
+func begin(ctx context.Context, rc *rest.Config, scheme *runtime.Scheme, cfg config.Config, probes string) (*keys.Keeper, *token.Signer, error) {
+	waiting := answerProbes(probes, ctrl.Log)
+	defer waiting.end()
+	if err := waiting.api(ctx, rc); err != nil {
+		return nil, nil, err
+	}
+	c, err := client.New(rc, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, nil, fmt.Errorf("client without a cache: %w", err)
+	}
+	keeper := &keys.Keeper{Client: c, Installation: cfg.Installation, Keys: cfg.Keys, Log: ctrl.Log}
+	signer, err := waiting.keys(ctx, keeper)
+	return keeper, signer, err
 }

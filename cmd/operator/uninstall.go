@@ -15,6 +15,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
 	"github.com/org/vdi-operator/pkg/controller/template"
+	"github.com/org/vdi-operator/pkg/helmrelease"
 	"github.com/org/vdi-operator/pkg/uninstall"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -27,6 +28,10 @@ func runUninstall(ctx context.Context, args []string) error {
 	f := newInstallationFlags("uninstall")
 	timeout := f.Duration("timeout", defaultUninstallTimeout, "how long it may take; what has not stopped by then is left to stop by itself")
 	check := f.String("check", "", "the pod that helm test left")
+	release := helmrelease.Release{Storage: helmrelease.Secret}
+	f.StringVar(&release.Name, "release", "", "Helm's release: nothing is done unless Helm is uninstalling it")
+	f.StringVar((*string)(&release.Storage), "release-storage", string(release.Storage), "where Helm stores releases: Secret or ConfigMap")
+	withoutHelm := f.Bool("without-helm", false, "do it although no release is being uninstalled")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -36,6 +41,12 @@ func runUninstall(ctx context.Context, args []string) error {
 	cfg, c, err := f.load()
 	if err != nil {
 		return err
+	}
+	if !*withoutHelm {
+		release.Namespace = cfg.Installation.Namespace
+		if err := meant(ctx, c, release); err != nil {
+			return err
+		}
 	}
 	u := &uninstall.Uninstaller{
 		Client: c, Workload: workload.New(cfg, c, c), Installation: cfg.Installation.String(), Namespaces: cfg.Namespaces,
@@ -53,7 +64,22 @@ func runUninstall(ctx context.Context, args []string) error {
 	return u.Run(ctx)
 }
 
-// leftovers are what the programs and helm test leave in the installation's namespace.
+// meant returns nil where Helm is uninstalling the release. A Job that was applied by other
+// tools, or by mistake, must not stop the desktops of an installation that stays.
+func meant(ctx context.Context, c client.Reader, release helmrelease.Release) error {
+	err := release.Validate()
+	if err == nil {
+		err = release.Uninstalling(ctx, c)
+	}
+	if err != nil {
+		return fmt.Errorf("nothing was uninstalled, since helm uninstall is not what asks for it: %w. To do it without Helm, "+
+			"add --without-helm (uninstall.releaseStorage=none)", err)
+	}
+	return nil
+}
+
+// leftovers are what the programs and helm test leave in the installation's namespace, and the
+// keys that nobody else was named to make.
 func leftovers(cfg config.Config, check string) []client.Object {
 	named := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: cfg.Installation.Namespace, Name: name}
@@ -61,6 +87,11 @@ func leftovers(cfg config.Config, check string) []client.Object {
 	objects := []client.Object{
 		&coordinationv1.Lease{ObjectMeta: named(electionID)},
 		&corev1.ConfigMap{ObjectMeta: named(installation.StatusName(cfg.Installation.Name))},
+	}
+	for _, key := range []config.Key{cfg.Keys.Signing, cfg.Keys.TURN} {
+		if key.Make {
+			objects = append(objects, &corev1.Secret{ObjectMeta: named(key.Secret)})
+		}
 	}
 	if check != "" {
 		objects = append(objects, &corev1.Pod{ObjectMeta: named(check)})

@@ -25,7 +25,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apitest"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/eventually"
-	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 // program is the whole operator, against a kube-apiserver that has neither Knative nor
@@ -51,10 +50,8 @@ func startProgram(t *testing.T) *program {
 	require.NoError(p, err)
 	kubeconfig, err := admin.KubeConfig()
 	require.NoError(p, err)
-	key, err := tokentest.NewKey()
-	require.NoError(p, err)
 	dir := t.TempDir()
-	for name, content := range map[string][]byte{"kubeconfig": kubeconfig, "key": key,
+	for name, content := range map[string][]byte{"kubeconfig": kubeconfig,
 		"config.yaml": []byte("url: {domain: vdi.example.com}\ninstallation: {name: vdi, namespace: default}\n")} {
 		require.NoError(p, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
@@ -65,7 +62,7 @@ func startProgram(t *testing.T) *program {
 	t.Setenv("KUBECONFIG", filepath.Join(dir, "kubeconfig"))
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), signingKey: filepath.Join(dir, "key"), manager: ctrl.Options{
+		p.ended <- run(ctx, flags{config: filepath.Join(dir, "config.yaml"), manager: ctrl.Options{
 			Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: p.health,
 			LeaderElection: true, LeaderElectionNamespace: "default"}}, slog.New(slog.DiscardHandler))
 	}()

@@ -70,7 +70,7 @@ func whole() []client.Object {
 	return []client.Object{
 		template("kde"), template("xfce"), session("desktops", "ada", "kde"), session("lab", "bob", "xfce"),
 		home("desktops", "vdi-home-1", "pv-1"), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "other"}},
-		secret("vdi-signing-key", map[string]string{LabelSigningKey: "true"}, "tls.key"),
+		secret("vdi-signing-key", map[string]string{v1alpha1.LabelSigningKey: "true"}, "tls.key"),
 		secret("vdi-turn", turn, turnKey), secret("vdi-coturn", turn, "turnserver.conf"),
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "ada-turn"}},
 	}

@@ -118,13 +118,13 @@ func templatesOf(sessions []*unstructured.Unstructured) []string {
 // keys are the Secrets with the key that signs links and with the TURN server's shared
 // secret. What coturn is configured with is made from the latter.
 func (b *Collection) keys(ctx context.Context, c client.Client, system string) ([]*unstructured.Unstructured, error) {
-	signing, err := list(ctx, c, secretKind, client.InNamespace(system), client.MatchingLabels{LabelSigningKey: "true"})
+	signing, err := list(ctx, c, secretKind, client.InNamespace(system), client.MatchingLabels{v1alpha1.LabelSigningKey: "true"})
 	if err != nil {
 		return nil, err
 	}
 	if len(signing) == 0 {
 		return nil, fmt.Errorf("namespace %s holds no Secret with the label %s=true: name the chart's namespace with --system-namespace",
-			system, LabelSigningKey)
+			system, v1alpha1.LabelSigningKey)
 	}
 	turn, err := list(ctx, c, secretKind, client.InNamespace(system),
 		client.MatchingLabels{"app.kubernetes.io/part-of": "vdi-operator", "app.kubernetes.io/component": "turn"})

@@ -20,9 +20,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// LabelSigningKey marks the Secret with the key that signs links.
-const LabelSigningKey = v1alpha1.GroupName + "/signing-key"
-
 var (
 	templateKind = v1alpha1.GroupVersion.WithKind("VDITemplate")
 	sessionKind  = v1alpha1.GroupVersion.WithKind("VDISession")

@@ -25,6 +25,8 @@ import (
 type Config struct {
 	// Installation distinguishes this installation from others in the cluster.
 	Installation Installation `json:"installation"`
+	// Keys are the Secrets with the installation's keys.
+	Keys Keys `json:"keys"`
 	// URL is how sessions are addressed from outside.
 	URL URL `json:"url"`
 	// Sessions are what holds for sessions whose template and spec say nothing.
@@ -147,6 +149,7 @@ func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.
 func Default() Config {
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
+		Keys:         Keys{Signing: Key{Secret: "vdi-signing-key", Make: true}, TURN: Key{Secret: "vdi-turn", Make: true}},
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
 		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},

@@ -147,6 +147,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"no name":                {least + "installation: {name: ''}", []string{"installation.name"}},
 		"a name in capitals":     {least + "installation: {name: VDI}", []string{"installation.name", "VDI"}},
 		"installed nowhere":      {least + "installation: {namespace: ''}", []string{"installation.namespace"}},
+		"a key without a Secret": {least + "keys: {signing: {secret: ''}}", []string{"keys.signing.secret"}},
+		"a Secret in capitals":   {least + "keys: {turn: {secret: Shared_Key}}", []string{"keys.turn.secret", "Shared_Key"}},
 		"a collector's URL":      {least + "tracing: {endpoint: 'http://c:4318'}", []string{"tracing.endpoint", "http://c:4318", "without scheme"}},
 		"a collector's host":     {least + "tracing: {endpoint: collector}", []string{"tracing.endpoint", "host:port"}},
 		"a collector's port":     {least + "tracing: {endpoint: 'collector:otlp'}", []string{"tracing.endpoint", "host:port"}},

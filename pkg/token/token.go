@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -68,16 +69,30 @@ type claims struct {
 	UID     types.UID `json:"vdi_uid"`
 }
 
-// Signer signs tokens with a P-256 private key.
-type Signer struct{ key *ecdsa.PrivateKey }
+// Signer signs tokens with a P-256 private key, which can be replaced meanwhile.
+type Signer struct {
+	key atomic.Pointer[ecdsa.PrivateKey]
+}
 
 // NewSigner reads a P-256 private key in PEM, PKCS #8 or SEC 1.
 func NewSigner(keyPEM []byte) (*Signer, error) {
+	s := &Signer{}
+	_, err := s.Use(keyPEM)
+	return s, err
+}
+
+// Use signs with another key from now on. It says whether that is another one than before;
+// after an error the one before stays.
+func (s *Signer) Use(keyPEM []byte) (changed bool, err error) {
 	key, err := jwt.ParseECPrivateKeyFromPEM(keyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("signing key: not a PEM-encoded ECDSA private key: %w", err)
+		return false, fmt.Errorf("signing key: not a PEM-encoded ECDSA private key: %w", err)
 	}
-	return &Signer{key: key}, needsP256("signing key", &key.PublicKey)
+	if err := needsP256("signing key", &key.PublicKey); err != nil {
+		return false, err
+	}
+	was := s.key.Swap(key)
+	return was == nil || !was.Equal(key), nil
 }
 
 func needsP256(what string, key *ecdsa.PublicKey) error {
@@ -105,24 +120,54 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 		},
 		Session: sub.Session.String(),
 		UID:     sub.UID,
-	}).SignedString(s.key)
+	}).SignedString(s.key.Load())
 }
 
 // Verifier checks what this signer signs, which distinguishes its own earlier tokens from
 // those of a key that was replaced.
-func (s *Signer) Verifier() *Verifier { return &Verifier{key: &s.key.PublicKey} }
+func (s *Signer) Verifier() *Verifier {
+	v := &Verifier{}
+	v.key.Store(&s.key.Load().PublicKey)
+	return v
+}
 
-// Verifier checks tokens against a certificate's public key.
-type Verifier struct{ key *ecdsa.PublicKey }
+// Verifier checks tokens against a certificate's public key, which can be replaced meanwhile.
+type Verifier struct {
+	key        atomic.Pointer[ecdsa.PublicKey]
+	generation atomic.Uint64
+}
 
 // NewVerifier reads a certificate or public key in PEM.
 func NewVerifier(certPEM []byte) (*Verifier, error) {
+	v := &Verifier{}
+	_, err := v.Use(certPEM)
+	return v, err
+}
+
+// Use checks against another key from now on. It says whether that is another one than
+// before; after an error the one before stays.
+func (v *Verifier) Use(certPEM []byte) (changed bool, err error) {
 	key, err := jwt.ParseECPublicKeyFromPEM(certPEM)
 	if err != nil {
-		return nil, fmt.Errorf("verification certificate: not a PEM-encoded ECDSA certificate or public key: %w", err)
+		return false, fmt.Errorf("verification certificate: not a PEM-encoded ECDSA certificate or public key: %w", err)
 	}
-	return &Verifier{key: key}, needsP256("verification certificate", key)
+	if err := needsP256("verification certificate", key); err != nil {
+		return false, err
+	}
+	was := v.key.Swap(key)
+	if was != nil && was.Equal(key) {
+		return false, nil
+	}
+	v.generation.Add(1)
+	return true, nil
 }
+
+// Generation is another number after each change of the key. Read before Verify, it says for
+// how long the verdict is good.
+func (v *Verifier) Generation() uint64 { return v.generation.Load() }
+
+// Same says whether both check against one key.
+func (v *Verifier) Same(other *Verifier) bool { return v.key.Load().Equal(other.key.Load()) }
 
 // Verify checks signature, algorithm, issuer, audience and times, and returns
 // whom the token is for together with its expiry.
@@ -133,7 +178,7 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 	}
 	var c claims
 	_, err := jwt.ParseWithClaims(raw, &c,
-		func(*jwt.Token) (any, error) { return v.key, nil },
+		func(*jwt.Token) (any, error) { return v.key.Load(), nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
 		jwt.WithAudience(string(aud)),
 		jwt.WithIssuer(Issuer),

@@ -84,9 +84,9 @@ func TestABadTokenIsRefused(t *testing.T) {
 		return raw
 	}
 	same := func(*claims) {}
-	es256 := func(change func(*claims)) string { return make(jwt.SigningMethodES256, s.key, change) }
+	es256 := func(change func(*claims)) string { return make(jwt.SigningMethodES256, s.key.Load(), change) }
 	block, _ := pem.Decode(certificate)
-	public, err := x509.MarshalPKIXPublicKey(&s.key.PublicKey)
+	public, err := x509.MarshalPKIXPublicKey(&s.key.Load().PublicKey)
 	require.NoError(t, err)
 	signed := es256(same)
 	parts := strings.Split(signed, ".")
@@ -104,7 +104,7 @@ func TestABadTokenIsRefused(t *testing.T) {
 		"HS256 with the certificate":  {make(jwt.SigningMethodHS256, certificate, same), ErrMalformed},
 		"HS256 with its bytes":        {make(jwt.SigningMethodHS256, block.Bytes, same), ErrMalformed},
 		"HS256 with the public key":   {make(jwt.SigningMethodHS256, public, same), ErrMalformed},
-		"another key":                 {make(jwt.SigningMethodES256, other.key, same), ErrMalformed},
+		"another key":                 {make(jwt.SigningMethodES256, other.key.Load(), same), ErrMalformed},
 		"changed claims":              {parts[0] + "." + eve + "." + parts[2], ErrMalformed},
 		"another audience":            {es256(func(c *claims) { c.Audience = jwt.ClaimStrings{string(AudienceTURN)} }), ErrMalformed},
 		"no audience":                 {es256(func(c *claims) { c.Audience = nil }), ErrMalformed},
@@ -179,4 +179,29 @@ func TestAClockThatIsAheadDoesNotSpoilALink(t *testing.T) {
 		_, _, err = verifier.Verify(AudienceSession, raw, now)
 		assert.ErrorIs(t, err, want, "signed %s ahead", ahead)
 	}
+}
+
+func TestAReplacedKeyCountsFromThenOn(t *testing.T) {
+	first, _ := keys(t, elliptic.P256())
+	another, _ := keys(t, elliptic.P256())
+	signer, err := NewSigner(first)
+	require.NoError(t, err)
+	verifier := signer.Verifier()
+	before := verifier.Generation()
+
+	changed, err := signer.Use(first)
+	assert.NoError(t, err)
+	assert.False(t, changed, "the same key")
+	changed, err = signer.Use([]byte("none"))
+	assert.ErrorContains(t, err, "not a PEM-encoded")
+	assert.False(t, changed)
+	changed, err = signer.Use(another)
+	assert.NoError(t, err)
+	assert.True(t, changed)
+	assert.False(t, verifier.Same(signer.Verifier()))
+
+	changed, err = verifier.Use([]byte("none"))
+	assert.Error(t, err)
+	assert.False(t, changed)
+	assert.Equal(t, before, verifier.Generation(), "after a refused one")
 }

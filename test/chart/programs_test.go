@@ -56,6 +56,30 @@ func TestADigestWinsOverATag(t *testing.T) {
 	})
 }
 
+func TestOneTagIsThatOfAllPrograms(t *testing.T) {
+	const of = ".spec.template.spec.containers[0].image"
+	all := func(version string) map[string]string {
+		return map[string]string{
+			"Deployment/vdi-operator " + of:           "ghcr.io/org/vdi-operator:" + version,
+			"Deployment/vdi-activator " + of:          "ghcr.io/org/vdi-activator:" + version,
+			"Deployment/vdi-coturn " + of:             "ghcr.io/org/vdi-coturn:" + version,
+			"Pod/vdi-check .spec.containers[0].image": "ghcr.io/org/vdi-operator:" + version,
+		}
+	}
+	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	checkFields(t, map[string]fieldCase{
+		"a version":               {[]string{"image.tag=0.3.0"}, all("0.3.0")},
+		"as Git has it":           {[]string{"image.tag=v0.3.0"}, all("0.3.0")},
+		"what is no version":      {[]string{"image.tag=v2"}, all("v2")},
+		"one said in another way": {[]string{"image.tag=0.3.0", "operator.image.tag=v0.3.0"}, all("0.3.0")},
+		"one of its own that is no version": {[]string{"activator.image.tag=mine"}, map[string]string{
+			"Deployment/vdi-activator " + of: "ghcr.io/org/vdi-activator:mine"}},
+		"one by its digest": {[]string{"operator.image.tag=0.1.0", "operator.image.digest=" + digest}, map[string]string{
+			"Deployment/vdi-operator " + of: "ghcr.io/org/vdi-operator@" + digest}},
+		"one that does not run": {[]string{"agent.image.tag=0.1.0", "agent.enabled=false"}, nil},
+	})
+}
+
 func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 	const coturn = "vdi-system-vdi-coturn"
 	checkFields(t, map[string]fieldCase{

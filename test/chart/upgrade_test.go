@@ -16,7 +16,9 @@ var previous = filepath.Join("test", "chart", "testdata", "vdi-operator-0.1.0.tg
 
 // superseded are objects that an upgrade deletes, with what has taken their place.
 var superseded = map[string]string{
-	"Secret vdi-system/vdi-coturn": "turnserver's file, which coturn's supervisor now writes inside the pod",
+	"Secret vdi-system/vdi-coturn":      "turnserver's file, which coturn's supervisor now writes inside the pod",
+	"Secret vdi-system/vdi-signing-key": "the operator's, or Helm's where it is in the cluster",
+	"Secret vdi-system/vdi-turn":        "the same",
 }
 
 func TestAnUpgradeMakesNothingAnew(t *testing.T) {

@@ -224,7 +224,7 @@ func runningPod(ctx context.Context, t *testing.T, key types.NamespacedName) str
 	return uid
 }
 
-// secretsOf are the Secrets that the chart made and sessions depend on: the key that
+// secretsOf are the Secrets of the installation that sessions depend on: the key that
 // signs links, and what is shared with coturn.
 func secretsOf(ctx context.Context, t *testing.T) map[string]map[string][]byte {
 	t.Helper()

@@ -28,13 +28,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/pkg/eventually"
-	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
 var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "claims-a", "claims-b", "shared", "lost", "lostdeleted", "lagging", "leaving", "staying", "returning", "remaining",
-	"nowhere", unserved}
+	"nowhere", "keyed", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second
@@ -63,8 +62,9 @@ type operatorProgram struct {
 	t          *testing.T
 	namespaces []string
 	kubeconfig string
-	key        string
 	dir        string
+	// more is configuration besides what all have.
+	more string
 	// probes and metrics are its addresses.
 	probes, metrics string
 
@@ -88,9 +88,7 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 	require.NoError(t, err)
 	kubeconfig, err := authenticated.KubeConfig()
 	require.NoError(t, err)
-	key, err := tokentest.NewKey()
-	require.NoError(t, err)
-	i.kubeconfig, i.key = i.file("kubeconfig", kubeconfig), i.file("tls.key", key)
+	i.kubeconfig = i.file("kubeconfig", kubeconfig)
 	t.Cleanup(func() { i.stop() })
 	return i
 }
@@ -99,7 +97,8 @@ func install(t *testing.T, env *envtest.Environment, c client.Client, namespaces
 func userOf(namespaces []string) string { return "operator-of-" + strings.Join(namespaces, "-") }
 
 // grant gives a user the operator's rights as they are generated: on namespaced kinds
-// in these namespaces, and cluster-wide on templates alone.
+// in these namespaces, and cluster-wide on templates alone. In the first, which is its own, it
+// may make its keys, whatever becomes of the rest.
 func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "role.yaml"))
@@ -114,6 +113,12 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	require.NoError(t, c.Create(t.Context(), templates))
 	require.NoError(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
+	keys := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: user + "-keys"},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "create"}}}}
+	require.NoError(t, c.Create(t.Context(), keys))
+	binding := bindingOf(user, namespaces[0])
+	binding.Name, binding.RoleRef.Name = keys.Name, keys.Name
+	require.NoError(t, c.Create(t.Context(), binding))
 	for _, ns := range namespaces {
 		require.NoError(t, c.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: user}, Rules: role.Rules}))
 		require.NoError(t, c.Create(t.Context(), bindingOf(user, ns)))
@@ -146,6 +151,24 @@ func (i *operatorProgram) ready() error {
 	return err
 }
 
+// unready is nil once the operator says that it is not ready, and why.
+func (i *operatorProgram) unready(says ...string) func() error {
+	return func() error {
+		resp, err := http.Get("http://" + i.probes + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		for _, say := range says {
+			if err == nil && (resp.StatusCode == http.StatusOK || !strings.Contains(string(text), say)) {
+				err = fmt.Errorf("%s: %s", resp.Status, text)
+			}
+		}
+		return err
+	}
+}
+
 // begin is run without the wait.
 func (i *operatorProgram) begin(knative bool) {
 	i.t.Helper()
@@ -153,11 +176,11 @@ func (i *operatorProgram) begin(knative bool) {
 	operator, err := program()
 	require.NoError(i.t, err)
 	// What sets Knative's configuration has tests of its own, and would need rights there.
-	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n",
-		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", ")))
+	config := i.file("config.yaml", fmt.Appendf(nil, "%sinstallation: {namespace: %s}\nknative: {enabled: %t, applyConfig: false}\nnamespaces: [%s]\n%s",
+		leastConfiguration, i.namespaces[0], knative, strings.Join(i.namespaces, ", "), i.more))
 	i.probes, i.metrics = freeAddress(i.t), freeAddress(i.t)
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, operator, "--config", config, "--signing-key", i.key,
+	cmd := exec.CommandContext(ctx, operator, "--config", config,
 		"--health-probe-bind-address", i.probes, "--metrics-bind-address", i.metrics)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+i.kubeconfig)
 	log, err := os.Create(filepath.Join(i.dir, "operator.log"))

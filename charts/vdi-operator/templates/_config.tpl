@@ -45,6 +45,9 @@ tracing:
   samplingRatio: {{ $.Values.tracing.samplingRatio }}
 {{- end }}
 {{- if eq .program "operator" }}
+keys:
+  signing: {secret: {{ include "vdi-operator.signingSecret.name" $ | quote }}, make: {{ not $.Values.auth.signingKey.existingSecret }}}
+  turn: {secret: {{ include "vdi-operator.turnSecret.name" $ | quote }}, make: {{ not $.Values.turn.existingSecret }}}
 agent:
   enabled: {{ $.Values.agent.enabled }}
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}

@@ -14,13 +14,22 @@ if it has a dot or a colon or is "localhost".
 {{- end -}}
 {{- end -}}
 
-{{/* The image of a component; takes {context, image}. A digest wins over a tag. */}}
+{{/*
+The tag of one of this product's own images; takes {context, image}. A version is written
+without the v that tags in Git begin with.
+*/}}
+{{- define "vdi-operator.tag" -}}
+{{- $tag := .image.tag | default (.context.Values.image).tag | default .context.Chart.AppVersion -}}
+{{- regexReplaceAll "^v([0-9]+[.][0-9]+[.][0-9]+)" $tag "${1}" -}}
+{{- end -}}
+
+{{/* One of this product's own images; takes {context, image}. A digest wins over a tag. */}}
 {{- define "vdi-operator.image" -}}
 {{- $repository := include "vdi-operator.imageReference" (dict "global" .context.Values.global "reference" .image.repository) -}}
 {{- if .image.digest -}}
 {{ $repository }}@{{ .image.digest }}
 {{- else -}}
-{{ $repository }}:{{ .image.tag | default .context.Chart.AppVersion }}
+{{ $repository }}:{{ include "vdi-operator.tag" . }}
 {{- end -}}
 {{- end -}}
 

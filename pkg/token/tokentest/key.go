@@ -22,6 +22,17 @@ func NewKey() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
 }
 
+// PublicKey is what checks what NewKey's key signs, in PEM.
+func PublicKey(key []byte) ([]byte, error) {
+	block, _ := pem.Decode(key)
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(&private.(*ecdsa.PrivateKey).PublicKey)
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), err
+}
+
 // NewSigner makes a signer with a key of its own, where there is no test to fail.
 func NewSigner() (*token.Signer, error) {
 	key, err := NewKey()

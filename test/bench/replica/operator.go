@@ -36,7 +36,7 @@ func (w *World) Operator(ctx context.Context, env ...string) (*Operator, error) 
 		return nil, fmt.Errorf("the operator's rights: %w", err)
 	}
 	cfg := config.Default()
-	cfg.URL, cfg.Knative.Enabled = sessions, false
+	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (w *World) Operator(ctx context.Context, env ...string) (*Operator, error) 
 		}
 	}
 	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("operator.kubeconfig")), operatorProgram,
-		"--config", w.path("operator.yaml"), "--signing-key", w.path("tls.key"), "--metrics-bind-address", at[0], "--health-probe-bind-address", at[1])
+		"--config", w.path("operator.yaml"), "--metrics-bind-address", at[0], "--health-probe-bind-address", at[1])
 	if err != nil {
 		return nil, err
 	}

@@ -8,9 +8,6 @@ package replica
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -104,19 +101,19 @@ func (w *World) prepare(ctx context.Context) error {
 	if w.signer, err = token.NewSigner(key); err != nil {
 		return err
 	}
-	block, _ := pem.Decode(key)
-	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	public, err := tokentest.PublicKey(key)
 	if err != nil {
 		return err
 	}
-	public, err := x509.MarshalPKIXPublicKey(private.(crypto.Signer).Public())
-	if err != nil {
+	// The operator's is the same.
+	signing := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: config.Default().Keys.Signing.Secret},
+		Type: corev1.SecretTypeTLS, Data: map[string][]byte{corev1.TLSPrivateKeyKey: key, corev1.TLSCertKey: public}}
+	if err := w.client.Create(ctx, signing); err != nil {
 		return err
 	}
 	for name, content := range map[string][]byte{
 		"kubeconfig": w.env.KubeConfig,
-		"tls.key":    key,
-		"tls.crt":    pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
+		"tls.crt":    public,
 	} {
 		if err := os.WriteFile(w.path(name), content, 0o600); err != nil {
 			return err

@@ -122,6 +122,11 @@ var (
 		"watch autoscaling.internal.knative.dev:podautoscalers", "patch autoscaling.internal.knative.dev:podautoscalers/status",
 		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
 	}
+	// keysWork is what the operator does with the installation's keys.
+	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "create secrets")
+	// keysNever holds where sessions are elsewhere.
+	keysNever = in(systemNamespace, "get secrets named vdi-signing-keys", "list secrets", "watch secrets", "update secrets named vdi-signing-key",
+		"patch secrets named vdi-turn", "delete secrets named vdi-signing-key")
 	// neverAllowed is what neither program may do.
 	neverAllowed = join(
 		[]right{
@@ -154,7 +159,7 @@ var (
 		"update coordination.k8s.io:leases named vdi-operator", "list coordination.k8s.io:leases", "watch coordination.k8s.io:leases")
 	// operatorsUninstall and sessionsUninstall are what `operator uninstall` does besides.
 	operatorsUninstall = in(systemNamespace, "get apps:deployments named vdi-operator", "patch apps:deployments/scale named vdi-activator", "list pods",
-		"delete coordination.k8s.io:leases named vdi-operator", "delete configmaps named vdi-status")
+		"delete coordination.k8s.io:leases named vdi-operator", "delete configmaps named vdi-status", "list secrets")
 	sessionsUninstall = []right{"list vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "delete secrets", "list networking.k8s.io:networkpolicies",
 		"delete networking.k8s.io:networkpolicies", "list policy:poddisruptionbudgets", "delete policy:poddisruptionbudgets",
 		"delete serving.knative.dev:services", "delete apps:deployments", "list persistentvolumeclaims"}
@@ -192,7 +197,7 @@ func TestRightsEverywhere(t *testing.T) {
 // may be gone by then. What the hook does there is the operator's right.
 func TestTheUninstallNeedsNoNamespaceOfSessions(t *testing.T) {
 	var hooks []*unstructured.Unstructured
-	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("watched-namespaces"), "--set", "watchNamespaces={team-a,gone}"), rbacv1.GroupName) {
+	for _, o := range ofGroup(rendered(t, systemNamespace, "--values", values("watched-namespaces"), "--set", "watchNamespaces={team-a,gone},uninstall.enabled=true"), rbacv1.GroupName) {
 		switch _, hook := o.GetAnnotations()["helm.sh/hook"]; {
 		case hook:
 			hooks = append(hooks, o)
@@ -209,19 +214,25 @@ func TestTheUninstallNeedsNoNamespaceOfSessions(t *testing.T) {
 func TestTheUninstallMayWhatItDoes(t *testing.T) {
 	for _, set := range []string{"default", "deployments"} {
 		t.Run(set, func(t *testing.T) {
-			create(t, admin, ofGroup(rendered(t, systemNamespace, "--values", values(set)), rbacv1.GroupName)...)
+			create(t, admin, ofGroup(rendered(t, systemNamespace, "--values", values(set), "--set", "uninstall.enabled=true"), rbacv1.GroupName)...)
 			expectRights(t, operatorAccount, join(operatorsUninstall, in("team-a", sessionsUninstall...)), nil)
 		})
 	}
 }
 
+func TestTheOperatorReadsNoKeyThatOthersMake(t *testing.T) {
+	install(t, "--values", values("watched-namespaces"), "--set", "auth.signingKey.existingSecret=link-key,turn.existingSecret=shared")
+	expectRights(t, operatorAccount, in(systemNamespace, "get secrets named link-key"),
+		append(in(systemNamespace, "get secrets named shared", "create secrets"), keysNever...))
+}
+
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"))
-	expectRights(t, operatorAccount, join(lease, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
+	expectRights(t, operatorAccount, join(lease, keysWork, in("team-a", operatorOfSessions...), in("team-b", operatorOfSessions...),
 		in("team-a", operatorOnKnative...), in("team-a", "get namespaces named team-a"),
 		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
-	), join(neverAllowed, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+	), join(neverAllowed, keysNever, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		in(elsewhere, right("get namespaces named "+elsewhere)),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),

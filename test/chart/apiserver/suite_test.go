@@ -95,7 +95,9 @@ func run(m *testing.M) (code int, err error) {
 // for flags.
 func rendered(t *testing.T, namespace string, flags ...string) []*unstructured.Unstructured {
 	t.Helper()
-	text, err := vdi(namespace).Template(t.Context(), flags...)
+	// With what Helm renders for a cluster.
+	asHelm := filepath.Join(root, "test", "chart", "testdata", "as-helm.yaml")
+	text, err := vdi(namespace).Template(t.Context(), append([]string{"--values", asHelm}, flags...)...)
 	require.NoError(t, err)
 	objects, err := helm.Objects(text)
 	require.NoError(t, err)

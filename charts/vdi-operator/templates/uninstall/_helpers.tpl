@@ -11,9 +11,18 @@
 {{- mul (regexFind "^[0-9]+" $timeout | int) (hasSuffix "m" $timeout | ternary 60 1) -}}
 {{- end -}}
 
-{{/* A release from before uninstall.enabled has no such value. */}}
+{{/*
+"true" or empty. What is rendered without a cluster may be applied by others, to whom the hook is
+a Job like any other. A release from before uninstall.enabled has no such value: that is auto.
+*/}}
 {{- define "vdi-operator.uninstall.enabled" -}}
-{{- if ne (toString (.Values.uninstall).enabled) "false" }}true{{ end -}}
+{{- $enabled := toString (.Values.uninstall).enabled -}}
+{{- if eq $enabled "true" }}true{{ else if ne $enabled "false" }}{{ include "vdi-operator.cluster" . }}{{ end -}}
+{{- end -}}
+
+{{/* Where Helm stores its releases. */}}
+{{- define "vdi-operator.uninstall.storage" -}}
+{{- (.Values.uninstall).releaseStorage | default "Secret" -}}
 {{- end -}}
 
 {{/* A role for the hook and its binding; takes {context, name, namespace, rules}. Without a namespace both belong to the cluster. */}}

@@ -5,6 +5,8 @@ const (
 	// LabelSession is on every object that a session brings, its pod included;
 	// the value is the session's name.
 	LabelSession = GroupName + "/session"
+	// LabelSigningKey marks the Secret with the key that signs links.
+	LabelSigningKey = GroupName + "/signing-key"
 	// LabelUser carries a hash of spec.user: an e-mail address is not a legal
 	// label value.
 	LabelUser = GroupName + "/user-hash"

@@ -32,6 +32,8 @@ const (
 const (
 	// ConditionConfigurationCurrent: the configuration file as it is now is in use.
 	ConditionConfigurationCurrent = "ConfigurationCurrent"
+	// ConditionKeysCurrent: the installation's keys are in use as their Secrets have them.
+	ConditionKeysCurrent = "KeysCurrent"
 	// ConditionDefinitionsPresent: the cluster has the definitions that the controllers need.
 	ConditionDefinitionsPresent = "DefinitionsPresent"
 	// ConditionNamespacesServed: every namespace of watchNamespaces exists, is not being
@@ -198,11 +200,11 @@ const (
 
 // Reasons of the installation's conditions. Each is an event's reason, too.
 const (
-	// ReasonCurrent: the configuration file is in use.
+	// ReasonCurrent: the configuration file is in use, or the keys are.
 	ReasonCurrent = "Current"
 	// ReasonPresent: every definition is there.
 	ReasonPresent = "Present"
-	// ReasonMissing: a definition is missing.
+	// ReasonMissing: a definition is missing, or a Secret with a key.
 	ReasonMissing = "Missing"
 	// ReasonServed: every namespace is served.
 	ReasonServed = "Served"

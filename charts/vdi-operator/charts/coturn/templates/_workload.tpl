@@ -1,6 +1,6 @@
 {{/*
 The Deployment or DaemonSet, which the parent chart renders. Takes this chart's context with
-the parent's turnSecret and credentialTTL.
+the parent's image, turnSecret and credentialTTL.
 */}}
 {{- define "coturn.workload" -}}
 {{- $name := include "coturn.fullname" . }}
@@ -105,7 +105,7 @@ spec:
       {{- end }}
       containers:
         - name: coturn
-          image: {{ include "vdi-operator.image" (dict "context" . "image" .Values.image) }}
+          image: {{ .image }}
           imagePullPolicy: {{ .Values.image.pullPolicy }}
           # Why it ended, in kubectl describe pod.
           terminationMessagePolicy: FallbackToLogsOnError

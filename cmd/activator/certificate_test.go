@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
+)
+
+func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tls.crt")
+	write := func(content []byte) { require.NoError(t, os.WriteFile(path, content, 0o600)) }
+	first, public := pair(t)
+	write(public)
+	var log bytes.Buffer
+	c, err := openCertificate(path, slog.New(slog.NewTextHandler(&log, nil)))
+	require.NoError(t, err)
+
+	opens := func(by *token.Signer) bool {
+		sub := token.Subject{User: "ada", Session: types.NamespacedName{Namespace: "desktops", Name: "ada"}, UID: "1"}
+		raw, err := by.Sign(token.AudienceSession, sub, time.Now(), time.Hour)
+		require.NoError(t, err)
+		_, _, err = c.verifier.Verify(token.AudienceSession, raw, time.Now())
+		return err == nil
+	}
+	c.check()
+	assert.True(t, opens(first), "the key is what it was")
+	assert.Empty(t, log.String(), "nothing has changed")
+
+	write([]byte("no certificate"))
+	c.check()
+	c.check()
+	assert.True(t, opens(first), "the one before stays")
+	assert.Equal(t, 1, strings.Count(log.String(), "cannot be used"), "%s", &log)
+
+	second, public := pair(t)
+	write(public)
+	c.check()
+	assert.True(t, opens(second), "the new key's link")
+	assert.False(t, opens(first), "the former key's link")
+	assert.Contains(t, log.String(), "has changed")
+}
+
+// pair is a signer and what checks its tokens.
+func pair(t *testing.T) (*token.Signer, []byte) {
+	t.Helper()
+	key, err := tokentest.NewKey()
+	require.NoError(t, err)
+	signer, err := token.NewSigner(key)
+	require.NoError(t, err)
+	public, err := tokentest.PublicKey(key)
+	require.NoError(t, err)
+	return signer, public
+}

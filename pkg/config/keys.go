@@ -1,0 +1,33 @@
+package config
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Keys are the Secrets with the installation's keys, in its namespace.
+type Keys struct {
+	// Signing has the key that signs links and pods' tokens, and a certificate for it.
+	Signing Key `json:"signing"`
+	// TURN has what activators share with the TURN server.
+	TURN Key `json:"turn"`
+}
+
+// Key is a Secret with one of them.
+type Key struct {
+	// Secret is its name.
+	Secret string `json:"secret"`
+	// Make lets the operator make it where there is none; otherwise somebody else does.
+	Make bool `json:"make"`
+}
+
+func (k Keys) validate() (errs field.ErrorList) {
+	for name, secret := range map[string]string{"signing": k.Signing.Secret, "turn": k.TURN.Secret} {
+		if problems := validation.IsDNS1123Subdomain(secret); len(problems) > 0 {
+			errs = append(errs, field.Invalid(field.NewPath("keys", name, "secret"), secret, strings.Join(problems, "; ")))
+		}
+	}
+	return errs
+}
