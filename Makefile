@@ -125,8 +125,8 @@ e2e: platform-tools build bench-programs prometheus chromium ## Users' stories o
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 4 -v ./e2e/...
 
-.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions
-bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions bench-storm
+bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-sessions bench-storm ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
@@ -141,6 +141,8 @@ bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first
 	out/bin/platform run -- out/bench/selkies16
 bench-sessions: platform-tools build bench-programs ## 200 sleeping sessions: objects, bytes, the programs' memory; beside stock Knative Services and plain Deployments (5 min)
 	out/bin/platform run -- out/bench/sessions
+bench-storm: platform-tools build bench-programs ## 100 wakes at once until all pods are asked for; ours and stock Knative's (5 min)
+	out/bin/platform run -- out/bench/storm
 
 .PHONY: bench-programs
 bench-programs:

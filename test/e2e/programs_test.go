@@ -54,6 +54,7 @@ func TestTheBenchmarksRun(t *testing.T) {
 		{"selkies16", []string{"--rounds", "1"}, []string{"cold_p50_ms", "cold_first_visit_p50_ms", "warm_direct_p50_ms"}, false},
 		{"sessions", []string{"--sessions", "2", "--others", "0", "--settling", "1s", "--quiet", "5s"},
 			[]string{"objects_per_session", "bytes_per_session", "made_per_second"}, false},
+		{"storm", []string{"--wakes", "2", "--settling", "2s"}, []string{"ours_s", "knative_s", "storm_over_knative"}, true},
 	} {
 		t.Run(bench.name, func(t *testing.T) {
 			t.Parallel()

@@ -107,14 +107,7 @@ type stock struct {
 func (s *stock) name() string { return nameKnative }
 
 func (s *stock) make(ctx context.Context, i int) error {
-	return s.in.Client.Create(ctx, &servingv1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespaceOf(s), Name: numbered("stock", i),
-			Labels: map[string]string{"networking.knative.dev/visibility": "cluster-local"}},
-		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"autoscaling.knative.dev/initial-scale": "0", "autoscaling.knative.dev/max-scale": "1"}},
-			Spec:       servingv1.RevisionSpec{PodSpec: backend(s.in.BenchImage)},
-		}}},
-	})
+	return s.in.Client.Create(ctx, harness.StockService(namespaceOf(s), numbered("stock", i), backend(s.in.BenchImage)))
 }
 
 func (s *stock) atZero(ctx context.Context, n int) error {
