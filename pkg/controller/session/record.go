@@ -13,7 +13,7 @@ import (
 const (
 	// recordsAtOnce is how many wakes are recorded at the same time, a small part of
 	// concurrency. Where many wake at once, the pods of the others are asked for meanwhile.
-	recordsAtOnce = 2
+	recordsAtOnce = concurrency / 16
 	// recordRetry is when the record of a wake that has to wait is tried again.
 	recordRetry = 100 * time.Millisecond
 )
