@@ -130,8 +130,8 @@ e2e: platform-tools build bench-programs prometheus chromium ## Users' stories o
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 6 -v ./e2e/...
 
-.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16
-bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-storm
+bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-storm ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
@@ -144,6 +144,8 @@ bench-scale: $(CLUSTER) build bench-programs ## 1,000 sleeping sessions: objects
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/scale
 bench-selkies16: platform-tools build bench-programs ## Selkies 1.6 to its first video frame: cold through the activator, and warm without it
 	out/bin/platform run -- out/bench/selkies16
+bench-storm: platform-tools build bench-programs ## 100 wakes at once until all pods are asked for; ours and stock Knative's (5 min)
+	out/bin/platform run -- out/bench/storm
 
 .PHONY: bench-programs
 bench-programs:

@@ -6,6 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/networking/pkg/apis/networking"
+	"knative.dev/serving/pkg/apis/autoscaling"
+	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -41,4 +45,16 @@ func (in *Installation) StockAtZero(ctx context.Context, service *servingv1.Serv
 		return errors.New("its endpoint is not Knative's activator yet")
 	})
 	return public.Spec.ClusterIP, public.Name + "." + public.Namespace + ".svc.cluster.local", err
+}
+
+// StockService is one of Knative's own autoscaler class, which begins at zero and has one pod
+// at most.
+func StockService(namespace, name string, pod corev1.PodSpec) *servingv1.Service {
+	return &servingv1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{networking.VisibilityLabelKey: serving.VisibilityClusterLocal}},
+		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{autoscaling.InitialScaleAnnotationKey: "0", autoscaling.MaxScaleAnnotationKey: "1"}},
+			Spec:       servingv1.RevisionSpec{PodSpec: pod},
+		}}},
+	}
 }

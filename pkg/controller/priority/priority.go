@@ -19,6 +19,9 @@ import (
 const (
 	// Wake is for a desktop that somebody waits for.
 	Wake = 100
+	// Starting is for one whose wake is on record: its pod is asked for, or cannot be, and
+	// others' may not be yet.
+	Starting = 50
 	// Ordinary is for a change of one object; it is controller-runtime's own.
 	Ordinary = 0
 	// Background is for what nobody waits for: a change that concerns every session, the
@@ -40,6 +43,8 @@ const (
 // Of is the place of a session that has not changed.
 func Of(now time.Time, s *v1alpha1.VDISession) int {
 	switch {
+	case lifecycle.Awaited(now, s) && lifecycle.Awake(s):
+		return Starting
 	case lifecycle.Awaited(now, s):
 		return Wake
 	case lifecycle.Asleep(s) && s.Status.ObservedGeneration == s.Generation && s.DeletionTimestamp.IsZero():

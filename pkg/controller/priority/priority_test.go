@@ -137,7 +137,7 @@ func TestAPlaceFollowsFromWhatTheSessionIs(t *testing.T) {
 		"visited":                {visited(asleep("ada")), Wake},
 		"switched on":            {with(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerAlwaysOn }), Wake},
 		"visited but turned off": {with(func(s *v1alpha1.VDISession) { visited(s).Spec.Power = v1alpha1.PowerOff }), Background},
-		"starts":                 {with(func(s *v1alpha1.VDISession) { visited(s).Status.StartTime = &metav1.MicroTime{Time: now} }), Wake},
+		"starts":                 {with(func(s *v1alpha1.VDISession) { visited(s).Status.StartTime = &metav1.MicroTime{Time: now} }), Starting},
 		"runs": {with(func(s *v1alpha1.VDISession) {
 			visited(s).Status.StartTime = &metav1.MicroTime{Time: now}
 			s.Status.ReadyTime = s.Status.StartTime

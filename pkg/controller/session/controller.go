@@ -10,6 +10,7 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -95,6 +96,10 @@ type Reconciler struct {
 	began sync.Once
 	start time.Time
 	nodes nodes
+	// unrecorded are the passes of desktops that were woken and whose record waits for those
+	// of others, by the session's name; recording is how many write theirs.
+	unrecorded sync.Map
+	recording  atomic.Int32
 }
 
 // listening is what is known of who reports at now. It begins when this replica first reads a
@@ -126,6 +131,9 @@ func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
 
 // Reconcile takes one session a step further.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if p, ok := r.unrecorded.LoadAndDelete(req.NamespacedName); ok {
+		return p.(*pass).write(ctx)
+	}
 	session := &v1alpha1.VDISession{}
 	if err := r.Client.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -110,6 +110,12 @@ func (p *pass) conditionIs(kind, reason string) bool {
 // have the same.
 func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 	if !equality.Semantic.DeepEqual(p.before.Status, p.session.Status) {
+		if p.wakes() {
+			if !p.mayRecord() {
+				return p.recordLater(), nil
+			}
+			defer p.recording.Add(-1)
+		}
 		err := p.Client.Status().Patch(ctx, p.session, p.patch())
 		switch {
 		case apierrors.IsConflict(err):
@@ -128,7 +134,7 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	}
 	// Not with this pass's priority: what was a wake now is a token's renewal next month.
-	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.now), conflictRetry), Priority: new(priority.Of(p.now, p.session))}, nil
+	return ctrl.Result{RequeueAfter: max(p.again.Sub(p.Now()), conflictRetry), Priority: new(priority.Of(p.now, p.session))}, nil
 }
 
 // log has a line for each wake, sleep and failure; controller-runtime names the session in it.

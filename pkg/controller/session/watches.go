@@ -29,7 +29,7 @@ const (
 
 	// concurrency lets many desktops wake at once: a wake waits for the API server, not for
 	// this program's processor.
-	concurrency = 16
+	concurrency = 64
 )
 
 // SetupWithManager starts the controller together with the manager.

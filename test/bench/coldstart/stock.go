@@ -9,8 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+	"knative.dev/serving/pkg/apis/autoscaling"
 
 	"github.com/org/vdi-operator/test/harness"
 )
@@ -29,17 +28,8 @@ func (s *stock) name() string { return nameKnative }
 
 func (s *stock) setUp(ctx context.Context, n int) error {
 	for i := range n {
-		service := &servingv1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("stock-%d", i),
-				Labels: map[string]string{"networking.knative.dev/visibility": "cluster-local"}},
-			Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-					"autoscaling.knative.dev/initial-scale": "0", "autoscaling.knative.dev/max-scale": "1",
-					"autoscaling.knative.dev/window": asleepAgain.String(),
-				}},
-				Spec: servingv1.RevisionSpec{PodSpec: backend(s.in.BenchImage)},
-			}}},
-		}
+		service := harness.StockService(namespace, fmt.Sprintf("stock-%d", i), backend(s.in.BenchImage))
+		service.Spec.Template.Annotations[autoscaling.WindowAnnotationKey] = asleepAgain.String()
 		if err := s.in.Client.Create(ctx, service); err != nil {
 			return err
 		}

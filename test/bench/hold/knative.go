@@ -149,23 +149,16 @@ func (k *knative) freshActivator(ctx context.Context) (*process.Process, error) 
 
 func (k *knative) service(name string) *servingv1.Service {
 	no, seconds := false, longestRequest
-	return &servingv1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name,
-			Labels: map[string]string{"networking.knative.dev/visibility": "cluster-local"}},
-		Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-				"autoscaling.knative.dev/initial-scale": "0", "autoscaling.knative.dev/max-scale": "1",
-			}},
-			Spec: servingv1.RevisionSpec{TimeoutSeconds: &seconds, PodSpec: corev1.PodSpec{
-				AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
-				NodeSelector: map[string]string{gateLabel: "open"},
-				Containers: []corev1.Container{{
-					Name: "backend", Image: k.in.BenchImage, Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
-					Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}},
-				}},
-			}},
-		}}},
-	}
+	s := harness.StockService(namespace, name, corev1.PodSpec{
+		AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+		NodeSelector: map[string]string{gateLabel: "open"},
+		Containers: []corev1.Container{{
+			Name: "backend", Image: k.in.BenchImage, Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}},
+		}},
+	})
+	s.Spec.Template.Spec.TimeoutSeconds = &seconds
+	return s
 }
 
 // pending waits until every Service wants its pod.

@@ -10,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/test/bench/replica"
+	"github.com/org/vdi-operator/test/bench/scaled"
 )
 
 const (
@@ -26,7 +28,7 @@ func (s *scene) edit(ctx context.Context, r *result) error {
 	say("editing the template")
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	changes, err := watchFromNow(ctx, s.world.Client(), &v1alpha1.VDISessionList{})
+	changes, err := scaled.FromNow(ctx, s.world.Client(), &v1alpha1.VDISessionList{}, replica.Namespace)
 	if err != nil {
 		return err
 	}

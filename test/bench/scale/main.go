@@ -14,8 +14,8 @@
 // controllers nor a kubelet run: a ReplicaSet of each Deployment is not counted, and from the
 // Deployment on a wake takes what `make bench-coldstart` says.
 //
-// Stock Knative is not compared with: its way from a request to a Deployment needs endpoints
-// and a network between its activator and its autoscaler, which do not exist without a kubelet.
+// Stock Knative's way from a request to a Deployment needs endpoints and a network between its
+// activator and its autoscaler, which do not exist without a kubelet: storm compares with it.
 // The last line printed is one line of JSON.
 package main
 

@@ -34,17 +34,3 @@ func TestWhatCannotBeMeasuredIsRefused(t *testing.T) {
 		assert.ErrorContains(t, o.check(), "must be")
 	}
 }
-
-func TestADeploymentIsScaledOnce(t *testing.T) {
-	s := &scaled{at: map[string]time.Time{}, changed: make(chan struct{}), ended: make(chan struct{})}
-	first, second := time.Unix(1, 0), time.Unix(2, 0)
-	s.note("a", first)
-	s.note("a", second)
-	s.note("b", first)
-	last, err := s.await(t.Context(), []string{"a", "b"})
-	require.NoError(t, err)
-	assert.Equal(t, first, last)
-	close(s.ended)
-	_, err = s.await(t.Context(), []string{"c"})
-	assert.ErrorContains(t, err, "has ended")
-}

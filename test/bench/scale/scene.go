@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/test/bench/replica"
+	"github.com/org/vdi-operator/test/bench/scaled"
 )
 
 const (
@@ -33,7 +34,7 @@ type scene struct {
 	operator  *replica.Operator
 	activator *replica.Activator
 	sessions  []*v1alpha1.VDISession
-	scaled    *scaled
+	scaled    *scaled.Deployments
 	// staying ends when the visitors leave.
 	staying context.Context
 	leave   context.CancelFunc
@@ -80,10 +81,10 @@ func (s *scene) play(ctx context.Context) (r result, err error) {
 	if err := s.rest(ctx, &r); err != nil {
 		return r, fmt.Errorf("at rest: %w", err)
 	}
-	if s.scaled, err = watchScaled(ctx, s.world.Client()); err != nil {
+	if s.scaled, err = scaled.Watch(ctx, s.world.Client(), replica.Namespace); err != nil {
 		return r, err
 	}
-	defer s.scaled.stop()
+	defer s.scaled.Stop()
 	if err := s.edit(ctx, &r); err != nil {
 		return r, fmt.Errorf("editing the template: %w", err)
 	}

@@ -74,7 +74,7 @@ func (s *scene) wake(ctx context.Context, sessions ...*v1alpha1.VDISession) (tim
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
-	last, err := s.scaled.await(ctx, names)
+	last, err := s.scaled.Await(ctx, names)
 	return last.Sub(began), err
 }
 
@@ -85,7 +85,7 @@ func (s *scene) storm(ctx context.Context) (time.Duration, error) {
 	defer cancel()
 	var asleep []*v1alpha1.VDISession
 	for _, one := range s.sessions {
-		if _, missing, _ := s.scaled.seen([]string{one.Name}); missing == 1 && len(asleep) < s.options.storm {
+		if len(asleep) < s.options.storm && !s.scaled.Asked(one.Name) {
 			asleep = append(asleep, one)
 		}
 	}
