@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -58,7 +59,22 @@ type World struct {
 	client client.WithWatch
 	signer *token.Signer
 	dir    string
+	// operators says that the operator's user is there.
+	operators bool
 }
+
+// Run is how a program runs otherwise than a benchmark's does.
+type Run struct {
+	// Env and Args are added to its environment and to its arguments.
+	Env, Args []string
+	// Log takes what it says; nil keeps that for its end.
+	Log io.Writer
+	// Change changes its configuration; nil does not.
+	Change func(*config.Config)
+}
+
+// KubeConfig is an administrator's file.
+func (w *World) KubeConfig() string { return w.path("kubeconfig") }
 
 // Client is an administrator's.
 func (w *World) Client() client.WithWatch { return w.client }
@@ -156,10 +172,16 @@ func Roomy(connections int) config.Limits {
 // Activator starts a replica with these limits, and env besides its environment, and
 // returns when it is ready.
 func (w *World) Activator(ctx context.Context, limits config.Limits, env ...string) (*Activator, error) {
+	return w.RunActivator(ctx, limits, Run{Env: env})
+}
+
+// RunActivator is Activator for who wants more of it.
+func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (*Activator, error) {
 	cfg := config.Default()
 	cfg.URL, cfg.Limits = sessions, limits
 	// The benchmarks' visitors come from this machine's own addresses. None is a proxy's.
 	cfg.TrustedProxies = []string{}
+	r.change(&cfg)
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {
 		return nil, err
@@ -173,9 +195,9 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 			return nil, err
 		}
 	}
-	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("kubeconfig")), activatorProgram,
-		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
-		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s")
+	args := []string{"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
+		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s"}
+	p, err := process.StartTo(ctx, r.Log, append(r.Env, "KUBECONFIG="+w.KubeConfig()), activatorProgram, append(args, r.Args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +205,12 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
 	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
+}
+
+func (r Run) change(cfg *config.Config) {
+	if r.Change != nil {
+		r.Change(cfg)
+	}
 }
 
 // answers says whether a program is ready.
