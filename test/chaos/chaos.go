@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// settle is how much later an event of another kind than sessions may be seen.
+	settle = 2 * time.Second
 	// servedWithin is how long after all is well again a visit may take. A leader that was
 	// killed keeps its Lease for 15 s, Kubernetes tries what a quota refused again after as
 	// long as it was refused, and reflectors come back after half a minute at most.

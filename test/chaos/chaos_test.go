@@ -3,9 +3,10 @@
 package chaos
 
 import (
-	"context"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,9 +31,10 @@ func TestWhatIsPromisedHoldsInChaos(t *testing.T) {
 	t.Chdir("../..") // where make runs the programs
 	r := &run{Options: o}
 	r.say("%s=%d %s=%s %s=%s", seedVariable, o.Seed, timeVariable, o.Time, roundVariable, o.Round)
-	w, err := Open(t.Context())
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	// Who is told to end takes along what was started.
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	w, err := Open(ctx)
 	defer func() { assert.NoError(t, w.Close(t.Failed())) }()
 	require.NoError(t, err)
 	figures, err := Run(ctx, w, o)

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,22 +28,25 @@ type Ledger struct {
 
 	mu sync.Mutex
 	// All that follows is guarded by mu.
-	lives      []*life
-	byUID      map[types.UID]*life
-	pods       map[types.UID]*podLife
-	killed     map[types.UID]int
-	crashed    map[types.UID]int
-	visits     []*visit
-	typed      []typing
-	gaps       []gap
-	reached    uint64
+	lives   []*life
+	byUID   map[types.UID]*life
+	pods    map[types.UID]*podLife
+	killed  map[types.UID]int
+	crashed map[types.UID]int
+	visits  []*visit
+	typed   []typing
+	gaps    []gap
+	reached uint64
+	// shapes are the revisions at which each Deployment got another pod's shape.
+	shapes     map[client.ObjectKey]*shape
 	pending    []judgement
 	violations []Violation
 }
 
 // NewLedger is one of a round whose namespaces begin with prefix.
 func NewLedger(prefix string, health *Health) *Ledger {
-	return &Ledger{Prefix: prefix, Health: health, byUID: map[types.UID]*life{}, pods: map[types.UID]*podLife{}, killed: map[types.UID]int{}, crashed: map[types.UID]int{}}
+	return &Ledger{Prefix: prefix, Health: health, byUID: map[types.UID]*life{}, pods: map[types.UID]*podLife{}, killed: map[types.UID]int{}, crashed: map[types.UID]int{},
+		shapes: map[client.ObjectKey]*shape{}}
 }
 
 // version is a session as it was once.
@@ -51,6 +56,12 @@ type version struct {
 	*v1alpha1.VDISession
 	// gap says that versions before it may not have been seen.
 	gap bool
+}
+
+// shape is what a Deployment's pods are like, and when that was changed.
+type shape struct {
+	now     *corev1.PodTemplateSpec
+	changed []uint64
 }
 
 // gap is between two revisions.
@@ -161,6 +172,20 @@ func (l *Ledger) ends(one *podLife, revision uint64, at time.Time) {
 	}
 }
 
+// SawDeployment notes a Deployment's version.
+func (l *Ledger) SawDeployment(d *appsv1.Deployment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.shapes[client.ObjectKeyFromObject(d)]
+	if was == nil {
+		l.shapes[client.ObjectKeyFromObject(d)] = &shape{now: &d.Spec.Template}
+		return
+	}
+	if !equality.Semantic.DeepEqual(was.now, &d.Spec.Template) {
+		was.now, was.changed = &d.Spec.Template, append(was.changed, revision(d))
+	}
+}
+
 // Killed notes that a step takes a pod away, before it does. The returned function notes that
 // the step was refused.
 func (l *Ledger) Killed(pod types.UID) (spare func()) { return l.hurt(l.killed, pod) }
@@ -190,12 +215,12 @@ func (l *Ledger) Reached(revision uint64) {
 }
 
 // Broken is what was found to be broken until now, and whether something waits to be judged.
-func (l *Ledger) Broken() (broken []Violation, waits bool) {
+func (l *Ledger) Broken(now time.Time) (broken []Violation, waits bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var still []judgement
 	for _, j := range l.pending {
-		if j.revision > l.reached {
+		if j.revision > l.reached || now.Sub(j.at) < settle {
 			still = append(still, j)
 		} else if what := j.judge(); what != "" {
 			l.violations = append(l.violations, Violation{Invariant: j.of, At: j.at, Session: j.session, What: what})

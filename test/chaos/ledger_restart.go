@@ -2,7 +2,10 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -18,15 +21,30 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 	l.later(judgement{at: at, revision: revision, of: NoRestartInUse, session: sessionOf(one.Pod), judge: func() string {
 		name := one.Labels[v1alpha1.LabelSession]
 		rested := l.between(one.Namespace, name, one.ready, revision, func(before, now version) bool { return sleeps(before, now) || forgets(before, now) })
-		if rested || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one.Namespace, name) {
+		// It was decided while nobody could be in there: in the moments after a wake, in which the
+		// operator does not see yet that it has recorded it, a change still replaces what starts.
+		early := l.reshaped(one, one.ready)
+		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) {
 			return ""
 		}
 		return fmt.Sprintf("pod %s/%s of the awake session %s was taken away at revision %d; it was ready since %d", one.Namespace, one.Name, name, revision, one.ready)
 	}})
 }
 
-// orphaned says that the session is gone, or being deleted, as far as was seen.
-func (l *Ledger) orphaned(namespace, name string) bool {
-	all := l.of(namespace, name)
-	return len(all) == 0 || all[len(all)-1].gone
+// reshaped says that a pod's Deployment got another shape between the pod's making and a revision.
+func (l *Ledger) reshaped(one *podLife, before uint64) bool {
+	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	return s != nil && slices.ContainsFunc(s.changed, func(r uint64) bool { return r > one.made && r < before })
+}
+
+// orphaned says that a pod's session was gone, or was being deleted, at a revision, or that none
+// was ever seen.
+func (l *Ledger) orphaned(one *podLife, at uint64) bool {
+	var owner *life
+	for _, s := range l.of(one.Namespace, one.Labels[v1alpha1.LabelSession]) {
+		if s.versions[0].revision < one.made {
+			owner = s
+		}
+	}
+	return owner == nil || owner.gone || slices.ContainsFunc(owner.versions, func(v version) bool { return v.DeletionTimestamp != nil && v.revision < at })
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -80,7 +81,7 @@ func (s *tale) ends(name string) {
 func (s *tale) breaks(invariant, words string) {
 	s.t.Helper()
 	s.Reached(uint64(s.revision))
-	broken, waits := s.Broken()
+	broken, waits := s.Broken(time.Now())
 	assert.False(s.t, waits)
 	if invariant == "" {
 		assert.Empty(s.t, broken)
@@ -138,7 +139,7 @@ func TestWhatIsNotSeenYetIsNotJudged(t *testing.T) {
 	s.awake()
 	s.made("first")
 	s.made("second")
-	broken, waits := s.Broken()
+	broken, waits := s.Broken(time.Now())
 	assert.Empty(t, broken)
 	assert.True(t, waits)
 }
@@ -160,9 +161,15 @@ func TestAPodMayGo(t *testing.T) {
 			})
 			s.asleep(v1alpha1.ReasonPoweredOff)
 		},
-		"by a step":          func(s *tale) { s.Killed("first") },
-		"after a crash":      func(s *tale) { s.Crashed("first") },
-		"without a session":  func(s *tale) { s.GoneSession("ada") },
+		"by a step":         func(s *tale) { s.Killed("first") },
+		"after a crash":     func(s *tale) { s.Crashed("first") },
+		"without a session": func(s *tale) { s.GoneSession("ada") },
+		"deleted with its session": func(s *tale) {
+			s.session(func(o *v1alpha1.VDISession) {
+				o.DeletionTimestamp = &metav1.Time{Time: s.now}
+				o.Status.StartTime = s.at(-time.Minute)
+			})
+		},
 		"unseen":             func(s *tale) { s.Gap(2, 3) },
 		"its status is lost": func(s *tale) { s.session(func(o *v1alpha1.VDISession) { o.Status = v1alpha1.VDISessionStatus{} }) },
 	} {
@@ -175,6 +182,46 @@ func TestAPodMayGo(t *testing.T) {
 			s.breaks("", "")
 		})
 	}
+}
+
+// deployment is a version of ada's.
+func (s *tale) deployment(image string) {
+	s.SawDeployment(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "t-a", Name: "ada", ResourceVersion: s.next()},
+		Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}})
+}
+
+func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
+	for name, late := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			s.awake()
+			s.deployment("1")
+			s.made("first")
+			if late {
+				s.ready("first")
+			}
+			s.deployment("2")
+			s.ready("first")
+			s.ends("first")
+			if late {
+				s.breaks(NoRestartInUse, "")
+			} else {
+				s.breaks("", "")
+			}
+		})
+	}
+}
+
+func TestAPodThatIsReadyAfterItsSessionsDeletionMayGo(t *testing.T) {
+	s := tell(t)
+	s.awake()
+	s.made("first")
+	s.session(func(o *v1alpha1.VDISession) {
+		o.DeletionTimestamp, o.Status.StartTime = &metav1.Time{Time: s.now}, s.at(-time.Minute)
+	})
+	s.ready("first")
+	s.ends("first")
+	s.breaks("", "")
 }
 
 func TestARefusedEvictionIsNoExcuse(t *testing.T) {

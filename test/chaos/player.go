@@ -76,7 +76,7 @@ func (p *player) play(ctx context.Context, steps []Step) error {
 
 // look says that something is broken, of what can be judged by now.
 func (p *player) look(ctx context.Context) bool {
-	broken, waits := p.ledger.Broken()
+	broken, waits := p.ledger.Broken(time.Now())
 	if waits && time.Since(p.marked) > markEvery {
 		p.marked = time.Now()
 		_ = p.mark(ctx) // the next one does where the API server is away

@@ -101,7 +101,7 @@ func (p *player) broken(ctx context.Context) (is bool) {
 		if is = p.look(ctx); is {
 			return nil
 		}
-		if _, waits := p.ledger.Broken(); waits {
+		if _, waits := p.ledger.Broken(time.Now()); waits {
 			return errors.New("something is still to be judged")
 		}
 		return nil

@@ -99,13 +99,13 @@ func (r *run) round(ctx context.Context, steps []Step) ([]Violation, error) {
 	if err != nil {
 		return nil, err
 	}
-	broken, _ := p.ledger.Broken()
+	broken, _ := p.ledger.Broken(time.Now())
 	if len(broken) == 0 {
 		one, err := p.rest(playing)
 		if err != nil {
 			return nil, err
 		}
-		if broken, _ = p.ledger.Broken(); one != nil {
+		if broken, _ = p.ledger.Broken(time.Now()); one != nil {
 			broken = append(broken, *one)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -42,7 +43,15 @@ func follow(ctx context.Context, c client.WithWatch, l *Ledger, d *directory.Dir
 		gone:  func(p *corev1.Pod, at uint64) { l.GonePod(p, at, time.Now()) },
 		gap:   func(uint64, uint64) {}, reached: func(uint64) {},
 	}
+	deployments := &follower[*appsv1.Deployment]{client: c, list: &appsv1.DeploymentList{}, known: map[types.UID]*appsv1.Deployment{},
+		items: func(list client.ObjectList) []*appsv1.Deployment {
+			return pointers(list.(*appsv1.DeploymentList).Items)
+		},
+		seen: func(d *appsv1.Deployment, _ bool) { l.SawDeployment(d) },
+		gone: func(*appsv1.Deployment, uint64) {}, gap: func(uint64, uint64) {}, reached: func(uint64) {},
+	}
 	var following sync.WaitGroup
+	following.Go(func() { deployments.run(ctx) })
 	following.Go(func() { sessions.run(ctx) })
 	following.Go(func() { pods.run(ctx) })
 	return following.Wait
