@@ -49,10 +49,13 @@ type run struct {
 }
 
 // Run runs rounds. It returns the first failure, with all that is known of how to repeat it.
-func Run(ctx context.Context, w *World, o Options) (Figures, error) {
+func Run(ctx context.Context, w *World, o Options) (figures Figures, err error) {
 	r := &run{Options: o, world: w, leaks: newLeaks(w)}
 	began := time.Now()
-	defer func() { r.figures.Took = time.Since(began) }()
+	defer func() {
+		figures = r.figures
+		figures.Took = time.Since(began)
+	}()
 	for seed := o.Seed; ; seed++ {
 		steps, err := chosen(generate(seed, o.Round), o.Steps)
 		if err != nil {
@@ -66,7 +69,6 @@ func Run(ctx context.Context, w *World, o Options) (Figures, error) {
 		if r.figures.Rounds++; len(broken) == 0 {
 			broken, err = r.leaks.look(ctx)
 		}
-		r.figures.Took = time.Since(began)
 		switch {
 		case err != nil:
 			return r.figures, err

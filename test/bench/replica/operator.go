@@ -55,7 +55,7 @@ func (w *World) RunOperator(ctx context.Context, r Run) (*Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := Await(ctx, "the operator", func() error { return answers("http://" + at[1] + "/readyz") }); err != nil {
+	if err := awaitReady(ctx, p, "the operator", func() error { return answers("http://" + at[1] + "/readyz") }); err != nil {
 		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, p.End())
 	}
 	return &Operator{Process: p, Metrics: at[0]}, nil

@@ -201,7 +201,7 @@ func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (
 	if err != nil {
 		return nil, err
 	}
-	if err := Await(ctx, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
+	if err := awaitReady(ctx, p, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
 	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
@@ -251,4 +251,21 @@ func Await(ctx context.Context, what string, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return eventually.Wait(ctx, what, check)
+}
+
+// errEnded says that a program ended before it was ready.
+var errEnded = errors.New("it has ended")
+
+// awaitReady is Await for a program that was started, which may end instead.
+func awaitReady(ctx context.Context, p *process.Process, what string, check func() error) error {
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.Ended():
+			cancel(errEnded)
+		case <-running.Done():
+		}
+	}()
+	return Await(running, what, check)
 }
