@@ -67,14 +67,15 @@ func (s *tale) pod(name string, change func(*corev1.Pod)) {
 
 func (s *tale) made(name string) { s.pod(name, func(*corev1.Pod) {}) }
 
-func (s *tale) ready(name string) {
-	s.pod(name, func(p *corev1.Pod) {
+// ready and ends are of the first of them.
+func (s *tale) ready() {
+	s.pod("first", func(p *corev1.Pod) {
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	})
 }
 
-func (s *tale) ends(name string) {
-	s.pod(name, func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: s.now} })
+func (s *tale) ends() {
+	s.pod("first", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: s.now} })
 }
 
 // breaks is the invariant that is broken, with these words; empty for none.
@@ -147,8 +148,8 @@ func TestWhatIsNotSeenYetIsNotJudged(t *testing.T) {
 func TestAPodOfAnAwakeSessionIsTakenAway(t *testing.T) {
 	s := tell(t)
 	s.awake()
-	s.ready("first")
-	s.ends("first")
+	s.ready()
+	s.ends()
 	s.breaks(NoRestartInUse, "pod t-a/first of the awake session ada")
 }
 
@@ -176,9 +177,9 @@ func TestAPodMayGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := tell(t)
 			s.awake()
-			s.ready("first")
+			s.ready()
 			why(s)
-			s.ends("first")
+			s.ends()
 			s.breaks("", "")
 		})
 	}
@@ -198,11 +199,11 @@ func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *tes
 			s.deployment("1")
 			s.made("first")
 			if late {
-				s.ready("first")
+				s.ready()
 			}
 			s.deployment("2")
-			s.ready("first")
-			s.ends("first")
+			s.ready()
+			s.ends()
 			if late {
 				s.breaks(NoRestartInUse, "")
 			} else {
@@ -219,17 +220,17 @@ func TestAPodThatIsReadyAfterItsSessionsDeletionMayGo(t *testing.T) {
 	s.session(func(o *v1alpha1.VDISession) {
 		o.DeletionTimestamp, o.Status.StartTime = &metav1.Time{Time: s.now}, s.at(-time.Minute)
 	})
-	s.ready("first")
-	s.ends("first")
+	s.ready()
+	s.ends()
 	s.breaks("", "")
 }
 
 func TestARefusedEvictionIsNoExcuse(t *testing.T) {
 	s := tell(t)
 	s.awake()
-	s.ready("first")
+	s.ready()
 	s.Killed("first")()
-	s.ends("first")
+	s.ends()
 	s.breaks(NoRestartInUse, "")
 }
 
