@@ -84,7 +84,7 @@ demo-down: platform-tools ## Remove all that make demo brought
 .PHONY: test-unit
 test-unit: gcc ## Unit tests with the race detector
 	$(GO_TEST) -race ./...
-	$(TEST) -race ./bench/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
+	$(TEST) -race ./bench/... ./chaos/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -123,7 +123,15 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/operator/
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/operator/ && \
+		$(CHAOS)
+
+# With its seed, also where it passes; it looks for the shortest way to what fails.
+CHAOS := $(TEST) -tags integration -v -run Chaos -timeout 0 ./chaos/
+.PHONY: chaos
+chaos: export CHAOS_TIME ?= 10m
+chaos: $(CLUSTER) build ## Steps in an order that CHAOS_SEED gives, for CHAOS_TIME (10m), against the real programs; what was promised must hold
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(CHAOS)
 
 .PHONY: e2e
 e2e: platform-tools build bench-programs prometheus chromium ## Users' stories on a real cluster

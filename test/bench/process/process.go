@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -26,18 +27,26 @@ const endWithin = 5 * time.Second
 type Process struct {
 	PID int
 	// end is set for a program that was started here.
-	end context.CancelFunc
-	cmd *exec.Cmd
-	log *bytes.Buffer
+	end   context.CancelFunc
+	ended chan struct{}
+	cmd   *exec.Cmd
+	log   *bytes.Buffer
 }
 
 // Start runs a program until End or until ctx ends. What it says on stderr is kept
-// for Log.
+// for End.
 func Start(ctx context.Context, env []string, name string, args ...string) (*Process, error) {
+	return StartTo(ctx, nil, env, name, args...)
+}
+
+// StartTo is Start with what the program says on stderr written to log; nil keeps it for End.
+func StartTo(ctx context.Context, log io.Writer, env []string, name string, args ...string) (*Process, error) {
 	ctx, end := context.WithCancel(ctx)
-	p := &Process{end: end, cmd: exec.CommandContext(ctx, name, args...), log: &bytes.Buffer{}}
+	p := &Process{end: end, ended: make(chan struct{}), cmd: exec.CommandContext(ctx, name, args...), log: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr = p.log
+	if p.cmd.Stderr = p.log; log != nil {
+		p.cmd.Stderr = log
+	}
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = endWithin
 	// A benchmark that is killed takes its programs along.
@@ -47,13 +56,20 @@ func Start(ctx context.Context, env []string, name string, args ...string) (*Pro
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	p.PID = p.cmd.Process.Pid
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait()
+	}()
 	return p, nil
 }
+
+// Ended is closed when a program that was started here has ended, by End or by itself.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
 
 // End ends a program that was started here and returns what it said on stderr.
 func (p *Process) End() string {
 	p.end()
-	_ = p.cmd.Wait()
+	<-p.ended
 	return p.log.String()
 }
 

@@ -17,9 +17,9 @@ import (
 const (
 	operatorProgram = "bin/operator"
 	rights          = "config/rbac/role.yaml"
-	// operatorUser is a service account's name: the API server gives those a share of
-	// their own of what it does at once.
-	operatorUser  = "system:serviceaccount:" + Namespace + ":operator"
+	// OperatorUser is who an operator is: a service account's name, for the API server gives
+	// those a share of their own of what it does at once.
+	OperatorUser  = "system:serviceaccount:" + Namespace + ":operator"
 	accountsGroup = "system:serviceaccounts"
 )
 
@@ -32,39 +32,54 @@ type Operator struct {
 
 // Operator starts one with env besides its environment, and returns when it is ready.
 func (w *World) Operator(ctx context.Context, env ...string) (*Operator, error) {
+	return w.RunOperator(ctx, Run{Env: env})
+}
+
+// RunOperator is Operator for who wants more of it. All have one configuration file.
+func (w *World) RunOperator(ctx context.Context, r Run) (*Operator, error) {
 	if err := w.grant(ctx); err != nil {
 		return nil, fmt.Errorf("the operator's rights: %w", err)
 	}
-	cfg := config.Default()
-	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
-	raw, err := yaml.Marshal(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(w.path("operator.yaml"), raw, 0o600); err != nil {
+	if err := w.ConfigureOperator(r.Change); err != nil {
 		return nil, err
 	}
 	var at [2]string
 	for i := range at {
+		var err error
 		if at[i], err = FreeAddress(); err != nil {
 			return nil, err
 		}
 	}
-	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("operator.kubeconfig")), operatorProgram,
-		"--config", w.path("operator.yaml"), "--metrics-bind-address", at[0], "--health-probe-bind-address", at[1])
+	args := []string{"--config", w.path("operator.yaml"), "--metrics-bind-address", at[0], "--health-probe-bind-address", at[1]}
+	p, err := process.StartTo(ctx, r.Log, append(r.Env, "KUBECONFIG="+w.path("operator.kubeconfig")), operatorProgram, append(args, r.Args...)...)
 	if err != nil {
 		return nil, err
 	}
-	if err := Await(ctx, "the operator", func() error { return answers("http://" + at[1] + "/readyz") }); err != nil {
+	if err := awaitReady(ctx, p, "the operator", func() error { return answers("http://" + at[1] + "/readyz") }); err != nil {
 		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, p.End())
 	}
 	return &Operator{Process: p, Metrics: at[0]}, nil
 }
 
-// grant makes a user with the operator's rights as they are generated.
-func (w *World) grant(ctx context.Context) error {
-	raw, err := os.ReadFile(rights)
+// ConfigureOperator writes the operators' configuration, which those that run read again.
+func (w *World) ConfigureOperator(change func(*config.Config)) error {
+	cfg := config.Default()
+	cfg.URL, cfg.Knative.Enabled = sessions, false
+	Run{Change: change}.change(&cfg)
+	raw, err := yaml.Marshal(cfg)
 	if err != nil {
+		return err
+	}
+	return os.WriteFile(w.path("operator.yaml"), raw, 0o600)
+}
+
+// grant makes a user with the operator's rights as they are generated, once.
+func (w *World) grant(ctx context.Context) error {
+	if w.operators {
+		return nil
+	}
+	raw, err := os.ReadFile(rights)
+	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
 		return err
 	}
 	role := &rbacv1.ClusterRole{}
@@ -76,11 +91,11 @@ func (w *World) grant(ctx context.Context) error {
 	}
 	err = w.client.Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role.Name},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: operatorUser}}})
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: OperatorUser}}})
 	if err != nil {
 		return err
 	}
-	user, err := w.env.AddUser(envtest.User{Name: operatorUser, Groups: []string{accountsGroup}}, nil)
+	user, err := w.env.AddUser(envtest.User{Name: OperatorUser, Groups: []string{accountsGroup}}, nil)
 	if err != nil {
 		return err
 	}
@@ -88,5 +103,6 @@ func (w *World) grant(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.operators = true
 	return os.WriteFile(w.path("operator.kubeconfig"), kubeconfig, 0o600)
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -55,7 +56,22 @@ type World struct {
 	client client.WithWatch
 	signer *token.Signer
 	dir    string
+	// operators says that the operator's user is there.
+	operators bool
 }
+
+// Run is how a program runs otherwise than a benchmark's does.
+type Run struct {
+	// Env and Args are added to its environment and to its arguments.
+	Env, Args []string
+	// Log takes what it says; nil keeps that for its end.
+	Log io.Writer
+	// Change changes its configuration; nil does not.
+	Change func(*config.Config)
+}
+
+// KubeConfig is an administrator's file.
+func (w *World) KubeConfig() string { return w.path("kubeconfig") }
 
 // Client is an administrator's.
 func (w *World) Client() client.WithWatch { return w.client }
@@ -153,10 +169,16 @@ func Roomy(connections int) config.Limits {
 // Activator starts a replica with these limits, and env besides its environment, and
 // returns when it is ready.
 func (w *World) Activator(ctx context.Context, limits config.Limits, env ...string) (*Activator, error) {
+	return w.RunActivator(ctx, limits, Run{Env: env})
+}
+
+// RunActivator is Activator for who wants more of it.
+func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (*Activator, error) {
 	cfg := config.Default()
 	cfg.URL, cfg.Limits = sessions, limits
 	// The benchmarks' visitors come from this machine's own addresses. None is a proxy's.
 	cfg.TrustedProxies = []string{}
+	r.change(&cfg)
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {
 		return nil, err
@@ -170,16 +192,22 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 			return nil, err
 		}
 	}
-	p, err := process.Start(ctx, append(env, "KUBECONFIG="+w.path("kubeconfig")), activatorProgram,
-		"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
-		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s")
+	args := []string{"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
+		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s"}
+	p, err := process.StartTo(ctx, r.Log, append(r.Env, "KUBECONFIG="+w.KubeConfig()), activatorProgram, append(args, r.Args...)...)
 	if err != nil {
 		return nil, err
 	}
-	if err := Await(ctx, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
+	if err := awaitReady(ctx, p, "the activator", func() error { return accepts("http://"+at[2]+"/readyz", at[0]) }); err != nil {
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
 	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
+}
+
+func (r Run) change(cfg *config.Config) {
+	if r.Change != nil {
+		r.Change(cfg)
+	}
 }
 
 // answers says whether a program is ready.
@@ -220,4 +248,21 @@ func Await(ctx context.Context, what string, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return eventually.Wait(ctx, what, check)
+}
+
+// errEnded says that a program ended before it was ready.
+var errEnded = errors.New("it has ended")
+
+// awaitReady is Await for a program that was started, which may end instead.
+func awaitReady(ctx context.Context, p *process.Process, what string, check func() error) error {
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.Ended():
+			cancel(errEnded)
+		case <-running.Done():
+		}
+	}()
+	return Await(running, what, check)
 }

@@ -1,0 +1,105 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// leaksAfter is for how many rounds a program must have run to be judged: caches fill and
+	// connections come in the first.
+	leaksAfter = 3
+	// goroutinesMore and memoryMore are what it may have more than after the first of these.
+	// A round's visitors and sessions are gone by then, so that neither grows with rounds.
+	goroutinesMore = 60
+	memoryMore     = 96 << 20
+)
+
+// cost is what a program has after a round.
+type cost struct {
+	starts             int
+	rounds             int
+	goroutines, memory int64
+}
+
+// leaks compares what programs have after each round with what they had after their first.
+type leaks struct {
+	world  *World
+	before map[string]cost
+}
+
+func newLeaks(w *World) *leaks { return &leaks{world: w, before: map[string]cost{}} }
+
+func (l *leaks) look(ctx context.Context) ([]Violation, error) {
+	for _, p := range append(append([]*Program{}, l.world.Operators...), l.world.Activators...) {
+		now, err := costOf(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if what := l.grown(p.Name, now); what != "" {
+			return []Violation{{Invariant: NothingLeaks, At: time.Now(), What: what}}, nil
+		}
+	}
+	return nil, nil
+}
+
+// grown says by what a program has grown since its first round; empty for as much as it may.
+func (l *leaks) grown(name string, now cost) string {
+	first, known := l.before[name]
+	if !known || first.starts != now.starts {
+		l.before[name] = now
+		return ""
+	}
+	first.rounds++
+	l.before[name] = first
+	if first.rounds < leaksAfter {
+		return ""
+	}
+	if now.goroutines > first.goroutines+goroutinesMore || now.memory > first.memory+memoryMore {
+		return fmt.Sprintf("%s has %d goroutines and %d MiB after %d rounds, and had %d and %d after the first", name,
+			now.goroutines, now.memory>>20, first.rounds, first.goroutines, first.memory>>20)
+	}
+	return ""
+}
+
+func costOf(ctx context.Context, p *Program) (c cost, err error) {
+	address, _ := p.At()
+	fields := strings.Fields(address)
+	running, starts := p.Running()
+	c.starts = starts
+	if c.memory, err = running.Resident(); err != nil {
+		return c, err
+	}
+	c.goroutines, err = goroutines(ctx, fields[len(fields)-1])
+	return c, err
+}
+
+// goroutines is what a program's metrics say of them.
+func goroutines(ctx context.Context, address string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, is := strings.CutPrefix(line, "go_goroutines "); is {
+			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no metric go_goroutines", address)
+}

@@ -1,0 +1,374 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
+)
+
+// Ledger is what a round has seen: each version of each session and pod in their order, who was
+// connected, which programs were well. Its invariants are judged from that alone.
+type Ledger struct {
+	// Prefix begins the names of the round's namespaces; all others are left alone.
+	Prefix string
+	// Health is when the programs were well.
+	Health *Health
+
+	mu sync.Mutex
+	// All that follows is guarded by mu.
+	lives   []*life
+	byUID   map[types.UID]*life
+	pods    map[types.UID]*podLife
+	killed  map[types.UID]int
+	crashed map[types.UID]int
+	visits  []*visit
+	typed   []typing
+	gaps    []gap
+	reached uint64
+	// shapes are the revisions at which each Deployment got another pod's shape.
+	shapes     map[client.ObjectKey]*shape
+	pending    []judgement
+	violations []Violation
+}
+
+// NewLedger is one of a round whose namespaces begin with prefix.
+func NewLedger(prefix string, health *Health) *Ledger {
+	return &Ledger{Prefix: prefix, Health: health, byUID: map[types.UID]*life{}, pods: map[types.UID]*podLife{}, killed: map[types.UID]int{}, crashed: map[types.UID]int{},
+		shapes: map[client.ObjectKey]*shape{}}
+}
+
+// version is a session as it was once.
+type version struct {
+	revision uint64
+	at       time.Time
+	*v1alpha1.VDISession
+	// gap says that versions before it may not have been seen.
+	gap bool
+}
+
+// shape is what a Deployment's pods are like, and when that was changed.
+type shape struct {
+	now     *corev1.PodTemplateSpec
+	changed []uint64
+}
+
+// gap is between two revisions.
+type gap struct{ from, to uint64 }
+
+// life is a session from its creation on.
+type life struct {
+	versions []version
+	gone     bool
+}
+
+func (l *life) last() version { return l.versions[len(l.versions)-1] }
+
+// podLife is a pod from its creation on.
+type podLife struct {
+	*corev1.Pod
+	made uint64
+	// ready is the revision of when it was first ready; 0 is never.
+	ready uint64
+	// ending is whether it was seen to be deleted, or is gone.
+	ending, gone bool
+}
+
+// judgement is what can be judged once all that was before it has been seen.
+type judgement struct {
+	at time.Time
+	// revision is up to which sessions must have been seen.
+	revision uint64
+	judge    func() (what string)
+	// of is the invariant that a word of judge breaks, session whose.
+	of, session string
+}
+
+func revision(o client.Object) uint64 {
+	n, _ := strconv.ParseUint(o.GetResourceVersion(), 10, 64)
+	return n
+}
+
+// SawSession notes a session's version that was seen at a time.
+func (l *Ledger) SawSession(s *v1alpha1.VDISession, at time.Time, gap bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !strings.HasPrefix(s.Namespace, l.Prefix) {
+		return
+	}
+	now := version{revision: revision(s), at: at, VDISession: s, gap: gap}
+	one := l.byUID[s.UID]
+	if one == nil {
+		one = &life{}
+		l.byUID[s.UID] = one
+		l.lives = append(l.lives, one)
+	} else {
+		before := one.last()
+		if before.revision >= now.revision {
+			return
+		}
+		l.judgeSleep(before, now)
+	}
+	one.versions = append(one.versions, now)
+}
+
+// GoneSession notes that a session is gone.
+func (l *Ledger) GoneSession(uid types.UID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.byUID[uid]; one != nil {
+		one.gone = true
+	}
+}
+
+// SawPod notes a pod's version.
+func (l *Ledger) SawPod(p *corev1.Pod, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !strings.HasPrefix(p.Namespace, l.Prefix) || p.Labels[v1alpha1.LabelSession] == "" {
+		return
+	}
+	one := l.pods[p.UID]
+	if one == nil {
+		one = &podLife{made: revision(p)}
+		l.pods[p.UID] = one
+		defer l.judgeHome(one, at)
+	}
+	one.Pod = p
+	if one.ready == 0 && pods.Ready(p) {
+		one.ready = revision(p)
+	}
+	if p.DeletionTimestamp != nil {
+		l.ends(one, revision(p), at)
+	}
+}
+
+// GonePod notes that a pod is gone, at a revision at the latest.
+func (l *Ledger) GonePod(p *corev1.Pod, by uint64, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.pods[p.UID]; one != nil && !one.gone {
+		one.gone = true
+		l.ends(one, by, at)
+	}
+}
+
+// ends notes the first that is seen of a pod's end.
+func (l *Ledger) ends(one *podLife, revision uint64, at time.Time) {
+	if !one.ending {
+		one.ending = true
+		l.judgeEnd(one, revision, at)
+	}
+}
+
+// SawDeployment notes a Deployment's version.
+func (l *Ledger) SawDeployment(d *appsv1.Deployment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.shapes[client.ObjectKeyFromObject(d)]
+	if was == nil {
+		l.shapes[client.ObjectKeyFromObject(d)] = &shape{now: &d.Spec.Template}
+		return
+	}
+	if !equality.Semantic.DeepEqual(was.now, &d.Spec.Template) {
+		was.now, was.changed = &d.Spec.Template, append(was.changed, revision(d))
+	}
+}
+
+// Killed notes that a step takes a pod away, before it does. The returned function notes that
+// the step was refused.
+func (l *Ledger) Killed(pod types.UID) (spare func()) { return l.hurt(l.killed, pod) }
+
+// Crashed notes that a step lets a pod's desktop crash, which takes nobody's home.
+func (l *Ledger) Crashed(pod types.UID) { l.hurt(l.crashed, pod) }
+
+func (l *Ledger) hurt(how map[types.UID]int, pod types.UID) (spare func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	how[pod]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		how[pod]--
+	}
+}
+
+// later has something judged when all that became of sessions up to a revision has been seen.
+func (l *Ledger) later(j judgement) { l.pending = append(l.pending, j) }
+
+// Reached notes up to which revision all that became of sessions has been seen.
+func (l *Ledger) Reached(revision uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reached = max(l.reached, revision)
+}
+
+// Broken is what was found to be broken until now, and whether something waits to be judged.
+func (l *Ledger) Broken(now time.Time) (broken []Violation, waits bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var still []judgement
+	for _, j := range l.pending {
+		if j.revision > l.reached || now.Sub(j.at) < settle {
+			still = append(still, j)
+		} else if what := j.judge(); what != "" {
+			l.violations = append(l.violations, Violation{Invariant: j.of, At: j.at, Session: j.session, What: what})
+		}
+	}
+	l.pending = still
+	return slices.Clone(l.violations), len(still) > 0
+}
+
+// of is the lives that a session's name has had, the last one last.
+func (l *Ledger) of(namespace, name string) (found []*life) {
+	for _, one := range l.lives {
+		if s := one.last(); s.Namespace == namespace && s.Name == name {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// unknown says that not all is known of what became of sessions between two revisions.
+func (l *Ledger) unknown(after, before uint64) bool {
+	return slices.ContainsFunc(l.gaps, func(g gap) bool { return g.from < before && g.to > after })
+}
+
+// between says that something became of a session after one revision and before another.
+func (l *Ledger) between(namespace, name string, after, before uint64, what func(before, now version) bool) bool {
+	for _, one := range l.of(namespace, name) {
+		for i, v := range one.versions {
+			if i > 0 && v.revision > after && v.revision < before && what(one.versions[i-1], v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sleeps says that a session's version is the first of a sleep, or of its deletion. A desktop's
+// wake is recorded after its pod was asked for: that it is not recorded as awake says nothing.
+func sleeps(before, now version) bool {
+	slept := now.Status.SleepTime != nil && !now.Status.SleepTime.Equal(before.Status.SleepTime)
+	return slept || before.DeletionTimestamp == nil && now.DeletionTimestamp != nil
+}
+
+// forgets says that somebody took the record of a session's wake away, without which nobody
+// knows whether its desktop is to run.
+func forgets(before, now version) bool {
+	return before.Status.StartTime != nil && now.Status.StartTime == nil || before.Status.ObservedGeneration > 0 && now.Status.ObservedGeneration == 0
+}
+
+// Gap notes that not all is known of what happened to sessions between two revisions.
+func (l *Ledger) Gap(from, to uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps = append(l.gaps, gap{from, to})
+}
+
+// Session is the newest version of the session of a name; nil where there is none.
+func (l *Ledger) Session(namespace, name string) *v1alpha1.VDISession {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if all := l.of(namespace, name); len(all) > 0 && !all[len(all)-1].gone {
+		return all[len(all)-1].last().VDISession
+	}
+	return nil
+}
+
+// Sessions are the newest versions of all that are there.
+func (l *Ledger) Sessions() (all []*v1alpha1.VDISession) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.lives {
+		if !one.gone {
+			all = append(all, one.last().VDISession)
+		}
+	}
+	return all
+}
+
+// Pods are those that are there, the oldest first.
+func (l *Ledger) Pods() (all []*corev1.Pod) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []*podLife
+	for _, p := range l.pods {
+		if !p.gone {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b *podLife) int { return int(a.made) - int(b.made) })
+	for _, p := range found {
+		all = append(all, p.Pod)
+	}
+	return all
+}
+
+// RunningSince says that the session of a name has been running at some time since then.
+func (l *Ledger) RunningSince(namespace, name string, since time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.of(namespace, name) {
+		if one.gone {
+			continue
+		}
+		for i, v := range one.versions {
+			until := i+1 == len(one.versions) || one.versions[i+1].at.After(since)
+			if until && v.Status.Phase == v1alpha1.PhaseRunning {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Lives is how many awake periods were seen to begin.
+func (l *Ledger) Lives() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.lives {
+		for i, v := range one.versions {
+			if v.Status.StartTime != nil && (i == 0 || !v.Status.StartTime.Equal(one.versions[i-1].Status.StartTime)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// storyLength is how many versions of a session are told.
+const storyLength = 40
+
+// Story is the last that was seen of a session, with its pods; its name is namespace/name.
+func (l *Ledger) Story(session string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	namespace, name, _ := strings.Cut(session, "/")
+	for _, one := range l.of(namespace, name) {
+		for _, v := range one.versions[max(0, len(one.versions)-storyLength):] {
+			fmt.Fprintf(&b, "%s @%d %s power=%s start=%s ready=%s slept=%s(%s) woken=%s connected=%s input=%s pod=%s deleted=%t gap=%t %s\n", v.at.Format("15:04:05.000"),
+				v.revision, v.Status.Phase, v.Spec.Power, clock(v.Status.StartTime), clock(v.Status.ReadyTime), clock(v.Status.SleepTime), v.Status.SleepReason,
+				clock(activity(v.VDISession).LastWakeTime), clock(activity(v.VDISession).LastConnectedTime), clock(activity(v.VDISession).LastInputTime), v.Status.PodName,
+				v.DeletionTimestamp != nil, v.gap, v.Status.Message)
+		}
+	}
+	for uid, p := range l.pods {
+		if p.Namespace == namespace && p.Labels[v1alpha1.LabelSession] == name {
+			fmt.Fprintf(&b, "pod %s made@%d ready@%d node=%s ending=%t gone=%t killed=%d\n", p.Name, p.made, p.ready, p.Spec.NodeName, p.ending, p.gone, l.killed[uid])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,50 @@
+package chaos
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/pods"
+)
+
+// homes begin with this: pkg/workload/home.go.
+const homes = "vdi-home-"
+
+// homeOf is the claim that a pod has as its home; empty without one.
+func homeOf(p *corev1.Pod) string {
+	for _, v := range p.Spec.Volumes {
+		if c := v.PersistentVolumeClaim; c != nil && strings.HasPrefix(c.ClaimName, homes) {
+			return c.ClaimName
+		}
+	}
+	return ""
+}
+
+// sessionOf is a pod's, by namespace and name.
+func sessionOf(p *corev1.Pod) string { return p.Namespace + "/" + p.Labels[v1alpha1.LabelSession] }
+
+// judgeHome looks, when a pod is made, whether another one has its home.
+//
+// One case is not the operator's: where a step took the other pod away, Kubernetes itself makes
+// the next one at once, as docs/concepts.md says. It is excused for as long as the desktop did
+// not sleep in between, for then the operator itself asked for the new one.
+func (l *Ledger) judgeHome(made *podLife, at time.Time) {
+	for _, other := range l.pods {
+		if other == made || other.gone || other.Namespace != made.Namespace || homeOf(made.Pod) == "" || homeOf(other.Pod) != homeOf(made.Pod) || pods.Ended(other.Pod) {
+			continue
+		}
+		l.later(judgement{at: at, revision: made.made, of: OnePodPerHome, session: sessionOf(made.Pod), judge: func() string {
+			killed := l.killed[other.UID] > 0
+			same := other.Labels[v1alpha1.LabelSession] == made.Labels[v1alpha1.LabelSession]
+			if killed && same && !l.between(made.Namespace, made.Labels[v1alpha1.LabelSession], other.made, made.made, sleeps) {
+				return ""
+			}
+			return fmt.Sprintf("pod %s/%s of session %s was made while pod %s of session %s was there (killed by a step: %t), and both have %s",
+				made.Namespace, made.Name, made.Labels[v1alpha1.LabelSession], other.Name, other.Labels[v1alpha1.LabelSession], killed, homeOf(made.Pod))
+		}})
+	}
+}

@@ -1,0 +1,50 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// judgeEnd looks, when a pod that was ready begins to end, whether its desktop has slept since
+// it was ready. Where it has not, somebody's desktop was taken away: that may only be a step's
+// doing. One whose desktop a step let crash has nothing to lose: a change may be what mends it,
+// as pkg/controller/session says of a start that is stuck. So has one whose status was lost.
+func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
+	if one.ready == 0 {
+		return // nobody could be in there
+	}
+	l.later(judgement{at: at, revision: revision, of: NoRestartInUse, session: sessionOf(one.Pod), judge: func() string {
+		name := one.Labels[v1alpha1.LabelSession]
+		rested := l.between(one.Namespace, name, one.ready, revision, func(before, now version) bool { return sleeps(before, now) || forgets(before, now) })
+		// It was decided while nobody could be in there: in the moments after a wake, in which the
+		// operator does not see yet that it has recorded it, a change still replaces what starts.
+		early := l.reshaped(one, one.ready)
+		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) {
+			return ""
+		}
+		return fmt.Sprintf("pod %s/%s of the awake session %s was taken away at revision %d; it was ready since %d", one.Namespace, one.Name, name, revision, one.ready)
+	}})
+}
+
+// reshaped says that a pod's Deployment got another shape between the pod's making and a revision.
+func (l *Ledger) reshaped(one *podLife, before uint64) bool {
+	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	return s != nil && slices.ContainsFunc(s.changed, func(r uint64) bool { return r > one.made && r < before })
+}
+
+// orphaned says that a pod's session was gone, or was being deleted, at a revision, or that none
+// was ever seen.
+func (l *Ledger) orphaned(one *podLife, at uint64) bool {
+	var owner *life
+	for _, s := range l.of(one.Namespace, one.Labels[v1alpha1.LabelSession]) {
+		if s.versions[0].revision < one.made {
+			owner = s
+		}
+	}
+	return owner == nil || owner.gone || slices.ContainsFunc(owner.versions, func(v version) bool { return v.DeletionTimestamp != nil && v.revision < at })
+}
