@@ -64,7 +64,7 @@ func (w *World) RunOperator(ctx context.Context, r Run) (*Operator, error) {
 // ConfigureOperator writes the operators' configuration, which those that run read again.
 func (w *World) ConfigureOperator(change func(*config.Config)) error {
 	cfg := config.Default()
-	cfg.URL, cfg.Knative.Enabled = sessions, false
+	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
 	Run{Change: change}.change(&cfg)
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {
@@ -79,7 +79,7 @@ func (w *World) grant(ctx context.Context) error {
 		return nil
 	}
 	raw, err := os.ReadFile(rights)
-	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
+	if err != nil {
 		return err
 	}
 	role := &rbacv1.ClusterRole{}
