@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/org/vdi-operator/test/cluster/internal/build"
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/versions"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
 func writeFile(t *testing.T, file, text string, mode os.FileMode) {
@@ -167,8 +167,8 @@ func TestAModeIsOctalQuotedOrNot(t *testing.T) {
 }
 
 func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
-	product, _ := filepath.Glob("../../../../build/*.yaml")
-	tests, _ := filepath.Glob("../../../images/*.yaml")
+	product, _ := filepath.Glob("../*.yaml")
+	tests, _ := filepath.Glob("../../test/images/*.yaml")
 	files := slices.Concat(product, tests)
 	require.NotEmpty(t, product)
 	require.NotEmpty(t, tests, "the specs found are %v, want the product's and the tests'", files)
