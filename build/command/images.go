@@ -63,13 +63,17 @@ Credentials come from docker's or podman's configuration file.
 			if err != nil {
 				return err
 			}
+			to := oci.Registry{Insecure: insecure}
 			return s.eachRecipe(cmd, recipes, func(ctx context.Context, b image.Builder, spec image.Spec, _ string) (string, error) {
+				reference := image.Rehost(spec.Name, registry) + ":" + s.tag
+				if err := to.Check(reference); err != nil {
+					return "", err
+				}
 				index, err := b.Index(ctx, spec, arches)
 				if err != nil {
 					return "", err
 				}
-				reference := image.Rehost(spec.Name, registry) + ":" + s.tag
-				return reference, oci.Registry{Insecure: insecure}.Push(ctx, reference, index)
+				return reference, to.Push(ctx, reference, index)
 			})
 		},
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // foreignRecipe changes whenever foreignLayer would make something else of the same packages.
-const foreignRecipe = "1"
+const foreignRecipe = "2"
 
 // triplets are the names that Debian's folders of libraries have, by architecture.
 var triplets = map[string]string{"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
@@ -113,6 +113,9 @@ func (c *composition) add(pkg string, header *tar.Header, content io.Reader) err
 		return nil
 	case before != "":
 		return fmt.Errorf("/%s is also in %s: a diversion, which is understood only where packages' scripts run; build this image on a machine of that architecture", name, before)
+	}
+	if link := c.native.headers[strings.TrimSuffix(name, "/")]; isDir && link != nil && link.Typeflag == tar.TypeSymlink {
+		header = link // a script moved the folder, such as /var/run
 	}
 	if native := c.native.headers[name]; native != nil && native.Typeflag == header.Typeflag {
 		header.Mode, header.Uid, header.Gid = native.Mode, native.Uid, native.Gid

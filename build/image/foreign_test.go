@@ -17,11 +17,12 @@ import (
 // root writes a root filesystem as mmdebstrap leaves it on amd64.
 func root(t *testing.T, more ...tar.Header) string {
 	t.Helper()
-	lists := "/.\n/bin\n/bin/tool\n/usr/lib/x86_64-linux-gnu\n/usr/lib/x86_64-linux-gnu/lib.so\n"
+	lists := "/.\n/bin\n/bin/tool\n/usr/lib/x86_64-linux-gnu\n/usr/lib/x86_64-linux-gnu/lib.so\n/var/run\n"
 	headers := append([]tar.Header{
 		{Name: "bin", Typeflag: tar.TypeSymlink, Linkname: "usr/bin"},
 		{Name: "etc/passwd", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"VDI.content": "root:x:0:0::/root:/bin/sh\n"}},
 		{Name: "etc/ld.so.cache", Typeflag: tar.TypeReg},
+		{Name: "var/run", Typeflag: tar.TypeSymlink, Linkname: "/run"},
 		{Name: "usr/bin/tool", Typeflag: tar.TypeReg, Mode: 0o4755, Gid: 8},
 		{Name: "usr/bin/alternative", Typeflag: tar.TypeSymlink, Linkname: "/etc/alternatives/tool"},
 		{Name: "usr/lib/x86_64-linux-gnu/lib.so", Typeflag: tar.TypeReg},
@@ -52,6 +53,7 @@ func pkg(t *testing.T, name string, files map[string]string) string {
 	}
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "DEBIAN", "control"), "Package: "+name+"\nVersion: 1\nArchitecture: arm64\nMaintainer: x <x@example.invalid>\nDescription: x\n", 0o644)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var", "run"), 0o755))
 	for file, content := range files {
 		writeFile(t, filepath.Join(dir, file), content, 0o755)
 	}
@@ -92,6 +94,7 @@ func TestAnotherArchitecturesFilesAreItsPackagesAndWhatScriptsMadeIsTaken(t *tes
 	assert.Contains(t, contents["etc/passwd"], "root:x")
 	assert.Equal(t, "/etc/alternatives/tool", headers["usr/bin/alternative"].Linkname)
 	assert.Equal(t, "usr/bin", headers["bin"].Linkname)
+	assert.Equal(t, "/run", headers["var/run"].Linkname, "a folder that a script moved")
 	assert.Equal(t, "free", contents["usr/share/doc/tool/copyright"])
 	for _, absent := range []string{"etc/ld.so.cache", "usr/lib/x86_64-linux-gnu/lib.so", "usr/share/doc/tool/README", dpkgInfo + "tool.list"} {
 		assert.NotContains(t, headers, absent)

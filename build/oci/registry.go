@@ -22,6 +22,18 @@ type Registry struct {
 	Insecure bool
 }
 
+// Check reports whether images can be pushed under a name, before much is built.
+func (r Registry) Check(repository string) error {
+	ref, err := name.ParseReference(repository, r.options()...)
+	if err != nil {
+		return fmt.Errorf("image reference: %w", err)
+	}
+	if err := remote.CheckPushPermission(ref, authn.DefaultKeychain, remote.DefaultTransport); err != nil {
+		return r.explain(err, repository)
+	}
+	return nil
+}
+
 // Push writes an image or an index with all that it names under a reference, with a tag or a
 // digest.
 func (r Registry) Push(ctx context.Context, reference string, what remote.Taggable) error {
@@ -30,7 +42,7 @@ func (r Registry) Push(ctx context.Context, reference string, what remote.Taggab
 		return fmt.Errorf("image reference: %w", err)
 	}
 	if err := remote.Push(ref, what, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return fmt.Errorf("push %s: %w%s", reference, err, remedy(err, ref.Context().RegistryStr()))
+		return r.explain(err, reference)
 	}
 	return nil
 }
@@ -42,14 +54,16 @@ func (r Registry) options() []name.Option {
 	return nil
 }
 
-// remedy says what to do about the errors that a first push meets.
-func remedy(err error, host string) string {
+// explain says of the errors that a first push meets what to do.
+func (r Registry) explain(err error, reference string) error {
+	host, _, _ := strings.Cut(reference, "/")
 	var answer *transport.Error
+	remedy := ""
 	switch {
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
-		return fmt.Sprintf(": the registry does not let you push: run docker login %s, or name a folder with a config.json that has credentials for it in DOCKER_CONFIG", host)
+		remedy = fmt.Sprintf(": the registry does not let you push: run docker login %s, or name a folder with a config.json that has credentials for it in DOCKER_CONFIG", host)
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return ": it speaks no TLS: say INSECURE=true (--insecure)"
+		remedy = ": it speaks no TLS: say INSECURE=true (--insecure)"
 	}
-	return ""
+	return fmt.Errorf("push %s: %w%s", reference, err, remedy)
 }
