@@ -46,6 +46,12 @@ func Architectures(platforms []string) ([]string, error) {
 	return arches, nil
 }
 
+// plain is an image that an index names as an image and not as an artefact of some type.
+type plain struct{ v1.Image }
+
+// ArtifactType is none.
+func (plain) ArtifactType() (string, error) { return "", nil }
+
 // Index makes the image of a spec for several architectures, under one digest.
 func (b Builder) Index(ctx context.Context, spec Spec, arches []string) (v1.ImageIndex, error) {
 	var index v1.ImageIndex = empty.Index
@@ -56,7 +62,7 @@ func (b Builder) Index(ctx context.Context, spec Spec, arches []string) (v1.Imag
 			return nil, err
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
-			Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
+			Add: plain{img}, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
 		})
 	}
 	annotated, ok := mutate.Annotations(index, b.annotations()).(v1.ImageIndex)
