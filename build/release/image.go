@@ -31,40 +31,42 @@ func (m *maker) images(ctx context.Context) error {
 	}
 	var names strings.Builder
 	for _, recipe := range m.Recipes {
-		spec, err := image.ReadSpec(recipe)
+		name, err := m.image(ctx, recipe, arches)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(m.Progress, "   ", spec.Name)
-		index, err := m.Builder.Index(ctx, spec, arches)
-		if err != nil {
-			return err
-		}
-		layout, err := oci.Create(m.folder(spec.Name), spec.Name, m.number, index)
-		if err != nil {
-			return err
-		}
-		digest, err := index.Digest()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&names, "%s:%s@%s\n", spec.Name, m.number, digest)
-		if err := m.listContents(layout, spec.Name, index); err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(m.Builder.Root, absolute(recipe))
-		if err != nil {
-			return err
-		}
-		d, err := oci.Describe(index)
-		if err != nil {
-			return err
-		}
-		if err := m.add(layout, spec.Name, filepath.ToSlash(relative), m.Platforms, d); err != nil {
-			return err
-		}
+		fmt.Fprintln(&names, name)
 	}
 	return m.write("images.txt", []byte(names.String()))
+}
+
+// image makes the image of a recipe, and returns its name with tag and digest.
+func (m *maker) image(ctx context.Context, recipe string, arches []string) (string, error) {
+	spec, err := image.ReadSpec(recipe)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintln(m.Progress, "   ", spec.Name)
+	index, err := m.Builder.Index(ctx, spec, arches)
+	if err != nil {
+		return "", err
+	}
+	layout, err := oci.Create(m.folder(spec.Name), spec.Name, m.number, index)
+	if err != nil {
+		return "", err
+	}
+	if err := m.listContents(layout, spec.Name, index); err != nil {
+		return "", err
+	}
+	relative, err := filepath.Rel(m.Builder.Root, absolute(recipe))
+	if err != nil {
+		return "", err
+	}
+	d, err := oci.Describe(index)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s:%s@%s", spec.Name, m.number, d.Digest), m.add(layout, spec.Name, filepath.ToSlash(relative), m.Platforms, d)
 }
 
 func absolute(file string) string {
