@@ -48,16 +48,18 @@ func Create(folder, repository, tag string, what mutate.Appendable) (Layout, err
 }
 
 // Attach adds a document about an image to its layout: an artefact that refers to the image, by
-// which registries list it (the referrers of the OCI distribution specification).
+// which registries list it (the referrers of the OCI distribution specification). The annotations
+// are the document's.
 func (l Layout) Attach(subject v1.Descriptor, mediaType string, document []byte, annotations map[string]string) error {
 	plain := v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size}
-	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), static.NewLayer(document, types.MediaType(mediaType)))
+	img, err := mutate.Append(mutate.MediaType(empty.Image, types.OCIManifestSchema1),
+		mutate.Addendum{Layer: static.NewLayer(document, types.MediaType(mediaType)), Annotations: annotations})
 	if err != nil {
 		return err
 	}
 	// Without a field artifactType the configuration's media type stands for it.
 	img = mutate.ConfigMediaType(img, types.MediaType(mediaType))
-	artefact, ok := mutate.Subject(mutate.Annotations(img, annotations), plain).(v1.Image)
+	artefact, ok := mutate.Subject(img, plain).(v1.Image)
 	if !ok {
 		return errors.New("an artefact with a subject is no image any more")
 	}

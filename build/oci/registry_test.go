@@ -59,4 +59,9 @@ func TestALayoutIsPushedWithWhatRefersToItsImage(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, manifest.Manifests, 1)
 	assert.Equal(t, "application/spdx+json", manifest.Manifests[0].ArtifactType)
+	attached, err := remote.Image(ref.Context().Digest(manifest.Manifests[0].Digest.String()))
+	require.NoError(t, err)
+	document, err := attached.Manifest()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"k": "v"}, document.Layers[0].Annotations)
 }
