@@ -8,6 +8,7 @@ tools-of = $(VDI_CACHE)/tools/$(1)-$(shell sha256sum test/tools/$(1)/go.sum | cu
 CHART_TOOLS := $(call tools-of,chart)
 CODE_TOOLS  := $(call tools-of,code)
 LINT_TOOLS  := $(call tools-of,lint)
+REGISTRY_TOOLS := $(call tools-of,registry)
 
 CONTROLLER_GEN := $(CODE_TOOLS)/controller-gen
 CRD_REF_DOCS   := $(CODE_TOOLS)/crd-ref-docs
@@ -16,11 +17,21 @@ GOLANGCI_LINT  := $(LINT_TOOLS)/golangci-lint
 HELM_DOCS      := $(CHART_TOOLS)/helm-docs
 export KUBECONFORM := $(CHART_TOOLS)/kubeconform
 export HELM    := $(CHART_TOOLS)/helm
+export REGISTRY_PROGRAM := $(REGISTRY_TOOLS)/registry
 export CLUSTER := $(CURDIR)/bin/cluster
+export BUILDER := $(CURDIR)/bin/builder
 
-# Where images come from when KUBECONFIG names a cluster of yours: a registry that
-# it can pull from and that you can push to.
-export VDI_REGISTRY ?=
+# Where images are pushed, such as registry.example.com/vdi: by make images and make release, and
+# by make demo when KUBECONFIG names a cluster of yours, which must be able to pull from there.
+# VDI_REGISTRY in the environment is the same.
+REGISTRY ?= $(VDI_REGISTRY)
+export VDI_REGISTRY := $(REGISTRY)
+# true speaks plain HTTP to it.
+export INSECURE ?=
+# Signs a release: a file or a key management system's URI, as cosign understands it.
+export COSIGN_KEY ?=
+# What the images that are pushed run on.
+export PLATFORMS ?= linux/amd64,linux/arm64
 # false runs the demo's and the stories' desktops on plain Deployments.
 export VDI_KNATIVE ?=
 
@@ -40,6 +51,9 @@ IDLE := chrt --idle 0 ionice --class idle
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 VERSION_PACKAGE := github.com/org/vdi-operator/pkg/version
+# The images' tag, which is the one that the chart asks for.
+TAG ?= $(shell sed -n 's/^appVersion: //p' charts/vdi-operator/Chart.yaml)
+IMAGES := $(wildcard build/*.yaml) test/images/desktop.yaml
 LDFLAGS := -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
 
 # Builds programs into a folder. They may be running: they are renamed into their place. Parts
@@ -86,6 +100,7 @@ test-unit: gcc ## Unit tests with the race detector
 	$(GO_TEST) -race ./...
 	$(TEST) -race ./bench/... ./chaos/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
+	cd build && $(GO_TEST) ./...
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # How long each fuzz test looks for inputs that break it. Minimizing is cut short: it
@@ -121,10 +136,11 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 	$(TEST) -tags coturn -timeout 10m ./coturn/
 
 .PHONY: test-integration
-test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd
+test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) $(REGISTRY_PROGRAM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd; a release against a real registry
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
 		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/operator/ && \
 		$(CHAOS)
+	cd build && $(GO_TEST) -tags integration -count=1 -timeout 10m ./release/
 
 # With its seed, also where it passes; it looks for the shortest way to what fails.
 CHAOS := $(TEST) -tags integration -v -run Chaos -timeout 0 ./chaos/
@@ -164,6 +180,7 @@ lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart an
 	$(GOLANGCI_LINT) run --build-tags integration ./...
 	cd test && $(GOLANGCI_LINT) run --build-tags e2e,helm,integration,browser,coturn ./...
 	cd test/cluster && $(GOLANGCI_LINT) run ./...
+	cd build && $(GOLANGCI_LINT) run --build-tags integration ./...
 	$(HELM) lint --strict charts/vdi-operator
 	$(ACTIONLINT)
 
@@ -191,10 +208,17 @@ verify-generated: generate ## Fail when a generated file is not current
 build: ## The programs, into bin/
 	$(call programs,CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)',bin,./cmd/...)
 
+# The time of the sources: https://reproducible-builds.org/specs/source-date-epoch/.
+dated := SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}
+push-flags = $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(filter true,$(INSECURE)),--insecure) --platform $(PLATFORMS)
+
 .PHONY: images
-images: $(CLUSTER) ## The production images, into out/images; with VDI_REGISTRY, pushed there
-	$(CLUSTER) image build --tag $(VERSION:v%=%) --out out/images build/*.yaml
-	$(if $(VDI_REGISTRY),$(CLUSTER) image push --registry $(VDI_REGISTRY) $(patsubst build/%.yaml,out/images/%.tar,$(wildcard build/*.yaml)))
+images: $(BUILDER) ## The images: pushed to REGISTRY for all PLATFORMS; without one, this machine's into out/images
+	$(dated) $(BUILDER) $(if $(REGISTRY),push $(push-flags),images --out out/images) --tag $(TAG) --version $(VERSION) --revision $(REVISION) $(IMAGES)
+
+.PHONY: release
+release: $(BUILDER) $(HELM) ## All that a release has, into out/release/VERSION, and to REGISTRY where one is given; COSIGN_KEY signs it
+	$(dated) $(BUILDER) release $(push-flags) --version $(VERSION) --revision $(REVISION) --out out/release $(IMAGES)
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache stays
@@ -209,17 +233,19 @@ cluster-down: $(CLUSTER) ## End it
 	$(CLUSTER) down
 
 .PHONY: cluster-parts
-cluster-parts: $(CLUSTER) ## Build the cluster's parts and the images' Debian layers into the cache
+cluster-parts: $(CLUSTER) $(BUILDER) ## Build the cluster's parts and the images' Debian layers into the cache
 	$(CLUSTER) build
-	$(CLUSTER) image build --out out/images build/coturn.yaml test/images/desktop.yaml
+	$(BUILDER) images --out out/images build/coturn.yaml test/images/desktop.yaml
 
 .PHONY: platform-tools
-platform-tools: $(CLUSTER) $(HELM)
+platform-tools: $(CLUSTER) $(BUILDER) $(HELM)
 	$(call programs,go build -C test,$(CURDIR)/out/bin,./platform ./demo)
 
-.PHONY: $(CLUSTER)
+.PHONY: $(CLUSTER) $(BUILDER)
 $(CLUSTER):
 	@$(if $(BUILT),:,go build -C test/cluster -o $@.new . && mv -f $@.new $@)
+$(BUILDER):
+	@$(if $(BUILT),:,go build -C build -o $@.new . && mv -f $@.new $@)
 
 build-tool = go build -C test/tools/$(1) -o $@ "$$(go list -C test/tools/$(1) tool | grep '/$(@F)$$')"
 $(CHART_TOOLS)/%:
@@ -228,6 +254,8 @@ $(CODE_TOOLS)/%:
 	$(call build-tool,code)
 $(LINT_TOOLS)/%:
 	$(call build-tool,lint)
+$(REGISTRY_PROGRAM):
+	go build -C test/tools/registry -o $@ .
 
 # The race detector needs a C compiler.
 .PHONY: gcc

@@ -45,18 +45,18 @@ func (in *Installation) Previous(ctx context.Context) (chart string, settings []
 	if err := in.checkOut(ctx, chart, tree); err != nil {
 		return "", nil, err
 	}
-	cluster, images := filepath.Join(in.Root, "bin", "cluster"), filepath.Join(tree, "out")
+	programs, images := filepath.Join(in.Root, "bin"), filepath.Join(tree, "out")
 	if err := os.MkdirAll(images, 0o755); err != nil {
 		return "", nil, err
 	}
-	build, load := []string{"image", "build", "--tag", PreviousVersion, "--out", images}, []string{"load"}
+	build, load := []string{"images", "--tag", PreviousVersion, "--out", images}, []string{"load"}
 	for name := range previousImages {
 		build = append(build, filepath.Join(tree, "test", "cluster", "images", name+".yaml"))
 		load = append(load, filepath.Join(images, name+".tar"))
 	}
-	built, err := Output(ctx, tree, cluster, build...)
+	built, err := Output(ctx, tree, filepath.Join(programs, "builder"), build...)
 	if err == nil {
-		err = run(ctx, tree, cluster, load...)
+		err = run(ctx, tree, filepath.Join(programs, "cluster"), load...)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("version %s: %w", PreviousVersion, err)

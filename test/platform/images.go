@@ -16,12 +16,19 @@ var specs = []string{
 	"test/images/desktop.yaml", "test/images/bench.yaml",
 }
 
+// unresolved is the registry that Knative takes for none: it does not look up what tags mean there.
+const unresolved = "dev.local"
+
 // images builds this tree's images, brings them where the cluster finds them, and
 // returns their references.
 func (p *platform) images(ctx context.Context) ([]string, error) {
 	tag, err := p.tag(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if !p.own() {
+		pushed, err := p.quiet(ctx, p.builder, append(p.push(tag), specs...)...)
+		return strings.Fields(pushed), err
 	}
 	out := filepath.Join(p.root, "out", "images")
 	if err := os.MkdirAll(out, 0o755); err != nil {
@@ -31,15 +38,23 @@ func (p *platform) images(ctx context.Context) ([]string, error) {
 	for _, s := range specs {
 		tars = append(tars, filepath.Join(out, strings.TrimSuffix(filepath.Base(s), ".yaml")+".tar"))
 	}
-	built, err := p.quiet(ctx, p.cluster, append([]string{"image", "build", "--tag", tag, "--out", out}, specs...)...)
+	built, err := p.quiet(ctx, p.builder, append([]string{"images", "--tag", tag, "--out", out, "--registry", unresolved}, specs...)...)
 	if err != nil {
 		return nil, err
 	}
-	if p.own() {
-		return strings.Fields(built), p.loud(ctx, p.cluster, append([]string{"load"}, tars...)...)
+	return strings.Fields(built), p.loud(ctx, p.cluster, append([]string{"load"}, tars...)...)
+}
+
+// push is the command that brings images to the registry of the user's own cluster.
+func (p *platform) push(tag string) []string {
+	args := []string{"push", "--tag", tag, "--registry", p.registry}
+	if p.insecure {
+		args = append(args, "--insecure")
 	}
-	pushed, err := p.quiet(ctx, p.cluster, append([]string{"image", "push", "--registry", p.registry}, tars...)...)
-	return strings.Fields(pushed), err
+	if p.platforms != "" {
+		args = append(args, "--platform", p.platforms)
+	}
+	return args
 }
 
 // tag names the tree's content, so that a changed tree rolls what it changed and

@@ -16,3 +16,10 @@ func TestAnImageIsFoundByItsNameWhereverItComesFrom(t *testing.T) {
 	assert.Equal(t, "abc-1f", tag, "parted into")
 	assert.Empty(t, byName(references, "operator"), "half a name finds")
 }
+
+func TestImagesForAClusterOfYoursArePushedAsItsMakerSays(t *testing.T) {
+	p := platform{registry: "localhost:5000/vdi"}
+	assert.Equal(t, []string{"push", "--tag", "abc", "--registry", "localhost:5000/vdi"}, p.push("abc"))
+	p.insecure, p.platforms = true, "linux/arm64"
+	assert.Equal(t, []string{"push", "--tag", "abc", "--registry", "localhost:5000/vdi", "--insecure", "--platform", "linux/arm64"}, p.push("abc"))
+}

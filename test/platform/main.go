@@ -6,7 +6,8 @@
 //	platform down              take everything down
 //
 // A cluster that runs already is used and left running. With KUBECONFIG set, the
-// cluster it names is used; images are then pushed to the registry in VDI_REGISTRY.
+// cluster it names is used; images are then pushed to the registry in VDI_REGISTRY,
+// for PLATFORMS, without TLS where INSECURE is true.
 // With VDI_KNATIVE=false desktops run on plain Deployments.
 package main
 

@@ -17,10 +17,15 @@ import (
 
 // platform is the way from this tree to a running installation.
 type platform struct {
-	root    string
-	cluster string
+	root string
+	// cluster and builder are programs.
+	cluster, builder string
 	// kubeconfig is the user's own cluster's; empty for the test cluster.
 	kubeconfig, registry string
+	// platforms are what its nodes run on, empty for all that images can be built for; insecure
+	// is a registry without TLS.
+	platforms string
+	insecure  bool
 	// knative is whether desktops are to run on Knative.
 	knative bool
 	// broughtCluster says that the cluster did not run before.
@@ -32,19 +37,20 @@ func newPlatform() (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{root: root, cluster: os.Getenv("CLUSTER"),
-		kubeconfig: os.Getenv("KUBECONFIG"), registry: os.Getenv("VDI_REGISTRY")}
+	p := &platform{root: root, cluster: os.Getenv("CLUSTER"), builder: os.Getenv("BUILDER"),
+		kubeconfig: os.Getenv("KUBECONFIG"), registry: os.Getenv("VDI_REGISTRY"),
+		platforms: os.Getenv("PLATFORMS"), insecure: os.Getenv("INSECURE") == "true"}
 	if p.knative, err = knative(os.Getenv("VDI_KNATIVE")); err != nil {
 		return nil, err
 	}
-	if p.cluster == "" {
-		return nil, errors.New("CLUSTER must name the program: run this by make")
+	if p.cluster == "" || p.builder == "" {
+		return nil, errors.New("CLUSTER and BUILDER must name the programs: run this by make")
 	}
 	if _, err := helm.Program(); err != nil {
 		return nil, err
 	}
 	if p.kubeconfig != "" && p.registry == "" {
-		return nil, errors.New("KUBECONFIG names a cluster of yours, which needs images from a registry: set VDI_REGISTRY to one that you can push to and it can pull from, or unset KUBECONFIG to use the test cluster")
+		return nil, errors.New("KUBECONFIG names a cluster of yours, which needs images from a registry: set REGISTRY to one that you can push to and it can pull from, or unset KUBECONFIG to use the test cluster")
 	}
 	return p, nil
 }

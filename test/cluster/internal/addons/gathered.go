@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/org/vdi-operator/build/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/build"
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
 )
 
 // choice names the manifests that are wanted of a module which lies at dir.

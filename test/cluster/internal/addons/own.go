@@ -12,8 +12,8 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/org/vdi-operator/build/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/build"
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/layout"
 	"github.com/org/vdi-operator/test/cluster/internal/versions"
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
 const upstream = `module k8s.io/kubernetes

@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
 // Module is a published Go module whose main packages are built. It is built from a small

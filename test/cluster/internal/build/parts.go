@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
 // Part builds one of this module's own main packages, test/cluster/parts/NAME, and returns

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/org/vdi-operator/build/cache"
+	"github.com/org/vdi-operator/build/image"
 	"github.com/org/vdi-operator/test/cluster/internal/addons"
 	"github.com/org/vdi-operator/test/cluster/internal/build"
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
-	"github.com/org/vdi-operator/test/cluster/internal/image"
 	"github.com/org/vdi-operator/test/cluster/internal/versions"
 )
 

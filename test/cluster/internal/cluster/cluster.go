@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/cgroup"
 	"github.com/org/vdi-operator/test/cluster/internal/forward"
 	"github.com/org/vdi-operator/test/cluster/internal/layout"

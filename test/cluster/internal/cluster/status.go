@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/org/vdi-operator/build/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/build"
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
 	"github.com/org/vdi-operator/test/cluster/internal/controlplane"
 	"github.com/org/vdi-operator/test/cluster/internal/node"
 )

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
-	"github.com/org/vdi-operator/test/cluster/internal/repo"
+	"github.com/org/vdi-operator/build/cache"
+	"github.com/org/vdi-operator/build/repo"
 )
 
 // settings are what every command shares.
@@ -36,7 +36,7 @@ packages. It needs root, and takes away all it made with "cluster down".`,
 	flags.StringVar(&s.repo, "repo", "", "the repository's root (default: found from the working folder, then from this program)")
 	root.AddCommand(
 		upCommand(s), downCommand(s), statusCommand(s), kubeconfigCommand(s), loadCommand(s), logsCommand(s),
-		freezeCommand(s), thawCommand(s), buildCommand(s), assetsCommand(s), traefikCommand(s), knativeOperatorCommand(s), definitionsCommand(s), imageCommand(s), launchCommand(s), forwardCommand(),
+		freezeCommand(s), thawCommand(s), buildCommand(s), assetsCommand(s), traefikCommand(s), knativeOperatorCommand(s), definitionsCommand(s), launchCommand(s), forwardCommand(),
 	)
 	return root
 }

@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/org/vdi-operator/test/cluster/internal/image"
+	"github.com/org/vdi-operator/build/image"
 	"github.com/org/vdi-operator/test/cluster/internal/layout"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/org/vdi-operator/test/cluster/internal/image"
+	"github.com/org/vdi-operator/build/image"
 )
 
 func TestAnImageIsLoadedAgainOnlyWhenItsContentsChanged(t *testing.T) {

@@ -21,10 +21,11 @@ import (
 // It is not zero because some tools take 1970 for "no time".
 var buildTime = time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// entry is one line of a layer: a folder, a file whose bytes lie at source, or a link.
+// entry is one line of a layer: a folder, a file with its bytes or with those at source, or a link.
 type entry struct {
 	path     string // absolute, in the image
 	source   string // file on this machine; empty for a folder or a link
+	content  []byte // of a file without a source
 	target   string // of a link
 	mode     int64
 	uid, gid int
@@ -62,6 +63,13 @@ func writeEntry(w *tar.Writer, e entry) error {
 	case e.target != "":
 		header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.target, 0o777
 		return w.WriteHeader(header)
+	case e.content != nil:
+		header.Typeflag, header.Size = tar.TypeReg, int64(len(e.content))
+		if err := w.WriteHeader(header); err != nil {
+			return err
+		}
+		_, err := w.Write(e.content)
+		return err
 	case e.source == "":
 		header.Typeflag = tar.TypeDir
 		header.Name += "/"

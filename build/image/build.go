@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -8,18 +9,24 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
-// hostCertificates is where Debian, Ubuntu and Alpine keep the bundle of authorities,
-// and where Go programs look first.
-const hostCertificates = "/etc/ssl/certs/ca-certificates.crt"
+const (
+	// certificates is where Debian's package ca-certificates has the authorities that Mozilla
+	// trusts, a file each. Those that a machine's administrator added are elsewhere, and stay out.
+	certificates = "/usr/share/ca-certificates/mozilla"
+	// bundle is where Go programs look first.
+	bundle = "/etc/ssl/certs/ca-certificates.crt"
+)
 
 // Builder turns specs into images.
 type Builder struct {
@@ -27,11 +34,18 @@ type Builder struct {
 	Root string
 	// Cache holds root filesystems between builds.
 	Cache cache.Dir
-	// Version is told to the programs whose spec asks for it.
-	Version string
+	// Arch is the images' architecture, in Go's words, which are Debian's for those that
+	// triplets has. Empty: this machine's.
+	Arch string
+	// Version and Revision are told to the programs whose spec asks for it.
+	Version, Revision string
+	// Created is when an image says it was made. Zero: buildTime.
+	Created time.Time
 	// Log receives the output of the compiler and of mmdebstrap.
 	Log io.Writer
 }
+
+func (b Builder) arch() string { return cmp.Or(b.Arch, runtime.GOARCH) }
 
 // Build makes the image of a spec: a layer of Debian packages, one of files and one of Go
 // programs, in this order, so that what changes most often lies on top.
@@ -63,7 +77,7 @@ func (b Builder) Build(ctx context.Context, spec Spec) (v1.Image, error) {
 		}
 		layers = append(layers, l)
 	}
-	return assemble(spec, layers)
+	return assemble(spec, layers, b.arch(), b.Created)
 }
 
 // FromFiles makes an image of files that are there already, such as programs that are
@@ -81,10 +95,13 @@ func FromFiles(spec Spec, files map[string]string) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Name, err)
 	}
-	return assemble(spec, []v1.Layer{l})
+	return assemble(spec, []v1.Layer{l}, runtime.GOARCH, time.Time{})
 }
 
-func assemble(spec Spec, layers []v1.Layer) (v1.Image, error) {
+func assemble(spec Spec, layers []v1.Layer, arch string, created time.Time) (v1.Image, error) {
+	if created.IsZero() {
+		created = buildTime
+	}
 	img, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {
 		return nil, err
@@ -94,10 +111,10 @@ func assemble(spec Spec, layers []v1.Layer) (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
-	file.OS, file.Architecture = "linux", runtime.GOARCH
-	file.Created = v1.Time{Time: buildTime}
+	file.OS, file.Architecture = "linux", arch
+	file.Created = v1.Time{Time: created}
 	for i := range file.History {
-		file.History[i].Created = v1.Time{Time: buildTime}
+		file.History[i].Created = v1.Time{Time: created}
 	}
 	env := spec.Env
 	if !hasPath(env) {
@@ -111,7 +128,7 @@ func assemble(spec Spec, layers []v1.Layer) (v1.Image, error) {
 		User: spec.User, WorkingDir: spec.WorkDir, Env: env, ExposedPorts: ports,
 		Entrypoint: spec.Entrypoint, Cmd: spec.Cmd, Labels: spec.Labels,
 	}
-	return mutate.ConfigFile(img, file)
+	return mutate.ConfigFile(mutate.ConfigMediaType(mutate.MediaType(img, types.OCIManifestSchema1), types.OCIConfigJSON), file)
 }
 
 func hasPath(env []string) bool {
@@ -144,12 +161,30 @@ func (b Builder) files(spec Spec) ([]entry, error) {
 		entries = append(entries, entry{path: l.Path, target: l.Target})
 	}
 	if spec.CACertificates {
-		if _, err := os.Stat(hostCertificates); err != nil {
-			return nil, fmt.Errorf("caCertificates: %w: install the package ca-certificates", err)
+		all, err := authorities(certificates)
+		if err != nil {
+			return nil, err
 		}
-		entries = append(entries, entry{path: hostCertificates, source: hostCertificates, mode: 0o644})
+		entries = append(entries, entry{path: bundle, content: all, mode: 0o644})
 	}
 	return entries, nil
+}
+
+// authorities is the bundle of the certificates in a folder.
+func authorities(folder string) ([]byte, error) {
+	files, _ := filepath.Glob(filepath.Join(folder, "*.crt"))
+	if len(files) == 0 {
+		return nil, fmt.Errorf("caCertificates: %s holds none: install the package ca-certificates", folder)
+	}
+	var all []byte
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("caCertificates: %w", err)
+		}
+		all = append(all, raw...)
+	}
+	return all, nil
 }
 
 // programs compiles the spec's Go programs into a scratch folder that cleanup removes.
@@ -164,11 +199,7 @@ func (b Builder) programs(ctx context.Context, programs []Program) ([]entry, fun
 	var entries []entry
 	for i, p := range programs {
 		out := filepath.Join(dir, fmt.Sprintf("%d-%s", i, filepath.Base(p.Path)))
-		version := ""
-		if p.Version {
-			version = b.Version
-		}
-		if err := compile(ctx, filepath.Join(b.Root, p.Module), p.Package, out, version, b.Log); err != nil {
+		if err := b.compile(ctx, p, out); err != nil {
 			cleanup()
 			return nil, nil, err
 		}
@@ -180,5 +211,5 @@ func (b Builder) programs(ctx context.Context, programs []Program) ([]entry, fun
 // layerOptions compress for speed: these images are built and unpacked far more often
 // than they travel.
 func layerOptions() []tarball.LayerOption {
-	return []tarball.LayerOption{tarball.WithCompressionLevel(gzip.BestSpeed)}
+	return []tarball.LayerOption{tarball.WithCompressionLevel(gzip.BestSpeed), tarball.WithMediaType(types.OCILayer)}
 }

@@ -1,13 +1,11 @@
 package image
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
-	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -64,36 +62,6 @@ func ReadArchive(file string) ([]Archived, error) {
 		}
 	}
 	return found, nil
-}
-
-// Push copies every image of a docker-archive to a registry, keeping the path and tag of
-// its name, and returns the new references.
-func Push(ctx context.Context, file, registry string, insecure bool) ([]string, error) {
-	images, err := ReadArchive(file)
-	if err != nil {
-		return nil, err
-	}
-	options := []crane.Option{crane.WithContext(ctx)}
-	if insecure {
-		options = append(options, crane.Insecure)
-	}
-	var pushed []string
-	for _, archived := range images {
-		ref, err := name.NewTag(archived.Reference)
-		if err != nil {
-			return nil, err
-		}
-		img, err := tarball.Image(opener(file), &ref)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		to := fmt.Sprintf("%s/%s:%s", registry, ref.RepositoryStr(), ref.TagStr())
-		if err := crane.Push(img, to, options...); err != nil {
-			return nil, fmt.Errorf("push %s: %w", to, err)
-		}
-		pushed = append(pushed, to)
-	}
-	return pushed, nil
 }
 
 func opener(file string) tarball.Opener {

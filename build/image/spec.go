@@ -29,8 +29,8 @@ type Spec struct {
 	Files []File `json:"files,omitempty"`
 	// Links are symbolic links.
 	Links []Link `json:"links,omitempty"`
-	// CACertificates copies this machine's certificate authorities into the image, for
-	// programs that speak HTTPS to the outside.
+	// CACertificates copies the certificate authorities of Debian's package ca-certificates
+	// into the image, for programs that speak HTTPS to the outside.
 	CACertificates bool `json:"caCertificates,omitempty"`
 
 	User       string            `json:"user,omitempty"`

@@ -10,26 +10,31 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
-	"github.com/org/vdi-operator/test/cluster/internal/debian"
+	"github.com/org/vdi-operator/build/cache"
+	"github.com/org/vdi-operator/build/debian"
 )
 
 // rootfsRecipe changes whenever debianLayer would make something else of the same
 // packages, so that older cache entries are not used.
-const rootfsRecipe = "2"
+const rootfsRecipe = "3"
 
 // notInstalled are dpkg patterns of files that no container reads.
 var notInstalled = []string{
-	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*",
+	"/" + docs + "/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*",
 	"/usr/share/locale/*", "/usr/share/help/*", "/usr/share/gtk-doc/*", "/usr/share/bug/*",
 }
+
+// installedAnyway are kept nevertheless. Who passes a package on passes its licence on.
+var installedAnyway = []string{"/usr/share/locale/locale.alias", "/" + docs + "/*/copyright"}
 
 // notKept are left out of the layer: what the package manager wrote for itself, how this
 // machine reaches its mirror, and devices, which the runtime supplies.
@@ -49,18 +54,27 @@ func (b Builder) debianLayer(ctx context.Context, packages []string) (v1.Layer, 
 		return nil, err
 	}
 	key := cache.Key(append([]string{rootfsRecipe, host.suite}, packages...)...)
-	final := b.Cache.Path("rootfs", host.suite+"-"+key+".tar.gz")
-	if !cache.Has(final) {
-		if err := b.bootstrap(ctx, host, packages, final); err != nil {
+	native := b.Cache.Path("rootfs", host.suite+"-"+key+".tar.gz")
+	if !cache.Has(native) {
+		if err := b.bootstrap(ctx, host, packages, native); err != nil {
 			return nil, err
 		}
 	}
-	return tarball.LayerFromFile(final)
+	if b.arch() == runtime.GOARCH {
+		return tarball.LayerFromFile(native, layerOptions()...)
+	}
+	final := b.Cache.Path("rootfs", fmt.Sprintf("%s-%s-%s.tar.gz", host.suite, cache.Key(key, foreignRecipe), b.arch()))
+	if !cache.Has(final) {
+		if err := b.foreign(ctx, host, packages, native, final); err != nil {
+			return nil, err
+		}
+	}
+	return tarball.LayerFromFile(final, layerOptions()...)
 }
 
 // bootstrap runs mmdebstrap and stores what it made, trimmed, at final.
 func (b Builder) bootstrap(ctx context.Context, host aptHost, packages []string, final string) error {
-	if _, err := debian.Bootstrap(ctx, b.Log); err != nil {
+	if _, err := debian.Install(ctx, b.Log, debian.Tool{File: "mmdebstrap", Package: "mmdebstrap"}); err != nil {
 		return err
 	}
 	dir, cleanup, err := b.Cache.Scratch("rootfs")
@@ -83,7 +97,10 @@ func (b Builder) bootstrap(ctx context.Context, host aptHost, packages []string,
 	for _, pattern := range notInstalled {
 		args = append(args, "--dpkgopt=path-exclude="+pattern)
 	}
-	args = append(args, "--dpkgopt=path-include=/usr/share/locale/locale.alias", host.suite, raw, sources)
+	for _, pattern := range installedAnyway {
+		args = append(args, "--dpkgopt=path-include="+pattern)
+	}
+	args = append(args, host.suite, raw, sources)
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", buildTime.Unix()), "TMPDIR="+dir)
 	cmd.Stdout, cmd.Stderr = b.Log, b.Log
@@ -131,13 +148,11 @@ func trimTar(in io.Reader, out io.Writer) error {
 			return err
 		}
 		name := strings.TrimPrefix(header.Name, "./")
-		if name == "" || dropped(name) {
+		header.Name = name
+		if name == "" || dropped(name) || excluded(header) {
 			continue
 		}
-		header.Name = name
-		header.ModTime, header.AccessTime, header.ChangeTime = buildTime, buildTime, buildTime
-		header.Uname, header.Gname = "", ""
-		header.Format = tar.FormatPAX
+		undate(header)
 		content := io.Reader(r)
 		if name == "etc/shadow" || name == "etc/shadow-" {
 			if content, err = undated(r, header); err != nil {
@@ -153,6 +168,13 @@ func trimTar(in io.Reader, out io.Writer) error {
 	}
 }
 
+// undate sets every time to buildTime, and leaves owners to their numbers.
+func undate(header *tar.Header) {
+	header.ModTime, header.AccessTime, header.ChangeTime = buildTime, buildTime, buildTime
+	header.Uname, header.Gname = "", ""
+	header.Format = tar.FormatPAX
+}
+
 // dropped reports whether an entry stays out. A pattern that ends in a slash keeps the
 // folder itself and drops what is in it.
 func dropped(name string) bool {
@@ -165,6 +187,30 @@ func dropped(name string) bool {
 		}
 	}
 	return false
+}
+
+// docs is where packages have their licences. Some share one, by a link to the other's folder.
+const docs = "usr/share/doc"
+
+// excluded reports whether a package's path stays out. dpkg leaves files out where it installs,
+// but keeps folders and links that might lead to what is installed anyway.
+func excluded(header *tar.Header) bool {
+	name := "/" + strings.TrimSuffix(header.Name, "/")
+	kept := func(pattern string) bool { return matches(pattern, name) }
+	if slices.ContainsFunc(installedAnyway, kept) || header.Typeflag == tar.TypeSymlink && path.Dir(name) == "/"+docs {
+		return false
+	}
+	return slices.ContainsFunc(notInstalled, kept)
+}
+
+// matches is fnmatch without flags, as dpkg has it: an asterisk stands for slashes too.
+func matches(pattern, name string) bool {
+	first, rest, starred := strings.Cut(pattern, "*")
+	if !starred {
+		return pattern == name
+	}
+	after, ok := strings.CutPrefix(name, first)
+	return ok && strings.HasSuffix(after, rest)
 }
 
 // undated rewrites the day of the last password change, the only date in a fresh

@@ -9,7 +9,7 @@ import (
 )
 
 // marker is a file that exists in this repository and hardly anywhere else.
-const marker = "test/cluster/internal/repo/repo.go"
+const marker = "charts/vdi-operator/Chart.yaml"
 
 // Root returns the repository's root. It looks upwards from the working directory
 // first, so that a second checkout builds its own sources, and then upwards from the

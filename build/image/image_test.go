@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"debug/elf"
 	"errors"
 	"io"
 	"os"
@@ -10,12 +11,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
-	"github.com/org/vdi-operator/test/cluster/internal/cache"
+	"github.com/org/vdi-operator/build/cache"
 )
 
 func writeFile(t *testing.T, file, text string, mode os.FileMode) {
@@ -167,8 +171,8 @@ func TestAModeIsOctalQuotedOrNot(t *testing.T) {
 }
 
 func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
-	product, _ := filepath.Glob("../../../../build/*.yaml")
-	tests, _ := filepath.Glob("../../../images/*.yaml")
+	product, _ := filepath.Glob("../*.yaml")
+	tests, _ := filepath.Glob("../../test/images/*.yaml")
 	files := slices.Concat(product, tests)
 	require.NotEmpty(t, product)
 	require.NotEmpty(t, tests, "the specs found are %v, want the product's and the tests'", files)
@@ -176,6 +180,94 @@ func TestTheProjectsOwnSpecsAreValid(t *testing.T) {
 		_, err := ReadSpec(file)
 		assert.NoError(t, err)
 	}
+}
+
+// repositories finds the values image.repository of a chart's values, at any depth.
+func repositories(values any) []string {
+	fields, ok := values.(map[string]any)
+	if !ok {
+		return nil
+	}
+	var found []string
+	for name, value := range fields {
+		if of, ok := value.(map[string]any); ok && name == "image" {
+			if repository, ok := of["repository"].(string); ok {
+				found = append(found, repository)
+			}
+		}
+		found = append(found, repositories(value)...)
+	}
+	return found
+}
+
+func TestTheProductsImagesHaveTheNamesThatTheChartAsksFor(t *testing.T) {
+	var asked, made []string
+	for _, file := range []string{"../../charts/vdi-operator/values.yaml", "../../charts/vdi-operator/charts/coturn/values.yaml"} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var values any
+		require.NoError(t, yaml.Unmarshal(raw, &values))
+		asked = append(asked, repositories(values)...)
+	}
+	recipes, err := filepath.Glob("../*.yaml")
+	require.NoError(t, err)
+	for _, file := range recipes {
+		spec, err := ReadSpec(file)
+		require.NoError(t, err)
+		made = append(made, spec.Name)
+	}
+	assert.ElementsMatch(t, asked, made)
+}
+
+func TestAnImageForTwoArchitecturesIsOneWithBothPrograms(t *testing.T) {
+	b := Builder{Root: checkout(t), Cache: cache.Dir(t.TempDir()), Version: "v0.3.0", Revision: "0123abcd", Created: time.Unix(1700000000, 0), Log: os.Stderr}
+	index, err := b.Index(t.Context(), spec, []string{"amd64", "arm64"})
+	require.NoError(t, err)
+	manifest, err := index.IndexManifest()
+	require.NoError(t, err)
+	assert.Equal(t, types.OCIImageIndex, manifest.MediaType)
+	assert.Equal(t, map[string]string{
+		AnnotationSource: Source, AnnotationVersion: "v0.3.0", AnnotationRevision: "0123abcd", AnnotationCreated: "2023-11-14T22:13:20Z",
+	}, manifest.Annotations)
+	require.Len(t, manifest.Manifests, 2)
+	for i, machine := range []elf.Machine{elf.EM_X86_64, elf.EM_AARCH64} {
+		d := manifest.Manifests[i]
+		assert.Empty(t, d.ArtifactType, "an image is no artefact")
+		img, err := index.Image(d.Digest)
+		require.NoError(t, err)
+		config, err := img.ConfigFile()
+		require.NoError(t, err)
+		assert.Equal(t, d.Platform.Architecture, config.Architecture)
+		assert.Equal(t, b.Created.Unix(), config.Created.Unix())
+		assert.Equal(t, machine, machineOf(t, img, "usr/bin/x"))
+	}
+}
+
+// machineOf is what a program in an image runs on.
+func machineOf(t *testing.T, img v1.Image, name string) elf.Machine {
+	t.Helper()
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	for _, l := range layers {
+		raw, err := l.Uncompressed()
+		require.NoError(t, err)
+		var found elf.Machine
+		require.NoError(t, eachEntry(raw, func(header *tar.Header, content io.Reader) error {
+			if header.Name != name {
+				return nil
+			}
+			program, err := io.ReadAll(content)
+			require.NoError(t, err)
+			file, err := elf.NewFile(bytes.NewReader(program))
+			require.NoError(t, err)
+			found = file.Machine
+			return nil
+		}))
+		if found != elf.EM_NONE {
+			return found
+		}
+	}
+	return elf.EM_NONE
 }
 
 func TestARootFilesystemIsTrimmedAndUndated(t *testing.T) {

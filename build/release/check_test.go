@@ -1,0 +1,83 @@
+package release
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatIsNoReleaseIsRefusedWithTheReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		change    map[string]string
+		tag       string
+		complaint string
+	}{
+		"a file that is not committed": {map[string]string{"new.txt": ""}, "v0.3.0", "the tree is dirty; commit or remove:\n?? new.txt"},
+		"a file that was changed":      {map[string]string{"LICENSE": "none"}, "v0.3.0", " M LICENSE"},
+		"a tag of another version":     {nil, "v0.4.0", "Chart.yaml: version is 0.3.0, and the tag is v0.4.0: tag the commit v0.3.0, or set it to 0.4.0"},
+		"no tag":                       {nil, "e766437", "the tag is e766437"},
+		"a tag without its v":          {nil, "0.3.0", "the tag is 0.3.0"},
+		"no section":                   {map[string]string{"docs/changelog.md": "# Changelog\n"}, "v0.3.0", `docs/changelog.md has no section "## [0.3.0] - YYYY-MM-DD"`},
+		"a section without a day":      {map[string]string{"docs/changelog.md": "## [0.3.0] - Unreleased\n"}, "v0.3.0", "the section of 0.3.0 says Unreleased"},
+		"another version of coturn's chart": {map[string]string{"charts/vdi-operator/charts/coturn/Chart.yaml": "version: 0.2.0\nappVersion: 0.3.0\n"}, "v0.3.0",
+			"coturn/Chart.yaml: version is 0.2.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := given(t, c.change)
+			o.Builder.Version = c.tag
+			_, err := Make(t.Context(), o)
+			assert.ErrorContains(t, err, c.complaint)
+		})
+	}
+}
+
+func TestAKeyWithoutTheProgramThatSignsIsRefusedBeforeAnythingIsBuilt(t *testing.T) {
+	o := given(t, nil)
+	o.Key = "cosign.key"
+	programs := t.TempDir()
+	git, err := exec.LookPath("git")
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(git, filepath.Join(programs, "git")))
+	t.Setenv("PATH", programs)
+	_, err = Make(t.Context(), o)
+	require.ErrorContains(t, err, "COSIGN_KEY is set, but the program cosign")
+	assert.NotContains(t, err.Error(), "dirty")
+}
+
+func TestNotesAreAVersionsSectionWithLinksThatWorkElsewhere(t *testing.T) {
+	notes, err := cutNotes(sources["docs/changelog.md"], "v0.3.0")
+	require.NoError(t, err)
+	assert.Equal(t, "### Added\n\n- A [thing](https://github.com/org/vdi-operator/blob/v0.3.0/docs/operations/limits.md#all), see [there](https://example.invalid/x.md).\n", notes)
+	notes, err = cutNotes(sources["docs/changelog.md"], "v0.2.0")
+	require.NoError(t, err)
+	assert.Equal(t, "- Old.\n", notes, "the last section")
+}
+
+func TestArchivesAreTheSameBytesWhateverTheOrderOfTheirFiles(t *testing.T) {
+	files := []file{{"b", 0o755, []byte("b")}, {"a", 0o644, []byte("a")}}
+	other := []file{files[1], files[0]}
+	for _, archive := range []func([]file) ([]byte, error){
+		func(f []file) ([]byte, error) { return tarGz(f, committed) }, func(f []file) ([]byte, error) { return zipped(f, committed) },
+	} {
+		one, err := archive(files)
+		require.NoError(t, err)
+		two, err := archive(other)
+		require.NoError(t, err)
+		assert.Equal(t, one, two)
+	}
+}
+
+func TestAChartIsToldItsCommitBesideItsOtherAnnotations(t *testing.T) {
+	for chart, want := range map[string]string{
+		"name: x\n":                       "name: x\nannotations:\n  k: v\n",
+		"annotations:\n  a: b\nname: x\n": "annotations:\n  k: v\n  a: b\nname: x\n",
+		"name: x\nannotations:\n  a: b\n": "name: x\nannotations:\n  k: v\n  a: b\n",
+		"name: without a last line's end": "name: without a last line's end\nannotations:\n  k: v\n",
+	} {
+		assert.Equal(t, want, annotate(chart, "k", "v"))
+	}
+}
