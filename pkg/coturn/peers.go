@@ -2,7 +2,6 @@ package coturn
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -15,19 +14,17 @@ import (
 // byte by byte without carrying over, so that only ranges that are a network are what
 // they say. And a range that begins with "::" takes every IPv4 address in, so that a
 // network that begins there is written as one range for each of its bytes that may be
-// above zero; "::" itself turnserver refuses anyway.
+// above zero; "::" itself turnserver refuses anyway, and no line is needed. As elsewhere in
+// Kubernetes, bits behind a network's length are ignored.
 func peerRanges(peer string) ([]string, error) {
 	if a, err := netip.ParseAddr(peer); err == nil {
 		if a.Zone() != "" {
 			return nil, errors.New("must have no zone")
 		}
-		return peerNetwork(netip.PrefixFrom(a, a.BitLen()))
+		return peerNetwork(netip.PrefixFrom(a, a.BitLen())), nil
 	}
 	if n, err := netip.ParsePrefix(peer); err == nil {
-		if n != n.Masked() {
-			return nil, fmt.Errorf("has bits set behind its length; the network is %s", n.Masked())
-		}
-		return peerNetwork(n)
+		return peerNetwork(n.Masked()), nil
 	}
 	from, to, ok := strings.Cut(peer, "-")
 	a, errA := netip.ParseAddr(from)
@@ -43,7 +40,7 @@ func peerRanges(peer string) ([]string, error) {
 	return []string{peer}, nil
 }
 
-func peerNetwork(n netip.Prefix) ([]string, error) {
+func peerNetwork(n netip.Prefix) []string {
 	first := n.Addr()
 	last := first.AsSlice()
 	for bit := n.Bits(); bit < first.BitLen(); bit++ {
@@ -51,10 +48,10 @@ func peerNetwork(n netip.Prefix) ([]string, error) {
 	}
 	to, _ := netip.AddrFromSlice(last)
 	if first.Is4() || first != netip.IPv6Unspecified() {
-		return []string{rangeText(first, to)}, nil
+		return []string{rangeText(first, to)}
 	}
 	if n.IsSingleIP() {
-		return nil, errors.New("is refused by turnserver anyway")
+		return nil
 	}
 	var ranges []string
 	for i, most := range last {
@@ -65,7 +62,7 @@ func peerNetwork(n netip.Prefix) ([]string, error) {
 		from[i] = 1
 		ranges = append(ranges, rangeText(netip.AddrFrom16(from), to))
 	}
-	return ranges, nil
+	return ranges
 }
 
 // rangeText writes addresses as turnserver reads them: its parser is the system's, which

@@ -11,22 +11,19 @@ import (
 func TestPeersAreWrittenAsTurnserverComparesThem(t *testing.T) {
 	for peer, want := range map[string]string{
 		"10.0.0.0/8":        "10.0.0.0-10.255.255.255",
+		"10.1.2.3/8":        "10.0.0.0-10.255.255.255",
 		"192.168.1.10":      "192.168.1.10",
 		"192.168.1.10/32":   "192.168.1.10",
-		"10.0.0.5-10.0.1":   "",
 		"10.0.0.5-10.1.2.3": "10.0.0.5-10.1.2.3",
 		"0.0.0.0/0":         "0.0.0.0-255.255.255.255",
 		"fc00::/7":          "fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		"fe80::/10":         "fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		"::1":               "::1",
+		"::":                "",
 		// Every address of it but "::" has a byte above zero.
 		"::/112": "::100-::ffff ::1-::ffff",
 	} {
 		got, err := peerRanges(peer)
-		if want == "" {
-			assert.Error(t, err, "%s became %v", peer, got)
-			continue
-		}
 		require.NoError(t, err, peer)
 		assert.Equal(t, want, strings.Join(got, " "), "%s became %v", peer, got)
 	}
@@ -38,12 +35,11 @@ func TestPeersAreWrittenAsTurnserverComparesThem(t *testing.T) {
 
 func TestWhatTurnserverWouldCompareWronglyIsRefused(t *testing.T) {
 	for peer, says := range map[string]string{
-		"10.1.2.3/8":        "the network is 10.0.0.0/8",
 		"fd00::1-fd00::5":   "IPv6 ranges must be networks",
 		"10.0.0.9-10.0.0.1": "ends before it begins",
+		"10.0.0.5-10.0.1":   "must be an IP address",
 		"example.com":       "must be an IP address",
 		"10.0.0.0/33":       "must be an IP address",
-		"::":                "refused by turnserver anyway",
 		"fe80::1%eth0":      "zone",
 		"":                  "must be an IP address",
 	} {

@@ -107,7 +107,7 @@ func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 
 func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 	seen := 0
-	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"))) {
+	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"), "--set", "uninstall.enabled=true")) {
 		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}} {
 			for _, kind := range []string{"initContainers", "containers"} {
 				all, _, _ := unstructured.NestedSlice(o.Object, append(spec, kind)...)
