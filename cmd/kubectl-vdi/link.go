@@ -18,9 +18,6 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
-// operatorLabels are on the operator's configuration in the chart, whatever its name is.
-var operatorLabels = map[string]string{"app.kubernetes.io/component": "operator"}
-
 const (
 	defaultTTL             = 8 * time.Hour
 	defaultSystemNamespace = "vdi-system"

@@ -15,6 +15,9 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
+// operatorLabels are on the operator's configuration in the chart, whatever its name is.
+var operatorLabels = map[string]string{"app.kubernetes.io/component": "operator"}
+
 // installed is what the plugin needs of an installation's configuration. It reads no more of
 // it, as the plugin may be older than the operator.
 type installed struct {

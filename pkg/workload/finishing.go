@@ -22,22 +22,25 @@ import (
 func finishing(ctx context.Context, c client.Reader, namespace string, spec *corev1.PodSpec) (*corev1.Pod, error) {
 	home := homeOf(spec)
 	users, err := homeUsers(ctx, c, namespace, home)
-	if err != nil || len(users) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	// Of several always the same, for what is said of it is written.
-	byName := func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) }
-	if lost := slices.DeleteFunc(slices.Clone(users), func(p *corev1.Pod) bool { return !pods.NodeLost(p) }); len(lost) > 0 {
+	slices.SortFunc(users, byName)
+	if lost := slices.IndexFunc(users, pods.NodeLost); lost >= 0 {
 		shared, err := isShared(ctx, c, namespace, home)
 		if err != nil || !shared {
-			return slices.MinFunc(lost, byName).DeepCopy(), err
+			return users[lost].DeepCopy(), err
 		}
-		if users = slices.DeleteFunc(users, pods.NodeLost); len(users) == 0 {
-			return nil, nil
-		}
+		users = slices.DeleteFunc(users, pods.NodeLost)
 	}
-	return slices.MinFunc(users, byName).DeepCopy(), nil
+	if len(users) == 0 {
+		return nil, nil
+	}
+	return users[0].DeepCopy(), nil
 }
+
+// byName orders pods: of several, always the same is spoken of.
+func byName(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) }
 
 // homeUsers are the pods that have a home mounted. They are the cache's own.
 func homeUsers(ctx context.Context, c client.Reader, namespace, home string) ([]*corev1.Pod, error) {
