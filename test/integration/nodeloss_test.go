@@ -72,33 +72,24 @@ func startsAnew(t *testing.T, s *v1alpha1.VDISession, d *appsv1.Deployment) {
 }
 
 // kinds are what a desktop runs on: what makes a session in a namespace and wakes it.
-func kinds(namespace string, change func(*v1alpha1.VDITemplate)) map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
-	made := func(t *testing.T, namespace string) *v1alpha1.VDISession {
-		t.Helper()
-		tm := newTemplate(namespace)
-		change(tm)
-		require.NoError(t, api.Create(t.Context(), tm))
-		return given(t, namespace, "ada")
-	}
+func kinds(namespace string) map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 	return map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment){
 		"with Knative": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
-			s := made(t, space(t))
+			s := given(t, space(t), "ada")
 			return s, woken(t, s)
 		},
 		"without": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 			in := install(t, cluster, api, namespace)
 			in.run(false)
-			s := made(t, namespace)
+			s := given(t, namespace, "ada")
 			visit(t, s)
 			return s, deploymentOf(t, api, s)
 		},
 	}
 }
 
-func asItIs(*v1alpha1.VDITemplate) {}
-
 func TestADesktopWhoseNodeIsLostSaysSoAndStartsElsewhereOnceItsHomeIsFree(t *testing.T) {
-	for name, begin := range kinds("lost", asItIs) {
+	for name, begin := range kinds("lost") {
 		t.Run(name, func(t *testing.T) {
 			s, d := begin(t)
 			eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
@@ -175,7 +166,7 @@ func TestADesktopWithoutAHomeOfOneNodeStartsElsewhereAtOnce(t *testing.T) {
 }
 
 func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
-	for name, begin := range kinds("lostdeleted", asItIs) {
+	for name, begin := range kinds("lostdeleted") {
 		t.Run(name, func(t *testing.T) {
 			s, d := begin(t)
 			eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
