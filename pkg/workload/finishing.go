@@ -133,3 +133,26 @@ func remedyOf(p *corev1.Pod) string {
 	}
 	return fmt.Sprintf("Its node %s may be gone: an administrator makes sure that it is off and runs %s", p.Spec.NodeName, letGoOf(p.Spec.NodeName))
 }
+
+// Overdue says what to do for a pod of the session that should have ended by now; empty
+// without one.
+func Overdue(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, now time.Time) (string, error) {
+	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
+		if p.DeletionTimestamp == nil || now.Before(p.DeletionTimestamp.Add(OverdueAfter)) {
+			return ""
+		}
+		return overdue(p)
+	})
+}
+
+// saidOf is what say says first of the session's pods, in the order of their names.
+func saidOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, say func(*corev1.Pod) string) (string, error) {
+	all, err := sessionPods(ctx, c, s)
+	slices.SortFunc(all, byName)
+	for _, p := range all {
+		if said := say(p); said != "" {
+			return said, err
+		}
+	}
+	return "", err
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -111,61 +110,4 @@ func giveWay(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *ap
 func begun(p *corev1.Pod) bool {
 	status := desktopStatus(p)
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
-}
-
-// abandoned says that Kubernetes has given a pod up and that its node is lost: it goes when
-// the node is back, is removed or is said to be off, and nothing that anybody else does
-// hastens it.
-func abandoned(p *corev1.Pod) bool { return p.DeletionTimestamp != nil && pods.NodeLost(p) }
-
-// lasts says that a pod is not abandoned.
-func lasts(p *corev1.Pod) bool { return !abandoned(p) }
-
-// onlyAbandoned says that the session has pods, and that all of them are abandoned.
-func onlyAbandoned(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (bool, error) {
-	all, err := sessionPods(ctx, c, s)
-	return len(all) > 0 && !slices.ContainsFunc(all, lasts), err
-}
-
-// Abandoned says of a session that goes, whose desktop is deleted, what stays of it on a lost
-// node and what that keeps; empty for nothing.
-func Abandoned(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (string, error) {
-	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
-		if !abandoned(p) {
-			return ""
-		}
-		said := fmt.Sprintf("The session goes, and pod %s stays until its node %s is back, has been removed from the cluster or is said to be off: %s.",
-			p.Name, p.Spec.NodeName, letGoOf(p.Spec.NodeName))
-		if home := homeOf(&p.Spec); home != "" {
-			said += fmt.Sprintf(" Until then no desktop starts with PersistentVolumeClaim %s, and %s keeps it from being deleted.", home, claimProtection)
-		}
-		return said
-	})
-}
-
-// claimProtection is Kubernetes' finalizer of claims that a pod uses (v1.35,
-// pkg/volume/util/finalizer.go).
-const claimProtection = "kubernetes.io/pvc-protection"
-
-// Overdue says what to do for a pod of the session that should have ended by now; empty
-// without one.
-func Overdue(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, now time.Time) (string, error) {
-	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
-		if p.DeletionTimestamp == nil || now.Before(p.DeletionTimestamp.Add(OverdueAfter)) {
-			return ""
-		}
-		return overdue(p)
-	})
-}
-
-// saidOf is what say says first of the session's pods, in the order of their names.
-func saidOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, say func(*corev1.Pod) string) (string, error) {
-	all, err := sessionPods(ctx, c, s)
-	slices.SortFunc(all, byName)
-	for _, p := range all {
-		if said := say(p); said != "" {
-			return said, err
-		}
-	}
-	return "", err
 }
