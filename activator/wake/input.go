@@ -17,8 +17,9 @@ var errAsleep = errors.New("the desktop is not recorded as awake")
 
 // Input reports that somebody typed or moved the pointer at that time, which is no
 // later than now, and so that something watches. It is written also when whoever reported it
-// has left meanwhile. A report that comes soon after another one is not written. One from before the desktop woke says only that something watches:
-// a display's clock may be older than the desktop's use.
+// has left meanwhile. A report that comes soon after another one is not written. One from
+// before the desktop woke says only that something watches: a display's clock may be older
+// than the desktop's use.
 func (t *Tracker) Input(ctx context.Context, s *v1alpha1.VDISession, at time.Time) error {
 	key, every := client.ObjectKeyFromObject(s), writeInputEvery(s)
 	if now := time.Now(); at.After(now) {

@@ -18,9 +18,6 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
-// operatorLabels are on the operator's configuration in the chart, whatever its name is.
-var operatorLabels = map[string]string{"app.kubernetes.io/component": "operator"}
-
 const (
 	defaultTTL             = 8 * time.Hour
 	defaultSystemNamespace = "vdi-system"
@@ -106,7 +103,7 @@ func noteOn(s *v1alpha1.VDISession) string {
 // servedBy is the installation whose links open the sessions of a namespace. Without system it
 // is the one that has claimed the namespace.
 func servedBy(ctx context.Context, c client.Client, namespace, system string) (installed, error) {
-	claimed, err := server(ctx, c, namespace)
+	claimed, err := holderOf(ctx, c, namespace)
 	switch {
 	case err != nil:
 		return installed{}, fmt.Errorf("finding the installation that serves namespace %s: %w", namespace, err)

@@ -9,11 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-)
 
-// outOfService is the taint on which Kubernetes deletes a lost node's pods by force and lets go
-// of their volumes ("Non-graceful node shutdown handling" in its documentation).
-var outOfService = corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "nodeshutdown", Effect: corev1.TaintEffectNoExecute}
+	"github.com/org/vdi-operator/pkg/pods"
+)
 
 func (p *plugin) newOutOfService() *cobra.Command {
 	var poweredOff, undo bool
@@ -23,7 +21,7 @@ func (p *plugin) newOutOfService() *cobra.Command {
 		Long: `Let go of the desktops and homes of a node that is powered off, so that they start
 on other nodes.
 
-It gives the node the taint ` + outOfService.ToString() + `,
+It gives the node the taint ` + pods.OutOfService.ToString() + `,
 on which Kubernetes deletes its pods and detaches their volumes, those of others too. A
 node that is Ready is refused. One that does not answer may still run desktops, and then
 two would write to one home: make sure that it is powered off, and say so.`,
@@ -78,7 +76,7 @@ func (p *plugin) outOfService(ctx context.Context, c client.Client, node *corev1
 // backInService takes the taint off.
 func (p *plugin) backInService(ctx context.Context, c client.Client, node *corev1.Node) error {
 	if !slices.ContainsFunc(node.Spec.Taints, isOutOfService) {
-		_, err := fmt.Fprintf(p.Out, "Node %s is not out of service: it has no taint %s.\n", node.Name, outOfService.Key)
+		_, err := fmt.Fprintf(p.Out, "Node %s is not out of service: it has no taint %s.\n", node.Name, pods.OutOfService.Key)
 		return err
 	}
 	if err := setTaint(ctx, c, node, false); err != nil {
@@ -98,17 +96,17 @@ func readiness(node *corev1.Node) corev1.NodeCondition {
 	return corev1.NodeCondition{Status: corev1.ConditionUnknown, Reason: "NodeStatusNeverUpdated"}
 }
 
-func isOutOfService(t corev1.Taint) bool { return t.Key == outOfService.Key }
+func isOutOfService(t corev1.Taint) bool { return t.Key == pods.OutOfService.Key }
 
 // setTaint gives the node the taint, or takes it off; others' taints stay.
 func setTaint(ctx context.Context, c client.Client, node *corev1.Node, on bool) error {
 	base := node.DeepCopy()
 	node.Spec.Taints = slices.DeleteFunc(node.Spec.Taints, isOutOfService)
 	if on {
-		node.Spec.Taints = append(node.Spec.Taints, outOfService)
+		node.Spec.Taints = append(node.Spec.Taints, pods.OutOfService)
 	}
 	if err := c.Patch(ctx, node, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("the taint %s of node %s: %w", outOfService.Key, node.Name, err)
+		return fmt.Errorf("the taint %s of node %s: %w", pods.OutOfService.Key, node.Name, err)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 func nodeThatIs(status corev1.ConditionStatus, taints ...corev1.Taint) *corev1.Node {
@@ -28,11 +30,11 @@ func TestANodeIsOutOfServiceOnlyIfItDoesNotAnswerAndSomebodySaysThatItIsOff(t *t
 	}{
 		"it is off":            {[]string{"node-1", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown), letGo + "is let go.\nKubernetes deletes", ""},
 		"kubelet is not ready": {[]string{"node-1", "--powered-off"}, nodeThatIs(corev1.ConditionFalse), "kubectl vdi out-of-service node-1 --undo", ""},
-		"again":                {[]string{"node-1", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown, outOfService), letGo, ""},
+		"again":                {[]string{"node-1", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown, pods.OutOfService), letGo, ""},
 		"nobody vouches":       {[]string{"node-1"}, nodeThatIs(corev1.ConditionUnknown), letGo + "would be let go.\n", "powered off and stays so, then add --powered-off"},
 		"it runs":              {[]string{"node-1", "--powered-off"}, nodeThatIs(corev1.ConditionTrue), "", "node node-1 is Ready: its desktops run"},
 		"another one":          {[]string{"node-2", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown), "", "node node-2:"},
-		"it is back":           {[]string{"node-1", "--undo"}, nodeThatIs(corev1.ConditionTrue, outOfService), "Node node-1 is in service again", ""},
+		"it is back":           {[]string{"node-1", "--undo"}, nodeThatIs(corev1.ConditionTrue, pods.OutOfService), "Node node-1 is in service again", ""},
 		"it never was":         {[]string{"node-1", "--undo"}, nodeThatIs(corev1.ConditionTrue), "Node node-1 is not out of service", ""},
 		"both":                 {[]string{"node-1", "--undo", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown), "", "none of the others can be"},
 		"none":                 {nil, nodeThatIs(corev1.ConditionUnknown), "", "accepts 1 arg"},

@@ -15,6 +15,9 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
+// operatorLabels are on the operator's configuration in the chart, whatever its name is.
+var operatorLabels = map[string]string{"app.kubernetes.io/component": "operator"}
+
 // installed is what the plugin needs of an installation's configuration. It reads no more of
 // it, as the plugin may be older than the operator.
 type installed struct {
@@ -56,9 +59,9 @@ func (i installed) notServing(namespace string) string {
 		"or name the installation that serves it with --system-namespace", i.namespace, strings.Join(i.Namespaces, ", "), namespace)
 }
 
-// server is the namespace of the installation that has claimed a namespace of sessions; empty
+// holderOf is the namespace of the installation that has claimed a namespace of sessions; empty
 // where none has, or where that may not be read.
-func server(ctx context.Context, c client.Reader, namespace string) (string, error) {
+func holderOf(ctx context.Context, c client.Reader, namespace string) (string, error) {
 	holder, err := claims.Holder(ctx, c, namespace)
 	if apierrors.IsForbidden(err) {
 		return "", nil
@@ -71,7 +74,7 @@ func server(ctx context.Context, c client.Reader, namespace string) (string, err
 // can be read: the installation that has claimed one does not watch it any more, or is gone.
 func unserved(ctx context.Context, c client.Client, namespaces []string) []string {
 	return slices.DeleteFunc(namespaces, func(namespace string) bool {
-		system, err := server(ctx, c, namespace)
+		system, err := holderOf(ctx, c, namespace)
 		if err != nil || system == "" {
 			return true
 		}

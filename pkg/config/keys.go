@@ -23,11 +23,14 @@ type Key struct {
 	Make bool `json:"make"`
 }
 
-func (k Keys) validate() (errs field.ErrorList) {
-	for name, secret := range map[string]string{"signing": k.Signing.Secret, "turn": k.TURN.Secret} {
-		if problems := validation.IsDNS1123Subdomain(secret); len(problems) > 0 {
-			errs = append(errs, field.Invalid(field.NewPath("keys", name, "secret"), secret, strings.Join(problems, "; ")))
-		}
+func (k Keys) validate() field.ErrorList {
+	path := field.NewPath("keys")
+	return append(k.Signing.validate(path.Child("signing")), k.TURN.validate(path.Child("turn"))...)
+}
+
+func (k Key) validate(path *field.Path) (errs field.ErrorList) {
+	if problems := validation.IsDNS1123Subdomain(k.Secret); len(problems) > 0 {
+		errs = append(errs, field.Invalid(path.Child("secret"), k.Secret, strings.Join(problems, "; ")))
 	}
 	return errs
 }

@@ -11,6 +11,11 @@ import (
 // not ready.
 var LostNodeTaints = []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable}
 
+// OutOfService is the taint by which somebody says of a lost node that it is off: Kubernetes then
+// deletes its pods by force and lets go of their volumes ("Non-graceful node shutdown handling" in
+// its documentation).
+var OutOfService = corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "nodeshutdown", Effect: corev1.TaintEffectNoExecute}
+
 // NodeLost says that the pod's node does not answer, as far as the pod tells, so that nobody
 // needs the right to read Nodes. Kubernetes' controller of nodes then makes Ready false and
 // leaves ContainersReady as it was (v1.35, pkg/controller/util/node, MarkPodsNotReady). The

@@ -65,10 +65,10 @@ type Uninstaller struct {
 
 	// gone are those of Namespaces that do not exist.
 	gone []string
-
-	mu sync.Mutex // guards Out
 	// served has the namespaces that were looked at, and whether they are this installation's.
 	served map[string]bool
+
+	mu sync.Mutex // guards Out
 }
 
 // Run takes the installation back. An error says what is left that should have gone;

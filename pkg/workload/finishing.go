@@ -22,22 +22,25 @@ import (
 func finishing(ctx context.Context, c client.Reader, namespace string, spec *corev1.PodSpec) (*corev1.Pod, error) {
 	home := homeOf(spec)
 	users, err := homeUsers(ctx, c, namespace, home)
-	if err != nil || len(users) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	// Of several always the same, for what is said of it is written.
-	byName := func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) }
-	if lost := slices.DeleteFunc(slices.Clone(users), func(p *corev1.Pod) bool { return !pods.NodeLost(p) }); len(lost) > 0 {
+	slices.SortFunc(users, byName)
+	if lost := slices.IndexFunc(users, pods.NodeLost); lost >= 0 {
 		shared, err := isShared(ctx, c, namespace, home)
 		if err != nil || !shared {
-			return slices.MinFunc(lost, byName).DeepCopy(), err
+			return users[lost].DeepCopy(), err
 		}
-		if users = slices.DeleteFunc(users, pods.NodeLost); len(users) == 0 {
-			return nil, nil
-		}
+		users = slices.DeleteFunc(users, pods.NodeLost)
 	}
-	return slices.MinFunc(users, byName).DeepCopy(), nil
+	if len(users) == 0 {
+		return nil, nil
+	}
+	return users[0].DeepCopy(), nil
 }
+
+// byName orders pods: of several, always the same is spoken of.
+func byName(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) }
 
 // homeUsers are the pods that have a home mounted. They are the cache's own.
 func homeUsers(ctx context.Context, c client.Reader, namespace, home string) ([]*corev1.Pod, error) {
@@ -129,4 +132,27 @@ func remedyOf(p *corev1.Pod) string {
 		return fmt.Sprintf("It is kept by %s: an administrator has whoever set that take it away", strings.Join(p.Finalizers, " and "))
 	}
 	return fmt.Sprintf("Its node %s may be gone: an administrator makes sure that it is off and runs %s", p.Spec.NodeName, letGoOf(p.Spec.NodeName))
+}
+
+// Overdue says what to do for a pod of the session that should have ended by now; empty
+// without one.
+func Overdue(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, now time.Time) (string, error) {
+	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
+		if p.DeletionTimestamp == nil || now.Before(p.DeletionTimestamp.Add(OverdueAfter)) {
+			return ""
+		}
+		return overdue(p)
+	})
+}
+
+// saidOf is what say says first of the session's pods, in the order of their names.
+func saidOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, say func(*corev1.Pod) string) (string, error) {
+	all, err := sessionPods(ctx, c, s)
+	slices.SortFunc(all, byName)
+	for _, p := range all {
+		if said := say(p); said != "" {
+			return said, err
+		}
+	}
+	return "", err
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,8 +20,7 @@ const nodeLost = "The desktop's node is lost"
 // letGoOf are the commands that say of a node that it is off, whereupon Kubernetes deletes its
 // pods and lets go of their volumes.
 func letGoOf(node string) string {
-	return fmt.Sprintf("`kubectl vdi out-of-service %s --powered-off` (or `kubectl taint nodes %[1]s %s=nodeshutdown:%s`)",
-		node, corev1.TaintNodeOutOfService, corev1.TaintEffectNoExecute)
+	return fmt.Sprintf("`kubectl vdi out-of-service %s --powered-off` (or `kubectl taint nodes %[1]s %s`)", node, pods.OutOfService.ToString())
 }
 
 // lostProgress is that of a desktop whose pod is on a lost node, and which Kubernetes has not
@@ -50,9 +46,9 @@ func lostProgress(p *corev1.Pod) Progress {
 // nobody can tell whether that still writes.
 func homeLost(ctx context.Context, c client.Reader, p *corev1.Pod) (Progress, error) {
 	home := homeOf(&p.Spec)
-	claim := &corev1.PersistentVolumeClaim{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: home}, claim); client.IgnoreNotFound(err) != nil {
-		return Progress{}, fmt.Errorf("read the home %s of a lost pod: %w", home, err)
+	claim, err := readHome(ctx, c, p.Namespace, home)
+	if err != nil {
+		return Progress{}, err
 	}
 	volume := ""
 	if claim.Spec.VolumeName != "" {
@@ -73,15 +69,17 @@ func lostRemedy(p *corev1.Pod) string {
 // isShared says that a home can be mounted on several nodes at once: a pod of a lost node does
 // not keep it from another.
 func isShared(ctx context.Context, c client.Reader, namespace, home string) (bool, error) {
+	claim, err := readHome(ctx, c, namespace, home)
+	return err == nil && slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany), err
+}
+
+// readHome is a home's claim; an empty one where it is gone.
+func readHome(ctx context.Context, c client.Reader, namespace, home string) (*corev1.PersistentVolumeClaim, error) {
 	claim := &corev1.PersistentVolumeClaim{}
-	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: home}, claim)
-	if apierrors.IsNotFound(err) {
-		return false, nil
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: home}, claim); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read the home %s: %w", home, err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("read the home %s: %w", home, err)
-	}
-	return slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteMany), nil
+	return claim, nil
 }
 
 // giveWay stops a desktop that has not begun to run where a pod of a lost node still has its
@@ -112,61 +110,4 @@ func giveWay(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *ap
 func begun(p *corev1.Pod) bool {
 	status := desktopStatus(p)
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Terminated != nil
-}
-
-// abandoned says that Kubernetes has given a pod up and that its node is lost: it goes when
-// the node is back, is removed or is said to be off, and nothing that anybody else does
-// hastens it.
-func abandoned(p *corev1.Pod) bool { return p.DeletionTimestamp != nil && pods.NodeLost(p) }
-
-// lasts says that a pod is not abandoned.
-func lasts(p *corev1.Pod) bool { return !abandoned(p) }
-
-// onlyAbandoned says that the session has pods, and that all of them are abandoned.
-func onlyAbandoned(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (bool, error) {
-	all, err := sessionPods(ctx, c, s)
-	return len(all) > 0 && !slices.ContainsFunc(all, lasts), err
-}
-
-// Abandoned says of a session that goes, whose desktop is deleted, what stays of it on a lost
-// node and what that keeps; empty for nothing.
-func Abandoned(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (string, error) {
-	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
-		if !abandoned(p) {
-			return ""
-		}
-		said := fmt.Sprintf("The session goes, and pod %s stays until its node %s is back, has been removed from the cluster or is said to be off: %s.",
-			p.Name, p.Spec.NodeName, letGoOf(p.Spec.NodeName))
-		if home := homeOf(&p.Spec); home != "" {
-			said += fmt.Sprintf(" Until then no desktop starts with PersistentVolumeClaim %s, and %s keeps it from being deleted.", home, claimProtection)
-		}
-		return said
-	})
-}
-
-// claimProtection is Kubernetes' finalizer of claims that a pod uses (v1.35,
-// pkg/volume/util/finalizer.go).
-const claimProtection = "kubernetes.io/pvc-protection"
-
-// Overdue says what to do for a pod of the session that should have ended by now; empty
-// without one.
-func Overdue(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, now time.Time) (string, error) {
-	return saidOf(ctx, c, s, func(p *corev1.Pod) string {
-		if p.DeletionTimestamp == nil || now.Before(p.DeletionTimestamp.Add(OverdueAfter)) {
-			return ""
-		}
-		return overdue(p)
-	})
-}
-
-// saidOf is what say says first of the session's pods, in the order of their names.
-func saidOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, say func(*corev1.Pod) string) (string, error) {
-	all, err := sessionPods(ctx, c, s)
-	slices.SortFunc(all, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
-	for _, p := range all {
-		if said := say(p); said != "" {
-			return said, err
-		}
-	}
-	return "", err
 }

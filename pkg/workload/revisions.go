@@ -51,14 +51,13 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 	if !awake {
 		return k.stopAllBut(ctx, revisions, "")
 	}
-	runs := running(revisions)
-	if runs != nil {
+	if runs := running(revisions); runs != nil {
 		if err := giveWay(ctx, k.Client, s, runs); err != nil {
 			return false, err
 		}
-	}
-	if runs != nil && live {
-		return k.stopAllBut(ctx, revisions, runs.Labels[serving.RevisionLabelKey])
+		if live {
+			return k.stopAllBut(ctx, revisions, runs.Labels[serving.RevisionLabelKey])
+		}
 	}
 	service := &servingv1.Service{}
 	if has, err := own(ctx, k.Client, s, service); err != nil || !has {

@@ -61,13 +61,6 @@ func (h *Health) WellSince(at time.Time, who ...string) (since time.Time) {
 	return since
 }
 
-// Ills is how many outages there were.
-func (h *Health) Ills(who string) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.outages[who])
-}
-
 // watchMachine notes when this machine has no processor for us, until ctx ends.
 func (h *Health) watchMachine(ctx context.Context) {
 	for last := time.Now(); ctx.Err() == nil; {

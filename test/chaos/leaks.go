@@ -75,12 +75,12 @@ func costOf(ctx context.Context, p *Program) (c cost, err error) {
 	if c.memory, err = running.Resident(); err != nil {
 		return c, err
 	}
-	c.goroutines, err = goroutines(ctx, fields[len(fields)-1])
+	c.goroutines, err = gauge(ctx, fields[len(fields)-1], "go_goroutines")
 	return c, err
 }
 
-// goroutines is what a program's metrics say of them.
-func goroutines(ctx context.Context, address string) (int64, error) {
+// gauge is the number that a program's metrics have under a name without labels.
+func gauge(ctx context.Context, address, name string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
@@ -97,9 +97,9 @@ func goroutines(ctx context.Context, address string) (int64, error) {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if value, is := strings.CutPrefix(line, "go_goroutines "); is {
+		if value, is := strings.CutPrefix(line, name+" "); is {
 			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("%s has no metric go_goroutines", address)
+	return 0, fmt.Errorf("%s has no metric %s", address, name)
 }

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/org/vdi-operator/pkg/pods"
 )
 
 // nodeNames are the cluster's.
@@ -87,19 +89,10 @@ func (n *nodes) next(ctx context.Context, p *corev1.Pod) error {
 		return n.bind(ctx, p)
 	case p.Status.Phase == corev1.PodPending && n.waited(p, "start", startMost):
 		return n.status(ctx, p, true)
-	case p.Status.Phase == corev1.PodRunning && n.isCrashed(p) == isReady(p):
-		return n.status(ctx, p, !isReady(p))
+	case p.Status.Phase == corev1.PodRunning && n.isCrashed(p) == pods.Ready(p):
+		return n.status(ctx, p, !pods.Ready(p))
 	}
 	return nil
-}
-
-func isReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // waited says that a pod has waited for so long as it has to, which its UID says.

@@ -217,7 +217,7 @@ func (w *World) takeOverAPI(ctx context.Context) error {
 func (w *World) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
-	return w.Client().Get(ctx, client.ObjectKey{Name: release}, &corev1.Namespace{})
+	return w.Client().Get(ctx, client.ObjectKey{Name: replica.Namespace}, &corev1.Namespace{})
 }
 
 // childOf is the child of that name that a process has; never anybody else's.

@@ -21,8 +21,6 @@ import (
 )
 
 const (
-	// release is the installation's namespace, by the configuration's default.
-	release = "vdi-system"
 	// replicas of the operator and of the activator.
 	replicas = 2
 	// visitors are as many as a replica lets in.
@@ -97,15 +95,14 @@ func (w *World) Programs() []*Program {
 	return append(append([]*Program{w.Controllers}, w.Operators...), w.Activators...)
 }
 
-// prepare makes the release's namespace, what the chart's Role gives there, and the nodes.
+// prepare makes what the chart's Role gives in the installation's namespace, and the nodes.
 func (w *World) prepare(ctx context.Context) error {
 	objects := []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: release}},
-		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: release, Name: "operator"}, Rules: []rbacv1.PolicyRule{
+		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: replica.Namespace, Name: "operator"}, Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "list", "watch", "create", "update", "patch"}},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "create", "patch"}},
 			{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}}}},
-		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: release, Name: "operator"},
+		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: replica.Namespace, Name: "operator"},
 			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "operator"},
 			Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: replica.OperatorUser}}},
 	}
@@ -135,7 +132,7 @@ func (w *World) start(ctx context.Context) error {
 	})
 	for i := range replicas {
 		w.Operators = append(w.Operators, w.program(fmt.Sprintf("operator-%d", i), func(ctx context.Context, log *os.File) (*process.Process, string, error) {
-			o, err := w.RunOperator(ctx, replica.Run{Log: log, Change: w.values.set, Args: []string{"--leader-elect", "--leader-election-namespace", release}})
+			o, err := w.RunOperator(ctx, replica.Run{Log: log, Change: w.values.set, Args: []string{"--leader-elect", "--leader-election-namespace", replica.Namespace}})
 			if err != nil {
 				return nil, "", err
 			}
@@ -153,6 +150,18 @@ func (w *World) start(ctx context.Context) error {
 	for _, p := range w.Programs() {
 		if err := p.Start(ctx); err != nil {
 			return err
+		}
+	}
+	return replica.Await(ctx, "the operators to hear the activators", func() error { return w.heard(ctx) })
+}
+
+// heard says whether every operator hears every activator: otherwise no desktop falls asleep for
+// lack of use, and that none does while it is in use says nothing.
+func (w *World) heard(ctx context.Context) error {
+	for _, p := range w.Operators {
+		address, _ := p.At()
+		if n, err := gauge(ctx, address, "vdi_activators_listening"); err != nil || n != replicas {
+			return errors.Join(err, fmt.Errorf("%s hears %d activators, want %d", p.Name, n, replicas))
 		}
 	}
 	return nil

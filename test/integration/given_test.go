@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,6 +40,26 @@ func always(t *testing.T, what string, check func() error) {
 	for end := time.Now().Add(watchfulness); time.Now().Before(end); time.Sleep(glance) {
 		require.NoError(t, check(), what)
 	}
+}
+
+// awaitEvent waits for an Event of that reason about an object of that name; empty is any.
+func awaitEvent(t *testing.T, namespace, about, reason string, says ...string) (found *eventsv1.Event) {
+	t.Helper()
+	eventually.NoError(t, "an Event "+reason, func() error {
+		list := &eventsv1.EventList{}
+		if err := api.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			if e := &list.Items[i]; e.Reason == reason && (about == "" || e.Regarding.Name == about) {
+				found = e
+				return nil
+			}
+		}
+		return fmt.Errorf("%d Events, none of it", len(list.Items))
+	})
+	wantText(t, found.Note, says...)
+	return found
 }
 
 // space makes a namespace of the test's own.

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,18 +66,7 @@ func TestASessionTakesNoHomeWithItThatAnotherOneCreated(t *testing.T) {
 			thief := givenDeleting(t, ns, second, v1alpha1.ReclaimDelete)
 			c := awaitCondition(t, thief, v1alpha1.ConditionHomeReady, metav1.ConditionTrue, v1alpha1.ReasonHomeRetained)
 			wantText(t, c.Message, homeOf(thief).Name, "was not created for this session alone")
-			eventually.NoError(t, "an Event says so", func() error {
-				list := &eventsv1.EventList{}
-				if err := api.List(t.Context(), list, client.InNamespace(ns)); err != nil {
-					return err
-				}
-				for i := range list.Items {
-					if e := &list.Items[i]; e.Reason == v1alpha1.ReasonHomeRetained && e.Regarding.Name == second && e.Type == corev1.EventTypeWarning {
-						return nil
-					}
-				}
-				return errors.New("no such Event")
-			})
+			assert.Equal(t, corev1.EventTypeWarning, awaitEvent(t, ns, second, v1alpha1.ReasonHomeRetained).Type)
 			deleted(t, thief)
 			homeStays(t, thief)
 		})

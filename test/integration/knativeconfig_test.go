@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -173,21 +172,6 @@ func edit(t *testing.T, cm *corev1.ConfigMap, changes map[string]any) {
 	require.NoError(t, api.Patch(t.Context(), cm.DeepCopy(), client.RawPatch(types.MergePatchType, raw), administrator))
 }
 
-func eventOf(t *testing.T, namespace, reason string, says ...string) {
-	t.Helper()
-	eventually.NoError(t, "an Event "+reason, func() error {
-		list := &eventsv1.EventList{}
-		require.NoError(t, api.List(t.Context(), list, client.InNamespace(namespace)))
-		for _, e := range list.Items {
-			if e.Reason == reason {
-				wantText(t, e.Note, says...)
-				return nil
-			}
-		}
-		return fmt.Errorf("%d events, none of it", len(list.Items))
-	})
-}
-
 func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	t.Parallel()
 	// An administrator wants one key otherwise, and has another spelling for a second.
@@ -197,14 +181,14 @@ func TestKnativesConfigurationIsSetRepairedAndNeverFoughtOver(t *testing.T) {
 	require.NoError(t, has(t, features, "_example", "text")())
 	require.NoError(t, has(t, features, affinityKey, "Enabled")())
 	o.await(metav1.ConditionFalse, v1alpha1.ReasonConflict, nodesKey, `"disabled"`, "kubectl-edit", "knative.applyConfig")
-	eventOf(t, ns, v1alpha1.EventConfigConflict, nodesKey, "kubectl-edit", "knative.applyConfig")
+	awaitEvent(t, ns, "", v1alpha1.EventConfigConflict, nodesKey, "kubectl-edit", "knative.applyConfig")
 	always(t, "what an administrator sets stays", has(t, features, nodesKey, "disabled"))
 	o.counts("vdi_knative_config_conflicts_total", 1)
 	o.counts("vdi_knative_config_corrections_total", 0)
 
 	edit(t, features, map[string]any{claimKey: nil})
 	eventually.NoError(t, "what was taken away comes back", has(t, features, claimKey, "enabled"))
-	eventOf(t, ns, v1alpha1.EventConfigRestored, claimKey)
+	awaitEvent(t, ns, "", v1alpha1.EventConfigRestored, claimKey)
 	o.counts("vdi_knative_config_corrections_total", 1)
 
 	// What we own can be taken over: the one who did so is told of, not fought.
@@ -367,7 +351,7 @@ func TestTheKnativeOperatorsResourceIsSetInsteadOfItsConfigMaps(t *testing.T) {
 				return nil
 			})
 			o.counts("vdi_knative_config_corrections_total", 1)
-			eventOf(t, k.namespace, v1alpha1.EventConfigRestored, writeKey)
+			awaitEvent(t, k.namespace, "", v1alpha1.EventConfigRestored, writeKey)
 			k.write()
 			o.await(metav1.ConditionTrue, v1alpha1.ReasonAsNeeded)
 

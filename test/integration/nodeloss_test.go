@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
@@ -72,39 +71,30 @@ func startsAnew(t *testing.T, s *v1alpha1.VDISession, d *appsv1.Deployment) {
 }
 
 // kinds are what a desktop runs on: what makes a session in a namespace and wakes it.
-func kinds(namespace string, change func(*v1alpha1.VDITemplate)) map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
-	made := func(t *testing.T, namespace string) *v1alpha1.VDISession {
-		t.Helper()
-		tm := newTemplate(namespace)
-		change(tm)
-		require.NoError(t, api.Create(t.Context(), tm))
-		return given(t, namespace, "ada")
-	}
+func kinds(namespace string) map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 	return map[string]func(*testing.T) (*v1alpha1.VDISession, *appsv1.Deployment){
 		"with Knative": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
-			s := made(t, space(t))
+			s := given(t, space(t), "ada")
 			return s, woken(t, s)
 		},
 		"without": func(t *testing.T) (*v1alpha1.VDISession, *appsv1.Deployment) {
 			in := install(t, cluster, api, namespace)
 			in.run(false)
-			s := made(t, namespace)
+			s := given(t, namespace, "ada")
 			visit(t, s)
 			return s, deploymentOf(t, api, s)
 		},
 	}
 }
 
-func asItIs(*v1alpha1.VDITemplate) {}
-
 func TestADesktopWhoseNodeIsLostSaysSoAndStartsElsewhereOnceItsHomeIsFree(t *testing.T) {
-	for name, begin := range kinds("lost", asItIs) {
+	for name, begin := range kinds("lost") {
 		t.Run(name, func(t *testing.T) {
 			s, d := begin(t)
 			eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
 			pod := startPodOn(t, s, "n-1")
 			awaitPhase(t, s, v1alpha1.PhaseRunning)
-			claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}}
+			claim := homeOf(s)
 			merge(t, claim, `{"spec":{"volumeName":"pv-1"}}`)
 			merge(t, pod, `{"spec":{"tolerations":[`+
 				`{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":60},`+
@@ -175,7 +165,7 @@ func TestADesktopWithoutAHomeOfOneNodeStartsElsewhereAtOnce(t *testing.T) {
 }
 
 func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
-	for name, begin := range kinds("lostdeleted", asItIs) {
+	for name, begin := range kinds("lostdeleted") {
 		t.Run(name, func(t *testing.T) {
 			s, d := begin(t)
 			eventually.NoError(t, "the desktop starts", hasScale(t, d, 1))
@@ -198,7 +188,7 @@ func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
 			eventually.NoError(t, "the session to be gone", func() error { return nowhere(t, s) })
 			eventually.NoError(t, "its workload to be gone", func() error { return nowhere(t, d) })
 			require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(pod), pod), "the pod is Kubernetes' to collect")
-			awaitEvent(t, s, v1alpha1.ReasonNodeLost, "pod "+pod.Name+" stays until its node n-1 is back", "kubernetes.io/pvc-protection")
+			awaitEvent(t, s.Namespace, s.Name, v1alpha1.ReasonNodeLost, "pod "+pod.Name+" stays until its node n-1 is back", "kubernetes.io/pvc-protection")
 
 			tokens := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}}
 			require.NoError(t, api.Delete(t.Context(), tokens)) // as Kubernetes collects it
@@ -215,23 +205,6 @@ func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
 			eventually.NoError(t, "and then it starts", hasScale(t, d, 1))
 		})
 	}
-}
-
-func awaitEvent(t *testing.T, s *v1alpha1.VDISession, reason string, says ...string) {
-	t.Helper()
-	eventually.NoError(t, "an event "+reason, func() error {
-		list := &eventsv1.EventList{}
-		if err := api.List(t.Context(), list, client.InNamespace(s.Namespace)); err != nil {
-			return err
-		}
-		for i := range list.Items {
-			if e := &list.Items[i]; e.Reason == reason && e.Regarding.Name == s.Name {
-				wantText(t, e.Note, says...)
-				return nil
-			}
-		}
-		return fmt.Errorf("none of %d", len(list.Items))
-	})
 }
 
 // ofThePage is the command of docs/operations/nodes.md that has all of these in it, for a node.
@@ -279,7 +252,7 @@ func TestAnAdministratorLetsGoOfANodeThatIsOffAndTakesItBack(t *testing.T) {
 	is(corev1.ConditionUnknown)
 	out, err = kubectl(strings.TrimSuffix(letGo, " --powered-off"))
 	require.Error(t, err)
-	home := workload.HomeName(s.Spec.User, s.Spec.Template)
+	home := homeOf(s).Name
 	wantText(t, out, "pod "+pod.Name+" with "+home+" would be let go", "add --powered-off")
 	assert.NotContains(t, taints(), taint, "it was only asked")
 

@@ -92,7 +92,7 @@ func TestTheInstallationsConditionsAreToldOnChangeAndGoWithTheOperator(t *testin
 	require.Len(t, refs, 1)
 	assert.Equal(t, owner.UID, refs[0].UID, "owned")
 	assert.Equal(t, "vdi", cm.Labels[installation.LabelStatus], "labels %v", cm.Labels)
-	eventOf(t, ns, v1alpha1.ReasonNotInstalled, "KnativeReady is False: install it")
+	awaitEvent(t, ns, "", v1alpha1.ReasonNotInstalled, "KnativeReady is False: install it")
 	first.Set(v1alpha1.ConditionKnativeReady, metav1.ConditionFalse, v1alpha1.ReasonNotInstalled, "install it")
 	always(t, "nothing is written without a change", func() error {
 		if now := told(t, ns); now.ResourceVersion != cm.ResourceVersion {

@@ -140,12 +140,12 @@ func (p *pass) write(ctx context.Context) (ctrl.Result, error) {
 // log has a line for each wake, sleep and failure; controller-runtime names the session in it.
 func (p *pass) log(ctx context.Context) {
 	log, was, is := log.FromContext(ctx), &p.before.Status, &p.session.Status
-	switch awake := lifecycle.Awake(p.session); {
+	switch {
 	case is.Phase == v1alpha1.PhaseFailed && (was.Phase != is.Phase || reasonOf(was) != reasonOf(is)):
 		log.Info("the session has failed", "reason", reasonOf(is), "message", is.Message)
-	case awake && !lifecycle.Awake(p.before):
+	case p.wakes():
 		log.Info("the desktop wakes", "reason", p.decision.Reason)
-	case !awake && lifecycle.Awake(p.before):
+	case !lifecycle.Awake(p.session) && lifecycle.Awake(p.before):
 		log.Info("the desktop goes to sleep", "reason", is.SleepReason)
 	}
 }

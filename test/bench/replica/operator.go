@@ -63,8 +63,8 @@ func (w *World) RunOperator(ctx context.Context, r Run) (*Operator, error) {
 
 // ConfigureOperator writes the operators' configuration, which those that run read again.
 func (w *World) ConfigureOperator(change func(*config.Config)) error {
-	cfg := config.Default()
-	cfg.URL, cfg.Knative.Enabled, cfg.Installation.Namespace = sessions, false, Namespace
+	cfg := base()
+	cfg.Knative.Enabled = false
 	Run{Change: change}.change(&cfg)
 	raw, err := yaml.Marshal(cfg)
 	if err != nil {

@@ -38,7 +38,7 @@ import (
 )
 
 const (
-	// Namespace is where sessions are.
+	// Namespace is the installation's, and where benchmarks have their sessions.
 	Namespace = "bench"
 	// startWithin bounds the start of a program.
 	startWithin = 2 * time.Minute
@@ -174,8 +174,8 @@ func (w *World) Activator(ctx context.Context, limits config.Limits, env ...stri
 
 // RunActivator is Activator for who wants more of it.
 func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (*Activator, error) {
-	cfg := config.Default()
-	cfg.URL, cfg.Limits = sessions, limits
+	cfg := base()
+	cfg.Limits = limits
 	// The benchmarks' visitors come from this machine's own addresses. None is a proxy's.
 	cfg.TrustedProxies = []string{}
 	r.change(&cfg)
@@ -202,6 +202,14 @@ func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (
 		return nil, fmt.Errorf("the activator is not ready: %w\n%s", err, p.End())
 	}
 	return &Activator{Process: p, Address: at[0], Metrics: at[2]}, nil
+}
+
+// base is what the configurations of both programs have in common: the operator looks for the
+// activators of its own installation.
+func base() config.Config {
+	cfg := config.Default()
+	cfg.URL, cfg.Installation.Namespace = sessions, Namespace
+	return cfg
 }
 
 func (r Run) change(cfg *config.Config) {
