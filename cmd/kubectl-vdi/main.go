@@ -50,7 +50,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and see how the installation does",
+		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and show the state of the installation",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		Version:       version.Get().String(),
 		SilenceUsage:  true,

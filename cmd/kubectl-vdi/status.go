@@ -25,7 +25,7 @@ func (p *plugin) newStatus() *cobra.Command {
 	var system string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the installation does",
+		Short: "Show the state of the installation",
 		Long: `Show the conditions of the installation, as its operator last reported them, and
 whether desktops can be made of each template.
 
