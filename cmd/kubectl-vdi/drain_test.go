@@ -117,7 +117,7 @@ func TestWhyANodeIsNotDrained(t *testing.T) {
 		"node node-1:":                                    {[]string{"node-1"}, nil},
 		"session desktops/ada has spec.power AlwaysOn":    {[]string{"node-1"}, []client.Object{node(true), always, podOn("node-1", always)}},
 		"--within 1s: must be 10s or longer, such as 15m": {[]string{"node-1", "--within", "1s"}, nil},
-		"accepts 1 arg":                                   {nil, nil},
+		"name one node, not 0":                            {nil, nil},
 	} {
 		_, _, err := run(t, append([]string{"drain"}, c.args...), c.objects...)
 		assert.ErrorContains(t, err, says)

@@ -36,7 +36,7 @@ It is signed with the key of the installation that serves the session's namespac
 so you need the right to read that Secret, and the operator's ConfigMap for the address.
 If the session is switched off, has failed or waits for something, a note says so.`,
 		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
-		Args:    cobra.ExactArgs(1),
+		Args:    one("session"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if ttl <= 0 || ttl > lifecycle.Longest {
 				return fmt.Errorf("--ttl %s: must be above zero and %s or less, such as 8h", ttl, lifecycle.Longest)

@@ -64,7 +64,7 @@ func (p *plugin) list(ctx context.Context, l listing) error {
 	case l.output.OutputFormat != nil && *l.output.OutputFormat != "":
 		return p.printObjects(&sessions, l.output)
 	case len(sessions.Items) == 0:
-		_, err := fmt.Fprintf(p.ErrOut, "No sessions found; list all namespaces with -A.\n")
+		_, err := fmt.Fprintln(p.ErrOut, l.nothing(namespace))
 		return err
 	}
 	if err := p.print(sessions.Items, time.Now()); err != nil {
@@ -109,6 +109,18 @@ func (p *plugin) warnUnserved(ctx context.Context, c client.Client, sessions []v
 		}
 	}
 	return nil
+}
+
+// nothing says that there is no such session, and where else one may be.
+func (l listing) nothing(namespace string) string {
+	of := ""
+	if len(l.phases) > 0 {
+		of = " that is " + strings.Join(l.phases, " or ")
+	}
+	if l.all {
+		return fmt.Sprintf("No namespace has a session%s.", of)
+	}
+	return fmt.Sprintf("Namespace %s has no session%s; -A lists those of all namespaces.", namespace, of)
 }
 
 func (l listing) shows(s *v1alpha1.VDISession) bool {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and see how the installation does",
+		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and show the state of the installation",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		Version:       version.Get().String(),
 		SilenceUsage:  true,
@@ -59,6 +60,16 @@ func newCommandFor(p *plugin) *cobra.Command {
 	cmd.SetErr(p.ErrOut)
 	cmd.AddCommand(p.newBackup(), p.newDrain(), p.newLink(), p.newList(), p.newOutOfService(), p.newRestore(), p.newStatus())
 	return cmd
+}
+
+// one takes what a command is about, and says what that is where it is missing.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return fmt.Errorf("name one %s, not %d: %s", what, len(args), strings.TrimSpace(strings.Split(cmd.Example, "\n")[0]))
+	}
 }
 
 func connect(flags *genericclioptions.ConfigFlags) (client.Client, string, error) {

@@ -180,7 +180,7 @@ func TestWhyThereIsNoLink(t *testing.T) {
 		"another installation's": {[]string{"link", "alice", "--system-namespace", "vdi-system"},
 			[]client.Object{alice, secret, in("other", secret), watching("desktops"), claimed("desktops")},
 			"are served by the installation in namespace other, whose links alone open them, and --system-namespace is vdi-system: leave it out"},
-		"nothing named":            {[]string{"link"}, nil, "accepts 1 arg"},
+		"nothing named":            {[]string{"link"}, nil, "name one session, not 0: kubectl vdi link"},
 		"a command that is none":   {[]string{"unlink"}, nil, "unknown command"},
 		"a name where none is due": {[]string{"list", "alice"}, nil, "alice"},
 	} {

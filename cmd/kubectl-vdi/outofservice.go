@@ -26,7 +26,7 @@ on which Kubernetes deletes its pods and detaches their volumes, those of others
 node that is Ready is refused. One that does not answer may still run desktops, and then
 two would write to one home: make sure that it is powered off, and say so.`,
 		Example: "  kubectl vdi out-of-service node-1 --powered-off\n  kubectl vdi out-of-service node-1 --undo",
-		Args:    cobra.ExactArgs(1),
+		Args:    one("node"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, _, err := p.client()
 			if err != nil {

@@ -37,7 +37,7 @@ func TestANodeIsOutOfServiceOnlyIfItDoesNotAnswerAndSomebodySaysThatItIsOff(t *t
 		"it is back":           {[]string{"node-1", "--undo"}, nodeThatIs(corev1.ConditionTrue, pods.OutOfService), "Node node-1 is in service again", ""},
 		"it never was":         {[]string{"node-1", "--undo"}, nodeThatIs(corev1.ConditionTrue), "Node node-1 is not out of service", ""},
 		"both":                 {[]string{"node-1", "--undo", "--powered-off"}, nodeThatIs(corev1.ConditionUnknown), "", "none of the others can be"},
-		"none":                 {nil, nodeThatIs(corev1.ConditionUnknown), "", "accepts 1 arg"},
+		"none":                 {nil, nodeThatIs(corev1.ConditionUnknown), "", "name one node, not 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, _, err := run(t, append([]string{"out-of-service"}, c.args...), c.node, ada, pod)

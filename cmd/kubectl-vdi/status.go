@@ -25,7 +25,7 @@ func (p *plugin) newStatus() *cobra.Command {
 	var system string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the installation does",
+		Short: "Show the state of the installation",
 		Long: `Show the conditions of the installation, as its operator last reported them, and
 whether desktops can be made of each template.
 
@@ -82,7 +82,7 @@ func (p *plugin) status(ctx context.Context, c client.Client, namespace string) 
 		}
 	}
 	if bad > 0 {
-		absent = append(absent, fmt.Errorf("%d of %d conditions are False", bad, all))
+		absent = append(absent, fmt.Errorf("conditions that are False: %d of %d", bad, all))
 	}
 	return errors.Join(absent...)
 }
@@ -140,7 +140,7 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 	if err := w.Flush(); err != nil || invalid == 0 {
 		return err
 	}
-	_, err := fmt.Fprintf(p.ErrOut, "Warning: of %d of %d templates no desktop can be made.\n", invalid, len(templates.Items))
+	_, err := fmt.Fprintf(p.ErrOut, "Warning: %d of %d templates are not valid, and no desktop can be made of them.\n", invalid, len(templates.Items))
 	return err
 }
 

@@ -43,7 +43,7 @@ func TestStatusIsATableThatFailsWhenSomethingIsFalse(t *testing.T) {
 	assert.True(t, regexp.MustCompile(want).MatchString(out), "printed\n%s", out)
 	out, _, err = run(t, []string{"status", "--system-namespace", "elsewhere"}, told("elsewhere", "desk", ready+conflicting))
 	require.Error(t, err)
-	assert.Equal(t, "1 of 2 conditions are False", err.Error(), "failed with %v", err)
+	assert.Equal(t, "conditions that are False: 1 of 2", err.Error(), "failed with %v", err)
 	assert.Contains(t, out, `config-features: a is "disabled". Let that owner set it.`, "printed")
 }
 
@@ -63,7 +63,7 @@ func TestStatusShowsTemplatesWithWhatIsWrongWithThem(t *testing.T) {
 	out, errOut, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, template("xfce", metav1.ConditionFalse, "spec.podTemplate:\nno"))
 	require.NoError(t, err, "the installation is well")
 	assert.Regexp(t, `xfce +False +3 +1 +.* spec\.podTemplate: no\n`, out)
-	assert.Equal(t, "Warning: of 1 of 2 templates no desktop can be made.\n", errOut)
+	assert.Equal(t, "Warning: 1 of 2 templates are not valid, and no desktop can be made of them.\n", errOut)
 }
 
 func TestStatusSaysWhyThereIsNone(t *testing.T) {

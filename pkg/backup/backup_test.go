@@ -110,7 +110,7 @@ func TestABackupHoldsWhatPeopleWroteAndNothingOfTheCluster(t *testing.T) {
 		"very secret", "kind: Secret", "name: other", "dataSource", v1alpha1.AnnotationCreatedBy} {
 		assert.NotContains(t, text, no, "is in the backup")
 	}
-	wants(t, notes, "The files in 1 homes are not in this backup")
+	wants(t, notes, "The files in homes are not in this backup (homes: 1)")
 }
 
 func TestABackupOfOneNamespaceHoldsItsTemplatesOnly(t *testing.T) {

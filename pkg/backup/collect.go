@@ -75,7 +75,7 @@ func Collect(ctx context.Context, c client.Client, o Options) (*Collection, erro
 		b.Objects = append(b.Objects, clean(object))
 	}
 	if len(homes) > 0 {
-		b.note("The files in %d homes are not in this backup: back up their volumes too (docs/backup.md).", len(homes))
+		b.note("The files in homes are not in this backup (homes: %d): back up their volumes too (docs/backup.md).", len(homes))
 	}
 	return b, nil
 }

@@ -31,13 +31,13 @@ func (d *Duration) OrZero() time.Duration {
 
 // Lifecycle sets the clocks that put a desktop to sleep. Each one is read from the
 // session, then from the template, then from the chart's values: the nearest wins, and
-// "0s" switches a clock off. A session's status has the clocks that came out.
-//
-// pkg/lifecycle.Clocks has what each one does.
+// "0s" switches a clock off. A clock that runs is 10s at least and 8760h, a year, at
+// most. A session's status has the clocks that came out.
 type Lifecycle struct {
 	// IdleTimeout puts the desktop to sleep when nobody has typed or moved the
-	// pointer for this long. It runs from the first input that was reported since
-	// the desktop woke; without any report it does not run.
+	// pointer for this long. It runs from the last input, or from when something
+	// has said that it watches for input: the page around the desktop, the agent
+	// beside it, or the connection itself. Where nothing does, it does not run.
 	// +optional
 	IdleTimeout *Duration `json:"idleTimeout,omitempty"`
 
