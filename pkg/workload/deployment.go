@@ -115,7 +115,7 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, _
 	}
 	replicas := int32(0)
 	if awake {
-		if err := giveWay(ctx, d.Client, s, deployment); err != nil {
+		if err := giveWay(ctx, d.Client, d.API, s, deployment); err != nil {
 			return false, err
 		}
 		replicas = 1

@@ -84,8 +84,9 @@ func readHome(ctx context.Context, c client.Reader, namespace, home string) (*co
 
 // giveWay stops a desktop that has not begun to run where a pod of a lost node still has its
 // home, with ErrFinishing: Kubernetes makes another pod as soon as it gives one up, whatever
-// becomes of the home. Of volumes that no driver attaches it would have both mounted.
-func giveWay(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment) error {
+// becomes of the home. Of volumes that no driver attaches it would have both mounted. Whether it
+// has begun, the API server itself says: a cache is late by the moment that a start takes.
+func giveWay(ctx context.Context, c client.Client, live client.Reader, s *v1alpha1.VDISession, d *appsv1.Deployment) error {
 	if s.Status.ReadyTime != nil || Replicas(d) == 0 {
 		return nil
 	}
@@ -93,7 +94,7 @@ func giveWay(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *ap
 	if err != nil || lost == nil || !abandoned(lost) {
 		return err
 	}
-	all, err := sessionPods(ctx, c, s)
+	all, err := sessionPods(ctx, live, s)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 		return k.stopAllBut(ctx, revisions, "")
 	}
 	if runs := running(revisions); runs != nil {
-		if err := giveWay(ctx, k.Client, s, runs); err != nil {
+		if err := giveWay(ctx, k.Client, k.API, s, runs); err != nil {
 			return false, err
 		}
 		if live {

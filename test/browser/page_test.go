@@ -393,6 +393,17 @@ func TestPictures(t *testing.T) {
 			v.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
 			v.until(`document.querySelector("[aria-current]")?.dataset.step === "image"`)
 			take("3-image")
+			for name, waiting := range map[string]*v1alpha1.SessionWaiting{
+				"3-no-image": {Reason: v1alpha1.ReasonImagePullFailed, Image: "ghcr.io/example/desktop:1", Detail: "ErrImagePull: not found"},
+				"3-lost":     {Reason: v1alpha1.ReasonNodeLost, Detail: "pod alice-1 on node n", Until: &metav1.Time{Time: time.Now().Add(time.Minute)}},
+			} {
+				v.change(func(s *v1alpha1.VDISession) {
+					s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: waiting.Reason, Message: waiting.Detail}}
+					s.Status.Waiting = waiting
+				})
+				v.until(`/cannot be pulled|node is lost/.test(document.getElementById("summary").textContent)`)
+				take(name)
+			}
 			v.wakes(framed(t))
 			v.until(harness.DesktopShown)
 			take("4-desktop")

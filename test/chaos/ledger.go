@@ -82,6 +82,8 @@ type podLife struct {
 	ready uint64
 	// ending is whether it was seen to be deleted, or is gone.
 	ending, gone bool
+	// beside is whether another pod had its home when it was made.
+	beside bool
 }
 
 // judgement is what can be judged once all that was before it has been seen.

@@ -37,6 +37,7 @@ func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 		if other == made || other.gone || other.Namespace != made.Namespace || homeOf(made.Pod) == "" || homeOf(other.Pod) != homeOf(made.Pod) || pods.Ended(other.Pod) {
 			continue
 		}
+		made.beside = true
 		l.later(judgement{at: at, revision: made.made, of: OnePodPerHome, session: sessionOf(made.Pod), judge: func() string {
 			killed := l.killed[other.UID] > 0
 			same := other.Labels[v1alpha1.LabelSession] == made.Labels[v1alpha1.LabelSession]

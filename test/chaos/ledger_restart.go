@@ -13,10 +13,12 @@ import (
 // judgeEnd looks, when a pod that was ready begins to end, whether its desktop has slept since
 // it was ready. Where it has not, somebody's desktop was taken away: that may only be a step's
 // doing. One whose desktop a step let crash has nothing to lose: a change may be what mends it,
-// as pkg/controller/session says of a start that is stuck. So has one whose status was lost.
+// as pkg/controller/session says of a start that is stuck. So has one whose status was lost. And
+// one that Kubernetes made while a pod of a lost node had the home gives way to that: whether it
+// has begun to run, the operator learns a moment later.
 func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
-	if one.ready == 0 {
-		return // nobody could be in there
+	if one.ready == 0 || one.beside {
+		return // nobody could be in there, or was let in
 	}
 	l.later(judgement{at: at, revision: revision, of: NoRestartInUse, session: sessionOf(one.Pod), judge: func() string {
 		name := one.Labels[v1alpha1.LabelSession]
