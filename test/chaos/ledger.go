@@ -57,10 +57,11 @@ type version struct {
 	gap bool
 }
 
-// shape is what a Deployment's pods are like, and when that was changed.
+// shape is what a Deployment's pods are like, when that was changed, and when it asked for a pod
+// after it had asked for none.
 type shape struct {
-	now     *corev1.PodTemplateSpec
-	changed []uint64
+	now            *appsv1.Deployment
+	changed, asked []uint64
 }
 
 // gap is between two revisions.
@@ -177,15 +178,21 @@ func (l *Ledger) ends(one *podLife, revision uint64, at time.Time) {
 func (l *Ledger) SawDeployment(d *appsv1.Deployment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	was := l.shapes[client.ObjectKeyFromObject(d)]
-	if was == nil {
-		l.shapes[client.ObjectKeyFromObject(d)] = &shape{now: &d.Spec.Template}
-		return
+	s := l.shapes[client.ObjectKeyFromObject(d)]
+	if s == nil {
+		s = &shape{now: d}
+		l.shapes[client.ObjectKeyFromObject(d)] = s
 	}
-	if !equality.Semantic.DeepEqual(was.now, &d.Spec.Template) {
-		was.now, was.changed = &d.Spec.Template, append(was.changed, revision(d))
+	if !equality.Semantic.DeepEqual(&s.now.Spec.Template, &d.Spec.Template) {
+		s.changed = append(s.changed, revision(d))
 	}
+	if asks(d) && (s.now == d || s.now.UID != d.UID || !asks(s.now)) {
+		s.asked = append(s.asked, revision(d))
+	}
+	s.now = d
 }
+
+func asks(d *appsv1.Deployment) bool { return d.Spec.Replicas == nil || *d.Spec.Replicas > 0 }
 
 // Killed notes that a step takes a pod away, before it does. The returned function notes that
 // the step was refused.

@@ -2,10 +2,12 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/pods"
@@ -30,8 +32,8 @@ func sessionOf(p *corev1.Pod) string { return p.Namespace + "/" + p.Labels[v1alp
 // judgeHome looks, when a pod is made, whether another one has its home.
 //
 // One case is not the operator's: where a step took the other pod away, Kubernetes itself makes
-// the next one at once, as docs/concepts.md says. It is excused for as long as the desktop did
-// not sleep in between, for then the operator itself asked for the new one.
+// the next one at once, as docs/concepts.md says. It is excused unless the operator itself asked
+// for the new one.
 func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 	for _, other := range l.pods {
 		if other == made || other.gone || other.Namespace != made.Namespace || homeOf(made.Pod) == "" || homeOf(other.Pod) != homeOf(made.Pod) || pods.Ended(other.Pod) {
@@ -41,11 +43,17 @@ func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 		l.later(judgement{at: at, revision: made.made, of: OnePodPerHome, session: sessionOf(made.Pod), judge: func() string {
 			killed := l.killed[other.UID] > 0
 			same := other.Labels[v1alpha1.LabelSession] == made.Labels[v1alpha1.LabelSession]
-			if killed && same && !l.between(made.Namespace, made.Labels[v1alpha1.LabelSession], other.made, made.made, sleeps) {
+			if killed && same && !l.asked(made, other.made) {
 				return ""
 			}
 			return fmt.Sprintf("pod %s/%s of session %s was made while pod %s of session %s was there (killed by a step: %t), and both have %s",
 				made.Namespace, made.Name, made.Labels[v1alpha1.LabelSession], other.Name, other.Labels[v1alpha1.LabelSession], killed, homeOf(made.Pod))
 		}})
 	}
+}
+
+// asked says that a pod's Deployment was scaled from zero between a revision and the pod's making.
+func (l *Ledger) asked(made *podLife, since uint64) bool {
+	s := l.shapes[client.ObjectKey{Namespace: made.Namespace, Name: made.Labels[v1alpha1.LabelSession]}]
+	return s != nil && slices.ContainsFunc(s.asked, func(r uint64) bool { return r > since && r < made.made })
 }

@@ -120,17 +120,14 @@ func TestAPodThatAStepTookAwayIsReplacedByKubernetesItself(t *testing.T) {
 	s.breaks("", "")
 }
 
-func TestAPodThatAStepTookAwayIsNoExcuseAfterASleep(t *testing.T) {
+func TestAPodThatAStepTookAwayIsNoExcuseWhereTheOperatorAsksForAnother(t *testing.T) {
 	s := tell(t)
 	s.awake()
+	s.deployment("1", 1)
 	s.made("first")
 	s.Killed("first")
-	s.session(func(o *v1alpha1.VDISession) {
-		o.Spec.Power = v1alpha1.PowerOff
-		o.Status.StartTime = s.at(-15 * time.Second)
-	})
-	s.asleep(v1alpha1.ReasonPoweredOff)
-	s.awake()
+	s.deployment("1", 0)
+	s.deployment("1", 1)
 	s.made("second")
 	s.breaks(OnePodPerHome, "killed by a step: true")
 }
@@ -186,9 +183,9 @@ func TestAPodMayGo(t *testing.T) {
 }
 
 // deployment is a version of ada's.
-func (s *tale) deployment(image string) {
+func (s *tale) deployment(image string, replicas int32) {
 	s.SawDeployment(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "t-a", Name: "ada", ResourceVersion: s.next()},
-		Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}})
+		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}})
 }
 
 func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
@@ -196,12 +193,12 @@ func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *tes
 		t.Run(name, func(t *testing.T) {
 			s := tell(t)
 			s.awake()
-			s.deployment("1")
+			s.deployment("1", 1)
 			s.made("first")
 			if late {
 				s.ready()
 			}
-			s.deployment("2")
+			s.deployment("2", 1)
 			s.ready()
 			s.ends()
 			if late {
