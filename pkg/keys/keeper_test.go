@@ -100,7 +100,7 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 	there := signing(t)
 	there.Labels = nil
 	shared := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-turn"}}
-	c := interceptor.NewClient(fake.NewFakeClient(there, shared).(client.WithWatch), interceptor.Funcs{
+	c := interceptor.NewClient(fake.NewFakeClient(there, shared), interceptor.Funcs{
 		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 			return errors.New("created")
 		},

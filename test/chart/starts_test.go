@@ -75,14 +75,60 @@ func TestWhateverRendersStarts(t *testing.T) {
 		}
 		rendered++
 		for name, raw := range configurations {
-			parse := func(raw []byte) error { _, err := config.Parse(raw); return err }
-			if strings.Contains(name, "coturn") {
-				parse = func(raw []byte) error { _, err := turnserver.ParseConfig(raw); return err }
-			}
-			assert.NoError(t, parse(raw), "%s of these values, which Helm renders: %v", name, values)
+			assert.NoError(t, parse(name, raw), "%s of these values, which Helm renders: %v", name, values)
 		}
 	})
 	require.Greater(t, rendered, drawn/4, "of %d draws these render", drawn)
+}
+
+// A program that refuses what the chart took is a crash loop.
+func TestAProgramStartsWithEveryDurationThatTheChartTakes(t *testing.T) {
+	vdi := inProcess(t)
+	for _, key := range durations(t) {
+		taken := 0
+		for _, value := range []string{"0s", "1ms", "9.999s", "10s", "59.9s", "719h59m60s", "720h1s", "8760h", "8760h1s", "9999999h"} {
+			values := map[string]any{}
+			set(values, strings.Split(key, "."), value)
+			configurations, err := vdi(values)
+			if err != nil {
+				assert.Contains(t, err.Error(), value, "%s=%s: the refusal names no value: %s", key, value, err)
+				continue
+			}
+			taken++
+			require.NotEmpty(t, configurations)
+			for name, raw := range configurations {
+				require.NoError(t, parse(name, raw), "%s=%s: the chart takes it, %s does not", key, value, name)
+			}
+		}
+		assert.Positive(t, taken, "%s: the chart takes nothing", key)
+	}
+}
+
+// durations are the chart's values for the programs that are one.
+func durations(t *testing.T) []string {
+	t.Helper()
+	vdi, err := loader.Load(filepath.Join("..", "..", helm.Chart))
+	require.NoError(t, err)
+	keys := []string{"turn.credentialTTL"}
+	for _, section := range []string{"sessions", "limits"} {
+		for name, value := range vdi.Values[section].(map[string]any) {
+			if _, is := value.(string); is {
+				keys = append(keys, section+"."+name)
+			}
+		}
+	}
+	require.Greater(t, len(keys), 8, "%v", keys)
+	return keys
+}
+
+// parse is what the program does whose configuration a template's file has.
+func parse(name string, raw []byte) (err error) {
+	if strings.Contains(name, "coturn") {
+		_, err = turnserver.ParseConfig(raw)
+		return err
+	}
+	_, err = config.Parse(raw)
+	return err
 }
 
 // inProcess renders the programs' configurations as Helm does, without starting it each time.

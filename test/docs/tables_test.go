@@ -197,6 +197,31 @@ func TestEveryPageThatTheProductNamesIsThere(t *testing.T) {
 // ofTheTree is a file or folder of this repository in a page's text.
 var ofTheTree = regexp.MustCompile(`^(?:activator|build|charts|cmd|config|pkg|test)(?:/[\w-]+(?:\.[a-z]+)*)+$`)
 
+// inBraces is a span such as pkg/{token,turn}.
+var inBraces = regexp.MustCompile(`^(.*){(.*)}$`)
+
+func TestTheLayoutHasEveryFolder(t *testing.T) {
+	var named []string
+	for _, span := range pages(t)["docs/development.md"].Spans() {
+		if m := inBraces.FindStringSubmatch(span); m != nil {
+			for name := range strings.SplitSeq(m[2], ",") {
+				named = append(named, m[1]+name)
+			}
+			continue
+		}
+		named = append(named, span)
+	}
+	for _, parent := range []string{"pkg", "test"} {
+		entries, err := os.ReadDir(filepath.Join(root, parent))
+		require.NoError(t, err)
+		for _, entry := range entries {
+			folder := parent + "/" + entry.Name()
+			is := func(span string) bool { return span == folder || strings.HasPrefix(span, folder+"/") }
+			assert.True(t, !entry.IsDir() || slices.ContainsFunc(named, is), "docs/development.md does not say what lives in %s", folder)
+		}
+	}
+}
+
 func TestEveryFolderThatAPageNamesIsThere(t *testing.T) {
 	for path, page := range pages(t) {
 		for _, span := range page.Spans() {
