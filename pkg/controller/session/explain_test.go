@@ -69,8 +69,11 @@ func TestALargerNodeIsSeenWithinAMinute(t *testing.T) {
 
 func TestWithoutTheRightToListNodesADesktopWaitsAsEver(t *testing.T) {
 	s := newWokenStage(t)
-	s.r.API = interceptor.NewClient(fake.NewFakeClient(), interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
-		return apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no"))
+	s.r.API = interceptor.NewClient(s.r.Client.(client.WithWatch), interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		if _, nodes := list.(*corev1.NodeList); nodes {
+			return apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no"))
+		}
+		return c.List(ctx, list, opts...)
 	}})
 	s.asksForGPUs("64")
 	now, _ := s.look()
