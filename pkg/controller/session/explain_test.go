@@ -195,6 +195,19 @@ func TestOfTwoSessionsThatMakeOneHomeTheSecondIsToldWhoHasIt(t *testing.T) {
 	s.wants(now, v1alpha1.PhasePending, `is in use by session "grace". Delete that session, or set spec.persistence.enabled to false in this one.`)
 }
 
+func TestAHomeIsNotTakenFromASessionThatTheCacheDoesNotHave(t *testing.T) {
+	s := newStage(t)
+	s.Exists = false
+	claim := s.home()
+	claim.Annotations[v1alpha1.AnnotationHeldBy] = "grace"
+	require.NoError(t, s.r.Client.Update(t.Context(), claim))
+	grace := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "grace"}}
+	s.r.API = fake.NewClientBuilder().WithScheme(s.r.Client.Scheme()).WithObjects(grace, s.session()).Build()
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhasePending, `is in use by session "grace".`)
+	assert.Equal(t, "grace", s.home().Annotations[v1alpha1.AnnotationHeldBy])
+}
+
 func TestAClaimOfSomebodyElseUnderTheHomesNameIsSaidWithWhatToDo(t *testing.T) {
 	s := newStage(t)
 	s.Exists = false
