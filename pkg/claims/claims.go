@@ -123,9 +123,10 @@ func (c *Claims) take(ctx context.Context, namespace string) (string, error) {
 	return c.Installation, err
 }
 
-// Release gives a namespace without sessions free.
+// Release gives a namespace without sessions free. What a session that comes meanwhile finds is
+// forgotten as well: it would be believed after another installation has the namespace.
 func (c *Claims) Release(ctx context.Context, namespace string) error {
-	c.set(namespace, nil)
+	defer c.set(namespace, nil)
 	return Release(ctx, c.API, c.Client, c.Installation, namespace)
 }
 

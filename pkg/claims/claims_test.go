@@ -84,6 +84,21 @@ func TestAClaimThatWasDeletedIsTakenByWhoLooksFirst(t *testing.T) {
 	a.expect(t, "vdi-b/vdi")
 }
 
+// A session is made at the moment in which the last one's claim goes.
+func TestAClaimThatIsReleasedIsNotBelievedAnyMore(t *testing.T) {
+	c := fake.NewFakeClient()
+	a, b, _ := two(c)
+	a.expect(t, "")
+	a.Client = interceptor.NewClient(c.(client.WithWatch), interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			a.expect(t, "")
+			return c.Delete(ctx, o, opts...)
+		}})
+	require.NoError(t, a.Release(t.Context(), "team"))
+	b.expect(t, "")
+	a.expect(t, "vdi-b/vdi")
+}
+
 func TestANamespaceIsAskedAboutOnceAMinute(t *testing.T) {
 	asked := 0
 	a, _, now := two(interceptor.NewClient(fake.NewFakeClient(), interceptor.Funcs{

@@ -26,13 +26,14 @@ const TURNKey = "secret"
 const certificateYears = 10
 
 // secret is one of the operator's own. Without the label app.kubernetes.io/instance: Argo CD
-// takes what has it for its application's, and would delete it as nothing that it renders.
+// takes what has it for its application's, and would delete it as nothing that it renders. Helm
+// would where the release has a Secret of this name, which somebody has deleted since.
 func (k *Keeper) secret(key config.Key, component string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: k.Installation.Namespace, Name: key.Secret, Labels: map[string]string{
 			"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/part-of": "vdi-operator",
 			"app.kubernetes.io/component": component, "app.kubernetes.io/managed-by": "vdi-operator",
-		}},
+		}, Annotations: map[string]string{"helm.sh/resource-policy": "keep"}},
 		Type: kind, Data: data,
 	}
 }

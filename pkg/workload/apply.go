@@ -20,7 +20,7 @@ type applied[T client.Object] struct {
 	what     string
 	resource schema.GroupResource
 	// live keeps an object of another shape as it is.
-	live bool
+	live Live
 	// change makes the existing object's spec the desired one's.
 	change func(existing, desired T)
 	// spec is what nobody else has to change of it.
@@ -63,20 +63,24 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return a.beingDeleted(existing), nil
 	}
 	drifted, err := a.drifted(ctx, c, s, existing, desired)
-	switch {
-	case err != nil:
+	if err != nil || sameShape(existing, desired) && !drifted {
 		return Delay{}, err
-	case sameShape(existing, desired) && !drifted:
-		return Delay{}, nil
-	case sameShape(existing, desired) && a.live:
-		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: fmt.Sprintf("Somebody else has changed the %s; it becomes what the "+
-			"template says when the desktop next wakes.", a.what)}, nil
-	case a.live:
-		return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "Template, session or configuration have changed; the change is " +
-			"applied when the desktop next wakes."}, nil
+	}
+	if live, err := a.live(ctx); err != nil || live {
+		return a.atSleep(sameShape(existing, desired)), err
 	}
 	changed := a.changed(existing, desired)
 	return Delay{}, a.written(changed, c.Patch(ctx, changed, client.MergeFrom(existing)))
+}
+
+// atSleep is the delay of a change until a live desktop has slept: somebody else's, or one of
+// the shape.
+func (a applied[T]) atSleep(others bool) Delay {
+	message := "Template, session or configuration have changed; the change is applied when the desktop next wakes."
+	if others {
+		message = fmt.Sprintf("Somebody else has changed the %s; it becomes what the template says when the desktop next wakes.", a.what)
+	}
+	return Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: message}
 }
 
 // changed is an existing object as desired.

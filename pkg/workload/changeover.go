@@ -57,7 +57,7 @@ func (c *changeover) left(ctx context.Context, s *v1alpha1.VDISession) (string, 
 }
 
 // Apply implements Workload.
-func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live Live) (Delay, error) {
 	left, err := c.left(ctx, s)
 	if err != nil {
 		return Delay{}, err
@@ -65,7 +65,11 @@ func (c *changeover) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if left == "" {
 		return c.now.Apply(ctx, s, shape, live)
 	}
-	if live {
+	keep, err := live(ctx)
+	if err != nil {
+		return Delay{}, err
+	}
+	if keep {
 		pods, err := sessionPods(ctx, c.client, s)
 		if err != nil {
 			return Delay{}, err
@@ -113,19 +117,27 @@ func (c *changeover) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 
 // Scale implements Workload. What is left of the former kind stops by its deletion,
 // also where there is nothing to take its place, such as without a template.
-func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live bool) (bool, error) {
+func (c *changeover) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool, live Live) (bool, error) {
 	left, err := c.left(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	if left != "" && !awake {
-		pods, err := sessionPods(ctx, c.client, s)
-		if err == nil && len(pods) > 0 {
-			_, err = c.former.Delete(ctx, s)
-		}
-		return false, err
+		return false, c.stopFormer(ctx, s, live)
 	}
 	return c.now.Scale(ctx, s, awake, live)
+}
+
+func (c *changeover) stopFormer(ctx context.Context, s *v1alpha1.VDISession, live Live) error {
+	pods, err := sessionPods(ctx, c.client, s)
+	if err != nil || len(pods) == 0 {
+		return err
+	}
+	if live, err := live(ctx); err != nil || live {
+		return err
+	}
+	_, err = c.former.Delete(ctx, s)
+	return err
 }
 
 // Observe implements Workload. A desktop of the former kind can be woken: it changes

@@ -37,7 +37,7 @@ func (k *kind) Delete(context.Context, *v1alpha1.VDISession) (string, error) {
 	k.removals++
 	return k.is, nil
 }
-func (k *kind) Apply(context.Context, *v1alpha1.VDISession, Shape, bool) (Delay, error) {
+func (k *kind) Apply(context.Context, *v1alpha1.VDISession, Shape, Live) (Delay, error) {
 	k.applied++
 	return Delay{}, nil
 }
@@ -45,7 +45,7 @@ func (k *kind) Rest(context.Context, *v1alpha1.VDISession, Shape, bool, func() b
 	k.rested++
 	return Rested{}, nil
 }
-func (k *kind) Scale(context.Context, *v1alpha1.VDISession, bool, bool) (bool, error) {
+func (k *kind) Scale(context.Context, *v1alpha1.VDISession, bool, Live) (bool, error) {
 	return false, nil
 }
 func (k *kind) Observe(context.Context, *v1alpha1.VDISession) (Observation, error) {
@@ -63,7 +63,7 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	c := &changeover{client: cluster, now: now, former: before, to: "a Deployment"}
 	apply := func(live bool) Delay {
 		t.Helper()
-		delay, err := c.Apply(t.Context(), s, Shape{}, live)
+		delay, err := c.Apply(t.Context(), s, Shape{}, is(live))
 		require.NoError(t, err)
 		return delay
 	}
@@ -77,7 +77,7 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 	assert.True(t, o.Exists)
 	for awake, removals := range map[bool]int{true: 0, false: 1} {
 		before.removals = 0
-		_, err := c.Scale(t.Context(), s, awake, awake)
+		_, err := c.Scale(t.Context(), s, awake, is(awake))
 		require.NoError(t, err)
 		assert.Equal(t, before.removals, removals, "scaled, awake %t: removals", awake)
 	}
@@ -93,7 +93,7 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		return rested
 	}
-	_, err = c.Scale(t.Context(), s, false, false)
+	_, err = c.Scale(t.Context(), s, false, is(false))
 	require.NoError(t, err)
 	require.Equal(t, Rested{Left: true}, rested(false))
 	require.Zero(t, before.removals, "a desktop at zero whose turn has not come")
@@ -113,3 +113,6 @@ func TestAWorkloadOfTheOtherKindGivesWayInSleepAndToNothingElse(t *testing.T) {
 		t.Errorf("settled: asked %d times more, applied %d times", before.asked-asked, now.applied)
 	}
 }
+
+// is says always the same of whether a desktop is live.
+func is(live bool) Live { return func(context.Context) (bool, error) { return live, nil } }

@@ -48,7 +48,7 @@ func (d *Deployment) Watched() []client.Object {
 	return []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &corev1.Pod{}}
 }
 
-func (d *Deployment) deployments(live bool) applied[*appsv1.Deployment] {
+func (d *Deployment) deployments(live Live) applied[*appsv1.Deployment] {
 	return applied[*appsv1.Deployment]{
 		answers: &d.asked,
 		what:    "Deployment", resource: appsv1.Resource("deployments"), live: live,
@@ -62,7 +62,7 @@ func (d *Deployment) deployments(live bool) applied[*appsv1.Deployment] {
 }
 
 // Apply implements Workload.
-func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live Live) (Delay, error) {
 	deployment, service, err := plain(shape)
 	if err != nil {
 		return Delay{}, err
@@ -101,31 +101,30 @@ func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 		return Rested{}, err
 	}
 	still := !has || stopped(existing)
-	rested, err := d.deployments(false).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
+	rested, err := d.deployments(nil).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
 	rested.Again, rested.Stopped = max(rested.Again, waits.Again), still
 	return rested, err
 }
 
 // Scale implements Workload.
-func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, _ bool) (bool, error) {
+func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool, live Live) (bool, error) {
 	deployment := &appsv1.Deployment{}
 	has, err := own(ctx, d.Client, s, deployment)
 	if err != nil || !has || !deployment.DeletionTimestamp.IsZero() {
 		return false, err
 	}
-	replicas := int32(0)
-	if awake {
-		if err := giveWay(ctx, d.Client, d.API, s, deployment); err != nil {
-			return false, err
-		}
-		replicas = 1
+	if !awake {
+		return stop(ctx, d.Client, live, deployment)
 	}
-	return scaleDeployment(ctx, d.Client, deployment, replicas)
+	if err := giveWay(ctx, d.Client, d.API, s, deployment); err != nil {
+		return false, err
+	}
+	return scaleDeployment(ctx, d.Client, deployment, 1)
 }
 
 // Observe implements Workload.
 func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
-	o, err := observePods(ctx, d.Client, s)
+	o, err := ObservePods(ctx, d.Client, s)
 	if err != nil {
 		return o, err
 	}

@@ -30,13 +30,13 @@ func TestWhatOthersHaveChangedIsSeenAndWhatTheAPIServerAddsIsNot(t *testing.T) {
 	} {
 		existing := desired.DeepCopy()
 		c.change(&existing.Spec.Template.Spec)
-		drifted, err := (&Deployment{}).deployments(false).lacks(existing, desired)
+		drifted, err := (&Deployment{}).deployments(nil).lacks(existing, desired)
 		require.NoError(t, err)
 		assert.Equal(t, c.drifted, drifted, name)
 	}
 	scaled := desired.DeepCopy()
 	scaled.Spec.Replicas = new(int32(1))
-	drifted, err := (&Deployment{}).deployments(false).lacks(scaled, desired)
+	drifted, err := (&Deployment{}).deployments(nil).lacks(scaled, desired)
 	require.NoError(t, err)
 	assert.False(t, drifted, "its scale")
 }

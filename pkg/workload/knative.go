@@ -62,7 +62,7 @@ func (k *Knative) Watched() []client.Object {
 
 // services is how a session's Knative Service is applied. What was written is remembered: the
 // cache is behind.
-func (k *Knative) services(s *v1alpha1.VDISession, live bool) applied[*servingv1.Service] {
+func (k *Knative) services(s *v1alpha1.VDISession, live Live) applied[*servingv1.Service] {
 	return applied[*servingv1.Service]{
 		answers: &k.asked,
 		wrote:   func(written *servingv1.Service) { k.written.Store(s.UID, written.Generation) },
@@ -73,7 +73,7 @@ func (k *Knative) services(s *v1alpha1.VDISession, live bool) applied[*servingv1
 }
 
 // Apply implements Workload.
-func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error) {
+func (k *Knative) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live Live) (Delay, error) {
 	desired, err := knativeService(shape)
 	if err != nil {
 		return Delay{}, err
@@ -114,7 +114,7 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 		return Rested{}, err
 	}
 	still := allStopped(revisions, "")
-	rested, err := k.services(s, false).rest(ctx, k.Client, s, desired, keep, func() bool { return still && may() })
+	rested, err := k.services(s, nil).rest(ctx, k.Client, s, desired, keep, func() bool { return still && may() })
 	rested.Stopped = still
 	if err != nil || rested.Left {
 		return rested, err
@@ -146,14 +146,14 @@ func (k *Knative) foreign(ctx context.Context, s *v1alpha1.VDISession) error {
 	service := &servingv1.Service{}
 	err := k.API.Get(ctx, client.ObjectKeyFromObject(s), service)
 	if err == nil && !metav1.IsControlledBy(service, s) {
-		return k.services(s, false).foreign(service)
+		return k.services(s, nil).foreign(service)
 	}
 	return client.IgnoreNotFound(err)
 }
 
 // Observe implements Workload.
 func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error) {
-	o, err := observePods(ctx, k.Client, s)
+	o, err := ObservePods(ctx, k.Client, s)
 	if err != nil {
 		return o, err
 	}

@@ -25,8 +25,8 @@ func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 	return all, nil
 }
 
-// observePods is the observation of the session's pods.
-func observePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
+// ObservePods is the observation of the session's pods.
+func ObservePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
 	all, err := sessionPods(ctx, c, s)
 	if err != nil {
 		return Observation{}, err

@@ -17,7 +17,7 @@ func TestAPodThatHasFailedIsNoPodThatShutsDown(t *testing.T) {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada"}}
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: map[string]string{v1alpha1.LabelSession: "ada"}},
 		Status: corev1.PodStatus{Phase: corev1.PodFailed}}
-	o, err := observePods(t.Context(), fake.NewClientBuilder().WithObjects(p).Build(), s)
+	o, err := ObservePods(t.Context(), fake.NewClientBuilder().WithObjects(p).Build(), s)
 	require.NoError(t, err)
 	assert.Zero(t, o.Pods)
 }

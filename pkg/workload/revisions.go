@@ -43,21 +43,26 @@ func running(revisions map[string]*appsv1.Deployment) *appsv1.Deployment {
 
 // Scale implements Workload. After a change two revisions exist, and one at most may have the
 // desktop's GPU and home: while the desktop is live the one that it runs on, and else the newest.
-func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live bool) (bool, error) {
+func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool, live Live) (bool, error) {
 	revisions, err := k.revisions(ctx, k.Client, s)
 	if err != nil || len(revisions) == 0 {
 		return false, err
 	}
-	if !awake {
-		return k.stopAllBut(ctx, revisions, "")
-	}
 	if runs := running(revisions); runs != nil {
-		if err := giveWay(ctx, k.Client, k.API, s, runs); err != nil {
-			return false, err
+		if awake {
+			if err := giveWay(ctx, k.Client, k.API, s, runs); err != nil {
+				return false, err
+			}
 		}
-		if live {
+		switch live, err := live(ctx); {
+		case err != nil, live && !awake:
+			return false, err
+		case live:
 			return k.stopAllBut(ctx, revisions, runs.Labels[serving.RevisionLabelKey])
 		}
+	}
+	if !awake {
+		return k.stopAllBut(ctx, revisions, "")
 	}
 	service := &servingv1.Service{}
 	if has, err := own(ctx, k.Client, s, service); err != nil || !has {
@@ -76,8 +81,10 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live
 		if revisions, err = k.revisions(ctx, k.API, s); err != nil {
 			return false, err
 		}
-		if d := running(revisions); d != nil && live {
-			return false, nil
+		if running(revisions) != nil {
+			if live, err := live(ctx); err != nil || live {
+				return false, err
+			}
 		}
 	}
 	if stops, err := k.stopAllBut(ctx, revisions, newest); err != nil || stops || revisions[newest] == nil || !allStopped(revisions, newest) {

@@ -51,6 +51,17 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 	return true, nil
 }
 
+// stop scales a sleeping desktop to zero, unless it has been woken meanwhile.
+func stop(ctx context.Context, c client.Client, live Live, d *appsv1.Deployment) (bool, error) {
+	if Replicas(d) == 0 {
+		return false, nil
+	}
+	if live, err := live(ctx); err != nil || live {
+		return false, err
+	}
+	return scaleDeployment(ctx, c, d, 0)
+}
+
 // stopped says that a deployment has no pods, and that its controller makes none any more:
 // it has seen that there are to be none.
 func stopped(d *appsv1.Deployment) bool {

@@ -33,22 +33,26 @@ func New(cfg config.Config, c client.Client, api client.Reader) Workload {
 		to: "a Deployment"}
 }
 
+// Live says whether a change or a stop would take a desktop away from somebody. It may ask the
+// API server, and is called only before something that may run would be taken away.
+type Live func(context.Context) (bool, error)
+
 // Workload makes the shape of a session's desktop exist.
 type Workload interface {
-	// Apply makes the shape exist for a desktop that is to run, or, where live is true,
+	// Apply makes the shape exist for a desktop that is to run, or, where that is live,
 	// leaves a workload of another shape alone so that nobody's desktop restarts.
 	// It returns why the workload has not got the shape yet, if so. What the API
 	// server refuses comes back as its own error.
-	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live bool) (Delay, error)
+	Apply(ctx context.Context, s *v1alpha1.VDISession, shape Shape, live Live) (Delay, error)
 
 	// Rest leaves a sleeping desktop its name inside the cluster and, where keep is true,
 	// a workload of this shape. The rest it takes away, once may allows it.
 	Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape, keep bool, may func() bool) (Rested, error)
 
 	// Scale makes the desktop run or stop, and returns whether it had to. A desktop that is
-	// live goes on with what it runs on. While a pod that ends has the home, the desktop
-	// stays at zero, with ErrFinishing.
-	Scale(ctx context.Context, s *v1alpha1.VDISession, awake, live bool) (scaled bool, err error)
+	// live goes on with what it runs on, and is not stopped. While a pod that ends has the
+	// home, the desktop stays at zero, with ErrFinishing.
+	Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool, live Live) (scaled bool, err error)
 
 	// Observe reports what exists of the session's workload.
 	Observe(ctx context.Context, s *v1alpha1.VDISession) (Observation, error)

@@ -35,6 +35,8 @@ import (
 // lag is a cache that has not heard of writes yet: what reads returns of a kind.
 type lag struct {
 	get func(client.ObjectKey, client.Object) (handled bool, err error)
+	// pods are those that it knows; nil are all.
+	pods *corev1.PodList
 }
 
 func (l *lag) client() client.Client {
@@ -47,8 +49,35 @@ func (l *lag) client() client.Client {
 			}
 			return c.Get(ctx, key, o, opts...)
 		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if list, is := list.(*corev1.PodList); is && l.pods != nil {
+				*list = *l.pods.DeepCopy()
+				return nil
+			}
+			return c.List(ctx, list, opts...)
+		},
 	})
 }
+
+// begins lets the cache have a session and its pods as they are now, until the lag ends.
+func (l *lag) begins(t *testing.T, s *v1alpha1.VDISession) {
+	t.Helper()
+	was := get(t, s)
+	l.pods = &corev1.PodList{}
+	require.NoError(t, api.List(t.Context(), l.pods, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name}))
+	l.get = func(key client.ObjectKey, o client.Object) (bool, error) {
+		if o, is := o.(*v1alpha1.VDISession); is && key == client.ObjectKeyFromObject(s) {
+			*o = *was.DeepCopy()
+			return true, nil
+		}
+		return false, nil
+	}
+}
+
+func (l *lag) ends() { l.get, l.pods = nil, nil }
+
+// is says always the same of whether a desktop is live.
+func is(live bool) workload.Live { return func(context.Context) (bool, error) { return live, nil } }
 
 func aConfig(t *testing.T) config.Config {
 	t.Helper()
@@ -208,7 +237,7 @@ func TestASessionThatChangesOverGetsItsNameInOneTurn(t *testing.T) {
 	s := apartFrom(t, "over")
 	shape := shapeOf(t, s)
 	k := &workload.Knative{Client: api, API: api}
-	_, err := k.Apply(t.Context(), s, shape, false)
+	_, err := k.Apply(t.Context(), s, shape, is(false))
 	require.NoError(t, err)
 	cfg := aConfig(t)
 	cfg.Knative.Enabled, cfg.Namespaces = false, []string{"lagging"}
@@ -259,7 +288,7 @@ func TestWhatTheAPIServerRoundsIsNoChangeOfSomebodyElse(t *testing.T) {
 	shape := shapeOf(t, s)
 	d := &workload.Deployment{Client: api, API: api}
 	for range 2 {
-		delay, err := d.Apply(t.Context(), s, shape, true)
+		delay, err := d.Apply(t.Context(), s, shape, is(true))
 		require.NoError(t, err)
 		assert.True(t, delay.None(), "delay %+v", delay)
 	}

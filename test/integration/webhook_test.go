@@ -57,7 +57,7 @@ func TestWhatAWebhookAddsIsNoChangeOfSomebodyElse(t *testing.T) {
 	shape := shapeOf(t, s)
 	d := &workload.Deployment{Client: api, API: api}
 	eventually.NoError(t, "a Deployment that the webhook has changed", func() error {
-		if _, err := d.Apply(t.Context(), s, shape, false); err != nil {
+		if _, err := d.Apply(t.Context(), s, shape, is(false)); err != nil {
 			return err
 		}
 		made := deploymentOf(t, api, s)
@@ -70,7 +70,7 @@ func TestWhatAWebhookAddsIsNoChangeOfSomebodyElse(t *testing.T) {
 		return assert.AnError
 	})
 	for range 2 {
-		delay, err := d.Apply(t.Context(), s, shape, true)
+		delay, err := d.Apply(t.Context(), s, shape, is(true))
 		require.NoError(t, err)
 		assert.True(t, delay.None(), "delay %+v", delay)
 	}
@@ -79,7 +79,7 @@ func TestWhatAWebhookAddsIsNoChangeOfSomebodyElse(t *testing.T) {
 	assert.True(t, rested.Fits, "it is kept for the next wake: %+v", rested)
 
 	merge(t, deploymentOf(t, api, s), `{"spec":{"template":{"spec":{"hostname":"theirs"}}}}`)
-	delay, err := d.Apply(t.Context(), s, shape, true)
+	delay, err := d.Apply(t.Context(), s, shape, is(true))
 	require.NoError(t, err)
 	assert.Equal(t, v1alpha1.ReasonWaitingForSleep, delay.Reason, "what somebody else changes is still seen")
 }

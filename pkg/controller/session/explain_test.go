@@ -69,8 +69,11 @@ func TestALargerNodeIsSeenWithinAMinute(t *testing.T) {
 
 func TestWithoutTheRightToListNodesADesktopWaitsAsEver(t *testing.T) {
 	s := newWokenStage(t)
-	s.r.API = interceptor.NewClient(fake.NewFakeClient(), interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
-		return apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no"))
+	s.r.API = interceptor.NewClient(s.r.Client.(client.WithWatch), interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		if _, nodes := list.(*corev1.NodeList); nodes {
+			return apierrors.NewForbidden(corev1.Resource("nodes"), "", errors.New("no"))
+		}
+		return c.List(ctx, list, opts...)
 	}})
 	s.asksForGPUs("64")
 	now, _ := s.look()
@@ -190,6 +193,19 @@ func TestOfTwoSessionsThatMakeOneHomeTheSecondIsToldWhoHasIt(t *testing.T) {
 	s.behindOnClaims()
 	now, _ := s.look()
 	s.wants(now, v1alpha1.PhasePending, `is in use by session "grace". Delete that session, or set spec.persistence.enabled to false in this one.`)
+}
+
+func TestAHomeIsNotTakenFromASessionThatTheCacheDoesNotHave(t *testing.T) {
+	s := newStage(t)
+	s.Exists = false
+	claim := s.home()
+	claim.Annotations[v1alpha1.AnnotationHeldBy] = "grace"
+	require.NoError(t, s.r.Client.Update(t.Context(), claim))
+	grace := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "grace"}}
+	s.r.API = fake.NewClientBuilder().WithScheme(s.r.Client.Scheme()).WithObjects(grace, s.session()).Build()
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhasePending, `is in use by session "grace".`)
+	assert.Equal(t, "grace", s.home().Annotations[v1alpha1.AnnotationHeldBy])
 }
 
 func TestAClaimOfSomebodyElseUnderTheHomesNameIsSaidWithWhatToDo(t *testing.T) {

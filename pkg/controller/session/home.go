@@ -127,8 +127,14 @@ func sizeNote(claim, wanted *corev1.PersistentVolumeClaim) string {
 	return fmt.Sprintf("The home exists with %s and keeps its size; %s applies to new homes only.", has, asked)
 }
 
+// sessionExists asks the API server of a session that the cache does not have: it may be a new
+// one, whose home would be taken from it.
 func (p *pass) sessionExists(ctx context.Context, name string) (bool, error) {
-	err := p.Client.Get(ctx, types.NamespacedName{Namespace: p.session.Namespace, Name: name}, &v1alpha1.VDISession{})
+	key := types.NamespacedName{Namespace: p.session.Namespace, Name: name}
+	err := p.Client.Get(ctx, key, &v1alpha1.VDISession{})
+	if apierrors.IsNotFound(err) && p.API != nil {
+		err = p.API.Get(ctx, key, &v1alpha1.VDISession{})
+	}
 	return err == nil, client.IgnoreNotFound(err)
 }
 

@@ -56,7 +56,9 @@ var (
 	_ Metrics           = (*stage)(nil)
 )
 
-func (s *stage) Apply(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape, live bool) (workload.Delay, error) {
+func (s *stage) Apply(ctx context.Context, _ *v1alpha1.VDISession, _ workload.Shape, is workload.Live) (workload.Delay, error) {
+	live, err := is(ctx)
+	require.NoError(s.t, err)
 	s.applied = append(s.applied, live)
 	if live {
 		return workload.Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "later"}, s.refusal
@@ -68,7 +70,7 @@ func (s *stage) Rest(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape
 	s.rested = append(s.rested, may())
 	return s.rest, s.refusal
 }
-func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake, _ bool) (bool, error) {
+func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake bool, _ workload.Live) (bool, error) {
 	s.scaled = append(s.scaled, awake)
 	return false, nil
 }

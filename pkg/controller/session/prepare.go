@@ -34,7 +34,7 @@ func (p *pass) apply(ctx context.Context) error {
 	if err := p.ensurePodTokens(ctx); err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the tokens of the desktop's pod")
 	}
-	delay, err := p.Workload.Apply(ctx, p.session, shape, p.live())
+	delay, err := p.Workload.Apply(ctx, p.session, shape, p.live)
 	if err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")
 	}
@@ -80,7 +80,7 @@ func (p *pass) scale(ctx context.Context) error {
 	if !p.decision.Awake && !lifecycle.Asleep(p.before) {
 		return nil
 	}
-	scaled, err := p.Workload.Scale(ctx, p.session, p.decision.Awake, p.live())
+	scaled, err := p.Workload.Scale(ctx, p.session, p.decision.Awake, p.live)
 	if errors.Is(err, workload.ErrFinishing) {
 		p.returnAt(p.now.Add(workload.FinishingRetry))
 		return nil
@@ -89,16 +89,6 @@ func (p *pass) scale(ctx context.Context) error {
 		tracing.RecordWake(ctx, p.Tracer, p.session, "scale", p.now, p.Now())
 	}
 	return err
-}
-
-// live is whether a change would take a desktop away from somebody: it is live from the
-// record of its wake, or while it has a pod, until its sleep is recorded. A start that is
-// stuck has nothing to lose, and the change may be what mends it.
-func (p *pass) live() bool {
-	if !lifecycle.Awake(p.before) && (!lifecycle.Awake(p.session) || p.observed.Pod == nil) {
-		return false
-	}
-	return lifecycle.Started(p.before) || lifecycle.Started(p.session) || !p.observed.Progress.Stuck
 }
 
 // refusedOr makes a condition of an error that is the API server's refusal, and

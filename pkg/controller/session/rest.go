@@ -30,7 +30,7 @@ func (p *pass) rest(ctx context.Context) error {
 		return err
 	}
 	until := lifecycle.Slept(p.session).Add(p.Defaults.Now().KeepWorkloadFor.Duration)
-	rested, err := p.Workload.Rest(ctx, p.session, shape, p.now.Before(until), p.mayTidy)
+	rested, err := p.Workload.Rest(ctx, p.session, shape, p.now.Before(until), func() bool { return p.mayTidy(ctx) })
 	if err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the session's name inside the cluster")
 	}
@@ -56,6 +56,10 @@ func (p *pass) rest(ctx context.Context) error {
 
 // mayTidy says that what is not needed may go now: nothing that still ends belongs to it, and
 // it is this desktop's turn.
-func (p *pass) mayTidy() bool {
-	return p.observed.Pods == 0 && lifecycle.Asleep(p.before) && (p.Tidying == nil || p.Tidying.Allow())
+func (p *pass) mayTidy(ctx context.Context) bool {
+	if p.observed.Pods > 0 || !lifecycle.Asleep(p.before) || p.Tidying != nil && !p.Tidying.Allow() {
+		return false
+	}
+	live, err := p.live(ctx)
+	return err == nil && !live
 }

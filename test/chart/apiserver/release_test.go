@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
@@ -15,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	vdiconfig "github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/helmrelease"
+	"github.com/org/vdi-operator/pkg/keys"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -85,6 +88,41 @@ func TestAnUpgradeAndARollbackKeepTheKeysThatHelmHas(t *testing.T) {
 			same("another installation")
 		})
 	}
+}
+
+// Somebody changes the keys of an installation from before by deleting them.
+func TestAnUpgradeKeepsTheKeysThatTheOperatorMadeInPlaceOfHelms(t *testing.T) {
+	r := inNamespace(t, "rotated")
+	upgrade := func() {
+		t.Helper()
+		_, err := r.Helm(t.Context(), append([]string{"upgrade", r.Name, helm.Chart}, ours...)...)
+		require.NoError(t, err)
+	}
+	previous := filepath.Join("test", "chart", "testdata", "vdi-operator-0.1.0.tgz")
+	_, err := r.Helm(t.Context(), "install", r.Name, previous, "--skip-schema-validation", "--set", "selkies.enabled=false,crds.enabled=false")
+	require.NoError(t, err)
+	upgrade()
+	for _, s := range keysOf(t, r.Namespace) {
+		require.NoError(t, admin.Delete(t.Context(), s))
+	}
+	makeKeys(t, r.Namespace)
+	made := keysOf(t, r.Namespace)
+	for range 2 {
+		upgrade()
+		for name, now := range keysOf(t, r.Namespace) {
+			assert.Equal(t, made[name].UID, now.UID, name)
+			assert.Equal(t, made[name].Data, now.Data, name)
+		}
+	}
+}
+
+// makeKeys is what the operator does at its start.
+func makeKeys(t *testing.T, namespace string) {
+	t.Helper()
+	keeper := &keys.Keeper{Client: admin, Log: logr.Discard(), Installation: vdiconfig.Installation{Namespace: namespace, Name: "vdi"}, Keys: vdiconfig.Keys{
+		Signing: vdiconfig.Key{Secret: "vdi-signing-key", Make: true}, TURN: vdiconfig.Key{Secret: "vdi-turn", Make: true}}}
+	_, err := keeper.Await(t.Context(), func(err error) { require.NoError(t, err) })
+	require.NoError(t, err)
 }
 
 // What the operator has made is none of Helm's business.

@@ -5,6 +5,8 @@ package apiserver
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,12 +143,18 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 	eventually.NoError(t, "activity to be written", func() error { return patch(`{"activity":{"lastWakeTime":"` + now + `"}}`) })
 	// Another one each time: what is let through first is no change any more.
 	inForce(t, "another URL", func() error { return patch(fmt.Sprintf(`{"url":"https://evil.example/%d"}`, time.Now().UnixNano())) })
-	for field, value := range map[string]string{
+	fields := map[string]string{
 		"observedGeneration": "7", "phase": `"Running"`, "message": `"x"`, "url": `"https://evil.example/"`, "podName": `"x"`,
 		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
-		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "streaming": `{"protocol":"Auto"}`,
+		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "shortened": `{"maxDuration":"` + now + `"}`, "streaming": `{"protocol":"Auto"}`,
 		"waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
-	} {
+	}
+	for field := range reflect.TypeFor[v1alpha1.VDISessionStatus]().Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "activity" {
+			assert.Contains(t, fields, name, "a field that this test does not try")
+		}
+	}
+	for field, value := range fields {
 		err := patch(fmt.Sprintf(`{%q:%s,"activity":{"lastConnectedTime":%q}}`, field, value, now))
 		if field == "conditions" {
 			continue // an empty list is none
@@ -154,6 +162,29 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 		assert.ErrorContains(t, err, "status."+field+" is not the activator's to write", field)
 	}
 	assert.NoError(t, errors.Join(patch(`{"activity":{"lastConnectedTime":"`+now+`"}}`)))
+}
+
+func TestOperatorsAloneClaimANamespace(t *testing.T) {
+	create(t, admin, ofGroup(rendered(t, systemNamespace), "admissionregistration.k8s.io")...)
+	install(t)
+	claim := func(user, name string) error {
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: name},
+			Spec: coordinationv1.LeaseSpec{HolderIdentity: new("mallory/vdi")}}
+		return as(t, user).Create(t.Context(), lease, client.DryRunAll)
+	}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "leases-of-edit"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create"}}}}
+	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: role.Name},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "mallory"}}}
+	for _, o := range []client.Object{role, binding} {
+		require.NoError(t, admin.Create(t.Context(), o))
+		t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), o) })
+	}
+	eventually.NoError(t, "another Lease", func() error { return claim("mallory", "mine") })
+	inForce(t, "a forged claim", func() error { return claim("mallory", "vdi-desktops") })
+	assert.ErrorContains(t, claim("mallory", "vdi-desktops"), "only operators write it")
+	assert.NoError(t, claim("system:serviceaccount:"+systemNamespace+":"+operatorAccount, "vdi-desktops"))
 }
 
 func TestTheActivatorWritesItsOwnLeasesAlone(t *testing.T) {
