@@ -20,7 +20,7 @@ const nodeLost = "The desktop's node is lost"
 // letGoOf are the commands that say of a node that it is off, whereupon Kubernetes deletes its
 // pods and lets go of their volumes.
 func letGoOf(node string) string {
-	return fmt.Sprintf("`kubectl vdi out-of-service %s --powered-off` (or `kubectl taint nodes %[1]s %s`)", node, pods.OutOfService.ToString())
+	return fmt.Sprintf("`kubectl vdi out-of-service %s --powered-off` (or `kubectl taint nodes %[1]s node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`)", node)
 }
 
 // lostProgress is that of a desktop whose pod is on a lost node, and which Kubernetes has not

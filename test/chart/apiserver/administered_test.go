@@ -9,10 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/test/helm"
 )
 
@@ -84,6 +86,7 @@ func administered(t *testing.T) helm.Release {
 	objects, err := helm.Objects(around)
 	require.NoError(t, err)
 	create(t, admin, objects...)
+	createSigningKey(t)
 	for _, o := range objects {
 		switch o.GetKind() {
 		case "Node":
@@ -99,6 +102,16 @@ func administered(t *testing.T) helm.Release {
 		rollOut(t, namespace)
 	}
 	return r
+}
+
+// createSigningKey makes the key that the operator makes.
+func createSigningKey(t *testing.T) {
+	t.Helper()
+	key, err := tokentest.NewKey()
+	require.NoError(t, err)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "vdi-signing-key"}, Data: map[string][]byte{corev1.TLSPrivateKeyKey: key}}
+	require.NoError(t, admin.Create(t.Context(), secret))
+	t.Cleanup(func() { require.NoError(t, admin.Delete(withoutEnd(t), secret)) })
 }
 
 // rollOut gives every Deployment of a namespace a pod, and makes it available.

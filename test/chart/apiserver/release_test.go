@@ -29,8 +29,13 @@ func inNamespace(t *testing.T, name string) helm.Release {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	require.NoError(t, admin.Create(t.Context(), namespace))
-	t.Cleanup(func() { _ = admin.Delete(withoutEnd(t), namespace) })
-	return installed(t, name)
+	r := installed(t, name)
+	t.Cleanup(func() {
+		_, err := r.Helm(withoutEnd(t), "uninstall", r.Name, "--no-hooks", "--ignore-not-found")
+		assert.NoError(t, err, "its policies would refuse what other tests do")
+		_ = admin.Delete(withoutEnd(t), namespace)
+	})
+	return r
 }
 
 // ours are the values of inNamespace.

@@ -130,7 +130,7 @@ var (
 	// neverAllowed is what neither program may do.
 	neverAllowed = join(
 		[]right{
-			"create vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "list nodes", "list namespaces", "create namespaces",
+			"create vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "watch nodes", "patch nodes", "list namespaces", "create namespaces",
 			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles",
 			"bind rbac.authorization.k8s.io:clusterroles",
 			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
@@ -153,7 +153,7 @@ var (
 		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases",
 			"update coordination.k8s.io:leases", "delete coordination.k8s.io:leases", "get configmaps"),
 		in("team-a", "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
-		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
+		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status", "list nodes"},
 	)
 	lease = in(systemNamespace, "get coordination.k8s.io:leases named vdi-operator", "create coordination.k8s.io:leases",
 		"update coordination.k8s.io:leases named vdi-operator", "list coordination.k8s.io:leases", "watch coordination.k8s.io:leases")
