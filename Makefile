@@ -26,7 +26,10 @@ export BUILDER := $(CURDIR)/bin/builder
 # VDI_REGISTRY in the environment is the same.
 REGISTRY ?= $(VDI_REGISTRY)
 export VDI_REGISTRY := $(REGISTRY)
-# true speaks plain HTTP to it.
+# Without a registry: the host in the images' names, such as dev.local, of which Knative asks no
+# registry. The chart asks for them with global.imageRegistry.
+IMAGE_HOST ?=
+# true speaks plain HTTP to the registry.
 export INSECURE ?=
 # Signs a release: a file or a key management system's URI, as cosign understands it.
 export COSIGN_KEY ?=
@@ -216,7 +219,7 @@ push-flags = $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(filter true,$(INSEC
 
 .PHONY: images
 images: $(BUILDER) ## The images: pushed to REGISTRY for all PLATFORMS; without one, this machine's into out/images
-	$(dated) $(BUILDER) $(if $(REGISTRY),push $(push-flags),images --out out/images) --tag $(TAG) --version $(VERSION) --revision $(REVISION) $(IMAGES)
+	$(dated) $(BUILDER) $(if $(REGISTRY),push $(push-flags),images --out out/images $(if $(IMAGE_HOST),--registry $(IMAGE_HOST))) --tag $(TAG) --version $(VERSION) --revision $(REVISION) $(IMAGES)
 
 .PHONY: release
 release: $(BUILDER) $(HELM) ## All that a release has, into out/release/VERSION, and to REGISTRY where one is given; COSIGN_KEY signs it

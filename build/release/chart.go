@@ -79,7 +79,7 @@ func (m *maker) helm(ctx context.Context, args ...string) error {
 }
 
 // repack sets the times in Helm's archive, which are those of its making, to the sources', and
-// names the commit in the chart.
+// names the commit, the images and the changes in the chart.
 func (m *maker) repack(archive string) ([]byte, error) {
 	in, err := os.Open(archive)
 	if err != nil {
@@ -105,7 +105,11 @@ func (m *maker) repack(archive string) ([]byte, error) {
 			return nil, err
 		}
 		if header.Name == chartName+"/Chart.yaml" {
-			content = []byte(annotate(string(content), image.AnnotationRevision, m.Builder.Revision))
+			text, err := m.hub(annotate(string(content), image.AnnotationRevision, m.Builder.Revision))
+			if err != nil {
+				return nil, err
+			}
+			content = []byte(text)
 		}
 		files = append(files, file{header.Name, 0o644, content})
 	}

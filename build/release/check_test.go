@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 )
 
 func TestWhatIsNoReleaseIsRefusedWithTheReason(t *testing.T) {
@@ -80,4 +81,26 @@ func TestAChartIsToldItsCommitBesideItsOtherAnnotations(t *testing.T) {
 	} {
 		assert.Equal(t, want, annotate(chart, "k", "v"))
 	}
+}
+
+func TestArtifactHubGetsEachItemOfTheNotesWithItsKind(t *testing.T) {
+	assert.Equal(t, []hubChange{
+		{"added", "A thing, see `there`."}, {"changed", "Open a port. Or two."}, {"removed", "An old one."},
+	}, changes("### Added\n\n- A [thing](https://example.invalid/x.md#y), see\n  `there`.\n\n### Before you upgrade\n\n- Open a port.\n  Or two.\n### Removed\n- An old one.\n"))
+}
+
+func TestWhatArtifactHubGetsIsTextInTheChart(t *testing.T) {
+	o := given(t, nil)
+	m := &maker{Options: o, number: "0.3.0", notes: "### Added\n\n- A: `b`, \"c\" # d\n"}
+	text, err := m.hub("name: x\nannotations:\n  a: b\n")
+	require.NoError(t, err)
+	var chart struct{ Annotations map[string]string }
+	require.NoError(t, yaml.Unmarshal([]byte(text), &chart))
+	assert.Equal(t, "b", chart.Annotations["a"])
+	var changed []hubChange
+	require.NoError(t, yaml.Unmarshal([]byte(chart.Annotations[hubChanges]), &changed))
+	assert.Equal(t, []hubChange{{"added", "A: `b`, \"c\" # d"}}, changed)
+	var images []hubImage
+	require.NoError(t, yaml.Unmarshal([]byte(chart.Annotations[hubImages]), &images))
+	assert.Equal(t, []hubImage{{"vdi-operator", "ghcr.io/org/vdi-operator:0.3.0", []string{"linux/amd64"}}}, images)
 }

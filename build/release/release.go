@@ -49,6 +49,8 @@ type maker struct {
 	dir string
 	// number is the version without its v: the chart's version and the images' tag.
 	number string
+	// notes are the version's section of the changelog.
+	notes string
 	// layouts are the images and the chart.
 	layouts []product
 }
@@ -68,7 +70,7 @@ func Make(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m := &maker{Options: o, dir: filepath.Join(o.Out, o.Builder.Version), number: strings.TrimPrefix(o.Builder.Version, "v")}
+	m := &maker{Options: o, dir: filepath.Join(o.Out, o.Builder.Version), number: strings.TrimPrefix(o.Builder.Version, "v"), notes: notes}
 	if err := os.RemoveAll(m.dir); err != nil {
 		return "", err
 	}

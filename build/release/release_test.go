@@ -79,6 +79,8 @@ func TestAReleaseHasAllThatStrangersInstall(t *testing.T) {
 	shown, err := exec.Command(o.Helm, "show", "chart", filepath.Join(folder, "vdi-operator-0.3.0.tgz")).Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(shown), image.AnnotationRevision+": "+o.Builder.Revision)
+	assert.Contains(t, string(shown), "- description: A thing, see there.")
+	assert.Contains(t, string(shown), "image: ghcr.io/org/vdi-operator:0.3.0")
 	krewFindsArchives(t, folder)
 }
 

@@ -150,8 +150,10 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 }
 
 func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
-	_, err := release.Template(t.Context(), "--kube-version", "v1.28.0")
+	_, err := release.Template(t.Context(), "--kube-version", "v1.29.15")
 	require.Error(t, err)
 	require.Contains(t, err.Error(), "1.30")
-	assert.Contains(t, err.Error(), "1.28", "it says %v", err)
+	assert.Contains(t, err.Error(), "1.29", "it says %v", err)
+	_, err = release.Template(t.Context(), "--kube-version", "v1.30.0-gke.100")
+	assert.NoError(t, err, "the oldest that is taken")
 }

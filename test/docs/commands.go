@@ -11,8 +11,8 @@ const notRun = "*Tests do not run "
 
 // programs are what a command begins with; a line that begins otherwise is no command.
 var programs = []string{
-	"apt-get", "aws", "cat", "curl", "eksctl", "export", "firewall-cmd", "gcloud", "go", "grep", "helm", "kubectl", "make",
-	"nft", "nvidia-smi", "openssl", "sed", "systemctl", "ufw",
+	"apt-get", "aws", "az", "cat", "curl", "eksctl", "export", "firewall-cmd", "gcloud", "go", "grep", "helm", "kind", "kubectl",
+	"make", "minikube", "nft", "nvidia-smi", "openssl", "sed", "systemctl", "ufw",
 }
 
 // inTables are programs that a code span gives as a command.
