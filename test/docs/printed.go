@@ -33,7 +33,7 @@ func Printed(text string) (scripts []string) {
 }
 
 // inMessage is a command within a sentence, as far as it goes.
-var inMessage = regexp.MustCompile(`\b(kubectl (?:-n \S+ )?[a-z]+ (?:'[^']*'|[^,;:)"'` + "`" + `\n]|,[^ ])*)`)
+var inMessage = regexp.MustCompile(`\b(kubectl (?:-n \S+ )?[a-z]+ (?:'[^']*'|[^,;:)"'` + "`" + `\n]|[,:][^ ])*)`)
 
 // Messages are the kubectl commands in the texts of the programs below root. One that names a
 // verb alone, or goes on in words, is none.

@@ -33,6 +33,10 @@ const around = `
 ---
 {apiVersion: v1, kind: Node, metadata: {name: system}}
 ---
+{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: vdi-desktops, namespace: team-a}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: vdi-turn, namespace: vdi-system}}
+---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: config-features, namespace: knative-serving}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: config-deployment, namespace: knative-serving}}

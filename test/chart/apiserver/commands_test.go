@@ -55,7 +55,8 @@ esac
 	// helmScript likewise. How the chart is rendered, test/chart tests; helm test runs in a cluster.
 	helmScript = `#!/bin/bash
 case $1 in
-install | package | template | upgrade) ;;
+install | package | upgrade) ;;
+template) echo '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"rendered","namespace":"default"}}' ;;
 test) exec %[1]s get hooks "$2" "${@:3:2}" ;;
 rollback | uninstall) exec %[1]s "$@" --dry-run ;;
 *) exec %[1]s "$@" ;;
