@@ -11,7 +11,7 @@ var (
 	ours = regexp.MustCompile(`^(kubectl |helm (history|rollback|uninstall|test) vdi )`)
 	// foreign is what a command needs that no test has: something to download, or a product that
 	// is neither this one's, nor Kubernetes', Knative's or cert-manager's.
-	foreign = regexp.MustCompile(`https://|\$[A-Z]|nvidia|iam\.gke\.io|-n (traefik|kube-system|cert-manager)\b|(^| )(time-slicing|template)\.yaml|wildcard\.crt`)
+	foreign = regexp.MustCompile(`https://|\$[A-Z]|nvidia|iam\.gke\.io|-n (traefik|kube-system|cert-manager)\b|(^| )time-slicing\.yaml|wildcard\.crt`)
 	// placeholder is a word that the reader replaces.
 	placeholder = regexp.MustCompile(`(^|[\s=/])(NAME|NAMESPACE|NODE|POD|SESSION|TEMPLATE|REVISION|GROUP)($|[\s;])`)
 	// assignment is a script's line that sets a variable.
