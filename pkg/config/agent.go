@@ -19,6 +19,22 @@ type Agent struct {
 	Peers string `json:"peers"`
 	// Resources are what it reserves and may use.
 	Resources corev1.ResourceRequirements `json:"resources"`
+	// SecurityContext is what its container may.
+	SecurityContext *corev1.SecurityContext `json:"securityContext"`
+}
+
+// agentUser is not the desktop's: nothing in the desktop may read what the agent holds.
+const agentUser = 65532
+
+// agentSecurity holds where the file says nothing.
+func agentSecurity() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		RunAsNonRoot: new(true), RunAsUser: new(int64(agentUser)), RunAsGroup: new(int64(agentUser)),
+		AllowPrivilegeEscalation: new(false),
+		ReadOnlyRootFilesystem:   new(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
 }
 
 // agentResources hold where the file says nothing. It was seen at 6 MiB and 1m when it waits;

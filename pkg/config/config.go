@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -93,23 +94,6 @@ func (k Knative) validate() field.ErrorList {
 	return validateLabel(field.NewPath("knative", "namespace"), k.Namespace)
 }
 
-// Desktops is what holds for every desktop's pod.
-type Desktops struct {
-	// ProtectFromEviction keeps drains of nodes and autoscalers from ending a desktop in use.
-	ProtectFromEviction bool `json:"protectFromEviction"`
-	// NodeLossTolerationSeconds is how long a desktop stays on a node that is not ready or
-	// unreachable before Kubernetes deletes its pod.
-	NodeLossTolerationSeconds int64 `json:"nodeLossTolerationSeconds"`
-}
-
-func (d Desktops) validate() field.ErrorList {
-	if d.NodeLossTolerationSeconds >= 0 {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(field.NewPath("desktops", "nodeLossTolerationSeconds"), d.NodeLossTolerationSeconds,
-		"must be 0, to leave a node at once, or more seconds; Kubernetes' own default is 300")}
-}
-
 // Activator says where desktops and Knative find the activator.
 type Activator struct {
 	// Service and Namespace name the activator's Service for the cluster itself.
@@ -153,9 +137,9 @@ func Default() Config {
 		URL:          URL{Scheme: "https", Routing: RoutingHost},
 		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
-		Desktops:     Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60},
+		Desktops:     Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},
 		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Agent:        Agent{Peers: "vdi-activator-peers", Resources: agentResources()},
+		Agent:        Agent{Peers: "vdi-activator-peers", Resources: agentResources(), SecurityContext: agentSecurity()},
 		Limits:       defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
@@ -177,13 +161,16 @@ func Load(path string) (Config, error) {
 // Parse reads and checks a configuration in YAML over the defaults.
 func Parse(raw []byte) (Config, error) {
 	c := Default()
-	c.Agent.Resources = corev1.ResourceRequirements{} // read as a whole: a limit may be left out
+	// Read as a whole: a limit may be left out, and a user.
+	c.Agent.Resources, c.Agent.SecurityContext, c.Desktops.PodSecurityContext = corev1.ResourceRequirements{}, nil, nil
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	if c.Agent.Resources.Requests == nil && c.Agent.Resources.Limits == nil {
 		c.Agent.Resources = agentResources()
 	}
+	c.Agent.SecurityContext = cmp.Or(c.Agent.SecurityContext, agentSecurity())
+	c.Desktops.PodSecurityContext = cmp.Or(c.Desktops.PodSecurityContext, desktopPodSecurity())
 	if c.DesktopNetworkPolicy != nil {
 		completeNetworkPolicy(c.DesktopNetworkPolicy)
 	}

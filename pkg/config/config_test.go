@@ -22,7 +22,7 @@ func TestTheLeastConfigurationIsCompletedByDefaults(t *testing.T) {
 	require.NoError(t, err)
 	want := Default()
 	want.URL.Domain = "vdi.example.com"
-	if c.Installation != want.Installation || !reflect.DeepEqual(c.Sessions, want.Sessions) || c.Activator != want.Activator || c.Knative != want.Knative || c.Desktops != want.Desktops || c.URL != want.URL || c.Limits != want.Limits ||
+	if c.Installation != want.Installation || !reflect.DeepEqual(c.Sessions, want.Sessions) || c.Activator != want.Activator || c.Knative != want.Knative || !reflect.DeepEqual(c.Desktops, want.Desktops) || c.URL != want.URL || c.Limits != want.Limits ||
 		!slices.Equal(c.TrustedProxies, want.TrustedProxies) {
 		t.Errorf("have %+v\nwant %+v", c, want)
 	}
@@ -225,4 +225,23 @@ func TestAnAgentsLimitMayBeLeftOut(t *testing.T) {
 	c, err = Parse([]byte(least))
 	require.NoError(t, err)
 	assert.Equal(t, Default().Agent.Resources, c.Agent.Resources)
+}
+
+// Where a platform assigns users and groups, a fixed one is refused.
+func TestAUserAndAGroupMayBeLeftOut(t *testing.T) {
+	c, err := Parse([]byte(least + `
+agent: {securityContext: {runAsNonRoot: true, capabilities: {drop: [ALL]}}}
+desktops: {podSecurityContext: {seccompProfile: {type: RuntimeDefault}}}
+`))
+	require.NoError(t, err)
+	assert.Nil(t, c.Agent.SecurityContext.RunAsUser)
+	assert.True(t, *c.Agent.SecurityContext.RunAsNonRoot)
+	assert.Nil(t, c.Desktops.PodSecurityContext.FSGroup)
+	assert.NotNil(t, c.Desktops.PodSecurityContext.SeccompProfile)
+	c, err = Parse([]byte(least))
+	require.NoError(t, err)
+	assert.Equal(t, Default().Agent.SecurityContext, c.Agent.SecurityContext)
+	assert.Equal(t, Default().Desktops.PodSecurityContext, c.Desktops.PodSecurityContext)
+	_, err = Parse([]byte(least + "agent: {securityContext: {runAsUsr: 1}}"))
+	assert.ErrorContains(t, err, "runAsUsr")
 }

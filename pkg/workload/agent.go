@@ -11,12 +11,8 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
-const (
-	// agentUser is not the desktop's: nothing in the desktop may read what it holds.
-	agentUser = 65532
-	// agentTokenEnv is where the agent finds its token.
-	agentTokenEnv = "VDI_AGENT_TOKEN"
-)
+// agentTokenEnv is where the agent finds its token.
+const agentTokenEnv = "VDI_AGENT_TOKEN"
 
 // agent is the container beside the desktop that announces the pod. It comes after
 // the desktop's, which must not wait for its image.
@@ -35,13 +31,7 @@ func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) c
 		}}}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		Resources:                *cfg.Agent.Resources.DeepCopy(),
-		SecurityContext: &corev1.SecurityContext{
-			RunAsNonRoot: new(true), RunAsUser: new(int64(agentUser)), RunAsGroup: new(int64(agentUser)),
-			AllowPrivilegeEscalation: new(false),
-			ReadOnlyRootFilesystem:   new(true),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext:          cfg.Agent.SecurityContext.DeepCopy(),
 	}
 }
 

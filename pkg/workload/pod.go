@@ -21,10 +21,6 @@ const (
 	volumeHome = "home"
 	volumeShm  = "shm"
 
-	// desktopGroup is the group of the user that Selkies' images run as; a home
-	// that belongs to it is writable for them (nvidia-egl-desktop, Dockerfile).
-	desktopGroup = 1000
-
 	// cpuRequestShare is the part of the CPU limit that is reserved: a desktop is
 	// idle most of its time and fast when it isn't.
 	cpuRequestShare = 4
@@ -43,13 +39,13 @@ const (
 // TokenSecretName names the Secret that holds a desktop's TURN token and its agent's.
 func TokenSecretName(session string) string { return session + "-turn" }
 
-func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.PodSpec {
+func podSpec(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.PodSpec {
 	port := desktopPort(t)
 	desktop := corev1.Container{
 		Name:      v1alpha1.ContainerDesktop,
 		Image:     t.Spec.Image,
 		Ports:     []corev1.ContainerPort{{ContainerPort: port}},
-		Env:       env(activator, t, s),
+		Env:       env(cfg.Activator, t, s),
 		Resources: resources(t, s),
 		// Without a period Knative's proxy tries fast for ten seconds and kubelet then
 		// asks every ten: a desktop that needs longer would be found late.
@@ -64,10 +60,7 @@ func podSpec(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VD
 		// A desktop's user has a shell: nothing in the pod may speak to the cluster.
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
-		SecurityContext: &corev1.PodSecurityContext{
-			FSGroup:        new(int64(desktopGroup)),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext:              cfg.Desktops.PodSecurityContext.DeepCopy(),
 	}
 	if size := ptr.Deref(t.Spec.SharedMemory, resource.MustParse(defaultSharedMemory)); !size.IsZero() {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: volumeShm, VolumeSource: corev1.VolumeSource{

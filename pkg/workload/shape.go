@@ -66,7 +66,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 	}
 	pod := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Annotations: protection(cfg.Desktops)},
-		Spec:       podSpec(cfg.Activator, t, s),
+		Spec:       podSpec(cfg, t, s),
 	}
 	if cfg.Agent.Enabled {
 		pod.Spec.Containers = append(pod.Spec.Containers, agent(cfg, t, s))

@@ -1,7 +1,9 @@
 package chart
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,6 +38,18 @@ func words(t *testing.T, flags string) (all []string) {
 	return all
 }
 
+// withFiles puts files in the place of those that the page tells its reader to save.
+func withFiles(t *testing.T, page *docs.Page, flags []string) []string {
+	t.Helper()
+	for i := 1; i < len(flags); i++ {
+		if saved := page.Saved(flags[i]); flags[i-1] == "--values" && saved != "" {
+			flags[i] = filepath.Join(t.TempDir(), flags[i])
+			require.NoError(t, os.WriteFile(flags[i], []byte(saved), 0o600))
+		}
+	}
+	return flags
+}
+
 func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 	root, err := helm.Root()
 	require.NoError(t, err)
@@ -49,7 +63,7 @@ func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 				continue
 			}
 			rendered++
-			flags := words(t, m[1])
+			flags := withFiles(t, page, words(t, m[1]))
 			for _, api := range cluster {
 				flags = append(flags, "--api-versions", api)
 			}

@@ -125,6 +125,18 @@ func (p *Page) Blocks() (blocks []Block) {
 	return blocks
 }
 
+// Saved is the block that the page tells its reader to save as a file of that name.
+func (p *Page) Saved(name string) (saved string) {
+	before, _, told := strings.Cut(string(p.source), "ave this as `"+name+"`")
+	line := 1 + strings.Count(before, "\n")
+	for _, b := range p.Blocks() {
+		if told && b.Line > line {
+			return b.Text
+		}
+	}
+	return ""
+}
+
 // text is what a node shows, without its marks.
 func (p *Page) text(n ast.Node) (shown []byte) {
 	for child := n.FirstChild(); child != nil; child = child.NextSibling() {

@@ -53,6 +53,7 @@ agent:
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
   peers: {{ include "vdi-operator.activator.peersName" $ }}
   resources: {{ toJson ($.Values.agent.resources | default dict) }}
+  securityContext: {{ toJson ($.Values.agent.securityContext | default dict) }}
 knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}
@@ -60,6 +61,7 @@ knative:
 desktops:
   protectFromEviction: {{ $.Values.desktops.protectFromEviction }}
   nodeLossTolerationSeconds: {{ $.Values.desktops.nodeLossTolerationSeconds }}
+  podSecurityContext: {{ toJson ($.Values.desktops.podSecurityContext | default dict) }}
 {{- if $.Values.networkPolicy.enabled }}
 desktopNetworkPolicy:
   {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}

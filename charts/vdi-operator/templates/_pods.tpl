@@ -1,21 +1,3 @@
-{{/* Both programs are static binaries that write nothing to disk. */}}
-{{- define "vdi-operator.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-# Makes the mounted Secrets, which only owner and group may read, readable.
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
-{{- end -}}
-
-{{- define "vdi-operator.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
-{{- end -}}
-
 {{/*
 Nine tenths of the memory limit, in bytes, at which Go collects its garbage whatever that
 costs; takes {context, component}. Empty where there is no limit, or one that is written in a

@@ -26,6 +26,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
+{{- define "coturn.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "coturn.fullname" .) -}}
+{{- end -}}
+
 {{/* Set where the pod reads its public address from its Node, which needs a right. */}}
 {{- define "coturn.readsNode" -}}
 {{- if has .Values.externalAddress.mode (list "NodeExternalIP" "NodeAnnotation") }}true{{ end -}}

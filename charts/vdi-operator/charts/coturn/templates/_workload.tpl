@@ -60,9 +60,8 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      {{- if include "coturn.readsNode" . }}
-      serviceAccountName: {{ $name }}
-      {{- else }}
+      serviceAccountName: {{ include "coturn.serviceAccountName" . }}
+      {{- if not (include "coturn.readsNode" .) }}
       automountServiceAccountToken: false
       {{- end }}
       enableServiceLinks: false
@@ -77,13 +76,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
-        # Makes the mounted Secrets, which only owner and group may read, readable.
-        fsGroup: 65532
-        seccompProfile:
-          type: RuntimeDefault
+        {{- toYaml .Values.podSecurityContext | nindent 8 }}
       {{- with .Values.nodeSelector }}
       nodeSelector:
         {{- toYaml . | nindent 8 }}
@@ -156,10 +149,7 @@ spec:
           resources:
             {{- toYaml .Values.resources | nindent 12 }}
           securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            capabilities:
-              drop: [ALL]
+            {{- toYaml .Values.securityContext | nindent 12 }}
           volumeMounts:
             - {name: config, mountPath: /etc/coturn/config, readOnly: true}
             - {name: secret, mountPath: /etc/coturn/secret, readOnly: true}
