@@ -1,3 +1,5 @@
+{{/* The service account and its rights, where coturn reads its Node; the parent chart renders it. */}}
+{{- define "coturn.rbac" -}}
 {{- if include "coturn.readsNode" . }}
 {{- $name := include "coturn.fullname" . }}
 {{- $clusterName := printf "%s-%s" .Release.Namespace $name }}
@@ -38,3 +40,4 @@ subjects:
     namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
