@@ -27,6 +27,15 @@ func TestAnIngressServesWhatTheURLsSay(t *testing.T) {
 				"Ingress/vdi-activator .spec.rules[0].host": "vdi.example.com",
 				"Ingress/vdi-activator .spec.tls":           `[{"hosts":["vdi.example.com"],"secretName":"one"}]`,
 			}},
+		"a certificate that cert-manager makes for the user's own annotation": {
+			[]string{"ingress.enabled=true", "ingress.tls.secretName=wild", `ingress.annotations.cert-manager\.io/issuer=le`},
+			map[string]string{
+				annotation("cert-manager.io/issuer"):            "le",
+				"Ingress/vdi-activator .spec.tls[0].secretName": "wild",
+			}},
+		"a name in Punycode": {
+			[]string{"ingress.enabled=true", "ingress.domain=xn--mller-kva.example"},
+			map[string]string{"Ingress/vdi-activator .spec.rules[0].host": "*.xn--mller-kva.example"}},
 		"a certificate that cert-manager makes for the annotation": {
 			[]string{"ingress.enabled=true", "ingress.tls.certManager.issuer.name=le", "ingress.tls.certManager.issuer.kind=Issuer",
 				"ingress.tls.certManager.certificate=false"},
@@ -54,6 +63,15 @@ func TestEachIngressControllerLeavesConnectionsOpen(t *testing.T) {
 		"Contour": {
 			[]string{"ingress.enabled=true", "ingress.className=contour"},
 			map[string]string{annotation("projectcontour.io/websocket-routes"): "/"}},
+		"Traefik, behind a load balancer that its class is named after": {
+			[]string{"ingress.enabled=true", "ingress.className=traefik-alb", "ingress.tls.defaultCertificate=true"},
+			map[string]string{annotation("traefik.ingress.kubernetes.io/router.tls"): "true", annotation("alb.ingress.kubernetes.io/target-type"): ""}},
+		"no ALB, but a class with these letters": {
+			[]string{"ingress.enabled=true", "ingress.className=albert"},
+			map[string]string{annotation("alb.ingress.kubernetes.io/target-type"): ""}},
+		"an ALB by part of its class's name": {
+			[]string{"ingress.enabled=true", "ingress.className=internal-alb"},
+			map[string]string{annotation("alb.ingress.kubernetes.io/target-type"): "ip"}},
 		"an ALB, which drains as long as an activator": {
 			[]string{"ingress.enabled=true", "ingress.className=alb", "ingress.tls.atLoadBalancer=true",
 				"activator.terminationGracePeriodSeconds=900"},

@@ -15,9 +15,8 @@ func TestFullnameOverrideRenamesEveryObjectAndChangesNothingElse(t *testing.T) {
 	const name = "zebra"
 	defaults, renamed := rendered(t), rendered(t, "--set", "fullnameOverride="+name)
 	for _, o := range renamed {
-		// The template's name is its users', and coturn has its own chart's override.
-		assert.False(t, !strings.Contains(o.name, name) && o.kind != "VDITemplate" && !strings.HasSuffix(o.name, "-coturn"),
-			"%s %s has another name", o.kind, o.name)
+		// The template's name is its users'.
+		assert.False(t, !strings.Contains(o.name, name) && o.kind != "VDITemplate", "%s %s has another name", o.kind, o.name)
 	}
 	plain := func(all []object) string {
 		return checksum.ReplaceAllString(inFull(all), "checksum/config: OF-ITS-OWN")

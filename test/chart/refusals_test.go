@@ -1,10 +1,14 @@
 package chart
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/org/vdi-operator/test/helm"
 )
 
 // Every value that must be refused, and what the sentence must say: the key, the value
@@ -49,8 +53,45 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 			[]string{"ingress.domain", `"https://vdi.example.com"`, `"vdi.example.com"`}},
 		"a domain with a wildcard": {[]string{"ingress.domain=*.vdi.example.com"},
 			[]string{"ingress.domain", `"*.vdi.example.com"`, `"vdi.example.com"`}},
-		"a domain with a port":  {[]string{"ingress.domain=vdi.example.com:8443"}, []string{"ingress.domain", "url.port"}},
-		"a digest that is none": {[]string{"operator.image.digest=latest"}, []string{"/operator/image/digest", "sha256"}},
+		"a domain with a port":              {[]string{"ingress.domain=vdi.example.com:8443"}, []string{"ingress.domain", "url.port"}},
+		"an address as the domain of hosts": {[]string{"ingress.domain=192.0.2.1"}, []string{"ingress.domain", `"192.0.2.1"`, "a domain that resolves to it"}},
+		"an address as an Ingress's host": {[]string{"ingress.domain=192.0.2.1", "url.routing=path", "ingress.enabled=true"},
+			[]string{"ingress.domain", `"192.0.2.1"`}},
+		"an address of IPv6 as the domain": {[]string{"ingress.domain=2001:db8::1"}, []string{"ingress.domain", `"2001:db8::1"`, "an IP address"}},
+		"a domain in Unicode":              {[]string{"ingress.domain=müller.example"}, []string{"ingress.domain", `"müller.example"`, `"xn--"`, "idn2 müller.example"}},
+		"a domain that ends with a dot": {[]string{"ingress.domain=vdi.example.com."},
+			[]string{"ingress.domain", `"vdi.example.com."`, `such as "vdi.example.com"`}},
+		"a domain with an underscore": {[]string{"ingress.domain=my_VDI.example.com"},
+			[]string{"ingress.domain", `"my_VDI.example.com"`, `such as "my-vdi.example.com"`}},
+		"an issuer's annotation without TLS": {[]string{"ingress.enabled=true", "ingress.domain=vdi.example.com",
+			`ingress.annotations.cert-manager\.io/issuer=le`}, []string{"cert-manager.io/issuer: le",
+			"Set ingress.tls.certManager.issuer.name=le and ingress.tls.certManager.issuer.kind=Issuer"}},
+		"a Gateway's issuer without TLS": {[]string{"ingress.enabled=true", "ingress.domain=vdi.example.com", "ingress.type=HTTPRoute",
+			"ingress.gateway.create=true", "ingress.className=x", `ingress.gateway.annotations.cert-manager\.io/cluster-issuer=le`},
+			[]string{"cert-manager.io/cluster-issuer: le", "ingress.tls.certManager.issuer.kind=ClusterIssuer"}},
+		"a load balancer's class without one": {[]string{"activator.service.loadBalancerClass=metallb"},
+			[]string{`activator.service.loadBalancerClass is "metallb"`, "activator.service.type is ClusterIP", "Set activator.service.type=LoadBalancer"}},
+		"two families for one stack": {[]string{"coturn.hostNetwork=false", "turn.urls={turn:turn.example.com}", "coturn.service.ipFamilies={IPv4,IPv6}"},
+			[]string{`coturn.service.ipFamilies is ["IPv4","IPv6"]`, "Set coturn.service.ipFamilyPolicy=PreferDualStack"}},
+		"a source that is no network": {[]string{"activator.service.type=LoadBalancer", "activator.service.loadBalancerSourceRanges={10.0.0.256/8}"},
+			[]string{"activator.service.loadBalancerSourceRanges", `"10.0.0.256/8"`, "a network"}},
+		"a chart that its umbrella has not switched off": {[]string{"enabled=false"}, []string{"enabled is false", "condition vdi-operator.enabled"}},
+		"names that begin with a digit":                  {[]string{"fullnameOverride=1st"}, []string{`fullnameOverride is "1st"`, "begin with a letter", `such as "vdi"`}},
+		"coturn's name with a digit first":               {[]string{"coturn.fullnameOverride=1st"}, []string{`coturn.fullnameOverride is "1st"`, "begins with a letter"}},
+		"labels that coturn's pods are found by": {[]string{`coturn.podLabels.app\.kubernetes\.io/name=turn`},
+			[]string{"coturn.podLabels", "app.kubernetes.io/name", "another key"}},
+		"a tag in a repository": {[]string{"operator.image.repository=registry.example.com:5000/vdi:1"}, []string{
+			`operator.image.repository is "registry.example.com:5000/vdi:1"`, `such as "registry.example.com:5000/vdi"`, "image.tag"}},
+		"a digest in coturn's repository": {[]string{"coturn.image.repository=coturn@sha256:0"}, []string{"coturn.image.repository", `such as "coturn"`}},
+		"a value that is gone":            {[]string{"coturn.existingConfigSecret=turn"}, []string{`coturn.existingConfigSecret is "turn"`, "turn.existingSecret"}},
+		"a rate of nothing, in words":     {[]string{"limits.upgradesPerUser.perSecond=0.0"}, []string{"/limits/upgradesPerUser/perSecond", "0.0"}},
+		"memory in no unit":               {[]string{"operator.resources.limits.memory=1gb"}, []string{"/operator/resources/limits/memory", "1gb"}},
+		"a request below nothing":         {[]string{"coturn.resources.requests.cpu=-1"}, []string{"/resources/requests/cpu", "-1"}},
+		"a number in an environment": {[]string{"activator.extraEnv[0].name=X", "activator.extraEnv[0].value=1"},
+			[]string{"/activator/extraEnv/0/value", "string"}},
+		"a label that is none":    {[]string{"commonLabels.team=a b"}, []string{"/commonLabels/team", "a b"}},
+		"a toleration's operator": {[]string{"operator.tolerations[0].operator=exists"}, []string{"/operator/tolerations/0/operator", "'Exists'"}},
+		"a digest that is none":   {[]string{"operator.image.digest=latest"}, []string{"/operator/image/digest", "sha256"}},
 		"a registry with a scheme": {[]string{"global.imageRegistry=https://registry.example.com"},
 			[]string{"/global/imageRegistry"}},
 		"a budget that blocks drains": {[]string{"activator.podDisruptionBudget.maxUnavailable=0"},
@@ -168,4 +209,20 @@ func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
 	assert.Contains(t, err.Error(), "1.29", "it says %v", err)
 	_, err = release.Template(t.Context(), "--kube-version", "v1.30.0-gke.100")
 	assert.NoError(t, err, "the oldest that is taken")
+}
+
+// Helm takes names that Services cannot begin with.
+func TestReleasesWhoseNameServicesCannotHaveAreToldAnother(t *testing.T) {
+	for _, name := range []string{"1st", "team.vdi"} {
+		as := helm.Release{Name: name, Namespace: release.Namespace}
+		_, err := as.Template(t.Context())
+		require.Error(t, err, "%s was taken", name)
+		assert.Contains(t, err.Error(), fmt.Sprintf("The release's name is %q", name))
+		assert.Contains(t, err.Error(), "Set fullnameOverride")
+		for _, o := range objects(t)(as.Template(t.Context(), "--set", "fullnameOverride=vdi")) {
+			if o.GetKind() == "Service" {
+				assert.Empty(t, validation.IsDNS1035Label(o.GetName()), "%s", o.GetName())
+			}
+		}
+	}
 }

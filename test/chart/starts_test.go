@@ -69,12 +69,12 @@ func TestWhateverRendersStarts(t *testing.T) {
 			set(values, strings.Split(name, "."), leaves[name].generator().Draw(t, name))
 		}
 		drawn++
-		configurations, err := vdi(values)
+		files, err := vdi(values)
 		if err != nil {
 			return // Helm refuses it
 		}
 		rendered++
-		for name, raw := range configurations {
+		for name, raw := range configurations(files) {
 			assert.NoError(t, parse(name, raw), "%s of these values, which Helm renders: %v", name, values)
 		}
 	})
@@ -89,14 +89,15 @@ func TestAProgramStartsWithEveryDurationThatTheChartTakes(t *testing.T) {
 		for _, value := range []string{"0s", "1ms", "9.999s", "10s", "59.9s", "719h59m60s", "720h1s", "8760h", "8760h1s", "9999999h"} {
 			values := map[string]any{}
 			set(values, strings.Split(key, "."), value)
-			configurations, err := vdi(values)
+			files, err := vdi(values)
 			if err != nil {
 				assert.Contains(t, err.Error(), value, "%s=%s: the refusal names no value: %s", key, value, err)
 				continue
 			}
 			taken++
-			require.NotEmpty(t, configurations)
-			for name, raw := range configurations {
+			all := configurations(files)
+			require.NotEmpty(t, all)
+			for name, raw := range all {
 				require.NoError(t, parse(name, raw), "%s=%s: the chart takes it, %s does not", key, value, name)
 			}
 		}
@@ -131,8 +132,9 @@ func parse(name string, raw []byte) (err error) {
 	return err
 }
 
-// inProcess renders the programs' configurations as Helm does, without starting it each time.
-func inProcess(t *testing.T) func(values map[string]any) (configurations map[string][]byte, err error) {
+// inProcess renders the chart's templates, its notes too, as Helm does for an installation, without
+// starting it each time.
+func inProcess(t *testing.T) func(values map[string]any) (files map[string]string, err error) {
 	vdi, err := loader.Load(filepath.Join("..", "..", helm.Chart))
 	require.NoError(t, err)
 	require.NoError(t, chartutil.ProcessDependencies(vdi, map[string]any{}))
@@ -141,23 +143,27 @@ func inProcess(t *testing.T) func(values map[string]any) (configurations map[str
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = *version
 	as := chartutil.ReleaseOptions{Name: release.Name, Namespace: release.Namespace, IsInstall: true}
-	return func(values map[string]any) (map[string][]byte, error) {
+	return func(values map[string]any) (map[string]string, error) {
 		all, err := chartutil.ToRenderValues(vdi, values, as, capabilities)
 		if err != nil {
 			return nil, err
 		}
-		files, err := engine.Render(vdi, all)
-		configurations := map[string][]byte{}
-		for name, text := range files {
-			objects, _ := helm.Objects(text) // notes are none
-			for _, o := range objects {
-				if raw, is, _ := unstructured.NestedString(o.Object, "data", "config.yaml"); is {
-					configurations[name] = []byte(raw)
-				}
+		return engine.Render(vdi, all)
+	}
+}
+
+// configurations are the programs', by the names of the files that they were rendered from.
+func configurations(files map[string]string) map[string][]byte {
+	all := map[string][]byte{}
+	for name, text := range files {
+		objects, _ := helm.Objects(text) // notes are none
+		for _, o := range objects {
+			if raw, is, _ := unstructured.NestedString(o.Object, "data", "config.yaml"); is {
+				all[name] = []byte(raw)
 			}
 		}
-		return configurations, err
 	}
+	return all
 }
 
 // collectLeaves keeps the schema of each value that reaches a configuration.

@@ -70,6 +70,10 @@ desktopNetworkPolicy:
 {{- /* toJson: a large number from values.yaml would otherwise come out as 1e+06. */}}
 limits:
   {{- range $name, $value := $.Values.limits }}
+  {{- if kindIs "map" $value }}
+  {{- /* --set gives a fraction as a string. */}}
+  {{- $value = merge (dict "perSecond" (float64 $value.perSecond)) $value }}
+  {{- end }}
   {{ $name }}: {{ toJson $value }}
   {{- end }}
 trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}

@@ -48,15 +48,36 @@ pods in which nothing else has changed.
 app.kubernetes.io/part-of: vdi-operator
 {{- end -}}
 
-{{/* Labels of every object; takes {context, component}. */}}
+{{/* Labels of every object; takes {context, component}, and the object's own labels as more. */}}
 {{- define "vdi-operator.labels" -}}
+{{- $own := include "vdi-operator.ownLabels" . -}}
+{{ $own }}
+{{- include "vdi-operator.furtherLabels" (dict "own" $own "further" (list .more .context.Values.commonLabels)) }}
+{{- end -}}
+
+{{- define "vdi-operator.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .context.Chart.Name .context.Chart.Version | replace "+" "_" }}
 {{ include "vdi-operator.podLabels" . }}
 app.kubernetes.io/version: {{ .context.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .context.Release.Service }}
-{{- with .context.Values.commonLabels }}
+{{- end -}}
+
+{{/*
+What values add to the chart's own labels; takes {own, further}: own as text, further a list of
+maps, of which the first wins. The chart's own stay as they are, because objects are found by
+them, and a key that is there twice is refused by what applies the objects.
+*/}}
+{{- define "vdi-operator.furtherLabels" -}}
+{{- $own := .own | fromYaml -}}
+{{- $more := dict -}}
+{{- range .further -}}
+{{- range $key, $value := . -}}
+{{- if not (or (hasKey $own $key) (hasKey $more $key)) -}}{{- $_ := set $more $key $value -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $more }}
 {{ toYaml . }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/*

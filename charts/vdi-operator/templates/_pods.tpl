@@ -69,6 +69,19 @@ start; takes {context, component}.
 {{- end -}}
 {{- end -}}
 
+{{/* How the pods resolve names; takes {context, component}. */}}
+{{- define "vdi-operator.resolving" -}}
+{{- $values := get .context.Values .component -}}
+{{- with $values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* Where the pods run; takes {context, component}. */}}
 {{- define "vdi-operator.scheduling" -}}
 {{- $values := get .context.Values .component -}}

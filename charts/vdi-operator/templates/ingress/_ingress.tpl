@@ -51,10 +51,8 @@ All others use the scheme's default port, which is 0.
 
 {{- define "vdi-operator.ingress.controller" -}}
 {{- $class := .Values.ingress.className | default "" | lower -}}
-{{- $known := "" -}}
-{{- range list "nginx" "traefik" "haproxy" "contour" "gce" "alb" -}}
-{{- if contains . $class }}{{ $known = . }}{{ end -}}
-{{- end -}}
+{{- /* The controller before the load balancer that it may be named after, as in "traefik-alb". */}}
+{{- $known := regexFind "nginx|traefik|haproxy|contour" $class | default (regexFind "\\b(gce|alb)\\b" $class) -}}
 {{- /* GatewayClasses of GKE. */}}
 {{- if hasPrefix "gke-" $class }}{{ $known = "gce" }}{{ end -}}
 {{- .Values.ingress.controller | default $known -}}
@@ -194,10 +192,7 @@ annotations:
 name: {{ include "vdi-operator.activator.name" . }}
 namespace: {{ .Release.Namespace | quote }}
 labels:
-  {{- include "vdi-operator.labels" (dict "context" . "component" "ingress") | nindent 2 }}
-  {{- with .Values.ingress.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "vdi-operator.labels" (dict "context" . "component" "ingress" "more" .Values.ingress.labels) | nindent 2 }}
 {{- end -}}
 
 {{/* Annotations that the activator's Service needs for its ingress. */}}

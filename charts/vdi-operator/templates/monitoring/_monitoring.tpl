@@ -1,9 +1,14 @@
-{{/* For a Prometheus without its Operator; takes {context, port}. */}}
-{{- define "vdi-operator.prometheusAnnotations" -}}
+{{/*
+Annotations of a component's pods besides the checksum: those for a Prometheus without its
+Operator, and those of values, which win; takes {context, component, port}.
+*/}}
+{{- define "vdi-operator.podAnnotations" -}}
+{{- $all := dict -}}
 {{- if .context.Values.prometheusAnnotations.enabled -}}
-prometheus.io/scrape: "true"
-prometheus.io/port: {{ .port | quote }}
-prometheus.io/path: /metrics
+{{- $all = dict "prometheus.io/scrape" "true" "prometheus.io/port" (.port | toString) "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- with mergeOverwrite $all ((get .context.Values .component).podAnnotations | default dict) -}}
+{{- omit . "checksum/config" | toYaml -}}
 {{- end -}}
 {{- end -}}
 
@@ -31,4 +36,11 @@ relabelings:
   - action: replace
     targetLabel: job
     replacement: {{ .job }}
+  {{- with .values.relabelings }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .values.metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}

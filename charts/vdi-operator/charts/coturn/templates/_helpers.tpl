@@ -1,6 +1,10 @@
-{{/* These take a context with this chart's own Values, and Release: the parent chart calls them too. */}}
+{{/*
+These take a context with this chart's own Values, and Release: the parent chart, which renders the
+objects, calls them. With names and labels it adds parentName, the beginning of its own objects'
+names, and parentLabels, which are for every object of a release.
+*/}}
 {{- define "coturn.fullname" -}}
-{{- .Values.fullnameOverride | default (printf "%s-coturn" (.Release.Name | trimSuffix "-operator" | trunc 40 | trimSuffix "-")) -}}
+{{- .Values.fullnameOverride | default (printf "%s-coturn" .parentName) -}}
 {{- end -}}
 
 {{/* The activator finds the pods by these labels. */}}
@@ -15,15 +19,18 @@ app.kubernetes.io/component: turn
 app.kubernetes.io/part-of: vdi-operator
 {{- end -}}
 
-{{/* Labels of every object. */}}
+{{/* Labels of every object; the object's own may be given as more. */}}
 {{- define "coturn.labels" -}}
+{{- $own := include "coturn.ownLabels" . -}}
+{{ $own }}
+{{- include "vdi-operator.furtherLabels" (dict "own" $own "further" (list .more .Values.commonLabels .parentLabels)) }}
+{{- end -}}
+
+{{- define "coturn.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "coturn.podLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{- define "coturn.serviceAccountName" -}}

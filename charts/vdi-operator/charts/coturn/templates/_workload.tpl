@@ -56,7 +56,7 @@ spec:
         {{- end }}
       annotations:
         checksum/config: {{ include "coturn.config" . | sha256sum }}
-        {{- with .Values.podAnnotations }}
+        {{- with omit (.Values.podAnnotations | default dict) "checksum/config" }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:

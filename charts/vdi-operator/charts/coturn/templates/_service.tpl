@@ -1,3 +1,5 @@
+{{/* The Service, where coturn is not in the network of its node; the parent chart renders it. */}}
+{{- define "coturn.service" -}}
 {{- if not .Values.hostNetwork }}
 {{- $service := .Values.service }}
 apiVersion: v1
@@ -6,33 +8,13 @@ metadata:
   name: {{ include "coturn.fullname" . }}
   namespace: {{ .Release.Namespace | quote }}
   labels:
-    {{- include "coturn.labels" . | nindent 4 }}
-    {{- with $service.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "coturn.labels" (merge (dict "more" $service.labels) .) | nindent 4 }}
   {{- with $service.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  type: {{ $service.type }}
-  {{- if ne $service.type "ClusterIP" }}
-  {{- with $service.externalTrafficPolicy }}
-  externalTrafficPolicy: {{ . }}
-  {{- end }}
-  {{- end }}
-  {{- if eq $service.type "LoadBalancer" }}
-  {{- with $service.loadBalancerIP }}
-  loadBalancerIP: {{ . | quote }}
-  {{- end }}
-  {{- with $service.loadBalancerClass }}
-  loadBalancerClass: {{ . | quote }}
-  {{- end }}
-  {{- with $service.loadBalancerSourceRanges }}
-  loadBalancerSourceRanges:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- end }}
+  {{- include "vdi-operator.service.reach" $service | nindent 2 }}
   selector:
     {{- include "coturn.selectorLabels" . | nindent 4 }}
   # Media passes here too. The relay ports need no Service: browser and desktop both connect
@@ -48,3 +30,4 @@ spec:
     - {name: turn-tls, port: {{ $service.tlsPort | int }}, targetPort: turn-tls, protocol: TCP}
     {{- end }}
 {{- end }}
+{{- end -}}

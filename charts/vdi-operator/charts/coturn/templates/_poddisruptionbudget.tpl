@@ -1,3 +1,5 @@
+{{/* The PodDisruptionBudget; the parent chart renders it. */}}
+{{- define "coturn.podDisruptionBudget" -}}
 {{- if .Values.podDisruptionBudget.enabled }}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -12,3 +14,4 @@ spec:
     matchLabels:
       {{- include "coturn.selectorLabels" . | nindent 6 }}
 {{- end }}
+{{- end -}}
