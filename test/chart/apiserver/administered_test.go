@@ -127,7 +127,9 @@ func createUninstall(t *testing.T) {
 	pod := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "vdi-uninstall"}, Spec: batchv1.JobSpec{Template: pod}}
 	require.NoError(t, admin.Create(t.Context(), job))
-	t.Cleanup(func() { require.NoError(t, admin.Delete(withoutEnd(t), job, client.PropagationPolicy(metav1.DeletePropagationBackground))) })
+	t.Cleanup(func() {
+		require.NoError(t, admin.Delete(withoutEnd(t), job, client.PropagationPolicy(metav1.DeletePropagationBackground)))
+	})
 	complete(t, job)
 }
 
