@@ -89,7 +89,7 @@ func TestAClaimThatIsReleasedIsNotBelievedAnyMore(t *testing.T) {
 	c := fake.NewFakeClient()
 	a, b, _ := two(c)
 	a.expect(t, "")
-	a.Client = interceptor.NewClient(c.(client.WithWatch), interceptor.Funcs{
+	a.Client = interceptor.NewClient(c, interceptor.Funcs{
 		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
 			a.expect(t, "")
 			return c.Delete(ctx, o, opts...)

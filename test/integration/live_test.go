@@ -124,12 +124,12 @@ func TestADesktopThatSleepsByTheCacheOnlyIsNotStopped(t *testing.T) {
 		require.NoError(t, patchSession(t, w.s, `{"spec":{"power":"OnDemand"}}`))
 		w.look(t)
 		w.begins(t, w.s)
-		asleep := w.lag.get
+		asleep := w.get
 		w.ends()
 		visit(t, w.s)
 		w.look(t)
 		require.NoError(t, hasScale(t, w.deployment, 1)())
-		w.lag.get, w.lag.pods = asleep, &corev1.PodList{}
+		w.get, w.pods = asleep, &corev1.PodList{}
 		startPod(t, w.s)
 		w.look(t)
 		require.NoError(t, hasScale(t, w.deployment, 1)(), "it is stopped in use")

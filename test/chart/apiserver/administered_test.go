@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -91,6 +92,7 @@ func administered(t *testing.T) helm.Release {
 	require.NoError(t, err)
 	create(t, admin, objects...)
 	createSigningKey(t)
+	createUninstall(t)
 	for _, o := range objects {
 		switch o.GetKind() {
 		case "Node":
@@ -116,6 +118,19 @@ func createSigningKey(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "vdi-signing-key"}, Data: map[string][]byte{corev1.TLSPrivateKeyKey: key}}
 	require.NoError(t, admin.Create(t.Context(), secret))
 	t.Cleanup(func() { require.NoError(t, admin.Delete(withoutEnd(t), secret)) })
+}
+
+// createUninstall makes a Job as who renders the chart applies it before a release goes, which has
+// done its work.
+func createUninstall(t *testing.T) {
+	t.Helper()
+	pod := corev1.PodTemplateSpec{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "vdi-uninstall"}, Spec: batchv1.JobSpec{Template: pod}}
+	require.NoError(t, admin.Create(t.Context(), job))
+	t.Cleanup(func() {
+		require.NoError(t, admin.Delete(withoutEnd(t), job, client.PropagationPolicy(metav1.DeletePropagationBackground)))
+	})
+	complete(t, job)
 }
 
 // rollOut gives every Deployment of a namespace a pod, and makes it available.
