@@ -11,7 +11,7 @@ import (
 )
 
 // judgeEnd looks, when a pod that was ready begins to end, whether its desktop has slept since
-// it was ready. Where it has not, somebody's desktop was taken away: that may only be a step's
+// it was made. Where it has not, somebody's desktop was taken away: that may only be a step's
 // doing. One whose desktop a step let crash has nothing to lose: a change may be what mends it,
 // as pkg/controller/session says of a start that is stuck. So has one whose status was lost. And
 // one that Kubernetes made while a pod of a lost node had the home gives way to that: whether it
@@ -22,7 +22,7 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 	}
 	l.later(judgement{at: at, revision: revision, of: NoRestartInUse, session: sessionOf(one.Pod), judge: func() string {
 		name := one.Labels[v1alpha1.LabelSession]
-		rested := l.between(one.Namespace, name, one.ready, revision, func(before, now version) bool { return sleeps(before, now) || forgets(before, now) })
+		rested := l.between(one.Namespace, name, one.made, revision, func(before, now version) bool { return sleeps(before, now) || forgets(before, now) })
 		// It was decided while nobody could be in there: in the moments after a wake, in which the
 		// operator does not see yet that it has recorded it, a change still replaces what starts.
 		early := l.reshaped(one, one.ready)
