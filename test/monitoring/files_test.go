@@ -12,8 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -41,7 +43,7 @@ func alerts(t *testing.T) []Rule {
 }
 
 // registered are the names of the series that operator and activator have from their
-// start.
+// start, or once the installation has been looked at.
 func registered(t *testing.T) map[string]bool {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -49,7 +51,7 @@ func registered(t *testing.T) map[string]bool {
 	metrics.RegisterBuildInfo(reg)
 	metrics.NewActivator(reg, closing.Labels()...)
 	metrics.RegisterReady(reg, func() error { return nil })
-	metrics.NewOperator(reg)
+	metrics.NewOperator(reg).Condition(v1alpha1.ConditionKeysCurrent, metav1.ConditionTrue)
 	metrics.RegisterActivatorsListening(reg, func() int { return 1 })
 	reg.MustRegister(
 		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
