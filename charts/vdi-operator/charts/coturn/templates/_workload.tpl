@@ -61,6 +61,9 @@ spec:
         {{- end }}
     spec:
       serviceAccountName: {{ include "coturn.serviceAccountName" . }}
+      {{- /* Its older name. The API server fills each from the other, and a rollback to a version
+      that gives neither takes away what was given: of one alone the account would stay, and be gone. */}}
+      serviceAccount: {{ include "coturn.serviceAccountName" . }}
       {{- if not (include "coturn.readsNode" .) }}
       automountServiceAccountToken: false
       {{- end }}
