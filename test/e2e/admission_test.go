@@ -67,7 +67,7 @@ func TestNobodyRestartsADesktopInUse(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// newSidecar is a request for ephemeral storage that nothing else has.
+// newSidecar is the audience of a token that nothing else has.
 const newSidecar = "33333333"
 
 // upgradeOfKnative does what changes all sidecars, as a new version of Knative does, and
@@ -76,7 +76,7 @@ func upgradeOfKnative(ctx context.Context, t *testing.T, key types.NamespacedNam
 	t.Helper()
 	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: config.Default().Knative.Namespace, Name: "config-deployment"}}
 	set := func(value string) error {
-		patch := fmt.Appendf(nil, `{"data":{"queue-sidecar-ephemeral-storage-request":%s}}`, value)
+		patch := fmt.Appendf(nil, `{"data":{"queue-sidecar-token-audiences":%s}}`, value)
 		return in.Client.Patch(context.WithoutCancel(ctx), settings.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
 	}
 	t.Cleanup(func() {
