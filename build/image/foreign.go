@@ -2,12 +2,9 @@ package image
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -47,20 +44,13 @@ func (b Builder) foreign(ctx context.Context, host aptHost, packages []string, n
 }
 
 func composeFile(ctx context.Context, made *scripted, debs []string, to string) error {
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	zip, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
-	if err != nil {
-		return err
-	}
-	c := composition{out: tar.NewWriter(zip), native: made, from: map[string]string{}}
-	if err := c.compose(ctx, debs); err != nil {
-		return err
-	}
-	return errors.Join(c.out.Close(), zip.Close(), out.Close())
+	return compressed(to, func(zip io.Writer) error {
+		c := composition{out: tar.NewWriter(zip), native: made, from: map[string]string{}}
+		if err := c.compose(ctx, debs); err != nil {
+			return err
+		}
+		return c.out.Close()
+	})
 }
 
 // composition writes one root filesystem.

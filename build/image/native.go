@@ -122,6 +122,11 @@ func trim(from, to string) error {
 		return err
 	}
 	defer in.Close()
+	return compressed(to, func(zip io.Writer) error { return trimTar(in, zip) })
+}
+
+// compressed makes a file of what write writes.
+func compressed(to string, write func(io.Writer) error) error {
 	out, err := os.Create(to)
 	if err != nil {
 		return err
@@ -131,7 +136,7 @@ func trim(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := trimTar(in, zip); err != nil {
+	if err := write(zip); err != nil {
 		return err
 	}
 	return errors.Join(zip.Close(), out.Close())

@@ -3,11 +3,10 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/org/vdi-operator/test/bench/replica"
 )
 
 const (
@@ -79,27 +78,9 @@ func costOf(ctx context.Context, p *Program) (c cost, err error) {
 	return c, err
 }
 
-// gauge is the number that a program's metrics have under a name without labels.
+// gauge is a number of a program that may stand still.
 func gauge(ctx context.Context, address, name string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, is := strings.CutPrefix(line, name+" "); is {
-			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("%s has no metric %s", address, name)
+	return replica.Metric(ctx, address, name)
 }

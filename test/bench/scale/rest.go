@@ -2,11 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/org/vdi-operator/test/bench/census"
@@ -15,29 +10,12 @@ import (
 )
 
 // asleepMetric is the operator's own count.
-const asleepMetric = `vdi_sessions{phase="Asleep"} `
+const asleepMetric = `vdi_sessions{phase="Asleep"}`
 
 // asleep is how many sessions sleep.
 func (s *scene) asleep(ctx context.Context) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.operator.Metrics+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, is := strings.CutPrefix(line, asleepMetric); is {
-			return strconv.Atoi(strings.TrimSpace(value))
-		}
-	}
-	return 0, fmt.Errorf("the operator has no metric %s", asleepMetric)
+	asleep, err := replica.Metric(ctx, s.operator.Metrics, asleepMetric)
+	return int(asleep), err
 }
 
 // rest looks at sessions and programs while nobody does anything.
