@@ -197,7 +197,7 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Write deep copies, C
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	sed -i -f config/crd/words.sed config/crd/vdi.kasm.io_*.yaml
 	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening" output:rbac:dir=config/rbac
-	for kind in vdisession vditemplate; do \
+	for kind in vdisession vditemplate vdisignin; do \
 		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
 	$(CRD_REF_DOCS) --log-level warn --config config/reference/crd-ref-docs.yaml --templates-dir config/reference --renderer markdown \

@@ -1,7 +1,7 @@
 {{- define "gvList" -}}
 # API reference
 
-Every field of `VDITemplate` and `VDISession`, as `kubectl explain vditemplate.spec` has them too. What the words mean is in
+Every field of `VDITemplate`, `VDISession` and `VDISignIn`, as `kubectl explain vditemplate.spec` has them too. What the words mean is in
 [concepts](concepts.md), what a reason says in [troubleshooting](troubleshooting.md#what-a-reason-says).
 {{- range $gv := . }}
 {{- range .SortedKinds }}{{ template "type" ($gv.TypeForKind .) }}{{ end }}

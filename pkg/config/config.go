@@ -6,7 +6,9 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -30,6 +32,10 @@ type Config struct {
 	Keys Keys `json:"keys"`
 	// URL is how sessions are addressed from outside.
 	URL URL `json:"url"`
+	// Auth is how people and programs prove who they are.
+	Auth Auth `json:"auth"`
+	// Portal is where people sign in; nil where there is none.
+	Portal *Portal `json:"portal,omitempty"`
 	// Sessions are what holds for sessions whose template and spec say nothing.
 	Sessions Sessions `json:"sessions"`
 	// Knative says whether desktops run on Knative Serving, and where that lives.
@@ -133,14 +139,16 @@ func (a Activator) Host() string { return a.Service + "." + a.Namespace + ".svc.
 func Default() Config {
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
-		Keys:         Keys{Signing: Key{Secret: "vdi-signing-key", Make: true}, TURN: Key{Secret: "vdi-turn", Make: true}},
-		URL:          URL{Scheme: "https", Routing: RoutingHost},
-		Sessions:     Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
-		Knative:      Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
-		Desktops:     Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},
-		Activator:    Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
-		Agent:        Agent{Peers: "vdi-activator-peers", Resources: agentResources(), SecurityContext: agentSecurity()},
-		Limits:       defaultLimits(),
+		Keys: Keys{Signing: Key{Secret: "vdi-signing-key", Make: true}, TURN: Key{Secret: "vdi-turn", Make: true},
+			Visits: Key{Secret: "vdi-visits", Make: true}, Portal: Key{Secret: "vdi-portal"}},
+		URL:       URL{Scheme: "https", Routing: RoutingHost},
+		Auth:      Auth{Links: true},
+		Sessions:  Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
+		Knative:   Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
+		Desktops:  Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},
+		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
+		Agent:     Agent{Peers: "vdi-activator-peers", Resources: agentResources(), SecurityContext: agentSecurity()},
+		Limits:    defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
 			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"},
@@ -178,4 +186,11 @@ func Parse(raw []byte) (Config, error) {
 		return Config{}, fmt.Errorf("configuration: %w", errs.ToAggregate())
 	}
 	return c, nil
+}
+
+// unmarshalStrict is for types that read themselves over their defaults.
+func unmarshalStrict(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -13,6 +14,11 @@ type Keys struct {
 	Signing Key `json:"signing"`
 	// TURN has what activators share with the TURN server.
 	TURN Key `json:"turn"`
+	// Visits has the keys with which activators sign visitors' cookies: a set of package keyset.
+	Visits Key `json:"visits"`
+	// Portal has those with which the portal encrypts what it keeps: a set of package keyset. It
+	// is not made where there is no portal.
+	Portal Key `json:"portal"`
 }
 
 // Key is a Secret with one of them.
@@ -25,7 +31,8 @@ type Key struct {
 
 func (k Keys) validate() field.ErrorList {
 	path := field.NewPath("keys")
-	return append(k.Signing.validate(path.Child("signing")), k.TURN.validate(path.Child("turn"))...)
+	return slices.Concat(k.Signing.validate(path.Child("signing")), k.TURN.validate(path.Child("turn")),
+		k.Visits.validate(path.Child("visits")), k.Portal.validate(path.Child("portal")))
 }
 
 func (k Key) validate(path *field.Path) (errs field.ErrorList) {

@@ -17,6 +17,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&VDISession{}, &VDISessionList{},
 		&VDITemplate{}, &VDITemplateList{},
+		&VDISignIn{}, &VDISignInList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -44,6 +44,13 @@ type VDISessionSpec struct {
 	// +optional
 	// +kubebuilder:default=OnDemand
 	Power Power `json:"power,omitempty"`
+
+	// Shares let others in beside the owner.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Shares []Share `json:"shares,omitempty"`
 }
 
 // Power says who decides whether a desktop is awake.
@@ -161,6 +168,13 @@ type SessionActivity struct {
 	// It neither wakes the desktop nor counts as activity.
 	// +optional
 	Viewer *SessionViewer `json:"viewer,omitempty"`
+	// Shares says how often links of spec.shares were opened. It is written under optimistic
+	// locking, and neither wakes the desktop nor counts as activity.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Shares []ShareUse `json:"shares,omitempty"`
 }
 
 // SessionViewer is the page that shows a desktop which takes one viewer only.

@@ -1,0 +1,38 @@
+package signin
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func TestASignInHoldsUntilTheFirstOfItsEnds(t *testing.T) {
+	now := time.Now()
+	before, after := metav1.NewTime(now), metav1.NewTime(now.Add(time.Second))
+	of := func(expires metav1.Time, valid *metav1.Time) *v1alpha1.VDISignIn {
+		return &v1alpha1.VDISignIn{Spec: v1alpha1.VDISignInSpec{ExpiresAt: expires}, Status: v1alpha1.VDISignInStatus{ValidUntil: valid}}
+	}
+	assert.True(t, Holds(of(after, &after), now))
+	for name, s := range map[string]*v1alpha1.VDISignIn{
+		"none": nil, "at its end": of(before, &after), "not confirmed any more": of(after, &before), "never confirmed": of(after, nil),
+	} {
+		assert.False(t, Holds(s, now), name)
+	}
+	deleted := of(after, &after)
+	deleted.DeletionTimestamp = &before
+	assert.False(t, Holds(deleted, now), "deleted")
+}
+
+func TestNamesSayNothingOfTheSecret(t *testing.T) {
+	a, b := Name("one"), Name("two")
+	assert.NotEqual(t, a, b)
+	assert.Empty(t, validation.IsDNS1123Label(a))
+	assert.NotContains(t, a, "one")
+	assert.NotEqual(t, Hash("one"), Hash("two"))
+	assert.Len(t, Hash("one"), 64)
+}
