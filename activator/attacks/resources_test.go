@@ -29,6 +29,8 @@ func briefly(c *config.Config) {
 	l.HeaderTimeout.Duration, l.HoldHTTP.Duration, l.HoldTime.Duration = 500*time.Millisecond, time.Second, time.Second
 }
 
+func twoRequests(c *config.Config) { c.Limits.LiveRequestsPerSession = 2 }
+
 // sparing has limits that are reached at once.
 func sparing(c *config.Config) {
 	l, few := &c.Limits, config.Rate{PerSecond: 1e-6, Burst: 3}
@@ -104,7 +106,8 @@ func trickling(_ *house) (all []attack) {
 			closing.HeaderTimeout)
 	}
 	add("a connection that says nothing", func(t *testing.T, h *house) (string, string) { return h.send(t, h.public, "") }, "", nil)
-	const body = "Content-Length: 1000000"
+	// So short that net/http would wait for all of it.
+	const body = "Content-Length: 1000"
 	for name, tc := range map[string]struct {
 		sent, want string
 		why        *closing.Refusal
@@ -126,6 +129,75 @@ func trickling(_ *house) (all []attack) {
 		return h.trickled(t, h.internal, request("POST "+agentapi.ActivityPath+" HTTP/1.1", "Host: activator",
 			"Authorization: Bearer "+h.token(token.AudienceAgent, h.alice, 0), body))
 	}, "400", closing.AgentReport).who = pod
+	return all
+}
+
+// insidersTrickling is what a visitor of the session sends or reads slower than anybody waits
+// who has no place among the live.
+func insidersTrickling(h *house) (all []attack) {
+	cookie := h.cookie()
+	add := func(name string, try func(*testing.T, *house) (string, string), want string, why *closing.Refusal) *attack {
+		all = append(all, attack{name: name, who: insider, try: try, want: want, why: why})
+		return &all[len(all)-1]
+	}
+	const body = "Content-Length: 1000"
+	for name, tc := range map[string]struct {
+		sent, want string
+		why        *closing.Refusal
+	}{
+		"the page": {request("GET / HTTP/1.1", "Host: "+victim, cookie, body, "Accept: text/html", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: document"), "200", nil},
+		"the state":      {request("GET /_vdi/status HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"nothing":        {request("POST /_vdi/nothing HTTP/1.1", "Host: "+victim, cookie, body), "404", nil},
+		"another method": {request("PUT /_vdi/wake HTTP/1.1", "Host: "+victim, cookie, body), "405", nil},
+		"an asset":       {request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"credentials":    {request("GET /turn HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"a worker":       {request("GET /sw.js HTTP/1.1", "Host: "+victim, cookie, body, "Service-Worker: script"), "403", nil},
+		"chunks":         {request("POST /_vdi/nothing HTTP/1.1", "Host: "+victim, cookie, "Transfer-Encoding: chunked") + "3e8\r\n", "404", nil},
+		"a posted upgrade": {request("POST /desk HTTP/1.1", "Host: "+victim, upgrading, cookie, body), "405",
+			closing.UpgradeMethod},
+		"an upgrade of another version": {request("GET /desk HTTP/1.1", "Host: "+victim, strings.Replace(upgrading, "13", "8", 1), cookie, body), "426",
+			closing.UpgradeVersion},
+		"a broken list of subprotocols": {request("GET /desk HTTP/1.1", "Host: "+victim, upgrading, "Sec-WebSocket-Protocol: (", cookie, body), "400",
+			closing.UpgradeSubprotocol},
+	} {
+		add("a body that trickles in: "+name, func(t *testing.T, h *house) (string, string) { return h.trickled(t, h.public, tc.sent) }, tc.want, tc.why)
+	}
+	beyond := add("a body that trickles in: beyond the live requests", func(t *testing.T, h *house) (string, string) {
+		h.desktop.answers(func(c net.Conn, _ *http.Request) { _, _ = io.Copy(io.Discard, c) })
+		defer h.desktop.answers(nil)
+		live := make(chan string)
+		for i := range 2 {
+			go func() {
+				got, _ := h.send(t, h.public, get(fmt.Sprint("/live", i), victim, cookie))
+				live <- got
+			}()
+		}
+		eventually.Equal(t, "they are live", 2, func() int { return int(value(h.Metrics.LiveRequests)) })
+		got, raw := h.trickled(t, h.public, request("POST /file HTTP/1.1", "Host: "+victim, cookie, body))
+		return strings.Join([]string{got, <-live, <-live}, " "), raw
+	}, "503 503 503", nil)
+	beyond.reaches, beyond.besides = 2, map[*closing.Refusal]int{closing.LiveRequestsPerSession: 1, closing.HoldTimeout: 2}
+	add("answers that are not read", func(t *testing.T, h *house) (string, string) {
+		const asked = 1000
+		c := h.dial(t, h.public)
+		_ = c.SetReadBuffer(4 << 10)
+		go func() { // the activator may end it before all of it is sent
+			_, _ = io.WriteString(c, strings.Repeat(request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie), asked))
+		}()
+		time.Sleep(4 * h.Config.Limits.HeaderTimeout.Duration)
+		answers := 0
+		for in := bufio.NewReader(c); ; answers++ {
+			resp, err := http.ReadResponse(in, nil)
+			if err == nil {
+				_, err = io.Copy(io.Discard, resp.Body)
+			}
+			if err != nil {
+				require.NotErrorIs(t, err, errTimeout(err), "nothing ends it")
+				return fmt.Sprint("all: ", answers == asked), ""
+			}
+		}
+	}, "all: false", nil)
 	return all
 }
 

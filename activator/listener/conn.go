@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
@@ -50,6 +51,7 @@ func (c *conn) awaits() {
 		_ = c.Close()
 		return
 	}
+	_ = c.SetWriteDeadline(time.Time{}) // the last answer's
 	c.resting.Store(true)
 	c.began.Store(false)
 	c.serving.Store(false)
