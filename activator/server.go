@@ -192,10 +192,11 @@ func (s *Server) stranger(w http.ResponseWriter) (welcome func()) {
 
 // hurry bounds what is left of a request and of its answer: neither a body that trickles in
 // nor an answer that is not read may keep a connection that has no place among the live.
+// net/http waits for the one before it writes the other.
 func (s *Server) hurry(w http.ResponseWriter) {
-	within := time.Now().Add(s.Config.Limits.HeaderTimeout.Duration)
+	now, within := time.Now(), s.Config.Limits.HeaderTimeout.Duration
 	c := http.NewResponseController(w)
-	_, _ = c.SetReadDeadline(within), c.SetWriteDeadline(within)
+	_, _ = c.SetReadDeadline(now.Add(within)), c.SetWriteDeadline(now.Add(2*within))
 }
 
 // unhurried lifts that for a request that has such a place, until hurry.

@@ -29,7 +29,11 @@ func briefly(c *config.Config) {
 	l.HeaderTimeout.Duration, l.HoldHTTP.Duration, l.HoldTime.Duration = 500*time.Millisecond, time.Second, time.Second
 }
 
-func twoRequests(c *config.Config) { c.Limits.LiveRequestsPerSession = 2 }
+// crowded has room for two requests of a session, which hang for a while.
+func crowded(c *config.Config) {
+	l := &c.Limits
+	l.LiveRequestsPerSession, l.HeaderTimeout.Duration, l.HoldHTTP.Duration = 2, 500*time.Millisecond, 3*time.Second
+}
 
 // sparing has limits that are reached at once.
 func sparing(c *config.Config) {
@@ -179,25 +183,14 @@ func insidersTrickling(h *house) (all []attack) {
 	}, "503 503 503", nil)
 	beyond.reaches, beyond.besides = 2, map[*closing.Refusal]int{closing.LiveRequestsPerSession: 1, closing.HoldTimeout: 2}
 	add("answers that are not read", func(t *testing.T, h *house) (string, string) {
-		const asked = 1000
 		c := h.dial(t, h.public)
-		_ = c.SetReadBuffer(4 << 10)
-		go func() { // the activator may end it before all of it is sent
-			_, _ = io.WriteString(c, strings.Repeat(request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie), asked))
-		}()
-		time.Sleep(4 * h.Config.Limits.HeaderTimeout.Duration)
-		answers := 0
-		for in := bufio.NewReader(c); ; answers++ {
-			resp, err := http.ReadResponse(in, nil)
-			if err == nil {
-				_, err = io.Copy(io.Discard, resp.Body)
-			}
-			if err != nil {
-				require.NotErrorIs(t, err, errTimeout(err), "nothing ends it")
-				return fmt.Sprint("all: ", answers == asked), ""
-			}
+		var err error
+		for asked := strings.Repeat(request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie), 100); err == nil; {
+			_, err = io.WriteString(c, asked)
 		}
-	}, "all: false", nil)
+		require.NotErrorIs(t, err, errTimeout(err), "nothing ends it")
+		return "", ""
+	}, "", nil)
 	return all
 }
 

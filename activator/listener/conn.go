@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
@@ -51,7 +50,6 @@ func (c *conn) awaits() {
 		_ = c.Close()
 		return
 	}
-	_ = c.SetWriteDeadline(time.Time{}) // the last answer's
 	c.resting.Store(true)
 	c.began.Store(false)
 	c.serving.Store(false)
