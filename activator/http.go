@@ -46,15 +46,16 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 		refuse(w, err)
 		return
 	}
-	if s.serveKept(w, r, v) {
-		return
-	}
 	end, err := s.requests.Acquire(v.Key())
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer end()
+	defer s.unhurried(w)()
+	if s.serveKept(w, r, v) {
+		return
+	}
 	release, err := s.hold(v)
 	if err != nil {
 		refuse(w, err)

@@ -17,6 +17,7 @@ func (s *Server) refuseVisitor(w http.ResponseWriter, why *closing.Refusal) {
 func (s *Server) refuse(w http.ResponseWriter, why error) {
 	e := closing.Of(why)
 	s.count(e)
+	s.hurry(w)
 	e.Answer(w)
 }
 

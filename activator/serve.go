@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/pageapi"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -31,6 +32,9 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 	case wantsWorker:
 		s.serveWorker(w, r, v)
 	case wantsOurs:
+		if r.URL.Path == page.EventsPath { // which has a place among the pages
+			defer s.unhurried(w)()
+		}
 		s.pages.Serve(w, r, pageapi.Visitor{View: v.View, Face: v.face})
 	case wantsAnything:
 		s.serveRequest(w, r, v)

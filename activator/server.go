@@ -177,20 +177,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stranger bounds what somebody holds who was not checked: a body that trickles in must
-// not keep a connection, nor an answer an idle one. welcome lifts that for a visitor who was,
-// unless the listener has said already that it closes the connection.
+// stranger bounds what somebody holds who was not checked. welcome lets a visitor who was keep
+// the connection for another request, unless the listener has said already that it closes it.
 func (s *Server) stranger(w http.ResponseWriter) (welcome func()) {
 	before := w.Header().Get("Connection")
 	w.Header().Set("Connection", "close")
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(s.Config.Limits.HeaderTimeout.Duration))
+	s.hurry(w)
 	return func() {
 		if before == "" {
 			w.Header().Del("Connection")
 		}
-		_ = c.SetReadDeadline(time.Time{})
 	}
+}
+
+// hurry bounds what is left of a request and of its answer: neither a body that trickles in
+// nor an answer that is not read may keep a connection that has no place among the live.
+// net/http waits for the one before it writes the other.
+func (s *Server) hurry(w http.ResponseWriter) {
+	now, within := time.Now(), s.Config.Limits.HeaderTimeout.Duration
+	c := http.NewResponseController(w)
+	_, _ = c.SetReadDeadline(now.Add(within)), c.SetWriteDeadline(now.Add(2*within))
+}
+
+// unhurried lifts that for a request that has such a place, until hurry.
+func (s *Server) unhurried(w http.ResponseWriter) (hurry func()) {
+	c := http.NewResponseController(w)
+	_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})
+	return func() { s.hurry(w) }
 }
 
 // serveAssets serves the pages' style and script, to strangers too.

@@ -56,6 +56,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, offer *relay.Su
 	if err != nil {
 		if conn != nil {
 			_ = conn.Close()
+		} else {
+			s.hurry(w) // it was answered instead
 		}
 		return nil, nil, err
 	}

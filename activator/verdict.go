@@ -72,6 +72,7 @@ func (s *Server) reject(w http.ResponseWriter, v visitor, no *relay.Rejected) {
 	if len(no.Challenge) > 0 {
 		w.Header()["Www-Authenticate"] = no.Challenge
 	}
+	s.hurry(w)
 	w.Header().Set("Cache-Control", "no-store")
 	http.Error(w, end.Reason, status)
 }

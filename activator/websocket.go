@@ -65,6 +65,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		handed = s.turnAway(w, r, h, offer, refusal)
 		return
 	}
+	s.unhurried(w)
 	asked, answered := s.negotiate(w, r, h, request)
 	if answered {
 		return

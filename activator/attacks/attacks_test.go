@@ -107,6 +107,7 @@ var table = []kind{
 	{name: "what reaches a desktop", attacks: reaching, awake: true},
 	{name: "what reaches a desktop that gets all", attacks: reachingPassed, awake: true, how: []func(*config.Config){passingAll}},
 	{name: "what trickles in", attacks: trickling, asleep: true, how: []func(*config.Config){briefly}},
+	{name: "what trickles in from a visitor", attacks: insidersTrickling, awake: true, how: []func(*config.Config){crowded}},
 	{name: "resources", attacks: resources, asleep: true, how: []func(*config.Config){sparing}},
 	{name: "resources of a visitor", attacks: insidersResources, awake: true, how: []func(*config.Config){sparing, briefly}},
 }

@@ -29,6 +29,12 @@ func briefly(c *config.Config) {
 	l.HeaderTimeout.Duration, l.HoldHTTP.Duration, l.HoldTime.Duration = 500*time.Millisecond, time.Second, time.Second
 }
 
+// crowded has room for two requests of a session, which hang for a while.
+func crowded(c *config.Config) {
+	l := &c.Limits
+	l.LiveRequestsPerSession, l.HeaderTimeout.Duration, l.HoldHTTP.Duration = 2, 500*time.Millisecond, 3*time.Second
+}
+
 // sparing has limits that are reached at once.
 func sparing(c *config.Config) {
 	l, few := &c.Limits, config.Rate{PerSecond: 1e-6, Burst: 3}
@@ -104,7 +110,8 @@ func trickling(_ *house) (all []attack) {
 			closing.HeaderTimeout)
 	}
 	add("a connection that says nothing", func(t *testing.T, h *house) (string, string) { return h.send(t, h.public, "") }, "", nil)
-	const body = "Content-Length: 1000000"
+	// So short that net/http would wait for all of it.
+	const body = "Content-Length: 1000"
 	for name, tc := range map[string]struct {
 		sent, want string
 		why        *closing.Refusal
@@ -126,6 +133,73 @@ func trickling(_ *house) (all []attack) {
 		return h.trickled(t, h.internal, request("POST "+agentapi.ActivityPath+" HTTP/1.1", "Host: activator",
 			"Authorization: Bearer "+h.token(token.AudienceAgent, h.alice, 0), body))
 	}, "400", closing.AgentReport).who = pod
+	return all
+}
+
+// insidersTrickling is what a visitor of the session sends or reads slower than anybody waits
+// who has no place among the live.
+func insidersTrickling(h *house) (all []attack) {
+	cookie := h.cookie()
+	add := func(name string, try func(*testing.T, *house) (string, string), want string, why *closing.Refusal) *attack {
+		all = append(all, attack{name: name, who: insider, try: try, want: want, why: why})
+		return &all[len(all)-1]
+	}
+	const body = "Content-Length: 1000"
+	// ends says that the connection ends in time: what trickles in behind resets it, and that may
+	// overtake the answer.
+	ends := func(t *testing.T, h *house, sent, want string) (string, string) {
+		got, raw := h.trickled(t, h.public, sent)
+		if got == "" {
+			got = want
+		}
+		return got, raw
+	}
+	for name, tc := range map[string]struct {
+		sent, want string
+		why        *closing.Refusal
+	}{
+		"the page": {request("GET / HTTP/1.1", "Host: "+victim, cookie, body, "Accept: text/html", "Sec-Fetch-Mode: navigate",
+			"Sec-Fetch-Dest: document"), "200", nil},
+		"the state":      {request("GET /_vdi/status HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"nothing":        {request("POST /_vdi/nothing HTTP/1.1", "Host: "+victim, cookie, body), "404", nil},
+		"another method": {request("PUT /_vdi/wake HTTP/1.1", "Host: "+victim, cookie, body), "405", nil},
+		"an asset":       {request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"credentials":    {request("GET /turn HTTP/1.1", "Host: "+victim, cookie, body), "200", nil},
+		"a worker":       {request("GET /sw.js HTTP/1.1", "Host: "+victim, cookie, body, "Service-Worker: script"), "403", nil},
+		"chunks":         {request("POST /_vdi/nothing HTTP/1.1", "Host: "+victim, cookie, "Transfer-Encoding: chunked") + "3e8\r\n", "404", nil},
+		"a posted upgrade": {request("POST /desk HTTP/1.1", "Host: "+victim, upgrading, cookie, body), "405",
+			closing.UpgradeMethod},
+		"an upgrade of another version": {request("GET /desk HTTP/1.1", "Host: "+victim, strings.Replace(upgrading, "13", "8", 1), cookie, body), "426",
+			closing.UpgradeVersion},
+		"a broken list of subprotocols": {request("GET /desk HTTP/1.1", "Host: "+victim, upgrading, "Sec-WebSocket-Protocol: (", cookie, body), "400",
+			closing.UpgradeSubprotocol},
+	} {
+		add("a body that trickles in: "+name, func(t *testing.T, h *house) (string, string) { return ends(t, h, tc.sent, tc.want) }, tc.want, tc.why)
+	}
+	beyond := add("a body that trickles in: beyond the live requests", func(t *testing.T, h *house) (string, string) {
+		h.desktop.answers(func(c net.Conn, _ *http.Request) { _, _ = io.Copy(io.Discard, c) })
+		defer h.desktop.answers(nil)
+		live := make(chan string)
+		for i := range 2 {
+			go func() {
+				got, _ := h.send(t, h.public, get(fmt.Sprint("/live", i), victim, cookie))
+				live <- got
+			}()
+		}
+		eventually.Equal(t, "they are live", 2, func() int { return int(value(h.Metrics.LiveRequests)) })
+		got, raw := ends(t, h, request("POST /file HTTP/1.1", "Host: "+victim, cookie, body), "503")
+		return strings.Join([]string{got, <-live, <-live}, " "), raw
+	}, "503 503 503", nil)
+	beyond.reaches, beyond.besides = 2, map[*closing.Refusal]int{closing.LiveRequestsPerSession: 1, closing.HoldTimeout: 2}
+	add("answers that are not read", func(t *testing.T, h *house) (string, string) {
+		c := h.dial(t, h.public)
+		var err error
+		for asked := strings.Repeat(request("GET /_vdi/assets/shell.js HTTP/1.1", "Host: "+victim, cookie), 100); err == nil; {
+			_, err = io.WriteString(c, asked)
+		}
+		require.NotErrorIs(t, err, errTimeout(err), "nothing ends it")
+		return "", ""
+	}, "", nil)
 	return all
 }
 

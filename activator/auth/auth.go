@@ -200,9 +200,11 @@ func (g *Guard) tokens(r *http.Request) []string {
 	var raw []string
 	// There can be more than one where a plain cookie is used: another host of the domain
 	// may set its own for all of them, and must not lock a visitor out by it. Their number
-	// is bounded by the length of a request's head.
+	// is bounded by the length of a request's head, which has room for thousands.
+	once := map[string]bool{"": true}
 	for _, c := range r.CookiesNamed(g.cookieName()) {
-		if c.Value != "" && !slices.Contains(raw, c.Value) {
+		if !once[c.Value] {
+			once[c.Value] = true
 			raw = append(raw, c.Value)
 		}
 	}

@@ -159,6 +159,7 @@ func TestOnlyWhatIsTheSameForEverybodyIsKept(t *testing.T) {
 		"a page with a query":            {get("/?v=1"), 200, nil, true},
 		"with our cookie":                {get("/", "Cookie", "vdi-session=x"), 200, nil, true},
 		"by encoding":                    {get("/"), 200, []string{"Vary", "Accept-Encoding"}, true},
+		"by what loads it":               {get("/"), 200, []string{"Vary", "Accept-Encoding, Sec-Fetch-Dest"}, true},
 		"a manifest":                     {get("/manifest.json"), 200, []string{"Content-Type", "application/json"}, true},
 		"a type with a character set":    {get("/"), 200, []string{"Content-Type", "text/html; charset=utf-8"}, true},
 		"other JSON":                     {get("/api/state"), 200, []string{"Content-Type", "application/json"}, false},

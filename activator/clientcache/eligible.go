@@ -59,7 +59,7 @@ func mayKeep(r *http.Request, status int, h http.Header) (keep, byMagic bool) {
 		}
 	}
 	for _, name := range members(h, "Vary") {
-		if name != "accept-encoding" {
+		if name != "accept-encoding" && name != "sec-fetch-dest" { // which every answer here has
 			return false, false
 		}
 	}

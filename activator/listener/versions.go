@@ -21,8 +21,9 @@ func (d *Admission) handler(next http.Handler) http.Handler {
 		}
 		if why := unspoken(r); why != nil {
 			d.refused(why, r.RemoteAddr)
-			// A body that trickles in must not keep the connection.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d.limits.HeaderTimeout.Duration))
+			// Neither a body that trickles in nor an answer that is not read may keep the connection.
+			control, within := http.NewResponseController(w), time.Now().Add(d.limits.HeaderTimeout.Duration)
+			_, _ = control.SetReadDeadline(within), control.SetWriteDeadline(within)
 			w.Header().Set("Connection", "close")
 			why.Ending().Answer(w)
 			return

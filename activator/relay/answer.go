@@ -15,12 +15,18 @@ import (
 // docs/security.md has the reasons.
 var dropped = []string{
 	"Clear-Site-Data", "Alt-Svc", "Nel", "Report-To", "Strict-Transport-Security", "Public-Key-Pins", "Expect-Ct",
-	"X-Sendfile", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Accel-*", "X-Reproxy-*", "Surrogate-*", "X-Proxy-Cache-Control",
-	"Cdn-Cache-Control", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Status",
+	"X-Sendfile*", "X-Lighttpd-*", "X-Litespeed-*", "X-Accel-*", "X-Reproxy-*", "X-Envoy-*", "Surrogate-*", "X-Proxy-Cache-Control",
+	"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Akamai-Cache-Control", "Netlify-Cdn-Cache-Control", "Vercel-Cdn-Cache-Control",
+	"Edge-Control", "Edge-Cache-Tag", "Cache-Tag", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Status",
+	"Secure-Session-Registration", "Sec-Session-Registration",
 }
 
+// fetchDest is the field by which browsers say what they load something for.
+const fetchDest = "Sec-Fetch-Dest"
+
 // filterAnswer drops them, and a worker's larger scope where no worker was asked for or
-// where it is not the session's.
+// where it is not the session's. What the browser keeps of a frame or for a script it does not
+// show as a page: the page around the desktop has the same address.
 func filterAnswer(h http.Header, in *http.Request, face route.Face) {
 	for name := range h {
 		if auth.Matches(dropped, name) {
@@ -29,6 +35,9 @@ func filterAnswer(h http.Header, in *http.Request, face route.Face) {
 	}
 	if in.Header.Get("Service-Worker") != "script" || face.Prefix != "" {
 		h.Del("Service-Worker-Allowed")
+	}
+	if in.Header.Get(fetchDest) != "" {
+		h.Add("Vary", fetchDest)
 	}
 }
 

@@ -79,3 +79,18 @@ func TestAnAnswerChangesNothingButItself(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatABrowserKeepsOfAFrameIsNotShownAsAPage(t *testing.T) {
+	for dest, want := range map[string][]string{"": {"Accept-Encoding"}, "iframe": {"Accept-Encoding", fetchDest}, "empty": {"Accept-Encoding", fetchDest}} {
+		in := visitor("/", nil)
+		if dest != "" {
+			in.Header.Set(fetchDest, dest)
+		}
+		answer := answered(t, in, route.Face{}, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nCache-Control: max-age=9999\r\nVary: Accept-Encoding\r\nContent-Length: 2\r\n\r\nok")
+		})
+		if got := answer.Header.Values("Vary"); !slices.Equal(got, want) {
+			t.Errorf("%q: varies by %v", dest, got)
+		}
+	}
+}

@@ -45,8 +45,8 @@ type Limits struct {
 	// RelayIdleTimeout ends a relayed WebSocket on which nothing was said for so long;
 	// 0 never does.
 	RelayIdleTimeout metav1.Duration `json:"relayIdleTimeout"`
-	// HeaderTimeout bounds how long a client may take to send its request head, and
-	// HeaderBytes how long that head may be.
+	// HeaderTimeout bounds how long a client may take to send its request head, and body and
+	// answer of a request that has no place among the live; HeaderBytes how long that head may be.
 	HeaderTimeout metav1.Duration `json:"headerTimeout"`
 	HeaderBytes   int             `json:"headerBytes"`
 	// DesktopHeaderBytes and DesktopHeaderFields bound the head of a desktop's answer.
