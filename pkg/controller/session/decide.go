@@ -81,6 +81,8 @@ func (p *pass) decide() {
 		p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
 	case !p.decision.Awake && awake:
 		p.sleep()
+	case p.decision.Reason == lifecycle.ReasonSleepRequested:
+		p.recordSleep() // it sleeps already, and from now on only a person wakes it
 	}
 	p.returnAt(p.decision.Until)
 }
@@ -101,7 +103,7 @@ func (p *pass) sleep() {
 	if reason == lifecycle.ReasonStartup {
 		message = p.startFailed()
 	}
-	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
+	p.recordSleep()
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
@@ -112,6 +114,10 @@ func (p *pass) sleep() {
 		}
 		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "Sleep", "The desktop goes to sleep: %s", reason)
 	})
+}
+
+func (p *pass) recordSleep() {
+	p.session.Status.SleepTime, p.session.Status.SleepReason = lifecycle.SleepTime(p.now, p.session), string(p.decision.Reason)
 }
 
 // startFailed says why a desktop did not start, and records what was last seen of it.
