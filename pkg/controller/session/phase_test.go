@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
@@ -310,7 +312,11 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 }
 
 func TestARequestPutsADesktopToSleepOnceAndOnlyAPersonWakesIt(t *testing.T) {
-	s := newWokenStage(t)
+	s := newStage(t)
+	var lines bytes.Buffer
+	s.r.Audit = audit.New(&lines, true)
+	s.visit()
+	s.look()
 	asks := func(change func(*v1alpha1.VDISession)) {
 		session := s.session()
 		change(session)
@@ -330,6 +336,7 @@ func TestARequestPutsADesktopToSleepOnceAndOnlyAPersonWakesIt(t *testing.T) {
 	now, _ = s.look()
 	assert.Equal(t, version, now.ResourceVersion)
 	assert.Equal(t, "woke, slept SleepRequested", strings.Join(s.counted, ", "))
+	assert.Regexp(t, `^{.*"event":"wake","via":"operator","session":"ada",.*"reason":"Visited"}\n{.*"event":"sleep",.*"reason":"SleepRequested"}\n$`, lines.String())
 
 	asks(func(o *v1alpha1.VDISession) { o.Spec.WakeAt = lifecycle.RequestTime(s.now, o) })
 	now, _ = s.look()
