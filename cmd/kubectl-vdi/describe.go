@@ -180,7 +180,8 @@ func rank(status metav1.ConditionStatus) int {
 }
 
 func inWords(c metav1.Condition) string {
-	return map[metav1.ConditionStatus]string{metav1.ConditionTrue: "yes", metav1.ConditionFalse: "no"}[c.Status] + ", " + c.Reason
+	return map[metav1.ConditionStatus]string{metav1.ConditionTrue: "yes", metav1.ConditionFalse: "no", metav1.ConditionUnknown: "unknown"}[c.Status] +
+		", " + c.Reason
 }
 
 // eventsOf are a session's, the latest last.

@@ -36,7 +36,7 @@ for word in "$@"; do
 done
 case $verb in
 vdi)
-	case $2 in drain | out-of-service | restore) exec %[1]s "$@" --help ;; esac
+	case $2 in create | drain | logs | open | out-of-service | restore | share | sleep | wake) exec %[1]s "$@" --help ;; esac
 	exec %[1]s "$@" ;;
 create)
 	said=$(%[1]s "$@" --dry-run=server 2>&1) && echo "$said" && exit
