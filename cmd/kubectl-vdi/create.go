@@ -34,6 +34,9 @@ unless --wake is given. What the flags leave out is the template's.`,
 		Args:              one("session"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			s, err := n.session(args[0], cmd.Flags().Changed("gpu"))
 			if err != nil {
 				return err

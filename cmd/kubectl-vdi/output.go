@@ -40,6 +40,15 @@ func (o output) table() bool {
 	return o.wide() || o.format() == "" && *o.flags.TemplatePrinterFlags.TemplateArgument == ""
 }
 
+// check refuses a format that there is not, before anything is changed.
+func (o output) check() error {
+	if o.wide() {
+		return nil
+	}
+	_, err := o.flags.ToPrinter()
+	return err
+}
+
 // print prints an object or a list as kubectl get -o does.
 func (o output) print(w io.Writer, object runtime.Object) error {
 	printer, err := o.flags.ToPrinter()

@@ -133,7 +133,8 @@ func TestAWaitFollowsTheServersClock(t *testing.T) {
 	}))
 	defer server.Close()
 	for late, want := range map[string]time.Duration{"0s": 0, "2s": 0, "10m": -10 * time.Minute, "-1h": time.Hour} {
-		r := httptest.NewRequest(http.MethodGet, server.URL+"?late="+late, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"?late="+late, nil)
+		require.NoError(t, err)
 		answer, err := clock.watch(http.DefaultTransport).RoundTrip(r)
 		require.NoError(t, err)
 		require.NoError(t, answer.Body.Close())
@@ -269,7 +270,7 @@ func TestDescribeSaysWhatASessionWaitsForAndWhy(t *testing.T) {
 	out, _, err := run(t, []string{"describe", "alice"}, alice, event, other)
 	require.NoError(t, err)
 	for _, line := range []string{
-		`Phase: +Creating`, `Waiting for: +WaitingForGPU nvidia.com/gpu, for 3m0s: 0/3 nodes have one`, `Awake: +for 5m0?s?, not reachable yet`,
+		`Phase: +Creating`, `Waiting for: +WaitingForGPU nvidia.com/gpu, for 3m\d*s?: 0/3 nodes have one`, `Awake: +for 5m\d*s?, not reachable yet`,
 		`  startupTimeout +10m30s +runs out in 5m\d*s`, `  idleTimeout +1h0m0s +does not run`, `  maxDuration +0s +is off`,
 		`  Ready +no, WaitingForGPU +for .* Waiting for a GPU.`, `  viewer-1 +Viewer +bob`, `  5m\d*s? ago +Normal +Awake +The desktop wakes: Visited`,
 	} {
