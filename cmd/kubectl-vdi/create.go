@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -52,9 +53,7 @@ unless --wake is given. What the flags leave out is the template's.`,
 	cmd.Flags().BoolVar(&n.wake, "wake", false, "wake the desktop at once")
 	w = addWaiting(cmd, "a visit gets the desktop; with --wake, until it can be reached")
 	o = addOutput(cmd, "created")
-	_ = cmd.RegisterFlagCompletionFunc("template", func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return p.completeTemplate()(cmd, nil, begun)
-	})
+	_ = cmd.RegisterFlagCompletionFunc("template", p.completeTemplate())
 	return cmd
 }
 
@@ -64,9 +63,9 @@ func (n creation) session(name string, gpu bool) (*v1alpha1.VDISession, error) {
 	s.Name = name
 	switch {
 	case n.user == "":
-		return nil, fmt.Errorf("--user is missing: name whose desktop it is, such as --user alice@example.com")
+		return nil, errors.New("--user is missing: name whose desktop it is, such as --user alice@example.com")
 	case n.template == "":
-		return nil, fmt.Errorf("--template is missing: kubectl vdi templates lists them")
+		return nil, errors.New("--template is missing: kubectl vdi templates lists them")
 	}
 	var r v1alpha1.SessionResources
 	if gpu {
@@ -103,7 +102,8 @@ func (p *plugin) create(ctx context.Context, s *v1alpha1.VDISession, wake bool, 
 	}
 	switch err := c.Create(ctx, s); {
 	case apierrors.IsAlreadyExists(err):
-		return fmt.Errorf("namespace %s has a session %s already: choose another name, or see it: kubectl vdi describe %[2]s --namespace %[1]s", namespace, s.Name)
+		return fmt.Errorf("namespace %s has a session %s already: choose another name, or see it: kubectl vdi describe %[2]s --namespace %[1]s",
+			namespace, s.Name)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("there is no namespace %s, or no VDI Operator: %w", namespace, err)
 	case err != nil:

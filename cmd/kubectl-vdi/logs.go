@@ -53,7 +53,8 @@ func (p *plugin) printLogs(ctx context.Context, name string, which *corev1.PodLo
 	case !lifecycle.Awake(s):
 		return fmt.Errorf("session %s/%s is %s and has no pod: kubectl vdi wake %[2]s --namespace %[1]s --wait", s.Namespace, s.Name, phaseOf(s))
 	case s.Status.PodName == "":
-		return fmt.Errorf("session %s/%s has no pod yet: %s kubectl vdi describe %[2]s --namespace %[1]s says more", s.Namespace, s.Name, inALine(s.Status.Message))
+		return fmt.Errorf("session %s/%s has no pod yet: %s kubectl vdi describe %[2]s --namespace %[1]s says more",
+			s.Namespace, s.Name, inALine(s.Status.Message))
 	}
 	log, err := p.logs(ctx, s.Namespace, s.Status.PodName, which)
 	if err != nil {

@@ -34,7 +34,7 @@ type completion = func(cmd *cobra.Command, args []string, begun string) ([]cobra
 
 // completeSession offers the sessions of the namespace; each command takes one.
 func (p *plugin) completeSession() completion {
-	return p.complete(func(ctx context.Context, c client.Client, namespace string) (names []cobra.Completion, err error) {
+	return first(p.complete(func(ctx context.Context, c client.Client, namespace string) (names []cobra.Completion, err error) {
 		var list v1alpha1.VDISessionList
 		err = c.List(ctx, &list, client.InNamespace(namespace))
 		for i := range list.Items {
@@ -42,7 +42,7 @@ func (p *plugin) completeSession() completion {
 			names = append(names, cobra.CompletionWithDesc(s.Name, s.Spec.User+", "+string(phaseOf(s))))
 		}
 		return names, err
-	})
+	}))
 }
 
 func (p *plugin) completeTemplate() completion {
@@ -57,26 +57,36 @@ func (p *plugin) completeTemplate() completion {
 }
 
 func (p *plugin) completeNode() completion {
-	return p.complete(func(ctx context.Context, c client.Client, _ string) (names []cobra.Completion, err error) {
+	return first(p.complete(func(ctx context.Context, c client.Client, _ string) (names []cobra.Completion, err error) {
 		var list corev1.NodeList
 		err = c.List(ctx, &list)
 		for i := range list.Items {
 			names = append(names, list.Items[i].Name)
 		}
 		return names, err
-	})
+	}))
 }
 
-// complete offers names for the first argument; where they cannot be read, none.
+// first completes the first argument and no other.
+func first(names completion) completion {
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(cmd, args, begun)
+	}
+}
+
+// complete offers names; where they cannot be read, none.
 func (p *plugin) complete(names func(context.Context, client.Client, string) ([]cobra.Completion, error)) completion {
-	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		c, namespace, err := p.client()
-		if err != nil || len(args) > 0 {
+		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		all, err := names(cmd.Context(), c, namespace)
 		if err != nil {
-			cobra.CompDebugln(err.Error(), true)
+			cobra.CompDebugln(err.Error(), false)
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	}
