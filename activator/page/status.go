@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -27,7 +28,7 @@ const (
 	StateReady State = "ready"
 	// StateFailed: it did not start; offer to try again.
 	StateFailed State = "failed"
-	// StateAsleep: a clock put it to sleep; offer to wake it.
+	// StateAsleep: a clock or somebody put it to sleep; offer to wake it.
 	StateAsleep State = "asleep"
 	// StateOff: an administrator switched it off; say so.
 	StateOff State = "off"
@@ -130,7 +131,7 @@ func Describe(f Facts) Status {
 		s.State = StateFailed
 		s.Summary, s.Detail = startFailed(st, policy)
 	case needsPerson:
-		s.State, s.Summary = StateAsleep, sleptBecause(st.SleepReason, policy)
+		s.State, s.Summary = StateAsleep, sleptBecause(lifecycle.SleptBy(f.Session), policy)
 	default:
 		s.Step, s.Summary, s.Detail, s.Blocked = progress(f.Now, f.View)
 		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
@@ -169,19 +170,18 @@ func nextSleep(now time.Time, p lifecycle.Policy, s *v1alpha1.VDISession) *Sleep
 		return nil
 	}
 	next := slices.MinFunc(clocks, func(a, b lifecycle.Due) int { return a.At.Compare(b.At) })
-	return &Sleep{Reason: next.Reason, Text: textClocks[next.Reason].warns, Postponable: next.Postponable,
+	return &Sleep{Reason: next.Reason, Text: textSleeps[next.Reason].warns, Postponable: next.Postponable,
 		InMillis: next.At.Sub(now).Milliseconds(), at: next.At,
 		WarnMillis: next.Warning(next.Setting(p.Lifecycle).OrZero()).Milliseconds()}
 }
 
-// sleptBecause says which clock put the desktop to sleep.
-func sleptBecause(reason string, p lifecycle.Policy) string {
-	clock, is := lifecycle.ByReason(lifecycle.Reason(reason))
-	text := textClocks[clock.Reason].slept
-	if !is || text == "" {
-		return textAsleepHint
+// sleptBecause says which clock put the desktop to sleep, or that somebody did.
+func sleptBecause(reason lifecycle.Reason, p lifecycle.Policy) string {
+	text := cmp.Or(textSleeps[reason].slept, textAsleepHint)
+	if clock, is := lifecycle.ByReason(reason); is {
+		text = strings.Replace(text, "%s", inWords(clock.Setting(p.Lifecycle).OrZero()), 1)
 	}
-	return strings.Replace(text, "%s", inWords(clock.Setting(p.Lifecycle).OrZero()), 1)
+	return text
 }
 
 func timeline(s wake.Stamps) map[string]int64 {

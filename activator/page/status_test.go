@@ -84,6 +84,7 @@ func TestWhatAPageIsTold(t *testing.T) {
 			state: StateFailed, says: "It did not start in time.", andDetail: "Not within 10m. Last seen: no GPU."},
 		"nobody typed":       {asleep: true, slept: lifecycle.ReasonIdle, message: "A visit wakes it.", state: StateAsleep, says: "Nobody typed or moved the pointer for 30 minutes."},
 		"awake for too long": {asleep: true, slept: lifecycle.ReasonMaxDuration, state: StateAsleep, says: "It had been awake for as long as it may be."},
+		"put to sleep":       {asleep: true, slept: lifecycle.ReasonSleepRequested, state: StateAsleep, says: "You, or your administrator, put it to sleep."},
 		"switched off":       {asleep: true, off: true, state: StateOff, says: closing.PoweredOff.Text},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,9 +146,9 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 		want                     *Sleep
 		report                   int64
 	}{
-		"nobody typed for long":     {30 * time.Minute, 24 * time.Hour, time.Hour, 29 * time.Minute, "", &Sleep{lifecycle.ReasonIdle, textClocks[lifecycle.ReasonIdle].warns, true, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
-		"a short clock warns late":  {40 * time.Second, 0, time.Hour, 10 * time.Second, "", &Sleep{lifecycle.ReasonIdle, textClocks[lifecycle.ReasonIdle].warns, true, 30_000, 10_000, noon.Add(30 * time.Second)}, 10_000},
-		"awake for long":            {30 * time.Minute, 2 * time.Hour, 119 * time.Minute, time.Minute, "", &Sleep{lifecycle.ReasonMaxDuration, textClocks[lifecycle.ReasonMaxDuration].warns, false, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"nobody typed for long":     {30 * time.Minute, 24 * time.Hour, time.Hour, 29 * time.Minute, "", &Sleep{lifecycle.ReasonIdle, textSleeps[lifecycle.ReasonIdle].warns, true, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
+		"a short clock warns late":  {40 * time.Second, 0, time.Hour, 10 * time.Second, "", &Sleep{lifecycle.ReasonIdle, textSleeps[lifecycle.ReasonIdle].warns, true, 30_000, 10_000, noon.Add(30 * time.Second)}, 10_000},
+		"awake for long":            {30 * time.Minute, 2 * time.Hour, 119 * time.Minute, time.Minute, "", &Sleep{lifecycle.ReasonMaxDuration, textSleeps[lifecycle.ReasonMaxDuration].warns, false, 60_000, 120_000, noon.Add(time.Minute)}, 15_000},
 		"a sleep that is under way": {time.Minute, 0, time.Hour, 2 * time.Minute, "", nil, 15_000},
 		"no clock runs":             {0, 0, time.Hour, time.Minute, "", nil, 15_000},
 		"always on":                 {time.Minute, time.Hour, time.Hour, time.Minute, v1alpha1.PowerAlwaysOn, nil, 15_000},
@@ -168,7 +169,7 @@ func TestThePageWarnsOfTheNextSleep(t *testing.T) {
 
 func TestEveryClockThatThePageWarnsOfHasItsSentences(t *testing.T) {
 	for _, clock := range lifecycle.Clocks {
-		text := textClocks[clock.Reason]
+		text := textSleeps[clock.Reason]
 		assert.False(t, clock.Warns && (text.warns == "" || text.slept == ""), "%s has %+v", clock.Name, text)
 	}
 }

@@ -102,12 +102,14 @@ var reasonTexts = map[string]string{
 	v1alpha1.ReasonNotServed:           "Nobody serves this desktop at present.",
 }
 
-// textClocks are the sentences about the clocks that the page warns of. The last has no length: a
-// session's timeout may have been shorter then, as while its node was drained.
-var textClocks = map[lifecycle.Reason]struct{ warns, slept string }{
+// textSleeps are the sentences about sleeps that the page tells of, and warns of where it can.
+// Max duration has no length: a session's timeout may have been shorter then, as while its node
+// was drained.
+var textSleeps = map[lifecycle.Reason]struct{ warns, slept string }{
 	lifecycle.ReasonIdle: {"Nobody has typed or moved the pointer for a while.", "Nobody typed or moved the pointer for %s."},
 	lifecycle.ReasonMaxDuration: {"It has been awake for as long as it may be. This cannot be put off: save your work now.",
 		"It had been awake for as long as it may be."},
+	lifecycle.ReasonSleepRequested: {slept: "You, or your administrator, put it to sleep."},
 }
 
 // scriptText is what the script says by itself.

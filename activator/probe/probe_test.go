@@ -157,6 +157,7 @@ func TestWhyADesktopCannotBeReached(t *testing.T) {
 		"did not start since":       {asleep(later, lifecycle.ReasonStartup), closing.StartFailed, "no GPU is free."},
 		"too long awake since":      {asleep(later, lifecycle.ReasonMaxDuration), closing.Asleep, "MaxDuration"},
 		"idle since":                {asleep(later, lifecycle.ReasonIdle), closing.Asleep, "IdleTimeout"},
+		"put to sleep since":        {asleep(later, lifecycle.ReasonSleepRequested), closing.Asleep, "SleepRequested"},
 		"left since":                {asleep(later, lifecycle.ReasonDisconnected), nil, ""},
 		"did not start before":      {asleep(noon, lifecycle.ReasonStartup), nil, ""},
 		"was too long awake before": {asleep(noon, lifecycle.ReasonMaxDuration), nil, ""},

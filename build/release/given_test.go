@@ -21,6 +21,7 @@ var committed = time.Unix(1700000000, 0).UTC()
 var sources = map[string]string{
 	"go.mod":                             "module github.com/org/vdi-operator\n\ngo 1.26\n",
 	"cmd/kubectl-vdi/main.go":            "package main\n\nfunc main() {}\n",
+	"cmd/kubectl-vdi/" + completer:       "#!/bin/sh\n",
 	"cmd/operator/main.go":               "package main\n\nfunc main() { println(1) }\n",
 	"LICENSE":                            "free\n",
 	"build/operator.yaml":                "name: ghcr.io/org/vdi-operator\ngo:\n  - {module: ., package: ./cmd/operator, path: /operator, version: true}\n",

@@ -19,6 +19,8 @@ import (
 const (
 	pluginProgram = "kubectl-vdi"
 	pluginName    = "vdi"
+	// completer is what kubectl asks for completions of the plugin's names.
+	completer = "kubectl_complete-vdi"
 )
 
 // pluginPlatforms are where people run kubectl.
@@ -74,11 +76,16 @@ func (m *maker) pluginArchive(ctx context.Context, on image.Target, scratch stri
 	if err != nil {
 		return krewPlatform{}, err
 	}
-	bin, extension, archive := pluginProgram, ".tar.gz", tarGz
-	if on.OS == "windows" {
-		bin, extension, archive = pluginProgram+".exe", ".zip", zipped
+	completion, err := os.ReadFile(filepath.Join(m.Builder.Root, "cmd", pluginProgram, completer))
+	if err != nil {
+		return krewPlatform{}, err
 	}
-	raw, err := archive([]file{{bin, 0o755, program}, {"LICENSE", 0o644, licence}}, m.Builder.Created)
+	bin, script, extension, archive := pluginProgram, completer, ".tar.gz", tarGz
+	if on.OS == "windows" {
+		bin, script, extension, archive = pluginProgram+".exe", completer+".cmd", ".zip", zipped
+		completion = []byte("@" + pluginProgram + ".exe __complete %*\r\n")
+	}
+	raw, err := archive([]file{{bin, 0o755, program}, {script, 0o755, completion}, {"LICENSE", 0o644, licence}}, m.Builder.Created)
 	if err != nil {
 		return krewPlatform{}, err
 	}
@@ -107,7 +114,7 @@ func krewManifest(version string, platforms []krewPlatform) any {
 		"spec": map[string]any{
 			"version": version, "homepage": image.Source, "platforms": platforms,
 			"shortDescription": "Give out desktops that sleep on Kubernetes",
-			"description":      "Lists desktops of VDI Operator, makes links to them, says how the\ninstallation is, drains nodes with desktops, backs up and restores.\n",
+			"description":      "Creates, opens, shares and explains desktops of VDI Operator, makes links\nto them, says how the installation is, drains nodes, backs up and restores.\n",
 		},
 	}
 }

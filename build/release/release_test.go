@@ -3,6 +3,7 @@
 package release
 
 import (
+	"archive/zip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -82,6 +83,13 @@ func TestAReleaseHasAllThatStrangersInstall(t *testing.T) {
 	assert.Contains(t, string(shown), "- description: A thing, see there.")
 	assert.Contains(t, string(shown), "image: ghcr.io/org/vdi-operator:0.3.0")
 	krewFindsArchives(t, folder)
+	listed, err := exec.Command("tar", "--list", "--file", filepath.Join(folder, "kubectl-vdi_v0.3.0_darwin_arm64.tar.gz")).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "LICENSE\nkubectl-vdi\nkubectl_complete-vdi\n", string(listed))
+	windows, err := zip.OpenReader(filepath.Join(folder, "kubectl-vdi_v0.3.0_windows_amd64.zip"))
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, windows.Close()) }()
+	assert.True(t, slices.ContainsFunc(windows.File, func(f *zip.File) bool { return f.Name == "kubectl_complete-vdi.cmd" }))
 }
 
 // krewFindsArchives checks that krew's manifest names each archive and its checksum.

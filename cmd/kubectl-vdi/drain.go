@@ -41,8 +41,9 @@ no desktop is there.
 Each desktop gets a spec.timeout that ends it at the same time, so its page warns two
 minutes before. Whoever comes back after that wakes it on another node. When all are
 gone, or when the command is interrupted, each timeout is what it was before.`,
-		Example: "  kubectl cordon node-1; kubectl vdi drain node-1 --within 30m",
-		Args:    one("node"),
+		Example:           "  kubectl cordon node-1; kubectl vdi drain node-1 --within 30m",
+		Args:              one("node"),
+		ValidArgsFunction: p.completeNode(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if within < lifecycle.Shortest {
 				return fmt.Errorf("--within %s: must be %s or longer, such as 15m", within, lifecycle.Shortest)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/auth"
@@ -35,17 +34,18 @@ Anybody with the link has the desktop until it expires: send it like a password.
 It is signed with the key of the installation that serves the session's namespace,
 so you need the right to read that Secret, and the operator's ConfigMap for the address.
 If the session is switched off, has failed or waits for something, a note says so.`,
-		Example: "  kubectl vdi link alice -n desktops --ttl 2h",
-		Args:    one("session"),
+		Example:           "  kubectl vdi link alice -n desktops --ttl 2h",
+		Args:              one("session"),
+		ValidArgsFunction: p.completeSession(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if ttl <= 0 || ttl > lifecycle.Longest {
-				return fmt.Errorf("--ttl %s: must be above zero and %s or less, such as 8h", ttl, lifecycle.Longest)
+			if err := checkTTL(ttl); err != nil {
+				return err
 			}
-			c, namespace, err := p.client()
+			c, s, err := p.findSession(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			link, note, err := makeLink(cmd.Context(), c, types.NamespacedName{Namespace: namespace, Name: args[0]}, system, ttl)
+			link, note, err := makeLink(cmd.Context(), c, s, system, ttl)
 			if err != nil {
 				return err
 			}
@@ -62,17 +62,19 @@ If the session is switched off, has failed or waits for something, a note says s
 	return cmd
 }
 
+func checkTTL(ttl time.Duration) error {
+	if ttl <= 0 || ttl > lifecycle.Longest {
+		return fmt.Errorf("--ttl %s: must be above zero and %s or less, such as 8h", ttl, lifecycle.Longest)
+	}
+	return nil
+}
+
 // makeLink also returns what whoever opens the link has to expect, if it is not a desktop.
-func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, system string, ttl time.Duration) (link, note string, err error) {
-	var s v1alpha1.VDISession
-	if err := c.Get(ctx, key, &s); err != nil {
-		return "", "", fmt.Errorf("session %s: %w", key, err)
+func makeLink(ctx context.Context, c client.Client, s *v1alpha1.VDISession, system string, ttl time.Duration) (link, note string, err error) {
+	if err := expectURL(s); err != nil {
+		return "", "", err
 	}
-	if s.Status.URL == "" {
-		return "", "", fmt.Errorf("session %s has no URL yet: is the operator running? See kubectl describe vdi %s --namespace %s", key, key.Name,
-			key.Namespace)
-	}
-	by, err := servedBy(ctx, c, key.Namespace, system)
+	by, err := servedBy(ctx, c, s.Namespace, system)
 	if err != nil {
 		return "", "", err
 	}
@@ -80,20 +82,27 @@ func makeLink(ctx context.Context, c client.Client, key types.NamespacedName, sy
 	if err != nil {
 		return "", "", err
 	}
-	raw, err := signer.Sign(token.AudienceSession, token.For(&s), time.Now(), ttl)
+	raw, err := signer.Sign(token.AudienceSession, token.For(s), time.Now(), ttl)
 	if err != nil {
 		return "", "", err
 	}
 	// Not status.url: whoever could write that would be sent the token.
-	return by.URL.SessionURL(key.Namespace, key.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), noteOn(&s), nil
+	return by.URL.SessionURL(s.Namespace, s.Name) + "?" + url.Values{auth.QueryParameter: {raw}}.Encode(), noteOn(s), nil
+}
+
+// expectURL refuses a session that has no address yet.
+func expectURL(s *v1alpha1.VDISession) error {
+	if s.Status.URL == "" {
+		return fmt.Errorf("session %s/%s has no URL yet: is the operator running? See kubectl describe vdi %[2]s --namespace %[1]s", s.Namespace, s.Name)
+	}
+	return nil
 }
 
 // noteOn says why a visit opens no desktop as the session is now; empty where it does.
 func noteOn(s *v1alpha1.VDISession) string {
 	switch phase := phaseOf(s); {
 	case s.Spec.Power == v1alpha1.PowerOff:
-		return fmt.Sprintf("session %s/%s is switched off, and the link opens no desktop before that ends: kubectl patch vdi %[2]s "+
-			"--namespace %[1]s --type=merge -p '{\"spec\":{\"power\":\"OnDemand\"}}'", s.Namespace, s.Name)
+		return fmt.Sprintf("session %s/%s is switched off, and the link opens no desktop before that ends: %s", s.Namespace, s.Name, setPower(s))
 	case phase == v1alpha1.PhaseFailed || phase == v1alpha1.PhasePending:
 		return fmt.Sprintf("session %s/%s is %s: %s", s.Namespace, s.Name, phase, inALine(s.Status.Message))
 	}

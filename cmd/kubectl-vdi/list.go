@@ -5,17 +5,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -25,22 +21,24 @@ import (
 type listing struct {
 	all    bool
 	phases []string
-	output *genericclioptions.PrintFlags
+	output output
 }
 
 func (p *plugin) newList() *cobra.Command {
-	l := listing{output: genericclioptions.NewPrintFlags("")}
+	var l listing
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List desktop sessions",
-		Long:    "List desktop sessions, with what each waits for and what its status says.",
-		Example: "  kubectl vdi list -A\n  kubectl vdi list -A --phase Failed,Pending\n  kubectl vdi list -o json",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), l) },
+		Use:               "list",
+		Short:             "List desktop sessions",
+		Long:              "List desktop sessions, with what each waits for and what its status says.",
+		Example:           "  kubectl vdi list -A\n  kubectl vdi list -A --phase Failed,Pending\n  kubectl vdi list -o json",
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return p.list(cmd.Context(), l) },
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().BoolVarP(&l.all, "all-namespaces", "A", false, "list the sessions of all namespaces")
 	cmd.Flags().StringSliceVar(&l.phases, "phase", nil, "list the sessions in these phases: "+strings.Join(phaseNames(), ", "))
-	l.output.AddFlags(cmd)
+	l.output = addOutput(cmd, "")
+	_ = cmd.RegisterFlagCompletionFunc("phase", cobra.FixedCompletions(phaseNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -61,13 +59,13 @@ func (p *plugin) list(ctx context.Context, l listing) error {
 	}
 	sessions.Items = slices.DeleteFunc(sessions.Items, func(s v1alpha1.VDISession) bool { return !l.shows(&s) })
 	switch {
-	case l.output.OutputFormat != nil && *l.output.OutputFormat != "":
-		return p.printObjects(&sessions, l.output)
+	case !l.output.table():
+		return l.output.print(p.Out, &sessions)
 	case len(sessions.Items) == 0:
 		_, err := fmt.Fprintln(p.ErrOut, l.nothing(namespace))
 		return err
 	}
-	if err := p.print(sessions.Items, time.Now()); err != nil {
+	if err := printTable(p.Out, sessionColumns(p.now()), sessions.Items, l.output.wide()); err != nil {
 		return err
 	}
 	return p.warnUnserved(ctx, c, sessions.Items)
@@ -132,40 +130,32 @@ func phaseOf(s *v1alpha1.VDISession) v1alpha1.Phase {
 	return cmp.Or(s.Status.Phase, v1alpha1.PhasePending)
 }
 
-// printObjects prints as kubectl get -o does.
-func (p *plugin) printObjects(sessions *v1alpha1.VDISessionList, output *genericclioptions.PrintFlags) error {
-	printer, err := output.ToPrinter()
-	if err != nil {
-		return err
+// sessionColumns are a list's at now.
+func sessionColumns(now time.Time) []column[v1alpha1.VDISession] {
+	type session = v1alpha1.VDISession
+	return []column[session]{
+		{name: "NAMESPACE", value: func(s *session) string { return s.Namespace }},
+		{name: "NAME", value: func(s *session) string { return s.Name }},
+		{name: "USER", value: func(s *session) string { return s.Spec.User }},
+		{name: "TEMPLATE", value: func(s *session) string { return s.Spec.Template }},
+		{name: "PHASE", value: func(s *session) string { return string(phaseOf(s)) }},
+		{name: "WAITING FOR", value: func(s *session) string { return waitingFor(s.Status.Waiting) }},
+		{name: "LAST SEEN", value: func(s *session) string { return since(lastSeen(s), now) }},
+		{name: "AWAKE", value: func(s *session) string { return since(s.Status.StartTime, now) }},
+		{name: "POWER", wide: true, value: func(s *session) string { return string(cmp.Or(s.Spec.Power, v1alpha1.PowerOnDemand)) }},
+		{name: "SHARES", wide: true, value: func(s *session) string { return strconv.Itoa(len(s.Spec.Shares)) }},
+		{name: "SLEPT BY", wide: true, value: func(s *session) string { return cmp.Or(s.Status.SleepReason, "-") }},
+		{name: "POD", wide: true, value: func(s *session) string { return cmp.Or(s.Status.PodName, "-") }},
+		{name: "URL", value: func(s *session) string { return s.Status.URL }},
+		{name: "MESSAGE", value: func(s *session) string { return inALine(s.Status.Message) }},
 	}
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "List"})
-	for i := range sessions.Items {
-		// A typed client leaves it out.
-		sessions.Items[i].SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDISession"))
-		fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&sessions.Items[i])
-		if err != nil {
-			return err
-		}
-		list.Items = append(list.Items, unstructured.Unstructured{Object: fields})
-	}
-	return printer.PrintObj(list, p.Out)
 }
 
-func (p *plugin) print(sessions []v1alpha1.VDISession, now time.Time) error {
-	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
-	// The tab writer keeps what is written and any error until it is flushed.
-	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tUSER\tTEMPLATE\tPHASE\tWAITING FOR\tLAST SEEN\tAWAKE\tURL\tMESSAGE")
-	for i := range sessions {
-		s := &sessions[i]
-		var seen *metav1.MicroTime
-		if s.Status.Activity != nil {
-			seen = s.Status.Activity.LastConnectedTime
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Namespace, s.Name, s.Spec.User, s.Spec.Template,
-			phaseOf(s), waitingFor(s.Status.Waiting), since(seen, now), since(s.Status.StartTime, now), s.Status.URL, inALine(s.Status.Message))
+func lastSeen(s *v1alpha1.VDISession) *metav1.MicroTime {
+	if s.Status.Activity == nil {
+		return nil
 	}
-	return w.Flush()
+	return s.Status.Activity.LastConnectedTime
 }
 
 // waitingFor is the reason of a wait, with the resource or image that is missing; "-" for none.

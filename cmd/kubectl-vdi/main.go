@@ -1,17 +1,19 @@
-// kubectl-vdi is a kubectl plugin for the people who give out desktops:
-// `kubectl vdi list`, `kubectl vdi link SESSION`, `kubectl vdi status`, `kubectl vdi backup`,
-// `kubectl vdi restore`, `kubectl vdi drain NODE`, `kubectl vdi out-of-service NODE`.
+// kubectl-vdi is a kubectl plugin for the people who give out desktops, and for those who use
+// them: docs/kubectl-vdi.md lists its commands.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -38,11 +40,18 @@ func main() {
 type plugin struct {
 	genericiooptions.IOStreams
 	client func() (client.Client, string, error)
+	// logs reads a container's log.
+	logs func(ctx context.Context, namespace, pod string, which *corev1.PodLogOptions) (io.ReadCloser, error)
+	// browse opens an address in the person's browser.
+	browse func(ctx context.Context, address string) error
+	// now is the API server's time, which operator and activators have too, once it has answered.
+	now func() time.Time
 }
 
 func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	flags := genericclioptions.NewConfigFlags(true)
-	cmd := newCommandFor(&plugin{IOStreams: streams, client: func() (client.Client, string, error) { return connect(flags) }})
+	flags, theirs := genericclioptions.NewConfigFlags(true), &serverClock{}
+	cmd := newCommandFor(&plugin{IOStreams: streams, browse: browse, now: theirs.now, logs: readLogs(flags),
+		client: func() (client.Client, string, error) { return connect(flags, theirs) }})
 	flags.AddFlags(cmd.PersistentFlags())
 	return cmd
 }
@@ -50,7 +59,7 @@ func newCommand(streams genericiooptions.IOStreams) *cobra.Command {
 func newCommandFor(p *plugin) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "kubectl-vdi",
-		Short:         "List desktop sessions, make links that open them, back them up, free nodes of them, and show the state of the installation",
+		Short:         "Create, open, share and watch desktop sessions, back them up, free nodes of them, and show the state of the installation",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl vdi"},
 		Version:       version.Get().String(),
 		SilenceUsage:  true,
@@ -58,7 +67,8 @@ func newCommandFor(p *plugin) *cobra.Command {
 	}
 	cmd.SetOut(p.Out)
 	cmd.SetErr(p.ErrOut)
-	cmd.AddCommand(p.newBackup(), p.newDrain(), p.newLink(), p.newList(), p.newOutOfService(), p.newRestore(), p.newStatus())
+	cmd.AddCommand(p.newBackup(), p.newCreate(), p.newDescribe(), p.newDrain(), p.newLink(), p.newList(), p.newLogs(), p.newOpen(), p.newOutOfService(),
+		p.newRestore(), p.newShare(), p.newSleep(), p.newStatus(), p.newTemplates(), p.newTop(), p.newWake())
 	return cmd
 }
 
@@ -72,7 +82,7 @@ func one(what string) cobra.PositionalArgs {
 	}
 }
 
-func connect(flags *genericclioptions.ConfigFlags) (client.Client, string, error) {
+func connect(flags *genericclioptions.ConfigFlags, theirs *serverClock) (client.Client, string, error) {
 	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, "", err
@@ -81,6 +91,7 @@ func connect(flags *genericclioptions.ConfigFlags) (client.Client, string, error
 	if err != nil {
 		return nil, "", err
 	}
+	rc.Wrap(theirs.watch)
 	scheme := runtime.NewScheme()
 	types := runtime.NewSchemeBuilder(clientgoscheme.AddToScheme, v1alpha1.AddToScheme)
 	if err := types.AddToScheme(scheme); err != nil {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -37,10 +41,23 @@ func run(t *testing.T, args []string, objects ...client.Object) (out, errOut str
 		objects = append(objects, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "vdi-operator", Labels: operatorLabels},
 			Data: map[string]string{"config.yaml": "url: {domain: vdi.example.com, port: 8443}\nnewer: {than: this}\n"}})
 	}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	return runWith(t, fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithIndex(&corev1.Event{}, "involvedObject.uid",
+		func(o client.Object) []string { return []string{string(o.(*corev1.Event).InvolvedObject.UID)} }).Build(), args)
+}
+
+// opened are the addresses that a test's browser was sent to.
+var opened []string
+
+// runWith runs the plugin against a cluster that stays.
+func runWith(t *testing.T, c client.Client, args []string) (out, errOut string, err error) {
+	t.Helper()
 	var o, e bytes.Buffer
-	cmd := newCommandFor(&plugin{IOStreams: genericiooptions.IOStreams{Out: &o, ErrOut: &e},
-		client: func() (client.Client, string, error) { return c, "desktops", nil }})
+	cmd := newCommandFor(&plugin{IOStreams: genericiooptions.IOStreams{Out: &o, ErrOut: &e}, now: time.Now,
+		client: func() (client.Client, string, error) { return c, "desktops", nil },
+		browse: func(_ context.Context, address string) error { opened = append(opened, address); return nil },
+		logs: func(_ context.Context, namespace, pod string, which *corev1.PodLogOptions) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(fmt.Sprintf("%s/%s %s follow=%v tail=%v\n", namespace, pod, which.Container, which.Follow, ptr.Deref(which.TailLines, -1)))), nil
+		}})
 	cmd.SetArgs(args)
 	err = cmd.ExecuteContext(t.Context())
 	return o.String(), e.String(), err
@@ -159,8 +176,8 @@ func TestWhyThereIsNoLink(t *testing.T) {
 		objects []client.Object
 		says    string
 	}{
-		"no session":          {[]string{"link", "alice"}, []client.Object{secret}, "session desktops/alice:"},
-		"another namespace's": {[]string{"link", "alice"}, []client.Object{session("others", "alice"), secret}, "session desktops/alice:"},
+		"no session":          {[]string{"link", "alice"}, []client.Object{secret}, "namespace desktops has no session alice: kubectl vdi list -A shows all"},
+		"another namespace's": {[]string{"link", "alice"}, []client.Object{session("others", "alice"), secret}, "namespace desktops has no session alice: kubectl vdi list -A shows all"},
 		"no URL yet":          {[]string{"link", "alice"}, []client.Object{noURL, secret}, "has no URL yet: is the operator running?"},
 		"no installation": {[]string{"link", "alice", "--system-namespace", "nowhere"}, []client.Object{alice, in("nowhere", secret)},
 			"holds 0 ConfigMaps"},

@@ -25,8 +25,9 @@ It gives the node the taint ` + pods.OutOfService.ToString() + `,
 on which Kubernetes deletes its pods and detaches their volumes, those of others too. A
 node that is Ready is refused. One that does not answer may still run desktops, and then
 two would write to one home: make sure that it is powered off, and say so.`,
-		Example: "  kubectl vdi out-of-service node-1 --powered-off\n  kubectl vdi out-of-service node-1 --undo",
-		Args:    one("node"),
+		Example:           "  kubectl vdi out-of-service node-1 --powered-off\n  kubectl vdi out-of-service node-1 --undo",
+		Args:              one("node"),
+		ValidArgsFunction: p.completeNode(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, _, err := p.client()
 			if err != nil {

@@ -25,9 +25,19 @@ type installed struct {
 	namespace string
 	URL       config.URL  `json:"url"`
 	Keys      config.Keys `json:"keys"`
+	Auth      signingIn   `json:"auth"`
 	// Namespaces are those whose sessions it serves; empty is all.
 	Namespaces []string `json:"namespaces"`
 }
+
+// signingIn is whether people sign in, rather than come by links alone.
+type signingIn struct {
+	OIDC      any `json:"oidc"`
+	Forwarded any `json:"forwarded"`
+}
+
+// signsIn says that a person can open a session without a link.
+func (i installed) signsIn() bool { return i.Auth.OIDC != nil || i.Auth.Forwarded != nil }
 
 // findInstallation reads the configuration of the operator in a namespace.
 func findInstallation(ctx context.Context, c client.Client, namespace string) (installed, error) {

@@ -129,8 +129,7 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tREASON\tMESSAGE")
 	for i := range templates.Items {
 		t := &templates.Items[i]
-		valid := ptr.Deref(meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionValid),
-			metav1.Condition{Status: metav1.ConditionUnknown, Reason: "-", Message: "No operator has reported on it."})
+		valid := validity(t)
 		if valid.Status == metav1.ConditionFalse {
 			invalid++
 		}

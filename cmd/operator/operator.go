@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/autoscaler"
@@ -65,6 +66,7 @@ type operator struct {
 	defaults *session.Defaults
 	signer   *token.Signer
 	metrics  *vdimetrics.Operator
+	audit    *audit.Log
 	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
 	activators session.Activators
@@ -156,7 +158,7 @@ func (o *operator) controllers() []controller {
 	all := []controller{
 		&session.Reconciler{
 			Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
-			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
+			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Audit: o.audit, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
 		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/keys"
@@ -80,7 +82,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Config: mgr.GetConfig(), Options: cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()},
 		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: defaults.Look, Now: time.Now,
 	}
-	operator := &operator{manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions,
+	operator := &operator{manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions, audit: audit.New(os.Stdout, cfg.Audit.Enabled),
 		activators: activators, namespaces: namespaces, tracer: tracer}
 	ctx, restart := context.WithCancel(ctx)
 	defer restart()

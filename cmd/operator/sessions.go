@@ -87,7 +87,7 @@ func gpuDesktops(c client.Reader) func(context.Context) ([]vdimetrics.GPUDesktop
 			}
 			seen, recorded := lifecycle.Read(s)
 			desktops = append(desktops, vdimetrics.GPUDesktop{Resource: resource, GPUs: float64(count), Created: s.CreationTimestamp.Time,
-				AwakeSince: recorded.AwakeSince, AsleepSince: recorded.AsleepSince, Woken: seen.LastWake})
+				AwakeSince: recorded.AwakeSince, AsleepSince: recorded.AsleepSince, Woken: seen.Asked()})
 		}
 		return desktops, nil
 	}

@@ -60,6 +60,8 @@ type Config struct {
 	Passed Passed `json:"passed"`
 	// TURN is what browsers and desktops get to know of the TURN server.
 	TURN TURN `json:"turn"`
+	// Audit is the record of who did what.
+	Audit Audit `json:"audit"`
 	// Tracing is where the trace of each wake is sent.
 	Tracing Tracing `json:"tracing"`
 }
@@ -79,6 +81,11 @@ func (i Installation) String() string { return i.Namespace + "/" + i.Name }
 func (i Installation) validate() field.ErrorList {
 	path := field.NewPath("installation")
 	return append(validateLabel(path.Child("name"), i.Name), validateLabel(path.Child("namespace"), i.Namespace)...)
+}
+
+// Audit is the record of who did what, on each program's standard output.
+type Audit struct {
+	Enabled bool `json:"enabled"`
 }
 
 // Knative says whether desktops run on Knative Serving, and where that lives.
@@ -143,6 +150,7 @@ func Default() Config {
 			Visits: Key{Secret: "vdi-visits", Make: true}, Portal: Key{Secret: "vdi-portal"}},
 		URL:       URL{Scheme: "https", Routing: RoutingHost},
 		Auth:      Auth{Links: true},
+		Audit:     Audit{Enabled: true},
 		Sessions:  Sessions{Lifecycle: lifecycle.Defaults(), KeepWorkloadFor: metav1.Duration{Duration: 24 * time.Hour}},
 		Knative:   Knative{Enabled: true, Namespace: "knative-serving", ApplyConfig: true},
 		Desktops:  Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},

@@ -43,6 +43,7 @@ namespaces: [team-a, team-b]
 activator: {service: a, namespace: b, internalPort: 9}
 turn: {urls: ["turn:turn.example.com:3478?transport=udp", "stuns:s"], credentialTTL: 2h, icePolicy: relay}
 trustedProxies: [192.0.2.0/24]
+audit: {enabled: false}
 tracing: {endpoint: "collector.monitoring:4318", insecure: true, samplingRatio: 0.1}
 limits:
   holdTime: 5m
@@ -57,6 +58,7 @@ limits:
 	if c.URL.Port != 8080 || c.Sessions.IdleTimeout.OrZero() != 0 || c.Knative.ApplyConfig || c.Knative.Enabled || c.Desktops.ProtectFromEviction || c.Activator.InternalPort != 9 || c.TURN.ICEPolicy != "relay" {
 		t.Errorf("have %+v", c)
 	}
+	assert.False(t, c.Audit.Enabled)
 	assert.Equal(t, []string{"team-a", "team-b"}, c.Namespaces, "namespaces")
 	assert.Equal(t, Installation{Name: "desk", Namespace: "desks"}, c.Installation)
 	assert.Equal(t, Tracing{Endpoint: "collector.monitoring:4318", Insecure: true, SamplingRatio: 0.1}, c.Tracing)

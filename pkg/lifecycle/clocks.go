@@ -69,7 +69,7 @@ var Clocks = []Clock{
 		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DisconnectTimeout },
 		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.DisconnectTimeout },
 		// The last moment a connection was open.
-		from:     func(a Activity, r Record) time.Time { return latest(r.AwakeSince, a.LastWake, a.LastConnected) },
+		from:     func(a Activity, r Record) time.Time { return latest(r.AwakeSince, a.Asked(), a.LastConnected) },
 		reported: true,
 	},
 	{

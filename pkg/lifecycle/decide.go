@@ -21,7 +21,12 @@ type Activity struct {
 	LastInput     time.Time
 	// LastWatched is when something that sees input last said that it watches.
 	LastWatched time.Time
+	// WakeAt and SleepAt are when somebody asked by the session's spec for a wake and for a sleep.
+	WakeAt, SleepAt time.Time
 }
+
+// Asked is when somebody last asked for the desktop.
+func (a Activity) Asked() time.Time { return latest(a.LastWake, a.WakeAt) }
 
 // Record is what was decided and seen before; zero is never or unknown.
 type Record struct {
@@ -50,6 +55,8 @@ const (
 	ReasonAlwaysOn Reason = v1alpha1.ReasonAlwaysOn
 	// ReasonPoweredOff means asleep, because spec.power says so.
 	ReasonPoweredOff Reason = v1alpha1.ReasonPoweredOff
+	// ReasonSleepRequested means asleep, because spec.sleepAt says so.
+	ReasonSleepRequested Reason = v1alpha1.ReasonSleepRequested
 )
 
 // The clocks that put a desktop to sleep, as reasons.
@@ -70,8 +77,8 @@ type Decision struct {
 
 // Decide is the only place where sleeping and waking are decided.
 //
-// A desktop falls asleep only when a clock has run out that started from
-// something known: unknown activity counts from the wake, never as "long ago".
+// A desktop falls asleep only when somebody says so, or when a clock has run out that
+// started from something known: unknown activity counts from the wake, never as "long ago".
 //
 // Activity from the future is the report of a clock that is ahead, or of somebody who
 // made it up: see credible.
@@ -93,10 +100,15 @@ func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 	case v1alpha1.PowerOff:
 		return Decision{Reason: ReasonPoweredOff}
 	}
+	// Of a wake and a sleep that were asked for the later counts. A sleep counts for a desktop
+	// that sleeps already, too: it ends the visits before it.
+	if a.SleepAt.After(latest(r.AwakeSince, r.AsleepSince, a.Asked())) {
+		return Decision{Reason: ReasonSleepRequested}
+	}
 	if r.AwakeSince.IsZero() {
 		// Only a visit later than the last sleep wakes: a report of the connection
 		// that the sleep itself cut must not.
-		if a.LastWake.After(r.AsleepSince) {
+		if a.Asked().After(r.AsleepSince) {
 			return Decision{Awake: true, Reason: ReasonVisited}
 		}
 		return Decision{Reason: ReasonNotVisited}
@@ -119,17 +131,24 @@ const Ahead = time.Minute
 // credible is what can be believed at now: what is further ahead was never reported. It
 // would otherwise hold until its time comes, for years perhaps.
 func (a Activity) credible(now time.Time) Activity {
-	return Activity{credible(a.LastWake, now), credible(a.LastConnected, now), credible(a.LastInput, now), credible(a.LastWatched, now)}
+	for _, t := range a.times() {
+		*t = credible(*t, now)
+	}
+	return a
 }
 
 // credibleNext is when the next report can be believed that cannot be now; zero is never.
 func (a Activity) credibleNext(now time.Time) (next time.Time) {
-	for _, t := range []time.Time{a.LastWake, a.LastConnected, a.LastInput, a.LastWatched} {
+	for _, t := range a.times() {
 		if at := t.Add(-Ahead); at.After(now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
 	return next
+}
+
+func (a *Activity) times() []*time.Time {
+	return []*time.Time{&a.LastWake, &a.LastConnected, &a.LastInput, &a.LastWatched, &a.WakeAt, &a.SleepAt}
 }
 
 func credible(t, now time.Time) time.Time {

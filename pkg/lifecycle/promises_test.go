@@ -36,6 +36,12 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		}
 		return at
 	}
+	request := func() time.Time { // seldom, or few desktops stayed awake
+		if r.IntN(3) > 0 {
+			return time.Time{}
+		}
+		return moment()
+	}
 	// Until an activator is missed, they are taken to listen for ever.
 	hears := func() *Listening {
 		if r.IntN(2) == 0 {
@@ -48,7 +54,7 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		check(t, r, situation{
 			now:      noon,
 			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, Listening: hears()},
-			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment(), LastWatched: moment()},
+			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment(), LastWatched: moment(), WakeAt: request(), SleepAt: request()},
 			record:   Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
 		})
 		if t.Failed() {
@@ -82,7 +88,7 @@ func TestNothingChangesBeforeTheNextDecision(t *testing.T) {
 	})
 }
 
-func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
+func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOutOrSomebodyAskedForIt(t *testing.T) {
 	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
 		d := Decide(s.now, s.policy, s.activity, s.record)
 		if s.record.Power == v1alpha1.PowerAlwaysOn || s.record.Power == v1alpha1.PowerOff || s.record.AwakeSince.IsZero() || d.Awake {
@@ -95,11 +101,12 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOut(t *testing.T) {
 		ok := map[Reason]bool{
 			ReasonMaxDuration:  ran(s.record.AwakeSince, s.policy.MaxDuration.OrZero()),
 			ReasonStartup:      s.record.ReadyAt.IsZero() && ran(s.record.AwakeSince, s.policy.StartupTimeout.OrZero()),
-			ReasonDisconnected: ran(latest(s.record.AwakeSince, a.LastWake, a.LastConnected), s.policy.DisconnectTimeout.OrZero()),
+			ReasonDisconnected: ran(latest(s.record.AwakeSince, a.Asked(), a.LastConnected), s.policy.DisconnectTimeout.OrZero()),
 			ReasonIdle: ran(a.LastInput, s.policy.IdleTimeout.OrZero()) ||
 				a.LastWatched.After(s.record.AwakeSince) && ran(a.LastWatched, s.policy.IdleTimeout.OrZero()),
+			ReasonSleepRequested: a.SleepAt.After(latest(s.record.AwakeSince, a.Asked())),
 		}[d.Reason]
-		assert.True(t, ok, "asleep for %s, which has not run out: %+v", d.Reason, s)
+		assert.True(t, ok, "asleep for %s, which has not come: %+v", d.Reason, s)
 	})
 }
 
@@ -107,7 +114,7 @@ func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
 	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
 		before := Decide(s.now, s.policy, s.activity, s.record)
 		more := s
-		for _, at := range []*time.Time{&more.activity.LastWake, &more.activity.LastConnected} {
+		for _, at := range []*time.Time{&more.activity.LastWake, &more.activity.LastConnected, &more.activity.WakeAt} {
 			*at = latest(*at, noon.Add(-time.Duration(r.IntN(60))*time.Minute))
 		}
 		// Input moves on too, where there was some: the first report of an awake period
@@ -122,6 +129,32 @@ func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
 			t.Errorf("more activity brought the end from %s to %s: %+v", before.Until, after.Until, more)
 		}
 	})
+}
+
+func TestTheLaterRequestOfTwoIsObeyed(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		if alwaysThat(s.record.Power) {
+			return
+		}
+		// What is recorded may be up to a minute ahead.
+		last := s.now.Add(2*Ahead + time.Duration(r.IntN(1000))*time.Second)
+		s.record.AwakeSince, s.record.AsleepSince = earliest(s.record.AwakeSince, last), earliest(s.record.AsleepSince, last)
+		s.activity.SleepAt = last
+		for _, at := range []*time.Time{&s.activity.LastWake, &s.activity.WakeAt} {
+			*at = earliest(*at, last.Add(-1))
+		}
+		d := Decide(last, s.policy, s.activity, s.record)
+		assert.Equal(t, s.record.AwakeSince.Equal(last) || s.record.AsleepSince.Equal(last), d.Reason != ReasonSleepRequested, "%+v", s)
+		s.record.AwakeSince, s.activity.WakeAt = time.Time{}, last.Add(1)
+		assert.True(t, Decide(last, s.policy, s.activity, s.record).Awake, "a later wake: %+v", s)
+	})
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {

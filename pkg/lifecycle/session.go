@@ -30,9 +30,28 @@ func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 		a = Activity{LastWake: at(act.LastWakeTime), LastConnected: at(act.LastConnectedTime),
 			LastInput: at(act.LastInputTime), LastWatched: at(act.LastWatchedTime)}
 	}
+	a.WakeAt, a.SleepAt = request(s, s.Spec.WakeAt), request(s, s.Spec.SleepAt)
 	return a, Record{Power: s.Spec.Power,
 		AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), LostAt: at(s.Status.LostTime), AsleepSince: at(s.Status.SleepTime),
 		Shortened: shortenedClocks(s)}
+}
+
+// request is when spec asks for a wake or a sleep. One from before the session's creation was
+// asked of another session, whose manifest or backup this one was made from.
+func request(s *v1alpha1.VDISession, t *metav1.MicroTime) time.Time {
+	if at(t).Before(s.CreationTimestamp.Add(-Ahead)) {
+		return time.Time{}
+	}
+	return at(t)
+}
+
+// RequestTime is what spec.wakeAt or spec.sleepAt has to be at now to count: later than all that
+// is recorded, even where clocks differ a little.
+func RequestTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
+	a, r := Read(s)
+	a = a.credible(now)
+	last := latest(r.AwakeSince, r.AsleepSince, a.Asked(), a.SleepAt)
+	return &metav1.MicroTime{Time: latest(now, last.Add(time.Microsecond))}
 }
 
 func at(t *metav1.MicroTime) time.Time {

@@ -65,3 +65,26 @@ func TestASessionsObjectIsReadAsItStands(t *testing.T) {
 	d = DecideSession(noon, Policy{}, s)
 	assert.True(t, d.Awake, "asleep while always on: %+v", d)
 }
+
+func TestARequestInTheSpecCountsLikeAVisit(t *testing.T) {
+	micro := func(t time.Time) *metav1.MicroTime { return &metav1.MicroTime{Time: t} }
+	s := &v1alpha1.VDISession{}
+	s.CreationTimestamp.Time = ago(time.Hour)
+	s.Spec.WakeAt = micro(ago(2 * time.Hour))
+	assert.False(t, DecideSession(noon, Policy{}, s).Awake, "an older session's request, restored from a backup, wakes")
+	s.Spec.WakeAt = RequestTime(noon, s)
+	assert.Equal(t, noon, s.Spec.WakeAt.Time)
+	assert.True(t, DecideSession(noon, Policy{}, s).Awake)
+	assert.True(t, Visited(s, noon))
+	s.Status.StartTime = micro(noon.Add(30 * time.Second)) // a clock that is ahead
+	s.Spec.SleepAt = RequestTime(noon, s)
+	assert.Equal(t, Decision{Reason: ReasonSleepRequested}, DecideSession(noon, Policy{}, s))
+
+	s.Status.SleepTime, s.Status.StartTime, s.Status.SleepReason = SleepTime(noon, s), nil, string(ReasonSleepRequested)
+	assert.Equal(t, s.Spec.SleepAt, s.Status.SleepTime, "or the request would count again")
+	assert.Equal(t, Decision{Reason: ReasonNotVisited}, DecideSession(noon, Policy{}, s))
+	assert.True(t, EndsVisits(s))
+	assert.False(t, Visited(s, noon))
+	s.Spec.WakeAt = RequestTime(noon, s)
+	assert.True(t, DecideSession(noon, Policy{}, s).Awake)
+}

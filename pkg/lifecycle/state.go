@@ -55,8 +55,8 @@ func SinceSleep(s *v1alpha1.VDISession, t *metav1.MicroTime) bool {
 // Visited says that somebody asked for the desktop after its last sleep, as far as that can
 // be believed at now: it wakes, or is awake.
 func Visited(s *v1alpha1.VDISession, now time.Time) bool {
-	a := s.Status.Activity
-	return a != nil && SinceSleep(s, a.LastWakeTime) && !Credible(a.LastWakeTime, now).IsZero()
+	a, r := Read(s)
+	return a.credible(now).Asked().After(r.AsleepSince)
 }
 
 // Awaited says that the desktop is to be awake at now, by the clocks that the status shows,
@@ -72,7 +72,7 @@ func StartFailed(s *v1alpha1.VDISession) bool { return SleptBy(s) == ReasonStart
 // because nobody seemed to be there.
 func EndsVisits(s *v1alpha1.VDISession) bool {
 	clock, is := ByReason(SleptBy(s))
-	return is && clock.EndsVisits
+	return is && clock.EndsVisits || SleptBy(s) == ReasonSleepRequested
 }
 
 // NeedsPerson says that a script's reconnect must not wake the desktop: its sleep ended the
@@ -81,13 +81,12 @@ func NeedsPerson(s *v1alpha1.VDISession) bool {
 	return !Awake(s) && s.Status.SleepTime != nil && EndsVisits(s) && !Visited(s, time.Now())
 }
 
-// SleepTime is what a sleep at now is recorded as. The visit that woke the desktop must not
-// wake it again, even where the clock of the activator that wrote it is ahead of now.
+// SleepTime is what a sleep at now is recorded as. What woke the desktop, or put it to sleep,
+// must not do so again, even where the clock of who wrote it is ahead of now.
 func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
-	if a := s.Status.Activity; a != nil {
-		now = latest(now, Credible(a.LastWakeTime, now))
-	}
-	return &metav1.MicroTime{Time: now}
+	a, _ := Read(s)
+	a = a.credible(now)
+	return &metav1.MicroTime{Time: latest(now, a.Asked(), a.SleepAt)}
 }
 
 // needAction are the reasons of Ready for which a desktop does not start until somebody changes

@@ -49,6 +49,8 @@ func TestWhatASessionsStateMeans(t *testing.T) {
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
 		"its time was up": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "MaxDuration"},
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
+		"somebody put it to sleep": {status{ObservedGeneration: 1, Activity: woken(0), SleepTime: at(5), SleepReason: "SleepRequested"},
+			is{"asleep": true, "ends visits": true, "needs a person": true}},
 		"a sleep of the visit's own moment": {status{ObservedGeneration: 1, Activity: woken(5), SleepTime: at(5), SleepReason: "MaxDuration"},
 			is{"asleep": true, "ends visits": true, "needs a person": true}},
 		"a person asked since": {status{ObservedGeneration: 1, Activity: woken(6), SleepTime: at(5), SleepReason: "MaxDuration"},

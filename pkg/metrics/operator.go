@@ -31,7 +31,7 @@ var startupBuckets = []float64{0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600
 // NewOperator makes the operator's metrics and registers them.
 func NewOperator(reg prometheus.Registerer) *Operator {
 	r := with(reg)
-	sleeps := []lifecycle.Reason{lifecycle.ReasonPoweredOff}
+	sleeps := []lifecycle.Reason{lifecycle.ReasonPoweredOff, lifecycle.ReasonSleepRequested}
 	for _, clock := range lifecycle.Clocks {
 		sleeps = append(sleeps, clock.Reason)
 	}

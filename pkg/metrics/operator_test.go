@@ -64,6 +64,7 @@ vdi_session_sleeps_total{reason="DisconnectTimeout"} 0
 vdi_session_sleeps_total{reason="IdleTimeout"} 1
 vdi_session_sleeps_total{reason="MaxDuration"} 0
 vdi_session_sleeps_total{reason="PoweredOff"} 0
+vdi_session_sleeps_total{reason="SleepRequested"} 0
 vdi_session_sleeps_total{reason="StartupTimeout"} 0
 # HELP vdi_session_wakes_total Desktops that were woken.
 # TYPE vdi_session_wakes_total counter

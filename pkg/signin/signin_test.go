@@ -1,10 +1,12 @@
 package signin
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -35,4 +37,19 @@ func TestNamesSayNothingOfTheSecret(t *testing.T) {
 	assert.NotContains(t, a, "one")
 	assert.NotEqual(t, Hash("one"), Hash("two"))
 	assert.Len(t, Hash("one"), 64)
+}
+
+func TestAShareLinkSaysWhichShareAndItsSecret(t *testing.T) {
+	secret := NewSecret()
+	assert.NotEqual(t, secret, NewSecret())
+	u, err := url.Parse(ShareLink("https://ada--team.vdi.example.com/", "review-1", secret))
+	require.NoError(t, err)
+	share, again, is := ParseShareLink(u.Query().Get(ShareParameter))
+	assert.True(t, is)
+	assert.Equal(t, "review-1", share)
+	assert.Equal(t, secret, again)
+	for _, none := range []string{"", "review-1", "review-1.", ".", "." + secret, "review-1." + secret + "x", "review-1." + secret[1:]} {
+		_, _, is := ParseShareLink(none)
+		assert.False(t, is, none)
+	}
 }

@@ -17,7 +17,7 @@ var (
 	// assignment is a script's line that sets a variable.
 	assignment = regexp.MustCompile(`^\w+=`)
 	// mentions name a command; nobody types them so.
-	mentions = regexp.MustCompile(`^kubectl (vdi( link| restore| backup)?|([a-z-]+ ?(pod|vdi|namespace|restart|pvc|--all|--disable-eviction)?))$|^kubectl (delete vdi --all|get vdi|explain pod\.spec)$`)
+	mentions = regexp.MustCompile(`^kubectl (vdi( link| restore| backup| wake| sleep)?|([a-z-]+ ?(pod|vdi|namespace|restart|pvc|--all|--disable-eviction)?))$|^kubectl (delete vdi --all|get vdi|explain pod\.spec)$`)
 )
 
 // Script is what a reader pastes into a shell.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // configure changes the configuration's file and returns what became of it.
@@ -31,6 +32,23 @@ func configure(t *testing.T, sessions string) error {
 		t.Fatal("the changed file was not noticed")
 		return nil
 	}
+}
+
+func TestARequestInTheSpecWakesADesktopAndPutsItToSleep(t *testing.T) {
+	s := given(t, space(t), "ada")
+	awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	ask := func(field string) {
+		at := lifecycle.RequestTime(time.Now(), get(t, s)).UTC().Format(metav1.RFC3339Micro)
+		require.NoError(t, patchSession(t, s, fmt.Sprintf(`{"spec":{%q:%q}}`, field, at)))
+	}
+	assert.ErrorContains(t, patchSession(t, s, `{"spec":{"wakeAt":"2026-11-29T12:00:00Z"}}`), "spec.wakeAt", "lists of sessions would be unreadable")
+	ask("wakeAt")
+	awaitPhase(t, s, v1alpha1.PhaseCreating)
+	ask("sleepAt")
+	now := awaitPhase(t, s, v1alpha1.PhaseAsleep)
+	assert.Equal(t, v1alpha1.ReasonSleepRequested, now.Status.SleepReason)
+	ask("wakeAt")
+	awaitPhase(t, s, v1alpha1.PhaseCreating)
 }
 
 func TestAChangedTimeoutHoldsAtOnceForSessionsThatLive(t *testing.T) {

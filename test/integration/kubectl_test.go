@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +42,38 @@ func TestKubectlKnowsASessionByItsShortName(t *testing.T) {
 	assert.Regexp(t, `^NAME +DISPLAY NAME +GPU +VALID +SESSIONS +AWAKE +AGE\n`+ns+` +1 +True +1 +0 +`, kubectl("get", "vdit", ns))
 	kubectl("delete", "vdi", "--all", "--wait=false")
 	assert.NoError(t, api.Get(t.Context(), client.ObjectKey{Name: ns}, &v1alpha1.VDITemplate{}), "a template went with the sessions")
+}
+
+func TestThePluginTakesASessionFromItsCreationToItsSleep(t *testing.T) {
+	ns, run := space(t), plugin(t)
+	require.NoError(t, api.Create(t.Context(), newTemplate(ns)))
+	does := func(says string, format string, args ...any) string {
+		t.Helper()
+		printed, err := run("kubectl vdi " + fmt.Sprintf(format, args...) + " --namespace " + ns)
+		require.NoError(t, err, printed)
+		require.Regexp(t, says, printed)
+		return printed
+	}
+	does(`vdisession.vdi.kasm.io/ada created`, "create ada --user ada@example.com --template %s --wait", ns)
+	does(`The desktop `+ns+`/ada wakes\.`, "wake ada")
+	s := newSession(ns, "ada", ns)
+	now := awaitPhase(t, s, v1alpha1.PhaseCreating)
+	does(`(?m)^Awake: +for .*, not reachable yet$[\s\S]*\n  Ready +no, Waking `, "describe ada")
+	does(`(?m)^`+ns+` +ada +ada@example.com +`+ns+` `, "top")
+	does(`goes to sleep\.`, "sleep ada --wait")
+	now = get(t, now)
+	assert.Equal(t, v1alpha1.ReasonSleepRequested, now.Status.SleepReason)
+	does(`Share viewer-\w+ lets bob@example.com in as Viewer`, "share ada --user bob@example.com --expires 1h")
+	shares := get(t, now).Spec.Shares
+	require.Len(t, shares, 1)
+	does(`(?m)^`+shares[0].Name+` +Viewer +bob@example.com +- +59m$`, "share ada")
+	does(`has ended`, "share ada --end %s", shares[0].Name)
+	assert.Empty(t, get(t, now).Spec.Shares)
+	offered, err := run("kubectl vdi __complete --namespace " + ns + " wake ad")
+	require.NoError(t, err, offered)
+	assert.Contains(t, offered, "ada\tada@example.com, Asleep\n")
+	_, err = run("kubectl vdi logs ada --namespace " + ns)
+	assert.ErrorContains(t, err, "exit status 1")
 }
 
 // plugin builds kubectl-vdi, and returns what runs a command of kubectl's as the pages have it.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -53,6 +54,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	if err := LetGo(ctx, r.Client, s); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.Audit.Event(audit.Event{Event: audit.Delete, Via: audit.ViaOperator}.Of(s))
 	if abandoned != "" {
 		r.Events.Eventf(s, nil, corev1.EventTypeWarning, v1alpha1.ReasonNodeLost, "CleanUp", "%s", abandoned)
 	}
@@ -91,7 +93,11 @@ const namespaceEnds = "The session's namespace is being deleted, and the session
 // in there, in any order: desktop, home, and this operator's rights. A finalizer that outlives
 // these keeps the namespace for ever.
 func (r *Reconciler) letGo(ctx context.Context, s *v1alpha1.VDISession) error {
+	had := controllerutil.ContainsFinalizer(s, v1alpha1.FinalizerCleanup)
 	err := RemoveFinalizer(ctx, r.Client, s)
+	if err == nil && had {
+		r.Audit.Event(audit.Event{Event: audit.Delete, Via: audit.ViaOperator}.Of(s))
+	}
 	if err == nil {
 		err = r.terminating(ctx, s, namespaceEnds)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -35,4 +37,16 @@ func TestADeletedSessionSaysWhatToDoForAPodThatDoesNotEnd(t *testing.T) {
 	said := look(time.Now().Add(workload.OverdueAfter + time.Second))
 	assert.Contains(t, said, `Waiting for pod "ada-1" to be gone: pod ada-1 was to end by `)
 	assert.Contains(t, said, "It is kept by example.com/x")
+}
+
+func TestADeletedSessionsEndIsAuditedOnce(t *testing.T) {
+	s := newStage(t)
+	var lines bytes.Buffer
+	s.r.Audit = audit.New(&lines, true)
+	require.NoError(t, s.r.Client.Delete(t.Context(), s.session()))
+	for range 2 {
+		_, err := s.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+		require.NoError(t, err)
+	}
+	assert.Regexp(t, `^{.*"event":"delete","via":"operator","session":"ada","namespace":"team","uid":"1-2-3","owner":"ada@example.com"}\n$`, lines.String())
 }

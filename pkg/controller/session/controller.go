@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -79,6 +80,8 @@ type Reconciler struct {
 	Signer   *token.Signer
 	Events   events.EventRecorder
 	Metrics  Metrics
+	// Audit records wakes, sleeps and deletions; nil does not.
+	Audit *audit.Log
 	// Now is the clock.
 	Now func() time.Time
 	// Tracer goes on with the trace of each wake; nil traces nothing.

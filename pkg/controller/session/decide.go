@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
@@ -81,6 +82,8 @@ func (p *pass) decide() {
 		p.decision = lifecycle.DecideSession(p.now, p.policy, p.session)
 	case !p.decision.Awake && awake:
 		p.sleep()
+	case p.decision.Reason == lifecycle.ReasonSleepRequested:
+		p.recordSleep() // it sleeps already, and from now on only a person wakes it
 	}
 	p.returnAt(p.decision.Until)
 }
@@ -90,6 +93,7 @@ func (p *pass) wake() {
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Waiting = p.micro(), nil, nil, "", nil
 	p.happened = append(p.happened, func() {
 		p.Metrics.Woke()
+		p.Audit.Event(audit.Event{Event: audit.Wake, Via: audit.ViaOperator, Reason: string(p.decision.Reason)}.Of(p.session))
 		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
 		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "Wake", "The desktop wakes: %s", p.decision.Reason)
 	})
@@ -101,17 +105,22 @@ func (p *pass) sleep() {
 	if reason == lifecycle.ReasonStartup {
 		message = p.startFailed()
 	}
-	st.SleepTime, st.SleepReason = lifecycle.SleepTime(p.now, p.session), string(reason)
+	p.recordSleep()
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
 		p.Metrics.Slept(string(reason))
+		p.Audit.Event(audit.Event{Event: audit.Sleep, Via: audit.ViaOperator, Reason: string(reason)}.Of(p.session))
 		if reason == lifecycle.ReasonStartup {
 			p.event(corev1.EventTypeWarning, v1alpha1.EventStartupFailed, "Sleep", "%s", message)
 			return
 		}
 		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "Sleep", "The desktop goes to sleep: %s", reason)
 	})
+}
+
+func (p *pass) recordSleep() {
+	p.session.Status.SleepTime, p.session.Status.SleepReason = lifecycle.SleepTime(p.now, p.session), string(p.decision.Reason)
 }
 
 // startFailed says why a desktop did not start, and records what was last seen of it.

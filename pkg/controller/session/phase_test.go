@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"strings"
@@ -26,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
@@ -307,6 +309,38 @@ func TestASessionsLifeInPhasesAndWords(t *testing.T) {
 	version := now.ResourceVersion
 	now, _ = s.look()
 	assert.Equal(t, version, now.ResourceVersion, "nothing changed, and it was written all the same")
+}
+
+func TestARequestPutsADesktopToSleepOnceAndOnlyAPersonWakesIt(t *testing.T) {
+	s := newStage(t)
+	var lines bytes.Buffer
+	s.r.Audit = audit.New(&lines, true)
+	s.visit()
+	s.look()
+	asks := func(change func(*v1alpha1.VDISession)) {
+		session := s.session()
+		change(session)
+		require.NoError(t, s.r.Client.Update(t.Context(), session))
+	}
+	s.now = s.now.Add(time.Second)
+	asks(func(o *v1alpha1.VDISession) { o.Spec.SleepAt = lifecycle.RequestTime(s.now, o) })
+	now, _ := s.look()
+	s.wants(now, v1alpha1.PhaseAsleep, "A visit wakes it.")
+	assert.Equal(t, v1alpha1.ReasonSleepRequested, now.Status.SleepReason)
+	assert.True(t, lifecycle.NeedsPerson(now))
+	s.now = s.now.Add(time.Minute)
+	asks(func(o *v1alpha1.VDISession) { o.Spec.SleepAt = lifecycle.RequestTime(s.now, o) })
+	now, _ = s.look()
+	assert.True(t, s.now.Equal(now.Status.SleepTime.Time), "a sleep that is asked for again ends the visits before it")
+	version := now.ResourceVersion
+	now, _ = s.look()
+	assert.Equal(t, version, now.ResourceVersion)
+	assert.Equal(t, "woke, slept SleepRequested", strings.Join(s.counted, ", "))
+	assert.Regexp(t, `^{.*"event":"wake","via":"operator","session":"ada",.*"reason":"Visited"}\n{.*"event":"sleep",.*"reason":"SleepRequested"}\n$`, lines.String())
+
+	asks(func(o *v1alpha1.VDISession) { o.Spec.WakeAt = lifecycle.RequestTime(s.now, o) })
+	now, _ = s.look()
+	s.wants(now, v1alpha1.PhaseCreating, "")
 }
 
 func TestAFailedStartSaysWhatWasSeenAndAVisitTriesAgain(t *testing.T) {

@@ -161,7 +161,7 @@ func reasonOf(st *v1alpha1.VDISessionStatus) string {
 // lock.
 func (p *pass) patch() client.Patch {
 	before, now := &p.before.Status, &p.session.Status
-	if before.StartTime.Equal(now.StartTime) && before.ReadyTime.Equal(now.ReadyTime) {
+	if before.StartTime.Equal(now.StartTime) && before.ReadyTime.Equal(now.ReadyTime) && before.SleepTime.Equal(now.SleepTime) {
 		return client.MergeFrom(p.before)
 	}
 	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})

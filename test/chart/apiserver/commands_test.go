@@ -36,7 +36,7 @@ for word in "$@"; do
 done
 case $verb in
 vdi)
-	case $2 in drain | out-of-service | restore) exec %[1]s "$@" --help ;; esac
+	case $2 in create | drain | logs | open | out-of-service | restore | share | sleep | wake) exec %[1]s "$@" --help ;; esac
 	exec %[1]s "$@" ;;
 create)
 	said=$(%[1]s "$@" --dry-run=server 2>&1) && echo "$said" && exit
@@ -48,7 +48,8 @@ wait)
 annotate | apply | cordon | delete | drain | label | patch | scale) exec %[1]s "$@" --dry-run=server ;;
 logs | port-forward)
 	said=$(%[1]s "$@" 2>&1) || [[ $said == *"connection refused"* ]] || { echo "$said" >&2; exit 1; }
-	echo '{"level":"WARN","msg":"what holds for sessions has changed"}' ;;
+	echo '{"level":"WARN","msg":"what holds for sessions has changed"}'
+	echo '{"audit":"v1","event":"sleep"}' ;;
 *) exec %[1]s "$@" ;;
 esac
 `

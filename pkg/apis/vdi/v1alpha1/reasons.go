@@ -123,6 +123,8 @@ const (
 	ReasonAlwaysOn = "AlwaysOn"
 	// ReasonPoweredOff: asleep by spec.power. It is a reason of Ready, too.
 	ReasonPoweredOff = "PoweredOff"
+	// ReasonSleepRequested: asleep by spec.sleepAt.
+	ReasonSleepRequested = "SleepRequested"
 	// ReasonIdleTimeout: asleep, since nobody typed or moved the pointer.
 	ReasonIdleTimeout = "IdleTimeout"
 	// ReasonDisconnectTimeout: asleep, since nobody was connected.

@@ -45,6 +45,20 @@ type VDISessionSpec struct {
 	// +kubebuilder:default=OnDemand
 	Power Power `json:"power,omitempty"`
 
+	// WakeAt asks for the desktop, as a visit at that time does; the disconnect timeout runs
+	// from then. A time from before the session's creation asks for nothing.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	WakeAt *metav1.MicroTime `json:"wakeAt,omitempty"`
+
+	// SleepAt puts the desktop to sleep at once if it woke before that time, in use or not,
+	// unless spec.power is AlwaysOn. After it only a person wakes the desktop.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	SleepAt *metav1.MicroTime `json:"sleepAt,omitempty"`
+
 	// Shares let others in beside the owner.
 	// +optional
 	// +listType=map

@@ -544,6 +544,14 @@ func (in *VDISessionSpec) DeepCopyInto(out *VDISessionSpec) {
 		*out = new(Lifecycle)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.WakeAt != nil {
+		in, out := &in.WakeAt, &out.WakeAt
+		*out = (*in).DeepCopy()
+	}
+	if in.SleepAt != nil {
+		in, out := &in.SleepAt, &out.SleepAt
+		*out = (*in).DeepCopy()
+	}
 	if in.Shares != nil {
 		in, out := &in.Shares, &out.Shares
 		*out = make([]Share, len(*in))
