@@ -43,7 +43,10 @@ func readTongues(raw []byte) ([]*tongue, language.Matcher) {
 	for key, languages := range file {
 		for tag, said := range languages {
 			if byTag[tag] == nil {
-				t := language.MustParse(tag)
+				t, err := language.Parse(tag)
+				if err != nil {
+					panic(fmt.Errorf("texts.yaml: %s: %q is no language: %w", key, tag, err))
+				}
 				byTag[tag] = &tongue{Tag: t, texts: map[string]text{}, numbers: message.NewPrinter(t)}
 			}
 			byTag[tag].texts[key] = forms(said)
@@ -90,7 +93,7 @@ func tongueOf(r *http.Request) *tongue {
 // Has says that there is such a text.
 func (t *tongue) Has(key string) bool { return t.texts[key] != nil }
 
-// Say is the text of a key, with what its {names} stand for: Say("found", "n", 3).
+// Say is the text of a key, with what its {names} stand for: names and values in turn.
 func (t *tongue) Say(key string, with ...any) string {
 	said := t.texts[key]
 	if said == nil {
