@@ -251,7 +251,7 @@ func TestAPersonSeesTheirOwnDesktopsAndThoseSharedWithThem(t *testing.T) {
 		s.Spec.Shares = []v1alpha1.Share{{Name: "a", User: "ada", Role: v1alpha1.ShareViewer}}
 	}))
 	body := p.get("/").Body.String()
-	for _, part := range []string{"mine", "shared", "GPU workstation", "1 desktop of 5", "You may look on", "bob’s desktop", "https://mine--desks.vdi.example.com/"} {
+	for _, part := range []string{"mine", "shared", "GPU workstation", "You have 1 of 5 desktops.", "You may look on", "bob’s desktop", "https://mine--desks.vdi.example.com/"} {
 		assert.Contains(t, body, part)
 	}
 	assert.NotContains(t, body, "other")

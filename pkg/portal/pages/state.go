@@ -91,6 +91,11 @@ type told struct {
 	Facts            []fact
 }
 
+// Waits says that Said is about what keeps the desktop from being there.
+func (t told) Waits() bool {
+	return t.State == stateStarting || t.State == stateBlocked || t.State == stateFailed
+}
+
 // tell puts a session's state into words.
 func (v *visit) tell(s *v1alpha1.VDISession) told {
 	t := told{State: stateOf(s), InUse: inUse(s, v.now)}
@@ -166,7 +171,10 @@ func (v *visit) times(s *v1alpha1.VDISession, is state) (facts []fact) {
 // nextSleep is the clock that puts an awake desktop to sleep if nothing happens before.
 func nextSleep(s *v1alpha1.VDISession, now time.Time) (lifecycle.Due, bool) {
 	clocks := slices.DeleteFunc(lifecycle.SessionClocks(now, lifecycle.EffectivePolicy(s.Status.Lifecycle), s),
-		func(d lifecycle.Due) bool { return d.At.Before(now) })
+		func(d lifecycle.Due) bool {
+			// Who is connected sees to it that this one never runs out.
+			return d.At.Before(now) || d.Reason == lifecycle.ReasonDisconnected && inUse(s, now)
+		})
 	if !s.DeletionTimestamp.IsZero() || len(clocks) == 0 {
 		return lifecycle.Due{}, false
 	}

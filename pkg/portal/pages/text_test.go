@@ -109,7 +109,7 @@ func TestThePagesSpeakTheLanguageThatABrowserAsksFor(t *testing.T) {
 	r.Header.Set("Accept-Language", "de-DE")
 	w := p.do(r)
 	assert.Contains(t, w.Body.String(), `<html lang="de">`)
-	assert.Contains(t, w.Body.String(), "1 Desktop von 5")
+	assert.Contains(t, w.Body.String(), "Sie haben 1 von 5 Desktops.")
 	assert.Contains(t, w.Header().Get("Vary"), "Accept-Language")
 }
 
