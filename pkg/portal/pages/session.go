@@ -82,7 +82,7 @@ func (v *visit) clocks(s *v1alpha1.VDISession) (facts []fact) {
 	if s.Status.Lifecycle == nil {
 		return nil
 	}
-	for _, c := range lifecycle.Clocks {
+	for _, c := range slices.Backward(lifecycle.Clocks) { // those that people meet first
 		text := v.Say("session.clock.off")
 		if set := c.Setting(*s.Status.Lifecycle).OrZero(); set > 0 {
 			text = v.Exactly(set)

@@ -94,5 +94,6 @@ func awake(s *v1alpha1.VDISession, now time.Time) {
 func starts(s *v1alpha1.VDISession, now time.Time, reason, detail string) {
 	s.Status.StartTime, s.Status.ReadyTime = &metav1.MicroTime{Time: now.Add(-4 * time.Minute)}, nil
 	s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: detail}}
+	s.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: &metav1.MicroTime{Time: now.Add(-time.Second)}}
 	s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: reason, Detail: detail, Since: metav1.NewTime(now.Add(-3 * time.Minute))}
 }

@@ -11,7 +11,7 @@ const moments = new Intl.DateTimeFormat(document.documentElement.lang, { dateSty
 const enhance = (within) => {
   for (const time of within.querySelectorAll("time[datetime]")) time.title = moments.format(new Date(time.dateTime));
   for (const image of within.querySelectorAll(".icon img")) {
-    // An icon that does not load leaves the first letter.
+    // A browser may show one that does not load as broken.
     if (image.complete && !image.naturalWidth) image.remove();
     else image.addEventListener("error", () => image.remove());
   }
