@@ -63,8 +63,9 @@ func (p *Pages) admin(v *visit) (view, *problem) {
 	pages := max(1, (len(found)+perPage-1)/perPage)
 	at, _ := strconv.Atoi(v.r.URL.Query().Get("page"))
 	at = min(max(at, 1), pages)
-	data := adminData{Counts: v.counts(e), Week: v.Say("admin.week", "metric", gpuMetric), Filters: f, Templates: templateChoices(e, f.Template),
-		States: v.stateChoices(f.State), Found: v.Say("admin.found", "n", len(found)), Back: v.r.URL.RequestURI()}
+	data := adminData{Counts: v.counts(e), Week: v.Say("admin.week", "metric", gpuMetric), Filters: f,
+		Templates: templateChoices(e, f.Template),
+		States:    v.stateChoices(f.State), Found: v.Say("admin.found", "n", len(found)), Back: v.r.URL.RequestURI()}
 	for _, s := range found[(at-1)*perPage : min(at*perPage, len(found))] {
 		data.Rows = append(data.Rows, v.row(e, s))
 	}
@@ -179,7 +180,8 @@ func (v *visit) gpuCounts(gpus map[string]int) string {
 
 func (v *visit) row(e *everything, s *v1alpha1.VDISession) row {
 	c := v.card(s, e.templates[s.Spec.Template])
-	r := row{told: c.told, ID: c.ID, Namespace: s.Namespace, Name: s.Name, Path: c.Path, User: s.Spec.User, Template: s.Spec.Template, Sleep: c.Sleep}
+	r := row{told: c.told, ID: c.ID, Namespace: s.Namespace, Name: s.Name, Path: c.Path, User: s.Spec.User, Template: s.Spec.Template,
+		Sleep: c.Sleep}
 	if t := e.templates[s.Spec.Template]; t != nil {
 		_, n := workload.GPUs(t, s)
 		r.GPUs = v.Number(float64(n))

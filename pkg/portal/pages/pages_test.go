@@ -145,7 +145,8 @@ func awake(s *v1alpha1.VDISession) {
 func gpuTemplate(how ...func(*v1alpha1.VDITemplate)) *v1alpha1.VDITemplate {
 	t := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "gpu"}, Spec: v1alpha1.VDITemplateSpec{
 		DisplayName: "GPU workstation", Description: "For rendering.", Image: "desktop", Icon: "https://icons.example.com/gpu.png",
-		Resources: v1alpha1.TemplateResources{DefaultGPU: ptr.To[int32](1), DefaultMemory: ptr.To(resource.MustParse("1536Mi")), DefaultCPU: ptr.To(resource.MustParse("500m"))},
+		Resources: v1alpha1.TemplateResources{DefaultGPU: ptr.To[int32](1), DefaultMemory: ptr.To(resource.MustParse("1536Mi")),
+			DefaultCPU: ptr.To(resource.MustParse("500m"))},
 	}}
 	for _, f := range how {
 		f(t)
@@ -177,7 +178,8 @@ func TestWhoMayDoWhatWithASession(t *testing.T) {
 		for i, action := range actions {
 			t.Run(who+" may "+action.name, func(t *testing.T) {
 				p := newPortal(t, gpuTemplate(), desk("desk", "ada", func(s *v1alpha1.VDISession) {
-					s.Spec.Shares = []v1alpha1.Share{{Name: "bobs", User: "bob", Role: v1alpha1.ShareViewer}, {Name: "cleos", User: "cleo", Role: v1alpha1.ShareController},
+					s.Spec.Shares = []v1alpha1.Share{{Name: "bobs", User: "bob", Role: v1alpha1.ShareViewer},
+						{Name: "cleos", User: "cleo", Role: v1alpha1.ShareController},
 						{Name: "lates", User: "late", Role: v1alpha1.ShareController, ExpiresAt: &metav1.Time{Time: time.Now().Add(-time.Second)}}}
 				})).as(who, who == "admin")
 				send := func(name string) *httptest.ResponseRecorder {
@@ -251,7 +253,8 @@ func TestAPersonSeesTheirOwnDesktopsAndThoseSharedWithThem(t *testing.T) {
 		s.Spec.Shares = []v1alpha1.Share{{Name: "a", User: "ada", Role: v1alpha1.ShareViewer}}
 	}))
 	body := p.get("/").Body.String()
-	for _, part := range []string{"mine", "shared", "GPU workstation", "You have 1 of 5 desktops.", "You may look on", "bob’s desktop", "https://mine--desks.vdi.example.com/"} {
+	for _, part := range []string{"mine", "shared", "GPU workstation", "You have 1 of 5 desktops.", "You may look on", "bob’s desktop",
+		"https://mine--desks.vdi.example.com/"} {
 		assert.Contains(t, body, part)
 	}
 	assert.NotContains(t, body, "other")
@@ -288,7 +291,8 @@ func TestWakeAndSleepAreRequestsInTheSpec(t *testing.T) {
 
 func TestAFormLeadsBackToPagesOfOursOnly(t *testing.T) {
 	for back, want := range map[string]string{
-		"": "/?done=woken", "https://evil.example.com/admin": "/?done=woken", "//evil.example.com/admin": "/?done=woken", "/signout": "/?done=woken",
+		"": "/?done=woken", "https://evil.example.com/admin": "/?done=woken", "//evil.example.com/admin": "/?done=woken",
+		"/signout":      "/?done=woken",
 		"/admin?page=2": "/admin?done=woken&page=2", "/\\evil": "/?done=woken", "%": "/?done=woken",
 	} {
 		p := newPortal(t, desk("desk", "ada"))
@@ -297,7 +301,8 @@ func TestAFormLeadsBackToPagesOfOursOnly(t *testing.T) {
 }
 
 func TestADeletionSaysWhatBecomesOfTheFiles(t *testing.T) {
-	for text, policy := range map[string]v1alpha1.ReclaimPolicy{"Its files stay": v1alpha1.ReclaimRetain, "cannot be undone": v1alpha1.ReclaimDelete} {
+	for text, policy := range map[string]v1alpha1.ReclaimPolicy{"Its files stay": v1alpha1.ReclaimRetain,
+		"cannot be undone": v1alpha1.ReclaimDelete} {
 		p := newPortal(t, desk("desk", "ada"), gpuTemplate(func(t *v1alpha1.VDITemplate) { t.Spec.Persistence.ReclaimPolicy = policy }))
 		assert.Contains(t, p.get("/sessions/desks/desk/delete").Body.String(), text)
 		w := p.post("/sessions/desks/desk/delete")
@@ -309,19 +314,22 @@ func TestADeletionSaysWhatBecomesOfTheFiles(t *testing.T) {
 func TestAPersonStartsADesktopOfATemplate(t *testing.T) {
 	p := newPortal(t, gpuTemplate())
 	body := p.get("/templates").Body.String()
-	for _, part := range []string{"GPU workstation", "For rendering.", "1 GPU", "1.5\u00a0GiB memory", "0.5 CPU", `referrerpolicy="no-referrer"`, ">G</span>"} {
+	for _, part := range []string{"GPU workstation", "For rendering.", "1 GPU", "1.5\u00a0GiB memory", "0.5 CPU",
+		`referrerpolicy="no-referrer"`, ">G</span>"} {
 		assert.Contains(t, body, part)
 	}
 	w := p.post("/sessions", "template", "gpu", "suffix", "bcdfg")
 	require.Equal(t, "/sessions/desks/gpu-bcdfg?done=created", w.Header().Get("Location"), w.Body)
 	assert.Equal(t, "ada", p.desk("gpu-bcdfg").Spec.User)
-	assert.Equal(t, "/sessions/desks/gpu-bcdfg?done=created", p.post("/sessions", "template", "gpu", "suffix", "bcdfg").Header().Get("Location"),
+	assert.Equal(t, "/sessions/desks/gpu-bcdfg?done=created",
+		p.post("/sessions", "template", "gpu", "suffix", "bcdfg").Header().Get("Location"),
 		"a form that is sent twice makes one")
 	assert.Equal(t, []string{"create gpu-bcdfg"}, p.writes)
 }
 
 func TestADesktopThatCannotBeStartedSaysWhy(t *testing.T) {
-	quota := apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource("vdisessions").GroupResource(), "gpu-x", errors.New("exceeded quota: desktops, used: count=3"))
+	quota := apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource("vdisessions").GroupResource(), "gpu-x",
+		errors.New("exceeded quota: desktops, used: count=3"))
 	rights := apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource("vdisessions").GroupResource(), "gpu-x",
 		errors.New(`User "system:serviceaccount:vdi:portal" cannot create resource "vdisessions"`))
 	for name, c := range map[string]struct {
@@ -380,7 +388,8 @@ func TestNobodyStartsMoreDesktopsThanTheyMay(t *testing.T) {
 }
 
 func TestASessionsNameIsOneThatTheDefinitionTakes(t *testing.T) {
-	for _, template := range []string{"gpu", "a--b---c", "9lives", "x", strings.Repeat("long-", 12) + "x", strings.Repeat("a", 33) + "-b", "7"} {
+	for _, template := range []string{"gpu", "a--b---c", "9lives", "x", strings.Repeat("long-", 12) + "x",
+		strings.Repeat("a", 33) + "-b", "7"} {
 		for _, suffix := range []string{"", "bcdfg", "--", "AAAAA", "bc-fg"} {
 			name := nameFor(template, suffix)
 			assert.LessOrEqual(t, len(name), 40)
@@ -428,14 +437,15 @@ func TestWhatIsWrongIsSaidBesideItsFieldAndNothingTypedIsLost(t *testing.T) {
 		says   string
 		keeps  string
 	}{
-		"nobody":        {[]string{"user", " "}, "Say who", `<option value="168h" selected>`},
-		"too long":      {[]string{"user", strings.Repeat("x", 254)}, "The name has 254 characters. It may have 253.", strings.Repeat("x", 254)},
-		"control":       {[]string{"user", "bo\x07b"}, "characters that no name has", `value="Controller" selected`},
-		"oneself":       {[]string{"user", "ada"}, "ada owns this desktop", `value="ada"`},
-		"twice":         {[]string{"user", "cleo"}, "cleo may come in already", `value="cleo"`},
-		"role":          {[]string{"role", "Owner"}, "“Owner” is no role", `value="bob"`},
-		"expiry":        {[]string{"expiry", "1000h"}, "“1000h” is no end", `value="bob"`},
-		"uses":          {[]string{"kind", "link", "uses", "many<b>"}, "“many&lt;b&gt;” is no number of uses. Type a whole number from 1 to 10,000", `value="many&lt;b&gt;"`},
+		"nobody":   {[]string{"user", " "}, "Say who", `<option value="168h" selected>`},
+		"too long": {[]string{"user", strings.Repeat("x", 254)}, "The name has 254 characters. It may have 253.", strings.Repeat("x", 254)},
+		"control":  {[]string{"user", "bo\x07b"}, "characters that no name has", `value="Controller" selected`},
+		"oneself":  {[]string{"user", "ada"}, "ada owns this desktop", `value="ada"`},
+		"twice":    {[]string{"user", "cleo"}, "cleo may come in already", `value="cleo"`},
+		"role":     {[]string{"role", "Owner"}, "“Owner” is no role", `value="bob"`},
+		"expiry":   {[]string{"expiry", "1000h"}, "“1000h” is no end", `value="bob"`},
+		"uses": {[]string{"kind", "link", "uses", "many<b>"},
+			"“many&lt;b&gt;” is no number of uses. Type a whole number from 1 to 10,000", `value="many&lt;b&gt;"`},
 		"uses 0":        {[]string{"kind", "link", "uses", "0"}, "“0” is no number", `value="0"`},
 		"kind":          {[]string{"kind", "all"}, "out of date", ""},
 		"a name of old": {[]string{"name", "x"}, "out of date", `value="bob"`},
@@ -457,7 +467,8 @@ func TestSharesThatHaveEndedMakeRoom(t *testing.T) {
 	full := func(end time.Time) *v1alpha1.VDISession {
 		return desk("desk", "ada", func(s *v1alpha1.VDISession) {
 			for i := range maxShares {
-				s.Spec.Shares = append(s.Spec.Shares, v1alpha1.Share{Name: fmt.Sprint("s", i), User: fmt.Sprint("u", i), Role: v1alpha1.ShareViewer, ExpiresAt: &metav1.Time{Time: end}})
+				s.Spec.Shares = append(s.Spec.Shares, v1alpha1.Share{Name: fmt.Sprint("s", i), User: fmt.Sprint("u", i),
+					Role: v1alpha1.ShareViewer, ExpiresAt: &metav1.Time{Time: end}})
 			}
 		})
 	}
@@ -484,7 +495,8 @@ func TestWithoutLinksNobodyMakesOne(t *testing.T) {
 
 func TestOnlyTheOwnerAndAdministratorsSeeWhomASessionIsSharedWith(t *testing.T) {
 	p := newPortal(t, desk("desk", "ada", func(s *v1alpha1.VDISession) {
-		s.Spec.Shares = []v1alpha1.Share{{Name: "b", User: "bob", Role: v1alpha1.ShareViewer}, {Name: "c", User: "cleo@example.com", Role: v1alpha1.ShareViewer}}
+		s.Spec.Shares = []v1alpha1.Share{{Name: "b", User: "bob", Role: v1alpha1.ShareViewer},
+			{Name: "c", User: "cleo@example.com", Role: v1alpha1.ShareViewer}}
 	}))
 	for user, sees := range map[string]bool{"ada": true, "bob": false, "admin": true} {
 		assert.Equal(t, sees, strings.Contains(p.as(user, user == "admin").get("/sessions/desks/desk").Body.String(), "cleo@example.com"), user)
@@ -502,7 +514,8 @@ func TestPagesHoldNothingThatTheirOwnPolicyForbids(t *testing.T) {
 			assert.NotContains(t, w.Body.String(), part, path)
 		}
 	}
-	for icon, shown := range map[string]bool{"https://icons.example.com/x.png": true, "http://icons.example.com/x.png": false, "javascript:alert(1)": false, "/x.png": false, "data:image/png;base64,AA": false} {
+	for icon, shown := range map[string]bool{"https://icons.example.com/x.png": true, "http://icons.example.com/x.png": false,
+		"javascript:alert(1)": false, "/x.png": false, "data:image/png;base64,AA": false} {
 		p := newPortal(t, gpuTemplate(func(t *v1alpha1.VDITemplate) { t.Spec.Icon = icon }))
 		assert.Equal(t, shown, strings.Contains(p.get("/templates").Body.String(), `loading="lazy"`), icon)
 	}

@@ -143,8 +143,9 @@ func (v *visit) make(template, suffix string) (*v1alpha1.VDISession, *problem) {
 	if t == nil {
 		return nil, problemTemplate
 	}
-	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: v.Pages.Config.Portal.SessionsNamespace, Name: nameFor(template, suffix)},
-		Spec: v1alpha1.VDISessionSpec{User: v.User, Template: template}}
+	s := &v1alpha1.VDISession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v.Pages.Config.Portal.SessionsNamespace, Name: nameFor(template, suffix)},
+		Spec:       v1alpha1.VDISessionSpec{User: v.User, Template: template}}
 	for _, own := range e.owned(v.Person) {
 		if own.Namespace == s.Namespace && own.Name == s.Name {
 			return own, nil // the form was sent twice

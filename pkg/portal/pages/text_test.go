@@ -42,7 +42,8 @@ func TestEveryLanguageHasEveryTextWithTheSamePlaceholders(t *testing.T) {
 }
 
 // made are texts whose keys are put together, by how they begin.
-var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.", "done.", "form.link", "form.person", "form.user", "bad."}
+var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
+	"done.", "form.link", "form.person", "form.user", "bad."}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	var sources string
@@ -98,7 +99,8 @@ func TestEveryReasonThatKeepsADesktopWaitingHasAText(t *testing.T) {
 
 func TestThePagesSpeakTheLanguageThatABrowserAsksFor(t *testing.T) {
 	for asks, want := range map[string]string{
-		"": "en", "de": "de", "de-AT,en;q=0.5": "de", "fr,de;q=0.8,en;q=0.5": "de", "fr": "en", "en-GB": "en", "*": "en", "de;q=x": "en", "ja, zh": "en",
+		"": "en", "de": "de", "de-AT,en;q=0.5": "de", "fr,de;q=0.8,en;q=0.5": "de", "fr": "en", "en-GB": "en", "*": "en", "de;q=x": "en",
+		"ja, zh": "en",
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept-Language", asks)
@@ -123,10 +125,12 @@ func TestNumbersAndTimesAreWrittenAsInTheLanguage(t *testing.T) {
 	assert.Equal(t, "vor 3 Tagen", de.Relative(now.Add(-72*time.Hour), now))
 	assert.Equal(t, "in 3 Tagen", de.Relative(now.Add(72*time.Hour), now))
 	assert.Equal(t, "just now", en.Relative(now, now))
-	for d, want := range map[time.Duration]string{30 * time.Second: "less than a minute", time.Minute: "1 minute", 89 * time.Minute: "89 minutes", 2 * time.Hour: "2 hours", 60 * time.Hour: "3 days"} {
+	for d, want := range map[time.Duration]string{30 * time.Second: "less than a minute", time.Minute: "1 minute",
+		89 * time.Minute: "89 minutes", 2 * time.Hour: "2 hours", 60 * time.Hour: "3 days"} {
 		assert.Equal(t, want, en.Span(d))
 	}
-	for d, want := range map[time.Duration]string{90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "24 hours", 48 * time.Hour: "2 days", 7 * time.Second: "7 seconds", 0: "0 seconds"} {
+	for d, want := range map[time.Duration]string{90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "24 hours",
+		48 * time.Hour: "2 days", 7 * time.Second: "7 seconds", 0: "0 seconds"} {
 		assert.Equal(t, want, en.Exactly(d))
 	}
 }

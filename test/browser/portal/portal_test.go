@@ -56,15 +56,17 @@ func newVisit(t *testing.T) *visit {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	require.NoError(t, v1alpha1.AddToScheme(scheme))
-	v := &visit{t: t, client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(everything(time.Now())...).Build(), who: access.Person{User: ada}}
+	v := &visit{t: t, client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(everything(time.Now())...).Build(),
+		who: access.Person{User: ada}}
 	c := config.Default()
 	c.URL.Domain = "vdi.example.com"
 	c.Portal = &config.Portal{Host: "127.0.0.1", SessionsNamespace: namespace, MaxSessionsPerUser: 6}
-	server := httptest.NewServer(pages.New(pages.Options{Client: v.client, Config: c, Log: testr.New(t), Visitor: func(*http.Request) (pages.Visitor, bool) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return pages.Visitor{Person: v.who, CSRF: "token"}, v.who.User != ""
-	}}))
+	server := httptest.NewServer(pages.New(pages.Options{Client: v.client, Config: c, Log: testr.New(t),
+		Visitor: func(*http.Request) (pages.Visitor, bool) {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			return pages.Visitor{Person: v.who, CSRF: "token"}, v.who.User != ""
+		}}))
 	t.Cleanup(server.Close)
 	v.url = server.URL
 	var cancel context.CancelFunc
@@ -180,7 +182,8 @@ func TestPagesAreForEverybody(t *testing.T) {
 					language = "en"
 				}
 				v.run(network.SetExtraHTTPHeaders(network.Headers{"Accept-Language": language}), chromedp.EmulateViewport(look.width, look.height),
-					emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}))
+					emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme},
+						{Name: "prefers-reduced-motion", Value: "reduce"}}))
 				v.open(page.path)
 				if page.prepare != nil {
 					v.run(page.prepare)
@@ -196,8 +199,10 @@ func TestPagesAreForEverybody(t *testing.T) {
 func (v *visit) judge(name, axe string) {
 	v.t.Helper()
 	var raw string
-	v.run(chromedp.Evaluate(axe+"; 0", nil), chromedp.Evaluate(`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-		.then(r => JSON.stringify(r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.map(n => n.html + " " + n.failureSummary).join("; "))))`, &raw, awaited))
+	v.run(chromedp.Evaluate(axe+"; 0", nil),
+		chromedp.Evaluate(`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+		.then(r => JSON.stringify(r.violations.map(v =>
+			v.id + ": " + v.help + ": " + v.nodes.map(n => n.html + " " + n.failureSummary).join("; "))))`, &raw, awaited))
 	var wrong []string
 	require.NoError(v.t, json.Unmarshal([]byte(raw), &wrong))
 	assert.Empty(v.t, wrong, name)
