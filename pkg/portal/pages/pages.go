@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/access"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/look"
 )
@@ -31,6 +32,9 @@ type Visitor struct {
 	access.Person
 	// CSRF is what forms carry: a secret that belongs to the sign-in.
 	CSRF string
+	// Via is how they proved who they are, From the address of their computer: for the audit.
+	Via  audit.Via
+	From string
 }
 
 // Options are what the pages are made with.
@@ -39,6 +43,8 @@ type Options struct {
 	Client client.Client
 	Config config.Config
 	Log    logr.Logger
+	// Audit says who did what; nil says nothing.
+	Audit *audit.Log
 	// Visitor is whose request it is; false is nobody's.
 	Visitor func(*http.Request) (Visitor, bool)
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/signin"
 )
@@ -39,6 +41,7 @@ type portal struct {
 	// refuse is what the API server says to every write.
 	refuse error
 	writes []string
+	audit  bytes.Buffer
 }
 
 func newPortal(t *testing.T, objects ...client.Object) *portal {
@@ -77,7 +80,7 @@ func newPortal(t *testing.T, objects ...client.Object) *portal {
 	c := config.Default()
 	c.URL.Domain = "vdi.example.com"
 	c.Portal = &config.Portal{Host: "portal.vdi.example.com", SessionsNamespace: "desks", MaxSessionsPerUser: 5}
-	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Visitor: func(*http.Request) (Visitor, bool) {
+	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Audit: audit.New(&p.audit, true), Visitor: func(*http.Request) (Visitor, bool) {
 		if p.who == nil {
 			return Visitor{}, false
 		}
@@ -190,6 +193,13 @@ func TestWhoMayDoWhatWithASession(t *testing.T) {
 				}
 				w := send("desk")
 				assert.Equal(t, want[i], w.Code)
+				if want[i] != yes {
+					kinds := []string{"", "", "wake", "sleep", "delete", "share", "share_ended"}
+					if want[i] != done {
+						kinds[i] = "refused"
+					}
+					assert.Contains(t, p.audit.String(), `"event":"`+kinds[i]+`","user":"`+who+`"`)
+				}
 				if want[i] != done {
 					assert.Empty(t, p.writes, "nothing was changed")
 				} else {
@@ -422,6 +432,7 @@ func TestALinkIsShownOnceAndKeptAsAHash(t *testing.T) {
 	assert.EqualValues(t, 3, share.Link.MaxUses)
 	assert.Equal(t, v1alpha1.ShareController, share.Role)
 	assert.WithinDuration(t, time.Now().Add(24*time.Hour), share.ExpiresAt.Time, time.Minute)
+	assert.NotContains(t, p.audit.String(), secret)
 	again := p.get("/sessions/desks/desk").Body.String()
 	assert.NotContains(t, again, secret)
 	assert.Contains(t, again, "opened 0 times of 3")

@@ -5,15 +5,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -125,7 +124,7 @@ func (p *Pages) wake(v *visit) {
 	if bad == nil && lifecycle.PoweredOff(s) {
 		bad = problemOff
 	}
-	v.request(s, bad, "wakeAt", "woken")
+	v.request(s, bad, "wakeAt", audit.Wake)
 }
 
 // sleep asks for the desktop's sleep.
@@ -134,11 +133,11 @@ func (p *Pages) sleep(v *visit) {
 	if bad == nil && s.Spec.Power == v1alpha1.PowerAlwaysOn {
 		bad = problemAlways
 	}
-	v.request(s, bad, "sleepAt", "slept")
+	v.request(s, bad, "sleepAt", audit.Sleep)
 }
 
 // request sets a time in the session's spec, which the operator acts on.
-func (v *visit) request(s *v1alpha1.VDISession, bad *problem, field, done string) {
+func (v *visit) request(s *v1alpha1.VDISession, bad *problem, field string, what audit.Kind) {
 	if bad != nil {
 		v.problem(bad)
 		return
@@ -146,7 +145,7 @@ func (v *visit) request(s *v1alpha1.VDISession, bad *problem, field, done string
 	patch, err := json.Marshal(map[string]any{
 		// The API server refuses it for another session that has taken the name.
 		"metadata": map[string]any{"uid": s.UID},
-		"spec":     map[string]any{field: metav1.NewMicroTime(requestTime(v.now, s))},
+		"spec":     map[string]any{field: lifecycle.RequestTime(v.now, s)},
 	})
 	if err == nil {
 		err = v.Pages.Client.Patch(v.r.Context(), s, client.RawPatch(types.MergePatchType, patch))
@@ -155,22 +154,8 @@ func (v *visit) request(s *v1alpha1.VDISession, bad *problem, field, done string
 		v.problem(v.failed(err))
 		return
 	}
-	v.back(done)
-}
-
-// requestTime is later than every wake and sleep on record, so that the request counts.
-func requestTime(now time.Time, s *v1alpha1.VDISession) time.Time {
-	at := now
-	latest := []*metav1.MicroTime{s.Status.StartTime, s.Status.SleepTime}
-	if a := s.Status.Activity; a != nil {
-		latest = append(latest, a.LastWakeTime)
-	}
-	for _, t := range latest {
-		if recorded := lifecycle.Credible(t, now); !recorded.Before(at) {
-			at = recorded.Add(time.Microsecond)
-		}
-	}
-	return at
+	v.did(audit.Event{Event: what}, s)
+	v.back(map[audit.Kind]string{audit.Wake: "woken", audit.Sleep: "slept"}[what])
 }
 
 // remove deletes the session.
@@ -187,6 +172,7 @@ func (p *Pages) remove(v *visit) {
 	v.seen(client.ObjectKeyFromObject(s), func(now *v1alpha1.VDISession, err error) bool {
 		return apierrors.IsNotFound(err) || err == nil && !now.DeletionTimestamp.IsZero()
 	})
+	v.did(audit.Event{Event: audit.Delete}, s)
 	to := &url.URL{Path: "/"}
 	if s.Spec.User != v.User {
 		to.Path = "/admin"

@@ -1,8 +1,6 @@
 package pages
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,12 +10,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/signin"
 )
 
@@ -28,11 +27,8 @@ const (
 	maxUser   = 253
 )
 
-const (
-	// shareNameLength is how long a share's random name is: none of another one's that was ended.
-	shareNameLength = 10
-	secretBytes     = 32
-)
+// shareNameLength is how long a share's random name is: none of another one's that was ended.
+const shareNameLength = 10
 
 // The kinds of the form.
 const (
@@ -53,7 +49,7 @@ type shareForm struct {
 }
 
 func newShareForm() shareForm {
-	return shareForm{Name: utilrand.String(shareNameLength), Role: string(v1alpha1.ShareViewer), Expiry: "24h", Bad: map[string]string{}}
+	return shareForm{Name: rand.String(shareNameLength), Role: string(v1alpha1.ShareViewer), Expiry: "24h", Bad: map[string]string{}}
 }
 
 // shown is a share as the page lists it.
@@ -130,7 +126,7 @@ func (p *Pages) share(v *visit) {
 	share := v.checkShare(&form, s)
 	var secret string
 	if len(form.Bad) == 0 && share.Link != nil {
-		secret = newSecret()
+		secret = signin.NewSecret()
 		share.Link.SecretHash = signin.Hash(secret)
 	}
 	if len(form.Bad) == 0 {
@@ -142,10 +138,12 @@ func (p *Pages) share(v *visit) {
 	case len(form.Bad) > 0:
 		v.answer(http.StatusUnprocessableEntity, form)
 	case secret != "":
+		v.did(audit.Event{Event: audit.Share, Share: share.Name}, s)
 		made := newShareForm()
-		made.Link = p.Config.URL.SessionURL(s.Namespace, s.Name) + "?vdi_share=" + share.Name + "." + secret
+		made.Link = signin.ShareLink(p.Config.URL.SessionURL(s.Namespace, s.Name), share.Name, secret)
 		v.answer(http.StatusOK, made)
 	default:
+		v.did(audit.Event{Event: audit.Share, Share: share.Name}, s)
 		v.back("shared")
 	}
 }
@@ -171,7 +169,7 @@ func (v *visit) checkShare(f *shareForm, s *v1alpha1.VDISession) v1alpha1.Share 
 	wrong := func(field, key string, with ...any) { f.Bad[field] = v.Say("bad."+key, with...) }
 	if len(f.Name) != shareNameLength || strings.Trim(f.Name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 		wrong("form", "form")
-		f.Name = utilrand.String(shareNameLength)
+		f.Name = rand.String(shareNameLength)
 	}
 	if share.Role != v1alpha1.ShareViewer && share.Role != v1alpha1.ShareController {
 		wrong("role", "role", "value", f.Role)
@@ -229,7 +227,7 @@ func (v *visit) add(s *v1alpha1.VDISession, share v1alpha1.Share, f *shareForm) 
 		switch {
 		case other.Name == share.Name:
 			f.Bad["form"] = v.Say("bad.repeated")
-			f.Name = utilrand.String(shareNameLength)
+			f.Name = rand.String(shareNameLength)
 			return false
 		case access.Holds(other, v.now):
 			holding = append(holding, *other)
@@ -250,8 +248,8 @@ func (v *visit) add(s *v1alpha1.VDISession, share v1alpha1.Share, f *shareForm) 
 // endShare takes a share away: whoever came in by it is out within a minute.
 func (p *Pages) endShare(v *visit) {
 	s, bad := v.allowed(access.Share)
+	name := v.r.PathValue("share")
 	if bad == nil {
-		name := v.r.PathValue("share")
 		bad = v.changeShares(s, func(now *v1alpha1.VDISession) bool {
 			for i := range now.Spec.Shares {
 				if now.Spec.Shares[i].Name == name {
@@ -266,6 +264,7 @@ func (p *Pages) endShare(v *visit) {
 		v.problem(bad)
 		return
 	}
+	v.did(audit.Event{Event: audit.ShareEnded, Share: name}, s)
 	v.back("ended")
 }
 
@@ -300,12 +299,6 @@ func (v *visit) changeShares(s *v1alpha1.VDISession, change func(*v1alpha1.VDISe
 		})
 	}
 	return nil
-}
-
-func newSecret() string {
-	raw := make([]byte, secretBytes)
-	_, _ = rand.Read(raw) // it never fails
-	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // sharing is one of the page's forms.

@@ -98,7 +98,7 @@ func (t told) Waits() bool {
 
 // tell puts a session's state into words.
 func (v *visit) tell(s *v1alpha1.VDISession) told {
-	t := told{State: stateOf(s), InUse: inUse(s, v.now)}
+	t := told{State: stateOf(s), InUse: inUse(s, v.now) && lifecycle.Started(s)}
 	t.Word = v.Say("state." + string(t.State))
 	switch t.State {
 	case stateStarting:

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 )
 
 const (
@@ -168,6 +169,7 @@ func (v *visit) make(template, suffix string) (*v1alpha1.VDISession, *problem) {
 	if err != nil {
 		return nil, v.failed(err)
 	}
+	v.did(audit.Event{Event: audit.Create}, s)
 	return s, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 )
 
 // maxForm is how large a form may be.
@@ -109,6 +110,7 @@ func (v *visit) found() (*v1alpha1.VDISession, []access.Role, *problem) {
 	case err != nil:
 		return nil, nil, v.failed(err)
 	case !access.Allows(roles, access.Inspect):
+		v.did(audit.Event{Event: audit.Refused, Reason: "no_role"}, s)
 		return nil, nil, problemNotFound
 	default:
 		return s, roles, nil
@@ -119,9 +121,19 @@ func (v *visit) found() (*v1alpha1.VDISession, []access.Role, *problem) {
 func (v *visit) allowed(do access.Action) (*v1alpha1.VDISession, *problem) {
 	s, roles, bad := v.found()
 	if bad == nil && !access.Allows(roles, do) {
+		v.did(audit.Event{Event: audit.Refused, Reason: "role"}, s)
 		return nil, problemForbidden
 	}
 	return s, bad
+}
+
+// did tells the audit what the visitor has done with a session, or was refused.
+func (v *visit) did(e audit.Event, s *v1alpha1.VDISession) {
+	e.User, e.Via, e.From = v.User, v.Via, v.From
+	if roles := access.RolesOf(v.Person, s, v.now); len(roles) > 0 {
+		e.Role = roles[0]
+	}
+	v.Pages.Audit.Event(e.Of(s))
 }
 
 // show answers with a page.
