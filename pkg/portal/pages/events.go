@@ -51,8 +51,8 @@ func (s *streams) end(user string) {
 
 // events streams a page's content whenever it changes.
 func (p *Pages) events(v *visit) {
-	make := v.livePage()
-	if make == nil {
+	live := v.livePage()
+	if live == nil {
 		http.NotFound(v.w, v.r)
 		return
 	}
@@ -65,7 +65,7 @@ func (p *Pages) events(v *visit) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
-	stream{v: v, make: make}.run()
+	stream{v: v, page: live}.run()
 }
 
 // livePage is the page that the request asks the changes of, which v is then a visit of; nil where
@@ -94,7 +94,7 @@ func (v *visit) livePage() page {
 // stream is a live page.
 type stream struct {
 	v    *visit
-	make page
+	page page
 }
 
 func (s stream) run() {
@@ -130,7 +130,7 @@ func (s stream) run() {
 // content is the page as it is now; false where there is none any more.
 func (s stream) content() ([]byte, bool) {
 	s.v.now = time.Now()
-	shown, bad := s.make(s.v)
+	shown, bad := s.page(s.v)
 	if bad != nil {
 		return nil, false
 	}

@@ -80,12 +80,13 @@ func newPortal(t *testing.T, objects ...client.Object) *portal {
 	c := config.Default()
 	c.URL.Domain = "vdi.example.com"
 	c.Portal = &config.Portal{Host: "portal.vdi.example.com", SessionsNamespace: "desks", MaxSessionsPerUser: 5}
-	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Audit: audit.New(&p.audit, true), Visitor: func(*http.Request) (Visitor, bool) {
-		if p.who == nil {
-			return Visitor{}, false
-		}
-		return *p.who, true
-	}})
+	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Audit: audit.New(&p.audit, true),
+		Visitor: func(*http.Request) (Visitor, bool) {
+			if p.who == nil {
+				return Visitor{}, false
+			}
+			return *p.who, true
+		}})
 	return p
 }
 

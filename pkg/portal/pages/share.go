@@ -184,7 +184,7 @@ func (v *visit) checkShare(f *shareForm, s *v1alpha1.VDISession) v1alpha1.Share 
 		if n, err := strconv.Atoi(f.Uses); f.Uses != "" && (err != nil || n < 1 || n > maxUses) {
 			wrong("uses", "uses", "value", f.Uses, "max", maxUses)
 		} else {
-			share.Link.MaxUses = int32(n) // #nosec G115 -- it is within maxUses
+			share.Link.MaxUses = int32(n) // within maxUses
 		}
 	default:
 		wrong("form", "form")

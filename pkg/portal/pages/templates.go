@@ -126,7 +126,7 @@ func (p *Pages) create(v *visit) {
 		return
 	}
 	defer p.starting.Delete(v.User)
-	s, bad := v.make(v.r.PostForm.Get("template"), v.r.PostForm.Get("suffix"))
+	s, bad := v.newSession(v.r.PostForm.Get("template"), v.r.PostForm.Get("suffix"))
 	if bad != nil {
 		v.problem(bad)
 		return
@@ -135,7 +135,7 @@ func (p *Pages) create(v *visit) {
 	v.leave(&url.URL{Path: sessionPath(s.Namespace, s.Name)}, "created")
 }
 
-func (v *visit) make(template, suffix string) (*v1alpha1.VDISession, *problem) {
+func (v *visit) newSession(template, suffix string) (*v1alpha1.VDISession, *problem) {
 	e, bad := v.everything()
 	if bad != nil {
 		return nil, bad

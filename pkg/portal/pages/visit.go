@@ -137,8 +137,8 @@ func (v *visit) did(e audit.Event, s *v1alpha1.VDISession) {
 }
 
 // show answers with a page.
-func (v *visit) show(make page) {
-	shown, bad := make(v)
+func (v *visit) show(of page) {
+	shown, bad := of(v)
 	if bad != nil {
 		v.problem(bad)
 		return
@@ -212,7 +212,7 @@ func rendered(file string, data any) ([]byte, error) {
 // Main is the page without what is around it.
 func (f frame) Main() (template.HTML, error) {
 	body, err := rendered(f.File, f)
-	return template.HTML(body), err // #nosec G203 -- a template of ours has escaped it
+	return template.HTML(body), err // a template of ours has escaped it
 }
 
 // back leads to the page that a form was on, and says there what it has done.
