@@ -9,6 +9,7 @@ CHART_TOOLS := $(call tools-of,chart)
 CODE_TOOLS  := $(call tools-of,code)
 LINT_TOOLS  := $(call tools-of,lint)
 REGISTRY_TOOLS := $(call tools-of,registry)
+AXE_TOOLS   := $(VDI_CACHE)/tools/axe-$(shell sha256sum test/tools/axe/package-lock.json | cut -c1-12)
 
 CONTROLLER_GEN := $(CODE_TOOLS)/controller-gen
 CRD_REF_DOCS   := $(CODE_TOOLS)/crd-ref-docs
@@ -17,6 +18,8 @@ GOLANGCI_LINT  := $(LINT_TOOLS)/golangci-lint
 HELM_DOCS      := $(CHART_TOOLS)/helm-docs
 export KUBECONFORM := $(CHART_TOOLS)/kubeconform
 export HELM    := $(CHART_TOOLS)/helm
+# The script by which tests judge pages for people who do not see, or use no mouse.
+export AXE := $(AXE_TOOLS)/node_modules/axe-core/axe.min.js
 export REGISTRY_PROGRAM := $(REGISTRY_TOOLS)/registry
 export CLUSTER := $(CURDIR)/bin/cluster
 export BUILDER := $(CURDIR)/bin/builder
@@ -76,7 +79,7 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 	out/bin/demo
 
 .PHONY: test
-test: gcc prometheus coturn haproxy-nginx chromium $(HELM) $(KUBECONFORM) verify-generated build bench-programs platform-tools ## Everything that must pass
+test: gcc prometheus coturn haproxy-nginx chromium $(AXE) $(HELM) $(KUBECONFORM) verify-generated build bench-programs platform-tools ## Everything that must pass
 	@# Users' stories wait for clocks half of the time. What only computes gets what they
 	@# leave, since a desktop that has no processor comes too late for them.
 	@$(MAKE) --no-print-directory -j2 BUILT=yes test-running test-idle
@@ -133,8 +136,8 @@ test-outside:
 	@for part in test-browser test-coturn; do $(ALONE) $$part || exit 1; done
 
 .PHONY: test-browser
-test-browser: ## The page around a desktop in a real Chromium; VDI_PICTURES=folder takes pictures of each state
-	$(TEST) -tags browser -timeout 10m ./browser/
+test-browser: $(AXE) ## The page around a desktop, and the portal's pages, in a real Chromium; VDI_PICTURES=folder takes pictures of each
+	$(TEST) -tags browser -timeout 10m ./browser/...
 
 .PHONY: test-coturn
 test-coturn: coturn build ## The TURN server with real clients outside its network: allocations, refusals, renewal, the end (1 min)
@@ -261,6 +264,11 @@ $(LINT_TOOLS)/%:
 	$(call build-tool,lint)
 $(REGISTRY_PROGRAM):
 	go build -C test/tools/registry -o $@ .
+
+$(AXE):
+	$(call install-programs,/usr/bin/npm,npm)
+	mkdir -p $(AXE_TOOLS) && cp test/tools/axe/package.json test/tools/axe/package-lock.json $(AXE_TOOLS)/
+	npm ci --prefix $(AXE_TOOLS) --ignore-scripts --no-audit --no-fund --silent
 
 # The race detector needs a C compiler.
 .PHONY: gcc

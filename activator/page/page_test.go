@@ -95,7 +95,7 @@ func TestAPathThatLooksLikeAHostStaysAPath(t *testing.T) {
 
 func TestWhatAPageLoadsIsServed(t *testing.T) {
 	assets := Assets()
-	for path, kind := range map[string]string{"shell.js": "text/javascript", "shell.css": "text/css", "icon.svg": "image/svg+xml"} {
+	for path, kind := range map[string]string{"shell.js": "text/javascript", "shell.css": "text/css", "base.css": "text/css", "icon.svg": "image/svg+xml"} {
 		w := httptest.NewRecorder()
 		assets.ServeHTTP(w, httptest.NewRequest(http.MethodGet, AssetsPath+path, nil))
 		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) || w.Body.Len() == 0 {

@@ -14,9 +14,9 @@ import (
 	"io/fs"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/look"
 )
 
 // Prefix is the path, below every session's address, that belongs to this product; the
@@ -61,22 +61,13 @@ var files embed.FS
 
 var pages = template.Must(template.ParseFS(files, "pages/*.html"))
 
-// Assets serves the pages' style and script, which hold nothing private.
+// Assets serves the pages' styles and script, which hold nothing private.
 func Assets() http.Handler {
 	sub, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	server := http.StripPrefix(AssetsPath, http.FileServerFS(sub))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=300")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !utf8.ValidString(r.URL.Path) { // which no file's name may be
-			http.NotFound(w, r)
-			return
-		}
-		server.ServeHTTP(w, r)
-	})
+	return look.Assets(AssetsPath, sub)
 }
 
 // WriteRefusal sends a refusal as a page, which says why there is no desktop.

@@ -90,6 +90,27 @@ type Portal struct {
 	Namespace    string `json:"namespace"`
 	Port         int    `json:"port"`
 	InternalPort int    `json:"internalPort"`
+	// SessionsNamespace is where people start desktops of their own; empty lets them start none.
+	SessionsNamespace string `json:"sessionsNamespace,omitempty"`
+	// MaxSessionsPerUser is how many of a person's desktops may be there for them to start another.
+	MaxSessionsPerUser int `json:"maxSessionsPerUser"`
+}
+
+// maxSessionsPerUser is what Portal.MaxSessionsPerUser may be at most.
+const maxSessionsPerUser = 1000
+
+// DefaultPortal is what holds of a portal where the file says nothing.
+func DefaultPortal() Portal { return Portal{MaxSessionsPerUser: 5} }
+
+// UnmarshalJSON reads a portal over the defaults; unknown keys are refused.
+func (p *Portal) UnmarshalJSON(raw []byte) error {
+	type plain Portal
+	read := plain(DefaultPortal())
+	if err := unmarshalStrict(raw, &read); err != nil {
+		return err
+	}
+	*p = Portal(read)
+	return nil
 }
 
 // DefaultOIDC is what holds of a provider where the file says nothing.
@@ -210,7 +231,7 @@ func (f Forwarded) validate(path *field.Path) (errs field.ErrorList) {
 	return errs
 }
 
-func (p *Portal) validate() (errs field.ErrorList) {
+func (p *Portal) validate(namespaces []string) (errs field.ErrorList) {
 	if p == nil {
 		return nil
 	}
@@ -223,6 +244,17 @@ func (p *Portal) validate() (errs field.ErrorList) {
 		if port < 1 || port > maxPort {
 			errs = append(errs, field.Invalid(path.Child(name), port, "must be between 1 and 65535"))
 		}
+	}
+	if p.SessionsNamespace != "" {
+		errs = append(errs, validateLabel(path.Child("sessionsNamespace"), p.SessionsNamespace)...)
+		if len(namespaces) > 0 && !slices.Contains(namespaces, p.SessionsNamespace) {
+			errs = append(errs, field.Invalid(path.Child("sessionsNamespace"), p.SessionsNamespace,
+				"must be one of namespaces, or nobody would serve the desktops there"))
+		}
+	}
+	if p.MaxSessionsPerUser < 1 || p.MaxSessionsPerUser > maxSessionsPerUser {
+		errs = append(errs, field.Invalid(path.Child("maxSessionsPerUser"), p.MaxSessionsPerUser,
+			fmt.Sprintf("must be between 1 and %d; leave sessionsNamespace empty to let people start none", maxSessionsPerUser)))
 	}
 	return errs
 }
