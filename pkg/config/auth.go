@@ -90,6 +90,23 @@ type Portal struct {
 	Namespace    string `json:"namespace"`
 	Port         int    `json:"port"`
 	InternalPort int    `json:"internalPort"`
+	// SignInsPerAddress bounds how often people of an address begin to sign in, and as often
+	// come back from the identity provider.
+	SignInsPerAddress Rate `json:"signInsPerAddress"`
+}
+
+// DefaultSignInsPerAddress is for an office of some hundred people, who are one address.
+func DefaultSignInsPerAddress() Rate { return Rate{PerSecond: 5, Burst: 200} }
+
+// UnmarshalJSON reads a portal over the defaults; unknown keys are refused.
+func (p *Portal) UnmarshalJSON(raw []byte) error {
+	type plain Portal
+	over := plain{SignInsPerAddress: DefaultSignInsPerAddress()}
+	if err := unmarshalStrict(raw, &over); err != nil {
+		return err
+	}
+	*p = Portal(over)
+	return nil
 }
 
 // DefaultOIDC is what holds of a provider where the file says nothing.
@@ -223,6 +240,10 @@ func (p *Portal) validate() (errs field.ErrorList) {
 		if port < 1 || port > maxPort {
 			errs = append(errs, field.Invalid(path.Child(name), port, "must be between 1 and 65535"))
 		}
+	}
+	if rate := p.SignInsPerAddress; rate.PerSecond <= 0 || rate.PerSecond > maxCount || rate.Burst < 1 || rate.Burst > maxCount {
+		errs = append(errs, field.Invalid(path.Child("signInsPerAddress"), fmt.Sprintf("%v, %d", rate.PerSecond, rate.Burst),
+			"perSecond must be above 0 and burst 1 or more, neither above 1000000"))
 	}
 	return errs
 }

@@ -47,9 +47,9 @@ func (p *Provider) identify(ctx context.Context, m *metadata, token *oauth2.Toke
 	if len(raw) > maxToken || len(token.RefreshToken) > maxToken {
 		return Identity{}, fault(ErrToken, "it is longer than %d bytes", maxToken)
 	}
-	verified, err := m.verifier.Verify(ctx, raw)
+	verified, err := m.verify(ctx, raw)
 	if err != nil {
-		return id, fault(ErrToken, "%s", withoutURL(err))
+		return id, err
 	}
 	all := claims{}
 	if err := verified.Claims(&all); err != nil {
@@ -62,8 +62,24 @@ func (p *Provider) identify(ctx context.Context, m *metadata, token *oauth2.Toke
 		return id, err
 	}
 	id.Subject, id.IDToken, id.Expires = verified.Subject, raw, verified.Expiry
-	id.Session, _ = all["sid"].(string)
+	if sid, _ := all["sid"].(string); len(sid) <= maxSubject {
+		id.Session = sid
+	}
 	return p.name(id, all)
+}
+
+// verify checks a token's signature, issuer, audience and expiry. Keys that cannot be fetched
+// say nothing of the token.
+func (m *metadata) verify(ctx context.Context, raw string) (*oidc.IDToken, error) {
+	t, err := m.verifier.Verify(ctx, raw)
+	switch {
+	case err == nil:
+		return t, nil
+	case strings.Contains(err.Error(), "fetching keys"): // which go-oidc does not wrap
+		return nil, fault(ErrAway, "its keys cannot be fetched")
+	}
+	said := err.Error() // it quotes claims, which may be long
+	return nil, fault(ErrToken, "%.200q", said)
 }
 
 // again reads who it is where the provider gave no new ID token: of the userinfo endpoint if

@@ -24,9 +24,9 @@ func (p *Provider) Logout(ctx context.Context, raw string) (Logout, error) {
 	if len(raw) > maxToken {
 		return Logout{}, fault(ErrToken, "it is longer than %d bytes", maxToken)
 	}
-	t, err := m.verifier.Verify(ctx, raw)
+	t, err := m.verify(ctx, raw)
 	if err != nil {
-		return Logout{}, fault(ErrToken, "%s", withoutURL(err))
+		return Logout{}, err
 	}
 	var c struct {
 		Session string         `json:"sid"`

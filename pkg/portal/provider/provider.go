@@ -40,10 +40,10 @@ type Options struct {
 	Secret func() (string, error)
 	// HTTP is how the provider is asked: NewClient.
 	HTTP *http.Client
-	// Up hears whether the provider answers.
-	Up  func(bool)
-	Log *slog.Logger
-	Now func() time.Time
+	// Answers hears whether the provider answers.
+	Answers func(up bool)
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Provider is safe for concurrent use.
@@ -111,12 +111,12 @@ func (p *Provider) answers() {
 		p.Log.Info("the identity provider answers", "issuer", p.OIDC.Issuer)
 	}
 	p.failed = ""
-	p.Options.Up(true)
+	p.Answers(true)
 }
 
 func (p *Provider) away(err error) {
 	p.up.Store(false)
-	p.Options.Up(false)
+	p.Answers(false)
 	if p.failed != err.Error() {
 		p.failed = err.Error()
 		p.Log.Error("nobody can sign in: the identity provider of auth.oidc.issuer cannot be used", "issuer", p.OIDC.Issuer, "error", err)
@@ -256,7 +256,7 @@ func (p *Provider) failure(err error) error {
 	code := known(answer.ErrorCode)
 	switch {
 	case ended[answer.ErrorCode]:
-		return fault(ErrEnded, code)
+		return fault(ErrEnded, "%s", code)
 	case answer.ErrorCode == "invalid_client" || answer.ErrorCode == "unauthorized_client" || answer.Response.StatusCode == http.StatusUnauthorized:
 		p.Log.Error("the identity provider refuses the portal itself: check auth.oidc.clientID and the client secret", "code", code,
 			"status", answer.Response.StatusCode)
