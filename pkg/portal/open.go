@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -50,8 +51,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 // seen is the session of a request's path, if the visitor may see it: one that is another's is
 // as one that is not there.
 func (s *Server) seen(r *http.Request, v Visitor) (*v1alpha1.VDISession, bool, error) {
+	key := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
+	if served := s.Config.Namespaces; len(served) > 0 && !slices.Contains(served, key.Namespace) {
+		return nil, false, nil
+	}
 	session := &v1alpha1.VDISession{}
-	err := s.Sessions.Get(r.Context(), types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}, session)
+	err := s.Sessions.Get(r.Context(), key, session)
 	if apierrors.IsNotFound(err) {
 		return nil, false, nil
 	}

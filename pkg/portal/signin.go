@@ -19,7 +19,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.redirect(w, to)
 		return
 	}
-	if wait := s.starts.Take(client(r), s.Now()); wait > 0 {
+	if wait := s.starts.Take(address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}
@@ -35,7 +35,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 
 // callback takes the provider's answer from the browser that was sent there.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
-	if wait := s.comeback.Take(client(r), s.Now()); wait > 0 {
+	if wait := s.comeback.Take(address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}
@@ -52,7 +52,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	s.replace(r)
 	s.cookie.set(w, secret, s.Config.Auth.OIDC.SignInFor.Duration)
 	s.Metrics.SignedIn()
-	s.Log.Info("somebody has signed in", "user", id.User, "admin", id.Admin, "from", client(r))
+	s.Log.Info("somebody has signed in", "user", id.User, "admin", id.Admin, "from", address(r))
 	s.redirect(w, destination(a.To))
 }
 
@@ -134,7 +134,7 @@ var reasons = []struct {
 func (s *Server) notSignedIn(w http.ResponseWriter, r *http.Request, err error) {
 	for _, one := range reasons {
 		if errors.Is(err, one.is) {
-			s.Log.Info("somebody could not sign in", "reason", one.say.Reason, "error", err, "from", client(r))
+			s.Log.Info("somebody could not sign in", "reason", one.say.Reason, "error", err, "from", address(r))
 			s.refuse(w, r, one.say)
 			return
 		}

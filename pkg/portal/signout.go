@@ -13,7 +13,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.cookie.clear(w)
-	s.Log.Info("somebody has signed out", "user", v.User, "from", client(r))
+	s.Log.Info("somebody has signed out", "user", v.User, "from", address(r))
 	if at, ok := s.Provider.EndSession(s.SignIns.IDToken(v.in), s.origin+signedOutPath); ok {
 		s.redirect(w, at)
 		return
@@ -28,7 +28,7 @@ func (s *Server) signedOut(w http.ResponseWriter, r *http.Request) {
 
 // backChannel ends what the provider says has ended.
 func (s *Server) backChannel(w http.ResponseWriter, r *http.Request) {
-	if wait := s.comeback.Take(client(r), s.Now()); wait > 0 {
+	if wait := s.comeback.Take(address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}

@@ -67,11 +67,16 @@ func (p *Provider) Up() bool {
 	if p.up.Load() {
 		return true
 	}
+	p.soon()
+	return false
+}
+
+// soon has Run ask the provider without waiting for long.
+func (p *Provider) soon() {
 	select {
 	case p.kick <- struct{}{}:
 	default:
 	}
-	return false
 }
 
 // Run asks the provider what it says of itself, until ctx ends.
@@ -251,6 +256,7 @@ func (p *Provider) failure(err error) error {
 			return ErrAway
 		}
 		p.Log.Warn("the identity provider does not give tokens", "error", withoutURL(err))
+		p.soon()
 		return ErrAway
 	}
 	code := known(answer.ErrorCode)

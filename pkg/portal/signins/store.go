@@ -149,6 +149,7 @@ func (s *Store) Find(ctx context.Context, secret string) (*v1alpha1.VDISignIn, e
 	in := &v1alpha1.VDISignIn{}
 	err := s.Cached.Get(ctx, s.key(name), in)
 	if apierrors.IsNotFound(err) || err == nil && in.Status.ValidUntil == nil {
+		in = &v1alpha1.VDISignIn{}
 		err = s.Client.Get(ctx, s.key(name), in)
 	}
 	switch {
