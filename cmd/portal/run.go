@@ -45,7 +45,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	metrics.RegisterBuildInfo(reg)
 	m := metrics.NewPortal(reg, portal.Reasons()...)
 	ready := &readiness{stopping: ctx}
-	metrics.RegisterReady(reg, ready.check)
+	metrics.RegisterPortalReady(reg, ready.check)
 
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

@@ -33,6 +33,11 @@ func NewPortal(reg prometheus.Registerer, refusals ...string) *Portal {
 	}
 }
 
+// RegisterPortalReady registers whether the portal takes visitors.
+func RegisterPortalReady(reg prometheus.Registerer, check func() error) {
+	with(reg).gaugeFunc("vdi_portal_ready", "Whether this replica of the portal takes visitors.", func() float64 { return number(check() == nil) })
+}
+
 // RegisterSignInsLive registers how many people are signed in, as a replica of the portal
 // knows them.
 func RegisterSignInsLive(reg prometheus.Registerer, live func() int) {
