@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,7 +13,6 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/portal/seal"
 	"github.com/org/vdi-operator/pkg/signin"
 )
 
@@ -42,10 +40,11 @@ type Target struct {
 	UID             types.UID
 }
 
-// HandOver makes a code that lets the target's browser into its session, once. The code says
-// which sign-in it is of, so that a replica whose cache is behind finds it.
+// HandOver makes a code that lets the target's browser into its session, once.
 func (s *Store) HandOver(ctx context.Context, name string, t Target) (code string, err error) {
-	code = strings.TrimPrefix(name, namePrefix) + "." + seal.Random()
+	if code, err = newCode(name); err != nil {
+		return "", err
+	}
 	err = s.change(ctx, name, func(in *v1alpha1.VDISignIn) error {
 		now := s.Now()
 		if !signin.Holds(in, now) {
@@ -62,18 +61,15 @@ func (s *Store) HandOver(ctx context.Context, name string, t Target) (code strin
 	return code, err
 }
 
-// namePrefix begins a sign-in's name, and is left out of codes.
-const namePrefix = "signin-"
-
 // Redeem uses a code: whatever comes of it, it opens nothing afterwards.
 func (s *Store) Redeem(ctx context.Context, code string, t Target) (*v1alpha1.VDISignIn, error) {
-	of, _, ok := strings.Cut(code, ".")
-	if !ok || !isName(of) {
+	name, ok := signInOf(code)
+	if !ok {
 		return nil, ErrUsed
 	}
 	var found *v1alpha1.VDISignIn
 	var fault error
-	err := s.change(ctx, namePrefix+of, func(in *v1alpha1.VDISignIn) error {
+	err := s.change(ctx, name, func(in *v1alpha1.VDISignIn) error {
 		hash := signin.Hash(code)
 		at := slices.IndexFunc(in.Status.Handovers, func(h v1alpha1.Handover) bool { return same(h.CodeHash, hash) })
 		switch {
@@ -124,14 +120,5 @@ func (s *Store) change(ctx context.Context, name string, f func(*v1alpha1.VDISig
 	}
 	return err
 }
-
-// isName says that a text can be the end of a sign-in's name, so that nothing else is asked of
-// the API server.
-func isName(s string) bool {
-	return len(s) == nameLength && !strings.ContainsFunc(s, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') })
-}
-
-// nameLength is how long a sign-in's name is after its prefix.
-const nameLength = 32
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -249,11 +249,28 @@ func TestCodesThatNobodyGaveOpenNothing(t *testing.T) {
 	s := w.store()
 	secret, err := s.Begin(t.Context(), w.ada())
 	require.NoError(t, err)
-	name := signin.Name(secret)[len(namePrefix):]
-	for _, code := range []string{"", ".", "x", name, name + ".", name + "." + seal.Random(), "../../x." + seal.Random()} {
+	guessed, err := newCode(signin.Name(secret))
+	require.NoError(t, err)
+	for code, want := range map[string]error{"": ErrUsed, "x": ErrUsed, guessed: ErrUsed, guessed + "x": ErrUsed, seal.Random(): ErrSignedOut} {
 		_, err := s.Redeem(t.Context(), code, target)
-		require.ErrorIs(t, err, ErrUsed, code)
+		require.ErrorIs(t, err, want, code)
 	}
+}
+
+func FuzzCode(f *testing.F) {
+	f.Add("")
+	f.Add(seal.Random())
+	f.Fuzz(func(t *testing.T, code string) {
+		name, ok := signInOf(code)
+		if !ok {
+			return
+		}
+		assert.Len(t, name, len(namePrefix)+32)
+		again, err := newCode(name)
+		require.NoError(t, err)
+		of, _ := signInOf(again)
+		assert.Equal(t, name, of)
+	})
 }
 
 func TestHandoversAreBounded(t *testing.T) {
