@@ -200,9 +200,11 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Write deep copies, C
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	sed -i -f config/crd/words.sed config/crd/vdi.kasm.io_*.yaml
 	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening" output:rbac:dir=config/rbac
+	$(CONTROLLER_GEN) rbac:roleName=vdi-portal paths="./pkg/portal/..." output:rbac:dir=config/rbac/portal
 	for kind in vdisession vditemplate vdisignin; do \
 		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
+	cp config/rbac/portal/role.yaml charts/vdi-operator/files/rbac/portal.yaml
 	$(CRD_REF_DOCS) --log-level warn --config config/reference/crd-ref-docs.yaml --templates-dir config/reference --renderer markdown \
 		--source-path pkg/apis/vdi/v1alpha1 --output-path docs/api.md
 	$(HELM_DOCS) --log-level warning --chart-search-root charts/vdi-operator --chart-to-generate charts/vdi-operator \

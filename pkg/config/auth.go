@@ -94,13 +94,19 @@ type Portal struct {
 	SessionsNamespace string `json:"sessionsNamespace,omitempty"`
 	// MaxSessionsPerUser is how many of a person's desktops may be there for them to start another.
 	MaxSessionsPerUser int `json:"maxSessionsPerUser"`
+	// SignInsPerAddress bounds how often people of an address begin to sign in, and as often
+	// come back from the identity provider.
+	SignInsPerAddress Rate `json:"signInsPerAddress"`
 }
 
 // maxSessionsPerUser is what Portal.MaxSessionsPerUser may be at most.
 const maxSessionsPerUser = 1000
 
-// DefaultPortal is what holds of a portal where the file says nothing.
-func DefaultPortal() Portal { return Portal{MaxSessionsPerUser: 5} }
+// DefaultPortal is what holds of a portal where the file says nothing: an office of some hundred
+// people is one address.
+func DefaultPortal() Portal {
+	return Portal{MaxSessionsPerUser: 5, SignInsPerAddress: Rate{PerSecond: 5, Burst: 200}}
+}
 
 // UnmarshalJSON reads a portal over the defaults; unknown keys are refused.
 func (p *Portal) UnmarshalJSON(raw []byte) error {
@@ -255,6 +261,10 @@ func (p *Portal) validate(namespaces []string) (errs field.ErrorList) {
 	if p.MaxSessionsPerUser < 1 || p.MaxSessionsPerUser > maxSessionsPerUser {
 		errs = append(errs, field.Invalid(path.Child("maxSessionsPerUser"), p.MaxSessionsPerUser,
 			fmt.Sprintf("must be between 1 and %d; leave sessionsNamespace empty to let people start none", maxSessionsPerUser)))
+	}
+	if rate := p.SignInsPerAddress; rate.PerSecond <= 0 || rate.PerSecond > maxCount || rate.Burst < 1 || rate.Burst > maxCount {
+		errs = append(errs, field.Invalid(path.Child("signInsPerAddress"), fmt.Sprintf("%v, %d", rate.PerSecond, rate.Burst),
+			"perSecond must be above 0 and burst 1 or more, neither above 1000000"))
 	}
 	return errs
 }

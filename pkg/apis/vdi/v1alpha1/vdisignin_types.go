@@ -14,6 +14,10 @@ type VDISignInSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	Subject string `json:"subject"`
+	// ProviderSession is the sid claim, by which the provider says that it has ended.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	ProviderSession string `json:"providerSession,omitempty"`
 	// User is the person by the claim that the installation takes for users: what sessions have
 	// in spec.user.
 	// +kubebuilder:validation:MinLength=1
@@ -32,6 +36,13 @@ type VDISignInStatus struct {
 	// portal moves it forward.
 	// +optional
 	ValidUntil *metav1.Time `json:"validUntil,omitempty"`
+	// ConfirmedAt is when the provider confirmed the sign-in last.
+	// +optional
+	ConfirmedAt *metav1.Time `json:"confirmedAt,omitempty"`
+	// AskingUntil is until when one replica of the portal asks the provider. No other does
+	// meanwhile: a refresh token may be good for one use.
+	// +optional
+	AskingUntil *metav1.Time `json:"askingUntil,omitempty"`
 	// RefreshToken is the provider's, encrypted with the portal's key.
 	// +optional
 	RefreshToken []byte `json:"refreshToken,omitempty"`

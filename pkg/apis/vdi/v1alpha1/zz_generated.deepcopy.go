@@ -721,6 +721,14 @@ func (in *VDISignInStatus) DeepCopyInto(out *VDISignInStatus) {
 		in, out := &in.ValidUntil, &out.ValidUntil
 		*out = (*in).DeepCopy()
 	}
+	if in.ConfirmedAt != nil {
+		in, out := &in.ConfirmedAt, &out.ConfirmedAt
+		*out = (*in).DeepCopy()
+	}
+	if in.AskingUntil != nil {
+		in, out := &in.AskingUntil, &out.AskingUntil
+		*out = (*in).DeepCopy()
+	}
 	if in.RefreshToken != nil {
 		in, out := &in.RefreshToken, &out.RefreshToken
 		*out = make([]byte, len(*in))

@@ -1,0 +1,47 @@
+package portal
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+//go:embed page.html
+var pageSource string
+
+var page = template.Must(template.New("page").Parse(pageSource))
+
+// notice is a page with one thing to say.
+type notice struct {
+	Title, Text    string
+	Link, LinkText string
+	// Reload has the page try again by itself.
+	Reload bool
+	// SignOut is the token of a form to sign out.
+	SignOut string
+}
+
+// show answers with a page for people, and with its sentence for programs.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, n notice) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Error(w, n.Title+": "+n.Text, status)
+		return
+	}
+	if n.Reload {
+		w.Header().Set("Refresh", "5")
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = page.Execute(w, n)
+}
+
+// home says who one is.
+func (s *Server) home(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	v, _ := VisitorOf(r.Context())
+	s.show(w, r, http.StatusOK, notice{Title: "You are signed in", Text: "You are " + v.User + ".", SignOut: v.CSRF})
+}
