@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -108,7 +109,8 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 	there := signing(t)
 	there.Labels = nil
 	shared := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-turn"}}
-	c := interceptor.NewClient(fake.NewFakeClient(there, shared), interceptor.Funcs{
+	visits := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-visits"}}
+	c := interceptor.NewClient(fake.NewFakeClient(there, shared, visits), interceptor.Funcs{
 		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 			return errors.New("created")
 		},
@@ -119,8 +121,8 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 			return errors.New("patched")
 		},
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if _, whole := o.(*corev1.Secret); whole && key.Name == "vdi-turn" {
-				return errors.New("the TURN server's secret was read")
+			if _, whole := o.(*corev1.Secret); whole && key.Name != "vdi-signing-key" {
+				return fmt.Errorf("the secret %s was read", key.Name)
 			}
 			return under.Get(ctx, key, o, opts...)
 		},
