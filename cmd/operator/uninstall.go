@@ -88,7 +88,7 @@ func leftovers(cfg config.Config, check string) []client.Object {
 		&coordinationv1.Lease{ObjectMeta: named(electionID)},
 		&corev1.ConfigMap{ObjectMeta: named(installation.StatusName(cfg.Installation.Name))},
 	}
-	for _, key := range []config.Key{cfg.Keys.Signing, cfg.Keys.TURN} {
+	for _, key := range []config.Key{cfg.Keys.Signing, cfg.Keys.TURN, cfg.Keys.Visits, cfg.Keys.Portal} {
 		if key.Make {
 			objects = append(objects, &corev1.Secret{ObjectMeta: named(key.Secret)})
 		}

@@ -56,7 +56,7 @@ func TestAMissingInputIsNamed(t *testing.T) {
 	secret, err := in.secret()
 	require.NoError(t, err)
 	assert.Empty(t, secret, "a public client")
-	assert.Equal(t, config.DefaultSignInsPerAddress(), in.config.Portal.SignInsPerAddress)
+	assert.Equal(t, config.DefaultPortal().SignInsPerAddress, in.config.Portal.SignInsPerAddress)
 }
 
 func TestKeysAreFollowed(t *testing.T) {

@@ -204,7 +204,8 @@ func (c Claims) validate(path *field.Path) (errs field.ErrorList) {
 	return errs
 }
 
-// validateIssuer takes http for this machine's own only: what is signed by whom is asked there.
+// validateIssuer takes http for private addresses only: whoever answers there says whose
+// signatures hold.
 func validateIssuer(path *field.Path, issuer string) field.ErrorList {
 	u, err := url.Parse(issuer)
 	switch {
@@ -212,8 +213,18 @@ func validateIssuer(path *field.Path, issuer string) field.ErrorList {
 		return field.ErrorList{field.Invalid(path, issuer, "must be the provider's URL, such as https://login.example.com/realms/staff")}
 	case u.RawQuery != "" || u.Fragment != "":
 		return field.ErrorList{field.Invalid(path, issuer, "must have no query and no fragment")}
+	case u.Scheme == "http" && !private(u.Hostname()):
+		return field.ErrorList{field.Invalid(path, issuer, "must be https: http is for localhost and private addresses")}
 	}
 	return nil
+}
+
+func private(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == "localhost" || strings.HasSuffix(host, ".localhost")
+	}
+	return ip.IsPrivate() || ip.IsLoopback()
 }
 
 func (f Forwarded) validate(path *field.Path) (errs field.ErrorList) {

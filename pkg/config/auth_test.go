@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,5 +28,54 @@ func TestThePortalKnowsWhereAndHowManyDesktopsPeopleStart(t *testing.T) {
 	} {
 		_, err := Parse([]byte(least + portal + wrong))
 		assert.ErrorContains(t, err, says, wrong)
+	}
+}
+
+// signIn is a configuration with sign-in at a provider, and more of auth.
+func signIn(oidc, more string) string {
+	return `url: {domain: vdi.example.com}
+portal: {host: portal.vdi.example.com, service: vdi-portal, namespace: vdi-system, port: 8080, internalPort: 8081}
+auth:
+  oidc: {` + oidc + `}
+` + more
+}
+
+func TestAProviderIsReadOverItsDefaults(t *testing.T) {
+	c, err := Parse([]byte(signIn("issuer: https://login.example.com, clientID: vdi, claims: {user: sub}", "")))
+	require.NoError(t, err)
+	want := DefaultOIDC()
+	want.Issuer, want.ClientID, want.Claims.User = "https://login.example.com", "vdi", "sub"
+	assert.Equal(t, &want, c.Auth.OIDC)
+	assert.True(t, c.Auth.Links)
+	assert.Equal(t, "http://vdi-portal.vdi-system.svc.cluster.local:8081", c.Portal.Address(true))
+}
+
+func TestWaysInThatCannotWorkAreRefused(t *testing.T) {
+	good := "issuer: https://login.example.com, clientID: vdi"
+	for name, c := range map[string]struct{ config, field string }{
+		"nobody could come in":      {"url: {domain: a.example}\nauth: {links: false}", "auth: Required"},
+		"no portal":                 {"url: {domain: a.example}\nauth: {oidc: {" + good + "}}", "portal: Required"},
+		"no client":                 {signIn("issuer: https://login.example.com", ""), "auth.oidc.clientID"},
+		"no URL":                    {signIn("issuer: login.example.com, clientID: vdi", ""), "auth.oidc.issuer"},
+		"http for all to read":      {signIn("issuer: http://login.example.com, clientID: vdi", ""), "must be https"},
+		"a query":                   {signIn("issuer: 'https://login.example.com?a=b', clientID: vdi", ""), "no query"},
+		"an unknown key":            {signIn(good+", clientSecret: x", ""), "clientSecret"},
+		"asked every moment":        {signIn(good+", recheckEvery: 1s", ""), "auth.oidc.recheckEvery"},
+		"a sign-in for ever":        {signIn(good+", signInFor: 8760h", ""), "auth.oidc.signInFor"},
+		"two scopes in one":         {signIn(good+", scopes: ['a b']", ""), "auth.oidc.scopes[0]"},
+		"whoever says so":           {signIn(good, "  forwarded: {userHeader: X-User}"), "auth.forwarded.from"},
+		"a proxy that is everybody": {signIn(good, "  forwarded: {userHeader: X-User, from: [0.0.0.0/0]}"), "auth.forwarded.from[0]"},
+		"a field that is ours":      {signIn(good, "  forwarded: {userHeader: Cookie, from: [10.0.0.0/8]}"), "auth.forwarded.userHeader"},
+		"tokens for somebody else":  {signIn(good, "  issuers: [{url: 'https://a.example', claims: {user: sub}}]"), "auth.issuers[0].audience"},
+		"a session's host":          {strings.Replace(signIn(good, ""), "portal.vdi", "a--b.vdi", 1), "portal.host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(c.config))
+			assert.ErrorContains(t, err, c.field)
+		})
+	}
+	for _, issuer := range []string{"http://localhost:8081", "http://provider.localhost:8081", "http://10.0.0.1:30081", "https://[2001:db8::1]/realms/a"} {
+		_, err := Parse([]byte(signIn("clientID: vdi, issuer: '"+issuer+"'", "")))
+		assert.NoError(t, err, issuer)
 	}
 }

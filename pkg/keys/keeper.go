@@ -1,10 +1,11 @@
 // Package keys makes an installation's keys, each a Secret in its namespace, and follows them:
-// the key that signs links and pods' tokens, and what activators share with the TURN server.
+// the key that signs links and pods' tokens, what activators share with the TURN server, and
+// those with which activators sign visitors' cookies and the portal encrypts what it keeps.
 //
 // It promises that a key is made once, where there is none and nobody else was named to make
 // it, and that one that is there is never written: not by another replica, an upgrade or what
 // renders the chart anew. A Secret that somebody changes is used as it is then; one that
-// somebody deletes is made anew with another key. It reads the TURN server's secret never.
+// somebody deletes is made anew with another key. It reads none but the one that signs links.
 package keys
 
 import (
@@ -98,20 +99,24 @@ type problem struct {
 // look makes what is missing, and uses the key as it is now.
 func (k *Keeper) look(ctx context.Context) (changed bool, err error) {
 	changed, err = k.lookAtSigning(ctx)
-	return changed, errors.Join(err, k.lookAtTURN(ctx))
+	return changed, errors.Join(err,
+		k.lookAtShared(ctx, k.Keys.TURN, k.newTURNSecret),
+		k.lookAtShared(ctx, k.Keys.Visits, func() *corev1.Secret { return k.newKeyset(k.Keys.Visits, "activator") }),
+		k.lookAtShared(ctx, k.Keys.Portal, func() *corev1.Secret { return k.newKeyset(k.Keys.Portal, "portal") }))
 }
 
-func (k *Keeper) lookAtTURN(ctx context.Context) error {
-	if !k.Keys.TURN.Make {
+// lookAtShared makes one that the operator itself has no use for, and so does not read.
+func (k *Keeper) lookAtShared(ctx context.Context, key config.Key, secret func() *corev1.Secret) error {
+	if !key.Make {
 		return nil
 	}
 	there := &metav1.PartialObjectMetadata{}
 	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := k.Client.Get(ctx, k.name(k.Keys.TURN), there)
+	err := k.Client.Get(ctx, k.name(key), there)
 	if apierrors.IsNotFound(err) {
-		err = k.create(ctx, k.newTURNSecret())
+		err = k.create(ctx, secret())
 	}
-	return k.explained(k.Keys.TURN, err)
+	return k.explained(key, err)
 }
 
 func (k *Keeper) lookAtSigning(ctx context.Context) (changed bool, err error) {

@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -67,7 +69,11 @@ func TestKeysAreMadeOnceWhateverRendersTheChart(t *testing.T) {
 	assert.Equal(t, "true", key.Labels[v1alpha1.LabelSigningKey], "backups find it")
 	assert.Equal(t, "turn", shared.Labels["app.kubernetes.io/component"], "backups find it")
 	assert.GreaterOrEqual(t, len(shared.Data[TURNKey]), 48)
-	for _, s := range []*corev1.Secret{key, shared} {
+	visits := secretOf(t, c, "vdi-visits")
+	set, err := keyset.Parse(visits.Data[KeysetKey])
+	require.NoError(t, err)
+	assert.Len(t, set, 1)
+	for _, s := range []*corev1.Secret{key, shared, visits} {
 		assert.NotContains(t, s.Labels, "app.kubernetes.io/instance", "Argo CD would delete it")
 	}
 
@@ -76,6 +82,9 @@ func TestKeysAreMadeOnceWhateverRendersTheChart(t *testing.T) {
 	assert.True(t, opens(t, second, key), "another replica's key")
 	assert.Equal(t, key.Data, secretOf(t, c, "vdi-signing-key").Data)
 	assert.Equal(t, shared.Data, secretOf(t, c, "vdi-turn").Data)
+	assert.Equal(t, visits.Data, secretOf(t, c, "vdi-visits").Data)
+	err = c.Get(t.Context(), client.ObjectKey{Namespace: "vdi-system", Name: "vdi-portal"}, &corev1.Secret{})
+	assert.True(t, apierrors.IsNotFound(err), "there is no portal")
 }
 
 func TestReplicasThatMakeAKeyAtOnceAgree(t *testing.T) {
@@ -100,7 +109,8 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 	there := signing(t)
 	there.Labels = nil
 	shared := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-turn"}}
-	c := interceptor.NewClient(fake.NewFakeClient(there, shared), interceptor.Funcs{
+	visits := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "vdi-system", Name: "vdi-visits"}}
+	c := interceptor.NewClient(fake.NewFakeClient(there, shared, visits), interceptor.Funcs{
 		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
 			return errors.New("created")
 		},
@@ -111,8 +121,8 @@ func TestAKeyThatIsThereIsNeverWritten(t *testing.T) {
 			return errors.New("patched")
 		},
 		Get: func(ctx context.Context, under client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if _, whole := o.(*corev1.Secret); whole && key.Name == "vdi-turn" {
-				return errors.New("the TURN server's secret was read")
+			if _, whole := o.(*corev1.Secret); whole && key.Name != "vdi-signing-key" {
+				return fmt.Errorf("the secret %s was read", key.Name)
 			}
 			return under.Get(ctx, key, o, opts...)
 		},

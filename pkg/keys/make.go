@@ -16,10 +16,14 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/keyset"
 )
 
 // TURNKey is the key of the TURN server's Secret under which the chart mounts it.
 const TURNKey = "secret"
+
+// KeysetKey is the key of a Secret with a set of package keyset, under which the chart mounts it.
+const KeysetKey = "keys"
 
 // certificateYears is how long the certificate is said to be good. Nobody reads that: it only
 // carries the public key, for a Secret of type kubernetes.io/tls must have one.
@@ -41,6 +45,10 @@ func (k *Keeper) secret(key config.Key, component string, kind corev1.SecretType
 func (k *Keeper) newTURNSecret() *corev1.Secret {
 	// 26 characters each, of 32.
 	return k.secret(k.Keys.TURN, "turn", corev1.SecretTypeOpaque, map[string][]byte{TURNKey: []byte(rand.Text() + rand.Text())})
+}
+
+func (k *Keeper) newKeyset(key config.Key, component string) *corev1.Secret {
+	return k.secret(key, component, corev1.SecretTypeOpaque, map[string][]byte{KeysetKey: keyset.New().Bytes()})
 }
 
 func (k *Keeper) newSigningSecret() (*corev1.Secret, error) {

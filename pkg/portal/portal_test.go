@@ -86,7 +86,7 @@ func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	h.config = config.Default()
 	h.config.URL.Scheme, h.config.URL.Domain = "http", "vdi.test"
 	h.config.URL.Port, _ = strconv.Atoi(at.Port())
-	h.config.Portal = &config.Portal{Host: at.Hostname(), SignInsPerAddress: config.DefaultSignInsPerAddress()}
+	h.config.Portal = &config.Portal{Host: at.Hostname(), SignInsPerAddress: config.DefaultPortal().SignInsPerAddress}
 	oidc := config.DefaultOIDC()
 	oidc.Issuer, oidc.ClientID = h.idp.URL, oidctest.Client
 	h.config.Auth.OIDC = &oidc

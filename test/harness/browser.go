@@ -118,6 +118,22 @@ const (
 	StayButton   = `#stay`
 )
 
+// Opened is the tab that a page of this browser has opened by itself.
+func (b *Browser) Opened() (*Browser, error) {
+	targets, err := chromedp.Targets(b.Ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		if t.Type == "page" && t.TargetID != chromedp.FromContext(b.Ctx).Target.TargetID {
+			tab, end := chromedp.NewContext(b.Ctx, chromedp.WithTargetID(t.TargetID))
+			b.end = append([]func(){end}, b.end...)
+			return &Browser{Ctx: tab}, nil
+		}
+	}
+	return nil, errors.New("there is none yet")
+}
+
 // Close ends the browser and removes its profile.
 func (b *Browser) Close() {
 	for _, end := range b.end {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"strconv"
 
 	"github.com/org/vdi-operator/test/helm"
@@ -30,7 +31,9 @@ func (p *platform) settings(images []string) []string {
 	args = append(args, imageSettings(images)...)
 	if p.own() {
 		// The test cluster publishes this node port where the sessions' URLs point.
-		args = append(args, "--set", "activator.service.type=NodePort", "--set", "activator.service.nodePort="+strconv.Itoa(env.NodePort))
+		args = append(args, "--set", "activator.service.type=NodePort", "--set", "activator.service.nodePort="+strconv.Itoa(env.NodePort),
+			// And the demo's identity provider where its URL points.
+			"--values", filepath.Join(p.root, "test", "platform", "sign-in.values.yaml"), "--set", "global.demoProvider="+byName(images, "vdi-demo-provider"))
 	}
 	return args
 }
@@ -39,7 +42,8 @@ func (p *platform) settings(images []string) []string {
 func imageSettings(images []string) []string {
 	var args []string
 	for _, of := range []struct{ value, name string }{
-		{"operator.image", "vdi-operator"}, {"activator.image", "vdi-activator"}, {"agent.image", "vdi-agent"}, {"coturn.image", "vdi-coturn"},
+		{"operator.image", "vdi-operator"}, {"activator.image", "vdi-activator"}, {"portal.image", "vdi-portal"},
+		{"agent.image", "vdi-agent"}, {"coturn.image", "vdi-coturn"},
 	} {
 		repository, tag := split(byName(images, of.name))
 		args = append(args, "--set", of.value+".repository="+repository, "--set-string", of.value+".tag="+tag)

@@ -12,8 +12,8 @@ import (
 
 // specs are the images of one installation with its tests, below the repository's root.
 var specs = []string{
-	"build/operator.yaml", "build/activator.yaml", "build/agent.yaml", "build/coturn.yaml",
-	"test/images/desktop.yaml", "test/images/bench.yaml",
+	"build/operator.yaml", "build/activator.yaml", "build/portal.yaml", "build/agent.yaml", "build/coturn.yaml",
+	"test/images/desktop.yaml", "test/images/bench.yaml", "test/images/provider.yaml",
 }
 
 // unresolved is the registry that Knative takes for none: it does not look up what tags mean there.

@@ -44,3 +44,12 @@ kinds have it at different places.
 {{- define "vdi-operator.admission.template" -}}
 (request.kind.kind == 'CronJob' ? dyn({{ . }}).spec.jobTemplate.spec.template : dyn({{ . }}).?spec.?template.orValue({}))
 {{- end -}}
+
+{{/* Who makes sessions for others: those of values, and the portal for who has signed in. */}}
+{{- define "vdi-operator.admission.sessionMakers" -}}
+{{- $users := .Values.admissionPolicy.sessionUsers.users | default list -}}
+{{- if include "vdi-operator.portal" . -}}
+{{- $users = append $users (printf "system:serviceaccount:%s:%s" .Release.Namespace (include "vdi-operator.serviceAccountName" (dict "context" . "component" "portal"))) -}}
+{{- end -}}
+{{- toJson $users -}}
+{{- end -}}

@@ -13,6 +13,7 @@ url:
   routing: {{ $.Values.url.routing }}
   domain: {{ $.Values.ingress.domain | quote }}
   port: {{ include "vdi-operator.url.port" $ }}
+{{- include "vdi-operator.config.auth" . }}
 namespaces: {{ toJson ($.Values.watchNamespaces | default list) }}
 activator:
   service: {{ include "vdi-operator.activator.internalName" $ }}
@@ -48,6 +49,8 @@ tracing:
 keys:
   signing: {secret: {{ include "vdi-operator.signingSecret.name" $ | quote }}, make: {{ not $.Values.auth.signingKey.existingSecret }}}
   turn: {secret: {{ include "vdi-operator.turnSecret.name" $ | quote }}, make: {{ not $.Values.turn.existingSecret }}}
+  visits: {secret: {{ include "vdi-operator.visitsSecret.name" $ | quote }}, make: true}
+  portal: {secret: {{ include "vdi-operator.portalSecret.name" $ | quote }}, make: {{ not (empty (include "vdi-operator.portal" $)) }}}
 agent:
   enabled: {{ $.Values.agent.enabled }}
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
@@ -66,7 +69,8 @@ desktops:
 desktopNetworkPolicy:
   {{- include "vdi-operator.desktopNetworkPolicy" $ | nindent 2 }}
 {{- end }}
-{{- else }}
+{{- end }}
+{{- if eq .program "activator" }}
 {{- /* toJson: a large number from values.yaml would otherwise come out as 1e+06. */}}
 limits:
   {{- range $name, $value := $.Values.limits }}
@@ -81,6 +85,64 @@ trustedProxies: {{ toJson ($.Values.activator.trustedProxies | default list) }}
 passed: {{ toJson . }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/*
+Who is let in, and by whom; takes {context, program}. The operator needs none of it but the
+portal, whose keys it makes.
+*/}}
+{{- define "vdi-operator.config.auth" -}}
+{{- $ := .context -}}
+{{- $auth := $.Values.auth -}}
+{{- $program := .program -}}
+{{- if ne .program "operator" }}
+auth:
+  links: {{ $auth.links.enabled }}
+  {{- with $auth.oidc }}
+  {{- if .issuer }}
+  oidc:
+    issuer: {{ .issuer | quote }}
+    clientID: {{ .clientID | quote }}
+    {{- if eq $program "portal" }}
+    scopes: {{ toJson (.scopes | default list) }}
+    claims: {user: {{ .claims.user | quote }}, groups: {{ .claims.groups | default "" | quote }}}
+    allowedGroups: {{ toJson (.allowedGroups | default list) }}
+    adminGroups: {{ toJson ($auth.adminGroups | default list) }}
+    recheckEvery: {{ .recheckEvery }}
+    keepWhileAway: {{ .keepWhileAway }}
+    signInFor: {{ .signInFor }}
+    leeway: {{ .leeway }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
+  {{- with $auth.forwarded }}
+  {{- if .userHeader }}
+  forwarded:
+    userHeader: {{ .userHeader | quote }}
+    groupsHeader: {{ .groupsHeader | default "" | quote }}
+    from: {{ toJson (.from | default list) }}
+    adminGroups: {{ toJson ($auth.adminGroups | default list) }}
+  {{- end }}
+  {{- end }}
+  {{- with $auth.issuers }}
+  issuers: {{ toJson . }}
+  {{- end }}
+{{- if include "vdi-operator.portal" $ }}
+portal:
+  host: {{ include "vdi-operator.portal.host" $ | quote }}
+  service: {{ include "vdi-operator.portal.name" $ }}
+  namespace: {{ $.Release.Namespace | quote }}
+  port: 8080
+  internalPort: 8081
+  {{- if eq .program "portal" }}
+  sessionsNamespace: {{ $.Values.portal.sessionsNamespace | default (first (append ($.Values.watchNamespaces | default list) "")) | quote }}
+  maxSessionsPerUser: {{ $.Values.portal.maxSessionsPerUser | int }}
+  signInsPerAddress: {{ merge (dict "perSecond" (float64 $.Values.portal.signInsPerAddress.perSecond)) $.Values.portal.signInsPerAddress | toJson }}
+  {{- end }}
+{{- end }}
+{{- end }}
+audit:
+  enabled: {{ $.Values.audit.enabled }}
 {{- end -}}
 
 {{/*

@@ -32,6 +32,22 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 {{- .Values.turn.existingSecret | default (printf "%s-turn" (include "vdi-operator.fullname" .)) -}}
 {{- end -}}
 
+{{/* The Secrets with keysets, which the operator makes. */}}
+{{- define "vdi-operator.visitsSecret.name" -}}{{ include "vdi-operator.fullname" . }}-visits{{- end -}}
+{{- define "vdi-operator.portalSecret.name" -}}{{ include "vdi-operator.fullname" . }}-portal{{- end -}}
+
+{{- define "vdi-operator.portal.name" -}}{{ include "vdi-operator.fullname" . }}-portal{{- end -}}
+
+{{/* "true" where people sign in: the portal runs. */}}
+{{- define "vdi-operator.portal" -}}
+{{- if .Values.auth.oidc.issuer }}true{{ end -}}
+{{- end -}}
+
+{{/* The portal's host, beside those of sessions. */}}
+{{- define "vdi-operator.portal.host" -}}
+{{- .Values.portal.host | default (printf "portal.%s" .Values.ingress.domain) -}}
+{{- end -}}
+
 {{/* What selects a component's pods. It never changes: a Deployment's selector is immutable. */}}
 {{- define "vdi-operator.selectorLabels" -}}
 app.kubernetes.io/name: vdi-operator

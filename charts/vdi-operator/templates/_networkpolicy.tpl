@@ -148,3 +148,13 @@ egress:
   {{- list $rule | toYaml | nindent 2 }}
   {{- end }}
 {{- end -}}
+
+{{/* The ports of URLs, each once, as a list; takes {urls}. A provider's other endpoints are at 443. */}}
+{{- define "vdi-operator.auth.ports" -}}
+{{- $ports := list -}}
+{{- range .urls -}}
+{{- $url := urlParse . -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "80" "443" (eq $url.scheme "http")) | int) -}}
+{{- end -}}
+{{- toYaml (uniq $ports) -}}
+{{- end -}}

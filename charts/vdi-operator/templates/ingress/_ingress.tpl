@@ -49,6 +49,20 @@ All others use the scheme's default port, which is 0.
 {{- if ne .Values.url.routing "path" -}}*.{{- end -}}{{ .Values.ingress.domain }}
 {{- end -}}
 
+{{/*
+All hosts of this chart's object, as JSON: the portal's too, where the wildcard does not cover it.
+*/}}
+{{- define "vdi-operator.ingress.hosts" -}}
+{{- $host := include "vdi-operator.ingress.host" . -}}
+{{- $hosts := list $host -}}
+{{- if include "vdi-operator.portal" . -}}
+{{- $portal := include "vdi-operator.portal.host" . -}}
+{{- $covered := and (hasPrefix "*." $host) (eq (regexReplaceAll "^[^.]+[.]" $portal "") .Values.ingress.domain) -}}
+{{- if not $covered -}}{{- $hosts = append $hosts $portal -}}{{- end -}}
+{{- end -}}
+{{- toJson $hosts -}}
+{{- end -}}
+
 {{- define "vdi-operator.ingress.controller" -}}
 {{- $class := .Values.ingress.className | default "" | lower -}}
 {{- /* The controller before the load balancer that it may be named after, as in "traefik-alb". */}}

@@ -82,7 +82,7 @@ describe the cluster as it shall be, so give them again when running "up" again.
 		},
 	}
 	cmd.Flags().IntVar(&gpus, "gpus", defaultGPUs, "how many nvidia.com/gpu the node offers")
-	cmd.Flags().StringSliceVar(&publish, "publish", []string{"127.0.0.1:8080=30080"},
+	cmd.Flags().StringSliceVar(&publish, "publish", []string{"127.0.0.1:8080=30080", "127.0.0.1:5556=30556"},
 		"ADDRESS:PORT=NODEPORT: a TCP port of this machine that leads to a node port (repeatable; empty for none)")
 	return cmd
 }
