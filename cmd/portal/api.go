@@ -20,6 +20,8 @@ import (
 type api struct {
 	cache  cache.Cache
 	direct client.Client
+	// pages reads the cache, and writes.
+	pages client.Client
 }
 
 func connect(rc *rest.Config, cfg config.Config) (*api, error) {
@@ -35,7 +37,11 @@ func connect(rc *rest.Config, cfg config.Config) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the client: %w", err)
 	}
-	return &api{cache: c, direct: direct}, nil
+	pages, err := client.New(rc, client.Options{Scheme: scheme, Cache: &client.CacheOptions{Reader: c}})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the pages' client: %w", err)
+	}
+	return &api{cache: c, direct: direct, pages: pages}, nil
 }
 
 // cacheOptions keep sign-ins of the installation's namespace, and sessions and templates of

@@ -6,18 +6,22 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/org/vdi-operator/pkg/apiserver"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/health"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/portal"
+	"github.com/org/vdi-operator/pkg/portal/pages"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/signins"
 )
@@ -126,12 +130,20 @@ func assemble(in inputs, api *api, m *metrics.Portal, log *slog.Logger) program 
 	oidc := *in.config.Auth.OIDC
 	idp := provider.New(provider.Options{OIDC: oidc, Redirect: portal.CallbackURL(in.config), Secret: in.secret, HTTP: in.client,
 		Answers: m.ProviderUp, Log: log, Now: time.Now})
+	record := audit.New(os.Stdout, in.config.Audit.Enabled)
 	store := signins.New(signins.Options{Client: api.direct, Cached: api.cache, Namespace: in.config.Installation.Namespace, OIDC: oidc,
-		Box: in.keys.box, Log: log, Now: time.Now})
+		Box: in.keys.box, Audit: record, Log: log, Now: time.Now})
 	return program{provider: idp,
 		recheck: &signins.Recheck{Store: store, Provider: idp, Metrics: m},
 		server: portal.New(portal.Options{Config: in.config, Provider: idp, SignIns: store, Sessions: api.cache, Box: in.keys.box,
-			Metrics: m, Log: log, Now: time.Now})}
+			Pages:   pages.New(pages.Options{Client: api.pages, Config: in.config, Log: logr.FromSlogHandler(log.Handler()), Audit: record, Visitor: visitor}),
+			Metrics: m, Audit: record, Log: log, Now: time.Now})}
+}
+
+// visitor is who has signed in, as the pages want to know it.
+func visitor(r *http.Request) (pages.Visitor, bool) {
+	v, ok := portal.VisitorOf(r.Context())
+	return pages.Visitor{Person: v.Person, CSRF: v.CSRF, Via: audit.ViaSignIn, From: portal.Address(r)}, ok
 }
 
 // readiness says whether people may come: not before the first listing is complete, and not

@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/portal/signins"
 )
 
@@ -29,6 +30,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	case !ok:
+		s.Audit.Event(audit.Event{Event: audit.Refused, User: v.User, Via: audit.ViaSignIn, From: Address(r), Session: r.PathValue("name"),
+			Namespace: r.PathValue("namespace"), Reason: unknownSession.Reason})
 		s.refuse(w, r, unknownSession)
 		return
 	}
@@ -45,6 +48,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 		s.notSignedIn(w, r, err)
 		return
 	}
+	s.Audit.Event(audit.Event{Event: audit.Handover, User: v.User, Via: audit.ViaSignIn, From: Address(r)}.Of(session))
 	s.redirect(w, at+enterPath+"?"+url.Values{"code": {code}, "to": {destination(r.URL.Query().Get("to"))}}.Encode())
 }
 

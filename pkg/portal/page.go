@@ -18,8 +18,6 @@ type notice struct {
 	Link, LinkText string
 	// Reload has the page try again by itself.
 	Reload bool
-	// SignOut is the token of a form to sign out.
-	SignOut string
 }
 
 // show answers with a page for people, and with its sentence for programs.
@@ -34,14 +32,4 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, n noti
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_ = page.Execute(w, n)
-}
-
-// home says who one is.
-func (s *Server) home(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.NotFound(w, r)
-		return
-	}
-	v, _ := VisitorOf(r.Context())
-	s.show(w, r, http.StatusOK, notice{Title: "You are signed in", Text: "You are " + v.User + ".", SignOut: v.CSRF})
 }

@@ -11,13 +11,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/limit"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/look"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/portal/attempt"
 	"github.com/org/vdi-operator/pkg/portal/provider"
@@ -51,11 +52,13 @@ type Options struct {
 	// Sessions reads a watch's cache.
 	Sessions client.Reader
 	Box      *seal.Box
-	// Pages are for those who have signed in; nil for a page that says who one is.
+	// Pages are for those who have signed in.
 	Pages   http.Handler
 	Metrics *metrics.Portal
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Audit says who signed in, in vain or not, and who was handed over; nil says nothing.
+	Audit *audit.Log
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Server is the portal.
@@ -97,12 +100,8 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST "+backChannelPath, s.backChannel)
 	s.mux.Handle("POST "+signOutPath, s.visited(http.HandlerFunc(s.signOut)))
 	s.mux.Handle("GET /open/{namespace}/{name}", s.visited(http.HandlerFunc(s.open)))
-	pages := s.Pages
-	if pages == nil {
-		pages = http.HandlerFunc(s.home)
-	}
-	s.mux.Handle(assetsPath, pages)
-	s.mux.Handle("/", s.visited(pages))
+	s.mux.Handle(assetsPath, s.Pages)
+	s.mux.Handle("/", s.visited(s.Pages))
 }
 
 // The paths that are not those of pages; assetsPath is, and is everybody's.
@@ -139,7 +138,8 @@ func (s *Server) Internal() http.Handler {
 	return mux
 }
 
-// harden has browsers take from a page what it is made of, and nothing else.
+// harden has browsers take from a page what it is made of, templates' icons from wherever they
+// are, and nothing else.
 func (s *Server) harden(h http.Header) {
 	u := s.Config.URL
 	// A form may end at a desktop, and its sign-out at the provider.
@@ -147,8 +147,7 @@ func (s *Server) harden(h http.Header) {
 	if origin := s.Provider.EndOrigin(); origin != "" {
 		forms = append(forms, origin)
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
-		"connect-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action "+strings.Join(forms, " "))
+	h.Set("Content-Security-Policy", look.Policy(forms...))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin")

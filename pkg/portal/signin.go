@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/portal/attempt"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/signins"
@@ -19,7 +20,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.redirect(w, to)
 		return
 	}
-	if wait := s.starts.Take(address(r), s.Now()); wait > 0 {
+	if wait := s.starts.Take(Address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}
@@ -35,7 +36,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 
 // callback takes the provider's answer from the browser that was sent there.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
-	if wait := s.comeback.Take(address(r), s.Now()); wait > 0 {
+	if wait := s.comeback.Take(Address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}
@@ -52,7 +53,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	s.replace(r)
 	s.cookie.set(w, secret, s.Config.Auth.OIDC.SignInFor.Duration)
 	s.Metrics.SignedIn()
-	s.Log.Info("somebody has signed in", "user", id.User, "admin", id.Admin, "from", address(r))
+	s.Audit.Event(audit.Event{Event: audit.SignIn, User: id.User, Via: audit.ViaSignIn, From: Address(r)})
 	s.redirect(w, destination(a.To))
 }
 
@@ -134,7 +135,9 @@ var reasons = []struct {
 func (s *Server) notSignedIn(w http.ResponseWriter, r *http.Request, err error) {
 	for _, one := range reasons {
 		if errors.Is(err, one.is) {
-			s.Log.Info("somebody could not sign in", "reason", one.say.Reason, "error", err, "from", address(r))
+			// The log has what is wrong, for who mends it.
+			s.Log.Info("somebody could not sign in", "reason", one.say.Reason, "error", err, "from", Address(r))
+			s.Audit.Event(audit.Event{Event: audit.SignInRefused, Via: audit.ViaSignIn, From: Address(r), Reason: one.say.Reason})
 			s.refuse(w, r, one.say)
 			return
 		}

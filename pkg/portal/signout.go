@@ -3,6 +3,8 @@ package portal
 import (
 	"net/http"
 	"strings"
+
+	"github.com/org/vdi-operator/pkg/audit"
 )
 
 // signOut ends a sign-in, here and at the provider where it offers that.
@@ -13,7 +15,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.cookie.clear(w)
-	s.Log.Info("somebody has signed out", "user", v.User, "from", address(r))
+	s.Audit.Event(audit.Event{Event: audit.SignOut, User: v.User, Via: audit.ViaSignIn, From: Address(r), Reason: "signed_out"})
 	if at, ok := s.Provider.EndSession(s.SignIns.IDToken(v.in), s.origin+signedOutPath); ok {
 		s.redirect(w, at)
 		return
@@ -28,7 +30,7 @@ func (s *Server) signedOut(w http.ResponseWriter, r *http.Request) {
 
 // backChannel ends what the provider says has ended.
 func (s *Server) backChannel(w http.ResponseWriter, r *http.Request) {
-	if wait := s.comeback.Take(address(r), s.Now()); wait > 0 {
+	if wait := s.comeback.Take(Address(r), s.Now()); wait > 0 {
 		s.refuse(w, r, tooMany)
 		return
 	}

@@ -75,7 +75,7 @@ func (s *Server) visitor(r *http.Request) (Visitor, error) {
 	if !ok {
 		return Visitor{}, signins.ErrSignedOut
 	}
-	if !s.SignIns.Known(r.Context(), secret) && s.lookups.Take(address(r), s.Now()) > 0 {
+	if !s.SignIns.Known(r.Context(), secret) && s.lookups.Take(Address(r), s.Now()) > 0 {
 		return Visitor{}, errTooMany
 	}
 	in, err := s.SignIns.Find(r.Context(), secret)
@@ -121,9 +121,9 @@ func (s *Server) ours(r *http.Request, v Visitor) bool {
 	return s.Box.Signed(token, csrfOf+v.SignIn)
 }
 
-// address is where a request comes from, as the activator says; an IPv6 network
+// Address is where a request comes from, as the activator says; an IPv6 network
 // counts as one.
-func address(r *http.Request) string {
+func Address(r *http.Request) string {
 	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
 	if a, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1])); err == nil {
 		return listener.Network(a.Unmap().WithZone("")).String()

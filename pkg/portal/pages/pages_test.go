@@ -515,13 +515,10 @@ func TestOnlyTheOwnerAndAdministratorsSeeWhomASessionIsSharedWith(t *testing.T) 
 	}
 }
 
-func TestPagesHoldNothingThatTheirOwnPolicyForbids(t *testing.T) {
+func TestPagesHoldNothingThatThePortalsPolicyForbids(t *testing.T) {
 	p := newPortal(t, gpuTemplate(), desk("desk", "ada", awake)).as("ada", true)
 	for _, path := range []string{"/", "/templates", "/sessions/desks/desk", "/sessions/desks/desk/delete", "/admin", "/none"} {
 		w := p.get(path)
-		policy := w.Header().Get("Content-Security-Policy")
-		assert.Contains(t, policy, "default-src 'none'")
-		assert.NotContains(t, policy, "unsafe")
 		for _, part := range []string{" style=", " onclick=", "<style", "javascript:", "<script>", "ZgotmplZ"} {
 			assert.NotContains(t, w.Body.String(), part, path)
 		}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/signin"
@@ -149,7 +150,7 @@ func (r *Recheck) confirm(ctx context.Context, in *v1alpha1.VDISignIn) error {
 	}
 	was, err := r.Store.identity(in)
 	if err != nil {
-		r.end(ctx, in, "its refresh token was sealed with a key that is gone")
+		r.end(ctx, in, "key_replaced")
 		return nil
 	}
 	// What was asked is asked to its end: the refresh token may be used up.
@@ -157,9 +158,10 @@ func (r *Recheck) confirm(ctx context.Context, in *v1alpha1.VDISignIn) error {
 	is, err := r.Provider.Refresh(ctx, was.RefreshToken, was)
 	switch {
 	case err == nil && is.User != was.User:
-		r.end(ctx, in, "the person has another name now")
+		r.end(ctx, in, "renamed")
 	case errors.Is(err, provider.ErrEnded), errors.Is(err, provider.ErrNotAllowed), errors.Is(err, provider.ErrClaims):
-		r.end(ctx, in, err.Error())
+		r.Store.Log.Info("the identity provider no longer confirms a sign-in", "signIn", in.Name, "error", err)
+		r.end(ctx, in, "provider_refused")
 	case err != nil:
 		r.Metrics.Rechecked(metrics.RecheckAway)
 		r.rotate(ctx, in, was, is.RefreshToken)
@@ -190,9 +192,9 @@ func (r *Recheck) claim(ctx context.Context, in *v1alpha1.VDISignIn) bool {
 }
 
 // end deletes a sign-in that the provider does not confirm.
-func (r *Recheck) end(ctx context.Context, in *v1alpha1.VDISignIn, why string) {
+func (r *Recheck) end(ctx context.Context, in *v1alpha1.VDISignIn, reason string) {
 	r.Metrics.Rechecked(metrics.RecheckEnded)
-	r.Store.Log.Info("a sign-in has ended", "signIn", in.Name, "user", in.Spec.User, "why", why)
+	r.Store.Audit.Event(audit.Event{Event: audit.SignOut, User: in.Spec.User, Via: audit.ViaSignIn, Reason: reason})
 	r.written(ctx, in, "delete", func(ctx context.Context) error { return r.Store.End(ctx, in.Name) })
 }
 

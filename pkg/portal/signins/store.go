@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/seal"
@@ -48,8 +49,10 @@ type Options struct {
 	Namespace string
 	OIDC      config.OIDC
 	Box       *seal.Box
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Audit says which sign-ins ended by the provider's word; nil says nothing.
+	Audit *audit.Log
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Store has the sign-ins. It is safe for concurrent use.
