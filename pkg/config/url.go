@@ -110,9 +110,13 @@ func DefaultPort(scheme string) string {
 
 // SessionURL is where a person opens the session.
 func (u URL) SessionURL(namespace, name string) string {
-	host := u.SessionHost(namespace, name)
+	return u.Origin(u.SessionHost(namespace, name)) + u.SessionPath(namespace, name)
+}
+
+// Origin is that of a host with this scheme and port, without a slash at its end.
+func (u URL) Origin(host string) string {
 	if port := strconv.Itoa(u.Port); u.Port != 0 && port != DefaultPort(u.Scheme) {
 		host += ":" + port
 	}
-	return u.Scheme + "://" + host + u.SessionPath(namespace, name)
+	return u.Scheme + "://" + host
 }
