@@ -26,16 +26,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -64,6 +67,11 @@ type gateway struct {
 	owned *v1alpha1.VDISession
 	// host is where visitors find the session.
 	host string
+	// visits sign its cookies, signIns are who has signed in, and portalAt is where the portal
+	// listens that the test has.
+	visits   *visit.Keys
+	signIns  *signins.Store
+	portalAt string
 
 	mu      sync.Mutex
 	session *v1alpha1.VDISession
@@ -99,15 +107,23 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	for _, h := range how {
 		h(&cfg)
 	}
+	if cfg.Portal != nil {
+		g.portalAt = newPortal(t)
+		if strings.HasPrefix(cfg.Portal.Service, "http") { // where a test says that it is
+			g.portalAt = cfg.Portal.Service
+		}
+	}
 	log := slog.New(slog.NewTextHandler(lockedWriter{&g.mu, &g.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	m := metrics.NewActivator(prometheus.NewRegistry())
-	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed), m)
+	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed, auth.ForwardedFields(cfg.Auth.Forwarded)...), m)
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
+	g.visits, g.signIns = visitKeys(t), signins.New()
+	guard := auth.NewGuard(auth.Options{Verifier: g.signer.Verifier(), Visits: g.visits, URL: cfg.URL, Auth: cfg.Auth, Shares: g, SignIns: g.signIns})
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
-	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
+	g.Server = New(Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: guard, SignIns: g.signIns, PortalAt: g.portalAt, RedeemAt: g.portalAt,
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"
@@ -132,6 +148,13 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 		http.DefaultClient.CloseIdleConnections()
 	})
 	return g
+}
+
+func visitKeys(t testing.TB) *visit.Keys {
+	t.Helper()
+	k, err := visit.NewKeys(keyset.New().Bytes())
+	require.NoError(t, err)
+	return k
 }
 
 type lockedWriter struct {

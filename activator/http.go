@@ -13,7 +13,6 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -66,10 +65,10 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	ctx, cancel := context.WithCancelCause(client)
 	defer cancel(nil)
 	r = r.WithContext(ctx)
-	member := &sockets.Member{Session: v.Key(), Conn: request(cancel)}
+	member := v.member(request(cancel))
 	s.sockets.Add(member)
 	defer s.sockets.Drop(member)
-	visit := s.Tracker.Enter(v.Session)
+	visit := s.enterAs(v.who, v.Session)
 	defer visit.Leave()
 	failed := func(w http.ResponseWriter, err error) {
 		if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
@@ -151,7 +150,7 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 	if !standsStill && !s.pending(r.Context(), view) {
 		return false
 	}
-	defer s.Tracker.Enter(v.Session).Leave()
+	defer s.enterAs(v.who, v.Session).Leave()
 	return s.Clients.Serve(w, r, view)
 }
 

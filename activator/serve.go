@@ -12,17 +12,23 @@ import (
 // serve serves a request that was checked and understood.
 func (s *Server) serve(w http.ResponseWriter, q understood) {
 	r, v := q.Request, q.visitor
+	if why := refuseViewer(r, v); why != nil {
+		s.turnViewerAway(w, v, why)
+		return
+	}
 	switch v.wants {
 	case wantsPage, wantsRefresh:
 		if lifecycle.PoweredOff(v.Session) {
 			s.refuseVisitor(w, closing.PoweredOff)
 			return
 		}
-		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face}, v.wants == wantsPage, v.marked)
+		s.countVisit(v)
+		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face, Who: v.who}, v.wants == wantsPage, v.marked)
 	case wantsFrame:
 		s.serveFrame(w, r, v)
 	case wantsSocket:
 		if s.admitsUser(w, v) {
+			s.countVisit(v)
 			s.serveWebSocket(w, r, v)
 		}
 	case wantsTURN:
@@ -35,7 +41,7 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 		if r.URL.Path == page.EventsPath { // which has a place among the pages
 			defer s.unhurried(w)()
 		}
-		s.pages.Serve(w, r, pageapi.Visitor{View: v.View, Face: v.face})
+		s.serveOurs(w, r, v)
 	case wantsAnything:
 		s.serveRequest(w, r, v)
 	}

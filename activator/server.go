@@ -7,6 +7,7 @@
 package activator
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,10 +31,12 @@ import (
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/pageapi"
 	"github.com/org/vdi-operator/activator/podapi"
+	"github.com/org/vdi-operator/activator/portal"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/sendqueue"
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/verdict"
@@ -45,7 +49,7 @@ import (
 	"github.com/org/vdi-operator/pkg/token"
 )
 
-// Options are what a server is made of; all are required.
+// Options are what a server is made of; all are required but where it says so.
 type Options struct {
 	Config    config.Config
 	Proxies   listener.Proxies
@@ -58,6 +62,11 @@ type Options struct {
 	TURN      *turnconfig.Server
 	Metrics   *metrics.Activator
 	Log       *slog.Logger
+	// SignIns are who has signed in at the portal. It is nil where nobody does.
+	SignIns *signins.Store
+	// PortalAt and RedeemAt are where the portal listens for people and for activators; empty is
+	// its Service.
+	PortalAt, RedeemAt string
 }
 
 // Server serves visitors.
@@ -83,12 +92,17 @@ type Server struct {
 	renewing sync.Map
 	verdicts *verdict.Verdicts
 	assets   http.Handler
+	// portal is nil where there is none.
+	portal   *portal.Proxy
+	redeemer *portal.Redeemer
 
 	// holding ends, with closing.ShuttingDown as its cause, when nothing may be held any
 	// longer; the WebSockets end by themselves.
 	holding     context.Context
 	stopHolding context.CancelCauseFunc
 	sockets     *sockets.Group
+	// stopReviewing ends the look at what lets people in.
+	stopReviewing context.CancelFunc
 }
 
 // heldFreely are the bytes that each WebSocket may keep whatever others keep: a browser's
@@ -117,7 +131,7 @@ func New(o Options) *Server {
 		assets:   page.Assets(),
 		sockets:  sockets.New(),
 	}
-	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed),
+	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed, auth.ForwardedFields(o.Config.Auth.Forwarded)...),
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
 	s.http = relay.NewHTTP(relay.Options{Rules: s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
@@ -128,13 +142,55 @@ func New(o Options) *Server {
 			limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
 	}
+	if s.signsIn() {
+		s.pages.Portal = portal.Origin(o.Config)
+	}
+	s.openDoor()
 	o.Directory.Observe(s.sessionEnds)
 	s.confirmer = confirm.New(o.Directory, s.prober, o.Tracker)
 	return s
 }
 
-// sessionEnds ends what is open of a session that was deleted or switched off. Its pod may
-// go on for a minute.
+// openDoor makes what leads to the portal, if there is one, and begins to look after what lets
+// people in.
+func (s *Server) openDoor() {
+	if s.Config.Portal != nil {
+		var err error
+		s.portal, err = portal.NewProxy(portal.Options{Config: s.Config, At: s.PortalAt, Log: s.Log, Client: s.clientOf, Strip: s.Guard.StripForwarded,
+			Away: func() { s.count(closing.PortalAway.Ending()) }})
+		if err != nil {
+			panic(err) // the configuration was validated
+		}
+		s.redeemer = portal.NewRedeemer(cmp.Or(s.RedeemAt, s.Config.Portal.Address(true)))
+	}
+	if s.SignIns != nil {
+		s.SignIns.Observe(func(name string) {
+			s.review(func(m *sockets.Member) bool { return m.Visitor.SignIn() == name })
+		})
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopReviewing = stop
+	go s.reviewing(ctx)
+}
+
+// clientOf is the address of who asks; empty where that is not known.
+func (s *Server) clientOf(r *http.Request) string {
+	if client, ok := s.Proxies.Client(r); ok {
+		return client.String()
+	}
+	return ""
+}
+
+// askerOf is whom the portal's places are counted for: many people are nobody in particular.
+func (s *Server) askerOf(r *http.Request) types.NamespacedName {
+	if client, ok := s.Proxies.Client(r); ok {
+		return types.NamespacedName{Name: listener.Network(client).String()}
+	}
+	return types.NamespacedName{}
+}
+
+// sessionEnds ends what is open of a session that was deleted or switched off, and what is open
+// by a share that has ended. Its pod may go on for a minute.
 func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 	switch {
 	// Its finalizer goes with its last pod: by then everybody would have left.
@@ -142,6 +198,9 @@ func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
 	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
 		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())
+	case before != nil && (before.Spec.User != after.Spec.User || !equality.Semantic.DeepEqual(before.Spec.Shares, after.Spec.Shares)):
+		key := client.ObjectKeyFromObject(after)
+		s.review(func(m *sockets.Member) bool { return m.Session == key })
 	}
 }
 
@@ -157,23 +216,38 @@ func (s *Server) StopHolding() {
 	s.stopHolding(closing.ShuttingDown.Ending())
 	s.sockets.StopHolding()
 	s.confirmer.Stop()
+	if s.portal != nil {
+		s.portal.Close()
+	}
 }
 
 // Drain waits until the last WebSocket has ended, and ends them all when ctx does.
 // No WebSocket is accepted from now on.
-func (s *Server) Drain(ctx context.Context) { s.sockets.Drain(ctx) }
+func (s *Server) Drain(ctx context.Context) {
+	s.sockets.Drain(ctx)
+	s.stopReviewing()
+}
 
 // ServeHTTP takes a visitor through four steps, each in the file of its name: identify,
-// check, understand, serve. Until the check the visitor is a stranger.
+// check, understand, serve. Until the check the visitor is a stranger, and may ask for the portal
+// or come from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	welcome := s.stranger(w)
+	if s.portal != nil && s.portal.Serves(r) {
+		s.servePortal(w, r)
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, page.AssetsPath) {
 		s.serveAssets(w, r, welcome)
 		return
 	}
-	if at, ok := s.identify(w, r); ok && s.check(w, at) {
+	at, ok := s.identify(w, r)
+	if !ok || s.atDoor(w, at) {
+		return
+	}
+	if who, ok := s.check(w, at); ok {
 		welcome()
-		s.serve(w, understand(at))
+		s.serve(s.renewed(w, at, who), understand(at, who))
 	}
 }
 
@@ -208,8 +282,10 @@ func (s *Server) unhurried(w http.ResponseWriter) (hurry func()) {
 
 // serveAssets serves the pages' style and script, to strangers too.
 func (s *Server) serveAssets(w http.ResponseWriter, r *http.Request, welcome func()) {
-	if view, ok := s.Directory.Find(s.routing.Of(r).Address); ok && s.Guard.Known(r, view.Session) {
-		welcome()
+	if view, ok := s.Directory.Find(s.routing.Of(r).Address); ok {
+		if _, known := s.Guard.Known(r, view.Session); known {
+			welcome()
+		}
 	}
 	s.assets.ServeHTTP(w, r)
 }

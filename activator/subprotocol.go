@@ -10,7 +10,6 @@ import (
 	"github.com/org/vdi-operator/activator/hold"
 	"github.com/org/vdi-operator/activator/relay"
 	"github.com/org/vdi-operator/activator/signaling"
-	"github.com/org/vdi-operator/activator/sockets"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -71,7 +70,7 @@ func (s *Server) askFirst(ctx context.Context, h *socket, q *relay.Request) (*ho
 	defer cancel()
 	stop := context.AfterFunc(s.holding, cancel)
 	defer stop()
-	member := &sockets.Member{Session: h.Key(), Conn: request(func(error) { cancel() })}
+	member := h.visitor.member(request(func(error) { cancel() }))
 	s.sockets.Add(member)
 	defer s.sockets.Drop(member)
 	// It accepts at once, or goes.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
@@ -23,6 +24,8 @@ type understood struct {
 // request wants there.
 type visitor struct {
 	directory.View
+	// who it is, and what they may do.
+	who   auth.Visitor
 	wants want
 	// face is how the visitor sees the session.
 	face route.Face
@@ -56,9 +59,9 @@ const (
 )
 
 // understand says what a checked request is for.
-func understand(at addressed) understood {
+func understand(at addressed, who auth.Visitor) understood {
 	r := at.Request
-	v := visitor{View: at.view, face: at.face, scripted: scripted(r)}
+	v := visitor{View: at.view, who: who, face: at.face, scripted: scripted(r)}
 	if strings.HasPrefix(r.URL.Path, page.Prefix) {
 		v.wants = wantsOurs
 		return understood{r, v}

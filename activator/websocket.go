@@ -48,7 +48,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		s.refuse(w, closing.ShuttingDown.Ending())
 		return
 	}
-	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Opened: time.Now()},
+	if v.looks() {
+		r = r.WithContext(r.Context()) // a copy
+		r.URL = signaling.AsViewer(r.URL)
+	}
+	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Visitor: v.who, Opened: time.Now()},
 		path: verdict.Path(r.URL.Path), recognised: signaling.Recognise(r.URL.Path), kept: s.heldBytes.Of(v.Key())}
 	handed := false // to a goroutine that leaves
 	defer func() {
@@ -78,7 +82,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		}
 		return
 	}
-	traits := protocol.Traits
+	traits, options := protocol.Traits, signaling.OptionsFor(streaming, s.Config)
+	if options.ViewOnly = v.looks(); options.ViewOnly {
+		// Nothing of theirs passes unread, however long it is.
+		traits.SeesInput, traits.Signaling = false, true
+	}
 	h.seesInput = traits.SeesInput
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
@@ -88,7 +96,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(signaling.OptionsFor(streaming, s.Config)),
+		Conversation: protocol.Converse(options),
 		Request:      request,
 		Limits:       s.holdLimits(v.Session),
 		HeldBytes:    h.kept,
@@ -136,7 +144,7 @@ func (s *Server) admitSocket(h *socket, request *relay.Request) error {
 	}
 	h.end = end
 	// The wake is on its way while the upgrade is answered.
-	h.visit = s.Tracker.Enter(h.Session)
+	h.visit = s.enterAs(h.who, h.Session)
 	return nil
 }
 
@@ -243,7 +251,7 @@ func (h *socket) Live() {
 	if at, ok := h.address(); ok {
 		h.server.verdicts.Took(at.Run)
 	}
-	if !signaling.Named(h.Session) {
+	if !signaling.Named(h.Session) && !h.looks() {
 		h.server.Tracker.Speaks(h.Key(), h.recognised)
 	}
 }
@@ -263,12 +271,15 @@ func (h *socket) Held() error {
 	if !ok {
 		return closing.Gone.Ending()
 	}
+	if h.looks() && !lifecycle.Awake(view.Session) {
+		return closing.ViewerAsleep.Ending()
+	}
 	release, err := s.held.Acquire(h.Key())
 	if err != nil {
 		return err
 	}
 	before := h.visit
-	h.visit = s.Tracker.Enter(view.Session)
+	h.visit = s.enterAs(h.who, view.Session)
 	before.Leave()
 	s.Metrics.Relayed.Dec()
 	h.release = release

@@ -28,16 +28,19 @@ import (
 
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
@@ -66,6 +69,13 @@ type house struct {
 	public, internal string
 	alice, bob       *v1alpha1.VDISession
 	desktop          *desktop
+	// keys sign cookies, as visits does; signIns are who has signed in; portal is there where the
+	// configuration has one, at portalAt.
+	keys     keyset.Set
+	visits   *visit.Keys
+	signIns  *signins.Store
+	portal   *portal
+	portalAt string
 
 	mu     sync.Mutex
 	writes []record.Activity
@@ -91,16 +101,25 @@ func build(t testing.TB, how ...func(*config.Config)) *house {
 	for _, change := range how {
 		change(&cfg)
 	}
+	if cfg.Portal != nil {
+		h.portal = newPortal(t)
+		h.portalAt = h.portal.URL
+	}
+	h.keys = keyset.New()
 	log := slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	m := metrics.NewActivator(prometheus.NewRegistry(), closing.Labels()...)
-	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed), m)
+	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed, auth.ForwardedFields(cfg.Auth.Forwarded)...), m)
 	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
 	tracker := wake.NewTracker(ctx, dir, h, m, log)
+	h.visits, err = visit.NewKeys(h.keys.Bytes())
+	require.NoError(t, err)
+	h.signIns = signins.New()
+	guard := auth.NewGuard(auth.Options{Verifier: h.signer.Verifier(), Visits: h.visits, URL: cfg.URL, Auth: cfg.Auth, Shares: h, SignIns: h.signIns})
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
 	h.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: h, Clients: clients,
-		Guard: auth.NewGuard(h.signer.Verifier(), cfg.URL), Verifier: h.signer.Verifier(), Metrics: m, Log: log,
+		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(), Metrics: m, Log: log,
 		TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}})
 	h.alice, h.bob = session("alice", "1"), session("bob", "2")
 	dir.SetSession(h.alice)
@@ -181,6 +200,18 @@ func (h *house) WriteViewer(context.Context, types.NamespacedName, *v1alpha1.Ses
 	return nil
 }
 
+// UseShare implements auth.Shares: the attackers' links were used up by one use.
+func (h *house) UseShare(_ context.Context, s *v1alpha1.VDISession, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, share := range s.Spec.Shares {
+		if share.Name == name && share.Link.MaxUses > 0 {
+			return record.ErrUsedUp
+		}
+	}
+	return nil
+}
+
 // written is how often a wake, and how often input, was written.
 func (h *house) written() (wakes, inputs int) {
 	h.mu.Lock()
@@ -243,6 +274,10 @@ func (h *house) cookie() string {
 		name = "vdi-session"
 	case h.Config.URL.ByPath():
 		name = "__Secure-vdi-session"
+	}
+	if !h.Config.Auth.Links {
+		h.signsIn("signin-home", h.alice.Spec.User, nil)
+		return "Cookie: " + name + "=" + h.visit(visitOf(h.alice, visit.Grant{SignIn: "signin-home"}), 0)
 	}
 	return "Cookie: " + name + "=" + h.token(token.AudienceSession, h.alice, 0)
 }

@@ -1,11 +1,13 @@
-// Package auth finds out who visits a session: it takes the token from a link, a
-// cookie or an Authorization header and checks that it opens this session.
+// Package auth finds out who visits a session and what they may do there: by a link, a cookie,
+// an Authorization header, or the word of a proxy in front.
 //
-// A link's token is exchanged for a cookie and leaves the address bar. Nothing of
-// it reaches a log or a desktop.
+// A link is exchanged for a cookie and leaves the address bar. Nothing of either reaches a log
+// or a desktop. What a cookie rests on, such as a sign-in or a share, is looked up anew on each
+// request.
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"net/http"
@@ -14,9 +16,13 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
+	"github.com/org/vdi-operator/activator/auth/visit"
+	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
@@ -47,61 +53,119 @@ type Guard struct {
 	// good and bad are tokens that were checked, by their hash: bad ones, which anybody can
 	// make, must not crowd out the good. Of a good one there are two forms at most.
 	good, bad *lru.Cache
-	url       config.URL
-	secure    bool
+	visits    *visit.Keys
+	signIns   SignIns
+	shares    Shares
+	issuers   Issuers
+	forwarded *forwarded
+	// uses bounds how often the links of a session are opened.
+	uses                  *limit.Rate[types.NamespacedName]
+	links, secure, byPath bool
+	now                   func() time.Time
 }
 
-// NewGuard makes a guard of sessions at such addresses.
-func NewGuard(v *token.Verifier, u config.URL) *Guard {
-	return &Guard{verifier: v, good: lru.New(maxKnown), bad: lru.New(maxKnown), url: u, secure: u.Scheme == "https"}
+// SignIns are who has signed in; see package signins.
+type SignIns interface {
+	Get(name string) *v1alpha1.VDISignIn
 }
 
-// Check returns nil when one of the request's tokens opens the session, or else what
-// is wrong with the first: ErrNoToken or an error of package token.
-func (g *Guard) Check(r *http.Request, s *v1alpha1.VDISession) error {
+// Issuers check programs' bearer tokens; see package issuers.
+type Issuers interface {
+	// Issued says that a token claims to be one of an issuer's, Known that nothing has to be
+	// computed for the answer.
+	Issued(raw string) bool
+	Known(raw string) bool
+	// Check says whose a token is and when it ends, or an error of package token.
+	Check(ctx context.Context, raw string, now time.Time) (user string, until time.Time, err error)
+}
+
+// Options are what a guard is made of.
+type Options struct {
+	// Verifier checks links' tokens, Visits signs and checks cookies.
+	Verifier *token.Verifier
+	Visits   *visit.Keys
+	URL      config.URL
+	Auth     config.Auth
+	// Shares counts the uses of shares' links.
+	Shares Shares
+	// SignIns and Issuers are nil where there are none.
+	SignIns SignIns
+	Issuers Issuers
+}
+
+// NewGuard makes a guard.
+func NewGuard(o Options) *Guard {
+	return &Guard{verifier: o.Verifier, good: lru.New(maxKnown), bad: lru.New(maxKnown), visits: o.Visits, signIns: o.SignIns, shares: o.Shares,
+		issuers: o.Issuers, forwarded: newForwarded(o.Auth.Forwarded), uses: limit.NewRate[types.NamespacedName](usesPerSecond, usesBurst),
+		links: o.Auth.Links, secure: o.URL.Scheme == "https", byPath: o.URL.ByPath(), now: time.Now}
+}
+
+// Check returns who makes a request, by the first of its proofs that opens the session, or else
+// what is wrong with the first: ErrNoToken or an error of this package or of package token.
+func (g *Guard) Check(r *http.Request, s *v1alpha1.VDISession) (Visitor, error) {
 	var first error
-	for _, raw := range g.tokens(r) {
-		_, err := g.verify(raw, s)
+	for _, p := range g.proofs(r) {
+		v, err := g.prove(r.Context(), p, s)
 		if err == nil {
-			return nil
+			return v, nil
 		}
 		if first == nil {
 			first = err
 		}
 	}
 	if first == nil {
-		return ErrNoToken
+		return Visitor{}, ErrNoToken
 	}
-	return first
+	return Visitor{}, first
 }
 
-// Link says that the request carries a link's token in its query.
+// Known is Check by those proofs alone that need no costly cryptography.
+func (g *Guard) Known(r *http.Request, s *v1alpha1.VDISession) (Visitor, bool) {
+	for _, p := range g.proofs(r) {
+		if g.costs(p) {
+			continue
+		}
+		if v, err := g.prove(r.Context(), p, s); err == nil {
+			return v, true
+		}
+	}
+	return Visitor{}, false
+}
+
+// Link says that the request carries a link in its query.
 func (g *Guard) Link(r *http.Request) bool {
-	return r.URL.RawQuery != "" && r.URL.Query().Has(QueryParameter)
+	return r.URL.RawQuery != "" && (r.URL.Query().Has(QueryParameter) || g.ShareLink(r))
 }
 
-// Exchange turns a link's token into a cookie for the session's address and sends the
-// browser to the same address without it. The request is as the session's desktop would
-// see it, and the browser sees the session by face.
-func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession, face route.Face) error {
-	raw := r.URL.Query().Get(QueryParameter)
-	expires, err := g.verify(raw, s)
-	if err != nil {
-		return err
+// ShareLink says that it is a share's.
+func (g *Guard) ShareLink(r *http.Request) bool { return r.URL.Query().Has(ShareParameter) }
+
+// Exchange turns a link into a cookie for the session's address and sends the browser to the
+// same address without it. The request is as the session's desktop would see it, and the
+// browser sees the session by face.
+func (g *Guard) Exchange(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession, face route.Face) (Way, error) {
+	by, exchange := ByLink, g.exchangeToken
+	if !r.URL.Query().Has(QueryParameter) {
+		by, exchange = ByShare, g.exchangeShare
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: g.cookieName(), Value: raw, Path: face.Base(), Expires: expires,
-		// Lax, not Strict: the redirect below belongs to a navigation that may have
-		// begun on another site, such as a mail or a portal.
-		HttpOnly: true, Secure: g.secure, SameSite: http.SameSiteLaxMode,
-	})
+	if err := exchange(w, r, s, face); err != nil {
+		return by, err
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	to := *r.URL
 	StripQuery(&to)
 	w.Header().Set("Location", face.Outside(&to))
 	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	return by, nil
+}
+
+func (g *Guard) exchangeToken(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession, face route.Face) error {
+	v, err := g.byToken(r.URL.Query().Get(QueryParameter), s)
+	if err != nil {
+		return err
+	}
+	return g.letIn(w, s, face, v.User, v.grant)
 }
 
 // SameOrigin says that no other site's page made the request, as far as browsers
@@ -127,26 +191,39 @@ func (g *Guard) SameOrigin(r *http.Request) bool {
 	return true
 }
 
-// Known says that one of the request's tokens is known to open the session.
-func (g *Guard) Known(r *http.Request, s *v1alpha1.VDISession) bool {
-	return slices.ContainsFunc(g.tokens(r), func(raw string) bool {
-		c, is := g.recall(raw)
-		return is && c.fault == nil && c.subject.Opens(s) == nil
-	})
-}
-
-// Costs is how many of the request's tokens were not checked before, and need cryptography.
+// Costs is how many of the request's proofs were not checked before and need cryptography, or
+// may be guesses.
 func (g *Guard) Costs(r *http.Request) (n int) {
-	raw := g.tokens(r)
+	proofs := g.proofs(r)
 	if g.Link(r) {
-		raw = append(raw, r.URL.Query().Get(QueryParameter))
+		if raw := r.URL.Query().Get(QueryParameter); raw != "" {
+			proofs = append(proofs, proof{raw: raw, by: ByLink})
+		}
+		if g.ShareLink(r) {
+			n++
+		}
 	}
-	for _, one := range raw {
-		if _, known := g.recall(one); !known && one != "" {
+	for _, p := range proofs {
+		if g.costs(p) {
 			n++
 		}
 	}
 	return n
+}
+
+func (g *Guard) costs(p proof) bool {
+	switch p.by {
+	case ByForwarded:
+		return false
+	case ByIssuer:
+		return !g.issuers.Known(p.raw)
+	case BySignIn:
+		if _, err := g.visits.Read(p.raw, g.now()); !errors.Is(err, visit.ErrNone) {
+			return false
+		}
+	}
+	_, known := g.recall(p.raw)
+	return !known
 }
 
 // checked is what a token says, or what is wrong with it for good.
@@ -174,9 +251,10 @@ func (g *Guard) recall(raw string) (c checked, known bool) {
 	return c, true
 }
 
-func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
+// byToken is who shows the token of a link.
+func (g *Guard) byToken(raw string, s *v1alpha1.VDISession) (Visitor, error) {
 	if raw == "" {
-		return time.Time{}, ErrNoToken
+		return Visitor{}, ErrNoToken
 	}
 	c, known := g.recall(raw)
 	if !known {
@@ -191,13 +269,49 @@ func (g *Guard) verify(raw string, s *v1alpha1.VDISession) (time.Time, error) {
 		}
 	}
 	if c.fault != nil {
-		return time.Time{}, c.fault
+		return Visitor{}, c.fault
 	}
-	return c.expires, c.subject.Opens(s)
+	if err := c.subject.Opens(s); err != nil {
+		return Visitor{}, err
+	}
+	return g.settled(Visitor{User: c.subject.User, By: ByLink, grant: visit.Grant{Link: c.expires}}, s)
 }
 
-func (g *Guard) tokens(r *http.Request) []string {
-	var raw []string
+// proof is what a request shows of who makes it: raw where it is a token, as a cookie by
+// BySignIn.
+type proof struct {
+	by     Way
+	raw    string
+	person access.Person
+}
+
+// prove says who shows a proof.
+func (g *Guard) prove(ctx context.Context, p proof, s *v1alpha1.VDISession) (Visitor, error) {
+	switch p.by {
+	case ByForwarded:
+		return g.settled(Visitor{User: p.person.User, By: ByForwarded, person: p.person}, s)
+	case ByIssuer:
+		user, until, err := g.issuers.Check(ctx, p.raw, g.now())
+		if err != nil {
+			return Visitor{}, err
+		}
+		return g.settled(Visitor{User: user, By: ByIssuer, person: access.Person{User: user}, until: until}, s)
+	case BySignIn:
+		switch c, err := g.visits.Read(p.raw, g.now()); {
+		case err == nil:
+			return g.byCookie(c, s)
+		case errors.Is(err, visit.ErrExpired):
+			return Visitor{}, token.ErrExpired
+		}
+		// A cookie of before there were visits is the link's token itself.
+	}
+	return g.byToken(p.raw, s)
+}
+
+func (g *Guard) proofs(r *http.Request) (all []proof) {
+	if p, ok := g.forwarded.person(r); ok {
+		all = append(all, proof{by: ByForwarded, person: p})
+	}
 	// There can be more than one where a plain cookie is used: another host of the domain
 	// may set its own for all of them, and must not lock a visitor out by it. Their number
 	// is bounded by the length of a request's head, which has room for thousands.
@@ -205,13 +319,17 @@ func (g *Guard) tokens(r *http.Request) []string {
 	for _, c := range r.CookiesNamed(g.cookieName()) {
 		if !once[c.Value] {
 			once[c.Value] = true
-			raw = append(raw, c.Value)
+			all = append(all, proof{by: BySignIn, raw: c.Value})
 		}
 	}
-	if t, ok := bearer(r.Header); ok {
-		raw = append(raw, t)
+	if raw, ok := bearer(r.Header); ok {
+		p := proof{by: ByLink, raw: raw}
+		if g.issuers != nil && g.issuers.Issued(raw) {
+			p.by = ByIssuer
+		}
+		all = append(all, p)
 	}
-	return raw
+	return all
 }
 
 // bearer returns the token of an Authorization header of that scheme.
@@ -225,7 +343,7 @@ func (g *Guard) cookieName() string {
 	switch {
 	case !g.secure:
 		return plainCookie
-	case g.url.ByPath():
+	case g.byPath:
 		return folderCookie
 	}
 	return secureCookie

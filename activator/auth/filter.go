@@ -50,10 +50,15 @@ var credentials = []string{
 }
 
 // Filter keeps credentials between visitors and desktops where they belong.
-type Filter struct{ passed config.Passed }
+type Filter struct {
+	passed config.Passed
+	// never are fields that no desktop gets, whatever is passed.
+	never []string
+}
 
-// NewFilter makes a filter; passed is what an administrator lets through besides.
-func NewFilter(passed config.Passed) Filter { return Filter{passed} }
+// NewFilter makes a filter; passed is what an administrator lets through besides, and never are
+// fields of which nothing is.
+func NewFilter(passed config.Passed, never ...string) Filter { return Filter{passed, never} }
 
 // Request leaves of a header on its way to a desktop the desktop's own cookies, and no
 // credentials but those that are passed by configuration. This product's never are.
@@ -80,7 +85,8 @@ func (f Filter) Request(h http.Header) {
 		// To many programs behind a web server _ is -, as it is in an environment.
 		credential := Matches(credentials, strings.ReplaceAll(name, "_", "-"))
 		// A gateway may have moved ours to a field that nobody knows.
-		if credential && !Matches(f.passed.Headers, name) || name != "Cookie" && slices.ContainsFunc(h[name], ours) {
+		never := slices.ContainsFunc(f.never, func(field string) bool { return sameField(name, field) })
+		if never || credential && !Matches(f.passed.Headers, name) || name != "Cookie" && slices.ContainsFunc(h[name], ours) {
 			delete(h, name)
 		}
 	}
@@ -140,7 +146,7 @@ func withoutDomain(attributes string) (kept string, hidden bool) {
 
 // isOurs says that a cookie of that name is this product's, or lives as a desktop's does.
 func isOurs(name string) bool {
-	return Matches([]string{secureCookie, folderCookie, plainCookie, desktopCookie + "*"}, name)
+	return Matches([]string{secureCookie, folderCookie, plainCookie, secureBrowser, folderBrowser, plainBrowser, desktopCookie + "*"}, name)
 }
 
 // Matches says that a name is in a list, or begins as an entry with * at its end does.
@@ -174,5 +180,7 @@ const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 var toStd = strings.NewReplacer("-", "+", "_", "/")
 
-// StripQuery removes a link's token from an address.
-func StripQuery(u *url.URL) { u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter) }
+// StripQuery removes links from an address.
+func StripQuery(u *url.URL) {
+	u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter, ShareParameter)
+}

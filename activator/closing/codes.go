@@ -17,8 +17,10 @@ const (
 // Close codes of this product, in the range that RFC 6455 leaves to applications. The
 // standard ones are used where they fit.
 const (
+	codeSignedOut     = 4401
 	codePoweredOff    = 4403
 	codeGone          = 4404
+	codeShareEnded    = 4405
 	codeStartFailed   = 4408
 	codeUsedElsewhere = 4409
 	codeAsleep        = 4410

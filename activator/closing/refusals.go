@@ -66,8 +66,45 @@ var (
 		Text: "It does not open this one. Use the link that you were given for this desktop."})
 	Speculative = row(Refusal{Label: "speculative", Status: http.StatusServiceUnavailable, Title: "Open this address to see your desktop",
 		Text: "It wakes a desktop when a person opens it. Nothing is loaded ahead of that, or for a preview."})
+	LinksOff = row(Refusal{Label: "links_off", Status: http.StatusForbidden, Title: "Links do not work here",
+		Text: "This installation takes no links. Sign in, or ask your administrator how to get in."})
+	LinkUsedUp = row(Refusal{Label: "link_used_up", Status: http.StatusForbidden, Title: "This link has been used up",
+		Text: "It was opened as often as it may be. Ask whoever gave it to you for a new one."})
+	LinkRate = row(Refusal{Label: "link_rate", Status: http.StatusTooManyRequests, Title: "This link is opened too often just now",
+		Text: "Open it again in a minute."})
+	LinkNotCounted = row(Refusal{Label: "link_not_counted", Status: http.StatusServiceUnavailable, Title: "This link cannot be opened just now",
+		Text: "Open it again in a moment."})
+	IssuerAway = row(Refusal{Label: "issuer_away", Status: http.StatusServiceUnavailable, Title: "This token cannot be checked just now",
+		Text: "Its issuer does not answer. Try again in a moment."})
+	NotShared = row(Refusal{Label: "not_shared", Status: http.StatusForbidden, Title: "This desktop is not shared with you",
+		Text: "Ask its owner to share it with you, or sign in as somebody else."})
+	HandOver = row(Refusal{Label: "handover", Status: http.StatusForbidden, Title: "This way in cannot be used again",
+		Text: "It works once, and for a minute. Open your desktop's address again."})
+	HandOverBrowser = row(Refusal{Label: "handover_browser", Status: http.StatusForbidden, Title: "This way in belongs to another browser",
+		Text: "You did not begin to sign in with this one. Open your desktop's address again."})
+	PortalAway = row(Refusal{Label: "portal_away", Status: http.StatusServiceUnavailable, Title: "Signing in does not work just now",
+		Text: "The portal does not answer. Load the page again in a moment; if that does not help, tell your administrator."})
 	ForeignOrigin = row(Refusal{Label: "foreign_origin", Status: http.StatusForbidden, Title: "Request from another site refused",
 		Text: "A page of another site tried to use this desktop."})
+)
+
+// What somebody was let in by has ended, or allows less.
+var (
+	SignedOut = row(Refusal{Label: "signed_out", Code: codeSignedOut, Status: http.StatusUnauthorized, Title: "You are signed out",
+		Text: "Open this desktop's address again to sign in."})
+	ShareEnded = row(Refusal{Label: "share_ended", Code: codeShareEnded, Status: http.StatusForbidden,
+		Title: "This desktop is no longer shared with you", Text: "Ask its owner to share it with you again."})
+	LinkExpired = row(Refusal{Label: "link_expired", Code: codeSignedOut, Status: http.StatusUnauthorized,
+		Title: "Your link has expired", Text: "Ask your administrator for a new one."})
+	RoleChanged = row(Refusal{Label: "role_changed", Code: CodeRestart, Status: http.StatusServiceUnavailable,
+		Text: "what you may do in this desktop has changed: reconnect"})
+	ViewOnly = row(Refusal{Label: "view_only", Code: CodePolicy, Status: http.StatusForbidden,
+		Text: "you may look at this desktop, and nothing else"})
+	ViewOnlyProtocol = row(Refusal{Label: "view_only_protocol", Code: CodePolicy, Status: http.StatusForbidden,
+		Title: "This desktop cannot be shown to viewers",
+		Text:  "The way it is shown knows no viewers: whoever sees it could type in it. Ask its owner to let you control it."})
+	ViewerAsleep = row(Refusal{Label: "viewer_asleep", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
+		Text: "this desktop is asleep, and viewers do not wake it"})
 )
 
 // Desktops that cannot be reached, or not any more.

@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,6 +37,7 @@ type forScript struct {
 	ActivityPath string `json:"activityPath"`
 	WakePath     string `json:"wakePath"`
 	TakePath     string `json:"takePath"`
+	RenewPath    string `json:"renewPath"`
 	// Query parameters of ours, and whether the frame's address must be marked.
 	EventsQuery    string `json:"eventsQuery"`
 	WatchesQuery   string `json:"watchesQuery"`
@@ -45,6 +47,8 @@ type forScript struct {
 	MarksAddresses bool   `json:"marksAddresses"`
 	// BeatMillis is BeatEvery.
 	BeatMillis int64 `json:"beatMillis"`
+	// Looks says that the visitor may only look.
+	Looks bool `json:"looks,omitempty"`
 }
 
 // Page is the page around a desktop.
@@ -57,14 +61,37 @@ type Page struct {
 	Address *url.URL
 	// Marked says that the browser does not tell a frame's request from a person's, so
 	// that the frame's address is marked.
-	Marked bool
-	Status Status
+	Marked  bool
+	Status  Status
+	Visitor Visitor
+}
+
+// Visitor is what the page says of who sees it.
+type Visitor struct {
+	// Owner is whose desktop it is; empty where it is the visitor's.
+	Owner string
+	// Looks says that the visitor may only look.
+	Looks bool
+	// SignOutTo is the origin that a sign-out leads to; empty where there is none.
+	SignOutTo string
+}
+
+// whose says whose desktop it is, and what the visitor may do in it; nothing to its owner.
+func (v Visitor) whose() string {
+	switch {
+	case v.Owner == "":
+		return ""
+	case v.Looks:
+		return fmt.Sprintf(textWhose, v.Owner) + " " + textLooks
+	}
+	return fmt.Sprintf(textWhose, v.Owner) + " " + textControls
 }
 
 // WritePage sends the page around a desktop.
 func WritePage(w http.ResponseWriter, p Page) {
 	data := struct {
 		Title, Name, Hint, Action, Allow, FrameTitle, WarnTitle, StepsLabel, NoScript, Stuck, Reload string
+		Whose, SignOut, SignOutPath                                                                  string
 		Address, Frame, Refresh                                                                      string
 		RefreshSeconds                                                                               int
 		Steps                                                                                        []step
@@ -73,9 +100,13 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}{
 		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
 		NoScript: textNoScript, Stuck: textStuck, Reload: textReload, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
-		Address: p.Face.Outside(p.Address), Frame: p.Face.Outside(p.Address),
+		Address: p.Face.Outside(p.Address), Frame: p.Face.Outside(p.Address), Whose: p.Visitor.whose(),
 	}
-	script := forScript{Status: p.Status, Text: scriptText, StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
+	if p.Visitor.SignOutTo != "" {
+		data.SignOut, data.SignOutPath = textSignOut, p.Face.Prefix+SignOutPath
+	}
+	script := forScript{Looks: p.Visitor.Looks, RenewPath: p.Face.Prefix + RenewPath, Status: p.Status, Text: scriptText,
+		StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
 		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
 		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery,
 		PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
@@ -108,8 +139,10 @@ func WritePage(w http.ResponseWriter, p Page) {
 		data.Title, data.Hint, data.Action = titleAsleep, textAsleepHint, textWake
 	case StateOff:
 		data.Title = titleOff
+	case StateAway:
+		data.Title = titleAway
 	case StateReady:
 		data.Title = titleReady
 	}
-	render(w, status, "page.html", data)
+	renderTo(w, status, "page.html", data, p.Visitor.SignOutTo)
 }

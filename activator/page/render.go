@@ -13,6 +13,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -46,6 +47,15 @@ const (
 	// WakePath takes a POST of a person who asks for a desktop that a clock put to
 	// sleep.
 	WakePath = Prefix + "wake"
+	// RenewPath answers with nothing: a page that is open asks it so that its visitor's cookie is
+	// renewed.
+	RenewPath = Prefix + "renew"
+	// EnterPath takes the code of a hand-over from the portal.
+	EnterPath = Prefix + "enter"
+	// SignOutPath takes a POST of a person who wants to be signed out.
+	SignOutPath = Prefix + "signout"
+	// ReloadEvent is an event without content: what the visitor may do has changed.
+	ReloadEvent = "reload"
 	// TakePath takes a POST of a person who wants to see, on the page that PageQuery
 	// names, a desktop that another page shows and that can be shown once.
 	TakePath = Prefix + "take"
@@ -76,6 +86,11 @@ func WriteRefusal(w http.ResponseWriter, why *closing.Refusal) {
 }
 
 func render(w http.ResponseWriter, status int, page string, data any) {
+	renderTo(w, status, page, data, "")
+}
+
+// renderTo is render for a page whose forms may lead to another origin.
+func renderTo(w http.ResponseWriter, status int, page string, data any, origin string) {
 	var body bytes.Buffer
 	if err := pages.ExecuteTemplate(&body, page, data); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -83,7 +98,7 @@ func render(w http.ResponseWriter, status int, page string, data any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", securityPolicy)
+	h.Set("Content-Security-Policy", strings.Replace(securityPolicy, "form-action 'self'", strings.TrimSpace("form-action 'self' "+origin), 1))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -35,6 +35,10 @@ const (
 	// StateElsewhere: another page shows it, and it can be shown once; offer to take it
 	// over.
 	StateElsewhere State = "elsewhere"
+	// StateAway: it is asleep, and the visitor may not wake it; it is shown once somebody does.
+	StateAway State = "away"
+	// StateEnded: what let the visitor in has ended.
+	StateEnded State = "ended"
 )
 
 // Step is how far a start has come, for programs; Message says it to people.
@@ -62,6 +66,8 @@ type Status struct {
 	// Summary says what the desktop waits for, why it failed or why it sleeps; Detail says
 	// more, in the words of the operator and the cluster. Message is both.
 	Message string `json:"message"`
+	// Title heads the page where the visitor may not go on.
+	Title   string `json:"title,omitempty"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
 	// Blocked says that a start waits for somebody to change something.
@@ -111,6 +117,13 @@ type Facts struct {
 	Early   bool
 	Image   string
 	Viewing viewer.Viewing
+	// Waits says that the visitor may not wake the desktop.
+	Waits bool
+}
+
+// Ended is the status of somebody who may not go on.
+func Ended(why *closing.Refusal) Status {
+	return Status{State: StateEnded, Title: why.Title, Summary: why.Text, Message: why.Text}
 }
 
 // Describe makes the status.
@@ -122,6 +135,8 @@ func Describe(f Facts) Status {
 	switch {
 	case lifecycle.PoweredOff(f.Session):
 		s.State, s.Summary = StateOff, closing.PoweredOff.Text
+	case f.Waits && (needsPerson || !lifecycle.Awake(f.Session)):
+		s.State, s.Summary = StateAway, textAway
 	case f.Viewing == viewer.ViewingOthers && !needsPerson:
 		s.State, s.Summary = StateElsewhere, textElsewhere
 	case f.Reachable:

@@ -19,6 +19,7 @@ const (
 	titleFailed  = "Your desktop did not start"
 	titleAsleep  = "Your desktop is asleep"
 	titleOff     = "Your desktop is switched off"
+	titleAway    = "This desktop is asleep"
 	titleElse    = "This desktop is open in another tab"
 	titleFrame   = "Desktop"
 	titleWarning = "Your desktop is about to sleep"
@@ -59,6 +60,13 @@ const (
 	textElsewhere     = "It can be shown in one place at a time. The other tab may also be in another browser, or on another computer."
 	textElsewhereHint = "When you use it here, it stops there. Nothing in it is lost."
 	textTake          = "Use it here"
+
+	textAway     = "It opens here as soon as somebody wakes it who may."
+	textOpen     = "Open it again"
+	textWhose    = "The desktop of %s."
+	textLooks    = "You are watching: what you type and click stays here."
+	textControls = "You may type in it."
+	textSignOut  = "Sign out"
 
 	textAtMost        = "It takes %s at most."
 	textGivenUpIn     = "It is given up in %s at most, unless it is back before. Then your desktop starts elsewhere, as soon as your files are free."
@@ -120,7 +128,7 @@ var scriptText = map[string]string{
 	"failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint, "blockedHint": textBlockedHint,
 	"usually": textUsually, "longer": textLonger, "seconds": textSeconds, "minutes": textMinutes, "offline": textOffline,
 	"warnIn": textWarnIn, "stay": textStay, "understood": textUnderstood, "stayFails": textStayFails,
-	"elsewhereHint": textElsewhereHint, "take": textTake,
+	"elsewhereHint": textElsewhereHint, "take": textTake, "titleAway": titleAway, "open": textOpen,
 }
 
 // inWords is a clock's setting as people say it: "30 minutes", "1 hour 30 minutes".

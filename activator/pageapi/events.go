@@ -3,6 +3,7 @@ package pageapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -54,6 +56,24 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
 	defer p.leave()
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {
 		p.follow(ctx)
+		p.part(context.Cause(ctx))
+	}
+}
+
+// part tells the page why its visitor may not go on, or that it has to be loaded again since they
+// may do something else now.
+func (p *stream) part(why error) {
+	e := (*closing.Ending)(nil)
+	if !errors.As(why, &e) || e.Refusal == nil {
+		return
+	}
+	p.Metrics.Refused(e.Label())
+	if e.Refusal == closing.RoleChanged {
+		_ = p.write("event: %s\ndata: -\n\n", page.ReloadEvent)
+		return
+	}
+	if data, err := json.Marshal(page.Ended(e.Refusal)); err == nil {
+		_ = p.write("data: %s\n\n", data)
 	}
 }
 
@@ -155,12 +175,17 @@ func (p *stream) attend(view directory.View) {
 		p.started = p.started || pod.Started
 		return
 	}
-	if lifecycle.NeedsPerson(view.Session) {
+	wakes := p.Who.May(access.Wake)
+	if lifecycle.NeedsPerson(view.Session) || !wakes && !lifecycle.Awake(view.Session) {
 		p.leave()
 		return
 	}
-	if p.visit == nil {
+	switch {
+	case p.visit != nil:
+	case wakes:
 		p.visit = p.Tracker.Enter(view.Session)
+	default:
+		p.visit = p.Tracker.Look(view.Session)
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
 		outcome := p.outcome
@@ -183,7 +208,7 @@ func (p *stream) leave() {
 
 // send writes an event if anything changed for the page.
 func (p *stream) send(view directory.View) error {
-	f := p.facts(view, p.path)
+	f := p.facts(p.Visitor, view, p.path)
 	if f.Reachable = p.pod != ""; !f.Reachable && !p.lookedUp {
 		p.lookedUp, p.usually = true, p.Directory.MedianStart(view.Session.Spec.Template)
 	}

@@ -3,11 +3,14 @@ package pageapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/viewer"
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
@@ -20,11 +23,23 @@ const recordedWithin = 250 * time.Millisecond
 // page.Page.
 func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, person, marked bool) {
 	view := v.View
-	if person || !lifecycle.NeedsPerson(v.Session) {
+	if v.Who.May(access.Wake) && (person || !lifecycle.NeedsPerson(v.Session)) {
 		view = a.wake(r.Context(), v)
 	}
-	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked,
-		Status: a.describe(r.Context(), view, r.URL.RequestURI(), "")})
+	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked, Visitor: a.told(v),
+		Status: a.describe(r.Context(), v, view, r.URL.RequestURI(), "")})
+}
+
+// told is what the page says of its visitor.
+func (a *API) told(v Visitor) page.Visitor {
+	p := page.Visitor{Looks: !v.Who.May(access.Control)}
+	if !slices.Contains(v.Who.Roles, access.Owner) {
+		p.Owner = v.Session.Spec.User
+	}
+	if a.Portal != "" && v.Who.By != auth.ByForwarded {
+		p.SignOutTo = a.Portal
+	}
+	return p
 }
 
 // serveWake wakes the desktop for a person who asked for it on the page. A script of
@@ -70,10 +85,10 @@ func (a *API) await(ctx context.Context, view directory.View, so func(directory.
 // serveStatus answers a page that has no stream of events, and keeps the desktop wanted
 // while that page asks.
 func (a *API) serveStatus(w http.ResponseWriter, r *http.Request, v Visitor) {
-	if !lifecycle.NeedsPerson(v.Session) {
+	if v.Who.May(access.Wake) && !lifecycle.NeedsPerson(v.Session) {
 		defer a.Tracker.Enter(v.Session).Leave()
 	}
-	page.WriteStatus(w, a.describe(r.Context(), v.View, v.framed(r), page.NameOf(r)))
+	page.WriteStatus(w, a.describe(r.Context(), v, v.View, v.framed(r), page.NameOf(r)))
 }
 
 // framed is the path that the asking page's frame shows.
@@ -83,8 +98,8 @@ func (v Visitor) framed(r *http.Request) string {
 
 // describe says how the session stands now, for a page of that name, if it has one,
 // whose frame shows that path.
-func (a *API) describe(ctx context.Context, view directory.View, path, name string) page.Status {
-	f := a.facts(view, path)
+func (a *API) describe(ctx context.Context, v Visitor, view directory.View, path, name string) page.Status {
+	f := a.facts(v, view, path)
 	f.Viewing = a.Viewers.Asks(ctx, viewer.Page{Session: view.Key(), Name: name}, view.Session)
 	f.Reachable = a.Prober.Accepts(ctx, view)
 	f.Usually = a.Directory.MedianStart(view.Session.Spec.Template)
@@ -92,9 +107,10 @@ func (a *API) describe(ctx context.Context, view directory.View, path, name stri
 }
 
 // facts are those that are cheap to find out.
-func (a *API) facts(view directory.View, path string) page.Facts {
+func (a *API) facts(v Visitor, view directory.View, path string) page.Facts {
 	return page.Facts{
-		View: view, Now: time.Now(), Stamps: a.Tracker.Timeline(view.Key()),
+		Waits: !v.Who.May(access.Wake),
+		View:  view, Now: time.Now(), Stamps: a.Tracker.Timeline(view.Key()),
 		Early: !lifecycle.Started(view.Session) && a.Clients.Has(view, path),
 		Image: a.Clients.Observe(view),
 	}

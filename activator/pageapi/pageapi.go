@@ -11,7 +11,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/clientcache"
+	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/limit"
 	"github.com/org/vdi-operator/activator/page"
@@ -19,6 +21,7 @@ import (
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -37,13 +40,16 @@ type API struct {
 	Stopping context.Context
 	// Refuse answers a request with a line of text.
 	Refuse func(http.ResponseWriter, error)
+	// Portal is the origin that a sign-out leads to; empty where people do not sign in.
+	Portal string
 }
 
-// Visitor is who asks: the session as it was when the request came, and how the visitor
-// sees it.
+// Visitor is who asks: the session as it was when the request came, how the visitor sees it,
+// and what they may do.
 type Visitor struct {
 	directory.View
 	Face route.Face
+	Who  auth.Visitor
 }
 
 // Serve serves a path below page.Prefix.
@@ -54,22 +60,30 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, v Visitor) {
 	case page.EventsPath:
 		a.serveEvents(w, r, v)
 	case page.ActivityPath:
-		posted(w, r, v, a.serveActivity)
+		a.posted(w, r, v, access.Control, a.serveActivity)
 	case page.WakePath:
-		posted(w, r, v, a.serveWake)
+		a.posted(w, r, v, access.Wake, a.serveWake)
 	case page.TakePath:
-		posted(w, r, v, a.serveTake)
+		a.posted(w, r, v, access.Control, a.serveTake)
+	case page.RenewPath:
+		// The answer to whatever somebody asks renews their cookie; this is neither a visit nor
+		// input, and may be asked by a page that nobody sees.
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// posted serves what only a POST may ask for.
-func posted(w http.ResponseWriter, r *http.Request, v Visitor, serve func(http.ResponseWriter, *http.Request, Visitor)) {
-	if r.Method == http.MethodPost {
+// posted serves what only a POST may ask for, of somebody who may do it.
+func (a *API) posted(w http.ResponseWriter, r *http.Request, v Visitor, do access.Action, serve func(http.ResponseWriter, *http.Request, Visitor)) {
+	switch {
+	case r.Method != http.MethodPost:
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "ask for this with POST", http.StatusMethodNotAllowed)
+	case !v.Who.May(do):
+		a.Refuse(w, closing.ViewOnly.Ending())
+	default:
 		serve(w, r, v)
-		return
 	}
-	w.Header().Set("Allow", http.MethodPost)
-	http.Error(w, "ask for this with POST", http.StatusMethodNotAllowed)
 }

@@ -63,6 +63,8 @@ type Options struct {
 	// MaxCandidates is how many candidates each side may name on one connection; 0
 	// sets no bound.
 	MaxCandidates int
+	// ViewOnly says that the client is somebody's who may only look.
+	ViewOnly bool
 }
 
 // OptionsFor joins what the session's template says with what the installation says.

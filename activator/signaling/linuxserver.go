@@ -10,5 +10,6 @@ var LinuxServer = &Protocol{
 	named:    v1alpha1.ProtocolLinuxServer,
 	claims:   func(path string) bool { return under("/websockets")(path) && !Selkies2WebSockets.claims(path) },
 	Traits:   Traits{ReadsClient: true, SeesInput: true},
-	Converse: func(Options) Conversation { return streaming{} },
+	Converse: func(o Options) Conversation { return stream(o, linuxServerSays) },
+	ViewOnly: true,
 }

@@ -34,6 +34,8 @@ type Protocol struct {
 	atRoot func(path string) string
 	// Subprotocols are what its desktops choose if it is offered, best first.
 	Subprotocols []string
+	// ViewOnly says that a viewer can be kept from typing: here, or by what the desktop is told.
+	ViewOnly bool
 	// mode is the protocol's name among those of which its desktop speaks one at a time,
 	// and the client asks which before it opens anything; empty where there is only one.
 	mode string

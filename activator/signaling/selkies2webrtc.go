@@ -55,6 +55,7 @@ var Selkies2WebRTC = &Protocol{
 	Traits:   Traits{ReadsClient: true, ReadsDesktop: true, Signaling: true},
 	Converse: func(o Options) Conversation { return &selkies2{selkies: selkies{negotiation: negotiation{options: o}}} },
 	asksTURN: func(path string) bool { return strings.HasSuffix(path, "/api/turn") },
+	ViewOnly: true,
 }
 
 // selkies2 is one viewer's socket.
@@ -80,6 +81,9 @@ func (c *selkies2) FromClient(m Message) (Step, error) {
 		kind, v := selkies2Hello(m.Data)
 		if v != nil {
 			return Step{}, v
+		}
+		if c.options.ViewOnly {
+			kind, m = selkies2Viewer, Message{Text: true, Data: []byte(viewerHello)}
 		}
 		c.viewer = kind == selkies2Viewer
 		return c.greet(m), nil

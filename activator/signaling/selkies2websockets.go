@@ -19,5 +19,6 @@ var Selkies2WebSockets = &Protocol{
 	claims:   under("/api/websockets"),
 	mode:     "websockets",
 	Traits:   Traits{ReadsClient: true, SeesInput: true, Redial: selkies2Redial},
-	Converse: func(Options) Conversation { return streaming{} },
+	Converse: func(o Options) Conversation { return stream(o, selkies2Says) },
+	ViewOnly: true,
 }

@@ -1,6 +1,7 @@
 // Package sockets is the group of open WebSockets: a shutdown ends them and waits for the
 // last one, a viewer that another page takes over is ended, and all of a session end with
-// it. Plain requests are members for that last reason.
+// it. What somebody was let in by may end, and with it what they have open; for that reason and
+// the last, plain requests and pages' streams are members too.
 //
 // It does not know what a connection says, nor why it is held.
 package sockets
@@ -12,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
 )
 
@@ -26,6 +28,10 @@ type Conn interface {
 type Member struct {
 	Conn    Conn
 	Session types.NamespacedName
+	// Visitor is whose it is, by what right.
+	Visitor auth.Visitor
+	// Stays says that it outlives what happens to its session: a page, which shows that.
+	Stays bool
 	// Opened is when it came; Only says that its desktop has room for one viewer.
 	Opened time.Time
 	Only   bool
@@ -108,9 +114,18 @@ func (g *Group) EndViewer(key types.NamespacedName, before time.Time) {
 	}
 }
 
+// Review ends each member for which there is a reason; nil is none.
+func (g *Group) Review(why func(*Member) error) {
+	for _, m := range g.those(all) {
+		if err := why(m); err != nil {
+			m.Conn.End(err)
+		}
+	}
+}
+
 // EndSession ends all of a session's.
 func (g *Group) EndSession(key types.NamespacedName, why error) {
-	for _, m := range g.those(func(m *Member) bool { return m.Session == key }) {
+	for _, m := range g.those(func(m *Member) bool { return m.Session == key && !m.Stays }) {
 		m.Conn.End(why)
 	}
 }

@@ -20,6 +20,9 @@ const ReportPause = 2 * time.Second
 
 // Reached reports that the visit's connection was accepted by the desktop.
 func (v *Visit) Reached() {
+	if v.looks() {
+		return
+	}
 	v.Mark(metrics.StageReached)
 	v.tracker.Reached(v.session)
 }

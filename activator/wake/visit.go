@@ -5,7 +5,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -21,15 +24,31 @@ type Visit struct {
 	watches bool
 }
 
+// Look is Enter for somebody who may neither wake the desktop nor keep it awake: of the visit
+// nothing is written.
+func (t *Tracker) Look(s *v1alpha1.VDISession) *Visit {
+	return &Visit{session: client.ObjectKeyFromObject(s), slept: lifecycle.Slept(s)}
+}
+
+// looks says that it is such a visit.
+func (v *Visit) looks() bool { return v.state == nil }
+
 // Slept is the last sleep that the visitor knew of when coming; see probe.Visit.
 func (v *Visit) Slept() time.Time { return v.slept }
 
 // Mark stamps a stage of the cold start under way, if there is one.
-func (v *Visit) Mark(stage metrics.Stage) { v.state.timeline.Mark(stage, time.Now()) }
+func (v *Visit) Mark(stage metrics.Stage) {
+	if !v.looks() {
+		v.state.timeline.Mark(stage, time.Now())
+	}
+}
 
 // Served says that the connection no longer waits: it does not wake the desktop should a
 // clock put it to sleep now.
 func (v *Visit) Served() {
+	if v.looks() {
+		return
+	}
 	v.served.Do(func() {
 		v.tracker.mu.Lock()
 		v.state.waiting--
@@ -40,6 +59,9 @@ func (v *Visit) Served() {
 // Watches says that a person's input is seen on the connection: from now on silence is known
 // and not assumed.
 func (v *Visit) Watches() {
+	if v.looks() {
+		return
+	}
 	v.tracker.mu.Lock()
 	defer v.tracker.mu.Unlock()
 	if !v.watches {
@@ -51,6 +73,9 @@ func (v *Visit) Watches() {
 
 // Leave ends the visit.
 func (v *Visit) Leave() {
+	if v.looks() {
+		return
+	}
 	v.Served()
 	v.left.Do(func() {
 		v.tracker.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/trim"
@@ -24,7 +25,9 @@ type api struct {
 	spaces []*space
 	// coturn has the TURN server's pods, where it is found by them.
 	coturn cache.Cache
-	client client.Client
+	// signIns has who has signed in, where people do.
+	signIns cache.Cache
+	client  client.Client
 }
 
 func connect(rc *rest.Config, cfg config.Config, log *slog.Logger) (*api, error) {
@@ -53,6 +56,13 @@ func connect(rc *rest.Config, cfg config.Config, log *slog.Logger) (*api, error)
 			DefaultNamespaces: map[string]cache.Config{d.Namespace: {}}})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the watch of coturn's pods: %w", err)
+		}
+	}
+	if cfg.Auth.OIDC != nil {
+		a.signIns, err = cache.New(rc, cache.Options{Scheme: scheme, Mapper: w.RESTMapper(), DefaultTransform: signins.Trimmed,
+			DefaultNamespaces: map[string]cache.Config{cfg.Installation.Namespace: {}}})
+		if err != nil {
+			return nil, fmt.Errorf("preparing the watch of sign-ins: %w", err)
 		}
 	}
 	return a, nil

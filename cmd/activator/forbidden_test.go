@@ -72,7 +72,7 @@ func TestANamespaceWithoutRightsKeepsNoOtherWaitingAndIsServedOnceItHasThem(t *t
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := directory.New(func(namespace, name string) string { return name + "--" + namespace }, func(types.NamespacedName) {})
-	listings, err := a.feed(ctx, dir)
+	listings, err := a.feed(ctx, dir, nil)
 	require.NoError(t, err)
 	ready := &readiness{stopping: ctx}
 	ready.lists(listings)

@@ -15,6 +15,7 @@ type inputs struct {
 	proxies     listener.Proxies
 	certificate *certificate
 	turnSecret  *turnSecret
+	visits      *visitKeys
 }
 
 func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
@@ -25,6 +26,9 @@ func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 		return inputs{}, err
 	}
 	if in.certificate, err = openCertificate(f.verificationCert, log); err != nil {
+		return inputs{}, err
+	}
+	if in.visits, err = openVisitKeys(f.visitKeys, log); err != nil {
 		return inputs{}, err
 	}
 	in.turnSecret, err = openTURNSecret(f.turnSecret, log)

@@ -17,6 +17,7 @@ import (
 
 type flags struct {
 	config, verificationCert, turnSecret   string
+	visitKeys                              string
 	listen, internalListen, metricsAddress string
 	pprofAddress                           string
 	podName, podUID                        string
@@ -28,6 +29,7 @@ func main() {
 	var f flags
 	flag.StringVar(&f.config, "config", "/etc/vdi/config/config.yaml", "the installation's configuration file")
 	flag.StringVar(&f.verificationCert, "verification-cert", "/etc/vdi/signing/tls.crt", "certificate of the key that signs links")
+	flag.StringVar(&f.visitKeys, "visit-keys", "/etc/vdi/visits/keys", "file with the keys that sign visitors' cookies: the current one, and the one before")
 	flag.StringVar(&f.turnSecret, "turn-secret", "/etc/vdi/turn/secret", "file with the secret shared with coturn; empty for no TURN")
 	flag.StringVar(&f.listen, "listen", ":8080", "address for visitors")
 	flag.StringVar(&f.internalListen, "internal-listen", ":8081", "address for desktops")

@@ -15,11 +15,13 @@ import (
 
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/auth/issuers"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
@@ -112,6 +114,10 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		in.certificate.follow(alive, certificateEvery)
 		return nil
 	})
+	group.Go(func() error {
+		in.visits.follow(alive, certificateEvery)
+		return nil
+	})
 	renewer := &listening.Renewer{Leases: api.client, Installation: in.config.Installation,
 		Pod: listening.Pod{Name: f.podName, UID: types.UID(f.podUID)}, Log: log}
 	group.Go(func() error {
@@ -140,20 +146,32 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	*activator.Server, *wake.Tracker, []toolscache.InformerSynced, error,
 ) {
 	var tracker *wake.Tracker
-	clients := clientcache.New(in.config.Limits.ClientCacheBytes, auth.NewFilter(in.config.Passed), m)
-	dir := directory.New(in.config.URL.SessionAddress, func(key types.NamespacedName) {
+	cfg := in.config
+	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed, auth.ForwardedFields(cfg.Auth.Forwarded)...), m)
+	dir := directory.New(cfg.URL.SessionAddress, func(key types.NamespacedName) {
 		tracker.Forget(key)
 		clients.Forget(key)
 	})
 	writer := &record.Writer{Client: api.client, Directory: dir}
 	tracker = wake.NewTracker(alive, dir, writer, m, log)
 	tracker.Tracer = tracer
-	listings, err := api.feed(alive, dir)
-	return activator.New(activator.Options{
-		Config: in.config, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
-		Guard:    auth.NewGuard(in.certificate.verifier, in.config.URL),
-		Verifier: in.certificate.verifier,
-		TURN:     &turnconfig.Server{Config: in.config.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
-		Metrics:  m, Log: log,
-	}), tracker, listings, err
+	options := auth.Options{Verifier: in.certificate.verifier, Visits: in.visits.keys, URL: cfg.URL, Auth: cfg.Auth, Shares: writer}
+	if programs := issuers.New(cfg.Auth.Issuers, log); programs != nil {
+		options.Issuers = programs
+		go programs.Run(alive)
+	}
+	var signIns *signins.Store
+	if api.signIns != nil {
+		signIns = signins.New()
+		options.SignIns = signIns
+	}
+	server := activator.New(activator.Options{
+		Config: cfg, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
+		Guard: auth.NewGuard(options), SignIns: signIns, Verifier: in.certificate.verifier,
+		TURN:    &turnconfig.Server{Config: cfg.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
+		Metrics: m, Log: log,
+	})
+	// Once everybody observes who has to.
+	listings, err := api.feed(alive, dir, signIns)
+	return server, tracker, listings, err
 }

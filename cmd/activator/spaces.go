@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/pkg/config"
 )
 
@@ -73,7 +74,7 @@ func (s *space) settled() bool { return s.listed() || s.forbidden.Load() }
 
 // feed has the caches keep the directory current. It returns what is to be waited for: a
 // listing of each namespace that may be read, and of one at least.
-func (a *api) feed(ctx context.Context, dir *directory.Directory) ([]toolscache.InformerSynced, error) {
+func (a *api) feed(ctx context.Context, dir *directory.Directory, signIns *signins.Store) ([]toolscache.InformerSynced, error) {
 	listings := []toolscache.InformerSynced{func() bool { return slices.ContainsFunc(a.spaces, (*space).listed) }}
 	for _, s := range a.spaces {
 		registrations, err := dir.Feed(ctx, s.cache)
@@ -84,6 +85,13 @@ func (a *api) feed(ctx context.Context, dir *directory.Directory) ([]toolscache.
 			s.listings = append(s.listings, r.HasSynced)
 		}
 		listings = append(listings, s.settled)
+	}
+	if signIns != nil {
+		registration, err := signIns.Feed(ctx, a.signIns)
+		if err != nil {
+			return nil, err
+		}
+		listings = append(listings, registration.HasSynced)
 	}
 	if a.coturn == nil {
 		return listings, nil
@@ -97,6 +105,9 @@ func (a *api) feed(ctx context.Context, dir *directory.Directory) ([]toolscache.
 
 // start runs the caches until ctx ends.
 func (a *api) start(ctx context.Context, group *errgroup.Group) {
+	if a.signIns != nil {
+		group.Go(func() error { return a.signIns.Start(ctx) })
+	}
 	own := a.coturn != nil
 	for _, s := range a.spaces {
 		own = own && s.cache != a.coturn

@@ -49,6 +49,8 @@ type Activator struct {
 	CacheServed *prometheus.CounterVec
 	CacheBytes  prometheus.Gauge
 	Refusals    *prometheus.CounterVec
+	// Visits counts who was let in, by how.
+	Visits *prometheus.CounterVec
 }
 
 // Whether a request was served from the client cache.
@@ -83,7 +85,9 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 		CacheServed: counters(r, "vdi_activator_client_cache_requests_total",
 			"Requests for client files that came while their desktop could not be reached, by result.", "result", CacheHit, CacheMiss),
 		CacheBytes: r.gauge("vdi_activator_client_cache_bytes", "Bytes kept of desktops' clients now."),
-		Refusals:   counters(r, "vdi_activator_refusals_total", "Visitors that were turned away, by reason.", "reason", refusals...),
+		Visits: counters(r, "vdi_activator_visits_total", "Who was let in: by link, share and signin for each cookie, "+
+			"by forwarded and issuer for each page and WebSocket.", "by", "link", "share", "signin", "forwarded", "issuer"),
+		Refusals: counters(r, "vdi_activator_refusals_total", "Visitors that were turned away, by reason.", "reason", refusals...),
 	}
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))

@@ -26,6 +26,7 @@ import (
 
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
@@ -37,6 +38,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
@@ -104,7 +106,9 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
-	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(g.signer.Verifier(), cfg.URL),
+	visits, err := visit.NewKeys(keyset.New().Bytes())
+	require.NoError(t, err)
+	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(auth.Options{Verifier: g.signer.Verifier(), Visits: visits, URL: cfg.URL, Auth: cfg.Auth}),
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
 	g.session = &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: alice.Name, UID: "1"}}
 	g.session.Spec.User = "alice@example.com"

@@ -64,6 +64,8 @@
     failed: () => ({ title: text.titleFailed, hint: text.failedHint, action: text.tryAgain }),
     asleep: () => ({ title: text.titleAsleep, hint: text.asleepHint, action: text.wake }),
     off: () => ({ title: text.titleOff }),
+    away: () => ({ title: text.titleAway }),
+    ended: () => ({ title: status.title, action: text.open }),
     elsewhere: () => ({ title: text.titleElsewhere, hint: text.elsewhereHint, action: text.take }),
   };
 
@@ -134,7 +136,10 @@
     frame = byId("desktop").content.firstElementChild.cloneNode();
     frame.inert = true; // the card has the focus until the desktop is shown
     frame.addEventListener("load", onLoad);
-    frame.src = page.marksAddresses ? marked() : asked.href;
+    const src = new URL(page.marksAddresses ? marked() : asked.href);
+    // Clients that know viewers offer them no more than they may.
+    if (page.looks) src.hash = "shared";
+    frame.src = src.href;
     document.body.append(frame);
     setTimeout((mine) => {
       if (mine === frame) { loaded = true; reveal(); }
@@ -354,6 +359,10 @@
       take();
       return;
     }
+    if (status.state === "ended") {
+      location.reload();
+      return;
+    }
     askedAt = performance.now();
     understood = "";
     tell({ ...status, state: "waiting", step: "waking", summary: text.waking, message: text.waking, detail: "", blocked: false, early: false, waitedMillis: 0 });
@@ -426,9 +435,15 @@
     heardAt = performance.now();
     events = new EventSource(page.eventsPath + query());
     events.addEventListener("beat", heard);
+    events.addEventListener("reload", () => location.reload());
     events.onmessage = (event) => {
       heard();
       tell(JSON.parse(event.data));
+      if (status.state === "ended") {
+        // The next stream would be refused.
+        events.close();
+        return;
+      }
       if (status.state === "elsewhere") rest();
     };
     events.onerror = () => {
@@ -439,7 +454,7 @@
   };
   // A proxy keeps the stream back, or it broke off while this computer slept.
   setInterval(() => {
-    if (!events || events.readyState === EventSource.CLOSED || performance.now() - heardAt < quiet) return;
+    if (!events || status.state === "ended" || events.readyState === EventSource.CLOSED || performance.now() - heardAt < quiet) return;
     events.close();
     asks = silences;
     ask();
@@ -474,12 +489,18 @@
         seen = true;
         keepFrame();
       }
-      if (!events || events.readyState === EventSource.CLOSED) listen();
+      if (status.state !== "ended" && (!events || events.readyState === EventSource.CLOSED)) listen();
     } else {
       rest();
     }
   });
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+
+  // ---- The cookie lives for minutes, and is renewed by what is asked.
+  const renewEvery = 5 * 60 * 1000; // ms
+  setInterval(() => {
+    if (status.state !== "ended") fetch(page.renewPath, { method: "POST" }).catch(() => {});
+  }, renewEvery);
 
   show();
   takeName().then((one) => {

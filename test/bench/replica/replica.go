@@ -32,6 +32,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apitest"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/test/bench/process"
@@ -130,6 +131,7 @@ func (w *World) prepare(ctx context.Context) error {
 	for name, content := range map[string][]byte{
 		"kubeconfig": w.env.KubeConfig,
 		"tls.crt":    public,
+		"visits":     keyset.New().Bytes(),
 	} {
 		if err := os.WriteFile(w.path(name), content, 0o600); err != nil {
 			return err
@@ -192,7 +194,7 @@ func (w *World) RunActivator(ctx context.Context, limits config.Limits, r Run) (
 			return nil, err
 		}
 	}
-	args := []string{"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--turn-secret", "",
+	args := []string{"--config", w.path("config.yaml"), "--verification-cert", w.path("tls.crt"), "--visit-keys", w.path("visits"), "--turn-secret", "",
 		"--listen", at[0], "--internal-listen", at[1], "--metrics-bind-address", at[2], "--grace-period", "1s", "--shutdown-delay", "0s"}
 	p, err := process.StartTo(ctx, r.Log, append(r.Env, "KUBECONFIG="+w.KubeConfig()), activatorProgram, append(args, r.Args...)...)
 	if err != nil {

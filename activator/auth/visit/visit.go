@@ -1,0 +1,135 @@
+package visit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/token"
+)
+
+// Audience keeps a cookie from being used as another kind of token, and others as a cookie.
+const Audience = "vdi.kasm.io/visit"
+
+// For is how long a cookie is good, renewAfter the age from which an answer renews it.
+const (
+	For        = 15 * time.Minute
+	renewAfter = For / 3
+)
+
+// leeway is how far the clocks of two replicas may differ.
+const leeway = 30 * time.Second
+
+// Errors of Read; errors.Is distinguishes them.
+var (
+	// ErrNone says that it is no cookie that a live key has signed.
+	ErrNone = errors.New("no visit of this installation's")
+	// ErrExpired says that it was one.
+	ErrExpired = errors.New("the visit has expired")
+)
+
+// Grant is what a visit rests on: exactly one of its fields.
+type Grant struct {
+	// SignIn is a VDISignIn's name.
+	SignIn string
+	// Share is a share's name, and Secret the beginning of its secret's hash: a later share of
+	// that name is another.
+	Share, Secret string
+	// Link is when the token of a link ends.
+	Link time.Time
+}
+
+func (g Grant) whole() bool {
+	n := 0
+	for _, is := range []bool{g.SignIn != "", g.Share != "" && g.Secret != "", !g.Link.IsZero()} {
+		if is {
+			n++
+		}
+	}
+	return n == 1 && (g.Share == "") == (g.Secret == "")
+}
+
+// Visit is what a cookie says.
+type Visit struct {
+	// User is who visits, as far as it is known.
+	User string
+	// Session and UID name the session's object.
+	Session types.NamespacedName
+	UID     types.UID
+	Grant   Grant
+	// Issued is when the cookie was signed.
+	Issued time.Time
+}
+
+type claims struct {
+	jwt.RegisteredClaims
+	Session string           `json:"vdi_session"`
+	UID     types.UID        `json:"vdi_uid"`
+	SignIn  string           `json:"vdi_signin,omitempty"`
+	Share   string           `json:"vdi_share,omitempty"`
+	Secret  string           `json:"vdi_share_secret,omitempty"`
+	Link    *jwt.NumericDate `json:"vdi_link,omitempty"`
+}
+
+// Sign makes a cookie of a visit, as of now.
+func (k *Keys) Sign(v Visit, now time.Time) (string, error) {
+	if v.User == "" || v.Session.Name == "" || v.Session.Namespace == "" || v.UID == "" || !v.Grant.whole() {
+		return "", fmt.Errorf("cannot sign a visit of %q at %q without user, session, UID and one grant", v.User, v.Session)
+	}
+	c := claims{
+		RegisteredClaims: jwt.RegisteredClaims{Issuer: token.Issuer, Subject: v.User, Audience: jwt.ClaimStrings{Audience},
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(For))},
+		Session: v.Session.String(), UID: v.UID, SignIn: v.Grant.SignIn, Share: v.Grant.Share, Secret: v.Grant.Secret,
+	}
+	if !v.Grant.Link.IsZero() {
+		c.Link = jwt.NewNumericDate(v.Grant.Link)
+	}
+	key := k.current()
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	t.Header["kid"] = key.id
+	return t.SignedString(key.secret)
+}
+
+// Read checks a cookie: its key, algorithm, issuer, audience, times and that it says all.
+func (k *Keys) Read(raw string, now time.Time) (Visit, error) {
+	// Decoders of base64 skip line ends.
+	if raw == "" || len(raw) > token.MaxLength || strings.ContainsAny(raw, "\r\n") {
+		return Visit{}, ErrNone
+	}
+	var c claims
+	_, err := jwt.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
+		id, _ := t.Header["kid"].(string)
+		if secret, ok := k.named(id); ok {
+			return secret, nil
+		}
+		return nil, ErrNone
+	},
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithAudience(Audience), jwt.WithIssuer(token.Issuer),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithLeeway(leeway),
+		jwt.WithTimeFunc(func() time.Time { return now }))
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidAudience) && !errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return Visit{}, ErrExpired
+	case err != nil:
+		// The library's text can quote parts of the cookie; it stays out of logs.
+		return Visit{}, ErrNone
+	}
+	namespace, name, ok := strings.Cut(c.Session, string(types.Separator))
+	v := Visit{User: c.Subject, Session: types.NamespacedName{Namespace: namespace, Name: name}, UID: c.UID,
+		Grant: Grant{SignIn: c.SignIn, Share: c.Share, Secret: c.Secret}}
+	if c.Link != nil {
+		v.Grant.Link = c.Link.Time
+	}
+	if !ok || name == "" || namespace == "" || v.User == "" || v.UID == "" || c.IssuedAt == nil || !v.Grant.whole() {
+		return Visit{}, ErrNone
+	}
+	v.Issued = c.IssuedAt.Time
+	return v, nil
+}
+
+// Ages says that a cookie has to be renewed.
+func (v Visit) Ages(now time.Time) bool { return now.Sub(v.Issued) >= renewAfter }

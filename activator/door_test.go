@@ -1,0 +1,483 @@
+package activator
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/org/vdi-operator/activator/auth/visit"
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/signin"
+)
+
+const portalHost = "portal.vdi.localhost"
+
+// withPortal is an installation at which people sign in.
+func withPortal(c *config.Config) {
+	c.Portal = &config.Portal{Host: portalHost, Service: "vdi-portal", Namespace: "vdi-system", Port: 8080, InternalPort: 8081}
+	oidc := config.DefaultOIDC()
+	oidc.Issuer, oidc.ClientID = "https://login.example.com", "vdi"
+	c.Auth.OIDC = &oidc
+}
+
+// goodCode is the one that the test's portal redeems, for Alice.
+var goodCode = strings.Repeat("A", 43)
+
+// newPortal is a portal that says what it hears.
+func newPortal(t testing.TB) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /redeem", func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Code, BrowserHash, Namespace, Name, UID string }
+		_ = json.NewDecoder(r.Body).Decode(&q)
+		if q.Code != goodCode || q.Namespace != alice.Namespace || q.Name != alice.Name || q.UID != "1" || len(q.BrowserHash) != 64 {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"reason":"used"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"signIn":"signin-alice","user":"alice@example.com","admin":false}`)
+	})
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "portal %s %s host:%s for:%s as:%s by:%s user:%s body:%s", r.Method, r.URL.Path, r.Host, r.Header.Get("X-Forwarded-For"),
+			r.Header.Get("X-Forwarded-Host"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Email"), body)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// UseShare implements auth.Shares.
+func (g *gateway) UseShare(_ context.Context, s *v1alpha1.VDISession, name string) (err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.changeLocked(func(s *v1alpha1.VDISession) {
+		if s.Status.Activity == nil {
+			s.Status.Activity = &v1alpha1.SessionActivity{}
+		}
+		uses := &s.Status.Activity.Shares
+		if len(*uses) == 0 {
+			*uses = []v1alpha1.ShareUse{{Name: name}}
+		}
+		if most := s.Spec.Shares[0].Link.MaxUses; most > 0 && (*uses)[0].Uses >= most {
+			err = record.ErrUsedUp
+			return
+		}
+		(*uses)[0].Uses++
+	})
+	return err
+}
+
+// signsIn is what the portal records of a person.
+func (g *gateway) signsInAs(user, name string) *v1alpha1.VDISignIn {
+	later := metav1.NewTime(time.Now().Add(time.Hour))
+	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: user, ExpiresAt: later},
+		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
+	g.signIns.Set(s)
+	return s
+}
+
+// visiting is a kind of visitor with a cookie that rests on a grant.
+func (g *gateway) visiting(kind http.Header, user string, grant visit.Grant) http.Header {
+	g.t.Helper()
+	return g.visitingSince(kind, user, grant, time.Now())
+}
+
+func (g *gateway) visitingSince(kind http.Header, user string, grant visit.Grant, since time.Time) http.Header {
+	g.t.Helper()
+	raw, err := g.visits.Sign(visit.Visit{User: user, Session: alice, UID: "1", Grant: grant}, since)
+	require.NoError(g.t, err)
+	h := kind.Clone()
+	h.Set("Cookie", "vdi-session="+raw)
+	return h
+}
+
+// shares shares the desktop by a link, and returns that.
+func (g *gateway) shares(role v1alpha1.ShareRole, most int32) (link string, grant visit.Grant) {
+	secret := strings.Repeat("B", 42) + "A"
+	hash := signin.Hash(secret)
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Spec.Shares = []v1alpha1.Share{{Name: "guest", Role: role, Link: &v1alpha1.ShareLink{SecretHash: hash, MaxUses: most}}}
+	})
+	return "/?vdi_share=guest." + secret, visit.Grant{Share: "guest", Secret: hash[:16]}
+}
+
+func cookieOf(a answer, name string) *http.Cookie {
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
+	g := newGateway(t, withPortal)
+	got := g.do(http.MethodGet, "/desk?a=%2f&vdi_refresh=1", navigating)
+	require.Equal(t, http.StatusSeeOther, got.code)
+	to, err := url.Parse(got.header.Get("Location"))
+	require.NoError(t, err)
+	assert.Equal(t, "http://portal.vdi.localhost/open/desktops/alice", "http://"+to.Host+to.Path)
+	assert.Equal(t, "/desk?a=%2f", to.Query().Get("to"))
+	browser := cookieOf(got, "vdi-browser")
+	require.NotNil(t, browser)
+	assert.Equal(t, signin.Hash(browser.Value), to.Query().Get("browser"))
+	assert.True(t, browser.HttpOnly)
+	g.expectNothingWritten()
+
+	g.signsInAs("alice@example.com", "signin-alice")
+	handed := navigating.Clone()
+	handed.Set("Cookie", "vdi-browser="+browser.Value)
+	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode+"&to=%2Fdesk%3Fa%3D%252f", handed)
+	require.Equal(t, http.StatusSeeOther, got.code, got.body)
+	assert.Equal(t, "/desk?a=%2f", got.header.Get("Location"))
+	assert.Equal(t, -1, cookieOf(got, "vdi-browser").MaxAge)
+	g.expectNothingWritten()
+	in := navigating.Clone()
+	in.Set("Cookie", "vdi-session="+cookieOf(got, "vdi-session").Value)
+	got = g.do(http.MethodGet, "/desk", in)
+	assert.Equal(t, http.StatusAccepted, got.code)
+	assert.Contains(t, got.body, "/_vdi/signout")
+	assert.Contains(t, got.header.Get("Content-Security-Policy"), "form-action 'self' http://portal.vdi.localhost")
+	eventually.Equal(t, "it is woken", 1, g.woken)
+	assert.InDelta(t, 1, value(g.Metrics.Visits.WithLabelValues("signin"))(), 0)
+}
+
+func TestOnlyAPersonIsSentToSignIn(t *testing.T) {
+	g := newGateway(t, withPortal)
+	for name, h := range map[string]http.Header{
+		"a script": fetching, "a frame": framing, "a program": noBrowser, "a prefetch": with(navigating, "Sec-Purpose", "prefetch"),
+	} {
+		got := g.do(http.MethodGet, "/", h)
+		assert.Equal(t, http.StatusUnauthorized, got.code, name)
+		assert.Empty(t, got.header.Values("Set-Cookie"), name)
+	}
+	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodPost, "/", navigating).code, "a form")
+	assert.Equal(t, http.StatusUnauthorized, newGateway(t).do(http.MethodGet, "/", navigating).code, "where nobody signs in")
+}
+
+func TestAHandOverLeadsToNoOtherHost(t *testing.T) {
+	for raw, want := range map[string]string{
+		"": "/", "/a?b=c": "/a?b=c", "//evil.example/": "/", "/\\evil.example": "/%5Cevil.example", "https://evil.example/": "/", "evil": "/",
+		"/a\r\nSet-Cookie: x": "/", "/" + strings.Repeat("a", longestWay): "/", "javascript:alert(1)": "/", "/%2f%2fevil.example": "/%2f%2fevil.example",
+	} {
+		to := wayTo(raw)
+		assert.Empty(t, to.Host)
+		if raw != "//evil.example/" {
+			assert.Equal(t, want, to.RequestURI(), "%q", raw)
+		}
+	}
+}
+
+func FuzzWayTo(f *testing.F) {
+	f.Add("/a?b#c")
+	f.Add("//evil.example")
+	f.Fuzz(func(t *testing.T, raw string) {
+		if to := wayTo(raw); to.Host != "" || to.Scheme != "" || !strings.HasPrefix(to.Path, "/") {
+			t.Errorf("%q leads to %v", raw, to)
+		}
+	})
+}
+
+func TestAShareLetsInAsOftenAsItMay(t *testing.T) {
+	g := newGateway(t)
+	link, _ := g.shares(v1alpha1.ShareViewer, 2)
+	first := g.do(http.MethodGet, link, navigating)
+	require.Equal(t, http.StatusSeeOther, first.code, first.body)
+	assert.Equal(t, "/", first.header.Get("Location"))
+	cookie := cookieOf(first, "vdi-session")
+	again := navigating.Clone()
+	again.Set("Cookie", "vdi-session="+cookie.Value)
+	got := g.do(http.MethodGet, link, again)
+	assert.Equal(t, http.StatusSeeOther, got.code)
+	assert.Nil(t, cookieOf(got, "vdi-session"), "the same browser does not use it again")
+	got = g.do(http.MethodGet, link, g.as(navigating))
+	assert.Nil(t, cookieOf(got, "vdi-session"), "its owner stays its owner")
+	assert.Equal(t, http.StatusServiceUnavailable, g.do(http.MethodHead, link, navigating).code)
+	assert.Equal(t, http.StatusSeeOther, g.do(http.MethodGet, link, navigating).code)
+	got = g.do(http.MethodGet, link, navigating)
+	assert.Equal(t, http.StatusForbidden, got.code)
+	assert.Contains(t, got.body, closing.LinkUsedUp.Title)
+	g.expectNothingWritten()
+}
+
+func TestAViewerWakesNothingAndMayOnlyLook(t *testing.T) {
+	g := newGateway(t)
+	_, grant := g.shares(v1alpha1.ShareViewer, 0)
+	as := func(kind http.Header) http.Header { return g.visiting(kind, "share/guest", grant) }
+	got := g.do(http.MethodGet, "/", as(navigating))
+	assert.Equal(t, http.StatusOK, got.code)
+	assert.Contains(t, got.body, "This desktop is asleep")
+	assert.Contains(t, got.body, "The desktop of alice@example.com.")
+	assert.Equal(t, http.StatusServiceUnavailable, g.do(http.MethodGet, "/app.js", as(fetching)).code)
+	for _, path := range []string{"/_vdi/wake", "/_vdi/activity", "/_vdi/take"} {
+		assert.Equal(t, http.StatusForbidden, g.do(http.MethodPost, path, as(fetching)).code, path)
+	}
+	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/_vdi/status", as(fetching)).code)
+	g.expectNothingWritten()
+
+	g.wakes(newDesktop(t))
+	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/app.js", as(fetching)).code)
+	for _, tc := range []struct{ method, path string }{{http.MethodPost, "/x"}, {http.MethodPut, "/x"}, {http.MethodGet, "/files/"}, {http.MethodGet, "/files"}} {
+		assert.Equal(t, http.StatusForbidden, g.do(tc.method, tc.path, as(fetching)).code, tc)
+	}
+	ws := g.dial("/api/websockets", as(fromPage))
+	for _, text := range []string{"kd,65", "m,1,2,0,0", "cmd,xterm", "START_VIDEO"} {
+		say(t, ws, text)
+	}
+	expectEcho(t, ws, "START_VIDEO")
+	for _, path := range []string{"/ws", "/webrtc/signalling/", "/other"} {
+		h := as(fromPage)
+		h.Set("Host", g.host)
+		_, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+path, h)
+		require.Error(t, err)
+		assert.Equal(t, http.StatusForbidden, resp.StatusCode, path)
+		_ = resp.Body.Close()
+	}
+	for _, a := range g.writes {
+		assert.Zero(t, a.Connected, "a viewer keeps nothing awake")
+	}
+}
+
+func TestAControllerIsAsTheOwnerForInput(t *testing.T) {
+	g := newGateway(t)
+	_, grant := g.shares(v1alpha1.ShareController, 0)
+	h := g.visiting(navigating, "share/guest", grant)
+	assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", h).code)
+	eventually.Equal(t, "it is woken", 1, g.woken)
+	assert.Equal(t, http.StatusNoContent, g.do(http.MethodPost, "/_vdi/activity", g.visiting(fetching, "share/guest", grant)).code)
+}
+
+func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
+	for name, tc := range map[string]struct {
+		let  func(*gateway) (user string, grant visit.Grant)
+		ends func(*gateway)
+		why  *closing.Refusal
+	}{
+		"a sign-in that is deleted": {
+			func(g *gateway) (string, visit.Grant) {
+				g.signsInAs("alice@example.com", "signin-a")
+				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
+			},
+			func(g *gateway) { g.signIns.Drop(&v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "signin-a"}}) }, closing.SignedOut,
+		},
+		"a sign-in that nobody confirms": {
+			func(g *gateway) (string, visit.Grant) {
+				g.signsInAs("alice@example.com", "signin-a")
+				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
+			},
+			func(g *gateway) {
+				s := g.signIns.Get("signin-a").DeepCopy()
+				s.Status.ValidUntil = &metav1.Time{Time: time.Now()}
+				g.signIns.Set(s)
+			}, closing.SignedOut,
+		},
+		"a share that is taken away": {
+			func(g *gateway) (string, visit.Grant) {
+				_, grant := g.shares(v1alpha1.ShareController, 0)
+				return "share/guest", grant
+			},
+			func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Shares = nil }) }, closing.ShareEnded,
+		},
+		"a share that becomes a viewer's": {
+			func(g *gateway) (string, visit.Grant) {
+				_, grant := g.shares(v1alpha1.ShareController, 0)
+				return "share/guest", grant
+			},
+			func(g *gateway) { g.shares(v1alpha1.ShareViewer, 0) }, closing.RoleChanged,
+		},
+		"a link that expires": {
+			func(*gateway) (string, visit.Grant) {
+				return "alice@example.com", visit.Grant{Link: time.Now().Add(5 * time.Second)}
+			},
+			func(g *gateway) {
+				time.Sleep(5 * time.Second)
+				g.review(func(*sockets.Member) bool { return true })
+			}, closing.LinkExpired,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateway(t, withPortal)
+			g.wakes(newDesktop(t))
+			user, grant := tc.let(g)
+			ws := g.dial("/api/websockets", g.visiting(fromPage, user, grant))
+			say(t, ws, "START_VIDEO")
+			expectEcho(t, ws, "START_VIDEO")
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/_vdi/events", nil)
+			require.NoError(t, err)
+			req.Host, req.Header = g.host, g.visiting(fetching, user, grant)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			defer func() { _ = resp.Body.Close() }()
+			events := bufio.NewReader(resp.Body)
+			_, err = events.ReadString('\n')
+			require.NoError(t, err)
+			owners := g.dial("/api/websockets", g.as(fromPage))
+			say(t, owners, "START_VIDEO")
+			expectEcho(t, owners, "START_VIDEO")
+
+			tc.ends(g)
+			expectClosed(t, ws, tc.why.Code, tc.why.Text[:20])
+			rest, err := io.ReadAll(events)
+			require.NoError(t, err)
+			if tc.why == closing.RoleChanged {
+				assert.Contains(t, string(rest), "event: reload")
+			} else {
+				assert.Contains(t, string(rest), tc.why.Title)
+			}
+			g.expectRefusals(tc.why, 2)
+			say(t, owners, "more")
+			expectEcho(t, owners, "more")
+		})
+	}
+}
+
+func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
+	g := newGateway(t, withPortal)
+	g.signsInAs("alice@example.com", "signin-a")
+	grant := visit.Grant{SignIn: "signin-a"}
+	since := time.Now().Add(-visit.For / 2)
+	old := g.visitingSince(fetching, "alice@example.com", grant, since)
+	got := g.do(http.MethodPost, "/_vdi/renew", old)
+	assert.Equal(t, http.StatusNoContent, got.code)
+	renewed := cookieOf(got, "vdi-session")
+	require.NotNil(t, renewed)
+	v, err := g.visits.Read(renewed.Value, time.Now())
+	require.NoError(t, err)
+	assert.Equal(t, grant, v.Grant)
+	assert.Nil(t, cookieOf(g.do(http.MethodPost, "/_vdi/renew", g.visiting(fetching, "alice@example.com", grant)), "vdi-session"), "a young one")
+	g.expectNothingWritten()
+
+	cached := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", r.URL.Query().Get("c"))
+	}))
+	t.Cleanup(cached.Close)
+	g.wakes(cached)
+	for control, want := range map[string]bool{"": true, "no-store": true, "private,max-age=9": true, "max-age=9": false, "public": false} {
+		got := g.do(http.MethodGet, "/x?c="+url.QueryEscape(control), old)
+		assert.Equal(t, want, cookieOf(got, "vdi-session") != nil, "%q", control)
+	}
+	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, "/x", g.visitingSince(fetching, "alice@example.com", grant, time.Now().Add(-visit.For-time.Minute))).code)
+}
+
+func TestASignOutDropsTheCookieAndLeadsToThePortals(t *testing.T) {
+	g := newGateway(t, withPortal)
+	got := g.do(http.MethodPost, "/_vdi/signout", fromPage)
+	assert.Equal(t, http.StatusSeeOther, got.code)
+	assert.Equal(t, "http://portal.vdi.localhost/", got.header.Get("Location"))
+	assert.Equal(t, -1, cookieOf(got, "vdi-session").MaxAge)
+	assert.Equal(t, http.StatusMethodNotAllowed, g.do(http.MethodGet, "/_vdi/signout", navigating).code)
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodPost, "/_vdi/signout", http.Header{"Origin": {"http://bob--desktops.vdi.localhost"}}).code)
+}
+
+func TestThePortalHearsOfWhoAsksFromTheActivatorAlone(t *testing.T) {
+	g := newGateway(t, withPortal, func(c *config.Config) {
+		c.TrustedProxies = nil
+		c.Auth.Forwarded = &config.Forwarded{UserHeader: "X-Forwarded-Email", From: []string{"192.0.2.0/24"}}
+	})
+	h := http.Header{"Test-Host": {"PORTAL.vdi.localhost.:80"}, "X-Forwarded-For": {"1.2.3.4"}, "X-Forwarded-Host": {"evil.example"},
+		"X-Forwarded-Proto": {"https"}, "X-Forwarded-Email": {"root@example.com"}, "Forwarded": {"host=evil.example"}}
+	got := g.do(http.MethodGet, "/a", h)
+	assert.Equal(t, "portal GET /a host:portal.vdi.localhost for:127.0.0.1 as:portal.vdi.localhost by:http user: body:", got.body)
+	g.expectNothingWritten()
+}
+
+func TestThePortalsEventsPassAsTheyCome(t *testing.T) {
+	g := newGateway(t, withPortal, func(c *config.Config) { c.Limits.HeaderTimeout.Duration = 300 * time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+"/events", nil)
+	require.NoError(t, err)
+	req.Host = portalHost
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	line, err := bufio.NewReader(resp.Body).ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "data: 1\n", line)
+	more := make(chan error, 1)
+	go func() { _, err := resp.Body.Read(make([]byte, 9)); more <- err }()
+	select {
+	case err := <-more:
+		t.Errorf("it ended: %v", err)
+	case <-time.After(600 * time.Millisecond): // longer than a body may take
+	}
+	cancel()
+	<-more
+}
+
+func TestAPortalThatIsAwayIsSaidSo(t *testing.T) {
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	g := newGateway(t, withPortal, func(c *config.Config) { c.Portal.Service = away.URL })
+	got := g.do(http.MethodGet, "/", http.Header{"Test-Host": {portalHost}})
+	assert.Equal(t, http.StatusServiceUnavailable, got.code)
+	assert.Equal(t, "5", got.header.Get("Retry-After"))
+	assert.Contains(t, got.body, closing.PortalAway.Title)
+	h := navigating.Clone()
+	h.Set("Cookie", "vdi-browser="+goodCode)
+	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode, h)
+	assert.Equal(t, http.StatusServiceUnavailable, got.code)
+	assert.Equal(t, "5", got.header.Get("Retry-After"))
+	g.expectRefusals(closing.PortalAway, 2)
+}
+
+func TestAProxysWordIsTakenFromItselfAlone(t *testing.T) {
+	forwarding := func(from string) func(*config.Config) {
+		return func(c *config.Config) {
+			c.Auth.Links = false
+			c.Auth.Forwarded = &config.Forwarded{UserHeader: "X-Forwarded-Email", GroupsHeader: "X-Forwarded-Groups", From: []string{from}, AdminGroups: []string{"ops"}}
+		}
+	}
+	said := func(kind http.Header, users ...string) http.Header {
+		h := kind.Clone()
+		h["X-Forwarded-Email"] = users
+		h.Set("X-Forwarded-Groups", "staff, ops")
+		return h
+	}
+	g := newGateway(t, forwarding("127.0.0.0/8"))
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, "/", said(navigating, "bob@example.com")).code, "an administrator sees no desktop")
+	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, "/", said(navigating, "alice@example.com", "bob@example.com")).code)
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, "/", g.as(navigating)).code, "links are off")
+	g.expectNothingWritten()
+	assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", said(navigating, "alice@example.com")).code)
+	eventually.Equal(t, "it is woken", 1, g.woken)
+	heard := make(chan http.Header, 1)
+	desktop := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.Header }))
+	t.Cleanup(desktop.Close)
+	g.wakes(desktop)
+	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/x", said(fetching, "alice@example.com")).code)
+	h := <-heard
+	assert.Empty(t, h.Values("X-Forwarded-Email"))
+	assert.Empty(t, h.Values("X-Forwarded-Groups"))
+
+	elsewhere := newGateway(t, forwarding("192.0.2.0/24"))
+	h = said(navigating, "alice@example.com")
+	h.Set("X-Forwarded-For", "192.0.2.1")
+	assert.Equal(t, http.StatusUnauthorized, elsewhere.do(http.MethodGet, "/", h).code)
+	elsewhere.expectNothingWritten()
+}

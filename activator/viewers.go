@@ -1,0 +1,163 @@
+package activator
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/pageapi"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/access"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+)
+
+// looks says that the visitor may only look.
+func (v visitor) looks() bool { return !v.who.May(access.Control) }
+
+// filesPath is where desktops' web servers list a person's files.
+const filesPath = "/files"
+
+// refuseViewer says why somebody who may only look gets nothing of what they want; nil for
+// everybody else. Pages say more, and turn away themselves.
+func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
+	at := r.URL.Path
+	switch {
+	case !v.looks() || v.wants == wantsOurs:
+		return nil
+	case !signaling.ViewOnly(v.Session), v.wants == wantsSocket && !signaling.ViewOnlyAt(v.Session, at):
+		return closing.ViewOnlyProtocol
+	case v.wants == wantsPage || v.wants == wantsRefresh:
+		return nil
+	case !lifecycle.Awake(v.Session):
+		return closing.ViewerAsleep
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, at == filesPath || strings.HasPrefix(at, filesPath+"/"):
+		return closing.ViewOnly
+	}
+	return nil
+}
+
+func (s *Server) turnViewerAway(w http.ResponseWriter, v visitor, why *closing.Refusal) {
+	switch {
+	case why.Title != "" && v.wants != wantsSocket:
+		s.refuseVisitor(w, why)
+	case v.wants == wantsFrame:
+		s.count(why.Ending())
+		page.WriteNothing(w)
+	default:
+		s.refuse(w, why.Ending())
+	}
+}
+
+// enterAs counts a visit, which wakes the desktop if the visitor may do that.
+func (s *Server) enterAs(who auth.Visitor, session *v1alpha1.VDISession) *wake.Visit {
+	if !who.May(access.Wake) {
+		return s.Tracker.Look(session)
+	}
+	return s.Tracker.Enter(session)
+}
+
+// countVisit counts those who come without an exchange for a cookie.
+func (s *Server) countVisit(v visitor) {
+	if v.who.By == auth.ByForwarded || v.who.By == auth.ByIssuer {
+		s.Metrics.Visits.WithLabelValues(string(v.who.By)).Inc()
+	}
+}
+
+// member is something that the visitor has open.
+func (v visitor) member(conn sockets.Conn) *sockets.Member {
+	return &sockets.Member{Session: v.Key(), Visitor: v.who, Conn: conn}
+}
+
+// serveOurs serves a path of ours. A stream of events ends when what lets its visitor in does.
+func (s *Server) serveOurs(w http.ResponseWriter, r *http.Request, v visitor) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	member := v.member(request(cancel))
+	member.Stays = true
+	s.sockets.Add(member)
+	defer s.sockets.Drop(member)
+	s.pages.Serve(w, r.WithContext(ctx), pageapi.Visitor{View: v.View, Face: v.face, Who: v.who})
+}
+
+// reviewEvery is how often it is looked whether what lets people in still holds, beside each
+// change that is known at once: an end by the clock is none.
+const reviewEvery = 10 * time.Second
+
+// reviewing looks until ctx ends.
+func (s *Server) reviewing(ctx context.Context) {
+	beat := time.NewTicker(reviewEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			s.review(func(*sockets.Member) bool { return true })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// review ends what is open, of those, by a right that has ended, or by one that says something
+// else now.
+func (s *Server) review(those func(*sockets.Member) bool) {
+	now := time.Now()
+	s.sockets.Review(func(m *sockets.Member) error {
+		if !those(m) {
+			return nil
+		}
+		view, ok := s.Directory.View(m.Session)
+		if !ok {
+			return nil // it ends for that
+		}
+		if why := s.ended(m.Visitor, view.Session, now); why != nil {
+			return why.Ending()
+		}
+		return nil
+	})
+}
+
+// ended says why a visitor may not go on; nil where they may.
+func (s *Server) ended(v auth.Visitor, session *v1alpha1.VDISession, now time.Time) *closing.Refusal {
+	roles, err := s.Guard.Holds(v, session, now)
+	if err != nil {
+		switch why := refusalOf(err); why {
+		case closing.ExpiredToken:
+			return closing.LinkExpired
+		case closing.SignedOut:
+			return why
+		}
+		return closing.ShareEnded
+	}
+	for _, do := range []access.Action{access.Control, access.Wake} {
+		if access.Allows(roles, do) != v.May(do) {
+			return closing.RoleChanged
+		}
+	}
+	return nil
+}
+
+// renewed is a writer whose answer renews the visitor's cookie where that is due: no answer that a
+// cache of many people's might keep.
+func (s *Server) renewed(w http.ResponseWriter, at addressed, v auth.Visitor) http.ResponseWriter {
+	cookie := s.Guard.Renewal(v, at.face)
+	if cookie == nil || isUpgrade(at.Request) {
+		return w
+	}
+	return &page.Changed{ResponseWriter: w, Change: func(h http.Header) {
+		control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
+		switch {
+		case control == "":
+			h.Set("Cache-Control", "private")
+		case !strings.Contains(control, "private") && !strings.Contains(control, "no-store"):
+			return
+		}
+		h.Add("Set-Cookie", cookie.String())
+	}}
+}
