@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/portal"
+	"github.com/org/vdi-operator/pkg/signin"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -130,7 +131,7 @@ func (s *Server) redeem(r *http.Request, at addressed) (portal.Answer, *closing.
 	code := r.URL.Query().Get("code")
 	browser, ok := s.Guard.Browser(r)
 	switch {
-	case !auth.IsSecret(code):
+	case !signin.IsSecret(code):
 		return portal.Answer{}, closing.HandOver
 	case !ok:
 		return portal.Answer{}, closing.HandOverBrowser

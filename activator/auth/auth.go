@@ -12,7 +12,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/signin"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -138,7 +138,7 @@ func (g *Guard) Link(r *http.Request) bool {
 }
 
 // ShareLink says that it is a share's.
-func (g *Guard) ShareLink(r *http.Request) bool { return r.URL.Query().Has(ShareParameter) }
+func (g *Guard) ShareLink(r *http.Request) bool { return r.URL.Query().Has(signin.ShareParameter) }
 
 // Exchange turns a link into a cookie for the session's address and sends the browser to the
 // same address without it. The request is as the session's desktop would see it, and the

@@ -1,8 +1,6 @@
 package auth
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -34,7 +32,7 @@ func (g *Guard) browserName() string {
 // nothing.
 func (g *Guard) Browser(r *http.Request) (hash string, ok bool) {
 	for _, c := range r.CookiesNamed(g.browserName()) {
-		if IsSecret(c.Value) {
+		if signin.IsSecret(c.Value) {
 			return signin.Hash(c.Value), true
 		}
 	}
@@ -47,9 +45,7 @@ func (g *Guard) MarkBrowser(w http.ResponseWriter, r *http.Request, face route.F
 	if hash, ok := g.Browser(r); ok {
 		return hash
 	}
-	var b [secretBytes]byte
-	_, _ = rand.Read(b[:]) // does not fail
-	secret := base64.RawURLEncoding.EncodeToString(b[:])
+	secret := signin.NewSecret()
 	http.SetCookie(w, g.cookie(g.browserName(), secret, face, browserLives))
 	return signin.Hash(secret)
 }

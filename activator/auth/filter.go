@@ -12,6 +12,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/signin"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -182,5 +183,5 @@ var toStd = strings.NewReplacer("-", "+", "_", "/")
 
 // StripQuery removes links from an address.
 func StripQuery(u *url.URL) {
-	u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter, ShareParameter)
+	u.RawQuery = route.WithoutQuery(u.RawQuery, QueryParameter, signin.ShareParameter)
 }

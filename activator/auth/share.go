@@ -3,13 +3,10 @@ package auth
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/auth/visit"
@@ -20,12 +17,6 @@ import (
 	"github.com/org/vdi-operator/pkg/signin"
 	"github.com/org/vdi-operator/pkg/token"
 )
-
-// ShareParameter carries a share's link: <share>.<secret>.
-const ShareParameter = "vdi_share"
-
-// secretBytes is how long the random part of a link, a code or a browser's cookie is.
-const secretBytes = 32
 
 var (
 	// ErrShareRate says that a session's links are opened too often.
@@ -47,25 +38,10 @@ type Shares interface {
 	UseShare(ctx context.Context, s *v1alpha1.VDISession, name string) error
 }
 
-// parseShare takes a share's link apart.
-func parseShare(raw string) (name, secret string, ok bool) {
-	name, secret, ok = strings.Cut(raw, ".")
-	return name, secret, ok && len(validation.IsDNS1123Label(name)) == 0 && IsSecret(secret)
-}
-
-// IsSecret says that it is written as this product writes its secrets, and as nothing else.
-func IsSecret(raw string) bool {
-	if strings.ContainsAny(raw, "\r\n") { // decoders skip them
-		return false
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(raw)
-	return err == nil && len(b) == secretBytes
-}
-
 // exchangeShare turns a share's link into a cookie, and counts that. A browser that may as much
 // already keeps what it has.
 func (g *Guard) exchangeShare(w http.ResponseWriter, r *http.Request, s *v1alpha1.VDISession, face route.Face) error {
-	name, secret, ok := parseShare(r.URL.Query().Get(ShareParameter))
+	name, secret, ok := signin.ParseShareLink(r.URL.Query().Get(signin.ShareParameter))
 	if !ok {
 		return token.ErrMalformed
 	}

@@ -135,16 +135,6 @@ func TestACookieOfNoSignInOpensNothing(t *testing.T) {
 	assert.ErrorIs(t, faultOf(g.Check(r, session("alice", "1"))), ErrSignedOut)
 }
 
-func FuzzParseShare(f *testing.F) {
-	f.Add("guest." + secret)
-	f.Add("a.b")
-	f.Fuzz(func(t *testing.T, raw string) {
-		if name, secret, ok := parseShare(raw); ok && (name+"."+secret != raw || len(name) > 63 || len(secret) != 43) {
-			t.Errorf("%q is %q and %q", raw, name, secret)
-		}
-	})
-}
-
 func FuzzForwarded(f *testing.F) {
 	fwd := newForwarded(&config.Forwarded{UserHeader: "X-User", GroupsHeader: "X-Groups", From: []string{"192.0.2.0/24"}, AdminGroups: []string{"ops"}})
 	f.Add("192.0.2.1:1", "alice", "ops,staff")

@@ -53,3 +53,13 @@ func TestAShareLinkSaysWhichShareAndItsSecret(t *testing.T) {
 		assert.False(t, is, none)
 	}
 }
+
+func FuzzParseShareLink(f *testing.F) {
+	f.Add("guest." + NewSecret())
+	f.Add("a.b")
+	f.Fuzz(func(t *testing.T, raw string) {
+		if name, secret, ok := ParseShareLink(raw); ok && (name+"."+secret != raw || len(name) > 63 || len(secret) != 43) {
+			t.Errorf("%q is %q and %q", raw, name, secret)
+		}
+	})
+}
