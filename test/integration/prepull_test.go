@@ -34,9 +34,12 @@ func grantOwn(t *testing.T, user, namespace string) {
 	roles := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), len(raw))
 	for {
 		role := &rbacv1.Role{}
-		if err := roles.Decode(role); errors.Is(err, io.EOF) {
+		err := roles.Decode(role)
+		if errors.Is(err, io.EOF) {
 			return
-		} else if require.NoError(t, err); role.Namespace != "vdi-system" {
+		}
+		require.NoError(t, err)
+		if role.Namespace != "vdi-system" {
 			continue
 		}
 		binding := bindingOf(user, namespace)
@@ -105,7 +108,8 @@ func TestATemplatesImagesAreKeptByADaemonSetThatFollowsIt(t *testing.T) {
 	d := awaitDaemonSet(t, name, "dev.local/desktop:1")
 	assert.Equal(t, []metav1.OwnerReference{{APIVersion: "v1", Kind: "ServiceAccount", Name: account.Name, UID: account.UID}}, d.OwnerReferences)
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: prePulled, GenerateName: "of-it-", Labels: d.Spec.Template.Labels},
-		Spec: d.Spec.Template.Spec}
+		Spec: *d.Spec.Template.Spec.DeepCopy()}
+	pod.Spec.NodeName = "node-a"
 	require.NoError(t, api.Create(t.Context(), pod), "restricted namespaces take the pods")
 
 	// What the DaemonSet's controller and kubelet would write.
@@ -119,7 +123,7 @@ func TestATemplatesImagesAreKeptByADaemonSetThatFollowsIt(t *testing.T) {
 	}
 	status(1)
 	awaitPrePull(t, name, v1alpha1.TemplatePrePull{Desired: 2, Ready: 1,
-		Message: "On node " + pod.Name + `: Image "dev.local/desktop:1" cannot be pulled (ImagePullBackOff): no such image.`})
+		Message: `On node node-a: Image "dev.local/desktop:1" cannot be pulled (ImagePullBackOff): no such image.`})
 	status(2)
 	awaitPrePull(t, name, v1alpha1.TemplatePrePull{Desired: 2, Ready: 2})
 

@@ -31,16 +31,16 @@ func newKeeper(t *testing.T, objects ...client.Object) *Keeper {
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: "vdi-prepull", UID: "account"}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, account)...).Build()
-	return &Keeper{Client: c, API: c, Config: configuration(t, "")}
+	return &Keeper{Client: c, API: c, Config: configuration(t)}
 }
 
-func configuration(t *testing.T, more string) config.Config {
+func configuration(t *testing.T) config.Config {
 	t.Helper()
 	c, err := config.Parse([]byte(`
 url: {domain: vdi.example.com}
 agent: {enabled: true, image: "agent:1"}
 prePull: {enabled: true, gpuNodeLabels: [nvidia.com/gpu.present, example.com/gpu], imagePullSecrets: [{name: ours}], priorityClassName: low}
-` + more))
+`))
 	require.NoError(t, err)
 	return c
 }
@@ -162,7 +162,7 @@ func TestTheNodesAreThoseThatMayRunADesktop(t *testing.T) {
 func TestADaemonSetFollowsItsTemplateAndGoesWithIt(t *testing.T) {
 	k := newKeeper(t)
 	template := kde("")
-	assert.Equal(t, &v1alpha1.TemplatePrePull{}, k.keep(t, template))
+	k.keep(t, template)
 	made := k.daemonSets(t)
 	require.Len(t, made, 1)
 	assert.Equal(t, "vdi-prepull-kde", made[0].Name)
@@ -219,7 +219,11 @@ func TestTheReportSaysHowFarItIsAndWhatIsInTheWay(t *testing.T) {
 		absent  = `: Image "desktop:1" cannot be pulled (ImagePullBackOff): not found.`
 	)
 	pending := waiting("", "ContainerCreating", "")
-	pending.Name, pending.Status.Conditions = "kde-pending", []corev1.PodCondition{{Type: corev1.PodScheduled,
+	only := corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
+		{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{"c"}}}}
+	pending.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{only}}}}
+	pending.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled,
 		Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available: 1 Too many pods."}}
 	nodes := func(current, updated, ready int32) appsv1.DaemonSetStatus {
 		return appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: desired, CurrentNumberScheduled: current,
@@ -251,7 +255,7 @@ func TestTheReportSaysHowFarItIsAndWhatIsInTheWay(t *testing.T) {
 			want: v1alpha1.TemplatePrePull{Desired: 3, Ready: 2,
 				Message: `On node a: Container "desktop" of image "desktop:1" does not start (CreateContainerError): no such user.`}},
 		"a full node": {status: nodes(3, 3, 2), pods: []client.Object{pending}, want: v1alpha1.TemplatePrePull{Desired: 3, Ready: 2,
-			Message: "On node kde-pending: The pod cannot be scheduled: 0/3 nodes are available: 1 Too many pods."}},
+			Message: "On node c: The pod cannot be scheduled: 0/3 nodes are available: 1 Too many pods."}},
 		"no node": {status: appsv1.DaemonSetStatus{ObservedGeneration: 2}, want: v1alpha1.TemplatePrePull{
 			Message: "No node suits the nodeSelector, nodeAffinity and tolerations of the template's podTemplate."}},
 		"no node with a GPU": {status: appsv1.DaemonSetStatus{ObservedGeneration: 2}, gpus: 1, want: v1alpha1.TemplatePrePull{
@@ -264,9 +268,10 @@ func TestTheReportSaysHowFarItIsAndWhatIsInTheWay(t *testing.T) {
 			template.Spec.Resources.DefaultGPU = &c.gpus
 			k.keep(t, template)
 			d := k.daemonSets(t)[0]
-			d.Generation, d.Status = 2, c.status
+			d.Generation = 2
 			require.NoError(t, k.Client.Update(t.Context(), &d))
-			require.NoError(t, client.IgnoreNotFound(k.Client.Status().Update(t.Context(), &d)))
+			d.Status = c.status
+			require.NoError(t, k.Client.Status().Update(t.Context(), &d))
 			report, again := k.Keep(t.Context(), template, k.desktop(t, template))
 			assert.Equal(t, &c.want, report)
 			assert.Equal(t, c.want.Ready < c.want.Desired, again > 0, "looks again while something is missing")

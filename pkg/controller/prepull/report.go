@@ -35,7 +35,6 @@ func (k *Keeper) report(ctx context.Context, d *appsv1.DaemonSet) (*v1alpha1.Tem
 		Ready: min(max(st.NumberReady+st.UpdatedNumberScheduled-st.CurrentNumberScheduled, 0), st.DesiredNumberScheduled),
 	}
 	switch {
-	case st.ObservedGeneration == 0: // no controller has seen it yet
 	case report.Desired == 0:
 		report.Message = k.nowhere(d)
 	case report.Ready < report.Desired:
@@ -74,11 +73,25 @@ func (k *Keeper) causes(ctx context.Context, d *appsv1.DaemonSet) (all []cause, 
 	}
 	for i := range list.Items {
 		if text := obstacle(&list.Items[i]); text != "" {
-			all = append(all, cause{cmp.Or(list.Items[i].Spec.NodeName, list.Items[i].Name), text})
+			all = append(all, cause{nodeOf(&list.Items[i]), text})
 		}
 	}
 	slices.SortFunc(all, func(a, b cause) int { return cmp.Compare(a.node, b.node) })
 	return all, nil
+}
+
+// nodeOf is the node that a pod is on or meant for: a DaemonSet's controller says so by affinity.
+func nodeOf(p *corev1.Pod) string {
+	a := p.Spec.Affinity
+	if p.Spec.NodeName != "" || a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return p.Spec.NodeName
+	}
+	for _, term := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, field := range term.MatchFields {
+			return strings.Join(field.Values, ",")
+		}
+	}
+	return ""
 }
 
 // pullFailed are kubelet's reasons for an image that does not come. The first two take turns.
