@@ -32,7 +32,7 @@ type PrePull struct {
 }
 
 // prePullResources hold where the file says nothing. The program that keeps an image waits, and
-// was seen at 3 MiB; the limits are for a quota on limits, which refuses a pod without.
+// is resident with 6 MiB; the limits are for a quota on limits, which refuses a pod without.
 func prePullResources() corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1m"), corev1.ResourceMemory: resource.MustParse("8Mi")},

@@ -103,7 +103,7 @@ var stuck = []string{"CreateContainerConfigError", "CreateContainerError", "RunC
 // obstacle is what a pod waits for; empty where it is ready or on its way.
 func obstacle(p *corev1.Pod) string {
 	if c := pods.Condition(p, corev1.PodScheduled); c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-		return "The pod cannot be scheduled: " + c.Message
+		return "The pod cannot be scheduled" + why(c.Message)
 	}
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		w := c.State.Waiting
