@@ -1,4 +1,7 @@
 // The agent announces the pod of a desktop beside which it runs: see package agent.
+//
+// Where images are kept on nodes, `agent copy PATH` puts the program where containers of other
+// images find it, and `agent wait` costs nothing until it is stopped.
 package main
 
 import (
@@ -19,9 +22,20 @@ func main() {
 	flag.BoolFunc("version", "print the version and end", version.Flag("agent", os.Stdout, os.Exit))
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if flag.Arg(0) == "copy" {
+		if err := agent.Copy(flag.Arg(1)); err != nil {
+			log.Error("the program cannot be copied", "to", flag.Arg(1), "error", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
+	if flag.Arg(0) == "wait" {
+		<-ctx.Done()
+		return
+	}
 	// A pod's host name is its name.
 	pod, err := os.Hostname()
 	token := os.Getenv("VDI_AGENT_TOKEN")

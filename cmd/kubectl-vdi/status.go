@@ -27,7 +27,8 @@ func (p *plugin) newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the state of the installation",
 		Long: `Show the conditions of the installation, as its operator last reported them, and
-whether desktops can be made of each template.
+whether desktops can be made of each template, with how many nodes have its images
+where prePull.enabled keeps them there.
 
 True is good in each; otherwise the message says what is wrong and what to do.
 The command fails when a condition of the installation is False, and when no operator
@@ -126,7 +127,7 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
 	invalid := 0
-	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tREASON\tMESSAGE")
+	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tPULLED\tREASON\tMESSAGE")
 	for i := range templates.Items {
 		t := &templates.Items[i]
 		valid := validity(t)
@@ -134,13 +135,23 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 			invalid++
 		}
 		sessions := ptr.Deref(t.Status.Sessions, v1alpha1.TemplateSessions{})
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, valid.Reason, inALine(valid.Message))
+		pulled, message := prePulled(t.Status.PrePull)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, pulled, valid.Reason,
+			inALine(valid.Message+" "+message))
 	}
 	if err := w.Flush(); err != nil || invalid == 0 {
 		return err
 	}
 	_, err := fmt.Fprintf(p.ErrOut, "Warning: %d of %d templates are not valid, and no desktop can be made of them.\n", invalid, len(templates.Items))
 	return err
+}
+
+// prePulled says how many nodes have a template's images, of how many that are to have them.
+func prePulled(p *v1alpha1.TemplatePrePull) (nodes, message string) {
+	if p == nil {
+		return "-", ""
+	}
+	return fmt.Sprintf("%d/%d", p.Ready, p.Desired), p.Message
 }
 
 func inALine(message string) string { return strings.Join(strings.Fields(message), " ") }

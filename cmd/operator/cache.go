@@ -58,6 +58,10 @@ func cacheOptions(cfg config.Config) cache.Options {
 			options.ByObject[kind] = cache.ByObject{Label: ofSession}
 		}
 	}
+	if cfg.PrePull.Enabled {
+		ours := cache.Config{LabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.LabelPrePull: cfg.Installation.Name})}
+		options.ByObject[&appsv1.DaemonSet{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Installation.Namespace: ours}}
+	}
 	for _, namespace := range cfg.Namespaces {
 		options.DefaultNamespaces[namespace] = cache.Config{}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
@@ -25,6 +26,16 @@ func TestNothingButWhatBelongsToSessionsIsKept(t *testing.T) {
 		require.Contains(t, o.ByObject, kind)
 		assert.True(t, o.ByObject[kind].Label.Matches(labels.Set{"vdi.kasm.io/session": "ada"}), "%T", kind)
 	}
+	cfg.PrePull.Enabled = true
+	found := false
+	for kind, by := range cacheOptions(cfg).ByObject {
+		if _, found = kind.(*appsv1.DaemonSet); found {
+			assert.Len(t, by.Namespaces, 1)
+			assert.False(t, by.Namespaces[cfg.Installation.Namespace].LabelSelector.Matches(labels.Set{"vdi.kasm.io/prepull": "another"}))
+			break
+		}
+	}
+	assert.True(t, found, "DaemonSets")
 	cfg.Knative.Enabled = false
 	for _, kind := range knativeKinds {
 		assert.NotContains(t, cacheOptions(cfg).ByObject, kind)

@@ -29,6 +29,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
+	"github.com/org/vdi-operator/pkg/controller/prepull"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
@@ -161,7 +162,7 @@ func (o *operator) controllers() []controller {
 			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Audit: o.audit, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
 			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 		},
-		&template.Reconciler{Client: c, Config: o.config, Now: time.Now},
+		&template.Reconciler{Client: c, Config: o.config, PrePull: o.prePull(), Now: time.Now},
 		&desktopnamespace.Reconciler{Client: c, API: o.manager.GetAPIReader(), NetworkPolicy: o.config.DesktopNetworkPolicy,
 			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Namespaces: o.namespaces, Claims: owned},
 	}
@@ -171,4 +172,12 @@ func (o *operator) controllers() []controller {
 			&ingress.Reconciler{Client: c, ActivatorHost: o.config.Activator.Host(), Claims: owned})
 	}
 	return all
+}
+
+// prePull is nil where images are not kept on nodes.
+func (o *operator) prePull() template.PrePull {
+	if !o.config.PrePull.Enabled {
+		return nil
+	}
+	return &prepull.Keeper{Client: o.manager.GetClient(), API: o.manager.GetAPIReader(), Config: o.config}
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -52,11 +50,5 @@ func (a Agent) validate() field.ErrorList {
 	if a.Enabled && a.Image == "" {
 		errs = append(errs, field.Invalid(path.Child("image"), "", "must be the agent's image; or set agent.enabled to false"))
 	}
-	for name, requested := range a.Resources.Requests {
-		if limit, limited := a.Resources.Limits[name]; limited && requested.Cmp(limit) > 0 {
-			errs = append(errs, field.Invalid(path.Child("resources", "requests").Key(string(name)), requested.String(),
-				fmt.Sprintf("must be %s, which is its limit, or less", limit.String())))
-		}
-	}
-	return errs
+	return append(errs, validateResources(path.Child("resources"), a.Resources)...)
 }

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
@@ -51,6 +52,8 @@ type Config struct {
 	Activator Activator `json:"activator"`
 	// Agent is what runs beside each desktop.
 	Agent Agent `json:"agent"`
+	// PrePull keeps templates' images on the nodes that may run them.
+	PrePull PrePull `json:"prePull"`
 	// Limits bound what visitors can make the activator keep.
 	Limits Limits `json:"limits"`
 	// TrustedProxies are the networks, in CIDR notation, whose X-Forwarded-For is
@@ -156,6 +159,7 @@ func Default() Config {
 		Desktops:  Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},
 		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:     Agent{Peers: "vdi-activator-peers", Resources: agentResources(), SecurityContext: agentSecurity()},
+		PrePull:   PrePull{ServiceAccount: "vdi-prepull", MaxUnavailable: intstr.FromString("25%"), Resources: prePullResources()},
 		Limits:    defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.
 		TrustedProxies: []string{
@@ -179,11 +183,15 @@ func Parse(raw []byte) (Config, error) {
 	c := Default()
 	// Read as a whole: a limit may be left out, and a user.
 	c.Agent.Resources, c.Agent.SecurityContext, c.Desktops.PodSecurityContext = corev1.ResourceRequirements{}, nil, nil
+	c.PrePull.Resources = corev1.ResourceRequirements{}
 	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	if c.Agent.Resources.Requests == nil && c.Agent.Resources.Limits == nil {
 		c.Agent.Resources = agentResources()
+	}
+	if c.PrePull.Resources.Requests == nil && c.PrePull.Resources.Limits == nil {
+		c.PrePull.Resources = prePullResources()
 	}
 	c.Agent.SecurityContext = cmp.Or(c.Agent.SecurityContext, agentSecurity())
 	c.Desktops.PodSecurityContext = cmp.Or(c.Desktops.PodSecurityContext, desktopPodSecurity())

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -246,4 +247,14 @@ desktops: {podSecurityContext: {seccompProfile: {type: RuntimeDefault}}}
 	assert.Equal(t, Default().Desktops.PodSecurityContext, c.Desktops.PodSecurityContext)
 	_, err = Parse([]byte(least + "agent: {securityContext: {runAsUsr: 1}}"))
 	assert.ErrorContains(t, err, "runAsUsr")
+}
+
+func TestPrePullSaysWhatIsWrongOnlyWhereItIsOn(t *testing.T) {
+	const wrong = "prePull: {enabled: %t, serviceAccount: A, gpuNodeLabels: [a b], maxUnavailable: 0, resources: {requests: {cpu: 2}, limits: {cpu: 1}}}"
+	_, err := Parse(fmt.Appendf(nil, least+wrong, false))
+	require.NoError(t, err)
+	_, err = Parse(fmt.Appendf(nil, least+wrong, true))
+	for _, part := range []string{"agent.image", "prePull.serviceAccount", "prePull.gpuNodeLabels[0]", "prePull.maxUnavailable", "prePull.resources.requests[cpu]"} {
+		assert.ErrorContains(t, err, part)
+	}
 }

@@ -44,6 +44,8 @@ var (
 	ingress    = podOf("ingress-nginx", "10.244.0.30", map[string]string{"app.kubernetes.io/name": "ingress-nginx"})
 	prometheus = podOf("monitoring", "10.244.0.40", map[string]string{"app.kubernetes.io/name": "prometheus"})
 	collector  = podOf("tracing", "10.244.0.50", nil)
+	// prepulled keeps an image on a node.
+	prepulled = podOf(release.Namespace, "10.244.1.50", map[string]string{v1alpha1.LabelPrePull: release.Name, v1alpha1.LabelTemplate: "kde"})
 	// mimic has the activator's labels in another namespace.
 	mimic = podOf("team-b", "10.244.1.40", componentLabels("activator"))
 )
@@ -180,6 +182,11 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 				tcp(activator, collector, 4317)}},
 			fail: [][]policy.Connection{never, browsing, {tcp(prometheus, desktop, 8080), tcp(desktop, collector, 4317),
 				tcp(activator, collector, 4318)}},
+		},
+		"everything": {
+			pass: [][]policy.Connection{needed, turn, open, browsing},
+			fail: [][]policy.Connection{never, {tcp(prepulled, internet, 443), tcp(prepulled, apiServer, 6443), udp(prepulled, dns, 53),
+				tcp(desktop, prepulled, 80), tcp(internet, prepulled, 80)}},
 		},
 	} {
 		t.Run(set, func(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/vdi-operator/pkg/config"
 )
 
 func TestAnAutoscalerTakesTheReplicasPlace(t *testing.T) {
@@ -119,4 +122,34 @@ func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, seen, 5, "operator, activator, coturn, check and uninstall")
+}
+
+func TestImagesAreKeptOnNodesOnlyWhereAskedFor(t *testing.T) {
+	const role, class, given = "Role/vdi-operator", "vdi-system-vdi-prepull", "PriorityClass/vdi-system-vdi-prepull .value"
+	daemonSets := role + ` .rules[?(@.resources[0]=="daemonsets")].verbs`
+	checkFields(t, map[string]fieldCase{
+		"not by default": {nil, map[string]string{"ServiceAccount/vdi-prepull .kind": "", given: "", "NetworkPolicy/vdi-prepull .kind": "", daemonSets: ""}},
+		"with what the pods need": {[]string{"prePull.enabled=true"}, map[string]string{
+			"ServiceAccount/vdi-prepull .automountServiceAccountToken": "false", given: "-1000",
+			"NetworkPolicy/vdi-prepull .spec.podSelector.matchLabels": `{"vdi.kasm.io/prepull":"vdi"}`,
+			daemonSets: `["create","delete","get","list","patch","watch"]`}},
+		"with a class of the cluster's": {[]string{"prePull.enabled=true", "prePull.priorityClassName=low"}, map[string]string{given: ""}},
+		"without rights in the cluster": {[]string{"prePull.enabled=true", "watchNamespaces={vdi-system}", "rbac.clusterScoped=false", "crds.enabled=false",
+			"selkies.enabled=false", "knative.applyConfig=false"}, map[string]string{given: "", "ServiceAccount/vdi-prepull .kind": "ServiceAccount"}},
+	})
+	said := func(set ...string) config.PrePull {
+		all := objects(t)(release.Template(t.Context(), append([]string{"--set", "prePull.enabled=true"}, set...)...))
+		c, err := config.Parse([]byte(field(t, all, "ConfigMap/vdi-operator", `.data.config\.yaml`)))
+		require.NoError(t, err)
+		return c.PrePull
+	}
+	c := said("--set", "imagePullSecrets[0].name=ours")
+	assert.Equal(t, "vdi-prepull", c.ServiceAccount)
+	assert.Equal(t, class, c.PriorityClassName)
+	assert.Equal(t, "ours", c.ImagePullSecrets[0].Name)
+	assert.Contains(t, c.GPUNodeLabels, "nvidia.com/gpu.present")
+	assert.Equal(t, config.Default().PrePull.MaxUnavailable, c.MaxUnavailable)
+	assert.Equal(t, config.Default().PrePull.Resources, c.Resources)
+	assert.Equal(t, int32(3), said("--set", "prePull.maxUnavailable=3").MaxUnavailable.IntVal)
+	assert.Empty(t, said("--set-json", "prePull.gpuNodeLabels=[]").GPUNodeLabels)
 }

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
@@ -86,6 +89,36 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 	if err := eventually.Wait(ctx, "every rule to be evaluated", func() error { return evaluated(ctx, prometheus, len(chart.Rules.All())) }); err != nil {
 		t.Error(err)
 	}
+	imagesAreKept(ctx, t)
+}
+
+// imagesAreKept sees a template's image on the node without any desktop, until the release is the
+// platform's again, which keeps none.
+func imagesAreKept(ctx context.Context, t *testing.T) {
+	t.Helper()
+	says := func(template string, nodes int32, message string) {
+		assert.NoError(t, eventually.Wait(ctx, "the template to say where its image is", func() error {
+			said := &v1alpha1.VDITemplate{}
+			if err := in.Client.Get(ctx, client.ObjectKey{Name: template}, said); err != nil {
+				return err
+			}
+			if p := said.Status.PrePull; p == nil || p.Desired != nodes || p.Ready != nodes || !strings.HasPrefix(p.Message, message) {
+				return fmt.Errorf("have %+v", p)
+			}
+			return nil
+		}))
+	}
+	says(template(t, nil), 1, "")
+	says(template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), 0, "No node that the template's podTemplate allows has one of")
+	require.NoError(t, upgrade(ctx))
+	assert.NoError(t, eventually.Wait(ctx, "the DaemonSets to go with their service account", func() error {
+		left := &appsv1.DaemonSetList{}
+		err := in.Client.List(ctx, left, client.InNamespace(in.SystemNamespace), client.HasLabels{v1alpha1.LabelPrePull})
+		if err == nil && len(left.Items) > 0 {
+			err = fmt.Errorf("%d are there", len(left.Items))
+		}
+		return err
+	}))
 }
 
 // switchEverythingOn upgrades the release to all that the chart can do at once, and

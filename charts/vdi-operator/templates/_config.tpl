@@ -57,6 +57,20 @@ agent:
   peers: {{ include "vdi-operator.activator.peersName" $ }}
   resources: {{ toJson ($.Values.agent.resources | default dict) }}
   securityContext: {{ toJson ($.Values.agent.securityContext | default dict) }}
+{{- with $.Values.prePull }}
+{{- if .enabled }}
+prePull:
+  enabled: true
+  serviceAccount: {{ include "vdi-operator.prePull.name" $ }}
+  imagePullSecrets: {{ include "vdi-operator.imagePullSecrets" $ | fromYamlArray | toJson }}
+  priorityClassName: {{ include "vdi-operator.prePull.priorityClass" $ | quote }}
+  gpuNodeLabels: {{ toJson (.gpuNodeLabels | default list) }}
+  {{- with .maxUnavailable }}
+  maxUnavailable: {{ . }}
+  {{- end }}
+  resources: {{ toJson (.resources | default dict) }}
+{{- end }}
+{{- end }}
 knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}

@@ -19,6 +19,9 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 
 {{- define "vdi-operator.activator.peersName" -}}{{ include "vdi-operator.activator.name" . }}-peers{{- end -}}
 
+{{/* The service account of the pods that keep images on nodes; in the cluster, the name of their PriorityClass. */}}
+{{- define "vdi-operator.prePull.name" -}}{{ include "vdi-operator.fullname" . }}-prepull{{- end -}}
+
 {{/* The service account of a component's pods; takes {context, component}. */}}
 {{- define "vdi-operator.serviceAccountName" -}}
 {{- (get .context.Values .component).serviceAccount.name | default (printf "%s-%s" (include "vdi-operator.fullname" .context) .component) -}}

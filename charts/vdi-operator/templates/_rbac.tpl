@@ -46,6 +46,8 @@ resource, verbs}.
 {{- else if and (eq $base "namespaces") (not .context.Values.watchNamespaces) -}}
 {{- /* Only rights that a namespace's deletion takes away make it matter. */ -}}
 {{- $verbs = list -}}
+{{- else if and (eq .which "system") (not (.context.Values.prePull).enabled) (has $base (list "daemonsets" "serviceaccounts" "pods")) -}}
+{{- $verbs = list -}}
 {{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
 {{- /* The operator checks Knative's health and leaves its configuration alone. */ -}}
 {{- $verbs = list -}}

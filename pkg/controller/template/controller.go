@@ -3,8 +3,9 @@
 // last.
 //
 // It promises that a template at rest is not written, and that a storm of wakes is counted
-// once every few seconds. It makes nothing, and decides nothing of a session: what a pod is
-// made of is pkg/workload's business, here as there, so that both say the same words.
+// once every few seconds. It decides nothing of a session: what a pod is made of is
+// pkg/workload's business, here as there, so that both say the same words. It makes nothing
+// either, but for what keeps a template's images on nodes, which is pkg/controller/prepull's.
 //
 // Templates belong to the cluster and installations share them. Each writes what it knows
 // as its own entry, and the rest of the status follows from all entries.
@@ -14,14 +15,17 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/workload"
 )
 
 const (
@@ -36,10 +40,21 @@ const (
 	forbiddenRetry = 10 * time.Minute
 )
 
+// PrePull keeps the images of templates on the nodes that may run them.
+type PrePull interface {
+	// Keep does so for a template whose desktops have this pod. It returns how far that is, and
+	// when to ask again; 0 is when its DaemonSet changes.
+	Keep(ctx context.Context, t *v1alpha1.VDITemplate, desktop *corev1.PodSpec) (*v1alpha1.TemplatePrePull, time.Duration)
+	// Drop ends it for a template.
+	Drop(ctx context.Context, template string) error
+}
+
 // Reconciler reconciles VDITemplates, one at a time.
 type Reconciler struct {
 	Client client.Client
 	Config config.Config
+	// PrePull keeps templates' images on nodes; nil does not.
+	PrePull PrePull
 	// Now is the clock.
 	Now func() time.Time
 
@@ -60,7 +75,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	t := &v1alpha1.VDITemplate{}
 	if err := r.Client.Get(ctx, req.NamespacedName, t); err != nil {
 		delete(r.trials, req.Name)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if !apierrors.IsNotFound(err) || r.PrePull == nil {
+			return ctrl.Result{}, client.IgnoreNotFound(err)
+		}
+		return ctrl.Result{}, r.PrePull.Drop(ctx, req.Name)
 	}
 	now := r.Now()
 	if !t.DeletionTimestamp.IsZero() {
@@ -74,12 +92,37 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	v, again := r.judge(ctx, t)
+	v, shape, again := r.judge(ctx, t)
+	pulled, soon, err := r.prePull(ctx, t, v, shape)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	noteChange(t, now)
 	setEntry(&t.Status, v1alpha1.TemplateInstallation{Name: Name(r.Config.Installation), ObservedGeneration: t.Generation,
-		Valid: v.valid, Reason: v.reason, Message: v.message, Sessions: sessions})
+		Valid: v.valid, Reason: v.reason, Message: v.message, Sessions: sessions, PrePull: pulled})
 	summarise(t, now)
-	return r.write(ctx, before, t, again)
+	return r.write(ctx, before, t, sooner(again, soon))
+}
+
+// prePull keeps the images of a template that is valid on nodes.
+func (r *Reconciler) prePull(ctx context.Context, t *v1alpha1.VDITemplate, v verdict, shape workload.Shape) (*v1alpha1.TemplatePrePull, time.Duration, error) {
+	switch {
+	case r.PrePull == nil:
+		return nil, 0, nil
+	case v.valid != metav1.ConditionTrue:
+		return nil, 0, r.PrePull.Drop(ctx, t.Name)
+	}
+	pulled, again := r.PrePull.Keep(ctx, t, &shape.Pod.Spec)
+	pulled.Message = cut(pulled.Message)
+	return pulled, again, nil
+}
+
+// sooner is the earlier of two times to come back, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // write patches the status where it changed, and returns when to come back.

@@ -63,6 +63,34 @@ func add(a, b v1alpha1.TemplateSessions) v1alpha1.TemplateSessions {
 	}
 }
 
+// sumPrePull is what installations keep on nodes; nil where none does. Each keeps it for itself, so
+// a node counts for each.
+func sumPrePull(installations []v1alpha1.TemplateInstallation) *v1alpha1.TemplatePrePull {
+	var sum *v1alpha1.TemplatePrePull
+	for _, e := range installations {
+		if e.PrePull == nil {
+			continue
+		}
+		if sum == nil {
+			sum = &v1alpha1.TemplatePrePull{}
+		}
+		sum.Desired += e.PrePull.Desired
+		sum.Ready += e.PrePull.Ready
+		if sum.Message == "" {
+			sum.Message = by(e.Name, e.PrePull.Message, len(installations))
+		}
+	}
+	return sum
+}
+
+// by names the installation that says something, where there are several.
+func by(name, message string, installations int) string {
+	if message == "" || installations == 1 {
+		return message
+	}
+	return "In installation " + name + ": " + message
+}
+
 // noteChange records which fields of spec changed since the generation that was seen last.
 func noteChange(t *v1alpha1.VDITemplate, now time.Time) {
 	st := &t.Status
@@ -131,7 +159,7 @@ func setEntry(st *v1alpha1.VDITemplateStatus, e v1alpha1.TemplateInstallation) {
 // the same, so that none undoes another's.
 func summarise(t *v1alpha1.VDITemplate, now time.Time) {
 	st := &t.Status
-	st.Sessions = &v1alpha1.TemplateSessions{}
+	st.Sessions, st.PrePull = &v1alpha1.TemplateSessions{}, sumPrePull(st.Installations)
 	var current []v1alpha1.TemplateInstallation
 	for _, e := range st.Installations {
 		*st.Sessions = add(*st.Sessions, e.Sessions)
@@ -145,12 +173,8 @@ func summarise(t *v1alpha1.VDITemplate, now time.Time) {
 		return
 	}
 	worst := slices.MinFunc(current, func(a, b v1alpha1.TemplateInstallation) int { return cmp.Compare(rank(a), rank(b)) })
-	message := worst.Message
-	if message != "" && len(current) > 1 {
-		message = "In installation " + worst.Name + ": " + message
-	}
 	meta.SetStatusCondition(&st.Conditions, metav1.Condition{Type: v1alpha1.ConditionValid, Status: worst.Valid, Reason: worst.Reason,
-		Message: message, ObservedGeneration: t.Generation, LastTransitionTime: metav1.NewTime(now)})
+		Message: by(worst.Name, worst.Message, len(current)), ObservedGeneration: t.Generation, LastTransitionTime: metav1.NewTime(now)})
 }
 
 // rank puts the installation first that has most to say.

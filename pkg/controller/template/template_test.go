@@ -283,3 +283,48 @@ func TestAMessageFitsIntoACondition(t *testing.T) {
 	s.reconcile(t, s.operator("vdi"))
 	assert.Less(t, len(s.valid(t).Message), longestMessage+8)
 }
+
+// shelf is where images are kept.
+type shelf struct {
+	report  v1alpha1.TemplatePrePull
+	again   time.Duration
+	images  []string
+	dropped []string
+}
+
+func (s *shelf) Keep(_ context.Context, _ *v1alpha1.VDITemplate, desktop *corev1.PodSpec) (*v1alpha1.TemplatePrePull, time.Duration) {
+	s.images = append(s.images, desktop.Containers[0].Image)
+	return s.report.DeepCopy(), s.again
+}
+
+func (s *shelf) Drop(_ context.Context, template string) error {
+	s.dropped = append(s.dropped, template)
+	return nil
+}
+
+func TestATemplateSaysOnHowManyNodesItsImagesAreAsLongAsItIsValid(t *testing.T) {
+	s := newStage(t, kde())
+	r := s.operator("vdi")
+	kept := &shelf{report: v1alpha1.TemplatePrePull{Desired: 3, Ready: 1, Message: "no disk"}, again: time.Second}
+	r.PrePull = kept
+	assert.Equal(t, time.Second, s.reconcile(t, r).RequeueAfter)
+	assert.Equal(t, &kept.report, s.status(t).PrePull)
+	assert.Equal(t, []string{"desktop:1"}, kept.images)
+	assert.Empty(t, kept.dropped)
+
+	other := s.operator("other")
+	other.PrePull = &shelf{report: v1alpha1.TemplatePrePull{Desired: 2, Ready: 2}}
+	s.reconcile(t, other)
+	assert.Equal(t, &v1alpha1.TemplatePrePull{Desired: 5, Ready: 3, Message: "In installation vdi-system/vdi: no disk"}, s.status(t).PrePull)
+
+	s.change(t, func(spec *v1alpha1.VDITemplateSpec) {
+		spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"x":1}}`)}
+	})
+	s.reconcile(t, r)
+	assert.Equal(t, []string{"kde"}, kept.dropped)
+	st := s.status(t)
+	assert.Nil(t, entry(&st, "vdi-system/vdi").PrePull)
+	require.NoError(t, s.Delete(t.Context(), kde()))
+	s.reconcile(t, r)
+	assert.Equal(t, []string{"kde", "kde"}, kept.dropped)
+}

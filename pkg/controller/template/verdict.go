@@ -43,12 +43,12 @@ type trial struct {
 	verdict
 }
 
-// judge says whether a desktop can be made of a template, and when that may have changed
-// unseen; 0 is never.
-func (r *Reconciler) judge(ctx context.Context, t *v1alpha1.VDITemplate) (verdict, time.Duration) {
-	asked, err := render(r.Config, t)
+// judge says whether a desktop can be made of a template, of which shape it would be, and when
+// that may have changed unseen; 0 is never.
+func (r *Reconciler) judge(ctx context.Context, t *v1alpha1.VDITemplate) (verdict, workload.Shape, time.Duration) {
+	shape, asked, err := render(r.Config, t)
 	if err != nil {
-		return invalid(v1alpha1.ReasonInvalidTemplate, err.Error()), 0
+		return invalid(v1alpha1.ReasonInvalidTemplate, err.Error()), shape, 0
 	}
 	last, known := r.trials[t.Name]
 	now := r.Now()
@@ -57,21 +57,22 @@ func (r *Reconciler) judge(ctx context.Context, t *v1alpha1.VDITemplate) (verdic
 		r.remember(t.Name, last)
 	}
 	if last.reason == v1alpha1.ReasonAccepted {
-		return last.verdict, 0
+		return last.verdict, shape, 0
 	}
-	return last.verdict, askAgain
+	return last.verdict, shape, askAgain
 }
 
-// render makes the workload of a session that leaves everything to its template.
-func render(cfg config.Config, t *v1alpha1.VDITemplate) (workload.Trial, error) {
+// render makes shape and workload of a session that leaves everything to its template.
+func render(cfg config.Config, t *v1alpha1.VDITemplate) (workload.Shape, workload.Trial, error) {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Name: sample, Namespace: where(cfg)},
 		Spec: v1alpha1.VDISessionSpec{User: sample, Template: t.Name}}
 	policy := lifecycle.Resolve(cfg.Sessions.Lifecycle, t.Spec.Lifecycle, &s.Spec)
 	shape, err := workload.Build(cfg, t, s, policy.StartupTimeout.OrZero())
 	if err != nil {
-		return workload.Trial{}, err
+		return shape, workload.Trial{}, err
 	}
-	return workload.NewTrial(cfg, shape)
+	trial, err := workload.NewTrial(cfg, shape)
+	return shape, trial, err
 }
 
 func (r *Reconciler) remember(name string, last trial) {

@@ -3,6 +3,7 @@ package template
 import (
 	"context"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,19 +25,27 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error
 	otherPhase := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return e.ObjectOld.(*v1alpha1.VDISession).Status.Phase != e.ObjectNew.(*v1alpha1.VDISession).Status.Phase
 	}}
-	return ctrl.NewControllerManagedBy(mgr).
+	c := ctrl.NewControllerManagedBy(mgr).
 		Named("template").
 		// Its own writes would have sessions counted at once.
 		For(&v1alpha1.VDITemplate{}, builder.WithPredicates(session.ChangedTemplates())).
-		Watches(&v1alpha1.VDISession{}, recount(), builder.WithPredicates(otherPhase)).
+		Watches(&v1alpha1.VDISession{}, settled(templateOfSession), builder.WithPredicates(otherPhase)).
 		// trials and silentUntil have no lock.
-		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
+	if r.PrePull != nil {
+		// Those of templates that went while no operator ran are found at the start.
+		c.Watches(&appsv1.DaemonSet{}, settled(templateOfDaemonSet))
+	}
+	return c.Complete(r)
 }
 
-// recount has a template's sessions counted once they had time to settle, however many change
-// meanwhile, and after the templates that changed themselves.
-func recount() handler.EventHandler {
+// settled has a template looked at once what belongs to it had time to settle, however much
+// changes meanwhile, and after the templates that changed themselves.
+func settled(template func(client.Object) string) handler.EventHandler {
+	later := func(q priority.Queue, o client.Object) {
+		of := reconcile.Request{NamespacedName: types.NamespacedName{Name: template(o)}}
+		priority.Add(q, priority.Background, settle, of)
+	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q priority.Queue) { later(q, e.Object) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q priority.Queue) { later(q, e.ObjectNew) },
@@ -44,7 +53,6 @@ func recount() handler.EventHandler {
 	}
 }
 
-func later(q priority.Queue, s client.Object) {
-	template := reconcile.Request{NamespacedName: types.NamespacedName{Name: s.(*v1alpha1.VDISession).Spec.Template}}
-	priority.Add(q, priority.Background, settle, template)
-}
+func templateOfSession(o client.Object) string { return o.(*v1alpha1.VDISession).Spec.Template }
+
+func templateOfDaemonSet(o client.Object) string { return o.GetLabels()[v1alpha1.LabelTemplate] }

@@ -244,6 +244,22 @@ func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 		"list vdi.kasm.io:vdisessions")))
 }
 
+// Whoever makes a DaemonSet makes pods on every node: the right ends at the release's namespace.
+func TestTheOperatorMakesDaemonSetsOnlyInItsNamespaceAndOnlyToKeepImages(t *testing.T) {
+	work := in(systemNamespace, "list apps:daemonsets", "watch apps:daemonsets", "create apps:daemonsets", "patch apps:daemonsets", "delete apps:daemonsets",
+		"get serviceaccounts", "list pods")
+	without := besides(work, in(systemNamespace, "list pods")...)
+	t.Run("off", func(t *testing.T) {
+		install(t)
+		expectRights(t, operatorAccount, lease, without)
+	})
+	t.Run("on", func(t *testing.T) {
+		install(t, "--values", values("watched-namespaces"), "--set", "prePull.enabled=true")
+		expectRights(t, operatorAccount, work, join(neverAllowed, in("team-a", "create apps:daemonsets", "list apps:daemonsets"), []right{"list apps:daemonsets"},
+			in(systemNamespace, "create serviceaccounts", "create serviceaccounts/token", "watch pods")))
+	})
+}
+
 // Without Knative desktops are Deployments, which the operator changes wherever sessions may be.
 func TestWithoutKnativeItsObjectsAreLeftAlone(t *testing.T) {
 	install(t, "--values", values("deployments"))

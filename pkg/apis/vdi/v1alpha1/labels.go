@@ -16,7 +16,11 @@ const (
 	// LabelDesktopBudget is on the PodDisruptionBudget that the operator makes in each
 	// namespace with sessions.
 	LabelDesktopBudget = GroupName + "/desktop-budget"
-	// LabelTemplate is the name of the template that a home belongs to.
+	// LabelPrePull is on the DaemonSets that keep templates' images on nodes, and on their
+	// pods; the value is the installation's name.
+	LabelPrePull = GroupName + "/prepull"
+	// LabelTemplate is the name of the template that a home belongs to, or whose images are
+	// kept on nodes.
 	LabelTemplate = GroupName + "/template"
 
 	// AnnotationUser carries spec.user in clear on a home volume claim, for people.
@@ -31,8 +35,8 @@ const (
 	// AnnotationStorageClass is on a home volume claim and is the StorageClass that its
 	// template named; without it the template named none.
 	AnnotationStorageClass = GroupName + "/storage-class"
-	// AnnotationShapeHash is on the workload and is the hash of the shape that was
-	// applied, so that a change is seen without comparing what the API defaulted.
+	// AnnotationShapeHash is on what the operator makes of a template and is the hash of what
+	// was applied, so that a change is seen without comparing what the API defaulted.
 	AnnotationShapeHash = GroupName + "/shape-hash"
 
 	// FinalizerCleanup keeps a deleted session until its workload is gone and its

@@ -282,6 +282,10 @@ type VDITemplateStatus struct {
 	// Sessions is how many sessions the template has, by phase. It follows some seconds later.
 	// +optional
 	Sessions *TemplateSessions `json:"sessions,omitempty"`
+	// PrePull is on how many nodes the template's images are, before any desktop asks for
+	// them; unset without prePull.enabled. It follows some seconds later.
+	// +optional
+	PrePull *TemplatePrePull `json:"prePull,omitempty"`
 	// LastChange is what of spec was changed last; unset until something was.
 	// +optional
 	LastChange *TemplateChange `json:"lastChange,omitempty"`
@@ -322,6 +326,17 @@ type TemplateSessions struct {
 	Terminating int32 `json:"terminating,omitempty"`
 }
 
+// TemplatePrePull says on how many nodes a template's images are kept.
+type TemplatePrePull struct {
+	// Desired is the number of nodes that are to have the images.
+	Desired int32 `json:"desired"`
+	// Ready is how many of them have the images as the template names them now.
+	Ready int32 `json:"ready"`
+	// Message says what keeps the others from it, for people.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
 // TemplateChange is what one change of a template was about.
 type TemplateChange struct {
 	// Generation is the template's since then.
@@ -349,6 +364,9 @@ type TemplateInstallation struct {
 	Message string `json:"message,omitempty"`
 	// Sessions is how many sessions of the template are this installation's.
 	Sessions TemplateSessions `json:"sessions"`
+	// PrePull is on how many nodes this installation keeps the template's images.
+	// +optional
+	PrePull *TemplatePrePull `json:"prePull,omitempty"`
 }
 
 // VDITemplate says what a desktop is. Sessions name a template and take from it
@@ -363,6 +381,8 @@ type TemplateInstallation struct {
 // +kubebuilder:printcolumn:name="Sessions",type=integer,JSONPath=`.status.sessions.total`
 // +kubebuilder:printcolumn:name="Awake",type=integer,JSONPath=`.status.sessions.awake`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Nodes",type=integer,priority=1,JSONPath=`.status.prePull.desired`
+// +kubebuilder:printcolumn:name="Pulled",type=integer,priority=1,JSONPath=`.status.prePull.ready`
 // +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.spec.image`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Valid")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 characters of a-z, 0-9 and '-', because it becomes a label value"
