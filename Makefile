@@ -38,6 +38,8 @@ export INSECURE ?=
 export COSIGN_KEY ?=
 # What the images that are pushed run on.
 export PLATFORMS ?= linux/amd64,linux/arm64
+# What the plugin of a release is for. Empty: all on which people run kubectl.
+export PLUGIN_PLATFORMS ?=
 # false runs the demo's and the stories' desktops on plain Deployments.
 export VDI_KNATIVE ?=
 
@@ -158,7 +160,7 @@ chaos: $(CLUSTER) build ## Steps in an order that CHAOS_SEED gives, for CHAOS_TI
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" $(CHAOS)
 
 .PHONY: e2e
-e2e: platform-tools build bench-programs prometheus chromium ## Users' stories on a real cluster
+e2e: platform-tools build bench-programs prometheus chromium $(REGISTRY_PROGRAM) ## Users' stories on a real cluster
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 6 -v ./e2e/...
 
@@ -228,7 +230,7 @@ images: $(BUILDER) ## The images: pushed to REGISTRY for all PLATFORMS; without 
 
 .PHONY: release
 release: $(BUILDER) $(HELM) ## All that a release has, into out/release/VERSION, and to REGISTRY where one is given; COSIGN_KEY signs it
-	$(dated) $(BUILDER) release $(push-flags) --version $(VERSION) --revision $(REVISION) --out out/release $(IMAGES)
+	$(dated) $(BUILDER) release $(push-flags) $(if $(PLUGIN_PLATFORMS),--plugin-platform $(PLUGIN_PLATFORMS)) --version $(VERSION) --revision $(REVISION) --out out/release $(IMAGES)
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache stays

@@ -14,6 +14,7 @@ import (
 
 func releaseCommand(s *settings) *cobra.Command {
 	o := release.Options{}
+	var plugins []string
 	cmd := &cobra.Command{
 		Use:   "release --version vX.Y.Z RECIPE.yaml...",
 		Short: "Make all that a release has",
@@ -32,6 +33,9 @@ With COSIGN_KEY, a file or a key management system's URI, cosign signs what was 
 			if o.Builder.Created.IsZero() || o.Builder.Revision == "" {
 				return errors.New("SOURCE_DATE_EPOCH and --revision must name the commit's time and the commit: run this by make release")
 			}
+			if o.Kubectl, err = release.PluginTargets(plugins); err != nil {
+				return err
+			}
 			o.Recipes, o.Progress, o.Helm = recipes, cmd.ErrOrStderr(), cmp.Or(os.Getenv("HELM"), "helm")
 			o.Key, o.Maker = os.Getenv("COSIGN_KEY"), builtBy(os.Getenv("GITHUB_WORKFLOW_REF"))
 			folder, err := release.Make(cmd.Context(), o)
@@ -47,6 +51,7 @@ With COSIGN_KEY, a file or a key management system's URI, cosign signs what was 
 	cmd.Flags().StringVar(&o.Out, "out", "out/release", "folder in which the release gets its own")
 	forRegistry(cmd, &o.Registry, &o.Insecure)
 	forPlatforms(cmd, &o.Platforms)
+	cmd.Flags().StringSliceVar(&plugins, "plugin-platform", nil, "platforms to build the plugin for (default: all on which people run kubectl)")
 	if err := cmd.MarkFlagRequired("version"); err != nil {
 		panic(err) // only a misspelt flag name
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/build/image"
 	"sigs.k8s.io/yaml"
 )
 
@@ -103,4 +105,13 @@ func TestWhatArtifactHubGetsIsTextInTheChart(t *testing.T) {
 	var images []hubImage
 	require.NoError(t, yaml.Unmarshal([]byte(chart.Annotations[hubImages]), &images))
 	assert.Equal(t, []hubImage{{"vdi-operator", "ghcr.io/org/vdi-operator:0.3.0", []string{"linux/amd64"}}}, images)
+}
+
+func TestThePluginIsForThePlatformsThatAreAskedFor(t *testing.T) {
+	targets, err := PluginTargets([]string{"linux/arm64", "windows/amd64"})
+	require.NoError(t, err)
+	assert.Equal(t, []image.Target{{OS: "linux", Arch: "arm64"}, {OS: "windows", Arch: "amd64"}}, targets)
+	_, err = PluginTargets([]string{"plan9/386"})
+	assert.ErrorContains(t, err, `"plan9/386"`)
+	assert.ErrorContains(t, err, "linux/amd64, linux/arm64, darwin/amd64")
 }

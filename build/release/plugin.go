@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,28 @@ const (
 var pluginPlatforms = []image.Target{
 	{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"},
 	{OS: "windows", Arch: "amd64"}, {OS: "windows", Arch: "arm64"},
+}
+
+// PluginTargets are what the plugin is built for on platforms such as linux/amd64.
+func PluginTargets(platforms []string) (targets []image.Target, err error) {
+	for _, p := range platforms {
+		os, arch, _ := strings.Cut(p, "/")
+		on := image.Target{OS: os, Arch: arch}
+		if !slices.Contains(pluginPlatforms, on) {
+			return nil, fmt.Errorf("platform %q: want one or more of %s, separated by commas", p, pluginPlatformNames())
+		}
+		targets = append(targets, on)
+	}
+	return targets, nil
+}
+
+// pluginPlatformNames are all platforms of the plugin, for people.
+func pluginPlatformNames() string {
+	var names []string
+	for _, on := range pluginPlatforms {
+		names = append(names, on.OS+"/"+on.Arch)
+	}
+	return strings.Join(names, ", ")
 }
 
 // compilers is how many run at a time; each uses several processors itself.

@@ -74,6 +74,14 @@ spec:
       # Otherwise names of the cluster, such as a STUN server's, do not resolve.
       dnsPolicy: ClusterFirstWithHostNet
       {{- end }}
+      {{- with .Values.dnsConfig }}
+      dnsConfig:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.hostAliases }}
+      hostAliases:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
@@ -160,6 +168,9 @@ spec:
             - {name: tls, mountPath: /etc/coturn/tls, readOnly: true}
             {{- end }}
             - {name: run, mountPath: /run/coturn}
+        {{- with .Values.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       volumes:
         - name: config
           configMap:
