@@ -55,7 +55,7 @@ func (g *Guard) exchangeShare(w http.ResponseWriter, r *http.Request, s *v1alpha
 	if !access.Holds(share, g.now()) {
 		return ErrShareEnded
 	}
-	if has, known := g.Known(r, s); known && covers(has.Roles, access.Role(share.Role)) {
+	if has, err := g.Check(r, s); err == nil && covers(has.Roles, access.Role(share.Role)) {
 		return nil
 	}
 	if err := g.count(r.Context(), s, name); err != nil {
