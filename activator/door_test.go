@@ -361,7 +361,7 @@ func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 	g := newGateway(t, withPortal)
 	g.signsInAs("alice@example.com", "signin-a")
 	grant := visit.Grant{SignIn: "signin-a"}
-	since := time.Now().Add(-visit.For / 2)
+	since := time.Now().Add(-visit.ForSignIn / 2)
 	old := g.visitingSince(fetching, "alice@example.com", grant, since)
 	got := g.do(http.MethodPost, "/_vdi/renew", old)
 	assert.Equal(t, http.StatusNoContent, got.code)
@@ -382,7 +382,7 @@ func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 		got := g.do(http.MethodGet, "/x?c="+url.QueryEscape(control), old)
 		assert.Equal(t, want, cookieOf(got, "vdi-session") != nil, "%q", control)
 	}
-	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, "/x", g.visitingSince(fetching, "alice@example.com", grant, time.Now().Add(-visit.For-time.Minute))).code)
+	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, "/x", g.visitingSince(fetching, "alice@example.com", grant, time.Now().Add(-visit.ForSignIn-time.Minute))).code)
 }
 
 func TestASignOutDropsTheCookieAndLeadsToThePortals(t *testing.T) {

@@ -129,7 +129,7 @@ func TestACookieOfNoSignInOpensNothing(t *testing.T) {
 	w := httptest.NewRecorder()
 	require.NoError(t, g.Enter(w, session("alice", "1"), route.Face{}, "alice@example.com", "signin-a"))
 	c := w.Result().Cookies()[0]
-	assert.Equal(t, int(visit.For.Seconds()), c.MaxAge)
+	assert.Equal(t, int(visit.ForSignIn.Seconds()), c.MaxAge)
 	r := get("/")
 	r.AddCookie(c)
 	assert.ErrorIs(t, faultOf(g.Check(r, session("alice", "1"))), ErrSignedOut)

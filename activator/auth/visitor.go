@@ -148,7 +148,7 @@ func (g *Guard) letIn(w http.ResponseWriter, s *v1alpha1.VDISession, face route.
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, g.cookie(g.cookieName(), raw, face, visit.For))
+	http.SetCookie(w, g.cookie(g.cookieName(), raw, face, grant.Lives(g.now())))
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (g *Guard) Renewal(v Visitor, face route.Face) *http.Cookie {
 	if err != nil {
 		return nil // it was good a moment ago; the next answer is another chance
 	}
-	return g.cookie(g.cookieName(), raw, face, visit.For)
+	return g.cookie(g.cookieName(), raw, face, v.cookie.Grant.Lives(g.now()))
 }
 
 // SignOut drops the browser's cookies of the session.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -115,7 +116,18 @@ func (h *house) replica(t *testing.T) *Server {
 	t.Cleanup(func() { cancel(); <-done })
 	eventually.True(t, "the provider is known", p.Up)
 	store := signins.New(signins.Options{Client: h.api, Cached: h.api, Namespace: "vdi-system", OIDC: *h.config.Auth.OIDC, Box: h.box, Log: log, Now: time.Now})
-	return New(Options{Config: h.config, Provider: p, SignIns: store, Sessions: h.api, Box: h.box, Metrics: m, Log: log, Now: time.Now})
+	return New(Options{Config: h.config, Provider: p, SignIns: store, Sessions: h.api, Box: h.box, Pages: http.HandlerFunc(whoOneIs),
+		Metrics: m, Log: log, Now: time.Now})
+}
+
+// whoOneIs is a page with a form.
+func whoOneIs(w http.ResponseWriter, r *http.Request) {
+	v, _ := VisitorOf(r.Context())
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	_, _ = fmt.Fprintf(w, `You are %s. <form method="post" action="/signout"><input type="hidden" name="csrf" value="%s"></form>`, v.User, v.CSRF)
 }
 
 // browser follows redirects between portal and provider, and no others.

@@ -15,11 +15,16 @@ import (
 // Audience keeps a cookie from being used as another kind of token, and others as a cookie.
 const Audience = "vdi.kasm.io/visit"
 
-// For is how long a cookie is good, renewAfter the age from which an answer renews it.
+// How long a cookie is good. What a sign-in stands behind is short, because the portal gives
+// another unasked; a share's link may be used up, and whoever has opened it has to get through a
+// day. Whatever a cookie rests on is looked up at each request all the same.
 const (
-	For        = 15 * time.Minute
-	renewAfter = For / 3
+	ForSignIn = 15 * time.Minute
+	ForShare  = 12 * time.Hour
 )
+
+// renewals is how often a cookie is renewed in its life, by answers.
+const renewals = 3
 
 // leeway is how far the clocks of two replicas may differ.
 const leeway = 30 * time.Second
@@ -41,6 +46,17 @@ type Grant struct {
 	Share, Secret string
 	// Link is when the token of a link ends.
 	Link time.Time
+}
+
+// Lives is how long a cookie lives that rests on it: a link's as long as the link.
+func (g Grant) Lives(now time.Time) time.Duration {
+	switch {
+	case !g.Link.IsZero():
+		return g.Link.Sub(now)
+	case g.Share != "":
+		return ForShare
+	}
+	return ForSignIn
 }
 
 func (g Grant) whole() bool {
@@ -82,7 +98,7 @@ func (k *Keys) Sign(v Visit, now time.Time) (string, error) {
 	}
 	c := claims{
 		RegisteredClaims: jwt.RegisteredClaims{Issuer: token.Issuer, Subject: v.User, Audience: jwt.ClaimStrings{Audience},
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(For))},
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(v.Grant.Lives(now)))},
 		Session: v.Session.String(), UID: v.UID, SignIn: v.Grant.SignIn, Share: v.Grant.Share, Secret: v.Grant.Secret,
 	}
 	if !v.Grant.Link.IsZero() {
@@ -132,4 +148,7 @@ func (k *Keys) Read(raw string, now time.Time) (Visit, error) {
 }
 
 // Ages says that a cookie has to be renewed.
-func (v Visit) Ages(now time.Time) bool { return now.Sub(v.Issued) >= renewAfter }
+func (v Visit) Ages(now time.Time) bool {
+	// Another of a link's would live no longer.
+	return v.Grant.Link.IsZero() && now.Sub(v.Issued) >= v.Grant.Lives(now)/renewals
+}

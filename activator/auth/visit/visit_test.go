@@ -63,9 +63,9 @@ func TestACookieIsRenewedFromAThirdOfItsLifeOn(t *testing.T) {
 	k := keysOf(t, keyset.New())
 	v, err := k.Read(signed(t, k, alice), now)
 	require.NoError(t, err)
-	assert.False(t, v.Ages(now.Add(For/3-time.Second)))
-	assert.True(t, v.Ages(now.Add(For/3)))
-	_, err = k.Read(signed(t, k, alice), now.Add(For+leeway))
+	assert.False(t, v.Ages(now.Add(ForSignIn/3-time.Second)))
+	assert.True(t, v.Ages(now.Add(ForSignIn/3)))
+	_, err = k.Read(signed(t, k, alice), now.Add(ForSignIn+leeway))
 	assert.ErrorIs(t, err, ErrExpired)
 }
 
@@ -147,4 +147,28 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%q opens %+v", raw, v)
 		}
 	})
+}
+
+func TestACookieLivesAsItsGrantAllows(t *testing.T) {
+	k := keysOf(t, keyset.New())
+	for name, c := range map[string]struct {
+		grant Grant
+		lives time.Duration
+		ages  bool
+	}{
+		"a sign-in gives another unasked":              {Grant{SignIn: "signin-a"}, ForSignIn, true},
+		"a share's link may be used up":                {Grant{Share: "guest", Secret: "0123456789ab"}, ForShare, true},
+		"a link's, which no renewal makes live longer": {Grant{Link: now.Add(8 * time.Hour)}, 8 * time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of := alice
+			of.Grant = c.grant
+			raw := signed(t, k, of)
+			v, err := k.Read(raw, now.Add(c.lives-time.Second))
+			require.NoError(t, err)
+			assert.Equal(t, c.ages, v.Ages(now.Add(c.lives/2)))
+			_, err = k.Read(raw, now.Add(c.lives+leeway))
+			assert.ErrorIs(t, err, ErrExpired)
+		})
+	}
 }
