@@ -30,7 +30,8 @@ const (
 	namespace = "vdi-demo"
 	name      = "desk"
 	template  = "demo"
-	user      = "you@example.com"
+	// user is one of the people of the demo's identity provider, with a password that is no secret.
+	user, userName = "ada@example.com", "ada"
 	// patience is how long any one step may take.
 	patience = 5 * time.Minute
 	linkTTL  = 12 * time.Hour
@@ -80,10 +81,11 @@ func remove(ctx context.Context) error {
 
 // demo is one showing.
 type demo struct {
-	in      *harness.Installation
-	key     types.NamespacedName
-	link    string
-	visitor *harness.Visitor
+	in  *harness.Installation
+	key types.NamespacedName
+	// url is the session's, link opens it without a sign-in.
+	url, link string
+	visitor   *harness.Visitor
 }
 
 func run(ctx context.Context) error {
@@ -97,7 +99,7 @@ func run(ctx context.Context) error {
 		do  func(context.Context) error
 	}{
 		{"a template with one GPU and a session of it, at zero pods", d.create},
-		{"a visitor opens the session's URL in Chromium", d.visit},
+		{d.arrival(), d.visit},
 		{"a file is written to the home; then the browser is closed", d.write},
 		{fmt.Sprintf("nobody is connected: the desktop goes back to zero (disconnect timeout %s)", disconnectTimeout), d.sleep},
 		{"a second visit wakes it: the file is still there", d.wakeAgain},
@@ -146,11 +148,22 @@ func (d *demo) create(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("$ kubectl vdi list -n %s\n%s", namespace, table)
+	d.url = s.Status.URL
 	if d.link, err = d.in.Link(ctx, d.key, linkTTL); err != nil {
 		return err
 	}
 	d.visitor, err = d.in.Invited(ctx, d.link)
 	return err
+}
+
+// signsIn says that there is an identity provider, which is on the test cluster only.
+func (d *demo) signsIn() bool { return !d.in.PortForward }
+
+func (d *demo) arrival() string {
+	if d.signsIn() {
+		return "a person signs in at the portal, in Chromium, and opens the session's URL"
+	}
+	return "a visitor opens the session's link in Chromium"
 }
 
 func (d *demo) visit(ctx context.Context) error {
@@ -197,14 +210,28 @@ func (d *demo) wakeAgain(ctx context.Context) error {
 }
 
 func (d *demo) farewell() {
-	fmt.Printf(`
+	if d.signsIn() {
+		fmt.Printf(`
+The desktop sleeps again soon. Sign in in a browser on this machine, as %s with the password %s, and open it there:
+
+  %s
+
+It wakes by its own URL too, %s, and without a sign-in by this link:
+
+  %s
+
+`, userName, userName, harness.PortalURL, d.url, d.link)
+	} else {
+		fmt.Printf(`
 The desktop sleeps again soon. Open it in a browser on this machine and it wakes:
 
   %s
 
-`, d.link)
-	if d.in.PortForward {
-		fmt.Printf("While you do, let this run:\n\n  kubectl -n %s port-forward service/vdi-activator 8080:80\n\n", d.in.SystemNamespace)
+While you do, let this run:
+
+  kubectl -n %s port-forward service/vdi-activator 8080:80
+
+`, d.link, d.in.SystemNamespace)
 	}
 	fmt.Printf("  export KUBECONFIG=%s\n  kubectl get vdi -A\n\nmake demo-down removes everything.\n", d.in.Kubeconfig)
 }

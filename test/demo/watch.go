@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -38,8 +40,8 @@ var markNames = map[string]string{
 	"firstFrame":   "first frame",
 }
 
-// watch opens the link in a browser, waits until the picture moves, and returns
-// what happened when, with a screenshot.
+// watch opens the session in a browser, waits until the picture moves, and returns what happened
+// when, with a screenshot. A sign-in comes before, and is not timed.
 func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 	browser, err := harness.OpenBrowser(ctx)
 	if err != nil {
@@ -47,14 +49,20 @@ func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 	}
 	defer browser.Close()
 
+	opened := d.link
+	if d.signsIn() {
+		if opened, err = d.url, d.signIn(ctx, browser); err != nil {
+			return nil, nil, err
+		}
+	}
 	var times timeline
 	events := listen(browser.Ctx)
 	marks := map[string]float64{}
 	var picture []byte
 	times.add("URL opened", time.Now())
-	err = chromedp.Run(browser.Ctx, network.Enable(), page.Enable(), page.SetLifecycleEventsEnabled(true), chromedp.Navigate(d.link))
+	err = chromedp.Run(browser.Ctx, network.Enable(), page.Enable(), page.SetLifecycleEventsEnabled(true), chromedp.Navigate(opened))
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the link: %w", err)
+		return nil, nil, fmt.Errorf("opening the session: %w", err)
 	}
 	for _, shown := range []string{harness.DesktopShown, harness.FirstFrameShown, harness.FramesShown + " >= 30"} {
 		if err := browser.Until(ctx, shown); err != nil {
@@ -91,6 +99,23 @@ func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 		}
 	}
 	return times, picture, nil
+}
+
+// signIn has the browser's person sign in at the portal, which shows the session.
+func (d *demo) signIn(ctx context.Context, browser *harness.Browser) error {
+	if err := browser.SignIn(ctx, harness.PortalURL, userName); err != nil {
+		return err
+	}
+	if err := browser.Until(ctx, harness.PortalShown+` && document.querySelector("#page").innerText.includes("`+name+`")`); err != nil {
+		return fmt.Errorf("%w; %s", err, browser.Describe())
+	}
+	var picture []byte
+	if err := chromedp.Run(browser.Ctx, chromedp.CaptureScreenshot(&picture)); err != nil {
+		return fmt.Errorf("looking at the portal: %w", err)
+	}
+	out := filepath.Join(d.in.Root, "out", "demo-portal.png")
+	fmt.Printf("screenshot of the portal: %s\n", out)
+	return os.WriteFile(out, picture, 0o644)
 }
 
 // listen notes what the browser tells of the page; the returned function gives the
