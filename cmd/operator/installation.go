@@ -12,6 +12,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/installation"
 	"github.com/org/vdi-operator/pkg/controller/knativeconfig"
 	"github.com/org/vdi-operator/pkg/controller/knativeready"
+	"github.com/org/vdi-operator/pkg/controller/signinready"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -33,12 +34,18 @@ func reportInstallation(mgr ctrl.Manager, cfg config.Config, counters *vdimetric
 	if cfg.Knative.Enabled {
 		types = append(types, v1alpha1.ConditionKnativeConfigured, v1alpha1.ConditionKnativeReady)
 	}
+	if cfg.Portal != nil {
+		types = append(types, v1alpha1.ConditionSignInReady)
+	}
 	recorder := mgr.GetEventRecorder("vdi-operator")
 	conditions := installation.NewConditions(counters, types...)
 	err = mgr.Add(&installation.Reporter{
 		Client: c, Installation: cfg.Installation, Deployment: cfg.Installation.Name + "-operator",
 		Conditions: conditions, Events: recorder,
 	})
+	if cfg.Portal != nil {
+		err = errors.Join(err, mgr.Add(&signinready.Check{Portal: cfg.Portal.Address(true), Conditions: conditions}))
+	}
 	if cfg.Knative.Enabled {
 		err = errors.Join(err,
 			mgr.Add(&knativeready.Check{Reader: c, Namespace: cfg.Knative.Namespace, Conditions: conditions}),

@@ -24,6 +24,7 @@ import (
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/seal"
 	"github.com/org/vdi-operator/pkg/portal/signins"
+	"github.com/org/vdi-operator/pkg/signin"
 )
 
 // +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisessions,verbs=get;list;watch;create;patch;delete
@@ -35,6 +36,7 @@ const maxBody = 64 << 10
 // Provider is the identity provider.
 type Provider interface {
 	Up() bool
+	Problem() string
 	Start(state, nonce, verifier string) (string, error)
 	Answered(iss string) error
 	Exchange(ctx context.Context, code, verifier, nonce string) (provider.Identity, error)
@@ -131,10 +133,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // maxQuery is longer than any good code; a token of a megabyte is none.
 const maxQuery = 16 << 10
 
-// Internal serves activators.
+// Internal serves activators, and the operator, which asks whether people can sign in.
 func (s *Server) Internal() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /redeem", s.redeem)
+	mux.HandleFunc("GET "+signin.ProviderPath, func(w http.ResponseWriter, _ *http.Request) {
+		if problem := s.Provider.Problem(); problem != "" {
+			http.Error(w, problem, http.StatusServiceUnavailable)
+		}
+	})
 	return mux
 }
 

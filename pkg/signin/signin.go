@@ -1,4 +1,4 @@
-// Package signin says what portal and activator agree on about people who have signed in.
+// Package signin says what portal, activator and operator agree on about people who have signed in.
 package signin
 
 import (
@@ -11,6 +11,10 @@ import (
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+// ProviderPath is where the portal says, inside the cluster, whether people can sign in: 200, or
+// 503 with a sentence that names what is wrong.
+const ProviderPath = "/provider"
 
 // Name is the name of the VDISignIn of the secret in a person's cookie at the portal.
 func Name(secret string) string {

@@ -103,7 +103,7 @@ passed: {{ toJson . }}
 
 {{/*
 Who is let in, and by whom; takes {context, program}. The operator needs none of it but the
-portal, whose keys it makes.
+portal, whose keys it makes and which it asks whether people can sign in.
 */}}
 {{- define "vdi-operator.config.auth" -}}
 {{- $ := .context -}}
@@ -141,6 +141,7 @@ auth:
   {{- with $auth.issuers }}
   issuers: {{ toJson . }}
   {{- end }}
+{{- end }}
 {{- if include "vdi-operator.portal" $ }}
 portal:
   host: {{ include "vdi-operator.portal.host" $ | quote }}
@@ -153,7 +154,6 @@ portal:
   maxSessionsPerUser: {{ $.Values.portal.maxSessionsPerUser | int }}
   signInsPerAddress: {{ merge (dict "perSecond" (float64 $.Values.portal.signInsPerAddress.perSecond)) $.Values.portal.signInsPerAddress | toJson }}
   {{- end }}
-{{- end }}
 {{- end }}
 audit:
   enabled: {{ $.Values.audit.enabled }}

@@ -9,6 +9,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -52,8 +53,8 @@ type Provider struct {
 	known  atomic.Pointer[metadata]
 	up     atomic.Bool
 	kick   chan struct{}
-	failed string // what was logged last, by Run alone
-	keys   *keys  // by Run alone
+	failed atomic.Pointer[string] // what was logged last; nil while it answers
+	keys   *keys                  // by Run alone
 }
 
 // New makes a provider of which nothing is known before Run asks it.
@@ -69,6 +70,17 @@ func (p *Provider) Up() bool {
 	}
 	p.soon()
 	return false
+}
+
+// Problem is what is wrong with the provider, for who mends it; empty where people can sign in.
+func (p *Provider) Problem() string {
+	if p.up.Load() {
+		return ""
+	}
+	if failed := p.failed.Load(); failed != nil {
+		return fmt.Sprintf("auth.oidc.issuer %s: %s", p.OIDC.Issuer, *failed)
+	}
+	return fmt.Sprintf("auth.oidc.issuer %s: it was not asked yet", p.OIDC.Issuer)
 }
 
 // soon has Run ask the provider without waiting for long.
@@ -115,15 +127,15 @@ func (p *Provider) answers() {
 	if !p.up.Swap(true) {
 		p.Log.Info("the identity provider answers", "issuer", p.OIDC.Issuer)
 	}
-	p.failed = ""
+	p.failed.Store(nil)
 	p.Answers(true)
 }
 
 func (p *Provider) away(err error) {
 	p.up.Store(false)
 	p.Answers(false)
-	if p.failed != err.Error() {
-		p.failed = err.Error()
+	text := err.Error()
+	if was := p.failed.Swap(&text); was == nil || *was != text {
 		p.Log.Error("nobody can sign in: the identity provider of auth.oidc.issuer cannot be used", "issuer", p.OIDC.Issuer, "error", err)
 	}
 }

@@ -48,6 +48,8 @@ const (
 	ConditionKnativeReady = "KnativeReady"
 	// ConditionKnativeConfigured: Knative's configuration is as desktops need it.
 	ConditionKnativeConfigured = "KnativeConfigured"
+	// ConditionSignInReady: the portal runs, and people can sign in at the identity provider.
+	ConditionSignInReady = "SignInReady"
 )
 
 // Reasons of Valid. The other ones are ReasonInvalidTemplate and ReasonRefused.
@@ -242,6 +244,8 @@ const (
 	ReasonNotFound = "NotFound"
 	// ReasonForbidden: the operator may not read, or not change, what the condition is about.
 	ReasonForbidden = "Forbidden"
+	// ReasonProviderAway: the identity provider does not answer, or not as configured.
+	ReasonProviderAway = "ProviderAway"
 	// ReasonUnreadable: reading failed for another cause.
 	ReasonUnreadable = "Unreadable"
 )
