@@ -27,7 +27,8 @@ import (
 const silentFor = 2
 
 // TestVisitorsComeInThroughTraefik opens sleeping desktops by https through a real
-// Traefik, by each kind of ingress object that the chart makes, and by path.
+// Traefik, by each kind of ingress object that the chart makes but an Ingress, by which the
+// stranger's desktops are opened, and by path.
 func TestVisitorsComeInThroughTraefik(t *testing.T) {
 	t.Parallel()
 	image, err := in.Traefik(t.Context()) // it may have to be built: no part of the story's time
@@ -40,13 +41,12 @@ func TestVisitorsComeInThroughTraefik(t *testing.T) {
 	byHost := config.URL{Routing: config.RoutingHost, Domain: "byhost.test"}
 	byPath := config.URL{Routing: config.RoutingPath, Domain: "bypath.test"}
 	all := []string{"activator", "ingress"}
-	f.renders(ctx, "byhost", all, "ingress.domain="+byHost.Domain, "ingress.controller=traefik", "ingress.traefik.entryPoints={ingress}")
-	f.renders(ctx, "byhost", all[1:], "ingress.domain="+byHost.Domain, "ingress.type=IngressRoute", "ingress.className=", "ingress.traefik.entryPoints={ingressroute}")
+	f.renders(ctx, "byhost", all, "ingress.domain="+byHost.Domain, "ingress.type=IngressRoute", "ingress.className=", "ingress.traefik.entryPoints={ingressroute}")
 	f.renders(ctx, "byhost", all[1:], "ingress.domain="+byHost.Domain, "ingress.type=HTTPRoute", "ingress.gateway.create=true", "ingress.gateway.port=8443")
 	f.renders(ctx, "bypath", all, "ingress.domain="+byPath.Domain, "url.routing=path", "ingress.type=IngressRoute", "ingress.className=", "ingress.traefik.entryPoints={path}")
 	echo := echoing(t, nil)
 	desktop := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Lifecycle.DisconnectTimeout = clock(time.Minute) })
-	f.ready(ctx)
+	f.ready(ctx, 3)
 
 	t.Run("kinds", func(t *testing.T) { // they end before the front does
 		for entry := range entryPoints {

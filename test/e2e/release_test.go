@@ -29,26 +29,26 @@ import (
 
 const (
 	// releasePatience is for a story of many of Helm's commands.
-	releasePatience = 12 * time.Minute
+	releasePatience = 15 * time.Minute
 	noteName        = "note.txt"
 	noteText        = "written before the release was uninstalled"
 )
 
-// TestTheReleaseComesAndGoesUnderItsSessions is one story, told to the one release that
-// serves all of them: it is uninstalled and installed again as the version before,
-// upgraded, rolled back and upgraded again. All the time one desktop is in use as far as
-// there is somebody to serve it, and another one keeps its home.
-func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
-	previous, previously, err := in.Previous(t.Context()) // it may have to be built: no part of the story's time
-	require.NoError(t, err)
+// TestAReleaseComesAndGoesUnderItsSessions is one story, told to the one release that serves all
+// of them. A stranger installs what this tree releases, and upgrades, rolls back and uninstalls it;
+// then the version before takes the sessions up, and is upgraded, rolled back and upgraded again.
+// All the time one desktop is in use as far as there is somebody to serve it, and another one keeps
+// its home.
+func TestAReleaseComesAndGoesUnderItsSessions(t *testing.T) {
+	made := makeReleases(t) // no part of the story's time
 	whole := storyOfTheRelease(t, releasePatience)
 	ctx, r := whole, in.Release()
-	require.NoError(t, restoreRelease(ctx))
 	changesRelease()
+	s := arrive(ctx, t, made)
+	s.installs(ctx, t)
 	used := session(ctx, t, "in-use", echoing(t, nil), nil)
 	kept := session(ctx, t, "kept", template(t, nil), nil)
 	doomed := session(ctx, t, "doomed", echoing(t, nil), nil)
-	require.NoError(t, invited(ctx, t, kept).WriteFile(ctx, noteName, noteText))
 
 	step := func(name string, do func(t *testing.T)) {
 		var end context.CancelFunc
@@ -58,17 +58,33 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	var desktop liveDesktop
+	step("a stranger's desktop opens through Traefik", func(t *testing.T) {
+		s.opensInABrowser(ctx, t)
+		desktop = s.uses(ctx, whole, t, used)
+		require.NoError(t, s.visits(ctx, t, kept).WriteFile(ctx, noteName, noteText))
+	})
+	step("what helm template renders is applied twice without damage", func(t *testing.T) {
+		s.applies(ctx, t)
+		desktop.goesOn(ctx, t)
+	})
+	step("an upgrade to a second build and a rollback change no desktop in use", func(t *testing.T) {
+		s.upgrades(ctx, t)
+		desktop.goesOn(ctx, t)
+		s.rollsBack(ctx, t)
+		desktop.goesOn(ctx, t)
+		readNote(ctx, t, s.at, kept)
+	})
+	desktop.leave()
 	step("uninstalling leaves homes, CRDs and sessions, and no finalizer", func(t *testing.T) {
-		printed, err := r.Uninstall(ctx)
-		require.NoError(t, err)
-		t.Log(printed)
+		t.Log(s.follows(ctx, t, "docs/uninstall.md", "helm uninstall vdi "))
 		nothingOfTheRelease(ctx, t, r)
 		nothingOfTheDesktops(ctx, t, used, kept, doomed)
 		assert.Nil(t, homeOf(ctx, t, kept).DeletionTimestamp, "the home of %s is about to go", kept.Name)
 		s := &v1alpha1.VDISession{}
 		require.NoError(t, in.Client.Get(ctx, doomed, s))
 		remove(t, s)
-		err = eventually.Wait(ctx, "a session to go that nobody serves", func() error {
+		err := eventually.Wait(ctx, "a session to go that nobody serves", func() error {
 			if err := in.Client.Get(ctx, doomed, s); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("it is there, with finalizers %v (%w)", s.Finalizers, err)
 			}
@@ -76,50 +92,69 @@ func TestTheReleaseComesAndGoesUnderItsSessions(t *testing.T) {
 		})
 		assert.NoError(t, err)
 	})
-
-	// The desktop is in use for longer than one step.
-	use := func() []*harness.Caller { return calls(whole, t, used, 2) }
-	var callers []*harness.Caller
-	var pod string
-	var secrets map[string]map[string][]byte
-	// live checks that nothing has happened to the desktop in use.
-	live := func(t *testing.T) {
-		t.Helper()
-		heard := callers[0].State().Heard
-		everyone(ctx, t, callers, "go on", func(s harness.Call) bool { return arrived(s) && s.Heard > heard })
-		for _, c := range callers {
-			if s := c.State(); s.Opened != 1 || s.Wrong != nil {
-				t.Errorf("a client noticed: %+v", s)
-			}
-		}
-		assert.Equal(t, pod, runningPod(ctx, t, used), "the desktop in use runs in pod, before")
-		if now := secretsOf(ctx, t); !maps.EqualFunc(now, secrets, func(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, slices.Equal) }) {
-			t.Error("the release's Secrets have changed")
-		}
-	}
 	step("the version before takes the sessions up, with their homes", func(t *testing.T) {
-		require.NoError(t, r.Upgrade(ctx, previous, previously...))
-		readNote(ctx, t, kept)
-		callers = use()
-		everyone(ctx, t, callers, "use the desktop", arrived)
-		pod, secrets = runningPod(ctx, t, used), secretsOf(ctx, t)
+		require.NoError(t, r.Upgrade(ctx, made.previous, made.previously...))
+		readNote(ctx, t, in, kept)
+		desktop = use(ctx, whole, t, invited(ctx, t, used), used)
 	})
 	step("an upgrade changes all programs and no desktop in use", func(t *testing.T) {
 		require.NoError(t, upgrade(ctx))
-		live(t)
-		readNote(ctx, t, kept)
-	})
-	step("helm test finds everything well", func(t *testing.T) {
-		printed, err := r.Test(ctx)
-		t.Log(printed)
-		require.NoError(t, err)
+		desktop.goesOn(ctx, t)
+		readNote(ctx, t, in, kept)
 	})
 	step("a rollback goes back to the version before, and an upgrade forward again", func(t *testing.T) {
 		require.NoError(t, r.Rollback(ctx, 1))
-		live(t)
+		desktop.goesOn(ctx, t)
 		require.NoError(t, upgrade(ctx))
-		live(t)
+		desktop.goesOn(ctx, t)
 	})
+	desktop.leave()
+}
+
+// liveDesktop is one in use.
+type liveDesktop struct {
+	key     types.NamespacedName
+	callers []*harness.Caller
+	// pod it runs in, and the installation's Secrets.
+	pod     string
+	secrets map[string]map[string][]byte
+	// leave ends its use.
+	leave func()
+}
+
+// use has clients of a visitor use a desktop, for longer than a step, until they leave.
+func use(ctx, whole context.Context, t *testing.T, v *harness.Visitor, key types.NamespacedName) liveDesktop {
+	t.Helper()
+	using, end := context.WithCancel(whole)
+	d := liveDesktop{key: key}
+	for i := range 2 {
+		d.callers = append(d.callers, v.Call(using, echoPath, fmt.Sprintf("%s %d", key.Name, i)))
+	}
+	d.leave = func() {
+		end()
+		for _, c := range d.callers {
+			c.Wait()
+		}
+	}
+	everyone(ctx, t, d.callers, "use the desktop", arrived)
+	d.pod, d.secrets = runningPod(ctx, t, key), secretsOf(ctx, t)
+	return d
+}
+
+// goesOn checks that nothing has happened to the desktop.
+func (d *liveDesktop) goesOn(ctx context.Context, t *testing.T) {
+	t.Helper()
+	heard := d.callers[0].State().Heard
+	everyone(ctx, t, d.callers, "go on", func(s harness.Call) bool { return arrived(s) && s.Heard > heard })
+	for _, c := range d.callers {
+		if s := c.State(); s.Opened != 1 || s.Wrong != nil {
+			t.Errorf("a client noticed: %+v", s)
+		}
+	}
+	assert.Equal(t, d.pod, runningPod(ctx, t, d.key), "the desktop in use runs in pod, before")
+	if now := secretsOf(ctx, t); !maps.EqualFunc(now, d.secrets, func(a, b map[string][]byte) bool { return maps.EqualFunc(a, b, slices.Equal) }) {
+		t.Error("the release's Secrets have changed")
+	}
 }
 
 // nothingOfTheRelease fails the test when an object of the release is left, or a key of
@@ -180,14 +215,14 @@ func homeOf(ctx context.Context, t *testing.T, key types.NamespacedName) *corev1
 }
 
 // readNote opens a session, which may be asleep, and expects the file in its home.
-func readNote(ctx context.Context, t *testing.T, key types.NamespacedName) {
+func readNote(ctx context.Context, t *testing.T, at *harness.Installation, key types.NamespacedName) {
 	t.Helper()
 	err := eventually.Wait(ctx, "session "+key.Name+" to open with its file", func() error {
-		link, err := in.Link(ctx, key, linkTTL)
+		link, err := at.Link(ctx, key, linkTTL)
 		if err != nil {
 			return err
 		}
-		visitor, err := in.Invited(ctx, link)
+		visitor, err := at.Invited(ctx, link)
 		if err != nil {
 			return err
 		}

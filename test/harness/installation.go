@@ -7,6 +7,7 @@ package harness
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -36,7 +37,11 @@ import (
 // Installation is a running installation and its administrator's clients.
 type Installation struct {
 	env.Env
-	Root   string
+	Root string
+	// PluginProgram is kubectl's plugin, by which the administrator makes links.
+	PluginProgram string
+	// Trusts are the authorities whose certificates visitors accept; nil is the machine's.
+	Trusts *x509.CertPool
 	Config *rest.Config
 	Client client.Client
 	Kube   kubernetes.Interface
@@ -77,7 +82,7 @@ func Find() (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Installation{Env: e, Root: root, Config: rc, Client: c, Kube: kube}, nil
+	return &Installation{Env: e, Root: root, PluginProgram: filepath.Join(root, "bin", "kubectl-vdi"), Config: rc, Client: c, Kube: kube}, nil
 }
 
 // Beside is another release in the same cluster, whose visitors find its activator at
@@ -93,6 +98,14 @@ func (in *Installation) Beside(ctx context.Context, r helm.Release) (*Installati
 	return &other, nil
 }
 
+// Behind is the same release for visitors who come in at another address, that of an ingress,
+// whose certificate is by one of the authorities.
+func (in *Installation) Behind(address string, trusts *x509.CertPool) *Installation {
+	other := *in
+	other.Address, other.Trusts = address, trusts
+	return &other
+}
+
 // Link makes a session's link as its administrator would: with the plugin.
 func (in *Installation) Link(ctx context.Context, key types.NamespacedName, ttl time.Duration) (string, error) {
 	out, err := in.Plugin(ctx, "link", key.Name, "--namespace", key.Namespace, "--ttl", ttl.String(), "--system-namespace", in.SystemNamespace)
@@ -101,11 +114,10 @@ func (in *Installation) Link(ctx context.Context, key types.NamespacedName, ttl 
 
 // Plugin runs the kubectl plugin and returns what it printed.
 func (in *Installation) Plugin(ctx context.Context, args ...string) (string, error) {
-	plugin := filepath.Join(in.Root, "bin", "kubectl-vdi")
-	if _, err := os.Stat(plugin); err != nil {
+	if _, err := os.Stat(in.PluginProgram); err != nil {
 		return "", fmt.Errorf("%w: build it with make build", err)
 	}
-	return Output(ctx, in.Root, plugin, append(args, "--kubeconfig", in.Kubeconfig)...)
+	return Output(ctx, in.Root, in.PluginProgram, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
 // Session waits until the session's object passes check, and returns it.

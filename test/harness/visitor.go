@@ -31,10 +31,6 @@ type Visitor struct {
 
 // Anybody is a visitor without a link.
 func (in *Installation) Anybody(sessionURL string) (*Visitor, error) {
-	return anybody(sessionURL, in.Address, nil)
-}
-
-func anybody(sessionURL, address string, trusts *x509.CertPool) (*Visitor, error) {
 	u, err := url.Parse(sessionURL)
 	if err != nil {
 		return nil, err
@@ -45,31 +41,21 @@ func anybody(sessionURL, address string, trusts *x509.CertPool) (*Visitor, error
 	}
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, address)
+		return d.DialContext(ctx, network, in.Address)
 	}
-	return &Visitor{URL: u, dial: dial, trusts: trusts, HTTP: &http.Client{
+	return &Visitor{URL: u, dial: dial, trusts: in.Trusts, HTTP: &http.Client{
 		Jar: jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
-		Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: trusts}},
+		Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: in.Trusts}},
 	}}, nil
 }
 
 // Invited is a visitor who has exchanged a link for its cookie. That alone wakes
 // nothing.
 func (in *Installation) Invited(ctx context.Context, link string) (*Visitor, error) {
-	return invited(ctx, link, in.Address, nil)
-}
-
-// By is a visitor who has exchanged a link at another address than the installation's
-// own, that of an ingress, whose certificate is by one of the authorities.
-func By(ctx context.Context, address string, trusts *x509.CertPool, link string) (*Visitor, error) {
-	return invited(ctx, link, address, trusts)
-}
-
-func invited(ctx context.Context, link, address string, trusts *x509.CertPool) (*Visitor, error) {
-	v, err := anybody(link, address, trusts)
+	v, err := in.Anybody(link)
 	if err != nil {
 		return nil, err
 	}
