@@ -41,7 +41,9 @@ func TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease(t *testing.T) {
 	// One coturn has the node's port; and the node port is the other release's.
 	settings := append(slices.Clone(in.Settings), "--set", "watchNamespaces={"+teamNamespace+"}", "--set", "rbac.clusterScoped=false",
 		"--set", "crds.enabled=false", "--set", "selkies.enabled=false", "--set", "knative.applyConfig=false",
-		"--set", "coturn.enabled=false", "--set", "activator.service.type=ClusterIP")
+		"--set", "coturn.enabled=false", "--set", "activator.service.type=ClusterIP",
+		// The demo's provider is the other release's too, and a portal reads the cluster's templates.
+		"--set", "auth.oidc.issuer=,auth.oidc.clientID=,auth.oidc.existingSecret=", "--set-json", "extraObjects=[]")
 	require.NoError(t, theirs.Upgrade(ctx, in.Chart(), settings...))
 	if printed, err := theirs.Test(ctx); err != nil {
 		t.Errorf("%v: %s", err, printed)
