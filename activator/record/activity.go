@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,7 +45,7 @@ func (w *Writer) WriteActivity(ctx context.Context, key types.NamespacedName, a 
 	if a.Protocol != have.Protocol {
 		next.Protocol = a.Protocol
 	}
-	if next == (v1alpha1.SessionActivity{}) {
+	if reflect.ValueOf(next).IsZero() {
 		return nil
 	}
 	stored, err := w.patch(ctx, key, activityPatch(next, a.Traceparent), "")
