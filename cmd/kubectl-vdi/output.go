@@ -22,8 +22,12 @@ const wide = "wide"
 type output struct{ flags *genericclioptions.PrintFlags }
 
 // addOutput adds -o; done is what kubectl's printers say after an object's name, such as created.
+// A command with a --template of its own takes none of kubectl's.
 func addOutput(cmd *cobra.Command, done string) output {
 	o := output{genericclioptions.NewPrintFlags(done)}
+	if cmd.Flag("template") != nil {
+		o.flags.TemplatePrinterFlags = nil
+	}
 	o.flags.AddFlags(cmd)
 	formats := append(o.flags.AllowedFormats(), wide)
 	cmd.Flag("output").Usage = fmt.Sprintf("Output format. One of: (%s).", strings.Join(formats, ", "))
@@ -37,7 +41,8 @@ func (o output) wide() bool { return o.format() == wide }
 
 // table says that no objects are asked for.
 func (o output) table() bool {
-	return o.wide() || o.format() == "" && *o.flags.TemplatePrinterFlags.TemplateArgument == ""
+	template := o.flags.TemplatePrinterFlags
+	return o.wide() || o.format() == "" && (template == nil || *template.TemplateArgument == "")
 }
 
 // check refuses a format that there is not, before anything is changed.
