@@ -26,7 +26,7 @@ const teamNamespace = "vdi-e2e-team"
 // without any right beyond its namespace, on CRDs that were there.
 func TestAUserOfOneNamespaceInstallsBesideTheClustersOwnRelease(t *testing.T) {
 	ctx := storyOfTheRelease(t, releasePatience)
-	require.NoError(t, upgrade(ctx, "--set", "watchNamespaces={"+namespace+"}"))
+	require.NoError(t, upgrade(ctx, "--set", "watchNamespaces={"+namespace+"}", "--set", "portal.sessionsNamespace="+namespace))
 	require.NoError(t, removeNamespaces(ctx, teamNamespace))
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: teamNamespace}}
 	require.NoError(t, in.Client.Create(ctx, ns))

@@ -24,7 +24,7 @@
 {{- end -}}
 {{- end -}}
 {{- $namespace := .Values.portal.sessionsNamespace -}}
-{{- if and $namespace .Values.watchNamespaces (not (has $namespace .Values.watchNamespaces)) -}}
+{{- if and (include "vdi-operator.portal" .) $namespace .Values.watchNamespaces (not (has $namespace .Values.watchNamespaces)) -}}
 {{- fail (printf "\n\nportal.sessionsNamespace is %q, and watchNamespaces is %s: its sessions would be nobody's. Name one of these." $namespace (toJson .Values.watchNamespaces)) -}}
 {{- end -}}
 {{- end -}}
