@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,34 @@ func TestTheNotesWarnOfLinksWithoutTLS(t *testing.T) {
 			notes := files["vdi-operator/templates/NOTES.txt"]
 			require.Contains(t, notes, "1. Check that it runs")
 			assert.Equal(t, c.warn, strings.Contains(notes, "WARNING: sessions' URLs begin with http."))
+		})
+	}
+}
+
+// Who registers the portal with a provider needs its addresses to the letter.
+func TestTheNotesSayWhatToRegisterWithTheIdentityProvider(t *testing.T) {
+	vdi := inProcess(t)
+	for name, c := range map[string]struct{ set, url string }{
+		"nobody signs in":    {"ingress.domain=vdi.example.com", ""},
+		"on this computer":   {"auth.oidc.clientID=vdi,auth.oidc.issuer=https://login.example.com", "http://portal.localhost:8080"},
+		"TLS at the ingress": {"auth.oidc.clientID=vdi,auth.oidc.issuer=https://login.example.com,ingress.domain=vdi.example.com,url.scheme=https", "https://portal.vdi.example.com"},
+		"a host of its own": {"auth.oidc.clientID=vdi,auth.oidc.issuer=https://login.example.com,portal.host=my.example.com,ingress.domain=vdi.example.com," +
+			"url.scheme=https,url.port=8443,url.routing=path", "https://my.example.com:8443"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, err := strvals.Parse(c.set + ",auth.oidc.existingSecret=a-secret")
+			require.NoError(t, err)
+			files, err := vdi(values)
+			require.NoError(t, err)
+			notes := files["vdi-operator/templates/NOTES.txt"]
+			require.Contains(t, notes, "1. Check that it runs")
+			assert.NotContains(t, notes, "a-secret")
+			if c.url == "" {
+				assert.NotContains(t, notes, "sign in")
+				return
+			}
+			assert.Contains(t, notes, "People sign in and find their desktops at "+c.url+"/\n")
+			assert.Regexp(t, `redirect URI +`+regexp.QuoteMeta(c.url)+`/callback\n`, notes)
 		})
 	}
 }

@@ -32,16 +32,25 @@ All others use the scheme's default port, which is 0.
 {{- end -}}
 {{- end -}}
 
-{{/* A session's URL, as pkg/config.URL writes it; takes {context, label}. */}}
-{{- define "vdi-operator.url.session" -}}
+{{/* A host's URL, without a slash at its end, as pkg/config.URL writes it; takes {context, host}. */}}
+{{- define "vdi-operator.url.origin" -}}
 {{- $port := include "vdi-operator.url.port" .context | int -}}
-{{- $suffix := ternary "" (printf ":%d" $port) (eq $port 0) -}}
-{{- include "vdi-operator.url.scheme" .context }}://
-{{- if eq .context.Values.url.routing "path" -}}
-{{- .context.Values.ingress.domain }}{{ $suffix }}/{{ .label }}/
-{{- else -}}
-{{- .label }}.{{ .context.Values.ingress.domain }}{{ $suffix }}/
+{{- include "vdi-operator.url.scheme" .context }}://{{ .host }}{{ ternary "" (printf ":%d" $port) (eq $port 0) }}
 {{- end -}}
+
+{{/* A session's URL; takes {context, label}. */}}
+{{- define "vdi-operator.url.session" -}}
+{{- $domain := .context.Values.ingress.domain -}}
+{{- if eq .context.Values.url.routing "path" -}}
+{{- include "vdi-operator.url.origin" (dict "context" .context "host" $domain) }}/{{ .label }}/
+{{- else -}}
+{{- include "vdi-operator.url.origin" (dict "context" .context "host" (printf "%s.%s" .label $domain)) }}/
+{{- end -}}
+{{- end -}}
+
+{{/* The portal's URL, without a slash at its end. */}}
+{{- define "vdi-operator.portal.url" -}}
+{{- include "vdi-operator.url.origin" (dict "context" . "host" (include "vdi-operator.portal.host" .)) -}}
 {{- end -}}
 
 {{/* The host of this chart's object: a wildcard, or one host that has sessions as paths. */}}
