@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/portal"
 )
 
 const chart = "../../charts/vdi-operator"
@@ -42,7 +43,7 @@ func alerts(t *testing.T) []Rule {
 	return rules.All()
 }
 
-// registered are the names of the series that operator and activator have from their
+// registered are the names of the series that operator, activator and portal have from their
 // start, or once the installation has been looked at.
 func registered(t *testing.T) map[string]bool {
 	t.Helper()
@@ -53,6 +54,9 @@ func registered(t *testing.T) map[string]bool {
 	metrics.RegisterReady(reg, func() error { return nil })
 	metrics.NewOperator(reg).Condition(v1alpha1.ConditionKeysCurrent, metav1.ConditionTrue)
 	metrics.RegisterActivatorsListening(reg, func() int { return 1 })
+	metrics.NewPortal(reg, portal.Reasons()...)
+	metrics.RegisterPortalReady(reg, func() error { return nil })
+	metrics.RegisterSignInsLive(reg, func() int { return 1 })
 	reg.MustRegister(
 		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
 		metrics.NewGPUSeconds(func(context.Context) ([]metrics.GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))

@@ -78,7 +78,7 @@ func fields(t *testing.T, visit func(path string, p property)) {
 func TestEveryFieldSaysWhatItIs(t *testing.T) {
 	fields(t, func(path string, p property) {
 		switch path {
-		case "VDISession.metadata", "VDITemplate.metadata": // Kubernetes explains it
+		case "VDISession.metadata", "VDISignIn.metadata", "VDITemplate.metadata": // Kubernetes explains it
 		default:
 			assert.NotEmpty(t, p.Description, "%s: kubectl explain says nothing", path)
 		}
