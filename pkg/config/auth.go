@@ -248,7 +248,7 @@ func (f Forwarded) validate(path *field.Path) (errs field.ErrorList) {
 	return errs
 }
 
-func (p *Portal) validate(namespaces []string) (errs field.ErrorList) {
+func (p *Portal) validate(namespaces []string, url URL) (errs field.ErrorList) {
 	if p == nil {
 		return nil
 	}
@@ -256,6 +256,9 @@ func (p *Portal) validate(namespaces []string) (errs field.ErrorList) {
 	errs = append(validateLabel(path.Child("service"), p.Service), validateLabel(path.Child("namespace"), p.Namespace)...)
 	if problems := validation.IsDNS1123Subdomain(p.Host); len(problems) > 0 || strings.Contains(strings.Split(p.Host, ".")[0], "--") {
 		errs = append(errs, field.Invalid(path.Child("host"), p.Host, "must be a host without port, such as portal.vdi.example.com, and no session's"))
+	}
+	if url.ByPath() && p.Host == url.Domain {
+		errs = append(errs, field.Invalid(path.Child("host"), p.Host, "must not be url.domain, the host of all sessions"))
 	}
 	for name, port := range map[string]int{"port": p.Port, "internalPort": p.InternalPort} {
 		if port < 1 || port > maxPort {

@@ -67,7 +67,9 @@ func TestWaysInThatCannotWorkAreRefused(t *testing.T) {
 		"a proxy that is everybody": {signIn(good, "  forwarded: {userHeader: X-User, from: [0.0.0.0/0]}"), "auth.forwarded.from[0]"},
 		"a field that is ours":      {signIn(good, "  forwarded: {userHeader: Cookie, from: [10.0.0.0/8]}"), "auth.forwarded.userHeader"},
 		"tokens for somebody else":  {signIn(good, "  issuers: [{url: 'https://a.example', claims: {user: sub}}]"), "auth.issuers[0].audience"},
-		"a session's host":          {strings.Replace(signIn(good, ""), "portal.vdi", "a--b.vdi", 1), "portal.host"},
+		"the host of all sessions": {strings.Replace(signIn(good, "  links: true\n"), "domain: vdi.example.com", "routing: path, domain: portal.vdi.example.com", 1),
+			"portal.host"},
+		"a session's host": {strings.Replace(signIn(good, ""), "portal.vdi", "a--b.vdi", 1), "portal.host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.config))

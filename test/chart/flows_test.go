@@ -139,10 +139,7 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 		tcp(activator, internet, 25), tcp(activator, internet, 80), tcp(activator, database, 5432), tcp(activator, intranet,
 			445), tcp(activator, metadata, 80), tcp(activator, operator, 8080),
 		tcp(operator, database, 5432), tcp(operator, metadata, 80), tcp(operator, activator, 8080), udp(operator, internet, 443),
-		// The portal believes whom it is passed on by, and that is the activator alone.
-		tcp(internet, portal, 8080), tcp(ingress, portal, 8080), tcp(desktop, portal, 8080), tcp(desktop, portal, 8081), tcp(mimic, portal,
-			8081), tcp(operator, portal, 8080), tcp(prometheus, portal, 8080),
-		tcp(portal, desktop, 8080), tcp(portal, database, 5432), tcp(portal, activator, 8081), tcp(portal, metadata, 80),
+		tcp(desktop, portal, 8080), tcp(desktop, portal, 8081),
 	}
 	for _, s := range special {
 		never = append(never, tcp(desktop, s, 443), tcp(desktop, s, 80))
@@ -172,10 +169,16 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 				udp(desktop, intranet, 49152), tcp(activator, coturn, 9641)}},
 		},
 		"sign-in": {
-			pass: [][]policy.Connection{needed, turn, open, browsing, {tcp(activator, portal, 8080), tcp(activator, portal, 8081), tcp(operator, portal, 8081),
-				tcp(portal, internet, 8443), tcp(portal, apiServer, 6443), udp(portal, dns, 53), tcp(prometheus, portal, 9090),
-				tcp(activator, internet, 443)}},
-			fail: [][]policy.Connection{never, {tcp(activator, portal, 9090), tcp(portal, internet, 25), tcp(activator, internet, 8443)}},
+			pass: [][]policy.Connection{needed, turn, open, browsing, {tcp(activator, portal, 8080), tcp(activator, portal, 8081),
+				tcp(operator, portal, 8081), tcp(portal, apiServer, 6443), udp(portal, dns, 53), tcp(prometheus, portal, 9090),
+				// Each its own providers.
+				tcp(portal, internet, 9443), tcp(activator, internet, 10443)}},
+			fail: [][]policy.Connection{never, {tcp(activator, portal, 9090), tcp(portal, internet, 10443), tcp(activator, internet, 9443),
+				// The portal believes whom it is passed on by, and that is the activator alone.
+				tcp(internet, portal, 8080), tcp(ingress, portal, 8080), tcp(mimic, portal, 8081), tcp(operator, portal, 8080),
+				tcp(prometheus, portal, 8080),
+				tcp(portal, desktop, 8080), tcp(portal, database, 5432), tcp(portal, activator, 8081), tcp(portal, metadata, 80),
+				tcp(portal, internet, 25)}},
 		},
 		"closed-network": {
 			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317),

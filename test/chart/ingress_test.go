@@ -102,7 +102,7 @@ func TestConnectionsOutliveWhatEachControllerKeepsOfThem(t *testing.T) {
 	args := "Deployment/vdi-activator .spec.template.spec.containers[0]"
 	gets := func(delay, keepAlive string, set ...string) fieldCase {
 		return fieldCase{set, map[string]string{
-			args + ".args[7]": "--shutdown-delay=" + delay, args + ".args[8]": "--keep-alive=" + keepAlive,
+			args + ".args[8]": "--shutdown-delay=" + delay, args + ".args[9]": "--keep-alive=" + keepAlive,
 		}}
 	}
 	checkFields(t, map[string]fieldCase{

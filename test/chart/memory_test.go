@@ -13,6 +13,8 @@ func TestGoKnowsTheMemoryLimit(t *testing.T) {
 			pod("operator") + ".env[?(@.name=='GOMEMLIMIT')].value":  "966367641",
 			pod("operator") + ".resources.limits.memory":             "1Gi",
 		}},
+		"of the portal's 256Mi, too": {peopleSignIn, map[string]string{
+			pod("portal") + ".env[?(@.name=='GOMEMLIMIT')].value": "241591910", pod("portal") + ".resources.limits.memory": "256Mi"}},
 		"in units of ten": {[]string{"activator.resources.limits.memory=1.5G"}, map[string]string{
 			pod("activator") + ".env[*].value": "1350000000",
 		}},

@@ -13,7 +13,8 @@ var checksum = regexp.MustCompile(`checksum/config: \w+`)
 
 func TestFullnameOverrideRenamesEveryObjectAndChangesNothingElse(t *testing.T) {
 	const name = "zebra"
-	defaults, renamed := rendered(t), rendered(t, "--set", "fullnameOverride="+name)
+	all := strings.Join(append(peopleSignIn, "prePull.enabled=true"), ",")
+	defaults, renamed := rendered(t, "--set", all), rendered(t, "--set", all+",fullnameOverride="+name)
 	for _, o := range renamed {
 		// The template's name is its users'.
 		assert.False(t, !strings.Contains(o.name, name) && o.kind != "VDITemplate", "%s %s has another name", o.kind, o.name)

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/org/vdi-operator/pkg/config"
 )
+
+// peopleSignIn are values with which the portal runs.
+var peopleSignIn = []string{"auth.oidc.issuer=https://login.example.com", "auth.oidc.clientID=vdi"}
 
 func TestAnAutoscalerTakesTheReplicasPlace(t *testing.T) {
 	const hpa = "HorizontalPodAutoscaler/vdi-activator "
@@ -66,20 +70,22 @@ func TestOneTagIsThatOfAllPrograms(t *testing.T) {
 			"Deployment/vdi-operator " + of:           "ghcr.io/org/vdi-operator:" + version,
 			"Deployment/vdi-activator " + of:          "ghcr.io/org/vdi-activator:" + version,
 			"Deployment/vdi-coturn " + of:             "ghcr.io/org/vdi-coturn:" + version,
+			"Deployment/vdi-portal " + of:             "ghcr.io/org/vdi-portal:" + version,
 			"Pod/vdi-check .spec.containers[0].image": "ghcr.io/org/vdi-operator:" + version,
 		}
 	}
 	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	checkFields(t, map[string]fieldCase{
-		"a version":               {[]string{"image.tag=0.3.0"}, all("0.3.0")},
-		"as Git has it":           {[]string{"image.tag=v0.3.0"}, all("0.3.0")},
-		"what is no version":      {[]string{"image.tag=v2"}, all("v2")},
-		"one said in another way": {[]string{"image.tag=0.3.0", "operator.image.tag=v0.3.0"}, all("0.3.0")},
+		"a version":               {append(peopleSignIn, "image.tag=0.3.0"), all("0.3.0")},
+		"as Git has it":           {append(peopleSignIn, "image.tag=v0.3.0"), all("0.3.0")},
+		"what is no version":      {append(peopleSignIn, "image.tag=v2"), all("v2")},
+		"one said in another way": {append(peopleSignIn, "image.tag=0.3.0", "operator.image.tag=v0.3.0"), all("0.3.0")},
 		"one of its own that is no version": {[]string{"activator.image.tag=mine"}, map[string]string{
 			"Deployment/vdi-activator " + of: "ghcr.io/org/vdi-activator:mine"}},
 		"one by its digest": {[]string{"operator.image.tag=0.1.0", "operator.image.digest=" + digest}, map[string]string{
 			"Deployment/vdi-operator " + of: "ghcr.io/org/vdi-operator@" + digest}},
-		"one that does not run": {[]string{"agent.image.tag=0.1.0", "agent.enabled=false"}, nil},
+		"one that does not run":          {[]string{"agent.image.tag=0.1.0", "agent.enabled=false"}, nil},
+		"a portal where nobody signs in": {[]string{"portal.image.tag=0.1.0"}, map[string]string{"Deployment/vdi-portal .kind": ""}},
 	})
 }
 
@@ -110,7 +116,8 @@ func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 
 func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 	seen := 0
-	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"), "--set", "uninstall.enabled=true")) {
+	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"), "--set", "uninstall.enabled=true,"+
+		strings.Join(peopleSignIn, ","))) {
 		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}} {
 			for _, kind := range []string{"initContainers", "containers"} {
 				all, _, _ := unstructured.NestedSlice(o.Object, append(spec, kind)...)
@@ -121,7 +128,7 @@ func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, seen, 5, "operator, activator, coturn, check and uninstall")
+	assert.GreaterOrEqual(t, seen, 6, "operator, activator, portal, coturn, check and uninstall")
 }
 
 func TestImagesAreKeptOnNodesOnlyWhereAskedFor(t *testing.T) {

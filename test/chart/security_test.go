@@ -2,6 +2,7 @@ package chart
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,7 +35,8 @@ func podSpecOf(o *unstructured.Unstructured) map[string]any {
 }
 
 func TestWhereThePlatformAssignsUsersNoPodNamesOne(t *testing.T) {
-	all := objects(t)(release.Template(t.Context(), "--values", values(t, platformAssigns), "--values", asHelm(t)))
+	all := objects(t)(release.Template(t.Context(), "--values", values(t, platformAssigns), "--values", asHelm(t), "--set",
+		strings.Join(peopleSignIn, ",")))
 	var pods []string
 	for _, o := range all {
 		spec := podSpecOf(o)
@@ -55,7 +57,7 @@ func TestWhereThePlatformAssignsUsersNoPodNamesOne(t *testing.T) {
 		}
 		assert.Equal(t, true, contexts[0].(map[string]any)["runAsNonRoot"], "%s: what is not null stays", o.GetName())
 	}
-	assert.ElementsMatch(t, []string{"vdi-operator", "vdi-activator", "vdi-coturn", "vdi-uninstall", "vdi-check"}, pods)
+	assert.ElementsMatch(t, []string{"vdi-operator", "vdi-activator", "vdi-portal", "vdi-coturn", "vdi-uninstall", "vdi-check"}, pods)
 
 	raw := field(t, all, "ConfigMap/vdi-operator", `.data.config\.yaml`)
 	c, err := config.Parse([]byte(raw))

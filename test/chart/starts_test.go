@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,9 +29,17 @@ import (
 const togetherAtMost = 4
 
 // configured are the values that reach the programs' configuration, by their beginning.
-var configured = []string{"activator.passed.", "activator.trustedProxies", "coturn.allowedPeers", "coturn.deniedPeers", "coturn.external",
-	"coturn.port", "coturn.quota.", "coturn.realm", "coturn.relay.", "coturn.tls.", "fullnameOverride", "ingress.domain", "knative.",
-	"limits.", "nameOverride", "sessions.", "tracing.", "turn.credentialTTL", "turn.icePolicy", "turn.urls", "url.", "watchNamespaces"}
+var configured = []string{"activator.passed.", "activator.trustedProxies", "audit.", "auth.", "coturn.allowedPeers", "coturn.deniedPeers",
+	"coturn.external", "coturn.port", "coturn.quota.", "coturn.realm", "coturn.relay.", "coturn.tls.", "fullnameOverride", "ingress.domain",
+	"knative.", "limits.", "nameOverride", "portal.host", "portal.maxSessionsPerUser", "portal.sessionsNamespace", "portal.signInsPerAddress.",
+	"prePull.enabled", "prePull.gpuNodeLabels", "prePull.maxUnavailable", "sessions.", "tracing.", "turn.credentialTTL", "turn.icePolicy",
+	"turn.urls", "url.", "watchNamespaces"}
+
+// signIn are values with which the portal runs.
+func signIn() map[string]any {
+	oidc := map[string]any{"issuer": "https://login.example.com", "clientID": "vdi"}
+	return map[string]any{"auth": map[string]any{"oidc": oidc}}
+}
 
 // drawn is as much of JSON Schema as the chart's values use where a program reads them.
 type drawn struct {
@@ -44,8 +53,10 @@ type drawn struct {
 	Maximum          *float64
 	Not              *drawn
 	AnyOf            []drawn
+	OneOf            []drawn
 	Items            *drawn
 	Properties       map[string]drawn
+	Required         []string
 }
 
 // Whatever Helm renders, the programs take: a value that they would refuse is refused by
@@ -62,9 +73,12 @@ func TestWhateverRendersStarts(t *testing.T) {
 	names := slices.Sorted(maps.Keys(leaves))
 	require.Greater(t, len(names), 40, "values that reach a configuration")
 	vdi := inProcess(t)
-	drawn, rendered := 0, 0
+	drawn, rendered, portals := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		values := map[string]any{}
+		if rapid.Bool().Draw(t, "people sign in") {
+			values = signIn()
+		}
 		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, togetherAtMost, rapid.ID).Draw(t, "values") {
 			set(values, strings.Split(name, "."), leaves[name].generator().Draw(t, name))
 		}
@@ -75,9 +89,13 @@ func TestWhateverRendersStarts(t *testing.T) {
 		}
 		rendered++
 		for name, raw := range configurations(files) {
+			if strings.Contains(name, "portal") {
+				portals++
+			}
 			assert.NoError(t, parse(name, raw), "%s of these values, which Helm renders: %v", name, values)
 		}
 	})
+	require.Greater(t, portals, drawn/10, "of %d draws these have a portal", drawn)
 	require.Greater(t, rendered, drawn/4, "of %d draws these render", drawn)
 }
 
@@ -87,7 +105,7 @@ func TestAProgramStartsWithEveryDurationThatTheChartTakes(t *testing.T) {
 	for _, key := range durations(t) {
 		taken := 0
 		for _, value := range []string{"0s", "1ms", "9.999s", "10s", "59.9s", "719h59m60s", "720h1s", "8760h", "8760h1s", "9999999h"} {
-			values := map[string]any{}
+			values := signIn()
 			set(values, strings.Split(key, "."), value)
 			files, err := vdi(values)
 			if err != nil {
@@ -96,7 +114,7 @@ func TestAProgramStartsWithEveryDurationThatTheChartTakes(t *testing.T) {
 			}
 			taken++
 			all := configurations(files)
-			require.NotEmpty(t, all)
+			require.Contains(t, all, "vdi-operator/templates/portal/configmap.yaml")
 			for name, raw := range all {
 				require.NoError(t, parse(name, raw), "%s=%s: the chart takes it, %s does not", key, value, name)
 			}
@@ -111,14 +129,16 @@ func durations(t *testing.T) []string {
 	vdi, err := loader.Load(filepath.Join("..", "..", helm.Chart))
 	require.NoError(t, err)
 	keys := []string{"turn.credentialTTL"}
-	for _, section := range []string{"sessions", "limits"} {
-		for name, value := range vdi.Values[section].(map[string]any) {
-			if _, is := value.(string); is {
+	oidc := vdi.Values["auth"].(map[string]any)["oidc"]
+	for section, of := range map[string]any{"sessions": vdi.Values["sessions"], "limits": vdi.Values["limits"], "auth.oidc": oidc} {
+		for name, value := range of.(map[string]any) {
+			text, is := value.(string)
+			if _, err := time.ParseDuration(text); is && err == nil {
 				keys = append(keys, section+"."+name)
 			}
 		}
 	}
-	require.Greater(t, len(keys), 8, "%v", keys)
+	require.Greater(t, len(keys), 12, "%v", keys)
 	return keys
 }
 
@@ -194,6 +214,8 @@ func (s drawn) generator() *rapid.Generator[any] {
 		return rapid.SampledFrom(s.Enum)
 	case len(s.AnyOf) > 0:
 		return rapid.OneOf(s.AnyOf[0].generator(), s.AnyOf[len(s.AnyOf)-1].generator())
+	case len(s.OneOf) > 0:
+		return rapid.OneOf(s.OneOf[0].generator(), s.OneOf[len(s.OneOf)-1].generator())
 	}
 	kind, _ := s.Type.(string)
 	if kinds, are := s.Type.([]any); are {
@@ -211,6 +233,14 @@ func (s drawn) generator() *rapid.Generator[any] {
 			least = *s.Minimum
 		}
 		return rapid.OneOf(rapid.SampledFrom([]float64{least, *s.Maximum}), rapid.Float64Range(least, *s.Maximum)).AsAny()
+	case "object":
+		return rapid.Custom(func(t *rapid.T) any {
+			all := map[string]any{}
+			for _, name := range s.Required {
+				all[name] = s.Properties[name].generator().Draw(t, name)
+			}
+			return all
+		})
 	case "array":
 		return rapid.SliceOfN(s.Items.generator(), 0, 2).AsAny()
 	}

@@ -149,7 +149,7 @@ egress:
   {{- end }}
 {{- end -}}
 
-{{/* The ports of URLs, each once, as a list; takes {urls}. A provider's other endpoints are at 443. */}}
+{{/* The ports of URLs, each once, as a list; takes {urls}. Endpoints of a provider at other ports need networkPolicy.extraEgress. */}}
 {{- define "vdi-operator.auth.ports" -}}
 {{- $ports := list -}}
 {{- range .urls -}}
