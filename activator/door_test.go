@@ -311,8 +311,8 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 			func(g *gateway) { g.shares(v1alpha1.ShareViewer, 0) }, closing.RoleChanged,
 		},
 		"a link that expires": {
-			func(*gateway) (string, visit.Grant) {
-				return "alice@example.com", visit.Grant{Link: time.Now().Add(5 * time.Second)}
+			func(g *gateway) (string, visit.Grant) {
+				return "alice@example.com", visit.Grant{Link: time.Now().Add(5 * time.Second), Key: g.Verifier.Key()}
 			},
 			func(g *gateway) {
 				time.Sleep(5 * time.Second)

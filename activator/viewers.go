@@ -128,7 +128,7 @@ func (s *Server) ended(v auth.Visitor, session *v1alpha1.VDISession, now time.Ti
 	roles, err := s.Guard.Holds(v, session, now)
 	if err != nil {
 		switch why := refusalOf(err); why {
-		case closing.ExpiredToken:
+		case closing.ExpiredToken, closing.BadToken:
 			return closing.LinkExpired
 		case closing.SignedOut:
 			return why
