@@ -242,7 +242,8 @@ func TestAViewerWakesNothingAndMayOnlyLook(t *testing.T) {
 
 	g.wakes(newDesktop(t))
 	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/app.js", as(fetching)).code)
-	for _, tc := range []struct{ method, path string }{{http.MethodPost, "/x"}, {http.MethodPut, "/x"}, {http.MethodGet, "/files/"}, {http.MethodGet, "/files"}} {
+	for _, tc := range []struct{ method, path string }{{http.MethodPost, "/x"}, {http.MethodPut, "/x"}, {http.MethodGet, "/files/"}, {http.MethodGet, "/files"},
+		{http.MethodGet, "//files/a"}, {http.MethodGet, "/./files/a"}, {http.MethodGet, "/x/../files/a"}, {http.MethodGet, "/%2ffiles/a"}} {
 		assert.Equal(t, http.StatusForbidden, g.do(tc.method, tc.path, as(fetching)).code, tc)
 	}
 	ws := g.dial("/api/websockets", as(fromPage))
