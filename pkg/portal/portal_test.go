@@ -330,7 +330,7 @@ func TestEachSignInHasAFreshSecretAndTheFormerEnds(t *testing.T) {
 	b := h.browser(t)
 	at, err := url.Parse(h.url)
 	require.NoError(t, err)
-	planted := seal.Random()
+	planted := signin.NewSecret()
 	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: "vdi-portal", Value: planted, Path: "/"}})
 	two := b.answer()
 	require.Equal(t, http.StatusOK, b.get("/").StatusCode)
@@ -530,7 +530,7 @@ func TestCookiesThatAreMadeUpAreNotLookedForWithoutEnd(t *testing.T) {
 	answers := map[int]int{}
 	for range lookupsAtOnce + 20 {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
-		r.AddCookie(&http.Cookie{Name: "vdi-portal", Value: seal.Random()})
+		r.AddCookie(&http.Cookie{Name: "vdi-portal", Value: signin.NewSecret()})
 		s.ServeHTTP(w, r)
 		answers[w.Code]++
 	}

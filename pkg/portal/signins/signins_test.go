@@ -251,7 +251,7 @@ func TestCodesThatNobodyGaveOpenNothing(t *testing.T) {
 	require.NoError(t, err)
 	guessed, err := newCode(signin.Name(secret))
 	require.NoError(t, err)
-	for code, want := range map[string]error{"": ErrUsed, "x": ErrUsed, guessed: ErrUsed, guessed + "x": ErrUsed, seal.Random(): ErrSignedOut} {
+	for code, want := range map[string]error{"": ErrUsed, "x": ErrUsed, guessed: ErrUsed, guessed + "x": ErrUsed, signin.NewSecret(): ErrSignedOut} {
 		_, err := s.Redeem(t.Context(), code, target)
 		require.ErrorIs(t, err, want, code)
 	}
@@ -259,7 +259,7 @@ func TestCodesThatNobodyGaveOpenNothing(t *testing.T) {
 
 func FuzzCode(f *testing.F) {
 	f.Add("")
-	f.Add(seal.Random())
+	f.Add(signin.NewSecret())
 	f.Fuzz(func(t *testing.T, code string) {
 		name, ok := signInOf(code)
 		if !ok {
@@ -442,7 +442,7 @@ func TestKeysAreReplacedAndNobodyIsSignedOut(t *testing.T) {
 		require.NoError(t, w.box.Use(w.set))
 		w.pass(5 * time.Minute)
 		a := &asker{is: w.ada()}
-		a.is.RefreshToken = seal.Random()
+		a.is.RefreshToken = signin.NewSecret()
 		w.recheck(a).look(t.Context())
 		assert.Len(t, a.asked, 1, "rotation %d", i)
 	}
@@ -458,7 +458,7 @@ func TestSignInsAreNotDueAtOnce(t *testing.T) {
 	r := w.recheck(&asker{})
 	seen := map[time.Duration]bool{}
 	for range 100 {
-		in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: signin.Name(seal.Random())}}
+		in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: signin.Name(signin.NewSecret())}}
 		in.Status.ConfirmedAt = &metav1.Time{Time: w.Now()}
 		pause := r.pause(in)
 		assert.GreaterOrEqual(t, pause, 225*time.Second)

@@ -73,7 +73,7 @@ func (s *Store) key(name string) client.ObjectKey {
 // Begin signs somebody in. The secret is for the person's cookie alone, and is never one that
 // was there before.
 func (s *Store) Begin(ctx context.Context, id provider.Identity) (secret string, err error) {
-	secret = seal.Random()
+	secret = signin.NewSecret()
 	now := s.Now()
 	in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: signin.Name(secret)},
 		Spec: v1alpha1.VDISignInSpec{Issuer: s.OIDC.Issuer, Subject: id.Subject, ProviderSession: id.Session, User: id.User, Admin: id.Admin,
