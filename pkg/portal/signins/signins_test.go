@@ -1,9 +1,11 @@
 package signins
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -111,6 +114,29 @@ func TestASignInHasASecretOfItsOwnAndSealedTokens(t *testing.T) {
 	assert.Equal(t, 2, s.Live(t.Context()))
 	in.Name = signin.Name(second)
 	assert.Empty(t, s.IDToken(in), "of another sign-in")
+}
+
+func TestAPersonsSignInsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	s := w.store()
+	var lines bytes.Buffer
+	s.Audit = audit.New(&lines, true)
+	eve := w.ada()
+	eve.Subject, eve.User = "2", "eve"
+	hers, err := s.Begin(t.Context(), eve)
+	require.NoError(t, err)
+	var all []string
+	for range mostPerPerson + 2 {
+		w.pass(time.Second)
+		secret, err := s.Begin(t.Context(), w.ada())
+		require.NoError(t, err)
+		all = append(all, secret)
+	}
+	for i, secret := range all {
+		assert.Equal(t, i >= 2, w.there(secret), "the oldest end: %d", i)
+	}
+	assert.True(t, w.there(hers), "another person's")
+	assert.Equal(t, 2, strings.Count(lines.String(), `"reason":"too_many_sign_ins"`), lines.String())
 }
 
 func TestASignInThatCannotBeConfirmedHoldsAsLongAsItsToken(t *testing.T) {
