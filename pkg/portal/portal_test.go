@@ -44,6 +44,7 @@ type house struct {
 	idp      *oidctest.Provider
 	api      client.Client
 	box      *seal.Box
+	keys     keyset.Set
 	url      string
 	internal http.Handler
 	log      *lines
@@ -94,7 +95,8 @@ func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	for _, c := range change {
 		c(&h.config)
 	}
-	h.box, err = seal.New(keyset.New())
+	h.keys = keyset.New()
+	h.box, err = seal.New(h.keys)
 	require.NoError(t, err)
 	s := h.replica(t)
 	portal, h.internal = s, s.Internal()
