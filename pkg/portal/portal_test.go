@@ -474,6 +474,32 @@ func TestASignOutEndsTheSignInHereAndAtTheProvider(t *testing.T) {
 	assert.Equal(t, "signed_out", answer["reason"])
 }
 
+func TestAFormOutlivesTheKeyThatSignedIt(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser(t)
+	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
+	require.NoError(t, h.box.Use(h.keys.Next()))
+	assert.Equal(t, http.StatusNotFound, b.do(http.MethodPost, "/x", form).StatusCode, "it reaches the pages")
+	require.NoError(t, h.box.Use(keyset.New()))
+	assert.Equal(t, http.StatusForbidden, b.do(http.MethodPost, "/x", form).StatusCode, "of a key that is gone")
+}
+
+func TestWhoHasSignedInChangesAndOpensNoMoreThanAPersonDoes(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser(t)
+	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
+	opened, changed := map[int]int{}, map[int]int{}
+	for range changesAtOnce {
+		opened[b.get("/open/desktops/ada?browser="+signin.Hash("mine")).StatusCode]++
+	}
+	for range 3 * changesPerSecond {
+		changed[b.do(http.MethodPost, "/x", form).StatusCode]++
+	}
+	assert.Equal(t, map[int]int{http.StatusSeeOther: changesAtOnce}, opened)
+	assert.NotZero(t, changed[http.StatusTooManyRequests])
+	assert.Equal(t, http.StatusOK, b.get("/").StatusCode, "who only looks")
+}
+
 func TestTheProviderSignsPeopleOut(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)

@@ -58,6 +58,9 @@ func (s *Server) visited(next http.Handler) http.Handler {
 		case !safe(r) && !s.ours(r, v):
 			s.refuse(w, r, foreign)
 			return
+		case (!safe(r) || strings.HasPrefix(r.URL.Path, openPath)) && s.changes.Take(v.User, s.Now()) > 0:
+			s.refuse(w, r, tooManyChanges)
+			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
 	})
