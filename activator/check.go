@@ -31,19 +31,19 @@ func (s *Server) check(w http.ResponseWriter, at addressed) (v auth.Visitor, ok 
 	if costs > 0 && !s.admitsStranger(w, r) {
 		return v, false
 	}
-	refuse := func(err error) {
-		s.counts(r, costs)
-		s.refuseVisitor(w, refusalOf(err))
-	}
 	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		s.exchange(w, at, refuse)
+		s.exchange(w, at, func(err error) {
+			s.counts(r, costs)
+			s.refuseVisitor(w, refusalOf(err))
+		})
 		return v, false
 	}
 	if !known {
 		var err error
 		if v, err = s.Guard.Check(r, session); err != nil {
+			s.counts(r, costs) // whoever is sent to sign in may have guessed, too
 			if !s.toSignIn(w, at, err) {
-				refuse(err)
+				s.refuseVisitor(w, refusalOf(err))
 			}
 			return v, false
 		}

@@ -22,6 +22,8 @@ const (
 	knownWithin = 2 * time.Second
 	// longestWay is the longest path of a session that a hand-over leads to, in bytes.
 	longestWay = 2048
+	// portalStreams is longer than the portal's streams of events, which it ends by itself.
+	portalStreams = time.Minute + 10*time.Second
 )
 
 // signsIn says that people sign in at the portal.
@@ -179,5 +181,10 @@ func (s *Server) servePortal(w http.ResponseWriter, r *http.Request) {
 	}
 	defer end()
 	c := http.NewResponseController(w)
-	s.portal.ServeHTTP(w, r, func() { _ = c.SetReadDeadline(time.Time{}) })
+	streams := &page.Changed{ResponseWriter: w, Change: func(h http.Header) {
+		if strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
+			_ = c.SetWriteDeadline(time.Now().Add(portalStreams))
+		}
+	}}
+	s.portal.ServeHTTP(streams, r, func() { _ = c.SetReadDeadline(time.Time{}) })
 }

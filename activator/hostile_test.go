@@ -19,6 +19,8 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 // kubectl delete sets deletionTimestamp; the finalizer goes only when the last pod is gone, and only then DropSession is called.
@@ -137,6 +139,19 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 	}
 	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned), navigating)
 	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
+}
+
+func TestWhoIsSentToSignInMayNotGuessWithoutEnd(t *testing.T) {
+	g := newGateway(t, withPortal, func(c *config.Config) {
+		c.TrustedProxies = nil
+		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
+	})
+	other := tokentest.Signer(t)
+	for i, want := range []int{303, 303, 303, 429} {
+		guess, err := other.Sign(token.AudienceSession, token.For(g.owned), time.Now().Add(time.Duration(i)*time.Second), time.Hour)
+		require.NoError(t, err)
+		assert.Equal(t, want, g.do(http.MethodGet, "/", with(navigating, "Cookie", "vdi-session="+guess)).code, "guess %d", i)
+	}
 }
 
 func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -309,4 +310,23 @@ func TestWhoViewsNeitherWakesNorCountsAsActivity(t *testing.T) {
 	for _, a := range g.writes {
 		assert.True(t, a.Input.IsZero(), "input was written: %+v", a)
 	}
+}
+
+func TestWhoMayOnlyLookTakesNoViewFromTheOwner(t *testing.T) {
+	g := single(t)
+	_, grant := g.shares(v1alpha1.ShareViewer, 0)
+	h := g.visiting(fetching, "share/guest", grant)
+	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/_vdi/status?page="+two, h).code)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+"/_vdi/events?page="+two, nil)
+	require.NoError(t, err)
+	req.Host, req.Header = g.host, h
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	assert.Empty(t, g.viewed)
 }

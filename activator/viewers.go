@@ -3,6 +3,7 @@ package activator
 import (
 	"context"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -27,11 +28,11 @@ const filesPath = "/files"
 // refuseViewer says why somebody who may only look gets nothing of what they want; nil for
 // everybody else. Pages say more, and turn away themselves.
 func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
-	at := r.URL.Path
+	at := path.Clean(r.URL.Path) // as web servers read it
 	switch {
 	case !v.looks() || v.wants == wantsOurs:
 		return nil
-	case !signaling.ViewOnly(v.Session), v.wants == wantsSocket && !signaling.ViewOnlyAt(v.Session, at):
+	case !signaling.ViewOnly(v.Session), v.wants == wantsSocket && !signaling.ViewOnlyAt(v.Session, r.URL.Path):
 		return closing.ViewOnlyProtocol
 	case v.wants == wantsPage || v.wants == wantsRefresh:
 		return nil
@@ -128,7 +129,7 @@ func (s *Server) ended(v auth.Visitor, session *v1alpha1.VDISession, now time.Ti
 	roles, err := s.Guard.Holds(v, session, now)
 	if err != nil {
 		switch why := refusalOf(err); why {
-		case closing.ExpiredToken:
+		case closing.ExpiredToken, closing.BadToken:
 			return closing.LinkExpired
 		case closing.SignedOut:
 			return why

@@ -242,8 +242,9 @@ func visits(h *house) (all []attack) {
 	} {
 		add("of a share "+name, as("share/x", grant), closing.ShareEnded)
 	}
-	add("of a link that has ended", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(-time.Minute)}), closing.ExpiredToken)
-	add("of an earlier owner's link", h.visit(visitOf(moved, visit.Grant{Link: time.Now().Add(time.Hour)}), 0), closing.ForeignToken)
+	add("of a link that has ended", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(-time.Minute), Key: h.signer.Verifier().Key()}), closing.ExpiredToken)
+	add("of an earlier owner's link", h.visit(visitOf(moved, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.signer.Verifier().Key()}), 0), closing.ForeignToken)
+	add("of a link of a key that was replaced", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(time.Hour), Key: "former"}), closing.BadToken)
 	all = append(all,
 		attack{name: "a cookie as a bearer", who: neighbour, sent: get("/", victim, "Authorization: Bearer "+good), want: "401", why: closing.BadToken},
 		attack{name: "a cookie as a link", who: neighbour, sent: get("/?vdi_token="+good, victim), want: "401", why: closing.BadToken},
@@ -418,7 +419,7 @@ func linksOff(h *house) []attack {
 		{name: "a link as a bearer", who: neighbour, sent: get("/", victim, "Authorization: Bearer "+h.token(token.AudienceSession, h.alice, 0)), want: "403",
 			why: closing.LinksOff},
 		{name: "a share's", who: neighbour, sent: get("/?vdi_share=guest."+secretOf, victim), want: "403", why: closing.LinksOff},
-		{name: "a cookie of a link", who: neighbour, sent: get("/", victim, ourCookie+h.visit(visitOf(h.alice, visit.Grant{Link: time.Now().Add(time.Hour)}), 0)), want: "403",
+		{name: "a cookie of a link", who: neighbour, sent: get("/", victim, ourCookie+h.visit(visitOf(h.alice, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.signer.Verifier().Key()}), 0)), want: "403",
 			why: closing.LinksOff},
 	}
 }

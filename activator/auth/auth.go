@@ -231,8 +231,9 @@ type checked struct {
 	subject token.Subject
 	expires time.Time
 	fault   error
-	// by is the verifier's generation then.
-	by uint64
+	// by is the verifier's generation then, and key its key.
+	by  uint64
+	key string
 }
 
 // recall is what is known of a token that was checked before.
@@ -258,7 +259,7 @@ func (g *Guard) byToken(raw string, s *v1alpha1.VDISession) (Visitor, error) {
 	}
 	c, known := g.recall(raw)
 	if !known {
-		c.by = g.verifier.Generation()
+		c.by, c.key = g.verifier.Generation(), g.verifier.Key()
 		c.subject, c.expires, c.fault = g.verifier.Verify(token.AudienceSession, raw, time.Now())
 		hash := sha256.Sum256([]byte(raw))
 		switch {
@@ -274,7 +275,7 @@ func (g *Guard) byToken(raw string, s *v1alpha1.VDISession) (Visitor, error) {
 	if err := c.subject.Opens(s); err != nil {
 		return Visitor{}, err
 	}
-	return g.settled(Visitor{User: c.subject.User, By: ByLink, grant: visit.Grant{Link: c.expires}}, s)
+	return g.settled(Visitor{User: c.subject.User, By: ByLink, grant: visit.Grant{Link: c.expires, Key: c.key}}, s)
 }
 
 // proof is what a request shows of who makes it: raw where it is a token, as a cookie by

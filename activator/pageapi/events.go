@@ -51,7 +51,7 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
 	defer cancel()
 	defer context.AfterFunc(a.Stopping, cancel)()
 	p := &stream{API: a, Visitor: v, path: v.framed(r), w: w, control: http.NewResponseController(w), outcome: make(chan error, 1),
-		claim: a.Viewers.Open(viewer.Page{Session: v.Key(), Name: page.NameOf(r)})}
+		claim: a.Viewers.Open(v.page(r))}
 	defer p.claim.Close()
 	defer p.leave()
 	if p.write("retry: %d\n\n", reconnectAfter.Milliseconds()) == nil {

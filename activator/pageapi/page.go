@@ -27,7 +27,7 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 		view = a.wake(r.Context(), v)
 	}
 	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked, Visitor: a.told(v),
-		Status: a.describe(r.Context(), v, view, r.URL.RequestURI(), "")})
+		Status: a.describe(r.Context(), v, view, r.URL.RequestURI(), viewer.Page{Session: v.Key()})})
 }
 
 // told is what the page says of its visitor.
@@ -88,7 +88,7 @@ func (a *API) serveStatus(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if v.Who.May(access.Wake) && !lifecycle.NeedsPerson(v.Session) {
 		defer a.Tracker.Enter(v.Session).Leave()
 	}
-	page.WriteStatus(w, a.describe(r.Context(), v, v.View, v.framed(r), page.NameOf(r)))
+	page.WriteStatus(w, a.describe(r.Context(), v, v.View, v.framed(r), v.page(r)))
 }
 
 // framed is the path that the asking page's frame shows.
@@ -96,11 +96,10 @@ func (v Visitor) framed(r *http.Request) string {
 	return v.Face.InsideURI(r.URL.Query().Get(page.EventsQuery))
 }
 
-// describe says how the session stands now, for a page of that name, if it has one,
-// whose frame shows that path.
-func (a *API) describe(ctx context.Context, v Visitor, view directory.View, path, name string) page.Status {
+// describe says how the session stands now, for a page whose frame shows that path.
+func (a *API) describe(ctx context.Context, v Visitor, view directory.View, path string, by viewer.Page) page.Status {
 	f := a.facts(v, view, path)
-	f.Viewing = a.Viewers.Asks(ctx, viewer.Page{Session: view.Key(), Name: name}, view.Session)
+	f.Viewing = a.Viewers.Asks(ctx, by, view.Session)
 	f.Reachable = a.Prober.Accepts(ctx, view)
 	f.Usually = a.Directory.MedianStart(view.Session.Spec.Template)
 	return page.Describe(f)

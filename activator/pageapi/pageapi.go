@@ -52,6 +52,16 @@ type Visitor struct {
 	Who  auth.Visitor
 }
 
+// page is the page that asks, by its name. One on which somebody may only look has none here: it
+// takes no view from those who may do more.
+func (v Visitor) page(r *http.Request) viewer.Page {
+	p := viewer.Page{Session: v.Key()}
+	if v.Who.May(access.Control) {
+		p.Name = page.NameOf(r)
+	}
+	return p
+}
+
 // Serve serves a path below page.Prefix.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, v Visitor) {
 	switch r.URL.Path {

@@ -1,11 +1,10 @@
 package portal
 
 import (
-	"encoding/base64"
 	"net/http"
 	"time"
 
-	"github.com/org/vdi-operator/pkg/keyset"
+	"github.com/org/vdi-operator/pkg/signin"
 )
 
 // The cookie's names. The prefix __Host- makes browsers insist on Secure, on the path / and on
@@ -31,11 +30,10 @@ func newCookie(secure bool) cookie {
 // read is the secret that the browser shows; what is no secret by its form is none.
 func (c cookie) read(r *http.Request) (secret string, ok bool) {
 	one, err := r.Cookie(c.name)
-	if err != nil || len(one.Value) != base64.RawURLEncoding.EncodedLen(keyset.Size) {
+	if err != nil || !signin.IsSecret(one.Value) {
 		return "", false
 	}
-	_, err = base64.RawURLEncoding.DecodeString(one.Value)
-	return one.Value, err == nil
+	return one.Value, true
 }
 
 func (c cookie) set(w http.ResponseWriter, secret string, lasts time.Duration) {

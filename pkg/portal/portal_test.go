@@ -44,6 +44,7 @@ type house struct {
 	idp      *oidctest.Provider
 	api      client.Client
 	box      *seal.Box
+	keys     keyset.Set
 	url      string
 	internal http.Handler
 	log      *lines
@@ -94,7 +95,8 @@ func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	for _, c := range change {
 		c(&h.config)
 	}
-	h.box, err = seal.New(keyset.New())
+	h.keys = keyset.New()
+	h.box, err = seal.New(h.keys)
 	require.NoError(t, err)
 	s := h.replica(t)
 	portal, h.internal = s, s.Internal()
@@ -330,7 +332,7 @@ func TestEachSignInHasAFreshSecretAndTheFormerEnds(t *testing.T) {
 	b := h.browser(t)
 	at, err := url.Parse(h.url)
 	require.NoError(t, err)
-	planted := seal.Random()
+	planted := signin.NewSecret()
 	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: "vdi-portal", Value: planted, Path: "/"}})
 	two := b.answer()
 	require.Equal(t, http.StatusOK, b.get("/").StatusCode)
@@ -472,6 +474,32 @@ func TestASignOutEndsTheSignInHereAndAtTheProvider(t *testing.T) {
 	assert.Equal(t, "signed_out", answer["reason"])
 }
 
+func TestAFormOutlivesTheKeyThatSignedIt(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser(t)
+	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
+	require.NoError(t, h.box.Use(h.keys.Next()))
+	assert.Equal(t, http.StatusNotFound, b.do(http.MethodPost, "/x", form).StatusCode, "it reaches the pages")
+	require.NoError(t, h.box.Use(keyset.New()))
+	assert.Equal(t, http.StatusForbidden, b.do(http.MethodPost, "/x", form).StatusCode, "of a key that is gone")
+}
+
+func TestWhoHasSignedInChangesAndOpensNoMoreThanAPersonDoes(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser(t)
+	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
+	opened, changed := map[int]int{}, map[int]int{}
+	for range changesAtOnce {
+		opened[b.get("/open/desktops/ada?browser="+signin.Hash("mine")).StatusCode]++
+	}
+	for range 3 * changesPerSecond {
+		changed[b.do(http.MethodPost, "/x", form).StatusCode]++
+	}
+	assert.Equal(t, map[int]int{http.StatusSeeOther: changesAtOnce}, opened)
+	assert.NotZero(t, changed[http.StatusTooManyRequests])
+	assert.Equal(t, http.StatusOK, b.get("/").StatusCode, "who only looks")
+}
+
 func TestTheProviderSignsPeopleOut(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
@@ -530,7 +558,7 @@ func TestCookiesThatAreMadeUpAreNotLookedForWithoutEnd(t *testing.T) {
 	answers := map[int]int{}
 	for range lookupsAtOnce + 20 {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
-		r.AddCookie(&http.Cookie{Name: "vdi-portal", Value: seal.Random()})
+		r.AddCookie(&http.Cookie{Name: "vdi-portal", Value: signin.NewSecret()})
 		s.ServeHTTP(w, r)
 		answers[w.Code]++
 	}

@@ -50,6 +50,8 @@ var (
 		Text: "It does not exist, or it is not shared with you. Ask whoever gave you the address."})
 	tooMany = row(refusal{Reason: "sign_ins_per_address", Status: http.StatusTooManyRequests, Title: "Too many sign-ins",
 		Text: "Too many people of your network sign in at once. Wait a few seconds and try again.", Again: true})
+	tooManyChanges = row(refusal{Reason: "changes_per_user", Status: http.StatusTooManyRequests, Title: "That was too much at once",
+		Text: "You have changed or opened too many desktops in a short time. Wait a few seconds and try again."})
 	tooLong = row(refusal{Reason: "query_bytes", Status: http.StatusRequestURITooLong, Title: "The address is too long",
 		Text: "Open the portal by its own address.", Again: true})
 	apiAway = row(refusal{Reason: "api_server", Status: http.StatusServiceUnavailable, Title: "The portal cannot answer at the moment",

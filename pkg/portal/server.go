@@ -3,8 +3,9 @@
 //
 // It promises that nothing which a visitor sends makes it keep something before they have
 // signed in, that a sign-in under way ends in the browser that began it, that each sign-in has
-// a secret of its own, that no answer tells of sessions or people that are not the visitor's,
-// and that no code, token or secret reaches a log.
+// a secret of its own, that a form changes something only if this sign-in's own page sent it,
+// that no answer tells of sessions or people that are not the visitor's, and that no code, token
+// or secret reaches a log.
 package portal
 
 import (
@@ -70,7 +71,7 @@ type Server struct {
 	attempts         attempt.Jar
 	origin           string
 	starts, comeback *limit.Rate[string]
-	lookups          *limit.Rate[string]
+	lookups, changes *limit.Rate[string]
 	mux              *http.ServeMux
 }
 
@@ -79,6 +80,13 @@ type Server struct {
 const (
 	lookupsPerSecond = 5
 	lookupsAtOnce    = 60
+)
+
+// The rate at which a person changes something, or is handed over: each costs writes, lines of
+// the audit, and news for all activators. A browser that starts opens many tabs at once.
+const (
+	changesPerSecond = 2
+	changesAtOnce    = 60
 )
 
 // New makes a portal.
@@ -90,6 +98,7 @@ func New(o Options) *Server {
 		starts:   limit.NewRate[string](rate.PerSecond, rate.Burst),
 		comeback: limit.NewRate[string](rate.PerSecond, rate.Burst),
 		lookups:  limit.NewRate[string](lookupsPerSecond, lookupsAtOnce),
+		changes:  limit.NewRate[string](changesPerSecond, changesAtOnce),
 		mux:      http.NewServeMux()}
 	s.routes()
 	return s
@@ -101,7 +110,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET "+signedOutPath, s.signedOut)
 	s.mux.HandleFunc("POST "+backChannelPath, s.backChannel)
 	s.mux.Handle("POST "+signOutPath, s.visited(http.HandlerFunc(s.signOut)))
-	s.mux.Handle("GET /open/{namespace}/{name}", s.visited(http.HandlerFunc(s.open)))
+	s.mux.Handle("GET "+openPath+"{namespace}/{name}", s.visited(http.HandlerFunc(s.open)))
 	s.mux.Handle(assetsPath, s.Pages)
 	s.mux.Handle("/", s.visited(s.Pages))
 }
@@ -114,6 +123,7 @@ const (
 	signedOutPath   = "/signed-out"
 	backChannelPath = "/backchannel-logout"
 	assetsPath      = "/assets/"
+	openPath        = "/open/"
 )
 
 // CallbackURL is where the identity provider sends browsers back to.

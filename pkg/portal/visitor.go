@@ -26,12 +26,8 @@ type Visitor struct {
 	in *v1alpha1.VDISignIn
 }
 
-// FormToken is the field of a form, and TokenHeader that of a request's head, with a
-// visitor's CSRF.
-const (
-	FormToken   = "csrf"
-	TokenHeader = "X-CSRF-Token"
-)
+// FormToken is the field of a form with a visitor's CSRF.
+const FormToken = "csrf"
 
 type visitorKey struct{}
 
@@ -61,6 +57,9 @@ func (s *Server) visited(next http.Handler) http.Handler {
 			return
 		case !safe(r) && !s.ours(r, v):
 			s.refuse(w, r, foreign)
+			return
+		case (!safe(r) || strings.HasPrefix(r.URL.Path, openPath)) && s.changes.Take(v.User, s.Now()) > 0:
+			s.refuse(w, r, tooManyChanges)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
@@ -114,11 +113,7 @@ func (s *Server) ours(r *http.Request, v Visitor) bool {
 	if origin := r.Header.Get("Origin"); origin != "" && origin != s.origin && (origin != "null" || r.Header.Get("Sec-Fetch-Site") == "") {
 		return false
 	}
-	token := r.Header.Get(TokenHeader)
-	if token == "" {
-		token = r.PostFormValue(FormToken)
-	}
-	return s.Box.Signed(token, csrfOf+v.SignIn)
+	return s.Box.Signed(r.PostFormValue(FormToken), csrfOf+v.SignIn)
 }
 
 // Address is where a request comes from, as the activator says; an IPv6 network

@@ -13,6 +13,8 @@ package token
 
 import (
 	"crypto/ecdsa"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -165,6 +167,17 @@ func (v *Verifier) Use(certPEM []byte) (changed bool, err error) {
 // Generation is another number after each change of the key. Read before Verify, it says for
 // how long the verdict is good.
 func (v *Verifier) Generation() uint64 { return v.generation.Load() }
+
+// Key names the key, and is another one's as soon as that is used: what a token became can say by
+// which key it was signed.
+func (v *Verifier) Key() string {
+	point, err := v.key.Load().Bytes()
+	if err != nil {
+		return "" // it was checked
+	}
+	sum := sha256.Sum256(point)
+	return hex.EncodeToString(sum[:8])
+}
 
 // Same says whether both check against one key.
 func (v *Verifier) Same(other *Verifier) bool { return v.key.Load().Equal(other.key.Load()) }

@@ -156,11 +156,8 @@ func (d *demo) create(ctx context.Context) error {
 	return err
 }
 
-// signsIn says that there is an identity provider, which is on the test cluster only.
-func (d *demo) signsIn() bool { return !d.in.PortForward }
-
 func (d *demo) arrival() string {
-	if d.signsIn() {
+	if d.in.SignsIn() {
 		return "a person signs in at the portal, in Chromium, and opens the session's URL"
 	}
 	return "a visitor opens the session's link in Chromium"
@@ -210,7 +207,7 @@ func (d *demo) wakeAgain(ctx context.Context) error {
 }
 
 func (d *demo) farewell() {
-	if d.signsIn() {
+	if d.in.SignsIn() {
 		fmt.Printf(`
 The desktop sleeps again soon. Sign in in a browser on this machine, as %s with the password %s, and open it there:
 

@@ -50,7 +50,7 @@ func (d *demo) watch(ctx context.Context) (timeline, []byte, error) {
 	defer browser.Close()
 
 	opened := d.link
-	if d.signsIn() {
+	if d.in.SignsIn() {
 		if opened, err = d.url, d.signIn(ctx, browser); err != nil {
 			return nil, nil, err
 		}

@@ -134,9 +134,11 @@ func switchEverythingOn(ctx context.Context, t *testing.T) []byte {
 	must(err)
 	must(in.Client.Create(ctx, secret))
 	t.Cleanup(func() { remove(t, secret) })
-	// Nothing ends TLS on this machine's way in: the ingress story does that.
+	// Nothing ends TLS on this machine's way in: the ingress story does that. And these values have
+	// objects of their own in the place of the demo's provider.
 	must(upgrade(ctx, "--values", filepath.Join(in.Root, "test", "chart", "testdata", "everything.values.yaml"),
-		"--set", "ingress.domain=localhost", "--set", "ingress.tls.certManager.issuer.name="))
+		"--set", "ingress.domain=localhost", "--set", "ingress.tls.certManager.issuer.name=",
+		"--set", "auth.oidc.issuer=,auth.oidc.clientID="))
 	said, err := in.Release().Test(ctx)
 	assert.NoError(t, err, "helm test, %s", said)
 	manifests, err := in.Release().Helm(ctx, "get", "manifest", in.Release().Name)

@@ -19,11 +19,8 @@ import (
 	"github.com/org/vdi-operator/test/harness"
 )
 
-// ada and grace are people of the demo's provider; grace administers sessions.
-const (
-	adasName, gracesName = "ada", "grace"
-	adasUser, gracesUser = "ada@example.com", "grace@example.com"
-)
+// The demo's own person is somebody else.
+const hedysName, joansName = "hedy", "joan"
 
 func TestPeopleSignInStartADesktopShareItAndSignOut(t *testing.T) {
 	t.Parallel()
@@ -34,64 +31,74 @@ func TestPeopleSignInStartADesktopShareItAndSignOut(t *testing.T) {
 	})
 	t.Cleanup(func() { removePeoplesSessions(context.WithoutCancel(ctx), t) })
 
-	// Ada signs in, and starts a desktop from the gallery.
-	ada := comesToThePortal(ctx, t, adasName)
-	ada.does(chromedp.Navigate(harness.PortalURL + "templates"))
+	hedysUser, err := harness.JoinCompany(ctx, hedysName)
+	require.NoError(t, err)
+	joansUser, err := harness.JoinCompany(ctx, joansName)
+	require.NoError(t, err)
+
+	// Hedy signs in, and starts a desktop from the gallery.
+	hedy := comesToThePortal(ctx, t, hedysName)
+	hedy.does(chromedp.Navigate(harness.PortalURL + "templates"))
 	start := fmt.Sprintf(`form:has(input[name=template][value=%q]) button`, offered)
-	ada.sees(fmt.Sprintf(`document.querySelector(%q)`, start))
-	ada.does(chromedp.Click(start, chromedp.ByQuery))
-	ada.sees(`document.querySelector('` + harness.OpenButton + `')`)
-	s := sessionOf(ctx, t, adasUser)
-	ada.key = client.ObjectKeyFromObject(s)
+	hedy.clicks(start)
+	hedy.sees(`document.querySelector('` + harness.OpenButton + `')`)
+	s := sessionOf(ctx, t, hedysUser)
+	hedy.key = client.ObjectKeyFromObject(s)
 	assert.Equal(t, offered, s.Spec.Template)
 	pods, err := in.Pods(ctx, s)
 	require.NoError(t, err)
 	assert.Empty(t, pods, "making a session wakes nothing")
-	ada.does(chromedp.Click(harness.OpenButton, chromedp.ByQuery))
-	ada.sees(harness.DesktopShown)
-	ada.sees(harness.FirstFrameShown)
-	ada.takesPicture("signed-in-desktop.png")
+	hedy.clicks(harness.OpenButton)
+	hedy.sees(harness.DesktopShown)
+	hedy.sees(harness.FirstFrameShown)
+	hedy.takesPicture("signed-in-desktop.png")
 
-	// She lets Grace look, by name. Grace has a bookmark.
-	s = sessionOf(ctx, t, adasUser)
-	_, err = in.Plugin(ctx, "share", s.Name, "--namespace", s.Namespace, "--user", gracesUser, "--role", "Viewer")
+	// She lets Joan look, by name. Joan has a bookmark.
+	s = sessionOf(ctx, t, hedysUser)
+	_, err = in.Plugin(ctx, "share", s.Name, "--namespace", s.Namespace, "--user", joansUser, "--role", "Viewer")
 	require.NoError(t, err)
-	grace := comes(ctx, t, s.Status.URL, gracesName)
-	grace.sees(harness.FirstFrameShown)
-	grace.takesPicture("shared-desktop.png")
-	ada.sees(harness.DesktopShown)
+	joan := comes(ctx, t, s.Status.URL, joansName)
+	joan.sees(harness.FirstFrameShown)
+	joan.takesPicture("shared-desktop.png")
+	hedy.sees(harness.DesktopShown)
 
-	// She ends that, and Grace is out.
-	require.NoError(t, in.Client.Get(ctx, ada.key, s))
+	// She ends that, and Joan is out.
+	require.NoError(t, in.Client.Get(ctx, hedy.key, s))
 	for _, share := range s.Spec.Shares {
 		_, err = in.Plugin(ctx, "share", s.Name, "--namespace", s.Namespace, "--end", share.Name)
 		require.NoError(t, err)
 	}
-	grace.sees(`document.body.dataset.state === "ended"`)
-	grace.takesPicture("share-ended.png")
-	grace.does(chromedp.Navigate(s.Status.URL))
-	grace.sees(`!document.querySelector("#frame")`)
+	joan.sees(`document.body.dataset.state === "ended"`)
+	joan.takesPicture("share-ended.png")
+	joan.does(chromedp.Navigate(s.Status.URL))
+	joan.sees(`!document.querySelector("#frame")`)
 
 	// The portal's and the operator's end sign nobody out.
 	require.NoError(t, in.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(in.SystemNamespace),
 		client.MatchingLabels{"app.kubernetes.io/component": "portal"}))
 	require.NoError(t, in.AllReady(ctx, in.SystemNamespace))
-	ada.sees(harness.DesktopShown)
-	grace.does(chromedp.Navigate(harness.PortalURL))
-	grace.sees(harness.PortalShown)
+	hedy.sees(harness.DesktopShown)
+	joan.does(chromedp.Navigate(harness.PortalURL))
+	joan.sees(harness.PortalShown)
 
 	// Who has left the company is signed out.
-	require.NoError(t, harness.LeaveCompany(ctx, gracesName))
-	require.NoError(t, eventually.Wait(ctx, "grace's sign-in to end", func() error { return signedOut(ctx, gracesUser) }))
+	require.NoError(t, harness.LeaveCompany(ctx, joansName))
+	require.NoError(t, eventually.Wait(ctx, "joan's sign-in to end", func() error { return signedOut(ctx, joansUser) }))
 
-	// Ada signs out at the portal, in another tab: her desktop's page says so.
-	require.NoError(t, chromedp.Run(ada.Ctx, chromedp.Evaluate(`window.open("`+harness.PortalURL+`") && true`, nil)))
-	other := ada.otherTab()
+	// Hedy signs out at the portal, in another tab: her desktop's page says so.
+	require.NoError(t, chromedp.Run(hedy.Ctx, chromedp.Evaluate(`window.open("`+harness.PortalURL+`") && true`, nil)))
+	other := hedy.otherTab()
 	require.NoError(t, other.Until(ctx, harness.PortalShown))
-	require.NoError(t, chromedp.Run(other.Ctx, chromedp.Click("form.who button", chromedp.ByQuery)))
-	ada.sees(`document.body.dataset.state === "ended"`)
-	ada.takesPicture("signed-out.png")
-	require.NoError(t, signedOut(ctx, adasUser))
+	require.NoError(t, chromedp.Run(other.Ctx, chromedp.Evaluate(`document.querySelector("form.who button").click()`, nil)))
+	hedy.sees(`document.body.dataset.state === "ended"`)
+	hedy.takesPicture("signed-out.png")
+	require.NoError(t, signedOut(ctx, hedysUser))
+}
+
+// clicks clicks what is there by then: the page takes its parts away and puts them back.
+func (p *person) clicks(selector string) {
+	p.t.Helper()
+	p.sees(fmt.Sprintf(`(e => e && (e.click(), true))(document.querySelector(%q))`, selector))
 }
 
 // comesToThePortal is somebody who has signed in there.

@@ -28,6 +28,9 @@ const (
 	OpenButton      = `a[id^="open-"]`
 )
 
+// SignsIn says that there is an identity provider, which is on the test cluster only.
+func (in *Installation) SignsIn() bool { return !in.PortForward }
+
 // SignIn goes to an address, which leads to the demo's provider, and signs in there as somebody
 // whose password is their name.
 func (b *Browser) SignIn(ctx context.Context, address, name string) error {
@@ -42,9 +45,19 @@ func (b *Browser) SignIn(ctx context.Context, address, name string) error {
 		chromedp.Click("button[type=submit]", chromedp.ByQuery))
 }
 
+// JoinCompany lets somebody sign in at the demo's provider, with their name as the password, and
+// returns who they are to sessions.
+func JoinCompany(ctx context.Context, name string) (user string, err error) {
+	return name + "@example.com", askProvider(ctx, http.MethodPut, name)
+}
+
 // LeaveCompany takes somebody out of the demo's provider.
 func LeaveCompany(ctx context.Context, name string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodDelete, provider+"/people/"+name, nil)
+	return askProvider(ctx, http.MethodDelete, name)
+}
+
+func askProvider(ctx context.Context, method, name string) error {
+	r, err := http.NewRequestWithContext(ctx, method, provider+"/people/"+name, nil)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (p *portals) replica(t *testing.T) *signins.Store {
 }
 
 func ada() provider.Identity {
-	return provider.Identity{Subject: "1", User: "ada@example.com", IDToken: "id", RefreshToken: seal.Random(), Expires: time.Now().Add(time.Hour)}
+	return provider.Identity{Subject: "1", User: "ada@example.com", IDToken: "id", RefreshToken: signin.NewSecret(), Expires: time.Now().Add(time.Hour)}
 }
 
 func TestAHandOverIsUsedOnceWhateverReplicaOfThePortalIsAsked(t *testing.T) {
@@ -139,7 +139,7 @@ func (o *once) Refresh(_ context.Context, refresh string, of provider.Identity) 
 		return of, provider.ErrEnded
 	}
 	o.used[refresh] = true
-	of.RefreshToken, of.Admin = seal.Random(), !of.Admin
+	of.RefreshToken, of.Admin = signin.NewSecret(), !of.Admin
 	return of, nil
 }
 

@@ -70,7 +70,14 @@ func newDirectory(people map[string]*storage.User) *directory {
 func (d *directory) handler(issuer string, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", exampleop.SetupServer(issuer, d, log, false))
-	// For tests: somebody leaves the company.
+	// For tests: somebody joins the company, and leaves it.
+	mux.HandleFunc("PUT /people/{name}", func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("name")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.people[name] = &storage.User{ID: name, Username: name, Password: name, FirstName: name, Email: name + "@example.com", EmailVerified: true}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("DELETE /people/{name}", func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -44,8 +44,10 @@ type Grant struct {
 	// Share is a share's name, and Secret the beginning of its secret's hash: a later share of
 	// that name is another.
 	Share, Secret string
-	// Link is when the token of a link ends.
+	// Link is when the token of a link ends, and Key the key that had signed it: who replaces
+	// that key takes the links back.
 	Link time.Time
+	Key  string
 }
 
 // Lives is how long a cookie lives that rests on it: a link's as long as the link.
@@ -66,7 +68,7 @@ func (g Grant) whole() bool {
 			n++
 		}
 	}
-	return n == 1 && (g.Share == "") == (g.Secret == "")
+	return n == 1 && (g.Share == "") == (g.Secret == "") && g.Link.IsZero() == (g.Key == "")
 }
 
 // Visit is what a cookie says.
@@ -89,6 +91,7 @@ type claims struct {
 	Share   string           `json:"vdi_share,omitempty"`
 	Secret  string           `json:"vdi_share_secret,omitempty"`
 	Link    *jwt.NumericDate `json:"vdi_link,omitempty"`
+	Key     string           `json:"vdi_link_key,omitempty"`
 }
 
 // Sign makes a cookie of a visit, as of now.
@@ -100,6 +103,7 @@ func (k *Keys) Sign(v Visit, now time.Time) (string, error) {
 		RegisteredClaims: jwt.RegisteredClaims{Issuer: token.Issuer, Subject: v.User, Audience: jwt.ClaimStrings{Audience},
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(v.Grant.Lives(now)))},
 		Session: v.Session.String(), UID: v.UID, SignIn: v.Grant.SignIn, Share: v.Grant.Share, Secret: v.Grant.Secret,
+		Key: v.Grant.Key,
 	}
 	if !v.Grant.Link.IsZero() {
 		c.Link = jwt.NewNumericDate(v.Grant.Link)
@@ -136,7 +140,7 @@ func (k *Keys) Read(raw string, now time.Time) (Visit, error) {
 	}
 	namespace, name, ok := strings.Cut(c.Session, string(types.Separator))
 	v := Visit{User: c.Subject, Session: types.NamespacedName{Namespace: namespace, Name: name}, UID: c.UID,
-		Grant: Grant{SignIn: c.SignIn, Share: c.Share, Secret: c.Secret}}
+		Grant: Grant{SignIn: c.SignIn, Share: c.Share, Secret: c.Secret, Key: c.Key}}
 	if c.Link != nil {
 		v.Grant.Link = c.Link.Time
 	}

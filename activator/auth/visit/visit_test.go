@@ -34,7 +34,7 @@ func signed(t testing.TB, k *Keys, v Visit) string {
 
 func TestAVisitIsReadAsItWasSigned(t *testing.T) {
 	k := keysOf(t, keyset.New())
-	for _, grant := range []Grant{{SignIn: "signin-a"}, {Share: "bob", Secret: "abc"}, {Link: now.Add(time.Hour)}} {
+	for _, grant := range []Grant{{SignIn: "signin-a"}, {Share: "bob", Secret: "abc"}, {Link: now.Add(time.Hour), Key: "k"}} {
 		v := alice
 		v.Grant = grant
 		got, err := k.Read(signed(t, k, v), now.Add(time.Minute))
@@ -50,7 +50,7 @@ func TestAVisitIsReadAsItWasSigned(t *testing.T) {
 func TestAVisitRestsOnOneGrant(t *testing.T) {
 	k := keysOf(t, keyset.New())
 	for name, grant := range map[string]Grant{
-		"none": {}, "two": {SignIn: "a", Link: now}, "a share without its secret": {Share: "a"}, "a secret without a share": {SignIn: "a", Secret: "b"},
+		"none": {}, "two": {SignIn: "a", Link: now, Key: "k"}, "a link without its key": {Link: now}, "a key without a link": {SignIn: "a", Key: "k"}, "a share without its secret": {Share: "a"}, "a secret without a share": {SignIn: "a", Secret: "b"},
 	} {
 		v := alice
 		v.Grant = grant
@@ -158,7 +158,7 @@ func TestACookieLivesAsItsGrantAllows(t *testing.T) {
 	}{
 		"a sign-in gives another unasked":              {Grant{SignIn: "signin-a"}, ForSignIn, true},
 		"a share's link may be used up":                {Grant{Share: "guest", Secret: "0123456789ab"}, ForShare, true},
-		"a link's, which no renewal makes live longer": {Grant{Link: now.Add(8 * time.Hour)}, 8 * time.Hour, false},
+		"a link's, which no renewal makes live longer": {Grant{Link: now.Add(8 * time.Hour), Key: "k"}, 8 * time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			of := alice

@@ -49,7 +49,7 @@ type Attempt struct {
 
 // New begins one.
 func New(issuer, verifier, to string, now time.Time) Attempt {
-	return Attempt{State: seal.Random(), Nonce: seal.Random(), Verifier: verifier, Issuer: issuer, To: to, Began: now}
+	return Attempt{State: signin.NewSecret(), Nonce: signin.NewSecret(), Verifier: verifier, Issuer: issuer, To: to, Began: now}
 }
 
 // Jar reads and writes attempts as cookies.

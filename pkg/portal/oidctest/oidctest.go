@@ -19,7 +19,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/org/vdi-operator/pkg/portal/seal"
+	"github.com/org/vdi-operator/pkg/signin"
 )
 
 // Client is the portal's ID, and Secret its secret.
@@ -88,7 +88,7 @@ func (p *Provider) Rotate(t testing.TB) {
 
 func (p *Provider) rotate() (err error) {
 	p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	p.kid = seal.Random()
+	p.kid = signin.NewSecret()
 	return err
 }
 
@@ -147,7 +147,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if p.Deny != "" {
 		back.Set("error", p.Deny)
 	} else {
-		code := seal.Random()
+		code := signin.NewSecret()
 		p.codes[code] = q
 		back.Set("code", code)
 	}
@@ -182,7 +182,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	}
 	tokens := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": p.idToken(nonce)}
 	if p.Offline {
-		next := seal.Random()
+		next := signin.NewSecret()
 		p.refresh[next] = true
 		tokens["refresh_token"] = next
 	}

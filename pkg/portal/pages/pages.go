@@ -2,8 +2,8 @@
 // others from, whom each is shared with, and for administrators all desktops.
 //
 // It promises that every page works without script, that nobody learns of a session what
-// package access does not grant them, that a session which is not there and one that is not
-// theirs answer alike, and that a form changes something only if it is this sign-in's own.
+// package access does not grant them, and that a session which is not there and one that is not
+// theirs answer alike. Whoever serves them has checked that a form is this sign-in's own.
 package pages
 
 import (
@@ -72,9 +72,9 @@ func New(o Options) *Pages {
 		p.mux.HandleFunc("GET "+path, p.visited(func(v *visit) { v.show(show) }))
 	}
 	p.mux.HandleFunc("GET /events", p.visited(p.events))
-	p.mux.HandleFunc("POST /sessions", p.sent(p.create))
+	p.mux.HandleFunc("POST /sessions", p.visited(p.create))
 	for action, do := range p.done() {
-		p.mux.HandleFunc("POST /sessions/{namespace}/{name}/"+action, p.sent(do))
+		p.mux.HandleFunc("POST /sessions/{namespace}/{name}/"+action, p.visited(do))
 	}
 	p.mux.HandleFunc("/", p.visited(func(v *visit) { v.problem(problemNotFound) }))
 	return p

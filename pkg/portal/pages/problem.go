@@ -21,8 +21,6 @@ type problem struct {
 var (
 	problemNotFound  = &problem{status: http.StatusNotFound, key: "notFound"}
 	problemForbidden = &problem{status: http.StatusForbidden, key: "forbidden"}
-	problemStale     = &problem{status: http.StatusForbidden, key: "stale"}
-	problemLarge     = &problem{status: http.StatusRequestEntityTooLarge, key: "large"}
 	problemOff       = &problem{status: http.StatusConflict, key: "off"}
 	problemAlways    = &problem{status: http.StatusConflict, key: "always"}
 	problemBusy      = &problem{status: http.StatusConflict, key: "busy"}

@@ -158,7 +158,7 @@ func (v *visit) answer(status int, form shareForm) {
 }
 
 func (v *visit) readShare() shareForm {
-	get := func(name string) string { return strings.TrimSpace(v.r.PostForm.Get(name)) }
+	get := func(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
 	return shareForm{Kind: get("kind"), Name: get("name"), User: get("user"), Role: get("role"), Expiry: get("expiry"), Uses: get("uses"),
 		Bad: map[string]string{}}
 }

@@ -126,7 +126,7 @@ func (p *Pages) create(v *visit) {
 		return
 	}
 	defer p.starting.Delete(v.User)
-	s, bad := v.newSession(v.r.PostForm.Get("template"), v.r.PostForm.Get("suffix"))
+	s, bad := v.newSession(v.r.PostFormValue("template"), v.r.PostFormValue("suffix"))
 	if bad != nil {
 		v.problem(bad)
 		return

@@ -3,8 +3,6 @@ package pages
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
-	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -17,9 +15,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
 )
-
-// maxForm is how large a form may be.
-const maxForm = 64 << 10
 
 var templates = template.Must(template.ParseFS(files, "html/*.html"))
 
@@ -62,37 +57,6 @@ func (p *Pages) visited(serve func(*visit)) http.HandlerFunc {
 		}
 		serve(&visit{tongue: tongueOf(r), Visitor: who, Pages: p, w: w, r: r, now: time.Now()})
 	}
-}
-
-// sent serves forms that this sign-in's own page has sent.
-func (p *Pages) sent(serve func(*visit)) http.HandlerFunc {
-	return p.visited(func(v *visit) {
-		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
-		if err := v.r.ParseForm(); err != nil {
-			var large *http.MaxBytesError
-			if errors.As(err, &large) {
-				v.problem(problemLarge)
-				return
-			}
-			v.problem(problemStale)
-			return
-		}
-		if !p.ownOrigin(v.r) || v.CSRF == "" || subtle.ConstantTimeCompare([]byte(v.r.PostForm.Get("csrf")), []byte(v.CSRF)) != 1 {
-			v.problem(problemStale)
-			return
-		}
-		serve(v)
-	})
-}
-
-// ownOrigin says that a page of the portal sent the request. Browsers say so in Sec-Fetch-Site;
-// older ones, and all without TLS, in Origin.
-func (p *Pages) ownOrigin(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin"
-	}
-	origin, err := url.Parse(r.Header.Get("Origin"))
-	return err == nil && origin.Host != "" && p.Config.Portal != nil && origin.Hostname() == p.Config.Portal.Host
 }
 
 // found is the session of the request's path where the visitor may read it.
@@ -221,7 +185,7 @@ func (v *visit) leave(to *url.URL, done string) {
 
 // origin is the page that a form was on: the list, or one that the form names.
 func (v *visit) origin() *url.URL {
-	at, err := url.Parse(v.r.PostForm.Get("back"))
+	at, err := url.Parse(v.r.PostFormValue("back"))
 	if err != nil || at.Host != "" || at.Scheme != "" {
 		return &url.URL{Path: "/"}
 	}

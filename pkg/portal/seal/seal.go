@@ -10,7 +10,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -118,11 +117,4 @@ func (k key) sum(of string) []byte {
 	h := hmac.New(sha256.New, k.mac)
 	h.Write([]byte(of))
 	return h.Sum(nil)
-}
-
-// Random is a secret of 32 random bytes, in base64 for URLs.
-func Random() string {
-	secret := make([]byte, keyset.Size)
-	_, _ = rand.Read(secret) // does not fail
-	return base64.RawURLEncoding.EncodeToString(secret)
 }

@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/signin"
@@ -194,8 +193,7 @@ func (r *Recheck) claim(ctx context.Context, in *v1alpha1.VDISignIn) bool {
 // end deletes a sign-in that the provider does not confirm.
 func (r *Recheck) end(ctx context.Context, in *v1alpha1.VDISignIn, reason string) {
 	r.Metrics.Rechecked(metrics.RecheckEnded)
-	r.Store.Audit.Event(audit.Event{Event: audit.SignOut, User: in.Spec.User, Via: audit.ViaSignIn, Reason: reason})
-	r.written(ctx, in, "delete", func(ctx context.Context) error { return r.Store.End(ctx, in.Name) })
+	r.written(ctx, in, "delete", func(ctx context.Context) error { return r.Store.endFor(ctx, in, reason) })
 }
 
 // keep writes that the provider has confirmed a sign-in. Nobody else writes these fields

@@ -1,9 +1,11 @@
 package signins
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -111,6 +114,29 @@ func TestASignInHasASecretOfItsOwnAndSealedTokens(t *testing.T) {
 	assert.Equal(t, 2, s.Live(t.Context()))
 	in.Name = signin.Name(second)
 	assert.Empty(t, s.IDToken(in), "of another sign-in")
+}
+
+func TestAPersonsSignInsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	s := w.store()
+	var lines bytes.Buffer
+	s.Audit = audit.New(&lines, true)
+	eve := w.ada()
+	eve.Subject, eve.User = "2", "eve"
+	hers, err := s.Begin(t.Context(), eve)
+	require.NoError(t, err)
+	var all []string
+	for range mostPerPerson + 2 {
+		w.pass(time.Second)
+		secret, err := s.Begin(t.Context(), w.ada())
+		require.NoError(t, err)
+		all = append(all, secret)
+	}
+	for i, secret := range all {
+		assert.Equal(t, i >= 2, w.there(secret), "the oldest end: %d", i)
+	}
+	assert.True(t, w.there(hers), "another person's")
+	assert.Equal(t, 2, strings.Count(lines.String(), `"reason":"too_many_sign_ins"`), lines.String())
 }
 
 func TestASignInThatCannotBeConfirmedHoldsAsLongAsItsToken(t *testing.T) {
@@ -251,7 +277,7 @@ func TestCodesThatNobodyGaveOpenNothing(t *testing.T) {
 	require.NoError(t, err)
 	guessed, err := newCode(signin.Name(secret))
 	require.NoError(t, err)
-	for code, want := range map[string]error{"": ErrUsed, "x": ErrUsed, guessed: ErrUsed, guessed + "x": ErrUsed, seal.Random(): ErrSignedOut} {
+	for code, want := range map[string]error{"": ErrUsed, "x": ErrUsed, guessed: ErrUsed, guessed + "x": ErrUsed, signin.NewSecret(): ErrSignedOut} {
 		_, err := s.Redeem(t.Context(), code, target)
 		require.ErrorIs(t, err, want, code)
 	}
@@ -259,7 +285,7 @@ func TestCodesThatNobodyGaveOpenNothing(t *testing.T) {
 
 func FuzzCode(f *testing.F) {
 	f.Add("")
-	f.Add(seal.Random())
+	f.Add(signin.NewSecret())
 	f.Fuzz(func(t *testing.T, code string) {
 		name, ok := signInOf(code)
 		if !ok {
@@ -442,7 +468,7 @@ func TestKeysAreReplacedAndNobodyIsSignedOut(t *testing.T) {
 		require.NoError(t, w.box.Use(w.set))
 		w.pass(5 * time.Minute)
 		a := &asker{is: w.ada()}
-		a.is.RefreshToken = seal.Random()
+		a.is.RefreshToken = signin.NewSecret()
 		w.recheck(a).look(t.Context())
 		assert.Len(t, a.asked, 1, "rotation %d", i)
 	}
@@ -458,7 +484,7 @@ func TestSignInsAreNotDueAtOnce(t *testing.T) {
 	r := w.recheck(&asker{})
 	seen := map[time.Duration]bool{}
 	for range 100 {
-		in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: signin.Name(seal.Random())}}
+		in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: signin.Name(signin.NewSecret())}}
 		in.Status.ConfirmedAt = &metav1.Time{Time: w.Now()}
 		pause := r.pause(in)
 		assert.GreaterOrEqual(t, pause, 225*time.Second)

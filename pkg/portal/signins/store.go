@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,6 +32,9 @@ import (
 const (
 	// leastWithoutRefresh is how long a sign-in holds at least that cannot be confirmed.
 	leastWithoutRefresh = 10 * time.Minute
+	// mostPerPerson is how many sign-ins a person has at once, a browser each: objects, and questions
+	// to the provider.
+	mostPerPerson = 20
 	// maxUnknown bounds the names that are known to be no sign-in's, some 100 bytes each.
 	maxUnknown = 1 << 12
 	// What a token is sealed for, beside the object's name.
@@ -49,7 +53,7 @@ type Options struct {
 	Namespace string
 	OIDC      config.OIDC
 	Box       *seal.Box
-	// Audit says which sign-ins ended by the provider's word; nil says nothing.
+	// Audit says which sign-ins ended without the person's asking; nil says nothing.
 	Audit *audit.Log
 	Log   *slog.Logger
 	Now   func() time.Time
@@ -73,7 +77,10 @@ func (s *Store) key(name string) client.ObjectKey {
 // Begin signs somebody in. The secret is for the person's cookie alone, and is never one that
 // was there before.
 func (s *Store) Begin(ctx context.Context, id provider.Identity) (secret string, err error) {
-	secret = seal.Random()
+	if err := s.endOldest(ctx, id); err != nil {
+		return "", err
+	}
+	secret = signin.NewSecret()
 	now := s.Now()
 	in := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: signin.Name(secret)},
 		Spec: v1alpha1.VDISignInSpec{Issuer: s.OIDC.Issuer, Subject: id.Subject, ProviderSession: id.Session, User: id.User, Admin: id.Admin,
@@ -87,6 +94,24 @@ func (s *Store) Begin(ctx context.Context, id provider.Identity) (secret string,
 		return "", fmt.Errorf("writing a sign-in: %w", err)
 	}
 	return secret, nil
+}
+
+// endOldest makes room for another sign-in of a person.
+func (s *Store) endOldest(ctx context.Context, id provider.Identity) error {
+	all := &v1alpha1.VDISignInList{}
+	if err := s.Cached.List(ctx, all, client.InNamespace(s.Namespace)); err != nil {
+		return fmt.Errorf("listing sign-ins: %w", err)
+	}
+	theirs := slices.DeleteFunc(all.Items, func(in v1alpha1.VDISignIn) bool {
+		return in.Spec.Issuer != s.OIDC.Issuer || in.Spec.Subject != id.Subject || in.DeletionTimestamp != nil
+	})
+	slices.SortFunc(theirs, func(a, b v1alpha1.VDISignIn) int { return a.Spec.ExpiresAt.Compare(b.Spec.ExpiresAt.Time) })
+	for i := 0; i <= len(theirs)-mostPerPerson; i++ {
+		if err := s.endFor(ctx, &theirs[i], "too_many_sign_ins"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // confirm writes into a sign-in that the provider confirms it now.
@@ -177,6 +202,15 @@ func (s *Store) End(ctx context.Context, name string) error {
 	return nil
 }
 
+// endFor signs somebody out who did not ask for it, and tells the audit why.
+func (s *Store) endFor(ctx context.Context, in *v1alpha1.VDISignIn, reason string) error {
+	if err := s.End(ctx, in.Name); err != nil {
+		return err
+	}
+	s.Audit.Event(audit.Event{Event: audit.SignOut, User: in.Spec.User, Via: audit.ViaSignIn, Reason: reason})
+	return nil
+}
+
 // EndOf signs out what the provider says has ended, and says how many that were.
 func (s *Store) EndOf(ctx context.Context, l provider.Logout) (ended int, err error) {
 	all := &v1alpha1.VDISignInList{}
@@ -189,7 +223,7 @@ func (s *Store) EndOf(ctx context.Context, l provider.Logout) (ended int, err er
 			in.CreationTimestamp.After(l.Issued.Add(s.OIDC.Leeway.Duration)) {
 			continue
 		}
-		if err := s.End(ctx, in.Name); err != nil {
+		if err := s.endFor(ctx, in, "provider_signed_out"); err != nil {
 			return ended, err
 		}
 		ended++
