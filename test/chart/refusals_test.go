@@ -64,7 +64,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 			[]string{`auth.forwarded.userHeader is "cookie"`, "X-Forwarded-Email"}},
 		"groups in a field that proxies send": {[]string{"auth.forwarded.userHeader=X-User", "auth.forwarded.groupsHeader=X-Forwarded-For",
 			"auth.forwarded.from={10.1.2.0/24}"}, []string{`auth.forwarded.groupsHeader is "X-Forwarded-For"`, "X-Forwarded-Email"}},
-		"desktops where nobody looks": {[]string{"portal.sessionsNamespace=people", "watchNamespaces={team-a}"},
+		"desktops where nobody looks": {people("portal.sessionsNamespace=people", "watchNamespaces={team-a}"),
 			[]string{`portal.sessionsNamespace is "people"`, `watchNamespaces is ["team-a"]`, "Name one of these"}},
 		"a portal with a session's host": {people("portal.host=a--b.example.com"), []string{`"a--b.example.com"`, "Set portal.host"}},
 		"a portal at the sessions' host": {people("url.routing=path", "ingress.domain=vdi.example.com", "portal.host=vdi.example.com"),
