@@ -2,14 +2,19 @@ package portal
 
 import (
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/pkg/config"
 )
 
 func TestACodeIsAnsweredOrRefusedOrThePortalIsAway(t *testing.T) {
@@ -59,6 +64,32 @@ func TestAPortalThatIsSilentIsNotWaitedForLong(t *testing.T) {
 	_, err := NewRedeemer(srv.URL).Redeem(t.Context(), Question{})
 	require.Error(t, err)
 	assert.Less(t, time.Since(began), 4*redeemWithin)
+}
+
+func TestABodyThatCannotBeReadIsNoFaultOfThePortals(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer srv.Close()
+	cfg := config.Default()
+	cfg.Portal = &config.Portal{Host: "portal.example.com"}
+	away := 0
+	p, err := NewProxy(Options{Config: cfg, At: srv.URL, Log: slog.New(slog.DiscardHandler), Client: func(*http.Request) string { return "" },
+		Strip: func(*http.Request, http.Header) {}, Away: func() { away++ }})
+	require.NoError(t, err)
+	defer p.Close()
+	for name, tc := range map[string]struct {
+		body io.Reader
+		want int
+	}{
+		"a form":     {strings.NewReader("a=b"), http.StatusOK},
+		"too long":   {strings.NewReader(strings.Repeat("x", bodyBytes+1)), http.StatusRequestEntityTooLarge},
+		"broken off": {iotest.ErrReader(io.ErrUnexpectedEOF), http.StatusBadRequest},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(tc.body))
+		p.ServeHTTP(w, r, func() {})
+		assert.Equal(t, tc.want, w.Code, name)
+	}
+	assert.Zero(t, away)
 }
 
 func FuzzAnswered(f *testing.F) {

@@ -6,6 +6,8 @@
 package portal
 
 import (
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +16,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/org/vdi-operator/activator/closing"
@@ -91,6 +94,9 @@ func NewProxy(o Options) (*Proxy, error) {
 			if r.Context().Err() != nil {
 				return // who asked has left
 			}
+			if body, is := r.Context().Value(bodyKey{}).(*ending); is && body.answer(w) {
+				return
+			}
 			o.Log.Warn("the portal does not answer", "error", err)
 			o.Away()
 			WriteAway(w)
@@ -115,7 +121,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, read func()) {
 	if r.Body == nil || r.Body == http.NoBody {
 		read()
 	} else {
-		r.Body = &ending{ReadCloser: http.MaxBytesReader(w, r.Body, bodyBytes), end: read}
+		body := &ending{ReadCloser: http.MaxBytesReader(w, r.Body, bodyBytes), end: read}
+		r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
+		r.Body = body
 	}
 	p.proxy.ServeHTTP(w, r)
 }
@@ -123,18 +131,39 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request, read func()) {
 // Close gives up the connections that are kept.
 func (p *Proxy) Close() { p.transport.CloseIdleConnections() }
 
-// ending is a body that says when it has been read.
+// bodyKey is where a request's context has its body.
+type bodyKey struct{}
+
+// ending is a body that says when it has been read, or why it cannot be.
 type ending struct {
 	io.ReadCloser
-	end func()
+	end   func()
+	fault atomic.Pointer[error]
 }
 
 func (e *ending) Read(b []byte) (int, error) {
 	n, err := e.ReadCloser.Read(b)
-	if err == io.EOF { //nolint:errorlint // as io.Reader says it
+	switch {
+	case err == io.EOF: //nolint:errorlint // as io.Reader says it
 		e.end()
+	case err != nil:
+		e.fault.Store(&err)
 	}
 	return n, err
+}
+
+// answer refuses a body that cannot be read, which is no fault of the portal's.
+func (e *ending) answer(w http.ResponseWriter) bool {
+	fault := e.fault.Load()
+	if fault == nil {
+		return false
+	}
+	status := http.StatusBadRequest
+	if errors.As(*fault, new(*http.MaxBytesError)) {
+		status = http.StatusRequestEntityTooLarge
+	}
+	http.Error(w, http.StatusText(status), status)
+	return true
 }
 
 // retryAfter is what a visitor is asked to wait while the portal is away, in seconds.
