@@ -123,7 +123,7 @@ func TestATemplatesImagesAreKeptByADaemonSetThatFollowsIt(t *testing.T) {
 	}
 	status(1)
 	awaitPrePull(t, name, v1alpha1.TemplatePrePull{Desired: 2, Ready: 1,
-		Message: `On node node-a: Image "dev.local/desktop:1" cannot be pulled (ImagePullBackOff): no such image.`})
+		Message: `In installation prepulled/vdi: On node node-a: Image "dev.local/desktop:1" cannot be pulled (ImagePullBackOff): no such image.`})
 	status(2)
 	awaitPrePull(t, name, v1alpha1.TemplatePrePull{Desired: 2, Ready: 2})
 

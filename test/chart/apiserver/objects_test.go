@@ -45,7 +45,7 @@ func TestOurPodsAreRestricted(t *testing.T) {
 	privileged := pod("restricted", corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "c", Image: "i"}}})
 	err := admin.Create(t.Context(), privileged, client.DryRunAll)
 	require.True(t, apierrors.IsForbidden(err), "the namespace enforces nothing: %v", err)
-	for _, set := range []string{"default", "production", "air-gapped", "deployments", "single", "openshift"} {
+	for _, set := range []string{"default", "production", "air-gapped", "deployments", "single", "openshift", "sign-in"} {
 		seen := 0
 		for _, o := range rendered(t, "restricted", "--values", values(set)) {
 			template, has, err := unstructured.NestedMap(o.Object, "spec", "template")

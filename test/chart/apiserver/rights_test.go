@@ -82,7 +82,9 @@ func expectAllowed(t *testing.T, who string, rights []right, may func(right) boo
 }
 
 const (
-	operatorAccount, activatorAccount = "vdi-operator", "vdi-activator"
+	operatorAccount, activatorAccount, portalAccount = "vdi-operator", "vdi-activator", "vdi-portal"
+	// withPortal are the values with which people sign in at a portal.
+	withPortal = "auth.oidc.issuer=https://login.example.com,auth.oidc.clientID=vdi"
 	// elsewhere is a namespace that has no part in anything.
 	elsewhere = "default"
 )
@@ -123,7 +125,7 @@ var (
 		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
 	}
 	// keysWork is what the operator does with the installation's keys.
-	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "create secrets")
+	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get secrets named vdi-visits", "create secrets")
 	// keysNever holds where sessions are elsewhere.
 	keysNever = in(systemNamespace, "get secrets named vdi-signing-keys", "list secrets", "watch secrets", "update secrets named vdi-signing-key",
 		"patch secrets named vdi-turn", "delete secrets named vdi-signing-key")
@@ -133,7 +135,8 @@ var (
 			"create vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates", "delete vdi.kasm.io:vditemplates", "watch nodes", "patch nodes", "list namespaces", "create namespaces",
 			"create rbac.authorization.k8s.io:clusterroles", "escalate rbac.authorization.k8s.io:clusterroles",
 			"bind rbac.authorization.k8s.io:clusterroles",
-			"impersonate users", "impersonate serviceaccounts", "patch apiextensions.k8s.io:customresourcedefinitions",
+			"impersonate users", "impersonate serviceaccounts", "impersonate vdi.kasm.io:vdisessions", "patch apiextensions.k8s.io:customresourcedefinitions",
+			"list vdi.kasm.io:vdisignins", "watch vdi.kasm.io:vdisignins",
 		},
 		in("team-a", "create pods", "delete pods", "create pods/eviction", "create pods/exec", "create pods/portforward", "get pods/log",
 			"create serviceaccounts/token",
@@ -143,15 +146,35 @@ var (
 		in("knative-serving", "delete configmaps named config-features", "patch configmaps named config-network",
 			"patch configmaps named config-domain"),
 		in(systemNamespace, "create pods", "patch apps:deployments"),
+		in(elsewhere, signIns...),
 	)
+	// signIns is what the portal does with them in its own namespace, readsSignIns what the activator does.
+	signIns = join(readsSignIns, []right{"create vdi.kasm.io:vdisignins", "patch vdi.kasm.io:vdisignins", "delete vdi.kasm.io:vdisignins",
+		"patch vdi.kasm.io:vdisignins/status", "update vdi.kasm.io:vdisignins/status"})
+	readsSignIns   = []right{"get vdi.kasm.io:vdisignins", "list vdi.kasm.io:vdisignins", "watch vdi.kasm.io:vdisignins"}
 	activatorsWork = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions",
 		"patch vdi.kasm.io:vdisessions/status", "list pods", "watch pods"}
+	portalsWork = []right{"get vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions",
+		"create vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions"}
+	readsTemplates = []right{"get vdi.kasm.io:vditemplates", "list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates"}
+	portalsNever   = join(
+		besides(neverAllowed, in("team-a", "create vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions")...),
+		in("team-a", "deletecollection vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status", "update vdi.kasm.io:vdisessions/status",
+			"update vdi.kasm.io:vdisessions/finalizers", "get secrets", "list secrets", "create secrets", "get pods", "list pods",
+			"watch pods", "patch pods", "get persistentvolumeclaims", "create persistentvolumeclaims", "list services",
+			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events", "create coordination.k8s.io:leases"),
+		in(systemNamespace, "deletecollection vdi.kasm.io:vdisignins", "get secrets", "list secrets", "get secrets named vdi-signing-key",
+			"get secrets named vdi-portal", "get secrets named vdi-visits", "get pods", "list pods", "get configmaps",
+			"create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
+		[]right{"patch vdi.kasm.io:vditemplates/status", "list secrets", "list pods", "list nodes"},
+	)
 	activatorsNever = join(
 		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets",
 			"get persistentvolumeclaims", "patch pods",
 			"list serving.knative.dev:services", "patch apps:deployments/scale", "create events"),
-		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get coordination.k8s.io:leases",
-			"update coordination.k8s.io:leases", "delete coordination.k8s.io:leases", "get configmaps"),
+		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get secrets named vdi-visits",
+			"get secrets named vdi-portal", "get coordination.k8s.io:leases", "update coordination.k8s.io:leases", "delete coordination.k8s.io:leases", "get configmaps"),
+		in(systemNamespace, besides(signIns, readsSignIns...)...),
 		in("team-a", "create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
 		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status", "list nodes"},
 	)
@@ -193,6 +216,34 @@ func TestRightsEverywhere(t *testing.T) {
 	expectRights(t, activatorAccount, join(activatorsLease, activatorsWork, in("team-a", activatorsWork...)), join(neverAllowed, activatorsNever))
 }
 
+// Whose session it is, the portal decides; where sessions are, the chart does.
+func TestThePortalMayWhatItsPagesDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags       []string
+		may, mayNot []right
+	}{
+		"everywhere": {nil, join(portalsWork, in(elsewhere, portalsWork...)), nil},
+		"in watched namespaces": {[]string{"--values", values("watched-namespaces")}, in("team-b", portalsWork...),
+			join(portalsWork, in(elsewhere, portalsWork...))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			install(t, append(c.flags, "--set", withPortal)...)
+			expectRights(t, portalAccount, join(c.may, in("team-a", portalsWork...), readsTemplates, in(systemNamespace, signIns...)),
+				join(portalsNever, c.mayNot))
+			expectRights(t, activatorAccount, join(activatorsLease, in("team-a", activatorsWork...), in(systemNamespace, readsSignIns...)),
+				join(neverAllowed, activatorsNever))
+			expectRights(t, operatorAccount, join(lease, in(systemNamespace, "get secrets named vdi-portal")), in(systemNamespace, signIns...))
+		})
+	}
+}
+
+func TestWithoutAPortalNobodyReadsSignIns(t *testing.T) {
+	install(t)
+	expectRights(t, operatorAccount, lease, in(systemNamespace, signIns...))
+	expectRights(t, activatorAccount, activatorsLease, in(systemNamespace, signIns...))
+	expectRights(t, portalAccount, nil, join(in(systemNamespace, signIns...), in("team-a", portalsWork...), readsTemplates))
+}
+
 // Helm makes a hook's objects before anything runs: none may need a namespace of sessions, which
 // may be gone by then. What the hook does there is the operator's right.
 func TestTheUninstallNeedsNoNamespaceOfSessions(t *testing.T) {
@@ -222,8 +273,9 @@ func TestTheUninstallMayWhatItDoes(t *testing.T) {
 
 func TestTheOperatorReadsNoKeyThatOthersMake(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"), "--set", "auth.signingKey.existingSecret=link-key,turn.existingSecret=shared")
-	expectRights(t, operatorAccount, in(systemNamespace, "get secrets named link-key"),
-		append(in(systemNamespace, "get secrets named shared", "create secrets"), keysNever...))
+	// Those of visits it makes all the same.
+	expectRights(t, operatorAccount, in(systemNamespace, "get secrets named link-key", "get secrets named vdi-visits", "create secrets"),
+		append(in(systemNamespace, "get secrets named shared", "get secrets named vdi-signing-key", "get secrets named vdi-turn"), keysNever...))
 }
 
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
@@ -281,12 +333,14 @@ func TestKnativesConfigurationIsLeftAloneIfToldSo(t *testing.T) {
 }
 
 func TestPeopleGetSessionsWithKubernetesOwnRoles(t *testing.T) {
-	install(t)
+	install(t, "--set", withPortal)
 	for role, c := range map[string]struct{ may, mayNot []right }{
 		"view": {in("team-a", "list vdi.kasm.io:vdisessions", "get vdi.kasm.io:vdisessions/status"),
 			in("team-a", "create vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status")},
 		"edit": {in("team-a", "create vdi.kasm.io:vdisessions", "delete vdi.kasm.io:vdisessions", "list vdi.kasm.io:vdisessions"),
-			join(in("team-a", "patch vdi.kasm.io:vdisessions/status"), []right{"create vdi.kasm.io:vditemplates"})},
+			join(in("team-a", "patch vdi.kasm.io:vdisessions/status"), in("team-a", signIns...), []right{"create vdi.kasm.io:vditemplates"})},
+		// A sign-in says who somebody is, and whether they administer.
+		"admin": {in("team-a", "create vdi.kasm.io:vdisessions"), in("team-a", signIns...)},
 	} {
 		user := give(t, role, "team-a")
 		theirs := func(r right) bool { return may(t, user, []string{"system:authenticated"}, r) }

@@ -83,7 +83,7 @@ func run(m *testing.M) (code int, err error) {
 	if admin, err = client.New(config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
 		return 1, err
 	}
-	for _, name := range []string{systemNamespace, "knative-serving", "team-a", "team-b"} {
+	for _, name := range []string{systemNamespace, "knative-serving", "team-a", "team-b", "desktops"} {
 		if err := admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return 1, err
 		}

@@ -103,6 +103,37 @@ func TestPeopleMakeSessionsForThemselves(t *testing.T) {
 	eventually.NoError(t, "a portal's session of somebody", func() error { return dry(as(t, "portal"), sessionOf("ada@example.com")) })
 }
 
+// Whose session it makes, the portal knows. Who has its account's name where it is not, or a
+// neighbour's, is a stranger.
+func TestThePortalMakesSessionsOfOthersOnlyWhereItIs(t *testing.T) {
+	const portal, neighbours = "system:serviceaccount:" + systemNamespace + ":" + portalAccount, "system:serviceaccount:team-b:" + portalAccount
+	bind(t, portal)
+	bind(t, neighbours)
+	makes := func(user string) error {
+		return as(t, user).Create(t.Context(), sessionOf("ada@example.com"), client.DryRunAll)
+	}
+	policies := func(t *testing.T, flags ...string) {
+		create(t, admin, ofGroup(rendered(t, systemNamespace, flags...), "admissionregistration.k8s.io")...)
+		inForce(t, "a neighbour's", func() error { return makes(neighbours) })
+	}
+	t.Run("without it", func(t *testing.T) {
+		policies(t)
+		inForce(t, "a portal's", func() error { return makes(portal) })
+	})
+	t.Run("with it", func(t *testing.T) {
+		policies(t, "--set", withPortal)
+		eventually.NoError(t, "a portal's session of somebody", func() error { return makes(portal) })
+		assert.ErrorContains(t, makes(neighbours), "spec.user is ada@example.com, and you are "+neighbours)
+	})
+	t.Run("with an account that is there already", func(t *testing.T) {
+		policies(t, "--set", withPortal+",portal.serviceAccount.create=false,portal.serviceAccount.name=mine")
+		inForce(t, "the usual one's", func() error { return makes(portal) })
+		mine := "system:serviceaccount:" + systemNamespace + ":mine"
+		bind(t, mine)
+		eventually.NoError(t, "that account's session of somebody", func() error { return makes(mine) })
+	})
+}
+
 func TestNobodyMakesAPodThatVisitorsAreLedTo(t *testing.T) {
 	create(t, admin, ofGroup(rendered(t, systemNamespace, "--set", "admissionPolicy.podCreators={restore}"), "admissionregistration.k8s.io")...)
 	pod := func(labels map[string]string) *corev1.Pod {
