@@ -70,6 +70,8 @@ function stream(path, reloading = async () => {}) {
       tell("cr");
       tell("START_AUDIO");
       tell("r," + Math.round(screen_.clientWidth * devicePixelRatio) + "x" + Math.round(screen_.clientHeight * devicePixelRatio) + ",primary");
+      // Who only looks has no settings that count, and joins the stream of who has.
+      if (location.hash === "#shared") tell("START_VIDEO");
       takeInput(tell);
     }
   };
