@@ -100,9 +100,9 @@ func slug(heading string) string {
 	return strings.ReplaceAll(notInSlugs.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
-// Spans are what the page's text has in backquotes.
+// Spans are what the page's text has in backquotes; the end of a line in one is read as a space.
 func (p *Page) Spans() (spans []string) {
-	each(p, func(c *ast.CodeSpan) { spans = append(spans, string(p.text(c))) })
+	each(p, func(c *ast.CodeSpan) { spans = append(spans, strings.ReplaceAll(string(p.text(c)), "\n", " ")) })
 	return spans
 }
 

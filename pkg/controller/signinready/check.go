@@ -57,7 +57,7 @@ func (c *Check) check(ctx context.Context) (status metav1.ConditionStatus, reaso
 	switch {
 	case err != nil:
 		return metav1.ConditionFalse, v1alpha1.ReasonNotReady, fmt.Sprintf("The portal does not answer, so nobody can sign in: %v. "+
-			"Who has signed in goes on. See kubectl get pods -l app.kubernetes.io/component=portal in the operator's namespace.", err)
+			"Who has signed in goes on. See its pods (kubectl get pods -l app.kubernetes.io/component=portal, in the operator's namespace).", err)
 	case code == http.StatusOK:
 		return metav1.ConditionTrue, v1alpha1.ReasonReady, "The identity provider answers, and people can sign in."
 	case code == http.StatusServiceUnavailable:
