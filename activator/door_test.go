@@ -76,7 +76,7 @@ func newPortal(t testing.TB) string {
 }
 
 // UseShare implements auth.Shares.
-func (g *gateway) UseShare(_ context.Context, s *v1alpha1.VDISession, name string) (err error) {
+func (g *gateway) UseShare(_ context.Context, _ *v1alpha1.VDISession, name string) (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.changeLocked(func(s *v1alpha1.VDISession) {
@@ -96,13 +96,12 @@ func (g *gateway) UseShare(_ context.Context, s *v1alpha1.VDISession, name strin
 	return err
 }
 
-// signsIn is what the portal records of a person.
-func (g *gateway) signsInAs(user, name string) *v1alpha1.VDISignIn {
+// aliceSignsIn is what the portal records of her.
+func (g *gateway) aliceSignsIn(name string) {
 	later := metav1.NewTime(time.Now().Add(time.Hour))
-	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: user, ExpiresAt: later},
+	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: "alice@example.com", ExpiresAt: later},
 		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
 	g.signIns.Set(s)
-	return s
 }
 
 // visiting is a kind of visitor with a cookie that rests on a grant.
@@ -153,7 +152,7 @@ func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
 	assert.True(t, browser.HttpOnly)
 	g.expectNothingWritten()
 
-	g.signsInAs("alice@example.com", "signin-alice")
+	g.aliceSignsIn("signin-alice")
 	handed := navigating.Clone()
 	handed.Set("Cookie", "vdi-browser="+browser.Value)
 	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode+"&to=%2Fdesk%3Fa%3D%252f", handed)
@@ -285,14 +284,14 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 	}{
 		"a sign-in that is deleted": {
 			func(g *gateway) (string, visit.Grant) {
-				g.signsInAs("alice@example.com", "signin-a")
+				g.aliceSignsIn("signin-a")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
 			func(g *gateway) { g.signIns.Drop(&v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "signin-a"}}) }, closing.SignedOut,
 		},
 		"a sign-in that nobody confirms": {
 			func(g *gateway) (string, visit.Grant) {
-				g.signsInAs("alice@example.com", "signin-a")
+				g.aliceSignsIn("signin-a")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
 			func(g *gateway) {
@@ -364,7 +363,7 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 
 func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 	g := newGateway(t, withPortal)
-	g.signsInAs("alice@example.com", "signin-a")
+	g.aliceSignsIn("signin-a")
 	grant := visit.Grant{SignIn: "signin-a"}
 	since := time.Now().Add(-visit.ForSignIn / 2)
 	old := g.visitingSince(fetching, "alice@example.com", grant, since)

@@ -289,7 +289,7 @@ func shares(h *house) (all []attack) {
 }
 
 // doors are ways past the sign-in.
-func doors(h *house) (all []attack) {
+func doors(*house) (all []attack) {
 	browser := "Cookie: __Host-vdi-browser=" + secretOf
 	navigation := []string{"Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
 	enter := func(name, query string, why *closing.Refusal, fields ...string) {

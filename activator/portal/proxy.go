@@ -144,7 +144,7 @@ type ending struct {
 func (e *ending) Read(b []byte) (int, error) {
 	n, err := e.ReadCloser.Read(b)
 	switch {
-	case err == io.EOF: //nolint:errorlint // as io.Reader says it
+	case err == io.EOF: // as io.Reader says it
 		e.end()
 	case err != nil:
 		e.fault.Store(&err)

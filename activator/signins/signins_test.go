@@ -12,24 +12,24 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-func named(name string) *v1alpha1.VDISignIn {
-	return &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}}
+func signInA() *v1alpha1.VDISignIn {
+	return &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
 }
 
 func TestWhoAsksLearnsOfEachSignIn(t *testing.T) {
 	s := New()
 	var told []string
 	s.Observe(func(name string) { told = append(told, name) })
-	s.Set(named("a"))
+	s.Set(signInA())
 	assert.NotNil(t, s.Get("a"))
-	s.Drop(named("a"))
+	s.Drop(signInA())
 	assert.Nil(t, s.Get("a"))
 	assert.Equal(t, []string{"a", "a"}, told)
 }
 
 func TestASignInIsAwaitedForAsLongAsOneLikes(t *testing.T) {
 	s := New()
-	go s.Set(named("a"))
+	go s.Set(signInA())
 	assert.NotNil(t, s.Await(t.Context(), "a"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -37,7 +37,7 @@ func TestASignInIsAwaitedForAsLongAsOneLikes(t *testing.T) {
 }
 
 func TestWhatIsThePortalsIsNotKept(t *testing.T) {
-	o := named("a")
+	o := signInA()
 	o.Spec.User = "alice@example.com"
 	o.Status = v1alpha1.VDISignInStatus{ValidUntil: &metav1.Time{}, RefreshToken: []byte("r"), IDToken: []byte("i"), Handovers: []v1alpha1.Handover{{CodeHash: "h"}}}
 	out, err := Trimmed(o)

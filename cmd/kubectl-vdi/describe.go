@@ -68,7 +68,7 @@ func (p *plugin) section(heading string, lines []fact) {
 	if len(lines) == 0 {
 		return
 	}
-	to := io.Writer(p.Out)
+	to := p.Out
 	if heading != "" {
 		_, _ = fmt.Fprintf(p.Out, "\n%s:\n", heading)
 		to = indented{p.Out}

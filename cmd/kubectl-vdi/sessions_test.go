@@ -40,8 +40,8 @@ func stored(t *testing.T, c client.Client, name string) *v1alpha1.VDISession {
 	return s
 }
 
-func template(name string) *v1alpha1.VDITemplate {
-	t := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: name}}
+func kde() *v1alpha1.VDITemplate {
+	t := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: "kde"}}
 	t.Spec.DisplayName, t.Spec.Image, t.Spec.Resources.DefaultGPU = "KDE", "kde:1", ptr.To[int32](2)
 	return t
 }
@@ -56,7 +56,7 @@ func awakeSince(name string, d time.Duration) *v1alpha1.VDISession {
 }
 
 func TestASessionIsCreatedAsItIsAskedFor(t *testing.T) {
-	c := cluster(t, template("kde"))
+	c := cluster(t, kde())
 	out, errOut, err := runWith(t, c, strings.Fields("create bob --user bob@example.com --template kde --gpu 0 --cpu 2 --memory 8Gi"))
 	require.NoError(t, err)
 	assert.Empty(t, errOut)
@@ -211,14 +211,14 @@ func TestAShareIsMadeListedAndEnded(t *testing.T) {
 }
 
 func TestTemplatesAreListed(t *testing.T) {
-	out, _, err := run(t, []string{"templates"}, template("kde"))
+	out, _, err := run(t, []string{"templates"}, kde())
 	require.NoError(t, err)
 	assert.Regexp(t, `^NAME +DISPLAY NAME +GPU +CPU +MEMORY +VALID +SESSIONS +AWAKE\nkde +KDE +2 +- +- +Unknown +0 +0\n$`, out)
-	out, _, err = run(t, []string{"templates", "-o", "wide"}, template("kde"))
+	out, _, err = run(t, []string{"templates", "-o", "wide"}, kde())
 	require.NoError(t, err)
 	assert.Contains(t, out, "nvidia.com/gpu")
 	assert.Contains(t, out, "kde:1")
-	out, _, err = run(t, []string{"templates", "-o", "name"}, template("kde"))
+	out, _, err = run(t, []string{"templates", "-o", "name"}, kde())
 	require.NoError(t, err)
 	assert.Equal(t, "vditemplate.vdi.kasm.io/kde\n", out)
 }
@@ -226,7 +226,7 @@ func TestTemplatesAreListed(t *testing.T) {
 func TestTopKnowsThePresentWakesOnly(t *testing.T) {
 	zoe := awakeSince("zoe", 30*time.Minute)
 	zoe.Spec.Template = "gone"
-	out, errOut, err := run(t, []string{"top"}, template("kde"), awakeSince("alice", 30*time.Minute), awakeSince("bob", 3*time.Hour), zoe, session("desktops", "eve"))
+	out, errOut, err := run(t, []string{"top"}, kde(), awakeSince("alice", 30*time.Minute), awakeSince("bob", 3*time.Hour), zoe, session("desktops", "eve"))
 	require.NoError(t, err)
 	lines := strings.Split(out, "\n")
 	assert.Regexp(t, `^NAMESPACE +NAME +USER +TEMPLATE +RESOURCE +GPUS +AWAKE +GPU HOURS +LAST SEEN$`, lines[0])
@@ -234,7 +234,7 @@ func TestTopKnowsThePresentWakesOnly(t *testing.T) {
 	assert.Regexp(t, `^desktops +alice .* 1\.0 `, lines[2])
 	assert.Regexp(t, `^desktops +zoe +zoe@example.com +gone +\? +\? +30m +\? `, lines[3])
 	assert.Equal(t, "\nAwake: 3, with 4 GPUs and 7.0 GPU hours since they woke. Asleep: 1. Not counted, for their template is not there: 1.\n", errOut)
-	out, _, err = run(t, []string{"top", "--sort-by", "name"}, template("kde"), awakeSince("alice", time.Minute), awakeSince("bob", time.Hour))
+	out, _, err = run(t, []string{"top", "--sort-by", "name"}, kde(), awakeSince("alice", time.Minute), awakeSince("bob", time.Hour))
 	require.NoError(t, err)
 	assert.Less(t, strings.Index(out, "alice"), strings.Index(out, "bob"))
 	_, errOut, err = run(t, []string{"top"}, session("desktops", "eve"))
@@ -288,7 +288,7 @@ func TestShellsAreOfferedNames(t *testing.T) {
 		"wake ": "alice\talice@example.com, Pending", "link ": "alice", "drain ": "node-1", "create bob --template ": "kde\tKDE",
 		"share alice --end ": "viewer-1\tbob", "list -o ": "wide", "top --sort-by ": "gpus", "list --phase ": "Asleep", "wake alice ": ":4",
 	} {
-		out, _, err := run(t, append([]string{"__complete"}, strings.Split(line, " ")...), alice, session("others", "eve"), node, template("kde"))
+		out, _, err := run(t, append([]string{"__complete"}, strings.Split(line, " ")...), alice, session("others", "eve"), node, kde())
 		require.NoError(t, err)
 		assert.Contains(t, out, offers, line)
 		assert.NotContains(t, out, "eve", line)

@@ -17,7 +17,7 @@ func Copy(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // It was only read.
+	defer in.Close() // It was only read.
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return err
 	}

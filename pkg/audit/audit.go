@@ -29,31 +29,31 @@ const MaxBytes = 512
 type Kind string
 
 const (
-	// SignIn: somebody signed in at the portal.
+	// SignIn says that somebody signed in at the portal.
 	SignIn Kind = "sign_in"
-	// SignInRefused: somebody tried in vain; reason says why.
+	// SignInRefused says that somebody tried in vain; reason says why.
 	SignInRefused Kind = "sign_in_refused"
-	// SignOut: a sign-in ended, by the person or by what reason says.
+	// SignOut says that a sign-in ended, by the person or by what reason says.
 	SignOut Kind = "sign_out"
-	// Handover: the portal let a browser into a session.
+	// Handover says that the portal let a browser into a session.
 	Handover Kind = "handover"
-	// Refused: a visitor was not let in, or may not do it; reason says why.
+	// Refused says that a visitor was not let in, or may not do it; reason says why.
 	Refused Kind = "refused"
-	// Wake: a desktop was asked for, or the operator wakes it.
+	// Wake says that a desktop was asked for, or the operator wakes it.
 	Wake Kind = "wake"
-	// Attach: somebody's first connection to a desktop was let in.
+	// Attach says that somebody's first connection to a desktop was let in.
 	Attach Kind = "attach"
-	// Detach: their last one ended.
+	// Detach says that their last one ended.
 	Detach Kind = "detach"
-	// Share: somebody let others into a session.
+	// Share says that somebody let others into a session.
 	Share Kind = "share"
-	// ShareEnded: a share was ended.
+	// ShareEnded says that a share was ended.
 	ShareEnded Kind = "share_ended"
-	// Sleep: a sleep was asked for, or the operator puts the desktop to sleep.
+	// Sleep says that a sleep was asked for, or the operator puts the desktop to sleep.
 	Sleep Kind = "sleep"
-	// Create: a session was created.
+	// Create says that a session was created.
 	Create Kind = "create"
-	// Delete: a session's deletion was asked for, or it is gone.
+	// Delete says that a session's deletion was asked for, or it is gone.
 	Delete Kind = "delete"
 )
 
@@ -64,17 +64,17 @@ var Kinds = []Kind{SignIn, SignInRefused, SignOut, Handover, Refused, Wake, Atta
 type Via string
 
 const (
-	// ViaSignIn: a sign-in at the portal.
+	// ViaSignIn is a sign-in at the portal.
 	ViaSignIn Via = "sign_in"
-	// ViaShare: a share's link.
+	// ViaShare is a share's link.
 	ViaShare Via = "share"
-	// ViaLink: a link of kubectl vdi link.
+	// ViaLink is a link of kubectl vdi link.
 	ViaLink Via = "link"
-	// ViaForwarded: a proxy in front.
+	// ViaForwarded is a proxy in front.
 	ViaForwarded Via = "forwarded"
-	// ViaBearer: a program's bearer token.
+	// ViaBearer is a program's bearer token.
 	ViaBearer Via = "bearer"
-	// ViaOperator: nobody; the operator decided.
+	// ViaOperator is nobody; the operator decided.
 	ViaOperator Via = "operator"
 )
 

@@ -190,11 +190,11 @@ func (b *browser) only(path string) got {
 	return b.get(path)
 }
 
-func (b *browser) cookie(name string) string {
+func (b *browser) cookie() string {
 	at, err := url.Parse(b.h.url)
 	require.NoError(b.t, err)
 	for _, c := range b.client.Jar.Cookies(at) {
-		if c.Name == name {
+		if c.Name == "vdi-portal" {
 			return c.Value
 		}
 	}
@@ -224,14 +224,14 @@ func TestAPersonSignsInAndComesBackToWhereTheyWere(t *testing.T) {
 	page := b.get("/")
 	assert.Equal(t, http.StatusOK, page.StatusCode)
 	assert.Contains(t, page.body, "ada@example.com")
-	assert.Len(t, b.cookie("vdi-portal"), 43)
+	assert.Len(t, b.cookie(), 43)
 	assert.Contains(t, page.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 	assert.NotContains(t, page.Header.Get("Content-Security-Policy"), "unsafe")
 	assert.Equal(t, "nosniff", page.Header.Get("X-Content-Type-Options"))
 	assert.Equal(t, "same-origin", page.Header.Get("Referrer-Policy"))
 	other := h.browser(t).get("/open/desktops/ada?browser=" + signin.Hash("b") + "&to=/x?y=1")
 	assert.Contains(t, other.Header.Get("Location"), "http://ada--desktops.vdi.test:")
-	assert.NotContains(t, h.log.String(), b.cookie("vdi-portal"))
+	assert.NotContains(t, h.log.String(), b.cookie())
 	assert.NotContains(t, h.log.String(), oidctest.Secret)
 }
 
@@ -253,9 +253,9 @@ func TestTheCallbackIsForTheBrowserThatBeganAndOnce(t *testing.T) {
 	assert.Empty(t, other.Header.Get("Set-Cookie"))
 	assert.Zero(t, h.idp.Count("/token"), "the code was not used")
 	require.Equal(t, http.StatusOK, b.get(at).StatusCode)
-	first := b.cookie("vdi-portal")
+	first := b.cookie()
 	assert.Equal(t, http.StatusBadRequest, b.get(at).StatusCode, "replayed")
-	assert.Equal(t, first, b.cookie("vdi-portal"))
+	assert.Equal(t, first, b.cookie())
 }
 
 func TestACodeThatWasUsedSignsNobodyIn(t *testing.T) {
@@ -271,7 +271,7 @@ func TestACodeThatWasUsedSignsNobodyIn(t *testing.T) {
 	q.Set("code", used.Query().Get("code"))
 	fresh.RawQuery = q.Encode()
 	assert.Equal(t, http.StatusForbidden, thief.get(fresh.String()).StatusCode)
-	assert.Empty(t, thief.cookie("vdi-portal"))
+	assert.Empty(t, thief.cookie())
 }
 
 func TestAnotherPersonsCodeDoesNotFitTheNonce(t *testing.T) {
@@ -316,7 +316,7 @@ func TestAnswersThatAreNotTheProvidersAreRefused(t *testing.T) {
 			page := b.get(at.String())
 			assert.Equal(t, c.status, page.StatusCode)
 			assert.NotContains(t, page.body+h.log.String(), "secret words")
-			assert.Empty(t, b.cookie("vdi-portal"))
+			assert.Empty(t, b.cookie())
 		})
 	}
 	huge, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/callback?code="+strings.Repeat("x", 1<<20), nil)
@@ -336,10 +336,10 @@ func TestEachSignInHasAFreshSecretAndTheFormerEnds(t *testing.T) {
 	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: "vdi-portal", Value: planted, Path: "/"}})
 	two := b.answer()
 	require.Equal(t, http.StatusOK, b.get("/").StatusCode)
-	first := b.cookie("vdi-portal")
+	first := b.cookie()
 	assert.NotEqual(t, planted, first)
 	require.Equal(t, http.StatusOK, b.get(two).StatusCode, "another tab finishes, too")
-	second := b.cookie("vdi-portal")
+	second := b.cookie()
 	assert.NotEqual(t, first, second)
 	all := &v1alpha1.VDISignInList{}
 	require.NoError(t, h.api.List(t.Context(), all))
@@ -389,9 +389,9 @@ func redeem(h http.Handler, code, browser string, change ...func(map[string]any)
 	return w.Code, answer
 }
 
-func (b *browser) open(browser string) (code string) {
+func (b *browser) open() (code string) {
 	b.t.Helper()
-	at, err := url.Parse(b.get("/open/desktops/ada?browser=" + signin.Hash(browser) + "&to=/x").Header.Get("Location"))
+	at, err := url.Parse(b.get("/open/desktops/ada?browser=" + signin.Hash("mine") + "&to=/x").Header.Get("Location"))
 	require.NoError(b.t, err)
 	require.Equal(b.t, "/_vdi/enter", at.Path)
 	require.Equal(b.t, "/x", at.Query().Get("to"))
@@ -401,10 +401,10 @@ func (b *browser) open(browser string) (code string) {
 func TestAHandOverIsForOneBrowserAndOneSessionAndOnce(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
-	code := b.open("mine")
+	code := b.open()
 	status, answer := redeem(h.internal, code, "mine")
 	assert.Equal(t, http.StatusOK, status)
-	assert.Equal(t, map[string]any{"signIn": signin.Name(b.cookie("vdi-portal")), "user": "ada@example.com", "admin": false}, answer)
+	assert.Equal(t, map[string]any{"signIn": signin.Name(b.cookie()), "user": "ada@example.com", "admin": false}, answer)
 	for name, c := range map[string]struct {
 		code    string
 		browser string
@@ -413,8 +413,8 @@ func TestAHandOverIsForOneBrowserAndOneSessionAndOnce(t *testing.T) {
 		reason  any
 	}{
 		"a second time":   {code, "mine", func(map[string]any) {}, http.StatusForbidden, "used"},
-		"another browser": {b.open("mine"), "other", func(map[string]any) {}, http.StatusForbidden, "browser"},
-		"another session": {b.open("mine"), "mine", func(q map[string]any) { q["name"] = "eve" }, http.StatusForbidden, "session"},
+		"another browser": {b.open(), "other", func(map[string]any) {}, http.StatusForbidden, "browser"},
+		"another session": {b.open(), "mine", func(q map[string]any) { q["name"] = "eve" }, http.StatusForbidden, "session"},
 		"made up":         {"x", "mine", func(map[string]any) {}, http.StatusForbidden, "used"},
 		"no code":         {"", "mine", func(map[string]any) {}, http.StatusBadRequest, nil},
 		"long":            {strings.Repeat("x", 1<<20), "mine", func(map[string]any) {}, http.StatusBadRequest, nil},
@@ -438,8 +438,8 @@ func TestASignOutEndsTheSignInHereAndAtTheProvider(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
 	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
-	secret := b.cookie("vdi-portal")
-	code := b.open("mine")
+	secret := b.cookie()
+	code := b.open()
 	for name, head := range map[string][]string{
 		"another site":    {"Sec-Fetch-Site", "cross-site"},
 		"a desktop":       {"Sec-Fetch-Site", "same-site"},
@@ -462,7 +462,7 @@ func TestASignOutEndsTheSignInHereAndAtTheProvider(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, h.url+"/signed-out", at.Query().Get("post_logout_redirect_uri"))
 	assert.NotEmpty(t, at.Query().Get("id_token_hint"))
-	assert.Empty(t, b.cookie("vdi-portal"))
+	assert.Empty(t, b.cookie())
 	assert.Contains(t, b.get("/signed-out").body, "Sign in again")
 
 	again := h.browser(t)

@@ -57,7 +57,7 @@ func newProvider(t testing.TB) *provider {
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": all})
 	})
 	p.Server = httptest.NewServer(mux)
-	t.Cleanup(p.Server.Close)
+	t.Cleanup(p.Close)
 	return p
 }
 

@@ -241,7 +241,8 @@ func (v *visit) add(s *v1alpha1.VDISession, share v1alpha1.Share, f *shareForm) 
 		f.Bad["form"] = v.Say("bad.full", "n", len(holding), "max", maxShares)
 		return false
 	}
-	s.Spec.Shares = append(holding, share)
+	holding = append(holding, share)
+	s.Spec.Shares = holding
 	return true
 }
 

@@ -54,8 +54,9 @@ func (s *Store) HandOver(ctx context.Context, name string, t Target) (code strin
 		if len(kept) >= maxHandovers {
 			kept = kept[len(kept)-maxHandovers+1:]
 		}
-		in.Status.Handovers = append(kept, v1alpha1.Handover{CodeHash: signin.Hash(code), BrowserHash: t.BrowserHash,
+		kept = append(kept, v1alpha1.Handover{CodeHash: signin.Hash(code), BrowserHash: t.BrowserHash,
 			Namespace: t.Namespace, Name: t.Name, UID: t.UID, ExpiresAt: metav1.NewTime(now.Add(handoverFor))})
+		in.Status.Handovers = kept
 		return nil
 	})
 	return code, err

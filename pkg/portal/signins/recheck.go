@@ -147,10 +147,10 @@ func (r *Recheck) confirm(ctx context.Context, in *v1alpha1.VDISignIn) error {
 	if !r.claim(ctx, in) {
 		return nil
 	}
-	was, err := r.Store.identity(in)
-	if err != nil {
+	was, unreadable := r.Store.identity(in)
+	if unreadable != nil {
 		r.end(ctx, in, "key_replaced")
-		return nil
+		return nil //nolint:nilerr // It is no fault of the provider's.
 	}
 	// What was asked is asked to its end: the refresh token may be used up.
 	ctx = context.WithoutCancel(ctx)
