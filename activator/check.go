@@ -34,6 +34,7 @@ func (s *Server) check(w http.ResponseWriter, at addressed) (v auth.Visitor, ok 
 	if s.Guard.Link(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		s.exchange(w, at, func(err error) {
 			s.counts(r, costs)
+			s.turnedAway(r, session, refusalOf(err))
 			s.refuseVisitor(w, refusalOf(err))
 		})
 		return v, false
@@ -42,6 +43,7 @@ func (s *Server) check(w http.ResponseWriter, at addressed) (v auth.Visitor, ok 
 		var err error
 		if v, err = s.Guard.Check(r, session); err != nil {
 			s.counts(r, costs) // whoever is sent to sign in may have guessed, too
+			s.turnedAway(r, session, refusalOf(err))
 			if !s.toSignIn(w, at, err) {
 				s.refuseVisitor(w, refusalOf(err))
 			}

@@ -43,6 +43,7 @@ import (
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -62,6 +63,8 @@ type Options struct {
 	TURN      *turnconfig.Server
 	Metrics   *metrics.Activator
 	Log       *slog.Logger
+	// Audit says who came, and who was turned away; nil says nothing.
+	Audit *audit.Log
 	// SignIns are who has signed in at the portal. It is nil where nobody does.
 	SignIns *signins.Store
 	// PortalAt and RedeemAt are where the portal listens for people and for activators; empty is
@@ -72,8 +75,9 @@ type Options struct {
 // Server serves visitors.
 type Server struct {
 	Options
-	routing route.Routing
-	prober  *probe.Prober
+	routing    route.Routing
+	attendance attendance
+	prober     *probe.Prober
 	// users and networks bound the upgrades of each.
 	users    *limit.Rate[types.NamespacedName]
 	networks *limit.Rate[netip.Prefix]

@@ -52,7 +52,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		r = r.WithContext(r.Context()) // a copy
 		r.URL = signaling.AsViewer(r.URL)
 	}
-	h := &socket{server: s, visitor: v, member: sockets.Member{Session: v.Key(), Visitor: v.who, Opened: time.Now()},
+	h := &socket{server: s, visitor: v, from: s.from(r), member: sockets.Member{Session: v.Key(), Visitor: v.who, Opened: time.Now()},
 		path: verdict.Path(r.URL.Path), recognised: signaling.Recognise(r.URL.Path), kept: s.heldBytes.Of(v.Key())}
 	handed := false // to a goroutine that leaves
 	defer func() {
@@ -162,6 +162,8 @@ type socket struct {
 	// host is the session's as the visitor calls it, where what is kept of its desktop has to
 	// be renewed.
 	host string
+	// from is the visitor's address, for the audit.
+	from string
 	// seesInput says that what the visitor types passes here.
 	seesInput bool
 	member    sockets.Member
@@ -189,6 +191,7 @@ func (h *socket) serve(asked *hold.Asked) {
 	}()
 	s.sockets.Add(&h.member)
 	defer s.sockets.Drop(&h.member)
+	defer s.attends(h.Session, h.who, h.from)()
 	var end error
 	if asked != nil {
 		end = h.conn.ServeAsked(asked)

@@ -57,6 +57,9 @@ type Visitor struct {
 // May says that the visitor may do it.
 func (v Visitor) May(do access.Action) bool { return access.Allows(v.Roles, do) }
 
+// Share is the name of the share whose link let the visitor in; empty where none did.
+func (v Visitor) Share() string { return v.grant.Share }
+
 // SignIn is the name of the sign-in that the visit rests on; empty where it rests on none.
 func (v Visitor) SignIn() string { return v.grant.SignIn }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,6 +26,7 @@ import (
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apiserver"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/health"
 	"github.com/org/vdi-operator/pkg/listening"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -169,7 +171,7 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 		Config: cfg, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
 		Guard: auth.NewGuard(options), SignIns: signIns, Verifier: in.certificate.verifier,
 		TURN:    &turnconfig.Server{Config: cfg.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
-		Metrics: m, Log: log,
+		Metrics: m, Log: log, Audit: audit.New(os.Stdout, cfg.Audit.Enabled),
 	})
 	// Once everybody observes who has to.
 	listings, err := api.feed(alive, dir, signIns)

@@ -1,0 +1,81 @@
+package activator
+
+import (
+	"net/http"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/auth"
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/access"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
+)
+
+// vias are the audit's words for how somebody has proved who they are.
+var vias = map[auth.Way]audit.Via{auth.ByLink: audit.ViaLink, auth.ByShare: audit.ViaShare, auth.BySignIn: audit.ViaSignIn,
+	auth.ByForwarded: audit.ViaForwarded, auth.ByIssuer: audit.ViaBearer}
+
+// attendee is somebody at a session's desktop.
+type attendee struct {
+	session types.UID
+	user    string
+	via     audit.Via
+	share   string
+}
+
+// attendance counts the WebSockets that each has open here: the audit hears of the first and of
+// the last.
+type attendance struct {
+	mu   sync.Mutex
+	open map[attendee]int
+}
+
+// change adds to somebody's WebSockets, and says whether they have come or gone by that.
+func (a *attendance) change(who attendee, by int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil {
+		a.open = map[attendee]int{}
+	}
+	before := a.open[who]
+	if a.open[who] += by; a.open[who] == 0 {
+		delete(a.open, who)
+	}
+	return before == 0 || before+by == 0
+}
+
+// attends says to the audit that somebody has come, and returns what says that they have gone.
+func (s *Server) attends(session *v1alpha1.VDISession, v auth.Visitor, from string) (leaves func()) {
+	e := audit.Event{User: v.User, Via: vias[v.By], Share: v.Share(), From: from}.Of(session)
+	if len(v.Roles) > 0 {
+		e.Role = v.Roles[0]
+	}
+	who := attendee{session.UID, e.User, e.Via, e.Share}
+	tell := func(kind audit.Kind, by int) {
+		if s.attendance.change(who, by) {
+			e.Event = kind
+			s.Audit.Event(e)
+		}
+	}
+	tell(audit.Attach, 1)
+	return func() { tell(audit.Detach, -1) }
+}
+
+// turnedAway says to the audit that somebody showed something that does not let them in. Who
+// shows nothing is nobody's business: every stray request is one.
+func (s *Server) turnedAway(r *http.Request, session *v1alpha1.VDISession, why *closing.Refusal) {
+	if why == closing.NoToken {
+		return
+	}
+	s.Audit.Event(audit.Event{Event: audit.Refused, From: s.from(r), Reason: why.Label, Role: access.Nobody}.Of(session))
+}
+
+// from is the visitor's address as far as it is known.
+func (s *Server) from(r *http.Request) string {
+	if client, ok := s.Proxies.Client(r); ok {
+		return client.String()
+	}
+	return ""
+}
