@@ -91,10 +91,6 @@ type VDITemplateSpec struct {
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 
-	// Access is what may pass between a person's computer and the desktop.
-	// +optional
-	Access *TemplateAccess `json:"access,omitempty"`
-
 	// PodTemplate is a partial pod template ({metadata, spec}) merged over the
 	// generated one by strategic merge: node selectors, tolerations, a runtime
 	// class, sidecars. The desktop's container is named "desktop".
