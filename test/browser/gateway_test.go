@@ -26,7 +26,7 @@ import (
 
 	"github.com/org/vdi-operator/activator"
 	"github.com/org/vdi-operator/activator/auth"
-	"github.com/org/vdi-operator/activator/auth/visit"
+	cookies "github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/directory"
@@ -106,7 +106,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
-	visits, err := visit.NewKeys(keyset.New().Bytes())
+	visits, err := cookies.NewKeys(keyset.New().Bytes())
 	require.NoError(t, err)
 	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(auth.Options{Verifier: g.signer.Verifier(), Visits: visits, URL: cfg.URL, Auth: cfg.Auth}),
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
