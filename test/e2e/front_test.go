@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/keys"
+	"github.com/org/vdi-operator/pkg/keyset"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -75,6 +77,14 @@ func (f *front) secrets(ctx context.Context) error {
 		}
 		theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: frontNamespace, Name: name}, Data: map[string][]byte{key: s.Data[key]}}
 		if err := in.Client.Create(ctx, theirs); err != nil {
+			return err
+		}
+	}
+	// What an operator would make of its own for each: the keys of their cookies.
+	for _, release := range []string{"byhost", "bypath"} {
+		visits := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: frontNamespace, Name: release + "-visits"},
+			Data: map[string][]byte{keys.KeysetKey: keyset.New().Bytes()}}
+		if err := in.Client.Create(ctx, visits); err != nil {
 			return err
 		}
 	}
