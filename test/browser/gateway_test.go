@@ -50,6 +50,9 @@ const (
 	host   = "alice--desktops.vdi.localhost"
 )
 
+// visitKeys sign the cookies of all gateways, as of all replicas of an installation.
+var visitKeys = keyset.New().Bytes()
+
 var alice = types.NamespacedName{Namespace: "desktops", Name: "alice"}
 
 // gateway is a whole activator with one session, asleep, whose desktop is the
@@ -106,7 +109,7 @@ func newGatewayAs(t testing.TB, signer *token.Signer, how ...func(*config.Config
 	tracker := wake.NewTracker(ctx, dir, g, m, log)
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
-	visits, err := cookies.NewKeys(keyset.New().Bytes())
+	visits, err := cookies.NewKeys(visitKeys)
 	require.NoError(t, err)
 	g.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: g, Clients: clients, Guard: auth.NewGuard(auth.Options{Verifier: g.signer.Verifier(), Visits: visits, URL: cfg.URL, Auth: cfg.Auth}),
 		Verifier: g.signer.Verifier(), TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}, Metrics: m, Log: log})
