@@ -111,7 +111,7 @@ func (s *Server) enter(w http.ResponseWriter, at addressed) {
 	switch {
 	case refusal == closing.PortalAway:
 		s.count(refusal.Ending())
-		portal.WriteAway(w)
+		portal.WriteAway(w, r)
 		return
 	case refusal != nil:
 		s.counts(r, 1)

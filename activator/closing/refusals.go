@@ -83,7 +83,7 @@ var (
 	HandOverBrowser = row(Refusal{Label: "handover_browser", Status: http.StatusForbidden, Title: "This way in belongs to another browser",
 		Text: "You did not begin to sign in with this one. Open your desktop's address again."})
 	PortalAway = row(Refusal{Label: "portal_away", Status: http.StatusServiceUnavailable, Title: "Signing in does not work just now",
-		Text: "The portal does not answer. Load the page again in a moment; if that does not help, tell your administrator."})
+		Text: "The portal does not answer. This page tries again by itself; if that does not help, tell your administrator."})
 	ForeignOrigin = row(Refusal{Label: "foreign_origin", Status: http.StatusForbidden, Title: "Request from another site refused",
 		Text: "A page of another site tried to use this desktop."})
 )

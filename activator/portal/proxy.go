@@ -99,7 +99,7 @@ func NewProxy(o Options) (*Proxy, error) {
 			}
 			o.Log.Warn("the portal does not answer", "error", err)
 			o.Away()
-			WriteAway(w)
+			WriteAway(w, r)
 		},
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
@@ -169,9 +169,13 @@ func (e *ending) answer(w http.ResponseWriter) bool {
 // retryAfter is what a visitor is asked to wait while the portal is away, in seconds.
 const retryAfter = 5
 
-// WriteAway says that the portal does not answer.
-func WriteAway(w http.ResponseWriter) {
+// WriteAway says that the portal does not answer. A page that was only looked at loads itself
+// again: a replica that was replaced is there in a moment.
+func WriteAway(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	if r.Method == http.MethodGet {
+		w.Header().Set("Refresh", strconv.Itoa(retryAfter))
+	}
 	page.WriteRefusal(w, closing.PortalAway)
 }
 
