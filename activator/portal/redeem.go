@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/pkg/signin"
 )
 
 const (
@@ -105,7 +107,7 @@ func answered(status int, raw []byte) (Answer, error) {
 		return Answer{}, &RefusedError{said.Reason}
 	case status != http.StatusOK:
 		return Answer{}, fmt.Errorf("the portal answered %d", status)
-	case said.User == "" || len(said.User) > longestUser || len(said.SignIn) > longestName || !strings.HasPrefix(said.SignIn, "signin-"):
+	case said.User == "" || len(said.User) > longestUser || len(said.SignIn) > longestName || !strings.HasPrefix(said.SignIn, signin.NamePrefix):
 		return Answer{}, errors.New("the portal answered for nobody")
 	}
 	return said.Answer, nil

@@ -16,10 +16,13 @@ import (
 // 503 with a sentence that names what is wrong.
 const ProviderPath = "/provider"
 
+// NamePrefix begins the name of each VDISignIn.
+const NamePrefix = "signin-"
+
 // Name is the name of the VDISignIn of the secret in a person's cookie at the portal.
 func Name(secret string) string {
 	sum := sha256.Sum256([]byte("vdi sign-in " + secret))
-	return "signin-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))[:32]
+	return NamePrefix + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))[:32]
 }
 
 // Hash is how a secret is kept that somebody shows once: in hexadecimal.

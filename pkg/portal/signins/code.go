@@ -8,21 +8,19 @@ import (
 	"strings"
 
 	"github.com/org/vdi-operator/pkg/keyset"
+	"github.com/org/vdi-operator/pkg/signin"
 )
 
 // A code has the form of every other secret: 32 bytes in base64 for URLs. The first of them say
 // which sign-in it is of, so that a replica whose cache is behind finds it; the others, 96 bits
 // for a minute and one use, are random.
-const (
-	namePrefix = "signin-"
-	nameBytes  = 20
-)
+const nameBytes = 20
 
 var nameEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // newCode makes a code of the sign-in of this name.
 func newCode(name string) (string, error) {
-	of, err := nameEncoding.DecodeString(strings.ToUpper(strings.TrimPrefix(name, namePrefix)))
+	of, err := nameEncoding.DecodeString(strings.ToUpper(strings.TrimPrefix(name, signin.NamePrefix)))
 	if err != nil || len(of) != nameBytes {
 		return "", fmt.Errorf("%q is no name of a sign-in", name)
 	}
@@ -38,5 +36,5 @@ func signInOf(code string) (name string, ok bool) {
 	if err != nil || len(raw) != keyset.Size {
 		return "", false
 	}
-	return namePrefix + strings.ToLower(nameEncoding.EncodeToString(raw[:nameBytes])), true
+	return signin.NamePrefix + strings.ToLower(nameEncoding.EncodeToString(raw[:nameBytes])), true
 }

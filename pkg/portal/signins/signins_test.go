@@ -291,7 +291,7 @@ func FuzzCode(f *testing.F) {
 		if !ok {
 			return
 		}
-		assert.Len(t, name, len(namePrefix)+32)
+		assert.Len(t, name, len(signin.NamePrefix)+32)
 		again, err := newCode(name)
 		require.NoError(t, err)
 		of, _ := signInOf(again)
