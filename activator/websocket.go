@@ -87,6 +87,12 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		// Nothing of theirs passes unread, however long it is.
 		traits.SeesInput, traits.Signaling = false, true
 	}
+	h.member.Access, h.member.Bound = v.Session.Status.Access, true
+	options.Access = h.member.Access
+	conversation := protocol.Converse(options)
+	if sifter, ok := conversation.(signaling.Sifter); ok && sifter.SiftsDesktop() {
+		traits.ReadsDesktop = true
+	}
 	h.seesInput = traits.SeesInput
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
@@ -96,7 +102,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(options),
+		Conversation: conversation,
 		Request:      request,
 		Limits:       s.holdLimits(v.Session),
 		HeldBytes:    h.kept,

@@ -65,6 +65,8 @@ type Options struct {
 	MaxCandidates int
 	// ViewOnly says that the client is somebody's who may only look.
 	ViewOnly bool
+	// Access is the template's policy; nil lets everything pass.
+	Access *v1alpha1.AccessPolicy
 }
 
 // OptionsFor joins what the session's template says with what the installation says.
