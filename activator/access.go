@@ -14,18 +14,16 @@ import (
 // all that begins so (docker-baseimage-selkies 69f4fc9, default.conf), and Selkies 2, in either
 // mode (3a0bc7a, stream_server.py:1962-1967).
 const (
-	filesPrefix  = "/files"
-	selkiesFiles = "/api/files"
-	selkiesTakes = "/api/upload"
+	filesFolder  = "/files"
+	uploadFolder = "/api/upload"
 )
 
-// isFiles says that at a path, cleaned, files are listed and given.
-func isFiles(at string) bool {
-	return strings.HasPrefix(at, filesPrefix) || isBelow(at, selkiesFiles)
-}
+// isFiles says that at a path, cleaned, files are listed and given; in whatever folder the image
+// serves its page.
+func isFiles(at string) bool { return strings.Contains(at, filesFolder) }
 
-// isBelow says that a path is that one or below it, in any folder.
-func isBelow(at, folder string) bool { return strings.Contains(at+"/", folder+"/") }
+// isUpload says that files are taken there.
+func isUpload(at string) bool { return strings.Contains(at+"/", uploadFolder+"/") }
 
 // refuseByPolicy says why the access policy of the desktop's template lets a request not pass;
 // nil where it does. What a WebSocket carries is looked at as it comes.
@@ -40,7 +38,7 @@ func refuseByPolicy(r *http.Request, v visitor) *closing.Refusal {
 			return closing.AccessProtocol
 		}
 	case wantsAnything, wantsFrame, wantsWorker:
-		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isBelow(at, selkiesTakes) {
+		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isUpload(at) {
 			return closing.AccessFiles
 		}
 	}

@@ -120,10 +120,7 @@ func (s *Server) review(those func(*sockets.Member) bool) {
 		if why := s.ended(m.Visitor, view.Session, now); why != nil {
 			return why.Ending()
 		}
-		if m.Bound && !equality.Semantic.DeepEqual(m.Access, view.Session.Status.Access) {
-			return closing.AccessChanged.Ending()
-		}
-		return nil
+		return outdated(m, view.Session)
 	})
 }
 
@@ -131,6 +128,14 @@ func (s *Server) review(those func(*sockets.Member) bool) {
 func (s *Server) reviewSession(session *v1alpha1.VDISession) {
 	key := client.ObjectKeyFromObject(session)
 	s.review(func(m *sockets.Member) bool { return m.Session == key })
+}
+
+// outdated says that something is open under another access policy than the session's is now.
+func outdated(m *sockets.Member, session *v1alpha1.VDISession) error {
+	if m.Bound && !equality.Semantic.DeepEqual(m.Access, session.Status.Access) {
+		return closing.AccessChanged.Ending()
+	}
+	return nil
 }
 
 // ended says why a visitor may not go on; nil where they may.

@@ -197,6 +197,12 @@ func (h *socket) serve(asked *hold.Asked) {
 	}()
 	s.sockets.Add(&h.member)
 	defer s.sockets.Drop(&h.member)
+	// A policy that came while the upgrade was answered has not found it among the open ones.
+	if view, ok := s.Directory.View(h.Key()); ok {
+		if why := outdated(&h.member, view.Session); why != nil {
+			h.conn.End(why)
+		}
+	}
 	defer s.attends(h.Session, h.who, h.from)()
 	var end error
 	if asked != nil {
@@ -308,6 +314,14 @@ func (h *socket) Input() {
 			_ = h.server.Tracker.Input(context.Background(), view.Session, now)
 		}
 	}()
+}
+
+func (h *socket) Withheld(fromClient bool) {
+	if fromClient {
+		h.server.Metrics.WithheldFromDesktop.Inc()
+	} else {
+		h.server.Metrics.WithheldFromClient.Inc()
+	}
 }
 
 func (h *socket) ToDesktop(bytes int) { h.server.Metrics.BytesToDesktop.Add(float64(bytes)) }

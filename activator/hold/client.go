@@ -122,6 +122,7 @@ func (c *Conn) long() error {
 	case passes:
 		err = c.toDesktop(d).PassMessage()
 	default:
+		c.opts.Host.Withheld(true)
 		err = c.toDesktop(d).DropMessage()
 	}
 	if err != nil {
@@ -182,6 +183,9 @@ func (c *Conn) message(f frame.Frame) error {
 	step, err := c.follow(c.opts.Conversation.FromClient, f)
 	if err != nil {
 		return err
+	}
+	if step.Withheld {
+		c.opts.Host.Withheld(true)
 	}
 	for _, m := range step.ToClient {
 		if err := c.toClient(opcode(m), m.Data); err != nil {

@@ -54,6 +54,8 @@ type Host interface {
 	First()
 	// Input says that a person typed.
 	Input()
+	// Withheld says that an access policy kept a message of either side back.
+	Withheld(fromClient bool)
 	// ToDesktop and ToClient count bytes that are passed.
 	ToDesktop(bytes int)
 	ToClient(bytes int)

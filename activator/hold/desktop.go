@@ -237,6 +237,7 @@ func (c *Conn) longFromDesktop(d *desktop, w *relay.Way) error {
 	case err != nil:
 		return err
 	case !passes:
+		c.opts.Host.Withheld(false)
 		return w.DropMessage()
 	}
 	c.first(d)
@@ -274,6 +275,9 @@ func (c *Conn) heard(d *desktop, f frame.Frame) error {
 	step, err := c.follow(c.opts.Conversation.FromDesktop, f)
 	if err != nil {
 		return err
+	}
+	if step.Withheld {
+		c.opts.Host.Withheld(false)
 	}
 	for _, m := range step.ToClient {
 		c.first(d)

@@ -73,7 +73,7 @@ func sift(c Conversation, policy *v1alpha1.AccessPolicy) Conversation {
 // FromClient implements Conversation.
 func (s sifted) FromClient(m Message) (Step, error) {
 	if !s.Passes(true, m) {
-		return Step{}, nil
+		return Step{Withheld: true}, nil
 	}
 	return s.Conversation.FromClient(m)
 }
@@ -81,7 +81,7 @@ func (s sifted) FromClient(m Message) (Step, error) {
 // FromDesktop implements Conversation.
 func (s sifted) FromDesktop(m Message) (Step, error) {
 	if !s.Passes(false, m) {
-		return Step{}, nil
+		return Step{Withheld: true}, nil
 	}
 	return s.Conversation.FromDesktop(m)
 }

@@ -32,6 +32,8 @@ type Step struct {
 	ToClient []Message
 	// Input says that a person typed or moved the pointer.
 	Input bool
+	// Withheld says that an access policy keeps the message back.
+	Withheld bool
 }
 
 // Conversation follows one viewer's socket. Its caller serialises the calls.
