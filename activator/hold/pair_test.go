@@ -130,7 +130,7 @@ type held struct {
 	redials int
 
 	reached, firsts, inputs, idles, rejected, withheld atomic.Int32
-	budget                                   budget
+	budget                                             budget
 	// panics says that a panic is expected.
 	panics bool
 	// starts says that a refusal may only mean that the desktop starts.
