@@ -73,7 +73,7 @@ type Page struct {
 
 // Visitor is what the page says of who sees it.
 type Visitor struct {
-	// User is who it is, as their sign-in or link says.
+	// User is who it is, as far as that is known, or else by which share they came.
 	User string
 	// Owner is whose desktop it is; empty where it is the visitor's.
 	Owner string

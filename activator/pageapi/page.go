@@ -1,6 +1,7 @@
 package pageapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -32,7 +33,7 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 
 // told is what the page says of its visitor.
 func (a *API) told(v Visitor) page.Visitor {
-	p := page.Visitor{User: v.Who.User, Looks: !v.Who.May(access.Control)}
+	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control)}
 	if !slices.Contains(v.Who.Roles, access.Owner) {
 		p.Owner = v.Session.Spec.User
 	}
