@@ -88,6 +88,16 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 			return
 		}
 		visit.Reached()
+		if view, ok := s.Directory.View(v.Key()); ok {
+			// What is enforced may be known only since the desktop was made.
+			now := v
+			now.View = view
+			if why := refuseByPolicy(r, now); why != nil {
+				_ = conn.Close()
+				refuse(w, why.Ending())
+				return
+			}
+		}
 		// The page's frame is not shown what a web server says whose desktop is not there
 		// yet; programs make of such an answer what they like.
 		answered := func() {

@@ -12,9 +12,11 @@ import (
 // serve serves a request that was checked and understood.
 func (s *Server) serve(w http.ResponseWriter, q understood) {
 	r, v := q.Request, q.visitor
-	if why := refuseViewer(r, v); why != nil {
-		s.turnViewerAway(w, v, why)
-		return
+	for _, refuse := range []func(*http.Request, visitor) *closing.Refusal{refuseViewer, refuseByPolicy} {
+		if why := refuse(r, v); why != nil {
+			s.turnDown(w, v, why)
+			return
+		}
 	}
 	switch v.wants {
 	case wantsPage, wantsRefresh:

@@ -194,7 +194,7 @@ func (s *Server) askerOf(r *http.Request) types.NamespacedName {
 }
 
 // sessionEnds ends what is open of a session that was deleted or switched off, and what is open
-// by a share that has ended. Its pod may go on for a minute.
+// by a share that has ended, or under another access policy. Its pod may go on for a minute.
 func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 	switch {
 	// Its finalizer goes with its last pod: by then everybody would have left.
@@ -203,8 +203,9 @@ func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
 		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())
 	case before != nil && (before.Spec.User != after.Spec.User || !equality.Semantic.DeepEqual(before.Spec.Shares, after.Spec.Shares)):
-		key := client.ObjectKeyFromObject(after)
-		s.review(func(m *sockets.Member) bool { return m.Session == key })
+		s.reviewSession(after)
+	case before != nil && !equality.Semantic.DeepEqual(before.Status.Access, after.Status.Access):
+		s.reviewSession(after)
 	}
 }
 

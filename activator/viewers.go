@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/page"
@@ -22,9 +25,6 @@ import (
 // looks says that the visitor may only look.
 func (v visitor) looks() bool { return !v.who.May(access.Control) }
 
-// filesPath is where desktops' web servers list a person's files.
-const filesPath = "/files"
-
 // refuseViewer says why somebody who may only look gets nothing of what they want; nil for
 // everybody else. Pages say more, and turn away themselves.
 func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
@@ -38,13 +38,13 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 		return nil
 	case !lifecycle.Awake(v.Session):
 		return closing.ViewerAsleep
-	case r.Method != http.MethodGet && r.Method != http.MethodHead, at == filesPath || strings.HasPrefix(at, filesPath+"/"):
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(at):
 		return closing.ViewOnly
 	}
 	return nil
 }
 
-func (s *Server) turnViewerAway(w http.ResponseWriter, v visitor, why *closing.Refusal) {
+func (s *Server) turnDown(w http.ResponseWriter, v visitor, why *closing.Refusal) {
 	switch {
 	case why.Title != "" && v.wants != wantsSocket:
 		s.refuseVisitor(w, why)
@@ -73,7 +73,7 @@ func (s *Server) countVisit(v visitor) {
 
 // member is something that the visitor has open.
 func (v visitor) member(conn sockets.Conn) *sockets.Member {
-	return &sockets.Member{Session: v.Key(), Visitor: v.who, Conn: conn}
+	return &sockets.Member{Session: v.Key(), Visitor: v.who, Access: v.Session.Status.Access, Conn: conn}
 }
 
 // serveOurs serves a path of ours. A stream of events ends when what lets its visitor in does.
@@ -81,7 +81,7 @@ func (s *Server) serveOurs(w http.ResponseWriter, r *http.Request, v visitor) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	member := v.member(request(cancel))
-	member.Stays = true
+	member.Stays, member.Bound = true, true
 	s.sockets.Add(member)
 	defer s.sockets.Drop(member)
 	s.pages.Serve(w, r.WithContext(ctx), pageapi.Visitor{View: v.View, Face: v.face, Who: v.who})
@@ -106,7 +106,7 @@ func (s *Server) reviewing(ctx context.Context) {
 }
 
 // review ends what is open, of those, by a right that has ended, or by one that says something
-// else now.
+// else now; and what was opened under another access policy than the desktop wakes with.
 func (s *Server) review(those func(*sockets.Member) bool) {
 	now := time.Now()
 	s.sockets.Review(func(m *sockets.Member) error {
@@ -120,8 +120,22 @@ func (s *Server) review(those func(*sockets.Member) bool) {
 		if why := s.ended(m.Visitor, view.Session, now); why != nil {
 			return why.Ending()
 		}
-		return nil
+		return outdated(m, view.Session)
 	})
+}
+
+// reviewSession reviews what is open of one session.
+func (s *Server) reviewSession(session *v1alpha1.VDISession) {
+	key := client.ObjectKeyFromObject(session)
+	s.review(func(m *sockets.Member) bool { return m.Session == key })
+}
+
+// outdated says that something is open under another access policy than the session's is now.
+func outdated(m *sockets.Member, session *v1alpha1.VDISession) error {
+	if m.Bound && !equality.Semantic.DeepEqual(m.Access, session.Status.Access) {
+		return closing.AccessChanged.Ending()
+	}
+	return nil
 }
 
 // ended says why a visitor may not go on; nil where they may.

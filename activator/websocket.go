@@ -87,6 +87,12 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 		// Nothing of theirs passes unread, however long it is.
 		traits.SeesInput, traits.Signaling = false, true
 	}
+	h.member.Access, h.member.Bound = v.Session.Status.Access, true
+	options.Access = h.member.Access
+	conversation := protocol.Converse(options)
+	if sifter, ok := conversation.(signaling.Sifter); ok && sifter.SiftsDesktop() {
+		traits.ReadsDesktop = true
+	}
 	h.seesInput = traits.SeesInput
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
@@ -96,7 +102,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	}
 	h.conn = hold.Accept(conn, before, hold.Options{
 		Traits:       traits,
-		Conversation: protocol.Converse(options),
+		Conversation: conversation,
 		Request:      request,
 		Limits:       s.holdLimits(v.Session),
 		HeldBytes:    h.kept,
@@ -191,6 +197,12 @@ func (h *socket) serve(asked *hold.Asked) {
 	}()
 	s.sockets.Add(&h.member)
 	defer s.sockets.Drop(&h.member)
+	// A policy that came while the upgrade was answered has not found it among the open ones.
+	if view, ok := s.Directory.View(h.Key()); ok {
+		if why := outdated(&h.member, view.Session); why != nil {
+			h.conn.End(why)
+		}
+	}
 	defer s.attends(h.Session, h.who, h.from)()
 	var end error
 	if asked != nil {
@@ -302,6 +314,14 @@ func (h *socket) Input() {
 			_ = h.server.Tracker.Input(context.Background(), view.Session, now)
 		}
 	}()
+}
+
+func (h *socket) Withheld(fromClient bool) {
+	if fromClient {
+		h.server.Metrics.WithheldFromDesktop.Inc()
+	} else {
+		h.server.Metrics.WithheldFromClient.Inc()
+	}
 }
 
 func (h *socket) ToDesktop(bytes int) { h.server.Metrics.BytesToDesktop.Add(float64(bytes)) }

@@ -110,6 +110,7 @@ var table = []kind{
 	{name: "a proxy's word", attacks: forwardedWords, asleep: true, awake: true, how: []func(*config.Config){forwardingFrom}},
 	{name: "viewers who would wake", attacks: viewersAsleep, asleep: true},
 	{name: "viewers who would type", attacks: viewers, awake: true},
+	{name: "past an access policy", attacks: policy, awake: true},
 	{name: "links that are switched off", attacks: linksOff, asleep: true, awake: true, how: []func(*config.Config){withoutLinks}},
 	{name: "what reaches a desktop", attacks: reaching, awake: true},
 	{name: "what reaches a desktop that gets all", attacks: reachingPassed, awake: true, how: []func(*config.Config){passingAll}},

@@ -103,6 +103,13 @@ var (
 	ViewOnlyProtocol = row(Refusal{Label: "view_only_protocol", Code: CodePolicy, Status: http.StatusForbidden,
 		Title: "This desktop cannot be shown to viewers",
 		Text:  "The way it is shown knows no viewers: whoever sees it could type in it. Ask its owner to let you control it."})
+	AccessFiles = row(Refusal{Label: "access_files", Code: CodePolicy, Status: http.StatusForbidden,
+		Title: "Files do not pass here",
+		Text:  "What may pass between this desktop and your computer is set by your administrator: files may not, or not this way."})
+	AccessProtocol = row(Refusal{Label: "access_protocol", Code: CodePolicy, Status: http.StatusForbidden,
+		Text: "this desktop's access policy lets no WebSocket of this path pass"})
+	AccessChanged = row(Refusal{Label: "access_changed", Code: CodeRestart, Status: http.StatusServiceUnavailable,
+		Text: "what may pass between you and this desktop has changed: reconnect"})
 	ViewerAsleep = row(Refusal{Label: "viewer_asleep", Code: CodeTryAgain, Status: http.StatusServiceUnavailable,
 		Text: "this desktop is asleep, and viewers do not wake it"})
 )

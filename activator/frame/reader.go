@@ -208,6 +208,31 @@ func Payload(raw []byte) []byte {
 	return data
 }
 
+// Ahead is the beginning, of at most n bytes, of the message that Read has found too long. It
+// takes nothing.
+func (r *Reader) Ahead(n int) (Frame, error) {
+	h, size, err := r.header()
+	if err != nil {
+		return Frame{}, err
+	}
+	f := Frame{Op: h.OpCode, Data: bytes.Clone(r.part[:min(n, len(r.part))])}
+	if h.OpCode == ws.OpContinuation {
+		f.Op = r.kind
+	}
+	more := int(min(int64(n-len(f.Data)), h.Length))
+	for len(r.window()) < size+more {
+		if err := r.more(); err != nil {
+			return Frame{}, err
+		}
+	}
+	b := bytes.Clone(r.window()[size : size+more])
+	if h.Masked {
+		ws.Cipher(b, h.Mask, 0)
+	}
+	f.Data = append(f.Data, b...)
+	return f, nil
+}
+
 // Partial returns what Read has taken of a message that turned out to be too long; the
 // rest of it comes from Span.
 func (r *Reader) Partial() (f Frame, open bool) {

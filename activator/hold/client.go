@@ -28,7 +28,7 @@ func (c *Conn) read() error {
 		if d := c.unread(); d != nil {
 			return c.passed(d, c.toDesktop(d).Pass())
 		}
-		f, err := c.in.Read(c.opts.Limits.MessageBytes)
+		f, err := c.in.Read(c.kept())
 		switch {
 		case errors.Is(err, frame.ErrLong):
 			err = c.long()
@@ -44,6 +44,23 @@ func (c *Conn) read() error {
 			return err
 		}
 	}
+}
+
+// kept is the longest message of the client that is read whole. Who sifts sees enough of the others.
+func (c *Conn) kept() int {
+	if c.sifter != nil {
+		return max(c.opts.Limits.MessageBytes, signaling.SiftBytes)
+	}
+	return c.opts.Limits.MessageBytes
+}
+
+// passes says whether a long message may go on, by its beginning.
+func (c *Conn) passes(from *frame.Reader, client bool) (bool, error) {
+	if c.sifter == nil {
+		return true, nil
+	}
+	head, err := from.Ahead(signaling.SiftBytes)
+	return err == nil && c.sifter.Passes(client, signaling.Message{Text: head.Op == ws.OpText, Data: head.Data}), err
 }
 
 // unread returns the desktop to which the client's bytes go as they come, from the
@@ -73,7 +90,7 @@ func (c *Conn) toDesktop(d *desktop) *relay.Way {
 		case op == ws.OpPong && string(data) == ours:
 			return nil
 		}
-		return d.out.Pass(raw, false, c.in.Open())
+		return d.out.Pass(raw, false, w.Open())
 	}
 	return w
 }
@@ -98,7 +115,17 @@ func (c *Conn) long() error {
 	if d == nil {
 		return tooLong
 	}
-	if err := c.toDesktop(d).PassMessage(); err != nil {
+	passes, err := c.passes(c.in, true)
+	switch {
+	case err != nil:
+		return clientError(err)
+	case passes:
+		err = c.toDesktop(d).PassMessage()
+	default:
+		c.opts.Host.Withheld(true)
+		err = c.toDesktop(d).DropMessage()
+	}
+	if err != nil {
 		return c.passed(d, err)
 	}
 	return nil
@@ -156,6 +183,9 @@ func (c *Conn) message(f frame.Frame) error {
 	step, err := c.follow(c.opts.Conversation.FromClient, f)
 	if err != nil {
 		return err
+	}
+	if step.Withheld {
+		c.opts.Host.Withheld(true)
 	}
 	for _, m := range step.ToClient {
 		if err := c.toClient(opcode(m), m.Data); err != nil {

@@ -54,6 +54,8 @@ type Host interface {
 	First()
 	// Input says that a person typed.
 	Input()
+	// Withheld says that an access policy kept a message of either side back.
+	Withheld(fromClient bool)
 	// ToDesktop and ToClient count bytes that are passed.
 	ToDesktop(bytes int)
 	ToClient(bytes int)
@@ -90,6 +92,8 @@ type Conn struct {
 	in            *frame.Reader
 	out           *frame.Writer
 	opts          Options
+	// sifter is the conversation, where it keeps messages back by their beginning.
+	sifter signaling.Sifter
 	// coming is the client's message that is being read.
 	coming coming
 
@@ -142,6 +146,7 @@ const (
 func Accept(conn net.Conn, before []byte, o Options) *Conn {
 	c := &Conn{wrapped: conn, conn: frame.Bare(conn), opts: o, pause: max(lostPause, o.Traits.Redial),
 		in: frame.NewReader(conn, true, before), out: frame.NewWriter(conn, false)}
+	c.sifter, _ = o.Conversation.(signaling.Sifter)
 	c.changed.L = &c.mu
 	c.coming.budget = o.HeldBytes
 	c.in.Announced = c.coming.announced

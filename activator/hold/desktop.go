@@ -202,16 +202,18 @@ func (d *desktop) ask(q *relay.Request, b []byte) (subprotocol string, err error
 // listen passes on what the desktop says until it ends, and says how; a
 // *frame.WriteError is the client's failure.
 func (c *Conn) listen(d *desktop) error {
-	w := c.fromDesktop(d)
+	w, kept := c.fromDesktop(d), c.opts.Limits.MessageBytes
+	if c.sifter != nil {
+		kept = signaling.SiftBytes // frames of video are not read any further
+	}
 	for {
 		if d.spoke && !c.opts.Traits.ReadsDesktop && !d.in.Open() {
 			return w.Pass()
 		}
-		f, err := d.in.Read(c.opts.Limits.MessageBytes)
+		f, err := d.in.Read(kept)
 		switch {
 		case errors.Is(err, frame.ErrLong):
-			c.first(d)
-			err = w.PassMessage()
+			err = c.longFromDesktop(d, w)
 		case err != nil:
 		case f.Op == ws.OpClose:
 			err = &closed{f.Data}
@@ -228,19 +230,32 @@ func (c *Conn) listen(d *desktop) error {
 	}
 }
 
-func (c *Conn) fromDesktop(d *desktop) *relay.Way {
-	return &relay.Way{From: d.in, To: c.out,
-		Moved: func(n int) {
-			c.spoken.Store(true)
-			c.opts.Host.ToClient(n)
-		},
-		Control: func(op ws.OpCode, raw []byte) error {
-			if op == ws.OpClose {
-				return &closed{frame.Payload(raw)}
-			}
-			return c.out.Pass(raw, false, d.in.Open())
-		},
+// longFromDesktop passes on what is too long to be kept, unless its beginning says that it may not.
+func (c *Conn) longFromDesktop(d *desktop, w *relay.Way) error {
+	passes, err := c.passes(d.in, false)
+	switch {
+	case err != nil:
+		return err
+	case !passes:
+		c.opts.Host.Withheld(false)
+		return w.DropMessage()
 	}
+	c.first(d)
+	return w.PassMessage()
+}
+
+func (c *Conn) fromDesktop(d *desktop) *relay.Way {
+	w := &relay.Way{From: d.in, To: c.out, Moved: func(n int) {
+		c.spoken.Store(true)
+		c.opts.Host.ToClient(n)
+	}}
+	w.Control = func(op ws.OpCode, raw []byte) error {
+		if op == ws.OpClose {
+			return &closed{frame.Payload(raw)}
+		}
+		return c.out.Pass(raw, false, w.Open())
+	}
+	return w
 }
 
 // first settles on a desktop, because the client hears of it.
@@ -260,6 +275,9 @@ func (c *Conn) heard(d *desktop, f frame.Frame) error {
 	step, err := c.follow(c.opts.Conversation.FromDesktop, f)
 	if err != nil {
 		return err
+	}
+	if step.Withheld {
+		c.opts.Host.Withheld(false)
 	}
 	for _, m := range step.ToClient {
 		c.first(d)

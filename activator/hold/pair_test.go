@@ -129,8 +129,8 @@ type held struct {
 	full    error
 	redials int
 
-	reached, firsts, inputs, idles, rejected atomic.Int32
-	budget                                   budget
+	reached, firsts, inputs, idles, rejected, withheld atomic.Int32
+	budget                                             budget
 	// panics says that a panic is expected.
 	panics bool
 	// starts says that a refusal may only mean that the desktop starts.
@@ -200,6 +200,7 @@ func (h *held) Reached()        { h.reached.Add(1) }
 func (h *held) Live()           {}
 func (h *held) First()          { h.firsts.Add(1) }
 func (h *held) Input()          { h.inputs.Add(1) }
+func (h *held) Withheld(bool)   { h.withheld.Add(1) }
 func (h *held) ToDesktop(n int) { h.toDesktop.Add(int64(n)) }
 func (h *held) ToClient(n int)  { h.toClient.Add(int64(n)) }
 func (h *held) Panicked(p any) {

@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // refreshSeconds is how often a page without script loads itself again.
 const refreshSeconds = 2
-
-// frameAllows are the features that the desktop may ask the person for, or use.
-const frameAllows = "autoplay; camera; clipboard-read; clipboard-write; cross-origin-isolated; display-capture; encrypted-media; " +
-	"fullscreen; gamepad; keyboard-map; microphone; screen-wake-lock; window-management"
 
 // step is a line of the page's list.
 type step struct {
@@ -49,6 +48,10 @@ type forScript struct {
 	BeatMillis int64 `json:"beatMillis"`
 	// Looks says that the visitor may only look.
 	Looks bool `json:"looks,omitempty"`
+	// Watermark is the text over the desktop, in which {time} stands for the time.
+	Watermark string `json:"watermark,omitempty"`
+	// Now is when the page was made, in milliseconds since 1970.
+	Now int64 `json:"now"`
 }
 
 // Page is the page around a desktop.
@@ -64,10 +67,14 @@ type Page struct {
 	Marked  bool
 	Status  Status
 	Visitor Visitor
+	// Access is the desktop's policy; nil lets everything pass.
+	Access *v1alpha1.AccessPolicy
 }
 
 // Visitor is what the page says of who sees it.
 type Visitor struct {
+	// User is who it is, as far as that is known, or else by which share they came.
+	User string
 	// Owner is whose desktop it is; empty where it is the visitor's.
 	Owner string
 	// Looks says that the visitor may only look.
@@ -97,15 +104,20 @@ func WritePage(w http.ResponseWriter, p Page) {
 		Steps                                                                                        []step
 		Status                                                                                       Status
 		Script                                                                                       string
+		Marks                                                                                        []string
 	}{
-		Title: titleWaiting, Name: p.Name, Allow: frameAllows, FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
+		Title: titleWaiting, Name: p.Name, Allow: frameAllows(p.Access), FrameTitle: titleFrame, WarnTitle: titleWarning, StepsLabel: labelSteps,
 		NoScript: textNoScript, Stuck: textStuck, Reload: textReload, RefreshSeconds: refreshSeconds, Steps: steps, Status: p.Status,
 		Address: p.Face.Outside(p.Address), Frame: p.Face.Outside(p.Address), Whose: p.Visitor.whose(),
+	}
+	watermark, now := p.watermark(), time.Now()
+	if watermark != "" {
+		data.Marks = slices.Repeat([]string{atTime(watermark, now)}, marksShown)
 	}
 	if p.Visitor.SignOutTo != "" {
 		data.SignOut, data.SignOutPath = textSignOut, p.Face.Prefix+SignOutPath
 	}
-	script := forScript{Looks: p.Visitor.Looks, RenewPath: p.Face.Prefix + RenewPath, Status: p.Status, Text: scriptText,
+	script := forScript{Watermark: watermark, Now: now.UnixMilli(), Looks: p.Visitor.Looks, RenewPath: p.Face.Prefix + RenewPath, Status: p.Status, Text: scriptText,
 		StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
 		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
 		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery,

@@ -61,14 +61,14 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
 }
 
 // part tells the page why its visitor may not go on, or that it has to be loaded again since they
-// may do something else now.
+// may do something else now, or see something else.
 func (p *stream) part(why error) {
 	e := (*closing.Ending)(nil)
 	if !errors.As(why, &e) || e.Refusal == nil {
 		return
 	}
 	p.Metrics.Refused(e.Label())
-	if e.Refusal == closing.RoleChanged {
+	if e.Refusal == closing.RoleChanged || e.Refusal == closing.AccessChanged {
 		_ = p.write("event: %s\ndata: -\n\n", page.ReloadEvent)
 		return
 	}

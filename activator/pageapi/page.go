@@ -1,6 +1,7 @@
 package pageapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -26,13 +27,13 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 	if v.Who.May(access.Wake) && (person || !lifecycle.NeedsPerson(v.Session)) {
 		view = a.wake(r.Context(), v)
 	}
-	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked, Visitor: a.told(v),
+	page.WritePage(w, page.Page{Name: v.Session.Name, Face: v.Face, Address: r.URL, Marked: marked, Visitor: a.told(v), Access: v.Session.Status.Access,
 		Status: a.describe(r.Context(), v, view, r.URL.RequestURI(), viewer.Page{Session: v.Key()})})
 }
 
 // told is what the page says of its visitor.
 func (a *API) told(v Visitor) page.Visitor {
-	p := page.Visitor{Looks: !v.Who.May(access.Control)}
+	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control)}
 	if !slices.Contains(v.Who.Roles, access.Owner) {
 		p.Owner = v.Session.Spec.User
 	}

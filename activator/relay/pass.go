@@ -17,7 +17,12 @@ type Way struct {
 	Control func(op ws.OpCode, raw []byte) error
 	// Moved counts the bytes that were passed.
 	Moved func(int)
+	// dropping says that nothing passes of the message that comes.
+	dropping bool
 }
+
+// Open says that a message has been passed in part.
+func (w *Way) Open() bool { return !w.dropping && w.From.Open() }
 
 // Pass passes bytes until one side fails: a failure of the side that is written to
 // is a *frame.WriteError.
@@ -39,6 +44,22 @@ func (w *Way) PassMessage() error {
 	}
 	for {
 		if err := w.step(true); err != nil || !w.From.Open() {
+			return err
+		}
+	}
+}
+
+// DropMessage takes a message that is too long to be kept, and passes nothing of it on.
+func (w *Way) DropMessage() error {
+	w.dropping = true
+	defer func() { w.dropping = false }()
+	w.From.Partial()
+	for {
+		span, err := w.From.Span(0, true)
+		if err == nil && span.Control != 0 {
+			err = w.Control(span.Control, span.Bytes)
+		}
+		if err != nil || !w.From.Open() {
 			return err
 		}
 	}

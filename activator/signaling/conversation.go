@@ -32,6 +32,8 @@ type Step struct {
 	ToClient []Message
 	// Input says that a person typed or moved the pointer.
 	Input bool
+	// Withheld says that an access policy keeps the message back.
+	Withheld bool
 }
 
 // Conversation follows one viewer's socket. Its caller serialises the calls.
@@ -65,6 +67,8 @@ type Options struct {
 	MaxCandidates int
 	// ViewOnly says that the client is somebody's who may only look.
 	ViewOnly bool
+	// Access is the template's policy; nil lets everything pass.
+	Access *v1alpha1.AccessPolicy
 }
 
 // OptionsFor joins what the session's template says with what the installation says.

@@ -18,12 +18,4 @@ func Named(s *v1alpha1.VDISession) bool {
 
 // ProtocolOf is the protocol that the template names, or else that of the last client that
 // got through; empty while there is neither.
-func ProtocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol {
-	switch {
-	case Named(s):
-		return Streaming(s).Protocol
-	case s.Status.Activity != nil:
-		return s.Status.Activity.Protocol
-	}
-	return ""
-}
+func ProtocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol { return s.Protocol() }

@@ -74,9 +74,9 @@ func (w watching) FromClient(m Message) (Step, error) {
 // stream is a conversation on a socket that carries the stream.
 func stream(o Options, viewers says) Conversation {
 	if o.ViewOnly {
-		return watching{says: viewers}
+		return sift(watching{says: viewers}, o.Access)
 	}
-	return streaming{}
+	return sift(streaming{}, o.Access)
 }
 
 // AsViewer is an address as a viewer asks a desktop for it: Selkies 2 believes what role a request

@@ -15,6 +15,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
 // Conn is a connection as the group sees it.
@@ -30,6 +31,10 @@ type Member struct {
 	Session types.NamespacedName
 	// Visitor is whose it is, by what right.
 	Visitor auth.Visitor
+	// Access is the policy that it began under; Bound says that it is held to that, and so
+	// has to begin anew under another one.
+	Access *v1alpha1.AccessPolicy
+	Bound  bool
 	// Stays says that it outlives what happens to its session: a page, which shows that.
 	Stays bool
 	// Opened is when it came; Only says that its desktop has room for one viewer.

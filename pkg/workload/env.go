@@ -66,7 +66,7 @@ func variablesOf(p v1alpha1.StreamingProtocol) variables {
 }
 
 // env is what the desktop needs to know, then the template's own, which wins where
-// both name a variable.
+// both name a variable. What contradicts its access policy is refused later; see keepsTo.
 func env(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) []corev1.EnvVar {
 	var ours []corev1.EnvVar
 	v := variablesOf(t.Spec.Streaming.Protocol)
@@ -87,6 +87,9 @@ func env(activator config.Activator, t *v1alpha1.VDITemplate, s *v1alpha1.VDISes
 			corev1.EnvVar{Name: envTURNUser, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 				LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: TokenKey,
 			}}})
+	}
+	for _, v := range accessVariables(accessOf(t), t.Spec.Streaming.Protocol) {
+		ours = append(ours, corev1.EnvVar{Name: v.name, Value: v.value})
 	}
 	return append(slices.DeleteFunc(ours, func(e corev1.EnvVar) bool { return set(e.Name) }), t.Spec.Env...)
 }

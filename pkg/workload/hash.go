@@ -28,17 +28,28 @@ func stamp(rendered client.Object, shape Shape) error {
 	if err != nil {
 		return fmt.Errorf("hash of the desktop's shape: %w", err)
 	}
+	// How a desktop is spoken to, and most of what may pass, is nothing that its pod shows.
 	if shape.Streaming != nil {
-		// How a desktop is spoken to is nothing that its pod shows.
-		streaming, err := json.Marshal(shape.Streaming)
-		if err != nil {
-			return fmt.Errorf("hash of the desktop's shape: %w", err)
+		if raw, err = appended(raw, shape.Streaming); err != nil {
+			return err
 		}
-		raw = append(raw, streaming...)
+	}
+	if shape.Access != nil {
+		if raw, err = appended(raw, shape.Access); err != nil {
+			return err
+		}
 	}
 	hash := map[string]string{v1alpha1.AnnotationShapeHash: hash(raw, shapeHashLength)}
 	rendered.SetAnnotations(labels.Merge(rendered.GetAnnotations(), hash))
 	return nil
+}
+
+func appended(raw []byte, part any) ([]byte, error) {
+	more, err := json.Marshal(part)
+	if err != nil {
+		return nil, fmt.Errorf("hash of the desktop's shape: %w", err)
+	}
+	return append(raw, more...), nil
 }
 
 // sameShape says that both have been rendered of the same shape.

@@ -26,6 +26,8 @@ type Shape struct {
 	Pod corev1.PodTemplateSpec
 	// Streaming is how the desktop is spoken to.
 	Streaming *v1alpha1.StreamingSpec
+	// Access is what may pass between it and people; nil where everything may.
+	Access *v1alpha1.AccessPolicy
 	// StartupTimeout is how long a start may take; 0 is without end.
 	StartupTimeout time.Duration
 	// Activator is the host, inside the cluster, that the session's in-cluster name
@@ -61,6 +63,7 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 		Name:           s.Name,
 		Labels:         Labels(s),
 		Streaming:      t.Spec.Streaming.DeepCopy(),
+		Access:         accessOf(t),
 		StartupTimeout: startupTimeout,
 		Activator:      cfg.Activator.Host(),
 	}
@@ -80,6 +83,9 @@ func Build(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession, s
 			return Shape{}, fmt.Errorf("template %q: spec.podTemplate: %w", t.Name, err)
 		}
 		pod.Spec.Containers = settleAgent(pod.Spec.Containers, cfg, t, s)
+	}
+	if err := keepsTo(shape.Access, t, pod.Spec.Containers); err != nil {
+		return Shape{}, fmt.Errorf("template %q: %w", t.Name, err)
 	}
 	pod.Spec.Tolerations = tolerateNodeLoss(pod.Spec.Tolerations, cfg.Desktops)
 	// Last, because the product finds the pod by them.

@@ -42,6 +42,11 @@ func TestTheAPIRefusesWhatCannotWorkAndSaysWhy(t *testing.T) {
 		object string
 		says   []string
 	}{
+		"a clipboard there is not":    {templateKind + "spec: {image: a, access: {clipboard: Out}}", []string{"spec.access.clipboard", "FromDesktop"}},
+		"files there are not":         {templateKind + "spec: {image: a, access: {files: Sometimes}}", []string{"spec.access.files", "Download"}},
+		"audio that is no switch":     {templateKind + "spec: {image: a, access: {audio: Disabled}}", []string{"spec.access.audio", "boolean"}},
+		"a watermark of two lines":    {templateKind + "spec: {image: a, access: {watermark: \"a\\nb\"}}", []string{"spec.access.watermark must be one line"}},
+		"a watermark of nothing":      {templateKind + "spec: {image: a, access: {watermark: ' '}}", []string{"something to see", "leave it out"}},
 		"a session without a user":    {sessionKind + "spec: {template: a}", []string{"spec.user", "Required value"}},
 		"a session without template":  {sessionKind + "spec: {user: a}", []string{"spec.template", "Required value"}},
 		"an empty user":               {sessionKind + "spec: {user: '', template: a}", []string{"spec.user"}},

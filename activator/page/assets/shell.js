@@ -137,6 +137,11 @@
     frame.inert = true; // the card has the focus until the desktop is shown
     frame.addEventListener("load", onLoad);
     const src = new URL(page.marksAddresses ? marked() : asked.href);
+    if (page.watermark && !frame.showPopover) {
+      // Nothing could be put over a desktop that fills the screen.
+      frame.removeAttribute("allowfullscreen");
+      frame.allow = frame.allow.replace("fullscreen;", "fullscreen 'none';");
+    }
     // Clients that know viewers offer them no more than they may.
     if (page.looks) src.hash = "shared";
     frame.src = src.href;
@@ -495,6 +500,29 @@
     }
   });
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+
+  // ---- The watermark.
+  const marks = byId("watermark");
+  if (marks) {
+    const ahead = page.now - Date.now(); // this computer's clock may be wrong
+    const stampEvery = 10 * 1000; // ms
+    const stamp = () => {
+      const time = new Date(Date.now() + ahead).toISOString().slice(0, 16).replace("T", " ") + " UTC";
+      const words = page.watermark.replaceAll("{time}", time);
+      for (const mark of marks.querySelectorAll("span")) put(mark, words);
+    };
+    stamp();
+    setInterval(stamp, stampEvery);
+    // What fills the screen is above all else but what is shown after it.
+    document.addEventListener("fullscreenchange", () => {
+      if (!marks.showPopover) return;
+      marks.removeAttribute("popover");
+      if (document.fullscreenElement) {
+        marks.setAttribute("popover", "manual");
+        marks.showPopover();
+      }
+    });
+  }
 
   // ---- The cookie lives for minutes, and is renewed by what is asked.
   const renewEvery = 5 * 60 * 1000; // ms

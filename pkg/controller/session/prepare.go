@@ -41,7 +41,7 @@ func (p *pass) apply(ctx context.Context) error {
 	p.observed.Exists = true
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonApplied, "")
 	if delay.None() {
-		p.fits()
+		p.fits(shape)
 	} else {
 		p.condition(v1alpha1.ConditionUpToDate, false, delay.Reason, delay.Message)
 	}
@@ -68,9 +68,9 @@ func (p *pass) prepare(ctx context.Context) (workload.Shape, bool, error) {
 }
 
 // fits says that the desktop's next start, or what runs, is of the wanted shape.
-func (p *pass) fits() {
+func (p *pass) fits(shape workload.Shape) {
 	p.condition(v1alpha1.ConditionUpToDate, true, v1alpha1.ReasonUpToDate, "")
-	p.session.Status.Streaming = p.template.Spec.Streaming.DeepCopy()
+	p.session.Status.Streaming, p.session.Status.Access = shape.Streaming.DeepCopy(), shape.Access.DeepCopy()
 }
 
 // scale makes the desktop run at once, for somebody may be waiting for it, and stop

@@ -36,7 +36,7 @@ func (p *pass) rest(ctx context.Context) error {
 	}
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonMadeAtWake, "What the desktop runs on is made when it wakes.")
 	if p.observed.Pods == 0 {
-		p.fits()
+		p.fits(shape)
 	}
 	switch {
 	case rested.Again > 0:

@@ -33,6 +33,7 @@ func (p *pass) summarise() {
 	if p.blocked != (blocked{}) && p.observed.Exists {
 		p.condition(v1alpha1.ConditionUpToDate, false, v1alpha1.ReasonBlocked, p.blocked.message)
 	}
+	p.accessEnforced()
 	var ready bool
 	var reason string
 	st.Phase, reason, st.Message, ready = p.phase()

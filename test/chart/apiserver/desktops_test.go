@@ -25,7 +25,7 @@ import (
 )
 
 // notRestricted are templates whose desktops start as root, which the level baseline admits.
-var notRestricted = map[string]bool{"webtop": true}
+var notRestricted = map[string]bool{"webtop": true, "webtop-restricted": true}
 
 // enforcing makes a namespace that enforces a Pod Security level.
 func enforcing(t *testing.T, name, level string) {

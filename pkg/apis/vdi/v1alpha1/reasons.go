@@ -20,6 +20,9 @@ const (
 	// ConditionDesktopReady: the desktop is awake and visitors get to it. Its reasons are
 	// those of Ready.
 	ConditionDesktopReady = "DesktopReady"
+	// ConditionAccessEnforced: what the template's spec.access forbids is kept back before it
+	// reaches the desktop, or the visitor. Absent where it asks for nothing.
+	ConditionAccessEnforced = "AccessEnforced"
 )
 
 // Condition types of a template. True is good in each.
@@ -113,6 +116,18 @@ const (
 	// ReasonChangingOver: the workload moves from Knative to a Deployment, or back. It
 	// is a reason of Ready, too.
 	ReasonChangingOver = "ChangingOver"
+)
+
+// Reasons of AccessEnforced.
+const (
+	// ReasonEnforced: the activator blocks all that is forbidden.
+	ReasonEnforced = "Enforced"
+	// ReasonImageAlone: something is left to the image, which was told, and to nobody else.
+	ReasonImageAlone = "ImageAlone"
+	// ReasonNotEnforced: something is enforced by nobody.
+	ReasonNotEnforced = "NotEnforced"
+	// ReasonProtocolUnknown: the template names no protocol, and nobody has used the desktop yet.
+	ReasonProtocolUnknown = "ProtocolUnknown"
 )
 
 // Reasons of Awake. Those of sleeps are in status.sleepReason, too.

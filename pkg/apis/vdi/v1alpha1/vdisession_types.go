@@ -270,6 +270,10 @@ type VDISessionStatus struct {
 	// desktop as it was at its wake.
 	// +optional
 	Streaming *StreamingSpec `json:"streaming,omitempty"`
+	// Access is the template's spec.access, which the activators read here: of an awake
+	// desktop as it was at its wake.
+	// +optional
+	Access *AccessPolicy `json:"access,omitempty"`
 	// Waiting is what the start waits for, or what a failed start last waited for; unset
 	// otherwise.
 	// +optional
@@ -277,7 +281,7 @@ type VDISessionStatus struct {
 	// +optional
 	Activity *SessionActivity `json:"activity,omitempty"`
 	// Conditions has TemplateResolved, HomeReady, WorkloadApplied, UpToDate,
-	// Awake, Ready and DesktopReady.
+	// Awake, Ready and DesktopReady, and AccessEnforced where the template has a policy.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -334,4 +338,16 @@ type VDISessionList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []VDISession `json:"items"`
+}
+
+// Protocol is how the session's desktop speaks: as its template says, or else as the last client
+// that got through; empty while there is neither.
+func (s *VDISession) Protocol() StreamingProtocol {
+	if named := s.Status.Streaming; named != nil && named.Protocol != ProtocolAuto && named.Protocol != "" {
+		return named.Protocol
+	}
+	if s.Status.Activity != nil {
+		return s.Status.Activity.Protocol
+	}
+	return ""
 }

@@ -69,6 +69,11 @@ type VDITemplateSpec struct {
 	// +kubebuilder:default={}
 	Streaming StreamingSpec `json:"streaming,omitempty"`
 
+	// Access is what may pass between the desktop and the people who see it: clipboard, files
+	// and sound. Without it everything may that the image does.
+	// +optional
+	Access *AccessPolicy `json:"access,omitempty"`
+
 	// Persistence is the home directory that outlives sleep.
 	// +optional
 	// +kubebuilder:default={}

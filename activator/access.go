@@ -1,0 +1,46 @@
+package activator
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/signaling"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+// Where desktops' web servers take files and give them: linuxserver.io's nginx, whose location is
+// all that begins so (docker-baseimage-selkies 69f4fc9, default.conf), and Selkies 2, in either
+// mode (3a0bc7a, stream_server.py:1962-1967).
+const (
+	filesFolder  = "/files"
+	uploadFolder = "/api/upload"
+)
+
+// isFiles says that at a path, cleaned, files are listed and given; in whatever folder the image
+// serves its page.
+func isFiles(at string) bool { return strings.Contains(at, filesFolder) }
+
+// isUpload says that files are taken there.
+func isUpload(at string) bool { return strings.Contains(at+"/", uploadFolder+"/") }
+
+// refuseByPolicy says why the access policy of the desktop's template lets a request not pass;
+// nil where it does. What a WebSocket carries is looked at as it comes.
+func refuseByPolicy(r *http.Request, v visitor) *closing.Refusal {
+	policy := v.Session.Status.Access
+	if !policy.Restricts() || signaling.Streaming(v.Session).Protocol == v1alpha1.ProtocolWebSocket {
+		return nil // of such a desktop nothing is known
+	}
+	switch at := path.Clean(r.URL.Path); v.wants { // as web servers read it
+	case wantsSocket:
+		if !signaling.SiftsAt(v.Session, r.URL.Path) {
+			return closing.AccessProtocol
+		}
+	case wantsAnything, wantsFrame, wantsWorker:
+		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isUpload(at) {
+			return closing.AccessFiles
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package activator
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/eventually"
+)
+
+func (g *gateway) under(p *v1alpha1.AccessPolicy) {
+	g.change(func(s *v1alpha1.VDISession) { s.Status.Access = p })
+}
+
+func TestOfAStreamOnlyWhatTheTemplatesPolicyAllowsPasses(t *testing.T) {
+	for _, path := range []string{"/api/websockets", "/websockets"} {
+		g := newGateway(t)
+		g.under(&v1alpha1.AccessPolicy{Clipboard: v1alpha1.ClipboardFromDesktop})
+		g.wakes(newDesktop(t))
+		ws := g.dial(path, g.as(fromPage))
+		for _, m := range []string{"cw,aGk=", "cws,2", "cr", "kd,65", "cw," + strings.Repeat("a", 1<<20), "ku,65"} {
+			say(t, ws, m)
+		}
+		for _, m := range []string{"cr", "kd,65", "ku,65"} {
+			expectEcho(t, ws, m)
+		}
+		assert.EqualValues(t, 3, testutil.ToFloat64(g.Metrics.WithheldFromDesktop), path)
+	}
+}
+
+// passed is 200 for whatever the desktop answers: this one redirects to clean paths.
+func passed(a answer) int {
+	if a.code == http.StatusTemporaryRedirect {
+		return http.StatusOK
+	}
+	return a.code
+}
+
+func TestFilesPassAsTheTemplatesPolicyAllows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		policy         *v1alpha1.AccessPolicy
+		upload, listed int
+	}{
+		"no policy": {nil, 200, 200},
+		"Both":      {&v1alpha1.AccessPolicy{Files: v1alpha1.FilesBoth, Clipboard: v1alpha1.ClipboardNone}, 200, 200},
+		"Upload":    {&v1alpha1.AccessPolicy{Files: v1alpha1.FilesUpload}, 200, 403},
+		"Download":  {&v1alpha1.AccessPolicy{Files: v1alpha1.FilesDownload}, 403, 200},
+		"None":      {&v1alpha1.AccessPolicy{Files: v1alpha1.FilesNone}, 403, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			g.under(tc.policy)
+			g.wakes(newDesktop(t))
+			for _, path := range []string{"/api/upload", "/x/api/upload", "//api/upload", "/api/x/../upload"} {
+				assert.Equal(t, tc.upload, passed(g.do(http.MethodPost, path, g.as(fromPage))), path)
+			}
+			for _, path := range []string{"/files", "/files/", "/files/a.txt", "//files/a.txt", "/x/../files/a.txt", "/files../a.txt", "/%66iles/a.txt",
+				"/api/files/", "/api/files/a.txt"} {
+				assert.Equal(t, tc.listed, passed(g.do(http.MethodGet, path, g.as(fetching))), path)
+			}
+			assert.Equal(t, 200, g.do(http.MethodGet, "/index.js", g.as(fetching)).code)
+		})
+	}
+}
+
+func TestUnderAPolicyAWebSocketPassesOnlyWhereSomethingCanBeKeptBack(t *testing.T) {
+	g := newGateway(t)
+	g.under(&v1alpha1.AccessPolicy{Files: v1alpha1.FilesNone})
+	g.wakes(newDesktop(t))
+	assert.Equal(t, http.StatusForbidden, g.upgrade("/websocket", g.as(fromPage)).StatusCode)
+	g.expectRefusals(closing.AccessProtocol, 1)
+	g.change(func(s *v1alpha1.VDISession) {
+		s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolWebSocket}
+	})
+	ws := g.dial("/websocket", g.as(fromPage))
+	say(t, ws, "hi")
+	expectEcho(t, ws, "hi") // the session says that nothing is enforced
+}
+
+func TestAConnectionFromBeforeAPolicyBeginsAnewUnderIt(t *testing.T) {
+	g := newGateway(t)
+	held := g.dial("/api/websockets", g.as(fromPage))
+	say(t, held, "cw,aGk=")
+	g.under(&v1alpha1.AccessPolicy{Clipboard: v1alpha1.ClipboardNone})
+	expectClosed(t, held, websocket.CloseServiceRestart, "")
+	g.expectRefusals(closing.AccessChanged, 1)
+}
+
+func TestARequestThatWaitsIsHeldToThePolicyThatTheDesktopWakesWith(t *testing.T) {
+	g := newGateway(t)
+	answers := make(chan answer, 1)
+	go func() { answers <- g.do(http.MethodGet, "/api/files/a.txt", g.as(http.Header{})) }()
+	eventually.Equal(t, "it is held", 1.0, func() float64 { return testutil.ToFloat64(g.Metrics.Held) })
+	g.under(&v1alpha1.AccessPolicy{Files: v1alpha1.FilesNone})
+	g.wakes(newDesktop(t))
+	got := <-answers
+	require.Equal(t, http.StatusForbidden, got.code, got.body)
+}
