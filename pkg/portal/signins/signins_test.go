@@ -464,7 +464,7 @@ func TestKeysAreReplacedAndNobodyIsSignedOut(t *testing.T) {
 	secret, err := w.store().Begin(t.Context(), w.ada())
 	require.NoError(t, err)
 	for i := range 3 {
-		w.set = w.set.Next()
+		w.set = w.set.Announce().Turn()
 		require.NoError(t, w.box.Use(w.set))
 		w.pass(5 * time.Minute)
 		a := &asker{is: w.ada()}
