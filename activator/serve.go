@@ -23,7 +23,7 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 			return
 		}
 		s.countVisit(v)
-		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face, Who: v.who}, v.wants == wantsPage, v.marked)
+		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face, Who: v.who, From: s.from(r)}, v.wants == wantsPage, v.marked)
 	case wantsFrame:
 		s.serveFrame(w, r, v)
 	case wantsSocket:

@@ -478,7 +478,7 @@ func TestAFormOutlivesTheKeyThatSignedIt(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
 	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
-	require.NoError(t, h.box.Use(h.keys.Next()))
+	require.NoError(t, h.box.Use(h.keys.Announce().Turn()))
 	assert.Equal(t, http.StatusNotFound, b.do(http.MethodPost, "/x", form).StatusCode, "it reaches the pages")
 	require.NoError(t, h.box.Use(keyset.New()))
 	assert.Equal(t, http.StatusForbidden, b.do(http.MethodPost, "/x", form).StatusCode, "of a key that is gone")
