@@ -120,6 +120,24 @@ func (s *Server) turnedAway(r *http.Request, session *v1alpha1.VDISession, why *
 	s.Audit.Event(e)
 }
 
+// Lines of the audit about those who tried what they may not do, of one session: a client that
+// does not know that it only looks asks again and again.
+const (
+	overreachesPerSecond = 0.1
+	overreachesAtOnce    = 20
+)
+
+// overreached says to the audit that somebody who may only look tried more. That a desktop is
+// asleep is no fault of theirs.
+func (s *Server) overreached(v visitor, from string, why *closing.Refusal) {
+	if why == closing.ViewerAsleep || s.overreaches.Take(v.Session.UID, time.Now()) > 0 {
+		return
+	}
+	e := said(v.who, from).Of(v.Session)
+	e.Event, e.Reason = audit.Refused, why.Label
+	s.Audit.Event(e)
+}
+
 // from is the visitor's address as far as it is known.
 func (s *Server) from(r *http.Request) string {
 	if client, ok := s.Proxies.Client(r); ok {

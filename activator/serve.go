@@ -13,7 +13,7 @@ import (
 func (s *Server) serve(w http.ResponseWriter, q understood) {
 	r, v := q.Request, q.visitor
 	if why := refuseViewer(r, v); why != nil {
-		s.turnViewerAway(w, v, why)
+		s.turnViewerAway(w, v, s.from(r), why)
 		return
 	}
 	switch v.wants {

@@ -78,7 +78,9 @@ type Server struct {
 	routing    route.Routing
 	attendance attendance
 	wakings    wakings
-	prober     *probe.Prober
+	// overreaches bounds lines of the audit, of a session.
+	overreaches *limit.Rate[types.UID]
+	prober      *probe.Prober
 	// users and networks bound the upgrades of each.
 	users    *limit.Rate[asker]
 	networks *limit.Rate[netip.Prefix]
@@ -138,8 +140,10 @@ func New(o Options) *Server {
 		heldBytes: limit.NewBytes[types.NamespacedName](limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes},
 			limit.Bound{Places: l.HeldBytesPerSession, Beyond: closing.HeldBytesPerSession}, heldFreely, o.Metrics.HeldBytes),
 		verdicts: verdict.New(),
-		assets:   page.Assets(),
-		sockets:  sockets.New(),
+
+		overreaches: limit.NewRate[types.UID](overreachesPerSecond, overreachesAtOnce),
+		assets:      page.Assets(),
+		sockets:     sockets.New(),
 	}
 	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed, auth.ForwardedFields(o.Config.Auth.Forwarded)...),
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}

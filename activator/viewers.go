@@ -44,7 +44,8 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 	return nil
 }
 
-func (s *Server) turnViewerAway(w http.ResponseWriter, v visitor, why *closing.Refusal) {
+func (s *Server) turnViewerAway(w http.ResponseWriter, v visitor, from string, why *closing.Refusal) {
+	s.overreached(v, from, why)
 	switch {
 	case why.Title != "" && v.wants != wantsSocket:
 		s.refuseVisitor(w, why)

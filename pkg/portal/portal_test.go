@@ -36,6 +36,7 @@ import (
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/seal"
 	"github.com/org/vdi-operator/pkg/portal/signins"
+	"github.com/org/vdi-operator/pkg/portal/text"
 	"github.com/org/vdi-operator/pkg/signin"
 )
 
@@ -563,6 +564,26 @@ func TestCookiesThatAreMadeUpAreNotLookedForWithoutEnd(t *testing.T) {
 		answers[w.Code]++
 	}
 	assert.Equal(t, map[int]int{http.StatusUnauthorized: lookupsAtOnce, http.StatusTooManyRequests: 20}, answers)
+}
+
+func TestARefusalIsSaidInTheLanguageThatABrowserAsksFor(t *testing.T) {
+	for _, one := range text.Tongues {
+		for _, why := range table {
+			for _, part := range []string{".title", ".text"} {
+				assert.True(t, one.Has("refusal."+why.Reason+part), "%s lacks %s%s", one.Tag, why.Reason, part)
+			}
+		}
+	}
+	b := newHouse(t).browser(t)
+	for asks, want := range map[string][]string{"de-AT": {`<html lang="de">`, "Diese Anmeldung ist beendet", ">Anmelden<"},
+		"fr": {`<html lang="en">`, "This sign-in has ended", ">Sign in<"}} {
+		got := b.do(http.MethodGet, "/callback?state=a&code=b", nil, "Accept-Language", asks)
+		for _, part := range want {
+			assert.Contains(t, got.body, part)
+		}
+		assert.Contains(t, got.Header.Get("Vary"), "Accept-Language")
+	}
+	assert.Contains(t, b.do(http.MethodGet, "/signed-out", nil, "Accept-Language", "de").body, "Sie haben sich abgemeldet")
 }
 
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {
