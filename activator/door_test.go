@@ -220,7 +220,7 @@ func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
 		}{
 			"a page": {http.MethodGet, "/x?a=b", navigating}, "the head of one": {http.MethodHead, "/", navigating}, "a script": {http.MethodGet, "/", fetching},
 			"a frame": {http.MethodGet, "/", framing}, "a program": {http.MethodGet, "/", noBrowser}, "a form": {http.MethodPost, "/", navigating},
-			"a WebSocket":    {http.MethodGet, "/ws", with(with(fromPage, "Connection", "Upgrade"), "Upgrade", "websocket")},
+			"a WebSocket":    {http.MethodGet, "/ws", with(with(noBrowser, "Connection", "Upgrade"), "Upgrade", "websocket")},
 			"a prefetch":     {http.MethodGet, "/", with(navigating, "Sec-Purpose", "prefetch")},
 			"another's":      {http.MethodGet, "/", with(noBrowser, "Cookie", "vdi-session="+bobs)},
 			"rubbish":        {http.MethodGet, "/", with(noBrowser, "Authorization", "Bearer a.b.c")},

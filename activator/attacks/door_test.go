@@ -376,7 +376,7 @@ func madeUpCodes(*house) []attack {
 		try: func(t *testing.T, h *house) (string, string) {
 			var all []string
 			for range tries {
-				got, _ := h.send(t, h.public, get("/_vdi/enter?code="+code("B"), victim, "Cookie: __Host-vdi-browser="+secretOf))
+				got, _ := h.send(t, h.public, get("/_vdi/enter?code="+code("B"), victim, "Cookie: __Host-vdi-browser="+secretOf, "X-Forwarded-For: 203.0.113.9"))
 				all = append(all, got)
 			}
 			require.Len(t, h.portal.heard, 3)

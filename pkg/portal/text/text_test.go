@@ -33,10 +33,6 @@ func TestEveryLanguageHasEveryTextWithTheSamePlaceholders(t *testing.T) {
 	}
 }
 
-// made are texts whose keys are put together, by how they begin.
-var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
-	"done.", "form.link", "form.person", "form.user", "bad."}
-
 func TestNumbersAndTimesAreWrittenAsInTheLanguage(t *testing.T) {
 	en, de, now := Tongues[0], Tongues[1], time.Now()
 	assert.Equal(t, "1,234.5", en.Number(1234.5))
