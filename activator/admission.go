@@ -39,7 +39,14 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 // address with too many that were not, none is.
 func (s *Server) admitsStranger(w http.ResponseWriter, r *http.Request) bool {
 	client, ok := s.Proxies.Client(r)
-	return !ok || s.admits(w, s.refusals.Wait(listener.Network(client), time.Now()), closing.RefusalRate)
+	if !ok {
+		return true
+	}
+	wait := s.refusals.Wait(listener.Network(client), time.Now())
+	if wait > 0 {
+		s.crowds(client, closing.RefusalRate)
+	}
+	return s.admits(w, wait, closing.RefusalRate)
 }
 
 // admitsCode comes before the portal is asked about a code that a browser brings, which may be
@@ -48,7 +55,9 @@ func (s *Server) admitsCode(w http.ResponseWriter, r *http.Request) bool {
 	now, why := time.Now(), closing.HandOverAddressRate
 	wait := time.Duration(0)
 	if client, ok := s.Proxies.Client(r); ok {
-		wait = s.comers.Take(listener.Network(client), now)
+		if wait = s.comers.Take(listener.Network(client), now); wait > 0 {
+			s.crowds(client, why)
+		}
 	}
 	if wait <= 0 {
 		// Of what an address sends beyond its own bound nobody else has less.

@@ -2,6 +2,7 @@ package activator
 
 import (
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
@@ -136,6 +138,19 @@ func (s *Server) overreached(v visitor, from string, why *closing.Refusal) {
 	e := said(v.who, from).Of(v.Session)
 	e.Event, e.Reason = audit.Refused, why.Label
 	s.Audit.Event(e)
+}
+
+// How often the audit hears of an address that tries too much.
+const (
+	crowdsPerSecond = 1.0 / 60
+	crowdsAtOnce    = 1
+)
+
+// crowds says to the audit that an address tries too much.
+func (s *Server) crowds(client netip.Addr, why *closing.Refusal) {
+	if s.crowded.Take(listener.Network(client), time.Now()) <= 0 {
+		s.Audit.Event(audit.Event{Event: audit.Refused, From: client.String(), Reason: why.Label, Role: access.Nobody})
+	}
 }
 
 // from is the visitor's address as far as it is known.

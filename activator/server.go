@@ -78,8 +78,9 @@ type Server struct {
 	routing    route.Routing
 	attendance attendance
 	wakings    wakings
-	// overreaches bounds lines of the audit, of a session.
+	// overreaches and crowded bound lines of the audit, of a session and of an address.
 	overreaches *limit.Rate[types.UID]
+	crowded     *limit.Rate[netip.Prefix]
 	prober      *probe.Prober
 	// users and networks bound the upgrades of each.
 	users    *limit.Rate[asker]
@@ -142,6 +143,7 @@ func New(o Options) *Server {
 		verdicts: verdict.New(),
 
 		overreaches: limit.NewRate[types.UID](overreachesPerSecond, overreachesAtOnce),
+		crowded:     limit.NewRate[netip.Prefix](crowdsPerSecond, crowdsAtOnce),
 		assets:      page.Assets(),
 		sockets:     sockets.New(),
 	}

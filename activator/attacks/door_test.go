@@ -380,6 +380,9 @@ func madeUpCodes(*house) []attack {
 				all = append(all, got)
 			}
 			require.Len(t, h.portal.heard, 3)
+			told := h.told.take()
+			require.Equal(t, 3, strings.Count(told, `"reason":"handover"`))
+			require.Equal(t, 1, strings.Count(told, `"reason":"handovers_per_address"`))
 			return strings.Join(all, " "), ""
 		}}}
 }

@@ -53,6 +53,9 @@ type Keeper struct {
 	signer token.Signer
 	// signs names the key that the signer has; empty before the first.
 	signs string
+	// rotates says that the program has begun: what keeps a key from being replaced keeps no
+	// program from its start.
+	rotates bool
 }
 
 // Await makes the keys that are missing, and returns what signs with the one of links as soon
@@ -65,6 +68,7 @@ func (k *Keeper) Await(ctx context.Context, waiting func(error)) (*token.Signer,
 		}
 		return err == nil, nil
 	})
+	k.rotates = err == nil
 	return &k.signer, err
 }
 

@@ -55,7 +55,7 @@ var errNoNext = errors.New("there is no next key")
 // due is what there is to do about a key that is there. A Secret that somebody else has made, or
 // Helm for an earlier release, is left alone.
 func (k *Keeper) due(key config.Key, secret client.Object) step {
-	if !key.Make || secret.GetLabels()["app.kubernetes.io/managed-by"] != "vdi-operator" {
+	if !k.rotates || !key.Make || secret.GetLabels()["app.kubernetes.io/managed-by"] != "vdi-operator" {
 		return stay
 	}
 	says, now, every := secret.GetAnnotations(), k.Now(), k.Keys.RotateEvery.Duration

@@ -170,6 +170,7 @@ func TestTheAgeOfAKeyThatWasThereBeforeCountsFromItsFirstSight(t *testing.T) {
 	old := signing(t)
 	old.Annotations = nil
 	a := newAging(t, old)
+	a.pass(t, 0)
 	assert.Equal(t, a.now.Format(time.RFC3339), a.secret(t, "vdi-signing-key").Annotations[v1alpha1.AnnotationKeySince])
 	a.pass(t, a.Keys.RotateEvery.Duration-time.Second)
 	assert.Equal(t, 1, a.writes)
@@ -233,6 +234,22 @@ func TestWhatKeepsAKeyFromBeingReplacedIsSaid(t *testing.T) {
 	a.now = a.now.Add(a.Keys.RotateEvery.Duration)
 	_, err := a.look(t.Context())
 	require.ErrorContains(t, err, "vdi-visits")
+}
+
+// Of a key that was there before, and with the rights of an earlier release.
+func TestAnOperatorThatMayReplaceNoKeyStartsAllTheSame(t *testing.T) {
+	k := keeper(interceptor.NewClient(fake.NewClientBuilder().WithObjects(signing(t)).Build(), interceptor.Funcs{
+		Update: func(context.Context, client.WithWatch, client.Object, ...client.UpdateOption) error {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), "x", nil)
+		}}))
+	old := secretOf(t, k.Client, "vdi-signing-key")
+	require.NoError(t, k.Client.Patch(t.Context(), old, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":null}}`))))
+	_, err := k.Await(t.Context(), func(err error) { assert.Fail(t, "it waits", err) })
+	require.NoError(t, err)
+	_, err = k.look(t.Context())
+	_, reason, message := verdict(err)
+	assert.Equal(t, v1alpha1.ReasonForbidden, reason)
+	assert.Contains(t, message, "auth.keys.rotateEvery=0s")
 }
 
 func TestANextKeyThatSomebodyTookAwayIsMadeAgain(t *testing.T) {
