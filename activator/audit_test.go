@@ -67,7 +67,8 @@ func TestTheAuditHearsOnceWhoWakesADesktop(t *testing.T) {
 	for range 3 {
 		g.do(http.MethodGet, "/", with(g.as(navigating), "X-Forwarded-For", "192.0.2.7"))
 	}
-	want := map[string]any{"audit": "v1", "event": "wake", "user": "alice@example.com", "via": "link", "session": "alice", "namespace": "desktops", "uid": "1",
+	want := map[string]any{"audit": "v1", "event": "wake", "user": "alice@example.com", "via": "link",
+		"session": "alice", "namespace": "desktops", "uid": "1",
 		"owner": "alice@example.com", "role": "Owner", "from": "192.0.2.7"}
 	require.Equal(t, []map[string]any{want}, wakes())
 	now := metav1.NowMicro()

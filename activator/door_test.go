@@ -197,12 +197,14 @@ func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
 		there.Name, there.UID = "a"+strings.Repeat("l", 39), "9"
 		there.Namespace = long
 		g.Directory.SetSession(there)
-		foreign := visit.Visit{User: "bob@example.com", Session: types.NamespacedName{Namespace: "desktops", Name: "bob"}, UID: "7", Grant: visit.Grant{SignIn: "signin-bob"}}
+		foreign := visit.Visit{User: "bob@example.com", Session: types.NamespacedName{Namespace: "desktops", Name: "bob"},
+			UID: "7", Grant: visit.Grant{SignIn: "signin-bob"}}
 		bobs, err := g.visits.Sign(foreign, time.Now())
 		require.NoError(t, err)
 		ask := func(namespace, name, method, path string, head http.Header) string {
 			u := g.Config.URL
-			r := httptest.NewRequest(method, "http://"+u.SessionHost(namespace, name)+strings.TrimSuffix(u.SessionPath(namespace, name), "/")+path, nil)
+			at := "http://" + u.SessionHost(namespace, name) + strings.TrimSuffix(u.SessionPath(namespace, name), "/")
+			r := httptest.NewRequest(method, at+path, nil)
 			r.Header = head.Clone()
 			w := httptest.NewRecorder()
 			g.ServeHTTP(w, r)
@@ -218,15 +220,17 @@ func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
 			method, path string
 			head         http.Header
 		}{
-			"a page": {http.MethodGet, "/x?a=b", navigating}, "the head of one": {http.MethodHead, "/", navigating}, "a script": {http.MethodGet, "/", fetching},
-			"a frame": {http.MethodGet, "/", framing}, "a program": {http.MethodGet, "/", noBrowser}, "a form": {http.MethodPost, "/", navigating},
+			"a page": {http.MethodGet, "/x?a=b", navigating}, "the head of one": {http.MethodHead, "/", navigating},
+			"a script": {http.MethodGet, "/", fetching},
+			"a frame":  {http.MethodGet, "/", framing}, "a program": {http.MethodGet, "/", noBrowser}, "a form": {http.MethodPost, "/", navigating},
 			"a WebSocket":    {http.MethodGet, "/ws", with(with(noBrowser, "Connection", "Upgrade"), "Upgrade", "websocket")},
 			"a prefetch":     {http.MethodGet, "/", with(navigating, "Sec-Purpose", "prefetch")},
 			"another's":      {http.MethodGet, "/", with(noBrowser, "Cookie", "vdi-session="+bobs)},
 			"rubbish":        {http.MethodGet, "/", with(noBrowser, "Authorization", "Bearer a.b.c")},
 			"a link":         {http.MethodGet, "/?vdi_token=x", navigating},
 			"a share's link": {http.MethodGet, "/?vdi_share=guest." + strings.Repeat("B", 42) + "A", navigating},
-			"a code":         {http.MethodGet, "/_vdi/enter?code=" + strings.Repeat("B", 42) + "A", with(navigating, "Cookie", "vdi-browser="+goodCode)},
+			"a code": {http.MethodGet, "/_vdi/enter?code=" + strings.Repeat("B", 42) + "A",
+				with(navigating, "Cookie", "vdi-browser="+goodCode)},
 			"a sign-out":     {http.MethodPost, "/_vdi/signout", navigating},
 			"a path of ours": {http.MethodGet, "/_vdi/status", fetching},
 			"another site's": {http.MethodGet, "/", with(fetching, "Origin", "https://evil.example")},

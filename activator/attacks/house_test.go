@@ -142,7 +142,8 @@ func build(t testing.TB, how ...func(*config.Config)) *house {
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
 	h.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: h, Clients: clients,
-		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(), Metrics: m, Log: log, Audit: audit.New(&h.told, true),
+		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(),
+		Metrics: m, Log: log, Audit: audit.New(&h.told, true),
 		TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}})
 	h.alice, h.bob = session("alice", "1"), session("bob", "2")
 	dir.SetSession(h.alice)

@@ -133,7 +133,8 @@ func (p *Portal) UnmarshalJSON(raw []byte) error {
 func DefaultOIDC() OIDC {
 	return OIDC{Scopes: []string{"profile", "email", "offline_access"}, Claims: Claims{User: "email", Groups: "groups"},
 		RecheckEvery: metav1.Duration{Duration: 5 * time.Minute}, KeepWhileAway: metav1.Duration{Duration: time.Hour},
-		SignInFor: metav1.Duration{Duration: 12 * time.Hour}, UnconfirmedFor: metav1.Duration{Duration: 8 * time.Hour}, Leeway: metav1.Duration{Duration: 30 * time.Second}}
+		SignInFor: metav1.Duration{Duration: 12 * time.Hour}, UnconfirmedFor: metav1.Duration{Duration: 8 * time.Hour},
+		Leeway: metav1.Duration{Duration: 30 * time.Second}}
 }
 
 // UnmarshalJSON reads a provider over the defaults; unknown keys are refused.

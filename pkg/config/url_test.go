@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-var twoRoutings = []URL{{Scheme: "https", Routing: RoutingHost, Domain: "vdi.example.com"}, {Scheme: "https", Routing: RoutingPath, Domain: "vdi.example.com"}}
+var twoRoutings = []URL{{Scheme: "https", Routing: RoutingHost, Domain: "vdi.example.com"},
+	{Scheme: "https", Routing: RoutingPath, Domain: "vdi.example.com"}}
 
 func TestAnAddressSaysItsSessionOrThatItIsNone(t *testing.T) {
 	long := strings.Repeat("n", 63)
@@ -28,7 +29,8 @@ func TestAnAddressSaysItsSessionOrThatItIsNone(t *testing.T) {
 		if u.ByPath() {
 			before, behind = "vdi.example.com/", ""
 		}
-		for _, l := range []string{"", "ada", "--", "ada--", "--team", "-ada--team", "ada--team-", "Ada--team", "ada--a.b", "1--team", "ada--" + long,
+		for _, l := range []string{"", "ada", "--", "ada--", "--team", "-ada--team", "ada--team-", "Ada--team", "ada--a.b", "1--team",
+			"ada--" + long,
 			strings.Repeat("a", 41) + "--b", "ada---b", "ada---" + strings.Repeat("1", 20), "ada---" + strings.Repeat("a", 21), "ada----b", "ä--b"} {
 			_, _, ok := u.Parts(before + l + behind)
 			assert.False(t, ok, l)

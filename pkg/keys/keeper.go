@@ -173,7 +173,8 @@ func (k *Keeper) use(secret *corev1.Secret) (changed bool, err error) {
 	if !verifier.Same(signer.Verifier()) {
 		return false, fmt.Errorf("%s is not a certificate of the key %s", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
-	if _, err := verifier.Use(secret.Data[corev1.TLSCertKey], secret.Data[NextCertificateKey], secret.Data[FormerCertificatesKey]); err != nil {
+	beside := [][]byte{secret.Data[NextCertificateKey], secret.Data[FormerCertificatesKey]}
+	if _, err := verifier.Use(secret.Data[corev1.TLSCertKey], beside...); err != nil {
 		return false, fmt.Errorf("%s or %s: %w", NextCertificateKey, FormerCertificatesKey, err)
 	}
 	if changed, err = k.signer.Use(secret.Data[corev1.TLSPrivateKeyKey]); err != nil || !changed {

@@ -104,8 +104,8 @@ func (k *Keeper) rotate(ctx context.Context, key config.Key, secret *corev1.Secr
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return secret, nil
 	case apierrors.IsForbidden(err):
-		return secret, problem{v1alpha1.ReasonForbidden, fmt.Errorf("the operator may not update the Secret %s to replace its key: helm upgrade writes "+
-			"its Role anew; with rbac.create=false give it the right, or set auth.keys.rotateEvery=0s. %w", k.name(key), err)}
+		return secret, problem{v1alpha1.ReasonForbidden, fmt.Errorf("the operator may not update the Secret %s to replace its key: "+
+			"helm upgrade writes its Role anew; with rbac.create=false give it the right, or set auth.keys.rotateEvery=0s. %w", k.name(key), err)}
 	}
 	return secret, fmt.Errorf("secret %s: %w", k.name(key), err)
 }

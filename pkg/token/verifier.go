@@ -79,7 +79,8 @@ func (v *Verifier) Use(certPEM []byte, beside ...[]byte) (changed bool, err erro
 		}
 	}
 	if n := len(all) - 1; n > MostBeside {
-		return false, fmt.Errorf("there are %d verification certificates beside the current one, at most %d are taken: remove the oldest", n, MostBeside)
+		return false, fmt.Errorf("there are %d verification certificates beside the current one, at most %d are taken: remove the oldest",
+			n, MostBeside)
 	}
 	was := v.live.Swap(&all)
 	if was != nil && slices.EqualFunc(*was, all, publicKey.equal) {
