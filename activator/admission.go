@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
+	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/listener"
 )
@@ -40,14 +39,53 @@ func (s *Server) admitsAddress(w http.ResponseWriter, r *http.Request) bool {
 // address with too many that were not, none is.
 func (s *Server) admitsStranger(w http.ResponseWriter, r *http.Request) bool {
 	client, ok := s.Proxies.Client(r)
-	return !ok || s.admits(w, s.refusals.Wait(listener.Network(client), time.Now()), closing.RefusalRate)
+	if !ok {
+		return true
+	}
+	wait := s.refusals.Wait(listener.Network(client), time.Now())
+	if wait > 0 {
+		s.crowds(client, closing.RefusalRate)
+	}
+	return s.admits(w, wait, closing.RefusalRate)
 }
 
-// admitsUser comes once it is known who visits.
+// admitsCode comes before the portal is asked about a code that a browser brings, which may be
+// made up.
+func (s *Server) admitsCode(w http.ResponseWriter, r *http.Request) bool {
+	now, why := time.Now(), closing.HandOverAddressRate
+	wait := time.Duration(0)
+	if client, ok := s.Proxies.Client(r); ok {
+		if wait = s.comers.Take(listener.Network(client), now); wait > 0 {
+			s.crowds(client, why)
+		}
+	}
+	if wait <= 0 {
+		// Of what an address sends beyond its own bound nobody else has less.
+		wait, why = s.codes.Take(struct{}{}, now), closing.HandOverRate
+	}
+	if wait <= 0 {
+		return true
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	s.refuseVisitor(w, why)
+	return false
+}
+
+// asker is who opens WebSockets.
+type asker struct {
+	namespace, user string
+	// guestOf is the session whose share's link let them in, with the share as its user.
+	guestOf string
+}
+
+// admitsUser comes once it is known who visits: a guest's WebSockets are not the owner's.
 func (s *Server) admitsUser(w http.ResponseWriter, v visitor) bool {
 	// Whoever may create sessions names its user: a namespace speaks for its own only.
-	wait := s.users.Take(types.NamespacedName{Namespace: v.Session.Namespace, Name: v.Session.Spec.User}, time.Now())
-	return s.admits(w, wait, closing.UserRate)
+	who := asker{namespace: v.Session.Namespace, user: v.who.User}
+	if v.who.By == auth.ByShare {
+		who.guestOf = v.Session.Name
+	}
+	return s.admits(w, s.users.Take(who, time.Now()), closing.UserRate)
 }
 
 func (s *Server) admits(w http.ResponseWriter, wait time.Duration, why *closing.Refusal) bool {

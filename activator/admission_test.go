@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 )
 
@@ -56,6 +57,16 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 		}
 		resp := g2.upgrade("/desk", g2.as(fromPage))
 		assert.Nil(t, resp, "strangers used up a user's rate")
+	})
+	t.Run("a guest", func(t *testing.T) {
+		g := newGateway(t, func(c *config.Config) { c.Limits.UpgradesPerUser = slow })
+		_, grant := g.shares(v1alpha1.ShareController, 0)
+		guests := g.visiting(fromPage, "share/guest", grant)
+		for range slow.Burst {
+			require.Nil(t, g.upgrade("/desk", guests))
+		}
+		g.expectTooMany(g.upgrade("/desk", guests))
+		assert.Nil(t, g.upgrade("/desk", g.as(fromPage)), "the owner pays for the guest")
 	})
 	t.Run("an address", func(t *testing.T) {
 		g := newGateway(t, func(c *config.Config) { c.Limits.UpgradesPerAddress = slow })

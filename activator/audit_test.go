@@ -3,10 +3,13 @@ package activator
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/pkg/access"
@@ -37,4 +40,63 @@ func TestTheAuditHearsOfSomebodysFirstConnectionAndOfTheirLast(t *testing.T) {
 	}
 	assert.Equal(t, []string{"attach ada@example.com", "attach bob@example.com", "detach bob@example.com", "detach ada@example.com"}, said)
 	assert.Empty(t, s.attendance.open)
+}
+
+func TestTheAuditHearsOnceWhoWakesADesktop(t *testing.T) {
+	g := newGateway(t)
+	lines := &lockedLines{}
+	g.Audit = audit.New(lines, true)
+	wakes := func() (all []map[string]any) {
+		for line := range bytes.Lines(lines.all()) {
+			var e map[string]any
+			require.NoError(t, json.Unmarshal(line, &e))
+			if e["event"] == "wake" {
+				delete(e, "time")
+				all = append(all, e)
+			}
+		}
+		return all
+	}
+	guest := func() http.Header {
+		_, grant := g.shares(v1alpha1.ShareViewer, 0)
+		return with(g.visiting(navigating, "share/guest", grant), "X-Forwarded-For", "198.51.100.2")
+	}()
+	g.do(http.MethodGet, "/", guest)
+	g.do(http.MethodGet, "/", with(navigating, "X-Forwarded-For", "192.0.2.9"))
+	require.Empty(t, wakes(), "neither wakes it")
+	for range 3 {
+		g.do(http.MethodGet, "/", with(g.as(navigating), "X-Forwarded-For", "192.0.2.7"))
+	}
+	want := map[string]any{"audit": "v1", "event": "wake", "user": "alice@example.com", "via": "link",
+		"session": "alice", "namespace": "desktops", "uid": "1",
+		"owner": "alice@example.com", "role": "Owner", "from": "192.0.2.7"}
+	require.Equal(t, []map[string]any{want}, wakes())
+	now := metav1.NowMicro()
+	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &now })
+	g.do(http.MethodGet, "/", g.as(navigating))
+	require.Len(t, wakes(), 1, "it is awake")
+	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime, s.Status.SleepTime = nil, &now })
+	g.do(http.MethodGet, "/", g.as(navigating))
+	require.Len(t, wakes(), 2, "from another sleep")
+	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+	g.do(http.MethodGet, "/", g.as(navigating))
+	require.Len(t, wakes(), 2, "nobody wakes what is switched off")
+}
+
+// lockedLines are read while they are written.
+type lockedLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lockedLines) all() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.buf.Bytes())
 }

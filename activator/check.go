@@ -50,6 +50,10 @@ func (s *Server) check(w http.ResponseWriter, at addressed) (v auth.Visitor, ok 
 			return v, false
 		}
 	}
+	if at.nobodys() {
+		s.refuseVisitor(w, closing.UnknownHost) // nobody has a proof for it
+		return v, false
+	}
 	// What is awake may be loaded ahead by its own page.
 	if !lifecycle.Awake(session) && speculative(r) {
 		s.refuseVisitor(w, closing.Speculative)

@@ -45,8 +45,9 @@ func (s *Server) toSignIn(w http.ResponseWriter, at addressed, why error) bool {
 	if len(way) > longestWay {
 		way = "/"
 	}
-	session := at.view.Session
-	seeOther(w, portal.Open(s.Config, session.Namespace, session.Name, hash, way))
+	// As the address has them, whether that is a session's or not.
+	namespace, name, _ := s.Config.URL.Parts(at.address)
+	seeOther(w, portal.Open(s.Config, namespace, name, hash, way))
 	return true
 }
 
@@ -107,14 +108,25 @@ func (s *Server) enter(w http.ResponseWriter, at addressed) {
 	case !s.admitsStranger(w, r):
 		return
 	}
-	answer, refusal := s.redeem(r, at)
+	code, browser, refusal := s.brought(r)
+	var answer portal.Answer
+	if refusal == nil {
+		if !s.admitsCode(w, r) {
+			return
+		}
+		answer, refusal = s.redeem(r, at, code, browser)
+	}
 	switch {
 	case refusal == closing.PortalAway:
 		s.count(refusal.Ending())
 		portal.WriteAway(w, r)
 		return
+	case refusal == nil && at.nobodys():
+		refusal = closing.HandOver // the portal has not let anybody in there
+		fallthrough
 	case refusal != nil:
 		s.counts(r, 1)
+		s.turnedAway(r, at.view.Session, refusal)
 		s.refuseVisitor(w, refusal)
 		return
 	}
@@ -128,16 +140,21 @@ func (s *Server) enter(w http.ResponseWriter, at addressed) {
 	seeOther(w, at.face.Outside(wayTo(r.URL.Query().Get("to"))))
 }
 
-// redeem asks the portal about the code that a browser brings.
-func (s *Server) redeem(r *http.Request, at addressed) (portal.Answer, *closing.Refusal) {
-	code := r.URL.Query().Get("code")
+// brought is the code that a browser brings, with the hash of what it was given before.
+func (s *Server) brought(r *http.Request) (code, browser string, refusal *closing.Refusal) {
+	code = r.URL.Query().Get("code")
 	browser, ok := s.Guard.Browser(r)
 	switch {
 	case !signin.IsSecret(code):
-		return portal.Answer{}, closing.HandOver
+		return "", "", closing.HandOver
 	case !ok:
-		return portal.Answer{}, closing.HandOverBrowser
+		return "", "", closing.HandOverBrowser
 	}
+	return code, browser, nil
+}
+
+// redeem asks the portal about a code.
+func (s *Server) redeem(r *http.Request, at addressed, code, browser string) (portal.Answer, *closing.Refusal) {
 	of := token.For(at.view.Session)
 	answer, err := s.redeemer.Redeem(r.Context(), portal.Question{Code: code, BrowserHash: browser,
 		Namespace: of.Session.Namespace, Name: of.Session.Name, UID: of.UID})

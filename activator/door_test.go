@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/closing"
@@ -181,6 +184,119 @@ func TestOnlyAPersonIsSentToSignIn(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodPost, "/", navigating).code, "a form")
 	assert.Equal(t, http.StatusUnauthorized, newGateway(t).do(http.MethodGet, "/", navigating).code, "where nobody signs in")
+}
+
+// Where people sign in, nobody finds out by asking which sessions there are.
+func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
+	long := strings.Repeat("n", 40)
+	for mode, how := range map[string]func(*config.Config){
+		"hosts": withPortal, "folders": func(c *config.Config) { withPortal(c); c.URL.Routing = config.RoutingPath },
+	} {
+		g := newGateway(t, how)
+		there := g.session.DeepCopy()
+		there.Name, there.UID = "a"+strings.Repeat("l", 39), "9"
+		there.Namespace = long
+		g.Directory.SetSession(there)
+		foreign := visit.Visit{User: "bob@example.com", Session: types.NamespacedName{Namespace: "desktops", Name: "bob"},
+			UID: "7", Grant: visit.Grant{SignIn: "signin-bob"}}
+		bobs, err := g.visits.Sign(foreign, time.Now())
+		require.NoError(t, err)
+		ask := func(namespace, name, method, path string, head http.Header) string {
+			u := g.Config.URL
+			at := "http://" + u.SessionHost(namespace, name) + strings.TrimSuffix(u.SessionPath(namespace, name), "/")
+			r := httptest.NewRequest(method, at+path, nil)
+			r.Header = head.Clone()
+			w := httptest.NewRecorder()
+			g.ServeHTTP(w, r)
+			w.Header().Del("Set-Cookie")
+			text := fmt.Sprintf("%d %v %s", w.Code, w.Header(), w.Body)
+			text = regexp.MustCompile(`browser=[0-9a-f]{64}`).ReplaceAllString(text, "")
+			_, of, _ := strings.Cut(strings.TrimPrefix(u.SessionAddress(namespace, name), u.Domain+"/"), "--")
+			of, _, _ = strings.Cut(of, ".")
+			return strings.NewReplacer(name, "NAME", of, "NAMESPACE").Replace(text)
+		}
+		hash := strings.Repeat("a", 20)
+		for name, tc := range map[string]struct {
+			method, path string
+			head         http.Header
+		}{
+			"a page": {http.MethodGet, "/x?a=b", navigating}, "the head of one": {http.MethodHead, "/", navigating},
+			"a script": {http.MethodGet, "/", fetching},
+			"a frame":  {http.MethodGet, "/", framing}, "a program": {http.MethodGet, "/", noBrowser}, "a form": {http.MethodPost, "/", navigating},
+			"a WebSocket":    {http.MethodGet, "/ws", with(with(noBrowser, "Connection", "Upgrade"), "Upgrade", "websocket")},
+			"a prefetch":     {http.MethodGet, "/", with(navigating, "Sec-Purpose", "prefetch")},
+			"another's":      {http.MethodGet, "/", with(noBrowser, "Cookie", "vdi-session="+bobs)},
+			"rubbish":        {http.MethodGet, "/", with(noBrowser, "Authorization", "Bearer a.b.c")},
+			"a link":         {http.MethodGet, "/?vdi_token=x", navigating},
+			"a share's link": {http.MethodGet, "/?vdi_share=guest." + strings.Repeat("B", 42) + "A", navigating},
+			"a code": {http.MethodGet, "/_vdi/enter?code=" + strings.Repeat("B", 42) + "A",
+				with(navigating, "Cookie", "vdi-browser="+goodCode)},
+			"a sign-out":     {http.MethodPost, "/_vdi/signout", navigating},
+			"a path of ours": {http.MethodGet, "/_vdi/status", fetching},
+			"another site's": {http.MethodGet, "/", with(fetching, "Origin", "https://evil.example")},
+			"no slash":       {http.MethodGet, "", navigating},
+		} {
+			if tc.path == "" && !g.Config.URL.ByPath() {
+				continue
+			}
+			want := ask("desktops", "alice", tc.method, tc.path, tc.head)
+			assert.Equal(t, want, ask("desktops", "carol", tc.method, tc.path, tc.head), "%s, %s", mode, name)
+			assert.Equal(t, want, ask("elsewhere", "carol", tc.method, tc.path, tc.head), "%s, %s", mode, name)
+			hashed := ask(long, there.Name, tc.method, tc.path, tc.head)
+			assert.Equal(t, hashed, ask("-"+hash, "c"+strings.Repeat("l", 39), tc.method, tc.path, tc.head), "%s, %s, of a long name", mode, name)
+			assert.NotContains(t, hashed, long)
+		}
+		got := ask("desktops", "carol", http.MethodGet, "/x", navigating)
+		assert.Contains(t, got, "/open/NAMESPACE/NAME?", mode)
+		g.expectNothingWritten()
+	}
+	g := newGateway(t, withPortal)
+	for _, at := range []string{"vdi.localhost", "alice.vdi.localhost", "a--b.c.vdi.localhost", "-a--b.vdi.localhost", "a--b.evil.example",
+		strings.Repeat("a", 41) + "--b.vdi.localhost", "a---b.vdi.localhost"} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "http://"+at+"/", nil)
+		r.Header = navigating.Clone()
+		g.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusNotFound, w.Code, "%s is no session's by its form", at)
+	}
+}
+
+func TestCodesThatAreMadeUpAreBoundedBeforeThePortalIsAsked(t *testing.T) {
+	var asked atomic.Int32
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"reason":"used"}`)
+	}))
+	defer portal.Close()
+	g := newGateway(t, withPortal, func(c *config.Config) {
+		c.Portal.Service = portal.URL
+		c.Limits.HandoversPerAddress, c.Limits.Handovers = config.Rate{PerSecond: 1e-6, Burst: 20}, config.Rate{PerSecond: 1e-6, Burst: 50}
+		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 1e6, Burst: 1e6}
+	})
+	enter := func(from string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "http://"+g.host+"/_vdi/enter?code="+signin.NewSecret(), nil)
+		r.RemoteAddr = "127.0.0.1:1"
+		r.Header = with(with(navigating, "Cookie", "vdi-browser="+goodCode), "X-Forwarded-For", from)
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, r)
+		return w
+	}
+	for range 10000 {
+		enter("192.0.2.1")
+	}
+	assert.EqualValues(t, 20, asked.Load())
+	g.expectRefusals(closing.HandOverAddressRate, 9980)
+	for i := range 100 {
+		enter(fmt.Sprintf("2001:db8:%x::1", i))
+	}
+	assert.EqualValues(t, 50, asked.Load(), "of all addresses")
+	g.expectRefusals(closing.HandOverRate, 70)
+	got := enter("198.51.100.1")
+	assert.Equal(t, http.StatusTooManyRequests, got.Code)
+	assert.NotEmpty(t, got.Header().Get("Retry-After"))
+	assert.Contains(t, got.Body.String(), closing.HandOverRate.Title)
+	g.expectNothingWritten()
 }
 
 func TestAHandOverLeadsToNoOtherHost(t *testing.T) {

@@ -68,7 +68,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 	member := v.member(request(cancel))
 	s.sockets.Add(member)
 	defer s.sockets.Drop(member)
-	visit := s.enterAs(v.who, v.Session)
+	visit := s.enterAs(v.who, v.Session, s.from(r))
 	defer visit.Leave()
 	failed := func(w http.ResponseWriter, err error) {
 		if refusal := (*closing.Ending)(nil); errors.As(err, &refusal) {
@@ -160,7 +160,7 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 	if !standsStill && !s.pending(r.Context(), view) {
 		return false
 	}
-	defer s.enterAs(v.who, v.Session).Leave()
+	defer s.enterAs(v.who, v.Session, s.from(r)).Leave()
 	return s.Clients.Serve(w, r, view)
 }
 

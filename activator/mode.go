@@ -15,7 +15,7 @@ func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
 		s.serveRequest(w, r, v)
 		return
 	}
-	defer s.enterAs(v.who, v.Session).Leave()
+	defer s.enterAs(v.who, v.Session, s.from(r)).Leave()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	w.Header().Set("Cache-Control", "no-store")

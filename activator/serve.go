@@ -14,7 +14,7 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 	r, v := q.Request, q.visitor
 	for _, refuse := range []func(*http.Request, visitor) *closing.Refusal{refuseViewer, refuseByPolicy} {
 		if why := refuse(r, v); why != nil {
-			s.turnDown(w, v, why)
+			s.turnDown(w, v, s.from(r), why)
 			return
 		}
 	}
@@ -25,7 +25,7 @@ func (s *Server) serve(w http.ResponseWriter, q understood) {
 			return
 		}
 		s.countVisit(v)
-		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face, Who: v.who}, v.wants == wantsPage, v.marked)
+		s.pages.ServePage(w, r, pageapi.Visitor{View: v.View, Face: v.face, Who: v.who, From: s.from(r)}, v.wants == wantsPage, v.marked)
 	case wantsFrame:
 		s.serveFrame(w, r, v)
 	case wantsSocket:

@@ -77,12 +77,19 @@ type Server struct {
 	Options
 	routing    route.Routing
 	attendance attendance
-	prober     *probe.Prober
+	wakings    wakings
+	// overreaches and crowded bound lines of the audit, of a session and of an address.
+	overreaches *limit.Rate[types.UID]
+	crowded     *limit.Rate[netip.Prefix]
+	prober      *probe.Prober
 	// users and networks bound the upgrades of each.
-	users    *limit.Rate[types.NamespacedName]
+	users    *limit.Rate[asker]
 	networks *limit.Rate[netip.Prefix]
 	// refusals bound the tokens of an address that open nothing.
 	refusals *limit.Rate[netip.Prefix]
+	// comers and codes bound who comes from the portal, of an address and of all.
+	comers *limit.Rate[netip.Prefix]
+	codes  *limit.Rate[struct{}]
 	// requests and live bound plain requests and WebSockets, held or not.
 	requests, live *limit.Places[types.NamespacedName]
 	held           *limit.Places[types.NamespacedName]
@@ -120,9 +127,11 @@ func New(o Options) *Server {
 		Options:  o,
 		routing:  route.New(o.Config.URL),
 		prober:   probe.New(o.Directory, (&net.Dialer{Control: sendqueue.Control}).DialContext),
-		users:    limit.NewRate[types.NamespacedName](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
+		users:    limit.NewRate[asker](l.UpgradesPerUser.PerSecond, l.UpgradesPerUser.Burst),
 		networks: limit.NewRate[netip.Prefix](l.UpgradesPerAddress.PerSecond, l.UpgradesPerAddress.Burst),
 		refusals: limit.NewRate[netip.Prefix](l.RefusalsPerAddress.PerSecond, l.RefusalsPerAddress.Burst),
+		comers:   limit.NewRate[netip.Prefix](l.HandoversPerAddress.PerSecond, l.HandoversPerAddress.Burst),
+		codes:    limit.NewRate[struct{}](l.Handovers.PerSecond, l.Handovers.Burst),
 		requests: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.LiveRequests, Beyond: closing.LiveRequests},
 			limit.Bound{Places: l.LiveRequestsPerSession, Beyond: closing.LiveRequestsPerSession}, o.Metrics.LiveRequests),
 		live: limit.NewPlaces[types.NamespacedName](limit.Bound{Places: l.LiveWebSockets, Beyond: closing.LiveWebSockets},
@@ -132,8 +141,11 @@ func New(o Options) *Server {
 		heldBytes: limit.NewBytes[types.NamespacedName](limit.Bound{Places: l.HeldBytes, Beyond: closing.HeldBytes},
 			limit.Bound{Places: l.HeldBytesPerSession, Beyond: closing.HeldBytesPerSession}, heldFreely, o.Metrics.HeldBytes),
 		verdicts: verdict.New(),
-		assets:   page.Assets(),
-		sockets:  sockets.New(),
+
+		overreaches: limit.NewRate[types.UID](overreachesPerSecond, overreachesAtOnce),
+		crowded:     limit.NewRate[netip.Prefix](crowdsPerSecond, crowdsAtOnce),
+		assets:      page.Assets(),
+		sockets:     sockets.New(),
 	}
 	s.rules = &relay.Rules{Filter: auth.NewFilter(o.Config.Passed, auth.ForwardedFields(o.Config.Auth.Forwarded)...),
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
@@ -144,7 +156,7 @@ func New(o Options) *Server {
 		Viewers: viewer.New(s.holding, o.Directory, o.Viewers, o.Log, s.sockets.EndViewer),
 		Pages: limit.NewPlaces[types.NamespacedName](limit.Bound{},
 			limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
-		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse,
+		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse, Enter: s.enterAs,
 	}
 	if s.signsIn() {
 		s.pages.Portal = portal.Origin(o.Config)

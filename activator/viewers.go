@@ -44,7 +44,9 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 	return nil
 }
 
-func (s *Server) turnDown(w http.ResponseWriter, v visitor, why *closing.Refusal) {
+// turnDown answers somebody who may come in, and not have this.
+func (s *Server) turnDown(w http.ResponseWriter, v visitor, from string, why *closing.Refusal) {
+	s.overreached(v, from, why)
 	switch {
 	case why.Title != "" && v.wants != wantsSocket:
 		s.refuseVisitor(w, why)
@@ -56,11 +58,12 @@ func (s *Server) turnDown(w http.ResponseWriter, v visitor, why *closing.Refusal
 	}
 }
 
-// enterAs counts a visit, which wakes the desktop if the visitor may do that.
-func (s *Server) enterAs(who auth.Visitor, session *v1alpha1.VDISession) *wake.Visit {
+// enterAs counts a visit from an address, which wakes the desktop if the visitor may do that.
+func (s *Server) enterAs(who auth.Visitor, session *v1alpha1.VDISession, from string) *wake.Visit {
 	if !who.May(access.Wake) {
 		return s.Tracker.Look(session)
 	}
+	s.wakes(who, session, from)
 	return s.Tracker.Enter(session)
 }
 
@@ -84,7 +87,7 @@ func (s *Server) serveOurs(w http.ResponseWriter, r *http.Request, v visitor) {
 	member.Stays, member.Bound = true, true
 	s.sockets.Add(member)
 	defer s.sockets.Drop(member)
-	s.pages.Serve(w, r.WithContext(ctx), pageapi.Visitor{View: v.View, Face: v.face, Who: v.who})
+	s.pages.Serve(w, r.WithContext(ctx), pageapi.Visitor{View: v.View, Face: v.face, Who: v.who, From: s.from(r)})
 }
 
 // reviewEvery is how often it is looked whether what lets people in still holds, beside each

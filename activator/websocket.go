@@ -150,7 +150,7 @@ func (s *Server) admitSocket(h *socket, request *relay.Request) error {
 	}
 	h.end = end
 	// The wake is on its way while the upgrade is answered.
-	h.visit = s.enterAs(h.who, h.Session)
+	h.visit = s.enterAs(h.who, h.Session, h.from)
 	return nil
 }
 
@@ -294,7 +294,7 @@ func (h *socket) Held() error {
 		return err
 	}
 	before := h.visit
-	h.visit = s.enterAs(h.who, view.Session)
+	h.visit = s.enterAs(h.who, view.Session, h.from)
 	before.Leave()
 	s.Metrics.Relayed.Dec()
 	h.release = release

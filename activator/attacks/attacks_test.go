@@ -2,8 +2,9 @@
 // kind: what is sent, by whom, and what must come back. The activator is a whole one, as
 // cmd/activator serves it, and what is sent is sent byte for byte.
 //
-// After each try nothing but the named refusal was counted, no desktop was woken, and a
-// desktop has heard no more than the row allows; after each kind alice, who was attacked,
+// After each try nothing but the named refusal was counted, no desktop was woken, a desktop has
+// heard no more than the row allows, and the audit has a line of who was turned away with what
+// they showed; after each kind alice, who was attacked,
 // still comes in.
 package attacks
 
@@ -18,6 +19,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -107,6 +109,7 @@ var table = []kind{
 	{name: "visits", attacks: visits, asleep: true, awake: true},
 	{name: "shares", attacks: shares, asleep: true, awake: true},
 	{name: "the door", attacks: doors, asleep: true, awake: true, how: []func(*config.Config){withPortal, forwardingFrom}},
+	{name: "codes that are made up", attacks: madeUpCodes, asleep: true, how: []func(*config.Config){withPortal, fewCodes}},
 	{name: "a proxy's word", attacks: forwardedWords, asleep: true, awake: true, how: []func(*config.Config){forwardingFrom}},
 	{name: "viewers who would wake", attacks: viewersAsleep, asleep: true},
 	{name: "viewers who would type", attacks: viewers, awake: true},
@@ -160,6 +163,10 @@ func TestNoAttackSucceeds(t *testing.T) {
 	}
 }
 
+// audited are the refusals of those who show something, or do what they may not.
+var audited = []*closing.Refusal{closing.BadToken, closing.ExpiredToken, closing.ForeignToken, closing.NotYetToken, closing.SignedOut,
+	closing.ShareEnded, closing.NotShared, closing.LinksOff, closing.LinkUsedUp, closing.HandOver, closing.HandOverBrowser}
+
 func expectNoneTwice(t *testing.T, rows []attack) {
 	t.Helper()
 	names, sent := map[string]bool{}, map[string]string{}
@@ -179,6 +186,7 @@ func (h *house) attacked(t *testing.T, a attack) {
 	counted, desktop := h.refusals(), h.desktop
 	wakes, inputs := h.written()
 	desktop.forget()
+	h.told.take()
 	if a.says != "" {
 		desktop.answers(func(c net.Conn, _ *http.Request) { _, _ = io.WriteString(c, a.says) })
 		defer desktop.answers(nil)
@@ -229,6 +237,15 @@ func (h *house) attacked(t *testing.T, a attack) {
 	for _, text := range a.never {
 		assert.NotContains(t, raw, text)
 		assert.NotContains(t, heard, text, "the desktop heard it")
+	}
+	told := h.told.take()
+	if slices.Contains(audited, a.why) && !a.internal {
+		assert.Contains(t, told, `"event":"refused"`)
+		assert.Contains(t, told, `"reason":"`+a.why.Label+`"`)
+	}
+	assert.NotContains(t, told, `"event":"wake"`)
+	for _, secret := range []string{"eyJ", secretOf} {
+		assert.NotContains(t, told, secret)
 	}
 	if a.who == stranger || a.who == neighbour || a.who == page {
 		assert.NotContains(t, raw, "@example.com", "it learns whose desktop it is")

@@ -314,8 +314,27 @@ func doors(*house) (all []attack) {
 	enter("loaded ahead", "code="+code("Z"), closing.Speculative, browser, "Sec-Purpose: prefetch")
 	all = append(all,
 		attack{name: "enter: by a form", who: neighbour, sent: post("/_vdi/enter?code="+code("Z"), browser), want: "405"},
-		attack{name: "enter: at an unknown host", who: neighbour, sent: get("/_vdi/enter?code="+code("Z"), "carol--desktops."+domain, browser), want: "404",
-			why: closing.UnknownHost},
+		attack{name: "enter: at an unknown host", who: neighbour, sent: get("/_vdi/enter?code="+code("Z"), "carol--desktops."+domain, browser),
+			want: "403",
+			why:  closing.HandOver},
+		attack{name: "an unknown host by a page load", who: signedOut, sent: get("/", "carol--desktops."+domain, navigation...), want: "303",
+			always: []string{"Location: https://" + portalHost + "/open/desktops/carol?"}},
+		attack{name: "an unknown host by a program", who: stranger, sent: get("/", "carol--desktops."+domain),
+			want: "401", why: closing.NoToken},
+		attack{name: "an unknown host by a WebSocket", who: stranger, sent: strings.ReplaceAll(upgrade("/ws"), victim, "carol--desktops."+domain),
+			want: "401",
+			why:  closing.NoToken},
+		attack{name: "an unknown host with a bearer", who: stranger, sent: get("/", "carol--desktops."+domain, "Authorization: Bearer a.b.c"),
+			want: "401",
+			why:  closing.BadToken},
+		attack{name: "a bearer of 1 MB", who: stranger, sent: get("/", victim, "Authorization: Bearer "+strings.Repeat("A", 1<<20)),
+			want: "431", why: closing.HeaderBytes},
+		attack{name: "a link of 1 MB", who: stranger, sent: get("/?vdi_token="+strings.Repeat("A", 1<<20), victim),
+			want: "431", why: closing.HeaderBytes},
+		attack{name: "a share's link of 1 MB", who: stranger, sent: get("/?vdi_share=guest."+strings.Repeat("A", 1<<20), victim), want: "431",
+			why: closing.HeaderBytes},
+		attack{name: "enter: a code of 1 MB", who: stranger, sent: get("/_vdi/enter?code="+strings.Repeat("A", 1<<20), victim),
+			want: "431", why: closing.HeaderBytes},
 		attack{name: "sign-out: by a link", who: page, sent: get("/_vdi/signout", victim), want: "405"},
 		attack{name: "sign-out: by another site's form", who: page, sent: post("/_vdi/signout", "Origin: https://evil.example"), want: "403", why: closing.ForeignOrigin},
 		attack{name: "sign-out: by another desktop's", who: page, sent: post("/_vdi/signout", "Origin: https://"+other), want: "403", why: closing.ForeignOrigin},
@@ -351,6 +370,32 @@ func doors(*house) (all []attack) {
 	return append(all, portalsHost()...)
 }
 
+// fewCodes lets three through.
+func fewCodes(c *config.Config) {
+	c.Limits.HandoversPerAddress = config.Rate{PerSecond: 1e-6, Burst: 3}
+}
+
+// madeUpCodes are guesses of codes: the portal hears of three.
+func madeUpCodes(*house) []attack {
+	const tries = 40
+	return []attack{{name: "again and again", who: neighbour,
+		want:    strings.TrimSuffix(strings.Repeat("403 ", 3)+strings.Repeat("429 ", tries-3), " "),
+		besides: map[*closing.Refusal]int{closing.HandOver: 3, closing.HandOverAddressRate: tries - 3},
+		try: func(t *testing.T, h *house) (string, string) {
+			var all []string
+			for range tries {
+				got, _ := h.send(t, h.public, get("/_vdi/enter?code="+code("B"), victim,
+					"Cookie: __Host-vdi-browser="+secretOf, "X-Forwarded-For: 203.0.113.9"))
+				all = append(all, got)
+			}
+			require.Len(t, h.portal.heard, 3)
+			told := h.told.take()
+			require.Equal(t, 3, strings.Count(told, `"reason":"handover"`))
+			require.Equal(t, 1, strings.Count(told, `"reason":"handovers_per_address"`))
+			return strings.Join(all, " "), ""
+		}}}
+}
+
 // portalsHost are ways to the portal, and past what is told it.
 func portalsHost() (all []attack) {
 	for name, host := range map[string]string{
@@ -362,10 +407,13 @@ func portalsHost() (all []attack) {
 	}
 	for name, host := range map[string]string{
 		"below it": "x." + portalHost, "beside it": "xportal." + domain, "with another behind": portalHost + ".evil.example", "with a space": "portal%20." + domain,
-		"with two dots": portalHost + "..", "a look-alike in punycode": "xn--prtal-rye." + domain,
+		"with two dots": portalHost + "..",
 	} {
 		all = append(all, attack{name: "a host " + name, who: stranger, sent: get("/", host), want: "404", why: closing.UnknownHost})
 	}
+	// By its form it could be a session's.
+	all = append(all, attack{name: "a host that is a look-alike in punycode", who: stranger, sent: get("/", "xn--prtal-rye."+domain),
+		want: "401", why: closing.NoToken})
 	for _, f := range framings() {
 		if f.reaches > 0 {
 			continue

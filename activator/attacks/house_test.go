@@ -38,6 +38,7 @@ import (
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/keyset"
@@ -80,6 +81,28 @@ type house struct {
 	mu     sync.Mutex
 	writes []record.Activity
 	log    bytes.Buffer
+	// told are the lines of the audit.
+	told lines
+}
+
+// lines are written while they are read.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// take are the lines since it was asked last.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return l.buf.String()
 }
 
 // build builds a house; alice's desktop sleeps until awaken.
@@ -119,7 +142,8 @@ func build(t testing.TB, how ...func(*config.Config)) *house {
 	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
 	require.NoError(t, err)
 	h.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: h, Clients: clients,
-		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(), Metrics: m, Log: log,
+		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(),
+		Metrics: m, Log: log, Audit: audit.New(&h.told, true),
 		TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}})
 	h.alice, h.bob = session("alice", "1"), session("bob", "2")
 	dir.SetSession(h.alice)

@@ -231,7 +231,7 @@ type checked struct {
 	subject token.Subject
 	expires time.Time
 	fault   error
-	// by is the verifier's generation then, and key its key.
+	// by is the verifier's generation then, and key the one that has signed it.
 	by  uint64
 	key string
 }
@@ -259,8 +259,10 @@ func (g *Guard) byToken(raw string, s *v1alpha1.VDISession) (Visitor, error) {
 	}
 	c, known := g.recall(raw)
 	if !known {
-		c.by, c.key = g.verifier.Generation(), g.verifier.Key()
-		c.subject, c.expires, c.fault = g.verifier.Verify(token.AudienceSession, raw, time.Now())
+		c.by = g.verifier.Generation()
+		var is token.Verified
+		is, c.fault = g.verifier.Check(token.AudienceSession, raw, time.Now())
+		c.subject, c.expires, c.key = is.Subject, is.Expires, is.Key
 		hash := sha256.Sum256([]byte(raw))
 		switch {
 		case c.fault == nil:

@@ -315,6 +315,33 @@ func TestADesktopsCookiesAreItsHostsAlone(t *testing.T) {
 	}
 }
 
+// A former key's tokens go on with its certificate, and so does what they became.
+func TestAKeyThatIsReplacedByItsAgeTakesNoLinkBack(t *testing.T) {
+	alice := session("alice", "1")
+	former, formers := tokentest.Certified(t)
+	_, currents := tokentest.Certified(t)
+	verifier, err := token.NewVerifier(formers)
+	require.NoError(t, err)
+	g := guard(t, verifier, at(true))
+	raw := sign(t, former, token.AudienceSession, alice, 0)
+	w := httptest.NewRecorder()
+	_, err = g.Exchange(w, get("/?vdi_token="+raw), alice, route.Face{})
+	require.NoError(t, err)
+	became := get("/")
+	became.AddCookie(w.Result().Cookies()[0])
+	v, err := g.Check(became, alice)
+	require.NoError(t, err)
+	_, err = verifier.Use(currents, nil, formers)
+	require.NoError(t, err)
+
+	_, err = g.Exchange(httptest.NewRecorder(), get("/?vdi_token="+raw), alice, route.Face{})
+	require.NoError(t, err, "the link")
+	_, err = g.Check(became, alice)
+	require.NoError(t, err, "the cookie that it became")
+	_, err = g.Holds(v, alice, time.Now())
+	require.NoError(t, err, "what is open by it")
+}
+
 func TestAReplacedKeyIsNotHeldUpByWhatWasCheckedBefore(t *testing.T) {
 	alice := session("alice", "1")
 	var signers [2]*token.Signer

@@ -94,7 +94,7 @@ func (g *Guard) byLink(v Visitor, s *v1alpha1.VDISession, now time.Time) ([]acce
 		return nil, ErrLinksOff
 	case !now.Before(v.grant.Link):
 		return nil, token.ErrExpired
-	case v.grant.Key != g.verifier.Key():
+	case !g.verifier.Takes(v.grant.Key, now):
 		return nil, token.ErrMalformed
 	case v.User != s.Spec.User:
 		return nil, token.ErrForeign

@@ -82,6 +82,10 @@ var (
 		Text: "It works once, and for a minute. Open your desktop's address again."})
 	HandOverBrowser = row(Refusal{Label: "handover_browser", Status: http.StatusForbidden, Title: "This way in belongs to another browser",
 		Text: "You did not begin to sign in with this one. Open your desktop's address again."})
+	HandOverAddressRate = row(Refusal{Label: "handovers_per_address", Status: http.StatusTooManyRequests,
+		Title: "Too many people come in at once", Text: "They come from your network. Wait a few seconds, and load this page again."})
+	HandOverRate = row(Refusal{Label: "handovers", Status: http.StatusTooManyRequests, Title: "Too many people come in at once",
+		Text: "Wait a few seconds, and load this page again."})
 	PortalAway = row(Refusal{Label: "portal_away", Status: http.StatusServiceUnavailable, Title: "Signing in does not work just now",
 		Text: "The portal does not answer. This page tries again by itself; if that does not help, tell your administrator."})
 	ForeignOrigin = row(Refusal{Label: "foreign_origin", Status: http.StatusForbidden, Title: "Request from another site refused",

@@ -180,12 +180,8 @@ func (p *stream) attend(view directory.View) {
 		p.leave()
 		return
 	}
-	switch {
-	case p.visit != nil:
-	case wakes:
-		p.visit = p.Tracker.Enter(view.Session)
-	default:
-		p.visit = p.Tracker.Look(view.Session)
+	if p.visit == nil {
+		p.visit = p.Enter(p.Who, view.Session, p.From)
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
 		outcome := p.outcome

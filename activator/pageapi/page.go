@@ -58,7 +58,7 @@ func (a *API) serveWake(w http.ResponseWriter, r *http.Request, v Visitor) {
 
 // wake asks for the desktop, and waits a moment until the record shows it.
 func (a *API) wake(ctx context.Context, v Visitor) directory.View {
-	defer a.Tracker.Enter(v.Session).Leave()
+	defer a.Enter(v.Who, v.Session, v.From).Leave()
 	return a.await(ctx, v.View, func(view directory.View) bool { return !lifecycle.NeedsPerson(view.Session) })
 }
 
@@ -87,7 +87,7 @@ func (a *API) await(ctx context.Context, view directory.View, so func(directory.
 // while that page asks.
 func (a *API) serveStatus(w http.ResponseWriter, r *http.Request, v Visitor) {
 	if v.Who.May(access.Wake) && !lifecycle.NeedsPerson(v.Session) {
-		defer a.Tracker.Enter(v.Session).Leave()
+		defer a.Enter(v.Who, v.Session, v.From).Leave()
 	}
 	page.WriteStatus(w, a.describe(r.Context(), v, v.View, v.framed(r), v.page(r)))
 }

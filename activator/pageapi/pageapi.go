@@ -22,6 +22,7 @@ import (
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/access"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -40,6 +41,8 @@ type API struct {
 	Stopping context.Context
 	// Refuse answers a request with a line of text.
 	Refuse func(http.ResponseWriter, error)
+	// Enter counts a visit from an address, as far as that is known.
+	Enter func(who auth.Visitor, s *v1alpha1.VDISession, from string) *wake.Visit
 	// Portal is the origin that a sign-out leads to; empty where people do not sign in.
 	Portal string
 }
@@ -50,6 +53,8 @@ type Visitor struct {
 	directory.View
 	Face route.Face
 	Who  auth.Visitor
+	// From is their address, as far as it is known.
+	From string
 }
 
 // page is the page that asks, by its name. One on which somebody may only look has none here: it

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/org/vdi-operator/pkg/keys"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -49,6 +50,44 @@ func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 	assert.True(t, opens(second), "the new key's link")
 	assert.False(t, opens(first), "the former key's link")
 	assert.Contains(t, log.String(), "has changed")
+}
+
+func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name string, content []byte) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	current, first := tokentest.Certified(t)
+	next, second := tokentest.Certified(t)
+	put("tls.crt", first)
+	put(keys.NextCertificateKey, second)
+	var log bytes.Buffer
+	c, err := openCertificate(filepath.Join(dir, "tls.crt"), slog.New(slog.NewTextHandler(&log, nil)))
+	require.NoError(t, err)
+	opens := func(by *token.Signer) bool {
+		sub := token.Subject{User: "ada", Session: types.NamespacedName{Namespace: "desktops", Name: "ada"}, UID: "1"}
+		raw, err := by.Sign(token.AudienceTURN, sub, time.Now(), time.Hour)
+		require.NoError(t, err)
+		_, _, err = c.verifier.Verify(token.AudienceTURN, raw, time.Now())
+		return err == nil
+	}
+	assert.True(t, opens(current))
+	assert.True(t, opens(next), "before it is used anywhere")
+
+	put("tls.crt", second)
+	put(keys.FormerCertificatesKey, first)
+	require.NoError(t, os.Remove(filepath.Join(dir, keys.NextCertificateKey)))
+	c.check()
+	assert.True(t, opens(current))
+	assert.True(t, opens(next))
+	assert.Contains(t, log.String(), "stay good")
+
+	put(keys.FormerCertificatesKey, []byte("none"))
+	c.check()
+	assert.True(t, opens(current), "those before stay")
+	require.NoError(t, os.Remove(filepath.Join(dir, keys.FormerCertificatesKey)))
+	c.check()
+	assert.False(t, opens(current))
 }
 
 // pair is a signer and what checks its tokens.

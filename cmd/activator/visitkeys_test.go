@@ -24,7 +24,7 @@ func TestVisitsStayGoodWhileTheirKeysAreReplaced(t *testing.T) {
 	require.NoError(t, err)
 	raw, err := k.keys.Sign(visit.Visit{User: "a", Session: types.NamespacedName{Namespace: "n", Name: "s"}, UID: "1", Grant: visit.Grant{SignIn: "x"}}, time.Now())
 	require.NoError(t, err)
-	put(set.Next().Bytes())
+	put(set.Announce().Turn().Bytes())
 	k.check()
 	_, err = k.keys.Read(raw, time.Now())
 	require.NoError(t, err)

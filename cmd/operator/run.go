@@ -111,7 +111,7 @@ func begin(ctx context.Context, rc *rest.Config, scheme *runtime.Scheme, cfg con
 	if err != nil {
 		return nil, nil, fmt.Errorf("client without a cache: %w", err)
 	}
-	keeper := &keys.Keeper{Client: c, Installation: cfg.Installation, Keys: cfg.Keys, Log: ctrl.Log}
+	keeper := &keys.Keeper{Client: c, Installation: cfg.Installation, Keys: cfg.Keys, Log: ctrl.Log, Now: time.Now}
 	signer, err := waiting.keys(ctx, keeper)
 	return keeper, signer, err
 }

@@ -78,7 +78,7 @@ func TestKeysAreFollowed(t *testing.T) {
 	assert.NotContains(t, log.String(), "rubbish")
 	_, err = k.box.Open(sealed, "a")
 	require.NoError(t, err, "those before stay")
-	put(string(set.Next().Bytes()))
+	put(string(set.Announce().Turn().Bytes()))
 	assert.Contains(t, log.String(), "have changed")
 	_, err = k.box.Open(sealed, "a")
 	require.NoError(t, err, "the former one still opens")

@@ -54,6 +54,9 @@ type OIDC struct {
 	KeepWhileAway metav1.Duration `json:"keepWhileAway"`
 	// SignInFor is how long a sign-in lasts at most.
 	SignInFor metav1.Duration `json:"signInFor"`
+	// UnconfirmedFor is how long what the provider does not say again holds: a sign-in without a
+	// refresh token, and one that rests on groups which a refresh does not tell.
+	UnconfirmedFor metav1.Duration `json:"unconfirmedFor"`
 	// Leeway is how far the provider's clock may differ.
 	Leeway metav1.Duration `json:"leeway"`
 }
@@ -63,8 +66,15 @@ type Issuer struct {
 	// URL is the iss claim, below which /.well-known/openid-configuration is.
 	URL string `json:"url"`
 	// Audience is what the aud claim must have.
-	Audience string `json:"audience"`
-	Claims   Claims `json:"claims"`
+	Audience string       `json:"audience"`
+	Claims   IssuerClaims `json:"claims"`
+}
+
+// IssuerClaims are how an issuer's tokens name a person. Groups would say nothing more: those who
+// administer sessions see into none, and administer them at the portal.
+type IssuerClaims struct {
+	// User is the claim with what sessions have in spec.user.
+	User string `json:"user"`
 }
 
 // Forwarded is a proxy in front that signs people in, such as oauth2-proxy.
@@ -123,7 +133,8 @@ func (p *Portal) UnmarshalJSON(raw []byte) error {
 func DefaultOIDC() OIDC {
 	return OIDC{Scopes: []string{"profile", "email", "offline_access"}, Claims: Claims{User: "email", Groups: "groups"},
 		RecheckEvery: metav1.Duration{Duration: 5 * time.Minute}, KeepWhileAway: metav1.Duration{Duration: time.Hour},
-		SignInFor: metav1.Duration{Duration: 12 * time.Hour}, Leeway: metav1.Duration{Duration: 30 * time.Second}}
+		SignInFor: metav1.Duration{Duration: 12 * time.Hour}, UnconfirmedFor: metav1.Duration{Duration: 8 * time.Hour},
+		Leeway: metav1.Duration{Duration: 30 * time.Second}}
 }
 
 // UnmarshalJSON reads a provider over the defaults; unknown keys are refused.
@@ -163,7 +174,7 @@ func (a Auth) validate(portal *Portal) (errs field.ErrorList) {
 	for i, issuer := range a.Issuers {
 		at := path.Child("issuers").Index(i)
 		errs = append(errs, validateIssuer(at.Child("url"), issuer.URL)...)
-		errs = append(errs, issuer.Claims.validate(at.Child("claims"))...)
+		errs = append(errs, Claims{User: issuer.Claims.User}.validate(at.Child("claims"))...)
 		if issuer.Audience == "" {
 			errs = append(errs, field.Required(at.Child("audience"), "a token that was made for somebody else must open nothing"))
 		}
@@ -180,10 +191,11 @@ func (o OIDC) validate(path *field.Path) field.ErrorList {
 		is          metav1.Duration
 		least, most time.Duration
 	}{
-		"recheckEvery":  {o.RecheckEvery, 10 * time.Second, time.Hour},
-		"keepWhileAway": {o.KeepWhileAway, 0, 24 * time.Hour},
-		"signInFor":     {o.SignInFor, time.Minute, 30 * 24 * time.Hour},
-		"leeway":        {o.Leeway, 0, 5 * time.Minute},
+		"recheckEvery":   {o.RecheckEvery, 10 * time.Second, time.Hour},
+		"keepWhileAway":  {o.KeepWhileAway, 0, 24 * time.Hour},
+		"signInFor":      {o.SignInFor, time.Minute, 30 * 24 * time.Hour},
+		"unconfirmedFor": {o.UnconfirmedFor, 10 * time.Minute, 30 * 24 * time.Hour},
+		"leeway":         {o.Leeway, 0, 5 * time.Minute},
 	} {
 		if d := bound.is.Duration; d < bound.least || d > bound.most {
 			errs = append(errs, field.Invalid(path.Child(name), d.String(), fmt.Sprintf("must be between %s and %s", bound.least, bound.most)))

@@ -150,7 +150,8 @@ func Default() Config {
 	return Config{
 		Installation: Installation{Name: "vdi", Namespace: "vdi-system"},
 		Keys: Keys{Signing: Key{Secret: "vdi-signing-key", Make: true}, TURN: Key{Secret: "vdi-turn", Make: true},
-			Visits: Key{Secret: "vdi-visits", Make: true}, Portal: Key{Secret: "vdi-portal"}},
+			Visits: Key{Secret: "vdi-visits", Make: true}, Portal: Key{Secret: "vdi-portal"},
+			RotateEvery: metav1.Duration{Duration: 30 * 24 * time.Hour}},
 		URL:       URL{Scheme: "https", Routing: RoutingHost},
 		Auth:      Auth{Links: true},
 		Audit:     Audit{Enabled: true},

@@ -72,6 +72,10 @@ type Limits struct {
 	// RefusalsPerAddress bounds how often visitors of an address may show no token, or one
 	// that does not open the session.
 	RefusalsPerAddress Rate `json:"refusalsPerAddress"`
+	// HandoversPerAddress and Handovers bound the codes by which browsers come from the portal,
+	// which is asked about each.
+	HandoversPerAddress Rate `json:"handoversPerAddress"`
+	Handovers           Rate `json:"handovers"`
 }
 
 // Rate is a token bucket.
@@ -189,6 +193,15 @@ var LimitTable = []Limit{
 		field: func(l *Limits) any { return &l.RefusalsPerAddress.PerSecond }},
 	{Name: "refusalsPerAddress.burst", Refusal: "refusals_per_address", Default: 400, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.RefusalsPerAddress.Burst }},
+	// A browser that starts opens many tabs at once. A code costs the API server two requests.
+	{Name: "handoversPerAddress.perSecond", Refusal: "handovers_per_address", Default: 10, Above: true, Max: maxCount,
+		field: func(l *Limits) any { return &l.HandoversPerAddress.PerSecond }},
+	{Name: "handoversPerAddress.burst", Refusal: "handovers_per_address", Default: 200, Min: 1, Max: maxCount,
+		field: func(l *Limits) any { return &l.HandoversPerAddress.Burst }},
+	{Name: "handovers.perSecond", Refusal: "handovers", Default: 100, Above: true, Max: maxCount,
+		field: func(l *Limits) any { return &l.Handovers.PerSecond }},
+	{Name: "handovers.burst", Refusal: "handovers", Default: 1000, Min: 1, Max: maxCount,
+		field: func(l *Limits) any { return &l.Handovers.Burst }},
 }
 
 func defaultLimits() (limits Limits) {

@@ -100,6 +100,32 @@ func (u URL) SessionAddress(namespace, name string) string {
 	return u.SessionHost(namespace, name) + strings.TrimSuffix(u.SessionPath(namespace, name), "/")
 }
 
+// maxName is the longest name of a session.
+const maxName = 40
+
+// Parts are the namespace and the name in what SessionAddress may have written, for whichever
+// session; a namespace that begins with "-" stands for one whose name does not fit.
+func (u URL) Parts(address string) (namespace, name string, ok bool) {
+	l, ok := strings.CutSuffix(address, "."+u.Domain)
+	if u.ByPath() {
+		l, ok = strings.CutPrefix(address, u.Domain+"/")
+	}
+	name, namespace, is := strings.Cut(l, "--")
+	fits := len(l) <= validation.DNS1123LabelMaxLength && len(name) <= maxName && len(validation.IsDNS1035Label(name)) == 0
+	hash, hashed := strings.CutPrefix(namespace, "-")
+	if hashed {
+		fits = fits && len(hash) == namespaceHashLength && strings.Trim(hash, "abcdefghijklmnopqrstuvwxyz234567") == ""
+	} else {
+		fits = fits && len(validation.IsDNS1123Label(namespace)) == 0
+	}
+	return namespace, name, ok && is && fits
+}
+
+// Names says that Parts gave this namespace for the one of a session of that name.
+func (u URL) Names(parts, namespace, name string) bool {
+	return label(parts, name) == label(namespace, name)
+}
+
 // DefaultPort is the port of a scheme's addresses that name none.
 func DefaultPort(scheme string) string {
 	if scheme == "https" {

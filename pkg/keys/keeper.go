@@ -3,9 +3,11 @@
 // those with which activators sign visitors' cookies and the portal encrypts what it keeps.
 //
 // It promises that a key is made once, where there is none and nobody else was named to make
-// it, and that one that is there is never written: not by another replica, an upgrade or what
-// renders the chart anew. A Secret that somebody changes is used as it is then; one that
-// somebody deletes is made anew with another key. It reads none but the one that signs links.
+// it. One that it has made it replaces by its age, so that what the former one has signed stays
+// good; it writes nothing else to one that is there, and nothing at all to one that somebody
+// else has made: not by another replica, an upgrade or what renders the chart anew. A Secret that
+// somebody changes is used as it is then; one that somebody deletes is made anew with another key.
+// At rest it reads none but the one that signs links.
 package keys
 
 import (
@@ -46,8 +48,14 @@ type Keeper struct {
 	Installation config.Installation
 	Keys         config.Keys
 	Log          logr.Logger
+	Now          func() time.Time
 
 	signer token.Signer
+	// signs names the key that the signer has; empty before the first.
+	signs string
+	// rotates says that the program has begun: what keeps a key from being replaced keeps no
+	// program from its start.
+	rotates bool
 }
 
 // Await makes the keys that are missing, and returns what signs with the one of links as soon
@@ -60,10 +68,12 @@ func (k *Keeper) Await(ctx context.Context, waiting func(error)) (*token.Signer,
 		}
 		return err == nil, nil
 	})
+	k.rotates = err == nil
 	return &k.signer, err
 }
 
-// Follow goes on until ctx ends. It calls changed after the key that signs is another one.
+// Follow goes on until ctx ends. It calls changed after the key that signs is another one, and the
+// former one is good for nothing.
 func (k *Keeper) Follow(ctx context.Context, conditions Conditions, changed func()) {
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		another, err := k.look(ctx)
@@ -100,13 +110,14 @@ type problem struct {
 func (k *Keeper) look(ctx context.Context) (changed bool, err error) {
 	changed, err = k.lookAtSigning(ctx)
 	return changed, errors.Join(err,
-		k.lookAtShared(ctx, k.Keys.TURN, k.newTURNSecret),
-		k.lookAtShared(ctx, k.Keys.Visits, func() *corev1.Secret { return k.newKeyset(k.Keys.Visits, "activator") }),
-		k.lookAtShared(ctx, k.Keys.Portal, func() *corev1.Secret { return k.newKeyset(k.Keys.Portal, "portal") }))
+		k.lookAtShared(ctx, k.Keys.TURN, k.newTURNSecret, nil),
+		k.lookAtShared(ctx, k.Keys.Visits, func() *corev1.Secret { return k.newKeyset(k.Keys.Visits, "activator") }, keysetTurn{}),
+		k.lookAtShared(ctx, k.Keys.Portal, func() *corev1.Secret { return k.newKeyset(k.Keys.Portal, "portal") }, keysetTurn{}))
 }
 
-// lookAtShared makes one that the operator itself has no use for, and so does not read.
-func (k *Keeper) lookAtShared(ctx context.Context, key config.Key, secret func() *corev1.Secret) error {
+// lookAtShared makes one that the operator itself has no use for, and so does not read but to
+// replace it by turn; nil replaces none.
+func (k *Keeper) lookAtShared(ctx context.Context, key config.Key, secret func() *corev1.Secret, turn turning) error {
 	if !key.Make {
 		return nil
 	}
@@ -114,9 +125,17 @@ func (k *Keeper) lookAtShared(ctx context.Context, key config.Key, secret func()
 	there.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	err := k.Client.Get(ctx, k.name(key), there)
 	if apierrors.IsNotFound(err) {
-		err = k.create(ctx, secret())
+		return k.explained(key, k.create(ctx, secret()))
 	}
-	return k.explained(key, err)
+	if err != nil || turn == nil || k.due(key, there) == stay {
+		return k.explained(key, err)
+	}
+	whole := &corev1.Secret{}
+	if err := k.Client.Get(ctx, k.name(key), whole); err != nil {
+		return k.explained(key, client.IgnoreNotFound(err))
+	}
+	_, err = k.rotate(ctx, key, whole, turn)
+	return err
 }
 
 func (k *Keeper) lookAtSigning(ctx context.Context) (changed bool, err error) {
@@ -133,13 +152,15 @@ func (k *Keeper) lookAtSigning(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, k.explained(k.Keys.Signing, err)
 	}
+	secret, unwritten := k.rotate(ctx, k.Keys.Signing, secret, signingTurn{})
 	if changed, err = k.use(secret); err != nil {
 		return false, problem{v1alpha1.ReasonRefused, fmt.Errorf("the Secret %s: %w. Correct it", k.name(k.Keys.Signing), err)}
 	}
-	return changed, nil
+	return changed, unwritten
 }
 
-// use takes a key whose certificate is of it: activators check links by that.
+// use takes a key whose certificate is of it: activators check links by that. It says whether
+// what the one before has signed is good for nothing now.
 func (k *Keeper) use(secret *corev1.Secret) (changed bool, err error) {
 	signer, err := token.NewSigner(secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
@@ -152,7 +173,20 @@ func (k *Keeper) use(secret *corev1.Secret) (changed bool, err error) {
 	if !verifier.Same(signer.Verifier()) {
 		return false, fmt.Errorf("%s is not a certificate of the key %s", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
-	return k.signer.Use(secret.Data[corev1.TLSPrivateKeyKey])
+	beside := [][]byte{secret.Data[NextCertificateKey], secret.Data[FormerCertificatesKey]}
+	if _, err := verifier.Use(secret.Data[corev1.TLSCertKey], beside...); err != nil {
+		return false, fmt.Errorf("%s or %s: %w", NextCertificateKey, FormerCertificatesKey, err)
+	}
+	if changed, err = k.signer.Use(secret.Data[corev1.TLSPrivateKeyKey]); err != nil || !changed {
+		return false, err
+	}
+	before := k.signs
+	k.signs = verifier.Key()
+	if before != "" && verifier.Takes(before, k.Now()) {
+		k.Log.Info("the key that signs links has changed; what the former one has signed stays good", "secret", k.Keys.Signing.Secret)
+		return false, nil
+	}
+	return true, nil
 }
 
 // create makes a Secret. Another replica may have been sooner.

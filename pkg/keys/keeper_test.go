@@ -27,7 +27,7 @@ import (
 
 func keeper(c client.Client) *Keeper {
 	cfg := config.Default()
-	return &Keeper{Client: c, Installation: cfg.Installation, Keys: cfg.Keys, Log: logr.Discard()}
+	return &Keeper{Client: c, Installation: cfg.Installation, Keys: cfg.Keys, Log: logr.Discard(), Now: time.Now}
 }
 
 func secretOf(t *testing.T, c client.Client, name string) *corev1.Secret {

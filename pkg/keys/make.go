@@ -25,8 +25,17 @@ const TURNKey = "secret"
 // KeysetKey is the key of a Secret with a set of package keyset, under which the chart mounts it.
 const KeysetKey = "keys"
 
-// certificateYears is how long the certificate is said to be good. Nobody reads that: it only
-// carries the public key, for a Secret of type kubernetes.io/tls must have one.
+// Where a Secret with the signing key has the next key with its certificate, before that is used,
+// and certificates of former ones, the newest first. What they have signed is good until a
+// certificate's end.
+const (
+	NextKeyKey            = "next.key"
+	NextCertificateKey    = "next.crt"
+	FormerCertificatesKey = "former.crt"
+)
+
+// certificateYears is how long the certificate is said to be good. Nobody reads that while its
+// key is in use: it only carries the public key, for a Secret of type kubernetes.io/tls must have one.
 const certificateYears = 10
 
 // secret is one of the operator's own. Without the label app.kubernetes.io/instance: Argo CD
@@ -37,7 +46,7 @@ func (k *Keeper) secret(key config.Key, component string, kind corev1.SecretType
 		ObjectMeta: metav1.ObjectMeta{Namespace: k.Installation.Namespace, Name: key.Secret, Labels: map[string]string{
 			"app.kubernetes.io/name": "vdi-operator", "app.kubernetes.io/part-of": "vdi-operator",
 			"app.kubernetes.io/component": component, "app.kubernetes.io/managed-by": "vdi-operator",
-		}, Annotations: map[string]string{"helm.sh/resource-policy": "keep"}},
+		}, Annotations: map[string]string{"helm.sh/resource-policy": "keep", v1alpha1.AnnotationKeySince: k.Now().UTC().Format(time.RFC3339)}},
 		Type: kind, Data: data,
 	}
 }
@@ -52,7 +61,7 @@ func (k *Keeper) newKeyset(key config.Key, component string) *corev1.Secret {
 }
 
 func (k *Keeper) newSigningSecret() (*corev1.Secret, error) {
-	key, cert, err := newSigningKey(time.Now())
+	key, cert, err := newSigningKey(k.Now())
 	if err != nil {
 		return nil, fmt.Errorf("make a signing key: %w", err)
 	}
@@ -71,12 +80,20 @@ func newSigningKey(now time.Time) (key, cert []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(now.Unix()), Subject: pkix.Name{CommonName: "vdi-operator"},
-		NotBefore: now, NotAfter: now.AddDate(certificateYears, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	signed, err := certify(private, now, now.AddDate(certificateYears, 0, 0))
 	if err != nil {
 		return nil, nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), signed, nil
+}
+
+// certify makes a certificate of a key that the key has signed itself, in PEM.
+func certify(private *ecdsa.PrivateKey, from, until time.Time) ([]byte, error) {
+	template := &x509.Certificate{SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: "vdi-operator"},
+		NotBefore: from, NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), nil
 }

@@ -15,14 +15,24 @@ const Size = 32
 // most is how many keys a set has at most.
 const most = 2
 
-// Set is one key or two, the current one first.
+// Set is one key or two, the current one first. The other is the one before, or the next, which
+// is there for a while before it is used.
 type Set [][]byte
 
 // New makes a set of one random key.
 func New() Set { return Set{random()} }
 
-// Next puts a new key in front, and keeps the one before.
-func (s Set) Next() Set { return Set{random(), s[0]} }
+// Announce takes a new key for the next, which everybody may get to know before it is used, and
+// forgets the one before.
+func (s Set) Announce() Set { return Set{s[0], random()} }
+
+// Turn uses the next key, and keeps the current one as the one before; a set of one stays.
+func (s Set) Turn() Set {
+	if len(s) < most {
+		return s
+	}
+	return Set{s[1], s[0]}
+}
 
 // Parse reads a line of standard base64 for each key.
 func Parse(raw []byte) (Set, error) {

@@ -9,8 +9,8 @@ import (
 
 func TestAKeyIsReplacedAndTheFormerOneKept(t *testing.T) {
 	first := New()
-	second := first.Next()
-	third := second.Next()
+	second := first.Announce().Turn()
+	third := second.Announce().Turn()
 	assert.Equal(t, first[0], second[1])
 	assert.Equal(t, Set{third[0], second[0]}, third)
 	for _, s := range []Set{first, second, third} {

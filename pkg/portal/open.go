@@ -1,10 +1,12 @@
 package portal
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,6 +58,13 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 // as one that is not there.
 func (s *Server) seen(r *http.Request, v Visitor) (*v1alpha1.VDISession, bool, error) {
 	key := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
+	if strings.HasPrefix(key.Namespace, "-") {
+		found, err := s.hashed(r.Context(), key)
+		if err != nil || found == key {
+			return nil, false, err
+		}
+		key = found
+	}
 	if served := s.Config.Namespaces; len(served) > 0 && !slices.Contains(served, key.Namespace) {
 		return nil, false, nil
 	}
@@ -69,4 +78,19 @@ func (s *Server) seen(r *http.Request, v Visitor) (*v1alpha1.VDISession, bool, e
 	}
 	may := access.Allows(access.RolesOf(v.Person, session, s.Now()), access.See)
 	return session, may && session.DeletionTimestamp == nil, nil
+}
+
+// hashed is the key of the session whose address has a hash for its namespace; that itself where
+// there is none.
+func (s *Server) hashed(ctx context.Context, key types.NamespacedName) (types.NamespacedName, error) {
+	all := &v1alpha1.VDISessionList{}
+	if err := s.Sessions.List(ctx, all); err != nil {
+		return key, err
+	}
+	for i := range all.Items {
+		if one := &all.Items[i]; one.Name == key.Name && s.Config.URL.Names(key.Namespace, one.Namespace, one.Name) {
+			return types.NamespacedName{Namespace: one.Namespace, Name: one.Name}, nil
+		}
+	}
+	return key, nil
 }

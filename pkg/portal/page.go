@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+
+	"github.com/org/vdi-operator/pkg/portal/text"
 )
 
 //go:embed page.html
@@ -14,6 +16,7 @@ var page = template.Must(template.New("page").Parse(pageSource))
 
 // notice is a page with one thing to say.
 type notice struct {
+	*text.Tongue
 	Title, Text    string
 	Link, LinkText string
 	// Reload has the page try again by itself.
@@ -29,6 +32,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, n noti
 	if n.Reload {
 		w.Header().Set("Refresh", "5")
 	}
+	w.Header().Add("Vary", "Accept-Language")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_ = page.Execute(w, n)

@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/keyset"
@@ -36,6 +37,7 @@ import (
 	"github.com/org/vdi-operator/pkg/portal/provider"
 	"github.com/org/vdi-operator/pkg/portal/seal"
 	"github.com/org/vdi-operator/pkg/portal/signins"
+	"github.com/org/vdi-operator/pkg/portal/text"
 	"github.com/org/vdi-operator/pkg/signin"
 )
 
@@ -49,6 +51,9 @@ type house struct {
 	internal http.Handler
 	log      *lines
 	config   config.Config
+	server   *Server
+	// told are the lines of the audit.
+	told lines
 }
 
 // lines are what was logged.
@@ -99,7 +104,7 @@ func newHouse(t *testing.T, change ...func(*config.Config)) *house {
 	h.box, err = seal.New(h.keys)
 	require.NoError(t, err)
 	s := h.replica(t)
-	portal, h.internal = s, s.Internal()
+	portal, h.internal, h.server = s, s.Internal(), s
 	return h
 }
 
@@ -119,7 +124,16 @@ func (h *house) replica(t *testing.T) *Server {
 	eventually.True(t, "the provider is known", p.Up)
 	store := signins.New(signins.Options{Client: h.api, Cached: h.api, Namespace: "vdi-system", OIDC: *h.config.Auth.OIDC, Box: h.box, Log: log, Now: time.Now})
 	return New(Options{Config: h.config, Provider: p, SignIns: store, Sessions: h.api, Box: h.box, Pages: http.HandlerFunc(whoOneIs),
-		Metrics: m, Log: log, Now: time.Now})
+		Metrics: m, Audit: audit.New(&h.told, true), Log: log, Now: time.Now})
+}
+
+// refused says that the audit's last line is of a sign-in that was refused for the reason.
+func (h *house) refused(t *testing.T, reason string) {
+	t.Helper()
+	told := strings.Split(strings.TrimSpace(h.told.String()), "\n")
+	last := told[len(told)-1]
+	assert.Contains(t, last, `"event":"sign_in_refused","via":"sign_in","from":"`)
+	assert.Contains(t, last, `"reason":"`+reason+`"`)
 }
 
 // whoOneIs is a page with a form.
@@ -252,6 +266,7 @@ func TestTheCallbackIsForTheBrowserThatBeganAndOnce(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, other.StatusCode, "login CSRF: another browser gets somebody's answer")
 	assert.Empty(t, other.Header.Get("Set-Cookie"))
 	assert.Zero(t, h.idp.Count("/token"), "the code was not used")
+	h.refused(t, "state")
 	require.Equal(t, http.StatusOK, b.get(at).StatusCode)
 	first := b.cookie()
 	assert.Equal(t, http.StatusBadRequest, b.get(at).StatusCode, "replayed")
@@ -272,6 +287,7 @@ func TestACodeThatWasUsedSignsNobodyIn(t *testing.T) {
 	fresh.RawQuery = q.Encode()
 	assert.Equal(t, http.StatusForbidden, thief.get(fresh.String()).StatusCode)
 	assert.Empty(t, thief.cookie())
+	h.refused(t, "provider_refused")
 }
 
 func TestAnotherPersonsCodeDoesNotFitTheNonce(t *testing.T) {
@@ -292,19 +308,20 @@ func TestAnswersThatAreNotTheProvidersAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(url.Values)
 		status int
+		reason string
 	}{
-		"another issuer's":  {func(q url.Values) { q.Set("iss", "https://evil.example") }, http.StatusBadRequest},
-		"of no issuer":      {func(q url.Values) { q.Del("iss") }, http.StatusBadRequest},
-		"two states":        {func(q url.Values) { q.Add("state", "x") }, http.StatusBadRequest},
-		"another state":     {func(q url.Values) { q.Set("state", "x") }, http.StatusBadRequest},
-		"no state":          {func(q url.Values) { q.Del("state") }, http.StatusBadRequest},
-		"no code":           {func(q url.Values) { q.Del("code") }, http.StatusBadRequest},
-		"code and error":    {func(q url.Values) { q.Set("error", "x") }, http.StatusBadRequest},
-		"a long code":       {func(q url.Values) { q.Set("code", strings.Repeat("x", maxCode+1)) }, http.StatusBadRequest},
-		"a longer code":     {func(q url.Values) { q.Set("code", strings.Repeat("x", maxQuery)) }, http.StatusRequestURITooLong},
-		"denied":            {func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, http.StatusForbidden},
-		"away":              {func(q url.Values) { q.Del("code"); q.Set("error", "server_error") }, http.StatusServiceUnavailable},
-		"denied with words": {func(q url.Values) { q.Del("code"); q.Set("error", "<b>secret words</b>") }, http.StatusForbidden},
+		"another issuer's":  {func(q url.Values) { q.Set("iss", "https://evil.example") }, http.StatusBadRequest, "issuer"},
+		"of no issuer":      {func(q url.Values) { q.Del("iss") }, http.StatusBadRequest, "issuer"},
+		"two states":        {func(q url.Values) { q.Add("state", "x") }, http.StatusBadRequest, "answer"},
+		"another state":     {func(q url.Values) { q.Set("state", "x") }, http.StatusBadRequest, "state"},
+		"no state":          {func(q url.Values) { q.Del("state") }, http.StatusBadRequest, "answer"},
+		"no code":           {func(q url.Values) { q.Del("code") }, http.StatusBadRequest, "answer"},
+		"code and error":    {func(q url.Values) { q.Set("error", "x") }, http.StatusBadRequest, "answer"},
+		"a long code":       {func(q url.Values) { q.Set("code", strings.Repeat("x", maxCode+1)) }, http.StatusBadRequest, "answer"},
+		"a longer code":     {func(q url.Values) { q.Set("code", strings.Repeat("x", maxQuery)) }, http.StatusRequestURITooLong, ""},
+		"denied":            {func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, http.StatusForbidden, "provider_refused"},
+		"away":              {func(q url.Values) { q.Del("code"); q.Set("error", "server_error") }, http.StatusServiceUnavailable, "provider_away"},
+		"denied with words": {func(q url.Values) { q.Del("code"); q.Set("error", "<b>secret words</b>") }, http.StatusForbidden, "provider_refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := h.browser(t)
@@ -317,6 +334,10 @@ func TestAnswersThatAreNotTheProvidersAreRefused(t *testing.T) {
 			assert.Equal(t, c.status, page.StatusCode)
 			assert.NotContains(t, page.body+h.log.String(), "secret words")
 			assert.Empty(t, b.cookie())
+			assert.NotContains(t, h.told.String(), "secret words")
+			if c.reason != "" {
+				h.refused(t, c.reason)
+			}
 		})
 	}
 	huge, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/callback?code="+strings.Repeat("x", 1<<20), nil)
@@ -478,7 +499,7 @@ func TestAFormOutlivesTheKeyThatSignedIt(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
 	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
-	require.NoError(t, h.box.Use(h.keys.Next()))
+	require.NoError(t, h.box.Use(h.keys.Announce().Turn()))
 	assert.Equal(t, http.StatusNotFound, b.do(http.MethodPost, "/x", form).StatusCode, "it reaches the pages")
 	require.NoError(t, h.box.Use(keyset.New()))
 	assert.Equal(t, http.StatusForbidden, b.do(http.MethodPost, "/x", form).StatusCode, "of a key that is gone")
@@ -488,6 +509,8 @@ func TestWhoHasSignedInChangesAndOpensNoMoreThanAPersonDoes(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser(t)
 	form := url.Values{"csrf": {csrf(t, b.get("/").body)}}
+	now := time.Now()
+	h.server.Now = func() time.Time { return now }
 	opened, changed := map[int]int{}, map[int]int{}
 	for range changesAtOnce {
 		opened[b.get("/open/desktops/ada?browser="+signin.Hash("mine")).StatusCode]++
@@ -529,18 +552,21 @@ func TestWhileTheProviderIsAwayThePageSaysSo(t *testing.T) {
 
 func TestSignInsOfAnAddressAreBounded(t *testing.T) {
 	h := newHouse(t, func(c *config.Config) { c.Portal.SignInsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3} })
+	now := time.Now()
+	h.server.Now = func() time.Time { return now }
 	ask := func(from, path string) int {
-		b := h.browser(t)
-		b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		return b.do(http.MethodGet, path, nil, "X-Forwarded-For", from).StatusCode
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("X-Forwarded-For", from)
+		h.server.ServeHTTP(w, r)
+		return w.Code
 	}
-	refused := 0
-	for range 10000 / 50 {
-		if ask("192.0.2.1", "/signin") == http.StatusTooManyRequests {
-			refused++
-		}
+	answers := map[int]int{}
+	for range 10000 {
+		answers[ask("192.0.2.1", "/signin")]++
 	}
-	assert.Equal(t, 197, refused)
+	assert.Equal(t, map[int]int{http.StatusSeeOther: 3, http.StatusTooManyRequests: 9997}, answers)
+	h.refused(t, "sign_ins_per_address")
+	assert.Equal(t, 1, strings.Count(h.told.String(), "\n"), "a line a minute")
 	assert.Equal(t, http.StatusSeeOther, ask("192.0.2.2", "/signin"), "another address")
 	for i := range 4 {
 		want := http.StatusBadRequest
@@ -563,6 +589,26 @@ func TestCookiesThatAreMadeUpAreNotLookedForWithoutEnd(t *testing.T) {
 		answers[w.Code]++
 	}
 	assert.Equal(t, map[int]int{http.StatusUnauthorized: lookupsAtOnce, http.StatusTooManyRequests: 20}, answers)
+}
+
+func TestARefusalIsSaidInTheLanguageThatABrowserAsksFor(t *testing.T) {
+	for _, one := range text.Tongues {
+		for _, why := range table {
+			for _, part := range []string{".title", ".text"} {
+				assert.True(t, one.Has("refusal."+why.Reason+part), "%s lacks %s%s", one.Tag, why.Reason, part)
+			}
+		}
+	}
+	b := newHouse(t).browser(t)
+	for asks, want := range map[string][]string{"de-AT": {`<html lang="de">`, "Diese Anmeldung ist beendet", ">Anmelden<"},
+		"fr": {`<html lang="en">`, "This sign-in has ended", ">Sign in<"}} {
+		got := b.do(http.MethodGet, "/callback?state=a&code=b", nil, "Accept-Language", asks)
+		for _, part := range want {
+			assert.Contains(t, got.body, part)
+		}
+		assert.Contains(t, got.Header.Get("Vary"), "Accept-Language")
+	}
+	assert.Contains(t, b.do(http.MethodGet, "/signed-out", nil, "Accept-Language", "de").body, "Sie haben sich abgemeldet")
 }
 
 func TestEveryReasonIsThereFromTheStart(t *testing.T) {

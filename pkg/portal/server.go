@@ -72,6 +72,7 @@ type Server struct {
 	origin           string
 	starts, comeback *limit.Rate[string]
 	lookups, changes *limit.Rate[string]
+	crowds           *limit.Rate[string]
 	mux              *http.ServeMux
 }
 
@@ -89,6 +90,12 @@ const (
 	changesAtOnce    = 60
 )
 
+// The rate at which the audit hears that an address signs in too often.
+const (
+	crowdsPerSecond = 1.0 / 60
+	crowdsAtOnce    = 1
+)
+
 // New makes a portal.
 func New(o Options) *Server {
 	secure := o.Config.URL.Scheme == "https"
@@ -99,6 +106,7 @@ func New(o Options) *Server {
 		comeback: limit.NewRate[string](rate.PerSecond, rate.Burst),
 		lookups:  limit.NewRate[string](lookupsPerSecond, lookupsAtOnce),
 		changes:  limit.NewRate[string](changesPerSecond, changesAtOnce),
+		crowds:   limit.NewRate[string](crowdsPerSecond, crowdsAtOnce),
 		mux:      http.NewServeMux()}
 	s.routes()
 	return s

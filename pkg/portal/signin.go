@@ -21,7 +21,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wait := s.starts.Take(Address(r), s.Now()); wait > 0 {
-		s.refuse(w, r, tooMany)
+		s.crowded(w, r)
 		return
 	}
 	a := attempt.New(s.Config.Auth.OIDC.Issuer, oauth2.GenerateVerifier(), to, s.Now())
@@ -34,10 +34,19 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	s.redirect(w, at)
 }
 
+// crowded refuses somebody of an address that signs in too often, which the audit hears now and
+// then.
+func (s *Server) crowded(w http.ResponseWriter, r *http.Request) {
+	if s.crowds.Take(Address(r), s.Now()) <= 0 {
+		s.Audit.Event(audit.Event{Event: audit.SignInRefused, Via: audit.ViaSignIn, From: Address(r), Reason: tooMany.Reason})
+	}
+	s.refuse(w, r, tooMany)
+}
+
 // callback takes the provider's answer from the browser that was sent there.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	if wait := s.comeback.Take(Address(r), s.Now()); wait > 0 {
-		s.refuse(w, r, tooMany)
+		s.crowded(w, r)
 		return
 	}
 	a, id, err := s.answer(w, r)

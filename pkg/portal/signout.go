@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/org/vdi-operator/pkg/audit"
+	"github.com/org/vdi-operator/pkg/portal/text"
 )
 
 // signOut ends a sign-in, here and at the provider where it offers that.
@@ -24,8 +25,9 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) signedOut(w http.ResponseWriter, r *http.Request) {
-	s.show(w, r, http.StatusOK, notice{Title: "You have signed out", Text: "Your desktops are closed to this browser now.",
-		Link: "/", LinkText: "Sign in again"})
+	say := text.Of(r)
+	s.show(w, r, http.StatusOK, notice{Tongue: say, Title: say.Say("signedOut.title"), Text: say.Say("signedOut.text"),
+		Link: "/", LinkText: say.Say("signedOut.again")})
 }
 
 // backChannel ends what the provider says has ended.

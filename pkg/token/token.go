@@ -3,7 +3,8 @@
 // asks for its TURN credentials and the agent beside it announces its pod.
 //
 // The algorithm is pinned to ES256; aud, exp and sub are required. The private
-// key stays with those who sign; a verifier needs only the certificate.
+// key stays with those who sign; a verifier needs only the certificate. Beside it may be those
+// of keys that were replaced, so that what they have signed stays good, and of the next one.
 //
 // A token's bytes do not name it. With a signature (r, s) its twin (r, n-s) is as good, and
 // anybody can make the one of the other. Neither is refused: signers give both, and what is
@@ -13,11 +14,8 @@ package token
 
 import (
 	"crypto/ecdsa"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -112,7 +110,8 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 	if ttl <= 0 {
 		return "", fmt.Errorf("token lifetime %s: must be above zero", ttl)
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+	key := s.key.Load()
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    Issuer,
 			Subject:   sub.User,
@@ -122,98 +121,7 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 		},
 		Session: sub.Session.String(),
 		UID:     sub.UID,
-	}).SignedString(s.key.Load())
-}
-
-// Verifier checks what this signer signs, which distinguishes its own earlier tokens from
-// those of a key that was replaced.
-func (s *Signer) Verifier() *Verifier {
-	v := &Verifier{}
-	v.key.Store(&s.key.Load().PublicKey)
-	return v
-}
-
-// Verifier checks tokens against a certificate's public key, which can be replaced meanwhile.
-type Verifier struct {
-	key        atomic.Pointer[ecdsa.PublicKey]
-	generation atomic.Uint64
-}
-
-// NewVerifier reads a certificate or public key in PEM.
-func NewVerifier(certPEM []byte) (*Verifier, error) {
-	v := &Verifier{}
-	_, err := v.Use(certPEM)
-	return v, err
-}
-
-// Use checks against another key from now on. It says whether that is another one than
-// before; after an error the one before stays.
-func (v *Verifier) Use(certPEM []byte) (changed bool, err error) {
-	key, err := jwt.ParseECPublicKeyFromPEM(certPEM)
-	if err != nil {
-		return false, fmt.Errorf("verification certificate: not a PEM-encoded ECDSA certificate or public key: %w", err)
-	}
-	if err := needsP256("verification certificate", key); err != nil {
-		return false, err
-	}
-	was := v.key.Swap(key)
-	if was != nil && was.Equal(key) {
-		return false, nil
-	}
-	v.generation.Add(1)
-	return true, nil
-}
-
-// Generation is another number after each change of the key. Read before Verify, it says for
-// how long the verdict is good.
-func (v *Verifier) Generation() uint64 { return v.generation.Load() }
-
-// Key names the key, and is another one's as soon as that is used: what a token became can say by
-// which key it was signed.
-func (v *Verifier) Key() string {
-	point, err := v.key.Load().Bytes()
-	if err != nil {
-		return "" // it was checked
-	}
-	sum := sha256.Sum256(point)
-	return hex.EncodeToString(sum[:8])
-}
-
-// Same says whether both check against one key.
-func (v *Verifier) Same(other *Verifier) bool { return v.key.Load().Equal(other.key.Load()) }
-
-// Verify checks signature, algorithm, issuer, audience and times, and returns
-// whom the token is for together with its expiry.
-func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, time.Time, error) {
-	// Decoders of base64 skip line ends.
-	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
-		return Subject{}, time.Time{}, ErrMalformed
-	}
-	var c claims
-	_, err := jwt.ParseWithClaims(raw, &c,
-		func(*jwt.Token) (any, error) { return v.key.Load(), nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
-		jwt.WithAudience(string(aud)),
-		jwt.WithIssuer(Issuer),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		// Not dozens of spellings of one token, each an entry in a cache of what was checked.
-		jwt.WithStrictDecoding(),
-		jwt.WithLeeway(leeway),
-		jwt.WithTimeFunc(func() time.Time { return now }),
-	)
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return Subject{}, time.Time{}, ErrExpired
-	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenNotValidYet):
-		return Subject{}, time.Time{}, ErrNotYet
-	case err != nil:
-		// The library's text can quote parts of the token; it stays out of logs.
-		return Subject{}, time.Time{}, ErrMalformed
-	}
-	session, ok := parseSession(c.Session)
-	if !ok || c.Subject == "" || c.UID == "" {
-		return Subject{}, time.Time{}, ErrMalformed
-	}
-	return Subject{User: c.Subject, Session: session, UID: c.UID}, c.ExpiresAt.Time, nil
+	})
+	t.Header["kid"] = nameOf(&key.PublicKey)
+	return t.SignedString(key)
 }

@@ -205,3 +205,14 @@ func TestAReplacedKeyCountsFromThenOn(t *testing.T) {
 	assert.False(t, changed)
 	assert.Equal(t, before, verifier.Generation(), "after a refused one")
 }
+
+// unnamedTwin is what a token says, signed without the name of its key.
+func unnamedTwin(t *testing.T, by *Signer, raw string) string {
+	t.Helper()
+	var c claims
+	_, _, err := jwt.NewParser().ParseUnverified(raw, &c)
+	require.NoError(t, err)
+	twin, err := jwt.NewWithClaims(jwt.SigningMethodES256, c).SignedString(by.key.Load())
+	require.NoError(t, err)
+	return twin
+}

@@ -30,7 +30,12 @@ func TestAnUnknownHostNamesNoSession(t *testing.T) {
 	require.NoError(t, err)
 	resp, body, err := v.Get(ctx, "/", html)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	if in.SignsIn() { // as to a host that a session has
+		require.Equal(t, http.StatusSeeOther, resp.StatusCode)
+		assert.True(t, strings.HasPrefix(resp.Header.Get("Location"), harness.PortalURL+"open/"+namespace+"/nobody?"), resp.Header.Get("Location"))
+	} else {
+		require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	}
 	assert.NotContains(t, string(body), namespace, "an unknown host answered %s: %s", resp.Status, body)
 }
 

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/keys"
+	"github.com/org/vdi-operator/pkg/token"
 )
 
 // The program itself, with rights in its own namespace only.
@@ -32,6 +35,40 @@ func TestAnOperatorMakesItsKeysAndWaitsForThoseOfOthers(t *testing.T) {
 	i.run(false)
 	assert.Equal(t, made.ResourceVersion, key("vdi-signing-key").ResourceVersion)
 	assert.Equal(t, shared.ResourceVersion, key("vdi-turn").ResourceVersion)
+
+	// An administrator has keys replaced: what the former ones have signed stays good.
+	signer, err := token.NewSigner(made.Data[corev1.TLSPrivateKeyKey])
+	require.NoError(t, err)
+	link, err := signer.Sign(token.AudienceSession, token.Subject{User: "ada", Session: client.ObjectKey{Namespace: "a", Name: "b"}, UID: "1"}, time.Now(), time.Hour)
+	require.NoError(t, err)
+	opens := func(s *corev1.Secret) error {
+		v, err := token.NewVerifier(s.Data[corev1.TLSCertKey], s.Data[keys.NextCertificateKey], s.Data[keys.FormerCertificatesKey])
+		if err == nil {
+			_, _, err = v.Verify(token.AudienceSession, link, time.Now())
+		}
+		return err
+	}
+	annotate := func(name, annotation, value string) {
+		t.Helper()
+		s := key(name)
+		patch := client.MergeFrom(s.DeepCopy())
+		s.Annotations[annotation] = value
+		require.NoError(t, api.Patch(t.Context(), s, patch))
+	}
+	for _, name := range []string{"vdi-signing-key", "vdi-visits"} {
+		annotate(name, v1alpha1.AnnotationRotateKey, "now")
+		eventually.True(t, "the next key is there", func() bool { return key(name).Annotations[v1alpha1.AnnotationNextKeySince] != "" })
+		require.NoError(t, opens(key("vdi-signing-key")))
+		announced := key(name)
+		annotate(name, v1alpha1.AnnotationNextKeySince, time.Now().Add(-time.Hour).Format(time.RFC3339))
+		eventually.True(t, "it is in use", func() bool { return key(name).Annotations[v1alpha1.AnnotationNextKeySince] == "" })
+		assert.NotEqual(t, announced.Data, key(name).Data)
+		assert.NotContains(t, key(name).Annotations, v1alpha1.AnnotationRotateKey)
+	}
+	assert.NotEqual(t, made.Data[corev1.TLSCertKey], key("vdi-signing-key").Data[corev1.TLSCertKey])
+	require.NoError(t, opens(key("vdi-signing-key")))
+	assert.Equal(t, shared.ResourceVersion, key("vdi-turn").ResourceVersion)
+	eventually.NoError(t, "all is well", i.condition(v1alpha1.ConditionKeysCurrent, "1"))
 
 	broken := key("vdi-signing-key")
 	broken.Data[corev1.TLSPrivateKeyKey] = []byte("none")

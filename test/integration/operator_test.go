@@ -114,7 +114,7 @@ func grant(t *testing.T, c client.Client, user string, namespaces []string) {
 	require.NoError(t, c.Create(t.Context(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}, Subjects: subject}))
 	keys := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: user + "-keys"},
-		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "create"}}}}
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "create", "update"}}}}
 	require.NoError(t, c.Create(t.Context(), keys))
 	binding := bindingOf(user, namespaces[0])
 	binding.Name, binding.RoleRef.Name = keys.Name, keys.Name

@@ -89,7 +89,7 @@ func (p *portals) replica(t *testing.T) *signins.Store {
 }
 
 func ada() provider.Identity {
-	return provider.Identity{Subject: "1", User: "ada@example.com", IDToken: "id", RefreshToken: signin.NewSecret(), Expires: time.Now().Add(time.Hour)}
+	return provider.Identity{Subject: "1", User: "ada@example.com", IDToken: "id", RefreshToken: signin.NewSecret(), Named: true}
 }
 
 func TestAHandOverIsUsedOnceWhateverReplicaOfThePortalIsAsked(t *testing.T) {

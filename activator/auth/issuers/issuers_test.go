@@ -82,7 +82,7 @@ func (p *provider) sign(kid string, change jwt.MapClaims) string {
 }
 
 func (p *provider) issuers() *Issuers {
-	i := New([]config.Issuer{{URL: p.URL, Audience: "vdi", Claims: config.Claims{User: "email"}}}, slog.New(slog.DiscardHandler))
+	i := New([]config.Issuer{{URL: p.URL, Audience: "vdi", Claims: config.IssuerClaims{User: "email"}}}, slog.New(slog.DiscardHandler))
 	i.Run(p.Context())
 	return i
 }
@@ -143,7 +143,7 @@ func TestANewKeyIsAskedForAndNotMoreOftenThanThat(t *testing.T) {
 
 func TestAnIssuerThatWasNeverReachedIsNamedSo(t *testing.T) {
 	p := newProvider(t)
-	i := New([]config.Issuer{{URL: p.URL, Audience: "vdi", Claims: config.Claims{User: "email"}}}, slog.New(slog.DiscardHandler))
+	i := New([]config.Issuer{{URL: p.URL, Audience: "vdi", Claims: config.IssuerClaims{User: "email"}}}, slog.New(slog.DiscardHandler))
 	_, _, err := i.Check(t.Context(), p.sign("1", nil), time.Now())
 	assert.ErrorIs(t, err, ErrAway)
 	assert.False(t, (*Issuers)(nil).Issued("x"))

@@ -81,6 +81,8 @@ type Visit struct {
 	Grant   Grant
 	// Issued is when the cookie was signed.
 	Issued time.Time
+	// Former says that the key before the current one has signed it.
+	Former bool
 }
 
 type claims struct {
@@ -121,9 +123,10 @@ func (k *Keys) Read(raw string, now time.Time) (Visit, error) {
 		return Visit{}, ErrNone
 	}
 	var c claims
+	var kid string
 	_, err := jwt.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
-		id, _ := t.Header["kid"].(string)
-		if secret, ok := k.named(id); ok {
+		kid, _ = t.Header["kid"].(string)
+		if secret, ok := k.named(kid); ok {
 			return secret, nil
 		}
 		return nil, ErrNone
@@ -147,12 +150,12 @@ func (k *Keys) Read(raw string, now time.Time) (Visit, error) {
 	if !ok || name == "" || namespace == "" || v.User == "" || v.UID == "" || c.IssuedAt == nil || !v.Grant.whole() {
 		return Visit{}, ErrNone
 	}
-	v.Issued = c.IssuedAt.Time
+	v.Issued, v.Former = c.IssuedAt.Time, kid != k.current().id
 	return v, nil
 }
 
-// Ages says that a cookie has to be renewed.
+// Ages says that a cookie has to be renewed: before its key goes, or it ends.
 func (v Visit) Ages(now time.Time) bool {
 	// Another of a link's would live no longer.
-	return v.Grant.Link.IsZero() && now.Sub(v.Issued) >= v.Grant.Lives(now)/renewals
+	return v.Former || v.Grant.Link.IsZero() && now.Sub(v.Issued) >= v.Grant.Lives(now)/renewals
 }

@@ -76,7 +76,7 @@ func TestWhatTheFormerKeySignedStaysGoodUntilTheNextChange(t *testing.T) {
 	changed, err := k.Use(set.Bytes())
 	require.NoError(t, err)
 	assert.False(t, changed)
-	set = set.Next()
+	set = set.Announce().Turn()
 	changed, err = k.Use(set.Bytes())
 	require.NoError(t, err)
 	assert.True(t, changed)
@@ -87,10 +87,27 @@ func TestWhatTheFormerKeySignedStaysGoodUntilTheNextChange(t *testing.T) {
 	assert.NotContains(t, err.Error(), "rubbish")
 	_, err = k.Read(raw, now)
 	require.NoError(t, err, "the keys before stay")
-	_, err = k.Use(set.Next().Bytes())
+	_, err = k.Use(set.Announce().Turn().Bytes())
 	require.NoError(t, err)
 	_, err = k.Read(raw, now)
 	assert.ErrorIs(t, err, ErrNone)
+}
+
+func TestACookieOfTheFormerKeyIsRenewedBeforeThatGoes(t *testing.T) {
+	set := keyset.New()
+	k := keysOf(t, set)
+	link := alice
+	link.Grant = Grant{Link: now.Add(90 * 24 * time.Hour), Key: "k"}
+	raw := signed(t, k, link)
+	_, err := k.Use(set.Announce().Turn().Bytes())
+	require.NoError(t, err)
+	v, err := k.Read(raw, now)
+	require.NoError(t, err)
+	require.True(t, v.Ages(now))
+	v, err = k.Read(signed(t, k, v), now)
+	require.NoError(t, err)
+	assert.False(t, v.Ages(now))
+	assert.True(t, v.Grant.Link.Equal(link.Grant.Link), "it lives no longer by that")
 }
 
 func TestNothingElseIsAVisit(t *testing.T) {

@@ -51,6 +51,7 @@ keys:
   turn: {secret: {{ include "vdi-operator.turnSecret.name" $ | quote }}, make: {{ not $.Values.turn.existingSecret }}}
   visits: {secret: {{ include "vdi-operator.visitsSecret.name" $ | quote }}, make: true}
   portal: {secret: {{ include "vdi-operator.portalSecret.name" $ | quote }}, make: {{ not (empty (include "vdi-operator.portal" $)) }}}
+  rotateEvery: {{ $.Values.auth.keys.rotateEvery }}
 agent:
   enabled: {{ $.Values.agent.enabled }}
   image: {{ include "vdi-operator.image" (dict "context" $ "image" $.Values.agent.image) | quote }}
@@ -125,6 +126,7 @@ auth:
     recheckEvery: {{ .recheckEvery }}
     keepWhileAway: {{ .keepWhileAway }}
     signInFor: {{ .signInFor }}
+    unconfirmedFor: {{ .unconfirmedFor }}
     leeway: {{ .leeway }}
     {{- end }}
   {{- end }}

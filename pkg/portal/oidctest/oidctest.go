@@ -37,6 +37,8 @@ type Provider struct {
 	Person, Info map[string]any
 	// Offline gives refresh tokens.
 	Offline bool
+	// Silent gives no ID token with a refresh.
+	Silent bool
 	// Down answers nothing but 503.
 	Down bool
 	// Change changes the claims of the next tokens.
@@ -181,6 +183,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		delete(p.refresh, r.PostFormValue("refresh_token"))
 	}
 	tokens := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": p.idToken(nonce)}
+	if p.Silent && r.PostFormValue("grant_type") == "refresh_token" {
+		delete(tokens, "id_token")
+	}
 	if p.Offline {
 		next := signin.NewSecret()
 		p.refresh[next] = true

@@ -553,5 +553,7 @@ func TestALivePageIsSentAgainWhenItChanges(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, p.get("/events?at="+url.QueryEscape(at)).Code, at)
 	}
 	assert.Contains(t, p.as("eve", false).get("/events?at=/sessions/desks/desk").Body.String(), "event: gone", "what is not theirs")
+	p.streams.mu.Lock()
+	defer p.streams.mu.Unlock()
 	assert.Empty(t, p.streams.of["eve"])
 }

@@ -77,8 +77,8 @@ type fact struct {
 // moment is a time for programs and for people.
 type moment struct{ Program, Person string }
 
-func (t *tongue) moment(at time.Time) *moment {
-	return &moment{at.UTC().Format(time.RFC3339), t.Date(at)}
+func (v *visit) moment(at time.Time) *moment {
+	return &moment{at.UTC().Format(time.RFC3339), v.Date(at)}
 }
 
 // told is a state in words.

@@ -12,38 +12,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/org/vdi-operator/pkg/portal/text"
 )
 
-func TestEveryLanguageHasEveryTextWithTheSamePlaceholders(t *testing.T) {
-	placeholder := regexp.MustCompile(`\{\w+\}`)
-	names := func(said string) []string {
-		all := placeholder.FindAllString(said, -1)
-		slices.Sort(all)
-		return slices.Compact(all)
-	}
-	require.Len(t, tongues, 2)
-	assert.Equal(t, "en", tongues[0].Tag.String(), "what holds for those who ask for neither")
-	for key, forms := range tongues[0].texts {
-		for _, other := range tongues {
-			require.NotEmpty(t, other.texts[key]["other"], "%s lacks %s", other.Tag, key)
-			for form, said := range other.texts[key] {
-				assert.Equal(t, names(forms["other"]), names(said), "%s in %s, %s", key, other.Tag, form)
-			}
-		}
-	}
-	for _, other := range tongues {
-		assert.Len(t, other.texts, len(tongues[0].texts), other.Tag)
-	}
-}
-
-// made are texts whose keys are put together, by how they begin.
+// made are texts whose keys are put together, by how they begin, or are not said by this package.
 var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
-	"done.", "form.link", "form.person", "form.user", "bad."}
+	"done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	var sources string
@@ -55,7 +33,7 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		sources += string(raw)
 	}
 	for _, said := range regexp.MustCompile(`Say "([^"]+)"`).FindAllStringSubmatch(sources, -1) {
-		assert.True(t, tongues[0].Has(said[1]), "the pages say %q", said[1])
+		assert.True(t, text.Tongues[0].Has(said[1]), "the pages say %q", said[1])
 	}
 	entries, err := os.ReadDir(".")
 	require.NoError(t, err)
@@ -66,11 +44,11 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		raw, err := os.ReadFile(e.Name())
 		require.NoError(t, err)
 		for _, said := range regexp.MustCompile(`(?:Say|add)\("([^"]+[^".])"[,)]`).FindAllStringSubmatch(string(raw), -1) {
-			assert.True(t, tongues[0].Has(said[1]), "%s says %q", e.Name(), said[1])
+			assert.True(t, text.Tongues[0].Has(said[1]), "%s says %q", e.Name(), said[1])
 		}
 		sources += string(raw)
 	}
-	for key := range tongues[0].texts {
+	for _, key := range text.Tongues[0].Keys() {
 		base := strings.TrimSuffix(strings.TrimSuffix(key, ".title"), ".text")
 		if slices.ContainsFunc(made, func(begin string) bool { return strings.HasPrefix(key, begin) }) {
 			continue
@@ -90,7 +68,7 @@ func TestEveryReasonThatKeepsADesktopWaitingHasAText(t *testing.T) {
 		}
 		for _, spec := range group.Specs {
 			reason := strings.Trim(spec.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value, `"`)
-			assert.True(t, tongues[0].Has("reason."+reason), reason)
+			assert.True(t, text.Tongues[0].Has("reason."+reason), reason)
 			checked++
 		}
 	}
@@ -104,7 +82,7 @@ func TestThePagesSpeakTheLanguageThatABrowserAsksFor(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept-Language", asks)
-		assert.Equal(t, want, tongueOf(r).Tag.String(), asks)
+		assert.Equal(t, want, text.Of(r).Tag.String(), asks)
 	}
 	p := newPortal(t, desk("desk", "ada"))
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -113,24 +91,4 @@ func TestThePagesSpeakTheLanguageThatABrowserAsksFor(t *testing.T) {
 	assert.Contains(t, w.Body.String(), `<html lang="de">`)
 	assert.Contains(t, w.Body.String(), "Sie haben 1 von 5 Desktops.")
 	assert.Contains(t, w.Header().Get("Vary"), "Accept-Language")
-}
-
-func TestNumbersAndTimesAreWrittenAsInTheLanguage(t *testing.T) {
-	en, de, now := tongues[0], tongues[1], time.Now()
-	assert.Equal(t, "1,234.5", en.Number(1234.5))
-	assert.Equal(t, "1.234,5", de.Number(1234.5))
-	assert.Equal(t, "1,5\u00a0GiB", de.Size(resource.MustParse("1536Mi")))
-	assert.Equal(t, "1 desktop", en.Say("admin.found", "n", 1))
-	assert.Equal(t, "0 desktops", en.Say("admin.found", "n", 0))
-	assert.Equal(t, "vor 3 Tagen", de.Relative(now.Add(-72*time.Hour), now))
-	assert.Equal(t, "in 3 Tagen", de.Relative(now.Add(72*time.Hour), now))
-	assert.Equal(t, "just now", en.Relative(now, now))
-	for d, want := range map[time.Duration]string{30 * time.Second: "less than a minute", time.Minute: "1 minute",
-		89 * time.Minute: "89 minutes", 2 * time.Hour: "2 hours", 60 * time.Hour: "3 days"} {
-		assert.Equal(t, want, en.Span(d))
-	}
-	for d, want := range map[time.Duration]string{90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "24 hours",
-		48 * time.Hour: "2 days", 7 * time.Second: "7 seconds", 0: "0 seconds"} {
-		assert.Equal(t, want, en.Exactly(d))
-	}
 }

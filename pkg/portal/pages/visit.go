@@ -14,6 +14,7 @@ import (
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
+	"github.com/org/vdi-operator/pkg/portal/text"
 )
 
 var templates = template.Must(template.ParseFS(files, "html/*.html"))
@@ -35,7 +36,7 @@ type view struct {
 
 // visit is a request of somebody who has signed in.
 type visit struct {
-	*tongue
+	*text.Tongue
 	Visitor
 	Pages *Pages
 	w     http.ResponseWriter
@@ -55,7 +56,7 @@ func (p *Pages) visited(serve func(*visit)) http.HandlerFunc {
 			http.Redirect(w, r, "/signin?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 			return
 		}
-		serve(&visit{tongue: tongueOf(r), Visitor: who, Pages: p, w: w, r: r, now: time.Now()})
+		serve(&visit{Tongue: text.Of(r), Visitor: who, Pages: p, w: w, r: r, now: time.Now()})
 	}
 }
 

@@ -31,8 +31,9 @@ type Identity struct {
 	Admin bool
 	// IDToken and RefreshToken are the provider's; the latter may be missing.
 	IDToken, RefreshToken string
-	// Expires is when the ID token does.
-	Expires time.Time
+	// Named says that the provider has just said who it is, and in which groups. A refresh may
+	// confirm the sign-in alone: then it is who it was.
+	Named bool
 }
 
 // expected is what a token must have: a nonce when somebody signs in, a subject afterwards.
@@ -61,7 +62,7 @@ func (p *Provider) identify(ctx context.Context, m *metadata, token *oauth2.Toke
 	if all, err = p.complete(ctx, m, token, all, verified.Subject); err != nil {
 		return id, err
 	}
-	id.Subject, id.IDToken, id.Expires = verified.Subject, raw, verified.Expiry
+	id.Subject, id.IDToken = verified.Subject, raw
 	if sid, _ := all["sid"].(string); len(sid) <= maxSubject {
 		id.Session = sid
 	}
@@ -83,9 +84,9 @@ func (m *metadata) verify(ctx context.Context, raw string) (*oidc.IDToken, error
 }
 
 // again reads who it is where the provider gave no new ID token: of the userinfo endpoint if
-// there is one, and else it is who it was.
+// there is one, and else it is who it was, for as long as package signins believes that.
 func (p *Provider) again(ctx context.Context, m *metadata, token *oauth2.Token, of Identity) (Identity, error) {
-	of.RefreshToken = token.RefreshToken
+	of.RefreshToken, of.Named = token.RefreshToken, false
 	if len(token.RefreshToken) > maxToken {
 		return Identity{}, fault(ErrToken, "it is longer than %d bytes", maxToken)
 	}
@@ -96,7 +97,7 @@ func (p *Provider) again(ctx context.Context, m *metadata, token *oauth2.Token, 
 	if err != nil {
 		return of, err
 	}
-	// What the endpoint does not say was said by the first ID token, and is as it was.
+	// What the endpoint does not say was said by the first ID token.
 	if lacks(all, p.OIDC) {
 		return of, nil
 	}
@@ -171,7 +172,7 @@ func (p *Provider) name(id Identity, all claims) (Identity, error) {
 	if allowed := p.OIDC.AllowedGroups; len(allowed) > 0 && !meet(groups, allowed) {
 		return id, ErrNotAllowed
 	}
-	id.User, id.Admin = user, meet(groups, p.OIDC.AdminGroups)
+	id.User, id.Admin, id.Named = user, meet(groups, p.OIDC.AdminGroups), true
 	return id, nil
 }
 

@@ -202,6 +202,30 @@ func TestARecheckSaysWhatHasChanged(t *testing.T) {
 	assert.NotEmpty(t, gone.RefreshToken)
 }
 
+func TestARefreshWithoutAnIDTokenSaysWhetherItNamesThePerson(t *testing.T) {
+	idp := oidctest.New(t)
+	idp.Info = map[string]any{"sub": "1", "email": "ada@example.com", "groups": []string{"staff"}}
+	p := asked(t, idp, func(o *config.OIDC) { o.AdminGroups = []string{"admins"} })
+	idp.Set(func(i *oidctest.Provider) { i.Person["groups"] = []string{"admins"} })
+	id, err := signIn(t, p)
+	require.NoError(t, err)
+	assert.True(t, id.Named)
+	assert.True(t, id.Admin)
+
+	idp.Set(func(i *oidctest.Provider) { i.Silent = true })
+	next, err := p.Refresh(t.Context(), id.RefreshToken, id)
+	require.NoError(t, err)
+	assert.True(t, next.Named)
+	assert.False(t, next.Admin, "the userinfo endpoint says so")
+
+	idp.Set(func(i *oidctest.Provider) { delete(i.Info, "groups") })
+	id.RefreshToken = next.RefreshToken
+	next, err = p.Refresh(t.Context(), id.RefreshToken, id)
+	require.NoError(t, err)
+	assert.False(t, next.Named)
+	assert.True(t, next.Admin, "as it was, for a while")
+}
+
 func TestAWrongSecretSignsNobodyOut(t *testing.T) {
 	idp := oidctest.New(t)
 	p := asked(t, idp)

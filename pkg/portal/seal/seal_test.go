@@ -33,7 +33,7 @@ func TestTheKeyBeforeStillOpensAndTheOneBeforeThatDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	sealed, signed := b.Seal([]byte("token"), "a"), b.Sign("a")
 	for i, opens := range []bool{true, false} {
-		set = set.Next()
+		set = set.Announce().Turn()
 		require.NoError(t, b.Use(set))
 		_, err = b.Open(sealed, "a")
 		assert.Equal(t, opens, err == nil, "sealed, after %d rotations", i+1)

@@ -166,6 +166,8 @@ func (r *Recheck) confirm(ctx context.Context, in *v1alpha1.VDISignIn) error {
 		r.rotate(ctx, in, was, is.RefreshToken)
 		r.Store.Log.Warn("a sign-in cannot be confirmed now", "signIn", in.Name, "error", err)
 		return away(err)
+	case !is.Named && r.Store.outdated(in, r.Store.Now()):
+		r.end(ctx, in, "groups_outdated")
 	default:
 		r.Metrics.Rechecked(metrics.RecheckConfirmed)
 		r.keep(ctx, in, is)

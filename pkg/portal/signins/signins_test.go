@@ -91,7 +91,7 @@ func (w *world) there(secret string) bool {
 }
 
 func (w *world) ada() provider.Identity {
-	return provider.Identity{Subject: "1", Session: "s1", User: "ada", IDToken: "id token", RefreshToken: "refresh 0", Expires: w.Now().Add(time.Hour)}
+	return provider.Identity{Subject: "1", Session: "s1", User: "ada", IDToken: "id token", RefreshToken: "refresh 0", Named: true}
 }
 
 func TestASignInHasASecretOfItsOwnAndSealedTokens(t *testing.T) {
@@ -139,19 +139,61 @@ func TestAPersonsSignInsAreBounded(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(lines.String(), `"reason":"too_many_sign_ins"`), lines.String())
 }
 
-func TestASignInThatCannotBeConfirmedHoldsAsLongAsItsToken(t *testing.T) {
-	for name, c := range map[string]struct{ token, most, want time.Duration }{
-		"the token's":    {time.Hour, 12 * time.Hour, time.Hour},
-		"ten minutes":    {time.Minute, 12 * time.Hour, 10 * time.Minute},
-		"signInFor":      {24 * time.Hour, 12 * time.Hour, 12 * time.Hour},
-		"signInFor less": {time.Second, time.Minute, time.Minute},
+// Of a provider that gives no refresh tokens: its ID token's end cuts nobody off.
+func TestASignInThatCannotBeConfirmedHoldsForAsLongAsIsSet(t *testing.T) {
+	for name, c := range map[string]struct{ unconfirmed, most, want time.Duration }{
+		"unconfirmedFor": {8 * time.Hour, 12 * time.Hour, 8 * time.Hour},
+		"signInFor less": {8 * time.Hour, time.Minute, time.Minute},
 	} {
 		w := newWorld(t)
 		id := w.ada()
-		id.RefreshToken, id.Expires = "", w.Now().Add(c.token)
-		secret, err := w.store(func(o *config.OIDC) { o.SignInFor.Duration = c.most }).Begin(t.Context(), id)
+		id.RefreshToken = ""
+		s := w.store(func(o *config.OIDC) { o.SignInFor.Duration, o.UnconfirmedFor.Duration = c.most, c.unconfirmed })
+		secret, err := s.Begin(t.Context(), id)
 		require.NoError(t, err)
 		assert.Equal(t, w.Now().Add(c.want), w.get(t, secret).Status.ValidUntil.Time, name)
+		w.pass(c.want - time.Second)
+		_, err = s.Find(t.Context(), secret)
+		require.NoError(t, err, name)
+		w.pass(time.Second)
+		_, err = s.Find(t.Context(), secret)
+		require.ErrorIs(t, err, ErrSignedOut, name)
+	}
+}
+
+// Of a provider whose refreshes have no ID token, and no userinfo endpoint that says more.
+func TestGroupsThatAreNotToldAgainDoNotCountForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		admin, named bool
+		allowed      []string
+		stays        bool
+	}{
+		"an administrator":                  {admin: true},
+		"who may sign in by a group":        {allowed: []string{"staff"}},
+		"who needs no group":                {stays: true},
+		"an administrator who is told anew": {admin: true, named: true, stays: true},
+	} {
+		w := newWorld(t)
+		first := w.ada()
+		first.Admin = c.admin
+		a := &asker{is: first}
+		a.is.Named = c.named
+		r := w.recheck(a)
+		r.Store.OIDC.AllowedGroups, r.Store.OIDC.SignInFor.Duration = c.allowed, 30*24*time.Hour
+		secret, err := r.Store.Begin(t.Context(), first)
+		require.NoError(t, err)
+		recheck := func() {
+			a.is.RefreshToken = signin.NewSecret()
+			r.look(t.Context())
+		}
+		for range 95 {
+			w.pass(5 * time.Minute)
+			recheck()
+		}
+		require.True(t, w.there(secret), name)
+		w.pass(5 * time.Minute)
+		recheck()
+		assert.Equal(t, c.stays, w.there(secret), name)
 	}
 }
 
@@ -464,7 +506,7 @@ func TestKeysAreReplacedAndNobodyIsSignedOut(t *testing.T) {
 	secret, err := w.store().Begin(t.Context(), w.ada())
 	require.NoError(t, err)
 	for i := range 3 {
-		w.set = w.set.Next()
+		w.set = w.set.Announce().Turn()
 		require.NoError(t, w.box.Use(w.set))
 		w.pass(5 * time.Minute)
 		a := &asker{is: w.ada()}
@@ -506,7 +548,7 @@ func TestWhatHasEndedIsSwept(t *testing.T) {
 	r.look(t.Context())
 	assert.True(t, w.there(secret))
 	require.NoError(t, w.api.Get(t.Context(), client.ObjectKeyFromObject(unfinished), unfinished), "it may be on its way")
-	w.pass(time.Hour)
+	w.pass(9 * time.Hour)
 	r.look(t.Context())
 	assert.False(t, w.there(secret))
 	require.Error(t, w.api.Get(t.Context(), client.ObjectKeyFromObject(unfinished), unfinished))

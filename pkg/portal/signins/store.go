@@ -30,8 +30,6 @@ import (
 // +kubebuilder:rbac:groups=vdi.kasm.io,resources=vdisignins/status,namespace=vdi-system,verbs=update;patch
 
 const (
-	// leastWithoutRefresh is how long a sign-in holds at least that cannot be confirmed.
-	leastWithoutRefresh = 10 * time.Minute
 	// mostPerPerson is how many sign-ins a person has at once, a browser each: objects, and questions
 	// to the provider.
 	mostPerPerson = 20
@@ -118,17 +116,26 @@ func (s *Store) endOldest(ctx context.Context, id provider.Identity) error {
 func (s *Store) confirm(in *v1alpha1.VDISignIn, id provider.Identity, now time.Time) {
 	until := now.Add(s.OIDC.RecheckEvery.Duration + s.OIDC.KeepWhileAway.Duration)
 	if id.RefreshToken == "" {
-		until = id.Expires
-		if least := now.Add(leastWithoutRefresh); until.Before(least) {
-			until = least
-		}
+		// Nobody can be asked. The ID token's own end says nothing of how long a person stays signed
+		// in (OpenID Connect Core, section 2), and is an hour or less with most.
+		until = now.Add(s.OIDC.UnconfirmedFor.Duration)
 	}
 	if until.After(in.Spec.ExpiresAt.Time) {
 		until = in.Spec.ExpiresAt.Time
 	}
 	in.Status.ValidUntil, in.Status.ConfirmedAt = &metav1.Time{Time: until}, &metav1.Time{Time: now}
 	in.Status.AskingUntil = nil
+	if id.Named || in.Status.NamedAt == nil {
+		in.Status.NamedAt = &metav1.Time{Time: now}
+	}
 	s.keep(in, id)
+}
+
+// outdated says that a sign-in rests on groups which the provider has not told for too long. With
+// another sign-in, which most people do not see, it tells them.
+func (s *Store) outdated(in *v1alpha1.VDISignIn, now time.Time) bool {
+	rests := in.Spec.Admin || len(s.OIDC.AllowedGroups) > 0
+	return rests && in.Status.NamedAt != nil && !now.Before(in.Status.NamedAt.Add(s.OIDC.UnconfirmedFor.Duration))
 }
 
 // keep seals an identity's tokens with the current key.

@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"testing"
+	"time"
 
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -50,4 +52,29 @@ func Signer(t testing.TB) *token.Signer {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Certified makes a signer with a key of its own, and a certificate of that, in PEM, which is good
+// for an hour.
+func Certified(t testing.TB) (signer *token.Signer, cert []byte) {
+	t.Helper()
+	raw, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(raw)
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := private.(*ecdsa.PrivateKey)
+	shape := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, shape, shape, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signer, err = token.NewSigner(raw); err != nil {
+		t.Fatal(err)
+	}
+	return signer, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

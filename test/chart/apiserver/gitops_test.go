@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
@@ -64,7 +65,7 @@ func TestWhatHelmTemplateRendersIsAppliedTwiceWithoutDamage(t *testing.T) {
 
 	cfg, err := vdiconfig.Load(configOf(t, text))
 	require.NoError(t, err)
-	operator := &keys.Keeper{Client: admin, Installation: cfg.Installation, Keys: cfg.Keys, Log: logr.Discard()}
+	operator := &keys.Keeper{Client: admin, Installation: cfg.Installation, Keys: cfg.Keys, Log: logr.Discard(), Now: time.Now}
 	_, err = operator.Await(t.Context(), func(err error) { t.Log(err) })
 	require.NoError(t, err)
 	made, first := keysOf(t, r.Namespace), live(t, text)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
@@ -124,7 +125,7 @@ func TestAnUpgradeKeepsTheKeysThatTheOperatorMadeInPlaceOfHelms(t *testing.T) {
 // makeKeys is what the operator does at its start.
 func makeKeys(t *testing.T, namespace string) {
 	t.Helper()
-	keeper := &keys.Keeper{Client: admin, Log: logr.Discard(), Installation: vdiconfig.Installation{Namespace: namespace, Name: "vdi"}, Keys: vdiconfig.Keys{
+	keeper := &keys.Keeper{Client: admin, Log: logr.Discard(), Now: time.Now, Installation: vdiconfig.Installation{Namespace: namespace, Name: "vdi"}, Keys: vdiconfig.Keys{
 		Signing: vdiconfig.Key{Secret: "vdi-signing-key", Make: true}, TURN: vdiconfig.Key{Secret: "vdi-turn", Make: true}}}
 	_, err := keeper.Await(t.Context(), func(err error) { require.NoError(t, err) })
 	require.NoError(t, err)

@@ -125,10 +125,11 @@ var (
 		"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status",
 	}
 	// keysWork is what the operator does with the installation's keys.
-	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get secrets named vdi-visits", "create secrets")
+	keysWork = in(systemNamespace, "get secrets named vdi-signing-key", "get secrets named vdi-turn", "get secrets named vdi-visits", "create secrets",
+		"update secrets named vdi-signing-key", "update secrets named vdi-visits")
 	// keysNever holds where sessions are elsewhere.
-	keysNever = in(systemNamespace, "get secrets named vdi-signing-keys", "list secrets", "watch secrets", "update secrets named vdi-signing-key",
-		"patch secrets named vdi-turn", "delete secrets named vdi-signing-key")
+	keysNever = in(systemNamespace, "get secrets named vdi-signing-keys", "list secrets", "watch secrets", "update secrets named vdi-turn",
+		"patch secrets named vdi-signing-key", "delete secrets named vdi-signing-key")
 	// neverAllowed is what neither program may do.
 	neverAllowed = join(
 		[]right{
@@ -275,7 +276,7 @@ func TestTheOperatorReadsNoKeyThatOthersMake(t *testing.T) {
 	install(t, "--values", values("watched-namespaces"), "--set", "auth.signingKey.existingSecret=link-key,turn.existingSecret=shared")
 	// Those of visits it makes all the same.
 	expectRights(t, operatorAccount, in(systemNamespace, "get secrets named link-key", "get secrets named vdi-visits", "create secrets"),
-		append(in(systemNamespace, "get secrets named shared", "get secrets named vdi-signing-key", "get secrets named vdi-turn"), keysNever...))
+		append(in(systemNamespace, "update secrets named link-key", "update secrets named vdi-signing-key", "get secrets named shared", "get secrets named vdi-signing-key", "get secrets named vdi-turn"), keysNever...))
 }
 
 func TestRightsInWatchedNamespacesEndThere(t *testing.T) {

@@ -9,7 +9,7 @@
 {{- if not $oidc.clientID -}}
 {{- fail (printf "\n\nauth.oidc.issuer is %q and auth.oidc.clientID is empty. Register the portal there, with the redirect URI %s/callback, and give the ID of that client." $oidc.issuer (include "vdi-operator.portal.url" .)) -}}
 {{- end -}}
-{{- range $key, $bound := dict "recheckEvery" (list "10s" "1h") "keepWhileAway" (list "0s" "24h") "signInFor" (list "1m" "720h") "leeway" (list "0s" "5m") -}}
+{{- range $key, $bound := dict "recheckEvery" (list "10s" "1h") "keepWhileAway" (list "0s" "24h") "signInFor" (list "1m" "720h") "unconfirmedFor" (list "10m" "720h") "leeway" (list "0s" "5m") -}}
 {{- include "vdi-operator.duration.guard" (dict "key" (printf "auth.oidc.%s" $key) "value" (get $oidc $key) "least" (first $bound) "most" (last $bound) "off" "") -}}
 {{- end -}}
 {{- include "vdi-operator.issuer.guard" (dict "key" "auth.oidc.issuer" "url" $oidc.issuer) -}}
@@ -20,6 +20,7 @@
 {{- else if $oidc.clientID -}}
 {{- fail (printf "\n\nauth.oidc.clientID is %q and auth.oidc.issuer is empty. Give the provider's URL, such as https://login.example.com/realms/staff." $oidc.clientID) -}}
 {{- end -}}
+{{- include "vdi-operator.duration.guard" (dict "key" "auth.keys.rotateEvery" "value" $auth.keys.rotateEvery "least" "168h" "most" "8760h" "off" "replaces no key by its age") -}}
 {{- range $auth.issuers -}}
 {{- include "vdi-operator.issuer.guard" (dict "key" "auth.issuers" "url" .url) -}}
 {{- end -}}

@@ -39,6 +39,15 @@ const (
 	// was applied, so that a change is seen without comparing what the API defaulted.
 	AnnotationShapeHash = GroupName + "/shape-hash"
 
+	// AnnotationKeySince is on a Secret with a key of the installation's that the operator replaces
+	// by age, and says since when its key is in use, by RFC 3339.
+	AnnotationKeySince = GroupName + "/key-since"
+	// AnnotationNextKeySince is on it while its next key is there and not used yet.
+	AnnotationNextKeySince = GroupName + "/next-key-since"
+	// AnnotationRotateKey is what an administrator sets on it to have the key replaced now, whatever
+	// its age; the operator takes it away.
+	AnnotationRotateKey = GroupName + "/rotate-key"
+
 	// FinalizerCleanup keeps a deleted session until its workload is gone and its
 	// home is released.
 	FinalizerCleanup = GroupName + "/session-cleanup"

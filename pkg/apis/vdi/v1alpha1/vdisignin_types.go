@@ -39,6 +39,10 @@ type VDISignInStatus struct {
 	// ConfirmedAt is when the provider confirmed the sign-in last.
 	// +optional
 	ConfirmedAt *metav1.Time `json:"confirmedAt,omitempty"`
+	// NamedAt is when the provider said last who it is and in which groups. A refresh may confirm a
+	// sign-in without that.
+	// +optional
+	NamedAt *metav1.Time `json:"namedAt,omitempty"`
 	// AskingUntil is until when one replica of the portal asks the provider. No other does
 	// meanwhile: a refresh token may be good for one use.
 	// +optional

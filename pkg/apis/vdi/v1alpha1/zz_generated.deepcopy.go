@@ -760,6 +760,10 @@ func (in *VDISignInStatus) DeepCopyInto(out *VDISignInStatus) {
 		in, out := &in.ConfirmedAt, &out.ConfirmedAt
 		*out = (*in).DeepCopy()
 	}
+	if in.NamedAt != nil {
+		in, out := &in.NamedAt, &out.NamedAt
+		*out = (*in).DeepCopy()
+	}
 	if in.AskingUntil != nil {
 		in, out := &in.AskingUntil, &out.AskingUntil
 		*out = (*in).DeepCopy()

@@ -1,8 +1,10 @@
-package pages
+// Package text is what people read on the portal's pages, in every language that they speak.
+package text
 
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -20,26 +22,26 @@ import (
 //go:embed texts.yaml
 var textFile []byte
 
-// text is a sentence in one language, by CLDR's plural form; "other" is always there.
-type text map[string]string
+// sentence is one in one language, by CLDR's plural form; "other" is always there.
+type sentence map[string]string
 
-// tongue is a language that the pages speak.
-type tongue struct {
+// Tongue is a language that the pages speak.
+type Tongue struct {
 	Tag     language.Tag
-	texts   map[string]text
+	texts   map[string]sentence
 	numbers *message.Printer
 }
 
-// tongues are all of them; the first is what holds for a person who asks for none of them.
-var tongues, asked = readTongues(textFile)
+// Tongues are all of them; the first is what holds for a person who asks for none of them.
+var Tongues, asked = readTongues(textFile)
 
 // readTongues panics on a file that no page could be made of: it is compiled in.
-func readTongues(raw []byte) ([]*tongue, language.Matcher) {
+func readTongues(raw []byte) ([]*Tongue, language.Matcher) {
 	var file map[string]map[string]any
 	if err := yaml.UnmarshalStrict(raw, &file); err != nil {
 		panic(err)
 	}
-	byTag := map[string]*tongue{}
+	byTag := map[string]*Tongue{}
 	for key, languages := range file {
 		for tag, said := range languages {
 			if byTag[tag] == nil {
@@ -47,16 +49,16 @@ func readTongues(raw []byte) ([]*tongue, language.Matcher) {
 				if err != nil {
 					panic(fmt.Errorf("texts.yaml: %s: %q is no language: %w", key, tag, err))
 				}
-				byTag[tag] = &tongue{Tag: t, texts: map[string]text{}, numbers: message.NewPrinter(t)}
+				byTag[tag] = &Tongue{Tag: t, texts: map[string]sentence{}, numbers: message.NewPrinter(t)}
 			}
 			byTag[tag].texts[key] = forms(said)
 		}
 	}
-	all := make([]*tongue, 0, len(byTag))
+	all := make([]*Tongue, 0, len(byTag))
 	for _, t := range byTag {
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b *tongue) int {
+	slices.SortFunc(all, func(a, b *Tongue) int {
 		if a.Tag == language.English || b.Tag == language.English {
 			return map[bool]int{true: -1, false: 1}[a.Tag == language.English]
 		}
@@ -69,32 +71,35 @@ func readTongues(raw []byte) ([]*tongue, language.Matcher) {
 	return all, language.NewMatcher(tags)
 }
 
-func forms(said any) text {
+func forms(said any) sentence {
 	if plain, is := said.(string); is {
-		return text{"other": plain}
+		return sentence{"other": plain}
 	}
-	all := text{}
+	all := sentence{}
 	for form, of := range said.(map[string]any) {
 		all[form] = of.(string)
 	}
 	return all
 }
 
-// tongueOf is the language that a browser asks for.
-func tongueOf(r *http.Request) *tongue {
+// Of is the language that a browser asks for.
+func Of(r *http.Request) *Tongue {
 	wants, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
 	if err != nil {
-		return tongues[0]
+		return Tongues[0]
 	}
 	_, i, _ := asked.Match(wants...)
-	return tongues[i]
+	return Tongues[i]
 }
 
+// Keys are those of all texts.
+func (t *Tongue) Keys() []string { return slices.Sorted(maps.Keys(t.texts)) }
+
 // Has says that there is such a text.
-func (t *tongue) Has(key string) bool { return t.texts[key] != nil }
+func (t *Tongue) Has(key string) bool { return t.texts[key] != nil }
 
 // Say is the text of a key, with what its {names} stand for: names and values in turn.
-func (t *tongue) Say(key string, with ...any) string {
+func (t *Tongue) Say(key string, with ...any) string {
 	said := t.texts[key]
 	if said == nil {
 		return key // which a test looks for
@@ -111,14 +116,14 @@ func (t *tongue) Say(key string, with ...any) string {
 		}
 		fill = append(fill, "{"+name+"}", fmt.Sprint(value))
 	}
-	sentence := said[form]
-	if sentence == "" {
-		sentence = said["other"]
+	words := said[form]
+	if words == "" {
+		words = said["other"]
 	}
-	return strings.NewReplacer(fill...).Replace(sentence)
+	return strings.NewReplacer(fill...).Replace(words)
 }
 
-func (t *tongue) form(n int) string {
+func (t *Tongue) form(n int) string {
 	switch plural.Cardinal.MatchPlural(t.Tag, n%10_000_000, 0, 0, 0, 0) {
 	case plural.Zero:
 		return "zero"
@@ -135,12 +140,12 @@ func (t *tongue) form(n int) string {
 }
 
 // Number is a number as the language writes it, with two decimals at most.
-func (t *tongue) Number(n float64) string {
+func (t *Tongue) Number(n float64) string {
 	return t.numbers.Sprint(number.Decimal(n, number.MaxFractionDigits(2)))
 }
 
 // Size is a number of bytes.
-func (t *tongue) Size(q resource.Quantity) string {
+func (t *Tongue) Size(q resource.Quantity) string {
 	units, n := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}, q.AsApproximateFloat64()
 	unit := 0
 	for n >= 1024 && unit < len(units)-1 {
@@ -166,13 +171,13 @@ func rough(d time.Duration) (unit string, n int) {
 }
 
 // Span is a length of time, roughly.
-func (t *tongue) Span(d time.Duration) string {
+func (t *Tongue) Span(d time.Duration) string {
 	unit, n := rough(d)
 	return t.Say("span."+unit, "n", n)
 }
 
 // Exactly is a length of time that somebody has set: 1 hour 30 minutes.
-func (t *tongue) Exactly(d time.Duration) string {
+func (t *Tongue) Exactly(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string
@@ -193,7 +198,7 @@ func (t *tongue) Exactly(d time.Duration) string {
 }
 
 // Relative is a moment seen from now: 3 hours ago, in 2 days.
-func (t *tongue) Relative(at, now time.Time) string {
+func (t *Tongue) Relative(at, now time.Time) string {
 	d, way := at.Sub(now), "in."
 	if d <= 0 {
 		d, way = -d, "ago."
@@ -203,4 +208,4 @@ func (t *tongue) Relative(at, now time.Time) string {
 }
 
 // Date is a moment for people whose browser runs no script, which would say it by their clock.
-func (t *tongue) Date(at time.Time) string { return at.UTC().Format(t.Say("date")) }
+func (t *Tongue) Date(at time.Time) string { return at.UTC().Format(t.Say("date")) }
