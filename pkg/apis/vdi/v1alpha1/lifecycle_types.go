@@ -29,7 +29,7 @@ func (d *Duration) OrZero() time.Duration {
 	return d.Duration.Duration
 }
 
-// Lifecycle sets the clocks that put a desktop to sleep. Each one is read from the
+// Lifecycle sets the clocks that put a desktop to sleep, or freeze it first. Each one is read from the
 // session, then from the template, then from the chart's values: the nearest wins, and
 // "0s" switches a clock off. A clock that runs is 10s at least and 8760h, a year, at
 // most. A session's status has the clocks that came out.
@@ -56,6 +56,17 @@ type Lifecycle struct {
 	// desktop goes back to sleep.
 	// +optional
 	StartupTimeout *Duration `json:"startupTimeout,omitempty"`
+
+	// DozeAfter freezes a desktop in its pod when no connection has been open for this
+	// long: the next visit finds it as it was left, in a moment. It needs doze.enabled, and
+	// to be shorter than disconnectTimeout, which does not run while the desktop dozes. A
+	// desktop that is AlwaysOn dozes only where its own session says so.
+	// +optional
+	DozeAfter *Duration `json:"dozeAfter,omitempty"`
+
+	// DozeFor puts the desktop to sleep when it has dozed for this long.
+	// +optional
+	DozeFor *Duration `json:"dozeFor,omitempty"`
 }
 
 // ShortenedClocks are the times of the edits, of values, template or session, that made clocks
