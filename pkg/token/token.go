@@ -1,6 +1,7 @@
 // Package token issues and checks the kinds of JSON Web Token that the product signs
-// itself: links, by which a person opens a session, and pod tokens, by which a desktop
-// asks for its TURN credentials and the agent beside it announces its pod.
+// itself: links, by which a person opens a session; pod tokens, by which a desktop asks for
+// its TURN credentials and the agent beside it announces its pod; and orders to the program
+// on a node, to freeze or thaw one pod's desktop.
 //
 // The algorithm is pinned to ES256; aud, exp and sub are required. The private
 // key stays with those who sign; a verifier needs only the certificate.
@@ -35,6 +36,8 @@ const (
 	AudienceTURN Audience = "vdi.kasm.io/turn"
 	// AudienceAgent is the right of the agent in a desktop's pod to speak for its pod.
 	AudienceAgent Audience = "vdi.kasm.io/agent"
+	// AudienceNode is an Order to the program on a node.
+	AudienceNode Audience = "vdi.kasm.io/node"
 )
 
 // Issuer is the iss claim of every token that this product signs.
@@ -185,12 +188,24 @@ func (v *Verifier) Same(other *Verifier) bool { return v.key.Load().Equal(other.
 // Verify checks signature, algorithm, issuer, audience and times, and returns
 // whom the token is for together with its expiry.
 func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, time.Time, error) {
-	// Decoders of base64 skip line ends.
-	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
+	var c claims
+	if err := v.parse(aud, raw, now, &c); err != nil {
+		return Subject{}, time.Time{}, err
+	}
+	session, ok := parseName(c.Session)
+	if !ok || c.Subject == "" || c.UID == "" {
 		return Subject{}, time.Time{}, ErrMalformed
 	}
-	var c claims
-	_, err := jwt.ParseWithClaims(raw, &c,
+	return Subject{User: c.Subject, Session: session, UID: c.UID}, c.ExpiresAt.Time, nil
+}
+
+// parse checks all that tokens of every audience have in common, and fills in the claims.
+func (v *Verifier) parse(aud Audience, raw string, now time.Time, into jwt.Claims) error {
+	// Decoders of base64 skip line ends.
+	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
+		return ErrMalformed
+	}
+	_, err := jwt.ParseWithClaims(raw, into,
 		func(*jwt.Token) (any, error) { return v.key.Load(), nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
 		jwt.WithAudience(string(aud)),
@@ -204,16 +219,12 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 	)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return Subject{}, time.Time{}, ErrExpired
+		return ErrExpired
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenNotValidYet):
-		return Subject{}, time.Time{}, ErrNotYet
+		return ErrNotYet
 	case err != nil:
 		// The library's text can quote parts of the token; it stays out of logs.
-		return Subject{}, time.Time{}, ErrMalformed
+		return ErrMalformed
 	}
-	session, ok := parseSession(c.Session)
-	if !ok || c.Subject == "" || c.UID == "" {
-		return Subject{}, time.Time{}, ErrMalformed
-	}
-	return Subject{User: c.Subject, Session: session, UID: c.UID}, c.ExpiresAt.Time, nil
+	return nil
 }
