@@ -89,4 +89,10 @@ type ShortenedClocks struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	MaxDuration *metav1.MicroTime `json:"maxDuration,omitempty"`
+
+	// DozeAfter is when the time until a doze was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	DozeAfter *metav1.MicroTime `json:"dozeAfter,omitempty"`
 }
