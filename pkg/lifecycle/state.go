@@ -24,6 +24,14 @@ func Dozing(s *v1alpha1.VDISession) bool { return Awake(s) && s.Status.Doze != n
 // Runs says that the desktop is awake, and does not doze.
 func Runs(s *v1alpha1.VDISession) bool { return Awake(s) && s.Status.Doze == nil }
 
+// Returned says that somebody has visited the dozing desktop since it dozes, as far as that can be
+// believed at now: it thaws.
+func Returned(s *v1alpha1.VDISession, now time.Time) bool {
+	a, r := Read(s)
+	a = a.credible(now)
+	return latest(a.Asked(), a.LastConnected).After(r.DozingSince)
+}
+
 // Rested is when the desktop was last put to sleep, or since when it dozes; zero is never. Only
 // who comes after it has the desktop wake or thaw.
 func Rested(s *v1alpha1.VDISession) time.Time {
@@ -75,10 +83,14 @@ func Visited(s *v1alpha1.VDISession, now time.Time) bool {
 	return a.credible(now).Asked().After(r.AsleepSince)
 }
 
-// Awaited says that the desktop is to be awake at now, by the clocks that the status shows,
-// and nobody has reached it yet: somebody waits for it.
+// Awaited says that the desktop is to run at now, by the clocks that the status shows, and nobody
+// has reached it yet, or it dozes: somebody waits for it.
 func Awaited(now time.Time, s *v1alpha1.VDISession) bool {
-	return s.DeletionTimestamp.IsZero() && !Started(s) && DecideSession(now, EffectivePolicy(s.Status.Lifecycle), s).Awake
+	if !s.DeletionTimestamp.IsZero() || Started(s) && !Dozing(s) {
+		return false
+	}
+	d := DecideSession(now, EffectivePolicy(s.Status.Lifecycle), s)
+	return d.Awake && !d.Dozing
 }
 
 // StartFailed says that the last sleep came because the desktop did not start in time.
