@@ -41,6 +41,13 @@ func Rested(s *v1alpha1.VDISession) time.Time {
 	return Slept(s)
 }
 
+// Called says that somebody asked for the desktop after its last sleep, or since it dozes, as far
+// as that can be believed at now.
+func Called(s *v1alpha1.VDISession, now time.Time) bool {
+	a, _ := Read(s)
+	return a.credible(now).Asked().After(Rested(s))
+}
+
 // Unknown says that nothing is recorded of the desktop: its status was never written, or lost.
 func Unknown(s *v1alpha1.VDISession) bool {
 	return s.Status.ObservedGeneration == 0 && !Awake(s) && s.Status.SleepTime == nil
