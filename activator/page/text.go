@@ -120,8 +120,8 @@ var textSleeps = map[lifecycle.Reason]struct{ warns, slept string }{
 	lifecycle.ReasonIdle: {"Nobody has typed or moved the pointer for a while.", "Nobody typed or moved the pointer for %s."},
 	lifecycle.ReasonMaxDuration: {"It has been awake for as long as it may be. This cannot be put off: save your work now.",
 		"It had been awake for as long as it may be."},
-	lifecycle.ReasonDozeFor: {slept: "Nobody came back to it for %s after it was left."},
-	lifecycle.ReasonGaveWay: {slept: "Nobody was here, and somebody else needed the machine it ran on."},
+	lifecycle.ReasonDozeFor:        {slept: "Nobody came back to it for %s after it was left."},
+	lifecycle.ReasonGaveWay:        {slept: "Nobody was here, and somebody else needed the machine it ran on."},
 	lifecycle.ReasonSleepRequested: {slept: "You, or your administrator, put it to sleep."},
 }
 

@@ -95,6 +95,12 @@ func (p *Program) Before(f func(http.ResponseWriter, token.Order) (answered bool
 	p.before = f
 }
 
+// Freeze gives the program an order to freeze, as the operator does.
+func (p *Program) Freeze(t testing.TB, order string) {
+	t.Helper()
+	require.NoError(t, nodeapi.NewClient().Freeze(t.Context(), p.Address, order))
+}
+
 // Frozen says whether a pod's desktop is frozen.
 func (p *Program) Frozen(pod types.UID) bool {
 	p.mu.Lock()
