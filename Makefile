@@ -201,7 +201,7 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Write deep copies, C
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	sed -i -f config/crd/words.sed config/crd/vdi.kasm.io_*.yaml
-	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening" output:rbac:dir=config/rbac
+	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening;./pkg/nodeprograms" output:rbac:dir=config/rbac
 	$(CONTROLLER_GEN) rbac:roleName=vdi-portal paths="./pkg/portal/..." output:rbac:dir=config/rbac/portal
 	for kind in vdisession vditemplate vdisignin; do \
 		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done

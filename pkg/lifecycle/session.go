@@ -59,7 +59,7 @@ func request(s *v1alpha1.VDISession, t *metav1.MicroTime) time.Time {
 func RequestTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
 	a, r := Read(s)
 	a = a.credible(now)
-	last := latest(r.AwakeSince, r.AsleepSince, a.Asked(), a.SleepAt)
+	last := latest(r.AwakeSince, r.AsleepSince, r.DozingSince, a.Asked(), a.SleepAt)
 	return &metav1.MicroTime{Time: latest(now, last.Add(time.Microsecond))}
 }
 

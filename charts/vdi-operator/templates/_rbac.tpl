@@ -46,8 +46,11 @@ resource, verbs}.
 {{- else if and (eq $base "namespaces") (not .context.Values.watchNamespaces) -}}
 {{- /* Only rights that a namespace's deletion takes away make it matter. */ -}}
 {{- $verbs = list -}}
-{{- else if and (eq .which "system") (not (.context.Values.prePull).enabled) (has $base (list "daemonsets" "serviceaccounts" "pods")) -}}
+{{- else if and (eq .which "system") (not (.context.Values.prePull).enabled) (has $base (list "daemonsets" "serviceaccounts")) -}}
 {{- $verbs = list -}}
+{{- else if and (eq .which "system") (eq $base "pods") (not (.context.Values.doze).enabled) -}}
+{{- /* prePull lists its own; a watch is for the programs that freeze desktops. */}}
+{{- $verbs = ternary (without $verbs "watch") list (eq true (.context.Values.prePull).enabled) -}}
 {{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
 {{- /* The operator checks Knative's health and leaves its configuration alone. */ -}}
 {{- $verbs = list -}}

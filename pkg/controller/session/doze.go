@@ -215,15 +215,17 @@ func (p *pass) freeze(ctx context.Context) error {
 			p.event(corev1.EventTypeNormal, v1alpha1.EventDesktopDozes, "Doze", "The desktop dozes on node %s: nobody was connected for %s",
 				d.Node, p.policy.DozeAfter.OrZero())
 		})
-	case errors.Is(err, nodeapi.ErrOvertaken): // somebody is back, or the pod ends: it runs
-		p.giveUpFreeze("Somebody came back before it was frozen, or its pod ends.")
 	default:
-		// The answer may be lost of a desktop that is frozen.
-		if thawErr := p.thawed(ctx, d); thawErr != nil && !errors.Is(err, nodeapi.ErrCannot) && !errors.Is(err, nodeapi.ErrRefused) {
+		// It may be frozen all the same: by an order whose answer was lost, or of an earlier program.
+		if p.thawed(ctx, d) != nil {
 			p.returnAt(p.now.Add(thawRetry))
 			return nil
 		}
-		p.giveUpFreeze(fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err))
+		why := fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err)
+		if errors.Is(err, nodeapi.ErrOvertaken) {
+			why = "Somebody came back before it was frozen, or its pod ends."
+		}
+		p.giveUpFreeze(why)
 	}
 	return nil
 }

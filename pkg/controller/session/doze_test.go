@@ -167,10 +167,10 @@ func TestTheOrderOnRecordThawsAndOvertakesTheFreeze(t *testing.T) {
 	assert.Nil(t, now.Status.Doze)
 	n.says(now, metav1.ConditionFalse, v1alpha1.ReasonFreezeFailed)
 	n.passes(time.Second)
-	assert.Equal(t, "thaw", n.program.Obeyed())
+	assert.Equal(t, "thaw thaw", n.program.Obeyed())
 	n.passes(freezeRetry)
 	n.look()
-	assert.Equal(t, "thaw freeze", n.program.Obeyed())
+	assert.Equal(t, "thaw thaw freeze", n.program.Obeyed())
 	// It is good for nothing else, and for nothing any more.
 	assert.ErrorIs(t, nodeapi.NewClient().Freeze(t.Context(), n.program.Address, order), nodeapi.ErrRefused)
 	assert.ErrorIs(t, nodeapi.NewClient().Thaw(t.Context(), n.program.Address, order), nodeapi.ErrOvertaken)
@@ -296,6 +296,9 @@ func TestAConditionSaysWhyNothingDozes(t *testing.T) {
 	t.Run("the program cannot", func(t *testing.T) {
 		n := newNight(t)
 		n.program.Before(func(w http.ResponseWriter, o token.Order) bool {
+			if o.Action == token.ActionThaw {
+				return false
+			}
 			http.Error(w, "the freezer is missing", http.StatusServiceUnavailable)
 			return true
 		})
