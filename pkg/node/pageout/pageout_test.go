@@ -11,24 +11,20 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/node/cgroup"
+	"github.com/org/vdi-operator/pkg/node/cgroup/cgrouptest"
 )
 
 const (
 	// holderFile makes this program one that keeps some memory: a file's, and its own.
 	holderFile = "VDI_TEST_HOLDER"
 	held       = 32 << 20
-	pod        = "0f1d3c1e-7a52-4c57-9f27-1f9a4f5a8f10"
 )
-
-var id = strings.Repeat("a1", 32)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(holderFile); path != "" {
@@ -64,22 +60,9 @@ func check(err error) {
 	}
 }
 
-// holder runs the program in a pod's container of its own.
-func holder(t *testing.T) (c cgroup.Container, pid int, sum func() string) {
+// holder runs the program in a container of its own.
+func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, pid int, sum func() string) {
 	t.Helper()
-	const freezer = "/sys/fs/cgroup/freezer"
-	r, err := cgroup.Open("/sys/fs/cgroup")
-	if err != nil || r.Version() != 1 || unix.Access(freezer, unix.W_OK) != nil {
-		t.Skip("this machine has no freezer of cgroup version 1 that this user may write")
-	}
-	dir := filepath.Join(freezer, "vdi-test-"+strconv.Itoa(os.Getpid())+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
-	for _, d := range []string{dir, dir + "/pod" + pod, dir + "/pod" + pod + "/" + id} {
-		require.NoError(t, os.Mkdir(d, 0o755))
-		t.Cleanup(func() { eventually.NoError(t, "removing the cgroup", func() error { return os.Remove(d) }) })
-	}
-	c, err = r.Container(pod, id)
-	require.NoError(t, err)
-
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, make([]byte, held), 0o600))
 	f, err := os.Open(path)
@@ -92,13 +75,8 @@ func holder(t *testing.T) (c cgroup.Container, pid int, sum func() string) {
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = c.Thaw(context.Background())
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	require.NoError(t, os.WriteFile(dir+"/pod"+pod+"/"+id+"/cgroup.procs", []byte(strconv.Itoa(cmd.Process.Pid)), 0))
+	id := cgrouptest.ID()
+	c = h.Start(t, h.Pod(t, id), id, cmd)
 	lines := bufio.NewReader(out)
 	return c, cmd.Process.Pid, func() string {
 		_, err := in.Write([]byte("\n"))
@@ -129,29 +107,33 @@ func swaps(t *testing.T) bool {
 }
 
 func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
-	c, pid, sum := holder(t)
-	before := sum()
-	require.NoError(t, c.Freeze(t.Context()))
-	rss, anonymous := resident(t, pid, "Rss"), resident(t, pid, "Anonymous")
-	require.Greater(t, rss, 2*held)
-	_, err := Run(t.Context(), c, "/proc")
-	require.NoError(t, err)
-	assert.Less(t, resident(t, pid, "Rss"), rss-held*3/4, "the file's pages stayed")
-	if swaps(t) {
-		assert.Less(t, resident(t, pid, "Anonymous"), anonymous/4, "its own pages stayed")
-	}
-	require.NoError(t, c.Thaw(t.Context()))
-	assert.Equal(t, before, sum())
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		c, pid, sum := holder(t, h)
+		before := sum()
+		require.NoError(t, c.Freeze(t.Context()))
+		rss, anonymous := resident(t, pid, "Rss"), resident(t, pid, "Anonymous")
+		require.Greater(t, rss, 2*held)
+		_, err := Run(t.Context(), c, "/proc")
+		require.NoError(t, err)
+		assert.Less(t, resident(t, pid, "Rss"), rss-held*3/4, "the file's pages stayed")
+		if swaps(t) {
+			assert.Less(t, resident(t, pid, "Anonymous"), anonymous/4, "its own pages stayed")
+		}
+		require.NoError(t, c.Thaw(t.Context()))
+		assert.Equal(t, before, sum())
+	})
 }
 
 func TestPagingOutEndsWithItsContext(t *testing.T) {
-	c, pid, sum := holder(t)
-	sum()
-	require.NoError(t, c.Freeze(t.Context()))
-	rss := resident(t, pid, "Rss")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := Run(ctx, c, "/proc")
-	require.NoError(t, err, "that a thaw came is no failure")
-	assert.Equal(t, rss, resident(t, pid, "Rss"))
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		c, pid, sum := holder(t, h)
+		sum()
+		require.NoError(t, c.Freeze(t.Context()))
+		rss := resident(t, pid, "Rss")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Run(ctx, c, "/proc")
+		require.NoError(t, err, "that a thaw came is no failure")
+		assert.Equal(t, rss, resident(t, pid, "Rss"))
+	})
 }
