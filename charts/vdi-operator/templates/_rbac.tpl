@@ -111,7 +111,7 @@ subjects:
 
 {{/* A component's service account; takes {context, component}. */}}
 {{- define "vdi-operator.serviceAccount" -}}
-{{- $account := (get .context.Values .component).serviceAccount }}
+{{- $account := (get .context.Values (.values | default .component)).serviceAccount }}
 {{- if $account.create }}
 ---
 apiVersion: v1
@@ -135,7 +135,7 @@ in each of watchNamespaces; takes {context, component, namespaced, cluster}.
 {{- define "vdi-operator.sessionRoles" -}}
 {{- $name := printf "%s-%s" (include "vdi-operator.fullname" .context) .component }}
 {{- $clusterName := include "vdi-operator.clusterName" (dict "context" .context "name" $name) }}
-{{- $args := dict "context" .context "component" .component }}
+{{- $args := dict "context" .context "component" .component "values" .values }}
 {{- if .context.Values.watchNamespaces }}
 {{- if .context.Values.rbac.clusterScoped }}
 {{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" .cluster) $args) }}
