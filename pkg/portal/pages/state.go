@@ -59,7 +59,7 @@ const seenWithinUse = time.Minute
 
 // inUse says that somebody is connected.
 func inUse(s *v1alpha1.VDISession, now time.Time) bool {
-	return lifecycle.Awake(s) && now.Sub(lastUsed(s, now)) < seenWithinUse
+	return lifecycle.Runs(s) && now.Sub(lastUsed(s, now)) < seenWithinUse
 }
 
 // lastUsed is when somebody was last connected; zero is never.

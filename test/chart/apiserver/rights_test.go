@@ -256,6 +256,8 @@ func TestTheProgramOnNodesSeesPodsAndAsksSessions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			install(t, append(c.flags, "--set", "doze.enabled=true")...)
 			expectRights(t, nodeAccount, join(c.may, in("team-a", nodesWork...)), join(nodesNever, c.mayNot))
+			// Who finds the programs by their pods.
+			expectRights(t, operatorAccount, in(systemNamespace, "list pods", "watch pods"), in("kube-system", "create pods"))
 		})
 	}
 }
