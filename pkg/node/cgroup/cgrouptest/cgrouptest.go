@@ -65,10 +65,15 @@ func (h Hierarchy) Make(t *testing.T, path string) {
 	}
 }
 
-// Pod makes a pod with containers.
+// Pod makes a pod with containers, and a UID of its own.
 func (h Hierarchy) Pod(t *testing.T, containers ...string) (pod types.UID) {
 	t.Helper()
-	pod = uuid.NewUUID()
+	return h.PodOf(t, uuid.NewUUID(), containers...)
+}
+
+// PodOf makes a pod that has a UID.
+func (h Hierarchy) PodOf(t *testing.T, pod types.UID, containers ...string) types.UID {
+	t.Helper()
 	for _, id := range containers {
 		h.Make(t, "vdi-test-"+string(pod)+"/kubepods/burstable/pod"+string(pod)+"/"+id)
 	}
