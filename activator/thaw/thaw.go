@@ -130,8 +130,8 @@ func (t *Thawer) try(v directory.View, d v1alpha1.SessionDoze, is *thaw) {
 	}
 	t.metrics.Thawed(err == nil, time.Since(began))
 	if err != nil && t.ctx.Err() == nil {
-		t.log.Warn("a dozing desktop was not thawed; the operator is told of the visit", "namespace", v.Session.Namespace, "session", v.Session.Name,
-			"node", d.Node, "error", err)
+		t.log.Warn("a dozing desktop was not thawed; the operator is told of the visit",
+			"namespace", v.Session.Namespace, "session", v.Session.Name, "node", d.Node, "error", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

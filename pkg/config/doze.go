@@ -16,7 +16,8 @@ func (d Doze) validate(sessions Sessions) (errs field.ErrorList) {
 	path := field.NewPath("doze")
 	switch {
 	case d.Enabled && len(d.Selector) == 0:
-		errs = append(errs, field.Required(path.Child("selector"), "set the labels of the pods that freeze desktops, such as app.kubernetes.io/component: node"))
+		errs = append(errs, field.Required(path.Child("selector"),
+			"set the labels of the pods that freeze desktops, such as app.kubernetes.io/component: node"))
 	case !d.Enabled && sessions.DozeAfter.OrZero() > 0:
 		errs = append(errs, field.Invalid(field.NewPath("sessions", "dozeAfter"), sessions.DozeAfter.String(),
 			"needs the program on each node that freezes desktops: set doze.enabled to true, or sessions.dozeAfter to 0s"))

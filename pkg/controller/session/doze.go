@@ -84,16 +84,19 @@ func (p *pass) whyNot() noDoze {
 	pod := p.observed.Pod
 	switch {
 	case p.policy.SleepsFirst():
-		return noDoze{reason: v1alpha1.ReasonSleepsFirst, message: fmt.Sprintf("It falls asleep before it would doze: dozeAfter is %s, and disconnectTimeout %s. "+
-			"Set dozeAfter to less, or disconnectTimeout to more.", p.policy.DozeAfter.OrZero(), p.policy.DisconnectTimeout.OrZero())}
+		return noDoze{reason: v1alpha1.ReasonSleepsFirst, message: fmt.Sprintf(
+			"It falls asleep before it would doze: dozeAfter is %s, and disconnectTimeout %s. Set dozeAfter to less, or disconnectTimeout to more.",
+			p.policy.DozeAfter.OrZero(), p.policy.DisconnectTimeout.OrZero())}
 	case p.Programs == nil:
-		return noDoze{reason: v1alpha1.ReasonDozeOff, message: "The installation freezes no desktops: set doze.enabled of the chart to true, or dozeAfter to 0s."}
+		return noDoze{reason: v1alpha1.ReasonDozeOff,
+			message: "The installation freezes no desktops: set doze.enabled of the chart to true, or dozeAfter to 0s."}
 	case !scheduled(pod):
 		return noDoze{}
 	}
 	if _, ready := p.Programs.On(pod.Spec.NodeName); !ready {
-		return noDoze{reason: v1alpha1.ReasonNodeProgramMissing, message: fmt.Sprintf("No program that freezes desktops is ready on node %s: see whether the "+
-			"DaemonSet of doze.enabled has a pod there, and whether doze.tolerations let it. Until then the other clocks hold.", pod.Spec.NodeName)}
+		return noDoze{reason: v1alpha1.ReasonNodeProgramMissing, message: fmt.Sprintf("No program that freezes desktops is ready on node %s: "+
+			"see whether the DaemonSet of doze.enabled has a pod there, and whether doze.tolerations let it. Until then the other clocks hold.",
+			pod.Spec.NodeName)}
 	}
 	if why, ok := p.failedFreezes.Load(p.name()); ok && p.now.Before(why.(noDoze).until) {
 		return why.(noDoze)
@@ -125,7 +128,7 @@ func (p *pass) doze(ctx context.Context) error {
 	case p.decision.Dozing:
 		return p.freeze(ctx)
 	default:
-		return p.thaw(ctx)
+		p.thaw(ctx)
 	}
 	return nil
 }
@@ -166,13 +169,14 @@ func (p *pass) intend(since metav1.MicroTime) error {
 	if before := p.session.Status.Doze; before != nil { // later than all that was ordered before
 		issued = latest(issued, p.issued(before).Add(2*time.Millisecond))
 	}
-	thaw, err := p.Signer.SignOrder(token.Order{Action: token.ActionThaw, Pod: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, PodUID: pod.UID,
-		Session: p.session.UID, Node: pod.Spec.NodeName, Issued: issued.Add(time.Millisecond)}, life)
+	d := &v1alpha1.SessionDoze{Since: since, Pod: pod.Name, PodUID: pod.UID, Node: pod.Spec.NodeName,
+		Address: program.Address.String(), Program: program.Instance}
+	thaw, err := p.Reconciler.order(p.session, d, token.ActionThaw, issued.Add(time.Millisecond), life)
 	if err != nil {
 		return fmt.Errorf("the order to thaw: %w", err)
 	}
-	p.session.Status.Doze = &v1alpha1.SessionDoze{Since: since, Pod: pod.Name, PodUID: pod.UID, Node: pod.Spec.NodeName,
-		Address: program.Address.String(), Program: program.Instance, Thaw: thaw}
+	d.Thaw = thaw
+	p.session.Status.Doze = d
 	return nil
 }
 
@@ -233,14 +237,15 @@ func (p *pass) freeze(ctx context.Context) error {
 // giveUpFreeze leaves a desktop that is not frozen alone for a while.
 func (p *pass) giveUpFreeze(message string) {
 	p.session.Status.Doze = nil
-	p.noDoze = noDoze{reason: v1alpha1.ReasonFreezeFailed, message: message + " It is tried again within a minute.", until: p.now.Add(freezeRetry)}
+	p.noDoze = noDoze{reason: v1alpha1.ReasonFreezeFailed, until: p.now.Add(freezeRetry),
+		message: message + " It is tried again within a minute."}
 	p.failedFreezes.Store(p.name(), p.noDoze)
 	p.policy.NoDoze = true
 	p.decide() // by the clocks that run now
 }
 
 // thaw ends a doze: somebody is back, the desktop goes to sleep, or dozing was switched off.
-func (p *pass) thaw(ctx context.Context) error {
+func (p *pass) thaw(ctx context.Context) {
 	st := &p.session.Status
 	d := st.Doze
 	err := p.thawed(ctx, d)
@@ -257,11 +262,11 @@ func (p *pass) thaw(ctx context.Context) error {
 	default:
 		d.Lost = true
 		p.happened = append(p.happened, func() {
-			p.event(corev1.EventTypeWarning, v1alpha1.ReasonDozeLost, "Thaw", "The dozing desktop could not be thawed on node %s and starts anew; what was open in it is lost: %v", d.Node, err)
+			p.event(corev1.EventTypeWarning, v1alpha1.ReasonDozeLost, "Thaw",
+				"The dozing desktop could not be thawed on node %s and starts anew; what was open in it is lost: %v", d.Node, err)
 		})
 		p.returnAt(p.now) // to put it to sleep
 	}
-	return nil
 }
 
 // endDoze records that a desktop runs which dozed.
@@ -279,7 +284,8 @@ func (p *pass) endDoze() {
 		}
 		p.Metrics.Woke(metrics.WokeFromDoze)
 		p.Audit.Event(audit.Event{Event: audit.Wake, Via: audit.ViaOperator, Reason: v1alpha1.EventDesktopThawed}.Of(p.session))
-		p.event(corev1.EventTypeNormal, v1alpha1.EventDesktopThawed, "Thaw", "The desktop is as it was left: it dozed for %s", dozed.Round(time.Second))
+		p.event(corev1.EventTypeNormal, v1alpha1.EventDesktopThawed, "Thaw", "The desktop is as it was left: it dozed for %s",
+			dozed.Round(time.Second))
 	})
 }
 
@@ -314,7 +320,8 @@ func (p *pass) order(d *v1alpha1.SessionDoze, action token.Action, issued time.T
 	return p.Reconciler.order(p.session, d, action, issued, max(0, p.now.Sub(issued))+token.OrderLife)
 }
 
-func (r *Reconciler) order(s *v1alpha1.VDISession, d *v1alpha1.SessionDoze, action token.Action, issued time.Time, life time.Duration) (string, error) {
+func (r *Reconciler) order(s *v1alpha1.VDISession, d *v1alpha1.SessionDoze, action token.Action,
+	issued time.Time, life time.Duration) (string, error) {
 	return r.Signer.SignOrder(token.Order{Action: action, Pod: types.NamespacedName{Namespace: s.Namespace, Name: d.Pod}, PodUID: d.PodUID,
 		Session: s.UID, Node: d.Node, Issued: issued}, life)
 }
@@ -339,7 +346,8 @@ func (p *pass) forgetDoze() {
 	}
 	if lifecycle.Awake(p.session) {
 		p.happened = append(p.happened, func() {
-			p.event(corev1.EventTypeWarning, v1alpha1.ReasonDozeLost, "Doze", "The pod %s of the dozing desktop is gone, and what was open in it", d.Pod)
+			p.event(corev1.EventTypeWarning, v1alpha1.ReasonDozeLost, "Doze",
+				"The pod %s of the dozing desktop is gone, and what was open in it", d.Pod)
 		})
 	}
 }

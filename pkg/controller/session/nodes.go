@@ -57,7 +57,8 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 	ctx, cancel := context.WithTimeout(ctx, nodesWithin)
 	defer cancel()
 	is, list := nodeNeed{at: now}, &corev1.NodeList{}
-	err := api.List(ctx, list, client.MatchingFields{"metadata.name": name}, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
+	err := api.List(ctx, list, client.MatchingFields{"metadata.name": name},
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("a node cannot be read, so what dozes there does not give way to it", "node", name, "error", err.Error())
 	}

@@ -99,7 +99,8 @@ func (p *pass) dozesLongestThere(ctx context.Context, d *v1alpha1.SessionDoze) b
 		return false
 	}
 	return !slices.ContainsFunc(list.Items, func(s v1alpha1.VDISession) bool {
-		return s.UID != p.session.UID && s.Status.Doze.Node == d.Node && s.Spec.Power != v1alpha1.PowerAlwaysOn && s.Status.Doze.Since.Before(&d.Since)
+		other := s.Status.Doze
+		return s.UID != p.session.UID && other.Node == d.Node && s.Spec.Power != v1alpha1.PowerAlwaysOn && other.Since.Before(&d.Since)
 	})
 }
 
@@ -107,7 +108,8 @@ func (p *pass) dozesLongestThere(ctx context.Context, d *v1alpha1.SessionDoze) b
 // that has dozed longest, and one for each that waits. Whoever is back at it meanwhile keeps it.
 func (p *pass) seekRoom(ctx context.Context) error {
 	progress := p.observed.Progress
-	if p.Programs == nil || !p.decision.Awake || progress.Reason != v1alpha1.ReasonWaitingForGPU || progress.Resource == "" || p.observed.Pod == nil {
+	if p.Programs == nil || !p.decision.Awake || p.observed.Pod == nil ||
+		progress.Reason != v1alpha1.ReasonWaitingForGPU || progress.Resource == "" {
 		return nil
 	}
 	p.yielding.Lock()
