@@ -143,7 +143,7 @@ const (
 // moves them forward, so any number of activators can write them independently. Viewer is
 // written under optimistic locking.
 type SessionActivity struct {
-	// LastWakeTime is when somebody last asked for the desktop while it slept.
+	// LastWakeTime is when somebody last asked for the desktop while it slept or dozed.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
