@@ -148,7 +148,7 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) $(REGISTRY_PROGRAM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd; a release against a real registry
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/operator/ && \
+		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/node/ ./cmd/operator/ && \
 		$(CHAOS)
 	cd build && $(GO_TEST) -tags integration -count=1 -timeout 10m ./release/
 
@@ -201,12 +201,14 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(HELM_DOCS) ## Write deep copies, C
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
 	$(CONTROLLER_GEN) crd paths=./pkg/apis/... output:crd:dir=config/crd
 	sed -i -f config/crd/words.sed config/crd/vdi.kasm.io_*.yaml
-	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening" output:rbac:dir=config/rbac
+	$(CONTROLLER_GEN) rbac:roleName=vdi-operator paths="./pkg/controller/...;./pkg/claims;./pkg/listening;./pkg/nodeprograms" output:rbac:dir=config/rbac
 	$(CONTROLLER_GEN) rbac:roleName=vdi-portal paths="./pkg/portal/..." output:rbac:dir=config/rbac/portal
+	$(CONTROLLER_GEN) rbac:roleName=vdi-node paths="./pkg/node/..." output:rbac:dir=config/rbac/node
 	for kind in vdisession vditemplate vdisignin; do \
 		sed -f config/crd/chart.sed config/crd/vdi.kasm.io_$${kind}s.yaml >charts/vdi-operator/templates/crds/$$kind-crd.yaml; done
 	cp config/rbac/role.yaml charts/vdi-operator/files/rbac/
 	cp config/rbac/portal/role.yaml charts/vdi-operator/files/rbac/portal.yaml
+	cp config/rbac/node/role.yaml charts/vdi-operator/files/rbac/node.yaml
 	$(CRD_REF_DOCS) --log-level warn --config config/reference/crd-ref-docs.yaml --templates-dir config/reference --renderer markdown \
 		--source-path pkg/apis/vdi/v1alpha1 --output-path docs/api.md
 	$(HELM_DOCS) --log-level warning --chart-search-root charts/vdi-operator --chart-to-generate charts/vdi-operator \

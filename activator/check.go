@@ -54,8 +54,8 @@ func (s *Server) check(w http.ResponseWriter, at addressed) (v auth.Visitor, ok 
 		s.refuseVisitor(w, closing.UnknownHost) // nobody has a proof for it
 		return v, false
 	}
-	// What is awake may be loaded ahead by its own page.
-	if !lifecycle.Awake(session) && speculative(r) {
+	// What runs may be loaded ahead by its own page.
+	if !lifecycle.Runs(session) && speculative(r) {
 		s.refuseVisitor(w, closing.Speculative)
 		return v, false
 	}

@@ -38,6 +38,7 @@ import (
 	"github.com/org/vdi-operator/activator/sendqueue"
 	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/activator/thaw"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/activator/viewer"
@@ -47,6 +48,7 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -82,6 +84,7 @@ type Server struct {
 	overreaches *limit.Rate[types.UID]
 	crowded     *limit.Rate[netip.Prefix]
 	prober      *probe.Prober
+	thaws       *thaw.Thawer
 	// users and networks bound the upgrades of each.
 	users    *limit.Rate[asker]
 	networks *limit.Rate[netip.Prefix]
@@ -161,6 +164,9 @@ func New(o Options) *Server {
 	if s.signsIn() {
 		s.pages.Portal = portal.Origin(o.Config)
 	}
+	s.thaws = thaw.New(nodeapi.NewClient(), l, o.Metrics, o.Log)
+	s.prober.Thaws = s.thaws
+	o.Directory.Observe(s.thaws.Forget)
 	s.openDoor()
 	o.Directory.Observe(s.sessionEnds)
 	s.confirmer = confirm.New(o.Directory, s.prober, o.Tracker)
@@ -243,6 +249,7 @@ func (s *Server) StopHolding() {
 func (s *Server) Drain(ctx context.Context) {
 	s.sockets.Drain(ctx)
 	s.stopReviewing()
+	s.thaws.Stop()
 }
 
 // ServeHTTP takes a visitor through four steps, each in the file of its name: identify,

@@ -11,6 +11,7 @@ import (
 	"github.com/org/vdi-operator/activator/route"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
+	"github.com/org/vdi-operator/pkg/access"
 )
 
 // understood is a checked request, without parameters of ours in its address, and what is
@@ -97,7 +98,9 @@ func understand(at addressed, who auth.Visitor) understood {
 
 // reach is what the visitor may be connected to.
 func (v visitor) reach(visit *wake.Visit) probe.Visit {
-	return probe.VisitOf(v.Session, visit.Slept())
+	reach := probe.VisitOf(v.Session, visit.Slept())
+	reach.Thaws = v.who.May(access.Wake)
+	return reach
 }
 
 func scripted(r *http.Request) bool {

@@ -41,7 +41,7 @@ func (h *socket) address() (verdict.Upgrade, bool) {
 // as Selkies 2's client asks: that opens nothing which had to be closed.
 func (s *Server) repeatVerdict(w http.ResponseWriter, r *http.Request, v visitor) bool {
 	at, ok := verdict.Of(v.View, r.URL.Path)
-	if !ok {
+	if !ok || s.prober.Frozen(v.View) {
 		return false
 	}
 	status := s.verdicts.Recall(at)

@@ -36,7 +36,7 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 		return closing.ViewOnlyProtocol
 	case v.wants == wantsPage || v.wants == wantsRefresh:
 		return nil
-	case !lifecycle.Awake(v.Session):
+	case !lifecycle.Runs(v.Session):
 		return closing.ViewerAsleep
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(at):
 		return closing.ViewOnly

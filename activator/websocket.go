@@ -286,7 +286,7 @@ func (h *socket) Held() error {
 	if !ok {
 		return closing.Gone.Ending()
 	}
-	if h.looks() && !lifecycle.Awake(view.Session) {
+	if h.looks() && !lifecycle.Runs(view.Session) {
 		return closing.ViewerAsleep.Ending()
 	}
 	release, err := s.held.Acquire(h.Key())

@@ -138,6 +138,8 @@ func WritePage(w http.ResponseWriter, p Page) {
 	case StateWaiting:
 		status = http.StatusAccepted
 		switch {
+		case p.Status.Resting:
+			data.Title = titleResting
 		case p.Status.Blocked:
 			data.Title, data.Hint = titleBlocked, textBlockedHint
 		case p.Status.Step == StepPlace && p.Status.Detail != "":

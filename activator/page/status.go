@@ -72,6 +72,8 @@ type Status struct {
 	Detail  string `json:"detail,omitempty"`
 	// Blocked says that a start waits for somebody to change something.
 	Blocked bool `json:"blocked,omitempty"`
+	// Resting says that the desktop dozes and is about to be back.
+	Resting bool `json:"resting,omitempty"`
 	// Early says that the page may load its frame although the desktop is not there:
 	// its client was kept from an earlier visit. Image names the image that the client
 	// belongs to; under another name the frame is loaded again.
@@ -135,7 +137,7 @@ func Describe(f Facts) Status {
 	switch {
 	case lifecycle.PoweredOff(f.Session):
 		s.State, s.Summary = StateOff, closing.PoweredOff.Text
-	case f.Waits && (needsPerson || !lifecycle.Awake(f.Session)):
+	case f.Waits && (needsPerson || !lifecycle.Runs(f.Session)):
 		s.State, s.Summary = StateAway, textAway
 	case f.Viewing == viewer.ViewingOthers && !needsPerson:
 		s.State, s.Summary = StateElsewhere, textElsewhere
@@ -147,8 +149,13 @@ func Describe(f Facts) Status {
 		s.Summary, s.Detail = startFailed(st, policy)
 	case needsPerson:
 		s.State, s.Summary = StateAsleep, sleptBecause(lifecycle.SleptBy(f.Session), policy)
+	case lifecycle.Dozing(f.Session):
+		s.Step, s.Summary, s.Resting = StepConnecting, textRests, true
 	default:
 		s.Step, s.Summary, s.Detail, s.Blocked = progress(f.Now, f.View)
+		if s.Detail == "" && lifecycle.SleptBy(f.Session) == lifecycle.ReasonDozeLost {
+			s.Detail = textAnew
+		}
 		s.Early, s.UsuallyMillis = f.Early, f.Usually.Milliseconds()
 		if began := st.StartTime; began != nil {
 			s.WaitedMillis = max(0, f.Now.Sub(began.Time).Milliseconds())

@@ -15,6 +15,7 @@ import (
 const (
 	titleWaiting = "Your desktop is starting"
 	titleBlocked = "Your desktop cannot start"
+	titleResting = "Your desktop comes back"
 	titleReady   = "Opening your desktop"
 	titleFailed  = "Your desktop did not start"
 	titleAsleep  = "Your desktop is asleep"
@@ -36,6 +37,8 @@ const (
 	textImage    = "Preparing its image and your files."
 	textStarting = "Its programs are starting."
 	textConnects = "Connecting to it."
+	textRests    = "Your desktop rests; it comes back as you left it."
+	textAnew     = "It could not be brought back as you left it, and starts anew: what was open is closed, your files are there."
 
 	textTryAgain    = "Try again"
 	textWake        = "Wake it"
@@ -117,12 +120,14 @@ var textSleeps = map[lifecycle.Reason]struct{ warns, slept string }{
 	lifecycle.ReasonIdle: {"Nobody has typed or moved the pointer for a while.", "Nobody typed or moved the pointer for %s."},
 	lifecycle.ReasonMaxDuration: {"It has been awake for as long as it may be. This cannot be put off: save your work now.",
 		"It had been awake for as long as it may be."},
+	lifecycle.ReasonDozeFor:        {slept: "Nobody came back to it for %s after it was left."},
+	lifecycle.ReasonGaveWay:        {slept: "Nobody was here, and somebody else needed the machine it ran on."},
 	lifecycle.ReasonSleepRequested: {slept: "You, or your administrator, put it to sleep."},
 }
 
 // scriptText is what the script says by itself.
 var scriptText = map[string]string{
-	"titleWaiting": titleWaiting, "titleBlocked": titleBlocked, "titleReady": titleReady, "titleFailed": titleFailed,
+	"titleWaiting": titleWaiting, "titleBlocked": titleBlocked, "titleResting": titleResting, "titleReady": titleReady, "titleFailed": titleFailed,
 	"titleAsleep": titleAsleep, "titleOff": titleOff, "titleElsewhere": titleElse, "titleFrame": titleFrame,
 	"waking": textWaking, "tryAgain": textTryAgain, "wake": textWake,
 	"failedHint": textFailedHint, "asleepHint": textAsleepHint, "queueHint": textQueueHint, "blockedHint": textBlockedHint,

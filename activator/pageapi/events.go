@@ -164,7 +164,7 @@ func (p *stream) wants(view directory.View) bool {
 // when it accepts connections.
 func (p *stream) attend(view directory.View) {
 	pod := view.Pod
-	lost := pod == nil || lifecycle.Asleep(view.Session) || pod.UID != p.pod || p.started && !pod.Started
+	lost := pod == nil || lifecycle.Asleep(view.Session) || p.Prober.Frozen(view) || pod.UID != p.pod || p.started && !pod.Started
 	if p.pod != "" && lost {
 		p.pod, p.lookedUp = "", false
 		// The visit that was served is over; should the desktop come again, it is for
@@ -176,7 +176,7 @@ func (p *stream) attend(view directory.View) {
 		return
 	}
 	wakes := p.Who.May(access.Wake)
-	if lifecycle.NeedsPerson(view.Session) || !wakes && !lifecycle.Awake(view.Session) {
+	if lifecycle.NeedsPerson(view.Session) || !wakes && !lifecycle.Runs(view.Session) {
 		p.leave()
 		return
 	}
@@ -184,8 +184,9 @@ func (p *stream) attend(view directory.View) {
 		p.visit = p.Enter(p.Who, view.Session, p.From)
 	}
 	if p.cancel == nil && p.hopeless != view.Changed {
-		outcome := p.outcome
-		p.cancel = p.Prober.AwaitAccept(probe.VisitOf(p.Session, p.visit.Slept()), func(err error) { outcome <- err })
+		outcome, visit := p.outcome, probe.VisitOf(p.Session, p.visit.Slept())
+		visit.Thaws = wakes
+		p.cancel = p.Prober.AwaitAccept(visit, func(err error) { outcome <- err })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/page"
+	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -18,6 +19,10 @@ import (
 // recordedWithin is how long a person who wakes a desktop waits for the record of it,
 // so that the page does not offer to wake what is waking.
 const recordedWithin = 250 * time.Millisecond
+
+// thawedWithin is how long a page that is loaded, or that asks, waits for a dozing desktop: so
+// that who comes back sees it, rather than a word on it.
+const thawedWithin = time.Second
 
 // ServePage shows the page around the desktop. A person who opens it wakes the desktop in
 // any case; a page that loads itself again only where no person has to ask. Marked is as in
@@ -99,11 +104,34 @@ func (v Visitor) framed(r *http.Request) string {
 
 // describe says how the session stands now, for a page whose frame shows that path.
 func (a *API) describe(ctx context.Context, v Visitor, view directory.View, path string, by viewer.Page) page.Status {
+	view = a.thaw(ctx, v, view)
 	f := a.facts(v, view, path)
 	f.Viewing = a.Viewers.Asks(ctx, by, view.Session)
 	f.Reachable = a.Prober.Accepts(ctx, view)
 	f.Usually = a.Directory.MedianStart(view.Session.Spec.Template)
 	return page.Describe(f)
+}
+
+// thaw has a dozing desktop thawed for a visitor who may wake it, and waits a moment for that.
+func (a *API) thaw(ctx context.Context, v Visitor, view directory.View) directory.View {
+	if !a.Prober.Frozen(view) || !v.Who.May(access.Wake) {
+		return view
+	}
+	visit := probe.VisitOf(v.Session, lifecycle.Slept(v.Session))
+	visit.Thaws = true
+	accepts := make(chan struct{})
+	defer a.Prober.AwaitAccept(visit, func(error) { close(accepts) })()
+	timer := time.NewTimer(thawedWithin)
+	defer timer.Stop()
+	select {
+	case <-accepts:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if now, ok := a.Directory.View(view.Key()); ok {
+		return now
+	}
+	return view
 }
 
 // facts are those that are cheap to find out.

@@ -18,6 +18,7 @@ import (
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
@@ -74,6 +75,11 @@ func (a *API) serveActivity(w http.ResponseWriter, r *http.Request) {
 	}
 	if view.Pod == nil || view.Pod.Name != said.Pod {
 		a.refuse(w, closing.AgentOfAnotherPod.Ending())
+		return
+	}
+	if lifecycle.Dozing(view.Session) { // what is frozen is typed at by nobody
+		w.Header().Set(agentapi.ReportEveryHeader, wake.ReportInputEvery(view.Session).String())
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	input := now.Add(-time.Duration(said.IdleMilliseconds) * time.Millisecond)

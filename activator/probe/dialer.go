@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/vdi-operator/activator/directory"
 )
 
 // dialsAtOnce bounds the dials under way to a desktop that accepts, well below the 4096
@@ -84,6 +86,7 @@ func (d *dialer) run() {
 			}
 			continue
 		}
+		tried := d.thaw(view)
 		ready, then := d.ready()
 		for range t.due(ready) {
 			inFlight++
@@ -97,6 +100,7 @@ func (d *dialer) run() {
 		timer.Reset(wait)
 		select {
 		case <-view.Changed:
+		case <-tried:
 		case <-d.poke:
 		case <-timer.C:
 		case a := <-d.attempts:
@@ -111,6 +115,15 @@ func (d *dialer) run() {
 			}
 		}
 	}
+}
+
+// thaw has a dozing desktop thawed if somebody waits who may have that; the channel is nil where
+// there is nothing to wait for.
+func (d *dialer) thaw(view directory.View) (tried <-chan struct{}) {
+	if d.prober.Thaws == nil || view.Session == nil || !d.thaws() || !d.prober.Thaws.Frozen(view) {
+		return nil
+	}
+	return d.prober.Thaws.Ask(view)
 }
 
 func (d *dialer) attempt(ctx context.Context, round int, addr string, within time.Duration) {

@@ -29,6 +29,9 @@ const acceptsTimeout = 250 * time.Millisecond
 type Prober struct {
 	dir  *directory.Directory
 	dial Dial
+	// Thaws has dozing desktops thawed that are dialled for who may; nil leaves that to the
+	// operator. Set it before use.
+	Thaws Thaws
 	// probing is how many desktops are dialled that have not accepted yet.
 	probing atomic.Int64
 
@@ -38,6 +41,14 @@ type Prober struct {
 
 // Dial connects as net.Dialer.DialContext does.
 type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Thaws thaws dozing desktops; see thaw.Thawer.
+type Thaws interface {
+	// Frozen says that a desktop must not be dialled, for it dozes.
+	Frozen(v directory.View) bool
+	// Ask has one thawed, and closes the channel once that was tried.
+	Ask(v directory.View) (tried <-chan struct{})
+}
 
 // New makes a Prober.
 func New(dir *directory.Directory, dial Dial) *Prober {
@@ -54,6 +65,8 @@ type Visit struct {
 	// Only a later one ends the visit. It is the operator's time, like every time
 	// it is compared with, so no two clocks need to agree.
 	Slept time.Time
+	// Thaws says that a dozing desktop is thawed for the visitor.
+	Thaws bool
 }
 
 // VisitOf is of a visitor who was let in to s, and knew of that last sleep.
@@ -129,7 +142,7 @@ func (p *Prober) retire(d *dialer) bool {
 
 // Accepts says whether the desktop accepts connections at this moment.
 func (p *Prober) Accepts(ctx context.Context, view directory.View) bool {
-	addr := address(view)
+	addr := p.address(view)
 	if addr == "" {
 		return false
 	}
@@ -146,6 +159,23 @@ func (p *Prober) Accepts(ctx context.Context, view directory.View) bool {
 func (p *Prober) Check(visit Visit) error {
 	view, ok := p.dir.View(visit.Session)
 	return unreachable(view, ok, visit)
+}
+
+// Frozen says that the desktop dozes: a connection would be accepted by its kernel, and answered
+// by nobody.
+func (p *Prober) Frozen(view directory.View) bool {
+	if p.Thaws == nil {
+		return view.Session != nil && lifecycle.Dozing(view.Session)
+	}
+	return p.Thaws.Frozen(view)
+}
+
+// address is where to dial; empty while there is nowhere, or nobody who answers.
+func (p *Prober) address(v directory.View) string {
+	if p.Frozen(v) {
+		return ""
+	}
+	return address(v)
 }
 
 // address is where to dial; empty while there is nowhere. The pod of a desktop that sleeps

@@ -31,7 +31,7 @@ type target struct {
 
 // update applies what the directory shows now.
 func (t *target) update(view directory.View) {
-	if addr := address(view); addr != t.addr {
+	if addr := t.prober.address(view); addr != t.addr {
 		now := time.Now()
 		t.addr, t.since, t.next, t.accepts = addr, now, now, false
 		t.round, t.inFlight = t.round+1, 0

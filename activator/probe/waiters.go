@@ -71,6 +71,20 @@ func (d *dialer) waiting() (n int) {
 	return n
 }
 
+// thaws says that a dozing desktop is thawed for somebody who waits.
+func (d *dialer) thaws() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, q := range d.queues {
+		for at := q.Front(); at != nil; at = at.Next() {
+			if at.Value.(*waiter).visit.Thaws {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // ready is how many connections a desktop that accepts is wanted for, and for how long plain
 // requests still wait behind WebSockets. One attempt answers all who want no connection.
 func (d *dialer) ready() (n int, then time.Duration) {

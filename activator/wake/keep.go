@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/record"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -53,8 +54,11 @@ func (t *Tracker) keep(key types.NamespacedName, v *visited) {
 
 // perform makes the write of a step that was decided at now, and returns the state after it.
 func (t *Tracker) perform(now time.Time, view directory.View, v *visited, do step, st state, log *slog.Logger) state {
-	wakes := !do.write.Wake.IsZero()
-	if wakes {
+	wakes, from := !do.write.Wake.IsZero(), metrics.WokeFromZero
+	if lifecycle.Dozing(view.Session) {
+		from = metrics.WokeFromDoze
+	}
+	if wakes && from == metrics.WokeFromZero { // the other is no cold start
 		v.timeline.begin(do.asked, func() traced { return newTraced(t.ctx, t.Tracer, view.Session, do.asked) })
 		do.write.Traceparent = v.timeline.traceparent()
 	}
@@ -65,9 +69,9 @@ func (t *Tracker) perform(now time.Time, view directory.View, v *visited, do ste
 		return st.failed(ended)
 	}
 	if wakes {
-		t.metrics.Wakes.Inc()
+		t.metrics.Wakes.WithLabelValues(from).Inc()
 		v.timeline.Mark(metrics.StageWakeWritten, ended)
-		log.Info("woke the desktop")
+		log.Info("woke the desktop", "from", from)
 	}
 	return st.wrote(do.write, now, ended)
 }

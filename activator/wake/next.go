@@ -3,6 +3,8 @@ package wake
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
@@ -29,10 +31,10 @@ type presence struct {
 	watching int
 	// left is when the last visitor went.
 	left time.Time
-	// slept is the latest sleep that a visitor knew of when coming, asked when the
+	// rested is the latest sleep or doze that a visitor knew of when coming, asked when the
 	// first such visitor came; came is false before the first of all.
-	slept, asked time.Time
-	came         bool
+	rested, asked time.Time
+	came          bool
 }
 
 // state is what was written for a session since its first connection.
@@ -58,7 +60,7 @@ type step struct {
 }
 
 // next decides what is written for a session: a wake as soon as somebody waits for the
-// sleeping desktop, and a report each reportInterval while anybody is connected.
+// sleeping or dozing desktop, and a report each reportInterval while anybody is connected.
 func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	a, open := record.Activity{Connected: now}, p.connections > 0
 	if !open {
@@ -69,10 +71,11 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	}
 	due := st.reported.Add(reportInterval(s))
 	asked, waits := wanted(now, s, p)
-	if waits && lifecycle.Asleep(s) && !st.woken(now, s) {
+	rests := lifecycle.Asleep(s) || lifecycle.Dozing(s)
+	if waits && rests && !st.woken(now, s) {
 		due = now
-		// A wake counts only when it is later than the sleep.
-		a.Wake = record.After(now, s.Status.SleepTime)
+		// A wake counts only when it is later than the sleep, or the doze.
+		a.Wake = record.After(now, &metav1.MicroTime{Time: lifecycle.Rested(s)})
 	}
 	if unwatched(now, s, p, st) {
 		due = now
@@ -84,7 +87,7 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	if !due.After(now) {
 		return step{write: &a, asked: asked}
 	}
-	if lifecycle.Asleep(s) {
+	if rests {
 		due = earlier(due, st.woke.Add(echoWithin), now)
 	}
 	if !open {
@@ -100,7 +103,7 @@ func wanted(now time.Time, s *v1alpha1.VDISession, p presence) (asked time.Time,
 	switch {
 	case lifecycle.PoweredOff(s) || s.DeletionTimestamp != nil:
 		return time.Time{}, false
-	case !p.slept.Before(lifecycle.Slept(s)):
+	case !p.rested.Before(lifecycle.Rested(s)):
 		return p.asked, true // a visitor of a page is gone once the page is sent, but wants the desktop
 	}
 	return now, p.waiting > 0 && !lifecycle.EndsVisits(s)
@@ -120,10 +123,10 @@ func watched(now time.Time, s *v1alpha1.VDISession) bool {
 	return woke != nil && a != nil && lifecycle.Credible(a.LastWatchedTime, now).After(woke.Time)
 }
 
-// woken says that a wake was asked for since the last sleep: by anybody as far as the
+// woken says that a wake was asked for since the last sleep, or the doze: by anybody as far as the
 // record shows, or by us so lately that the record may not show it yet.
 func (st state) woken(now time.Time, s *v1alpha1.VDISession) bool {
-	return lifecycle.Visited(s, now) || st.stamp.After(lifecycle.Slept(s)) && now.Sub(st.woke) < echoWithin
+	return lifecycle.Called(s, now) || st.stamp.After(lifecycle.Rested(s)) && now.Sub(st.woke) < echoWithin
 }
 
 // wrote is the state once a write that began and ended then has succeeded.

@@ -33,7 +33,7 @@ func TestWhatIsWrittenNextAndWhen(t *testing.T) {
 	woken.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: at(-1)}
 
 	// One who came at -5 s, after the sleep, and one who waits since before it.
-	came := presence{connections: 1, waiting: 1, came: true, slept: seconds(-10), asked: seconds(-5)}
+	came := presence{connections: 1, waiting: 1, came: true, rested: seconds(-10), asked: seconds(-5)}
 	waited := presence{connections: 1, waiting: 1, came: true, asked: seconds(-50)}
 	served, page := waited, came
 	served.waiting = 0

@@ -32,7 +32,8 @@ func writeInputEvery(s *v1alpha1.VDISession) time.Duration {
 
 // reportInterval is how often an open connection is written, at most.
 func reportInterval(s *v1alpha1.VDISession) time.Duration {
-	return pace(reportEvery, lifecycle.EffectivePolicy(s.Status.Lifecycle).DisconnectTimeout.OrZero(), reportsPerTimeout)
+	p := lifecycle.EffectivePolicy(s.Status.Lifecycle)
+	return min(pace(reportEvery, p.DisconnectTimeout.OrZero(), reportsPerTimeout), pace(reportEvery, p.DozeAfter.OrZero(), reportsPerTimeout))
 }
 
 // pace is every, or less where so many would not fit in the timeout; 0 is none.

@@ -66,24 +66,24 @@ func NewTracker(ctx context.Context, dir *directory.Directory, w Writer, m *metr
 }
 
 // Enter counts a connection that waits for the session's desktop, and wakes the desktop
-// when it sleeps. The session is as it was at the visitor's admission: a later sleep is
+// when it sleeps or dozes. The session is as it was at the visitor's admission: a later sleep is
 // not the one that this visit ends. Leave must be called.
 func (t *Tracker) Enter(s *v1alpha1.VDISession) *Visit {
-	key, slept, now := client.ObjectKeyFromObject(s), lifecycle.Slept(s), time.Now()
+	key, rested, now := client.ObjectKeyFromObject(s), lifecycle.Rested(s), time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := t.of(key)
 	v.connections++
 	v.waiting++
-	if !v.came || slept.After(v.slept) {
-		v.came, v.slept, v.asked = true, slept, now
+	if !v.came || rested.After(v.rested) {
+		v.came, v.rested, v.asked = true, rested, now
 	}
 	if !v.kept && t.ctx.Err() == nil {
 		v.kept = true
 		t.running.Go(func() { t.keep(key, v) })
 	}
 	v.nudge()
-	return &Visit{tracker: t, session: key, slept: slept, state: v}
+	return &Visit{tracker: t, session: key, slept: lifecycle.Slept(s), state: v}
 }
 
 // of returns what is kept of a session; the caller holds the lock.

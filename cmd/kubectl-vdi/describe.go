@@ -60,6 +60,14 @@ func (p *plugin) describe(ctx context.Context, name string) error {
 	return p.warnUnserved(ctx, c, []v1alpha1.VDISession{*s})
 }
 
+// givesWay says to whom a dozing desktop gives way; empty where it does not.
+func givesWay(d *v1alpha1.SessionDoze) string {
+	if d.GivesWayTo == "" {
+		return ""
+	}
+	return ", gives way to " + d.GivesWayTo
+}
+
 // fact is a line of a section: cells of a table.
 type fact []string
 
@@ -112,6 +120,9 @@ func facts(s *v1alpha1.VDISession, now time.Time) []fact {
 	if lifecycle.Awake(s) {
 		add("Awake:", "for "+since(s.Status.StartTime, now)+started(s))
 		add("Pod:", s.Status.PodName)
+		if d := s.Status.Doze; d != nil {
+			add("Dozing:", fmt.Sprintf("for %s on node %s%s", duration.HumanDuration(now.Sub(d.Since.Time)), d.Node, givesWay(d)))
+		}
 	} else if s.Status.SleepTime != nil {
 		add("Asleep:", "for "+since(s.Status.SleepTime, now)+", "+cmp.Or(s.Status.SleepReason, "for an unknown reason"))
 	}

@@ -72,7 +72,7 @@ func (p *plugin) list(ctx context.Context, l listing) error {
 }
 
 // phases are those that a session can have.
-var phases = []v1alpha1.Phase{v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseFailed,
+var phases = []v1alpha1.Phase{v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseDozing, v1alpha1.PhaseAsleep, v1alpha1.PhaseFailed,
 	v1alpha1.PhaseTerminating}
 
 func phaseNames() []string {

@@ -248,7 +248,7 @@ func TestAListShowsSessionsInAPhase(t *testing.T) {
 	assert.Regexp(t, `(?m)^desktops +alice .* Failed .* The image cannot be pulled\.$`, out)
 	assert.Regexp(t, `(?m)^desktops +eve .* Pending `, out, "no operator has seen it")
 	_, _, err = run(t, []string{"list", "--phase", "Broken"}, alice)
-	assert.EqualError(t, err, "--phase Broken: is no phase; those are Pending, Creating, Running, Asleep, Failed, Terminating")
+	assert.EqualError(t, err, "--phase Broken: is no phase; those are Pending, Creating, Running, Dozing, Asleep, Failed, Terminating")
 }
 
 func TestAListIsPrintedAsKubectlDoes(t *testing.T) {

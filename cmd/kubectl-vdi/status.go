@@ -127,7 +127,7 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 	}
 	w := tabwriter.NewWriter(p.Out, 0, 0, 3, ' ', 0)
 	invalid := 0
-	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tPULLED\tREASON\tMESSAGE")
+	_, _ = fmt.Fprintln(w, "\nTEMPLATE\tVALID\tSESSIONS\tAWAKE\tDOZING\tPULLED\tREASON\tMESSAGE")
 	for i := range templates.Items {
 		t := &templates.Items[i]
 		valid := validity(t)
@@ -136,7 +136,7 @@ func (p *plugin) printTemplates(ctx context.Context, c client.Client) error {
 		}
 		sessions := ptr.Deref(t.Status.Sessions, v1alpha1.TemplateSessions{})
 		pulled, message := prePulled(t.Status.PrePull)
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, pulled, valid.Reason,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", t.Name, valid.Status, sessions.Total, sessions.Awake, sessions.Dozing, pulled, valid.Reason,
 			inALine(valid.Message+" "+message))
 	}
 	if err := w.Flush(); err != nil || invalid == 0 {

@@ -58,13 +58,13 @@ func TestStatusShowsTemplatesWithWhatIsWrongWithThem(t *testing.T) {
 	out, errOut, err := run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, fresh)
 	require.NoError(t, err)
 	assert.Empty(t, errOut)
-	want := `\n\nTEMPLATE +VALID +SESSIONS +AWAKE +PULLED +REASON +MESSAGE\nkde +True +3 +1 +- +Accepted +\nnew +Unknown +0 +0 +- +- +No operator has reported on it\.\n$`
+	want := `\n\nTEMPLATE +VALID +SESSIONS +AWAKE +DOZING +PULLED +REASON +MESSAGE\nkde +True +3 +1 +0 +- +Accepted +\nnew +Unknown +0 +0 +0 +- +- +No operator has reported on it\.\n$`
 	assert.Regexp(t, want, out)
 	pulled := template("kde", metav1.ConditionTrue, "")
 	pulled.Status.PrePull = &v1alpha1.TemplatePrePull{Desired: 3, Ready: 1, Message: "On node a:\nno disk."}
 	out, _, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), pulled)
 	require.NoError(t, err)
-	assert.Regexp(t, `kde +True +3 +1 +1/3 +Accepted +On node a: no disk\.\n`, out)
+	assert.Regexp(t, `kde +True +3 +1 +0 +1/3 +Accepted +On node a: no disk\.\n`, out)
 	out, errOut, err = run(t, []string{"status"}, told("vdi-system", "vdi", ready), good, template("xfce", metav1.ConditionFalse, "spec.podTemplate:\nno"))
 	require.NoError(t, err, "the installation is well")
 	assert.Regexp(t, `xfce +False +3 +1 +.* spec\.podTemplate: no\n`, out)

@@ -36,7 +36,7 @@ func (p *plugin) wake(ctx context.Context, name string, w waiting) error {
 	switch {
 	case lifecycle.PoweredOff(s):
 		return fmt.Errorf("session %s/%s is switched off, and nothing wakes it before that ends: %s", s.Namespace, s.Name, setPower(s))
-	case lifecycle.Awake(s):
+	case lifecycle.Runs(s):
 		_, _ = fmt.Fprintf(p.Out, "The desktop %s/%s is awake already.\n", s.Namespace, s.Name)
 	default:
 		if err := p.ask(ctx, c, s, func(s *v1alpha1.VDISession) { s.Spec.WakeAt = lifecycle.RequestTime(p.now(), s) }); err != nil {

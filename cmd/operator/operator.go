@@ -33,6 +33,8 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/nodeapi"
+	"github.com/org/vdi-operator/pkg/nodeprograms"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/watched"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -71,6 +73,8 @@ type operator struct {
 	// conditions takes v1alpha1.ConditionDefinitionsPresent.
 	conditions *installation.Conditions
 	activators session.Activators
+	// programs freeze desktops on nodes, where doze.enabled has them.
+	programs *nodeprograms.Programs
 	// namespaces are those of the configuration, config's those that can be served.
 	namespaces *watched.Namespaces
 	tracer     trace.Tracer
@@ -156,12 +160,16 @@ func (o *operator) controllers() []controller {
 	c := o.manager.GetClient()
 	owned := &claims.Claims{API: o.manager.GetAPIReader(), Client: c, Installation: o.config.Installation.String(), Conditions: o.conditions, Now: time.Now}
 	owned.Report()
+	sessions := &session.Reconciler{
+		Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
+		Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Audit: o.audit, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
+		Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
+	}
+	if o.config.Doze.Enabled {
+		sessions.Programs, sessions.Orders = o.programs, nodeapi.NewClient()
+	}
 	all := []controller{
-		&session.Reconciler{
-			Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
-			Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Audit: o.audit, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
-			Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
-		},
+		sessions,
 		&template.Reconciler{Client: c, Config: o.config, PrePull: o.prePull(), Now: time.Now},
 		&desktopnamespace.Reconciler{Client: c, API: o.manager.GetAPIReader(), NetworkPolicy: o.config.DesktopNetworkPolicy,
 			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Namespaces: o.namespaces, Claims: owned},

@@ -22,6 +22,7 @@ import (
 	"github.com/org/vdi-operator/pkg/keys"
 	"github.com/org/vdi-operator/pkg/listening"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/nodeprograms"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
@@ -82,7 +83,15 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Config: mgr.GetConfig(), Options: cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()},
 		Installation: cfg.Installation, Record: activators, Conditions: conditions, Returned: defaults.Look, Now: time.Now,
 	}
-	operator := &operator{manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions, audit: audit.New(os.Stdout, cfg.Audit.Enabled),
+	programs := nodeprograms.New()
+	if cfg.Doze.Enabled {
+		dozing := &nodeprograms.Watch{Config: mgr.GetConfig(), Options: cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()},
+			Namespace: cfg.Installation.Namespace, Selector: cfg.Doze.Selector, Programs: programs}
+		if err := mgr.Add(everyReplica(dozing.Start)); err != nil {
+			return err
+		}
+	}
+	operator := &operator{programs: programs, manager: mgr, config: cfg, defaults: defaults, signer: signer, metrics: counters, conditions: conditions, audit: audit.New(os.Stdout, cfg.Audit.Enabled),
 		activators: activators, namespaces: namespaces, tracer: tracer}
 	ctx, restart := context.WithCancel(ctx)
 	defer restart()

@@ -59,6 +59,7 @@ func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
 # TYPE vdi_sessions gauge
 vdi_sessions{phase="Asleep"} 0
 vdi_sessions{phase="Creating"} 1
+vdi_sessions{phase="Dozing"} 0
 vdi_sessions{phase="Failed"} 0
 vdi_sessions{phase="Pending"} 3
 vdi_sessions{phase="Running"} 1

@@ -39,6 +39,8 @@ type Config struct {
 	Portal *Portal `json:"portal,omitempty"`
 	// Sessions are what holds for sessions whose template and spec say nothing.
 	Sessions Sessions `json:"sessions"`
+	// Doze is whether desktops may be frozen in their pods.
+	Doze Doze `json:"doze"`
 	// Knative says whether desktops run on Knative Serving, and where that lives.
 	Knative Knative `json:"knative"`
 	// Namespaces are those whose sessions are this installation's; empty is all.

@@ -69,6 +69,10 @@ type Limits struct {
 	// UpgradesPerUser and UpgradesPerAddress bound how often WebSockets are opened.
 	UpgradesPerUser    Rate `json:"upgradesPerUser"`
 	UpgradesPerAddress Rate `json:"upgradesPerAddress"`
+	// ThawTimeout bounds one order to thaw a dozing desktop; ThawsAtOnce is how many of them one
+	// replica has on their way.
+	ThawTimeout metav1.Duration `json:"thawTimeout"`
+	ThawsAtOnce int             `json:"thawsAtOnce"`
 	// RefusalsPerAddress bounds how often visitors of an address may show no token, or one
 	// that does not open the session.
 	RefusalsPerAddress Rate `json:"refusalsPerAddress"`
@@ -177,6 +181,9 @@ var LimitTable = []Limit{
 	{Name: "pendingConnectionsPerAddress", Refusal: "pending_connections_per_address", Default: 256, Min: 1, Max: maxCount,
 		field: func(l *Limits) any { return &l.PendingConnectionsPerAddress }},
 	{Name: "idleConnections", Default: 10000, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.IdleConnections }},
+	// A thaw takes milliseconds, and one of what was paged out a second; the operator takes over after five.
+	{Name: "thawTimeout", Default: float64(2 * time.Second), Above: true, Max: maxTime, field: func(l *Limits) any { return &l.ThawTimeout }},
+	{Name: "thawsAtOnce", Default: 64, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.ThawsAtOnce }},
 	// A desktop's page opens two or three WebSockets and opens them again every few seconds while it cannot connect.
 	// A person has some tabs of that; an address may be an office's of two hundred people, who all come back at once
 	// after a restart.

@@ -15,7 +15,7 @@ const maxPort = math.MaxUint16
 // validate asks each section; the rules stand beside the sections' types.
 func (c *Config) validate() field.ErrorList {
 	return slices.Concat(c.Installation.validate(), c.Keys.validate(), c.URL.validate(), c.Auth.validate(c.Portal), c.Portal.validate(c.Namespaces, c.URL),
-		c.Sessions.validate(), c.Limits.validate(),
+		c.Sessions.validate(), c.Doze.validate(c.Sessions), c.Limits.validate(),
 		c.Tracing.validate(), validateProxies(c.TrustedProxies), c.Passed.validate(), c.TURN.validate(), c.Activator.validate(),
 		c.Agent.validate(), c.PrePull.validate(c.Agent.Image), c.Desktops.validate(), c.Knative.validate(), validateNetworkPolicy(c.DesktopNetworkPolicy), validateNamespaces(c.Namespaces))
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -8,12 +9,26 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// Clock puts a desktop to sleep when it has run out.
+// State is how a desktop is by a decision.
+type State int
+
+const (
+	// StateAsleep: it has no pod.
+	StateAsleep State = iota
+	// StateAwake: it runs.
+	StateAwake
+	// StateDozing: it is awake, and frozen in its pod.
+	StateDozing
+)
+
+// Clock takes a desktop from one state to the next when it has run out: to sleep, mostly.
 type Clock struct {
 	// Name is its field in v1alpha1.Lifecycle, and in sessions of the chart's values.
 	Name string
-	// Reason is why a desktop sleeps when it has run out.
+	// Reason is why a desktop sleeps, or dozes, when it has run out.
 	Reason Reason
+	// Leads is where it leads to: to sleep, where it says nothing.
+	Leads State
 	// Default is its setting where values, template and session say nothing.
 	Default time.Duration
 	// EndsVisits says that only a person wakes the desktop again: a client that
@@ -24,6 +39,8 @@ type Clock struct {
 	// Postponable says that a visitor's input postpones it.
 	Postponable bool
 
+	// in are the states in which it runs; nil is awake alone.
+	in []State
 	// field is its setting in a Lifecycle.
 	field func(*v1alpha1.Lifecycle) **v1alpha1.Duration
 	// from is the moment that it runs from; zero where the clock does not run.
@@ -48,6 +65,7 @@ const (
 var Clocks = []Clock{
 	{
 		Name: "maxDuration", Reason: ReasonMaxDuration, Default: 24 * time.Hour, EndsVisits: true, Warns: true,
+		in:        []State{StateAwake, StateDozing},
 		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.MaxDuration },
 		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.MaxDuration },
 		// The wake, in use or not.
@@ -89,6 +107,25 @@ var Clocks = []Clock{
 		},
 		reported: true,
 	},
+	{
+		Name: "dozeAfter", Reason: ReasonDozeAfter, Leads: StateDozing,
+		field:     func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DozeAfter },
+		shortened: func(s *v1alpha1.ShortenedClocks) **metav1.MicroTime { return &s.DozeAfter },
+		// The last moment a connection was open, of a desktop that has become reachable.
+		from: func(a Activity, r Record) time.Time {
+			if r.ReadyAt.IsZero() {
+				return time.Time{}
+			}
+			return latest(r.AwakeSince, r.ReadyAt, a.Asked(), a.LastConnected)
+		},
+		reported: true,
+	},
+	{
+		Name: "dozeFor", Reason: ReasonDozeFor, Default: 8 * time.Hour, in: []State{StateDozing},
+		field: func(l *v1alpha1.Lifecycle) **v1alpha1.Duration { return &l.DozeFor },
+		// The freeze, of a desktop that nobody has visited since.
+		from: func(_ Activity, r Record) time.Time { return r.DozingSince },
+	},
 }
 
 // Defaults are the clocks where values, template and session say nothing.
@@ -100,7 +137,7 @@ func Defaults() v1alpha1.Lifecycle {
 	return l
 }
 
-// ByReason returns the clock that a sleep is the end of, if any.
+// ByReason returns the clock that a sleep or a doze is the end of, if any.
 func ByReason(reason Reason) (clock Clock, is bool) {
 	for _, c := range Clocks {
 		if c.Reason == reason {
@@ -119,12 +156,24 @@ type Due struct {
 	At time.Time
 }
 
+// runs says that the clock runs in a state.
+func (c Clock) runs(in State) bool {
+	if c.in == nil {
+		return in == StateAwake
+	}
+	return slices.Contains(c.in, in)
+}
+
 // running are the clocks of an awake desktop that run at now.
 func running(now time.Time, p Policy, a Activity, r Record) []Due {
+	is := StateAwake
+	if dozes(p, a, r) {
+		is = StateDozing
+	}
 	var all []Due
 	for _, c := range Clocks {
 		timeout, from := c.Setting(p.Lifecycle).OrZero(), c.from(a, r)
-		if timeout <= 0 || from.IsZero() {
+		if !c.runs(is) || timeout <= 0 || from.IsZero() || c.Leads == StateDozing && p.NoDoze {
 			continue
 		}
 		at := from.Add(timeout)

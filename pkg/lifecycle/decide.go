@@ -1,8 +1,9 @@
-// Package lifecycle decides when a desktop is awake and when it sleeps.
+// Package lifecycle decides when a desktop is awake, when it dozes and when it sleeps.
 //
 // Decide is pure: time, policy, activity and record go in, a decision comes out. It
 // knows no client and no clock of its own; reconcilers act on the decision and come
-// back at Until, so nothing polls. Clocks is the one table of what puts to sleep.
+// back at Until, so nothing polls. Clocks is the one table of what puts to sleep or has
+// a desktop doze.
 package lifecycle
 
 import (
@@ -39,6 +40,13 @@ type Record struct {
 	LostAt time.Time
 	// AsleepSince is when the desktop was last put to sleep.
 	AsleepSince time.Time
+	// DozingSince is since when it dozes in this awake period, or is about to; a visit since
+	// then has ended that.
+	DozingSince time.Time
+	// GivesWay says that somebody needs what the dozing desktop holds.
+	GivesWay bool
+	// DozeLost says that it dozes and that nobody could thaw it: its pod has to end.
+	DozeLost bool
 	// Shortened is when an edit made a clock shorter in this awake period, by its name.
 	Shortened map[string]time.Time
 }
@@ -57,20 +65,28 @@ const (
 	ReasonPoweredOff Reason = v1alpha1.ReasonPoweredOff
 	// ReasonSleepRequested means asleep, because spec.sleepAt says so.
 	ReasonSleepRequested Reason = v1alpha1.ReasonSleepRequested
+	// ReasonGaveWay means asleep, because somebody needs what it held while it dozed.
+	ReasonGaveWay Reason = v1alpha1.ReasonGaveWay
+	// ReasonDozeLost means asleep, because nobody could thaw it.
+	ReasonDozeLost Reason = v1alpha1.ReasonDozeLost
 )
 
-// The clocks that put a desktop to sleep, as reasons.
+// The clocks that put a desktop to sleep, or have it doze, as reasons.
 const (
 	ReasonIdle         Reason = v1alpha1.ReasonIdleTimeout
 	ReasonDisconnected Reason = v1alpha1.ReasonDisconnectTimeout
 	ReasonMaxDuration  Reason = v1alpha1.ReasonMaxDuration
 	ReasonStartup      Reason = v1alpha1.ReasonStartupTimeout
+	ReasonDozeAfter    Reason = v1alpha1.ReasonDozeAfter
+	ReasonDozeFor      Reason = v1alpha1.ReasonDozeFor
 )
 
 // Decision is what to do now, and when to ask again if nothing happens before;
 // a zero Until means only an event can change it.
 type Decision struct {
-	Awake  bool
+	Awake bool
+	// Dozing says that it is to be frozen, as long as it is awake and nobody visits it.
+	Dozing bool
 	Reason Reason
 	Until  time.Time
 }
@@ -84,21 +100,30 @@ type Decision struct {
 // made it up: see credible.
 func Decide(now time.Time, p Policy, a Activity, r Record) Decision {
 	d := decide(now, p, a.credible(now), r)
-	if next := a.credibleNext(now); !alwaysThat(r.Power) && !next.IsZero() && (d.Until.IsZero() || next.Before(d.Until)) {
+	if next := a.credibleNext(now); !alwaysThat(p, r.Power) && !next.IsZero() && (d.Until.IsZero() || next.Before(d.Until)) {
 		d.Until = next
 	}
 	return d
 }
 
 // alwaysThat says that no activity changes anything.
-func alwaysThat(p v1alpha1.Power) bool { return p == v1alpha1.PowerAlwaysOn || p == v1alpha1.PowerOff }
+func alwaysThat(p Policy, power v1alpha1.Power) bool {
+	return power == v1alpha1.PowerAlwaysOn && p.DozeAfter.OrZero() <= 0 || power == v1alpha1.PowerOff
+}
+
+// dozes says that a desktop dozes in this awake period, and that nobody has visited it since.
+func dozes(p Policy, a Activity, r Record) bool {
+	return !r.DozingSince.IsZero() && p.DozeAfter.OrZero() > 0 && !latest(r.AwakeSince, a.Asked(), a.LastConnected).After(r.DozingSince)
+}
 
 func decide(now time.Time, p Policy, a Activity, r Record) Decision {
-	switch r.Power {
-	case v1alpha1.PowerAlwaysOn:
-		return Decision{Awake: true, Reason: ReasonAlwaysOn}
-	case v1alpha1.PowerOff:
+	switch {
+	case r.Power == v1alpha1.PowerOff:
 		return Decision{Reason: ReasonPoweredOff}
+	case r.DozeLost: // until its pod has ended
+		return Decision{Reason: ReasonDozeLost}
+	case r.Power == v1alpha1.PowerAlwaysOn:
+		return alwaysOn(now, p, a, r)
 	}
 	// Of a wake and a sleep that were asked for the later counts. A sleep counts for a desktop
 	// that sleeps already, too: it ends the visits before it.
@@ -114,15 +139,43 @@ func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 		return Decision{Reason: ReasonNotVisited}
 	}
 
-	clocks := running(now, p, a, r)
+	if dozes(p, a, r) {
+		if r.GivesWay {
+			return Decision{Reason: ReasonGaveWay}
+		}
+		return next(now, Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}, running(now, p, a, r))
+	}
+	return next(now, Decision{Awake: true, Reason: ReasonVisited}, running(now, p, a, r))
+}
+
+// alwaysOn is the decision for a desktop that never sleeps: it dozes where that is asked for.
+func alwaysOn(now time.Time, p Policy, a Activity, r Record) Decision {
+	if !r.AwakeSince.IsZero() && dozes(p, a, r) {
+		return Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}
+	}
+	is := Decision{Awake: true, Reason: ReasonAlwaysOn}
+	if r.AwakeSince.IsZero() {
+		return is
+	}
+	return next(now, is, slices.DeleteFunc(running(now, p, a, r), func(d Due) bool { return d.Leads == StateAsleep }))
+}
+
+// next is the decision where the first of these clocks has run out, and otherwise is until it
+// does.
+func next(now time.Time, is Decision, clocks []Due) Decision {
 	if len(clocks) == 0 {
-		return Decision{Awake: true, Reason: ReasonVisited}
+		return is
 	}
 	first := slices.MinFunc(clocks, func(a, b Due) int { return a.At.Compare(b.At) })
-	if !now.Before(first.At) {
+	switch {
+	case now.Before(first.At):
+		is.Until = first.At
+		return is
+	case first.Leads == StateAsleep:
 		return Decision{Reason: first.Reason}
 	}
-	return Decision{Awake: true, Reason: ReasonVisited, Until: first.At}
+	// Its record brings another decision, with the clocks that run then.
+	return Decision{Awake: true, Dozing: true, Reason: first.Reason}
 }
 
 // Ahead is how far the clocks of those who report activity may be ahead of the reader's.

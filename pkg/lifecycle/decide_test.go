@@ -21,6 +21,18 @@ func listening(p Policy, since time.Duration) Policy {
 
 func TestDecide(t *testing.T) {
 	policy := Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(30 * time.Minute), DisconnectTimeout: v1alpha1.NewDuration(5 * time.Minute), MaxDuration: v1alpha1.NewDuration(8 * time.Hour), StartupTimeout: v1alpha1.NewDuration(10 * time.Minute)}}
+	dozing := policy
+	dozing.DozeAfter, dozing.DozeFor = v1alpha1.NewDuration(2*time.Minute), v1alpha1.NewDuration(3*time.Hour)
+	late, unable := dozing, dozing
+	late.DozeAfter, unable.NoDoze = v1alpha1.NewDuration(6*time.Minute), true
+	since := func(d time.Duration) Record {
+		return Record{AwakeSince: ago(7 * time.Hour), ReadyAt: ago(7 * time.Hour), DozingSince: ago(d)}
+	}
+	with := func(r Record, change func(*Record)) Record {
+		change(&r)
+		return r
+	}
+	left := Activity{LastConnected: ago(6 * time.Hour)}
 	for name, c := range map[string]struct {
 		policy   Policy
 		activity Activity
@@ -73,6 +85,29 @@ func TestDecide(t *testing.T) {
 		"of a sleep and a wake that nobody answered the later counts": {policy, Activity{WakeAt: ago(1), SleepAt: ago(2)}, Record{AsleepSince: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited}},
 		"a request of the future counts when it comes":                {policy, Activity{LastConnected: noon, SleepAt: noon.Add(3 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(2 * time.Minute)}},
 		"so does one for a wake":                                      {policy, Activity{WakeAt: noon.Add(time.Hour)}, Record{AsleepSince: ago(1)}, Decision{Reason: ReasonNotVisited, Until: noon.Add(time.Hour - Ahead)}},
+		"who has left it lately leaves it as it is":                   {dozing, Activity{LastConnected: ago(time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(time.Minute)}},
+		"left for long enough it dozes":                               {dozing, Activity{LastConnected: ago(2 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}},
+		"what still starts does not":                                  {dozing, Activity{LastConnected: ago(3 * time.Minute)}, Record{AwakeSince: ago(9 * time.Minute)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(time.Minute)}},
+		"nor what has just become ready":                              {dozing, Activity{LastConnected: ago(3 * time.Minute)}, Record{AwakeSince: ago(9 * time.Minute), ReadyAt: ago(time.Minute)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(time.Minute)}},
+		"nor what nothing could freeze: the other clocks go on":       {unable, Activity{LastConnected: ago(3 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(2 * time.Minute)}},
+		"a disconnect timeout that is shorter comes first":            {late, Activity{LastConnected: ago(5 * time.Minute)}, Record{AwakeSince: ago(time.Hour), ReadyAt: ago(time.Hour)}, Decision{Reason: ReasonDisconnected}},
+		"silence that nobody listened to is no doze":                  {listening(dozing, 10*time.Second), left, Record{AwakeSince: ago(7 * time.Hour), ReadyAt: ago(7 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(20 * time.Second)}},
+		"a dozing desktop knows two clocks":                           {dozing, left, since(time.Hour), Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter, Until: noon.Add(time.Hour)}},
+		"it sleeps when it has dozed for long":                        {dozing, left, since(3 * time.Hour), Decision{Reason: ReasonDozeFor}},
+		"it sleeps when it has been awake for long":                   {dozing, left, with(since(time.Hour), func(r *Record) { r.AwakeSince = ago(8 * time.Hour) }), Decision{Reason: ReasonMaxDuration}},
+		"it sleeps when somebody asks for that":                       {dozing, Activity{LastConnected: left.LastConnected, SleepAt: ago(1)}, since(time.Hour), Decision{Reason: ReasonSleepRequested}},
+		"it sleeps when it is switched off":                           {dozing, left, with(since(time.Hour), func(r *Record) { r.Power = v1alpha1.PowerOff }), Decision{Reason: ReasonPoweredOff}},
+		"it gives way":                                                {dozing, left, with(since(time.Hour), func(r *Record) { r.GivesWay = true }), Decision{Reason: ReasonGaveWay}},
+		"what somebody is back at does not":                           {dozing, Activity{LastConnected: noon}, with(since(time.Hour), func(r *Record) { r.GivesWay = true }), Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(2 * time.Minute)}},
+		"a visit thaws it":                                            {late, Activity{LastWake: ago(1)}, since(time.Hour), Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5*time.Minute - 1)}},
+		"a request does":                                              {late, Activity{WakeAt: ago(1)}, since(time.Hour), Decision{Awake: true, Reason: ReasonVisited, Until: noon.Add(5*time.Minute - 1)}},
+		"left again it dozes again":                                   {dozing, Activity{LastConnected: ago(2 * time.Minute)}, since(time.Hour), Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}},
+		"it goes on dozing while its node cannot freeze":              {unable, left, since(time.Hour), Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter, Until: noon.Add(time.Hour)}},
+		"with the clock off the others hold":                          {policy, left, since(time.Hour), Decision{Reason: ReasonDisconnected}},
+		"what nobody can thaw has to end":                             {dozing, Activity{LastWake: noon}, with(since(time.Hour), func(r *Record) { r.DozeLost = true }), Decision{Reason: ReasonDozeLost}},
+		"even where it sleeps already":                                {dozing, Activity{LastWake: noon}, Record{AsleepSince: ago(time.Hour), DozingSince: ago(time.Hour), DozeLost: true}, Decision{Reason: ReasonDozeLost}},
+		"always on dozes where that is said":                          {dozing, left, Record{Power: v1alpha1.PowerAlwaysOn, AwakeSince: ago(7 * time.Hour), ReadyAt: ago(7 * time.Hour)}, Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}},
+		"and never sleeps by it":                                      {dozing, left, with(since(6*time.Hour), func(r *Record) { r.Power, r.GivesWay = v1alpha1.PowerAlwaysOn, true }), Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}},
 		"with every clock off it stays awake":                         {Policy{}, Activity{}, Record{AwakeSince: ago(1000 * time.Hour)}, Decision{Awake: true, Reason: ReasonVisited}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,13 +49,21 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		}
 		return &Listening{Began: moment(), Returned: moment(), Heard: noon.AddDate(1, 0, 0)}
 	}
+	doze := func() time.Time { // of what dozes, which is seldom
+		if r.IntN(3) > 0 {
+			return time.Time{}
+		}
+		return moment()
+	}
 	powers := []v1alpha1.Power{v1alpha1.PowerOnDemand, v1alpha1.PowerAlwaysOn, v1alpha1.PowerOff}
 	for range tries {
 		check(t, r, situation{
-			now:      noon,
-			policy:   Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout())}, Listening: hears()},
+			now: noon,
+			policy: Policy{Lifecycle: v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout()), DisconnectTimeout: v1alpha1.NewDuration(timeout()), MaxDuration: v1alpha1.NewDuration(timeout()), StartupTimeout: v1alpha1.NewDuration(timeout()),
+				DozeAfter: v1alpha1.NewDuration(timeout()), DozeFor: v1alpha1.NewDuration(timeout())}, Listening: hears(), NoDoze: r.IntN(4) == 0},
 			activity: Activity{LastWake: moment(), LastConnected: moment(), LastInput: moment(), LastWatched: moment(), WakeAt: request(), SleepAt: request()},
-			record:   Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment()},
+			record: Record{Power: powers[r.IntN(len(powers))], AwakeSince: moment(), ReadyAt: moment(), AsleepSince: moment(),
+				DozingSince: doze(), GivesWay: r.IntN(8) == 0, DozeLost: r.IntN(16) == 0},
 		})
 		if t.Failed() {
 			return
@@ -81,9 +89,11 @@ func TestNothingChangesBeforeTheNextDecision(t *testing.T) {
 		again := Decide(later, s.policy, s.activity, s.record)
 		due := !d.Until.IsZero() && !later.Before(d.Until)
 		sleeps := !d.Awake && !s.record.AwakeSince.IsZero() // which is recorded, and so another situation
-		assert.False(t, again.Awake != d.Awake && !due && !sleeps, "changed at %s, before %s, without an event: %+v", later, d.Until, s)
+		assert.False(t, again.Awake && again.Dozing != d.Dozing && !due && !sleeps, "dozes otherwise at %s, before %s, without an event: %+v", later, d.Until, s)
+		records := d.Dozing && !dozes(s.policy, s.activity.credible(s.now), s.record) // which is another situation, too
+		assert.False(t, again.Awake != d.Awake && !due && !sleeps && !records, "changed at %s, before %s, without an event: %+v", later, d.Until, s)
 		// A report from the future is one when its time comes.
-		assert.False(t, due && d.Awake && again.Awake && s.activity == s.activity.credible(s.now),
+		assert.False(t, due && d.Awake && again.Awake && again.Dozing == d.Dozing && s.activity == s.activity.credible(s.now),
 			"still awake at %s, due at %s: %+v", later, d.Until, s)
 	})
 }
@@ -105,6 +115,9 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOutOrSomebodyAskedForIt(t *t
 			ReasonIdle: ran(a.LastInput, s.policy.IdleTimeout.OrZero()) ||
 				a.LastWatched.After(s.record.AwakeSince) && ran(a.LastWatched, s.policy.IdleTimeout.OrZero()),
 			ReasonSleepRequested: a.SleepAt.After(latest(s.record.AwakeSince, a.Asked())),
+			ReasonDozeFor:        dozes(s.policy, a, s.record) && ran(s.record.DozingSince, s.policy.DozeFor.OrZero()),
+			ReasonGaveWay:        dozes(s.policy, a, s.record) && s.record.GivesWay,
+			ReasonDozeLost:       s.record.DozeLost,
 		}[d.Reason]
 		assert.True(t, ok, "asleep for %s, which has not come: %+v", d.Reason, s)
 	})
@@ -113,6 +126,9 @@ func TestADesktopSleepsOnlyWhenAClockThatBeganHasRunOutOrSomebodyAskedForIt(t *t
 func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
 	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
 		before := Decide(s.now, s.policy, s.activity, s.record)
+		if before.Dozing { // to be back is not to stay
+			return
+		}
 		more := s
 		for _, at := range []*time.Time{&more.activity.LastWake, &more.activity.LastConnected, &more.activity.WakeAt} {
 			*at = latest(*at, noon.Add(-time.Duration(r.IntN(60))*time.Minute))
@@ -133,7 +149,7 @@ func TestMoreConnectionNeverMakesItSleepEarlier(t *testing.T) {
 
 func TestTheLaterRequestOfTwoIsObeyed(t *testing.T) {
 	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
-		if alwaysThat(s.record.Power) {
+		if s.record.Power != v1alpha1.PowerOnDemand || s.record.DozeLost {
 			return
 		}
 		// What is recorded may be up to a minute ahead.
@@ -160,8 +176,11 @@ func earliest(a, b time.Time) time.Time {
 func TestSwitchingAClockOffNeverPutsToSleep(t *testing.T) {
 	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
 		before := Decide(s.now, s.policy, s.activity, s.record)
-		fewer := s.policy
-		*Clocks[r.IntN(len(Clocks))].field(&fewer.Lifecycle) = nil
+		fewer, off := s.policy, Clocks[r.IntN(len(Clocks))]
+		if off.Leads == StateDozing {
+			return // who dozes does not sleep yet
+		}
+		*off.field(&fewer.Lifecycle) = nil
 		after := Decide(s.now, fewer, s.activity, s.record)
 		assert.False(t, before.Awake && !after.Awake, "asleep for %s with a clock less: %+v", after.Reason, s)
 	})
@@ -191,7 +210,58 @@ func TestClocksThatNeedNoReportRunWhileNobodyListens(t *testing.T) {
 		deaf := s.policy
 		deaf.Listening = &Listening{Began: noon, Nobody: true}
 		mute := s.policy
-		mute.IdleTimeout, mute.DisconnectTimeout = nil, nil
+		mute.IdleTimeout, mute.DisconnectTimeout, mute.NoDoze = nil, nil, true
 		assert.Equal(t, Decide(s.now, mute, s.activity, s.record), Decide(s.now, deaf, s.activity, s.record), "%+v", s)
+	})
+}
+
+func TestOnlyADesktopThatWasReadyAndThatEverybodyHasLeftDozes(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		d := Decide(s.now, s.policy, s.activity, s.record)
+		if !d.Dozing {
+			return
+		}
+		a := s.activity.credible(s.now)
+		left := latest(s.record.AwakeSince, a.Asked(), a.LastConnected)
+		assert.True(t, d.Awake, "%+v", s)
+		assert.False(t, s.record.AwakeSince.IsZero() || s.policy.DozeAfter.OrZero() <= 0 || s.record.Power == v1alpha1.PowerOff, "%+v", s)
+		if s.record.DozingSince.IsZero() || left.After(s.record.DozingSince) { // it begins
+			assert.False(t, s.record.ReadyAt.IsZero() || s.policy.NoDoze, "%+v", s)
+			assert.False(t, s.now.Before(latest(left, s.record.ReadyAt).Add(s.policy.DozeAfter.OrZero())), "left at %s: %+v", left, s)
+		}
+	})
+}
+
+func TestAVisitEndsEveryDozeAndNothingThatOnlyDozesKeepsItFromThat(t *testing.T) {
+	situations(t, func(t *testing.T, r *rand.Rand, s situation) {
+		if s.record.DozingSince.IsZero() || s.record.DozingSince.After(s.now) || s.record.DozeLost {
+			return
+		}
+		visited := latest(s.now.Add(-time.Minute), s.record.DozingSince.Add(1), s.activity.credible(s.now).SleepAt.Add(1))
+		*[]*time.Time{&s.activity.LastWake, &s.activity.LastConnected, &s.activity.WakeAt}[r.IntN(3)] = visited
+		for _, gives := range []bool{false, true} {
+			s.record.GivesWay = gives
+			d := Decide(s.now, s.policy, s.activity, s.record)
+			assert.False(t, d.Dozing && s.policy.DozeAfter.OrZero() > time.Minute, "%+v", s)
+			assert.NotContains(t, []Reason{ReasonGaveWay, ReasonDozeFor}, d.Reason, "%+v", s)
+		}
+	})
+}
+
+func TestNoClockOfWhoIsThereRunsWhileADesktopDozes(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		if s.record.AwakeSince.IsZero() || !dozes(s.policy, s.activity.credible(s.now), s.record) {
+			return
+		}
+		fewer := s.policy
+		fewer.IdleTimeout, fewer.DisconnectTimeout, fewer.StartupTimeout, fewer.Listening, fewer.NoDoze = nil, nil, nil, nil, true
+		assert.Equal(t, Decide(s.now, fewer, s.activity, s.record), Decide(s.now, s.policy, s.activity, s.record), "%+v", s)
+	})
+}
+
+func TestADesktopThatIsAlwaysOnNeverSleepsByDozing(t *testing.T) {
+	situations(t, func(t *testing.T, _ *rand.Rand, s situation) {
+		s.record.Power, s.record.DozeLost = v1alpha1.PowerAlwaysOn, false
+		assert.True(t, Decide(s.now, s.policy, s.activity, s.record).Awake, "%+v", s)
 	})
 }

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,10 +19,14 @@ func DecideSession(now time.Time, p Policy, s *v1alpha1.VDISession) Decision {
 func SessionClocks(now time.Time, p Policy, s *v1alpha1.VDISession) []Due {
 	a, r := Read(s)
 	a = a.credible(now)
-	if alwaysThat(r.Power) || r.AwakeSince.IsZero() {
+	if alwaysThat(p, r.Power) || r.AwakeSince.IsZero() || r.DozeLost {
 		return nil
 	}
-	return running(now, p, a, r)
+	all := running(now, p, a, r)
+	if r.Power == v1alpha1.PowerAlwaysOn {
+		all = slices.DeleteFunc(all, func(d Due) bool { return d.Leads == StateAsleep })
+	}
+	return all
 }
 
 // Read is what a session's object says.
@@ -31,9 +36,13 @@ func Read(s *v1alpha1.VDISession) (a Activity, r Record) {
 			LastInput: at(act.LastInputTime), LastWatched: at(act.LastWatchedTime)}
 	}
 	a.WakeAt, a.SleepAt = request(s, s.Spec.WakeAt), request(s, s.Spec.SleepAt)
-	return a, Record{Power: s.Spec.Power,
+	r = Record{Power: s.Spec.Power,
 		AwakeSince: at(s.Status.StartTime), ReadyAt: at(s.Status.ReadyTime), LostAt: at(s.Status.LostTime), AsleepSince: at(s.Status.SleepTime),
 		Shortened: shortenedClocks(s)}
+	if d := s.Status.Doze; d != nil {
+		r.DozingSince, r.GivesWay, r.DozeLost = d.Since.Time, d.GivesWayTo != "", d.Lost
+	}
+	return a, r
 }
 
 // request is when spec asks for a wake or a sleep. One from before the session's creation was
@@ -50,7 +59,7 @@ func request(s *v1alpha1.VDISession, t *metav1.MicroTime) time.Time {
 func RequestTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
 	a, r := Read(s)
 	a = a.credible(now)
-	last := latest(r.AwakeSince, r.AsleepSince, a.Asked(), a.SleepAt)
+	last := latest(r.AwakeSince, r.AsleepSince, r.DozingSince, a.Asked(), a.SleepAt)
 	return &metav1.MicroTime{Time: latest(now, last.Add(time.Microsecond))}
 }
 

@@ -17,6 +17,37 @@ func Awake(s *v1alpha1.VDISession) bool { return s.Status.StartTime != nil }
 // sleep. A status that nobody wrote, or that was lost, says neither Awake nor Asleep.
 func Asleep(s *v1alpha1.VDISession) bool { return s.Status.ObservedGeneration > 0 && !Awake(s) }
 
+// Dozing says that the awake desktop is frozen in its pod, or may be: whoever dials it has to have
+// it thawed first.
+func Dozing(s *v1alpha1.VDISession) bool { return Awake(s) && s.Status.Doze != nil }
+
+// Runs says that the desktop is awake, and does not doze.
+func Runs(s *v1alpha1.VDISession) bool { return Awake(s) && s.Status.Doze == nil }
+
+// Returned says that somebody has visited the dozing desktop since it dozes, as far as that can be
+// believed at now: it thaws.
+func Returned(s *v1alpha1.VDISession, now time.Time) bool {
+	a, r := Read(s)
+	a = a.credible(now)
+	return latest(a.Asked(), a.LastConnected).After(r.DozingSince)
+}
+
+// Rested is when the desktop was last put to sleep, or since when it dozes; zero is never. Only
+// who comes after it has the desktop wake or thaw.
+func Rested(s *v1alpha1.VDISession) time.Time {
+	if d := s.Status.Doze; d != nil {
+		return latest(Slept(s), d.Since.Time)
+	}
+	return Slept(s)
+}
+
+// Called says that somebody asked for the desktop after its last sleep, or since it dozes, as far
+// as that can be believed at now.
+func Called(s *v1alpha1.VDISession, now time.Time) bool {
+	a, _ := Read(s)
+	return a.credible(now).Asked().After(Rested(s))
+}
+
 // Unknown says that nothing is recorded of the desktop: its status was never written, or lost.
 func Unknown(s *v1alpha1.VDISession) bool {
 	return s.Status.ObservedGeneration == 0 && !Awake(s) && s.Status.SleepTime == nil
@@ -59,10 +90,14 @@ func Visited(s *v1alpha1.VDISession, now time.Time) bool {
 	return a.credible(now).Asked().After(r.AsleepSince)
 }
 
-// Awaited says that the desktop is to be awake at now, by the clocks that the status shows,
-// and nobody has reached it yet: somebody waits for it.
+// Awaited says that the desktop is to run at now, by the clocks that the status shows, and nobody
+// has reached it yet, or it dozes: somebody waits for it.
 func Awaited(now time.Time, s *v1alpha1.VDISession) bool {
-	return s.DeletionTimestamp.IsZero() && !Started(s) && DecideSession(now, EffectivePolicy(s.Status.Lifecycle), s).Awake
+	if !s.DeletionTimestamp.IsZero() || Started(s) && !Dozing(s) {
+		return false
+	}
+	d := DecideSession(now, EffectivePolicy(s.Status.Lifecycle), s)
+	return d.Awake && !d.Dozing
 }
 
 // StartFailed says that the last sleep came because the desktop did not start in time.
@@ -82,9 +117,13 @@ func NeedsPerson(s *v1alpha1.VDISession) bool {
 }
 
 // SleepTime is what a sleep at now is recorded as. What woke the desktop, or put it to sleep,
-// must not do so again, even where the clock of who wrote it is ahead of now.
+// must not do so again, even where the clock of who wrote it is ahead of now. Where a doze is
+// lost, the visit that found that out still counts: the desktop starts anew for it.
 func SleepTime(now time.Time, s *v1alpha1.VDISession) *metav1.MicroTime {
-	a, _ := Read(s)
+	a, r := Read(s)
+	if r.DozeLost {
+		return &metav1.MicroTime{Time: r.DozingSince}
+	}
 	a = a.credible(now)
 	return &metav1.MicroTime{Time: latest(now, a.Asked(), a.SleepAt)}
 }

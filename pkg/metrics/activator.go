@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Stage is a step of a cold start as the activator sees it, counted from the
 // visitor's request.
@@ -25,7 +29,9 @@ var Stages = []Stage{StageWakeWritten, StageScheduled, StageStarted, StageAnnoun
 type Activator struct {
 	Sockets
 
-	Wakes     prometheus.Counter
+	// Wakes counts the wakes that were written, by WokeFromZero or WokeFromDoze.
+	Wakes     *prometheus.CounterVec
+	thaws     *prometheus.HistogramVec
 	ColdStart *prometheus.HistogramVec
 	Holds     prometheus.Counter
 	Held      prometheus.Gauge
@@ -65,7 +71,9 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 	r := with(reg)
 	m := &Activator{
 		Sockets: newSockets(r),
-		Wakes:   r.counter("vdi_activator_wakes_total", "Wakes that this replica wrote."),
+		Wakes:   counters(r, "vdi_activator_wakes_total", "Wakes that this replica wrote, by what the desktop woke from.", "from", WokeFromZero, WokeFromDoze),
+		thaws: r.NewHistogramVec(prometheus.HistogramOpts{Name: "vdi_activator_thaw_seconds",
+			Help: "Time that the program on a node took to answer an order to thaw a dozing desktop, by result.", Buckets: freezeBuckets}, []string{"result"}),
 		ColdStart: r.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "vdi_activator_cold_start_seconds", Help: "Time from a visitor's request to each stage of the cold start it caused.",
 			Buckets: []float64{.025, .05, .1, .25, .5, .75, 1, 1.5, 2, 3, 5, 10, 20, 40, 80, 160, 320, 640}}, []string{"stage"}),
@@ -89,10 +97,28 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 			"by forwarded and issuer for each page and WebSocket.", "by", "link", "share", "signin", "forwarded", "issuer"),
 		Refusals: counters(r, "vdi_activator_refusals_total", "Visitors that were turned away, by reason.", "reason", refusals...),
 	}
+	for _, result := range []string{thawDone, thawFailed} {
+		m.thaws.WithLabelValues(result)
+	}
 	for _, s := range Stages {
 		m.ColdStart.WithLabelValues(string(s))
 	}
 	return m
+}
+
+// The results of vdi_activator_thaw_seconds.
+const (
+	thawDone   = "done"
+	thawFailed = "failed"
+)
+
+// Thawed observes an order to thaw, and whether the desktop runs.
+func (m *Activator) Thawed(runs bool, took time.Duration) {
+	result := thawFailed
+	if runs {
+		result = thawDone
+	}
+	m.thaws.WithLabelValues(result).Observe(took.Seconds())
 }
 
 // Refused counts one refusal; "" is none.

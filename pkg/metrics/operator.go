@@ -13,7 +13,9 @@ import (
 
 // Operator holds the operator's metrics.
 type Operator struct {
-	wakes     prometheus.Counter
+	wakes     *prometheus.CounterVec
+	freeze    prometheus.Histogram
+	dozed     prometheus.Counter
 	sleeps    *prometheus.CounterVec
 	startup   prometheus.Histogram
 	conflicts prometheus.Counter
@@ -31,12 +33,17 @@ var startupBuckets = []float64{0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 600
 // NewOperator makes the operator's metrics and registers them.
 func NewOperator(reg prometheus.Registerer) *Operator {
 	r := with(reg)
-	sleeps := []lifecycle.Reason{lifecycle.ReasonPoweredOff, lifecycle.ReasonSleepRequested}
+	sleeps := []lifecycle.Reason{lifecycle.ReasonPoweredOff, lifecycle.ReasonSleepRequested, lifecycle.ReasonGaveWay, lifecycle.ReasonDozeLost}
 	for _, clock := range lifecycle.Clocks {
-		sleeps = append(sleeps, clock.Reason)
+		if clock.Leads == lifecycle.StateAsleep {
+			sleeps = append(sleeps, clock.Reason)
+		}
 	}
 	m := &Operator{
-		wakes:  r.counter("vdi_session_wakes_total", "Desktops that were woken."),
+		wakes: counters(r, "vdi_session_wakes_total", "Desktops that were woken, by what they woke from: zero pods, or a doze in their pod.", "from", WokeFromZero, WokeFromDoze),
+		freeze: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_freeze_seconds",
+			Help: "Time that the program on the node took to freeze a desktop.", Buckets: freezeBuckets}),
+		dozed:  r.counter("vdi_session_doze_seconds_total", "Seconds that desktops were frozen for, counted when each doze ends."),
 		sleeps: counters(r, "vdi_session_sleeps_total", "Desktops that were put to sleep, by the reason of the decision.", "reason", sleeps...),
 		startup: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_startup_seconds",
 			Help: "Time from the decision to wake a desktop until it is reachable.", Buckets: startupBuckets}),
@@ -63,8 +70,23 @@ func RegisterActivatorsListening(reg prometheus.Registerer, activators func() in
 		func() float64 { return float64(activators()) })
 }
 
-// Woke counts a wake.
-func (m *Operator) Woke() { m.wakes.Inc() }
+// What a desktop wakes from, in the label from.
+const (
+	WokeFromZero = "zero"
+	WokeFromDoze = "doze"
+)
+
+// freezeBuckets are in seconds: a freeze waits for each process to stop.
+var freezeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// Woke counts a wake; from is WokeFromZero or WokeFromDoze.
+func (m *Operator) Woke(from string) { m.wakes.WithLabelValues(from).Inc() }
+
+// Dozed observes how long a freeze took.
+func (m *Operator) Dozed(took time.Duration) { m.freeze.Observe(took.Seconds()) }
+
+// DozeEnded adds how long a desktop was frozen.
+func (m *Operator) DozeEnded(after time.Duration) { m.dozed.Add(max(0, after.Seconds())) }
 
 // Slept counts a sleep; reason is one of pkg/lifecycle's.
 func (m *Operator) Slept(reason string) { m.sleeps.WithLabelValues(reason).Inc() }
@@ -127,7 +149,7 @@ type Sessions struct {
 
 // phases are all that a session can be in.
 var phases = []v1alpha1.Phase{
-	v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
+	v1alpha1.PhasePending, v1alpha1.PhaseCreating, v1alpha1.PhaseRunning, v1alpha1.PhaseDozing, v1alpha1.PhaseAsleep, v1alpha1.PhaseTerminating, v1alpha1.PhaseFailed}
 
 // NewSessions is the gauge of sessions by phase, counted at each scrape at which counts
 // is true: a replica that does not lead would count them a second time.

@@ -27,7 +27,9 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	}, leads))
 	reg.MustRegister(NewGPUSeconds(func(context.Context) ([]GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
 	RegisterActivatorsListening(reg, func() int { return 2 })
-	m.Woke()
+	m.Woke(WokeFromZero)
+	m.DozeEnded(90 * time.Second)
+	m.DozeEnded(-time.Second)
 	m.Slept("IdleTimeout")
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
@@ -58,21 +60,29 @@ vdi_operator_config_last_reload_successful 0
 # TYPE vdi_operator_config_reloads_total counter
 vdi_operator_config_reloads_total{result="applied"} 1
 vdi_operator_config_reloads_total{result="refused"} 1
+# HELP vdi_session_doze_seconds_total Seconds that desktops were frozen for, counted when each doze ends.
+# TYPE vdi_session_doze_seconds_total counter
+vdi_session_doze_seconds_total 90
 # HELP vdi_session_sleeps_total Desktops that were put to sleep, by the reason of the decision.
 # TYPE vdi_session_sleeps_total counter
 vdi_session_sleeps_total{reason="DisconnectTimeout"} 0
+vdi_session_sleeps_total{reason="DozeFor"} 0
+vdi_session_sleeps_total{reason="DozeLost"} 0
+vdi_session_sleeps_total{reason="GaveWay"} 0
 vdi_session_sleeps_total{reason="IdleTimeout"} 1
 vdi_session_sleeps_total{reason="MaxDuration"} 0
 vdi_session_sleeps_total{reason="PoweredOff"} 0
 vdi_session_sleeps_total{reason="SleepRequested"} 0
 vdi_session_sleeps_total{reason="StartupTimeout"} 0
-# HELP vdi_session_wakes_total Desktops that were woken.
+# HELP vdi_session_wakes_total Desktops that were woken, by what they woke from: zero pods, or a doze in their pod.
 # TYPE vdi_session_wakes_total counter
-vdi_session_wakes_total 1
+vdi_session_wakes_total{from="doze"} 0
+vdi_session_wakes_total{from="zero"} 1
 # HELP vdi_sessions Sessions by phase.
 # TYPE vdi_sessions gauge
 vdi_sessions{phase="Asleep"} 2
 vdi_sessions{phase="Creating"} 1
+vdi_sessions{phase="Dozing"} 0
 vdi_sessions{phase="Failed"} 0
 vdi_sessions{phase="Pending"} 0
 vdi_sessions{phase="Running"} 0
@@ -82,7 +92,7 @@ vdi_sessions{phase="Terminating"} 0
 vdi_sessions_waiting_for_gpu 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_activators_listening", "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
+		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,7 +22,7 @@ func (sub Subject) Opens(s *v1alpha1.VDISession) error {
 	return nil
 }
 
-func parseSession(s string) (types.NamespacedName, bool) {
+func parseName(s string) (types.NamespacedName, bool) {
 	ns, name, ok := strings.Cut(s, string(types.Separator))
 	return types.NamespacedName{Namespace: ns, Name: name}, ok && ns != "" && name != ""
 }

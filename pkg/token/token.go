@@ -1,6 +1,7 @@
 // Package token issues and checks the kinds of JSON Web Token that the product signs
-// itself: links, by which a person opens a session, and pod tokens, by which a desktop
-// asks for its TURN credentials and the agent beside it announces its pod.
+// itself: links, by which a person opens a session; pod tokens, by which a desktop asks for
+// its TURN credentials and the agent beside it announces its pod; and orders to the program
+// on a node, to freeze or thaw one pod's desktop.
 //
 // The algorithm is pinned to ES256; aud, exp and sub are required. The private
 // key stays with those who sign; a verifier needs only the certificate. Beside it may be those
@@ -33,6 +34,8 @@ const (
 	AudienceTURN Audience = "vdi.kasm.io/turn"
 	// AudienceAgent is the right of the agent in a desktop's pod to speak for its pod.
 	AudienceAgent Audience = "vdi.kasm.io/agent"
+	// AudienceNode is an Order to the program on a node.
+	AudienceNode Audience = "vdi.kasm.io/node"
 )
 
 // Issuer is the iss claim of every token that this product signs.
@@ -110,8 +113,7 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 	if ttl <= 0 {
 		return "", fmt.Errorf("token lifetime %s: must be above zero", ttl)
 	}
-	key := s.key.Load()
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+	return s.sign(claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    Issuer,
 			Subject:   sub.User,
@@ -122,6 +124,11 @@ func (s *Signer) Sign(aud Audience, sub Subject, now time.Time, ttl time.Duratio
 		Session: sub.Session.String(),
 		UID:     sub.UID,
 	})
+}
+
+// sign names the key in the token.
+func (s *Signer) sign(what jwt.Claims) (string, error) {
+	key, t := s.key.Load(), jwt.NewWithClaims(jwt.SigningMethodES256, what)
 	t.Header["kid"] = nameOf(&key.PublicKey)
 	return t.SignedString(key)
 }

@@ -170,23 +170,38 @@ func (v *Verifier) Verify(aud Audience, raw string, now time.Time) (Subject, tim
 
 // Check is Verify that also names the key.
 func (v *Verifier) Check(aud Audience, raw string, now time.Time) (Verified, error) {
-	// Decoders of base64 skip line ends.
-	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
+	var c claims
+	key, err := v.parse(aud, raw, now, &c)
+	if err != nil {
+		return Verified{}, err
+	}
+	session, ok := parseName(c.Session)
+	if !ok || c.Subject == "" || c.UID == "" {
 		return Verified{}, ErrMalformed
 	}
-	checked, err := Verified{}, error(ErrMalformed)
+	return Verified{Subject: Subject{User: c.Subject, Session: session, UID: c.UID}, Expires: c.ExpiresAt.Time, Key: key}, nil
+}
+
+// parse checks all that tokens of every audience have in common, fills in the claims, and names
+// the key.
+func (v *Verifier) parse(aud Audience, raw string, now time.Time, into jwt.Claims) (key string, err error) {
+	// Decoders of base64 skip line ends.
+	if raw == "" || len(raw) > MaxLength || strings.ContainsAny(raw, "\r\n") {
+		return "", ErrMalformed
+	}
+	err = ErrMalformed
 	for _, one := range v.candidates(raw, now) {
-		if checked, err = one.check(aud, raw, now); !errors.Is(err, ErrMalformed) {
-			break
+		if err = one.parse(aud, raw, now, into); !errors.Is(err, ErrMalformed) {
+			return one.name, err
 		}
 	}
-	return checked, err
+	return "", err
 }
 
 // candidates are the keys that may have signed a token: the one that it names. Those of
 // earlier releases name none.
 func (v *Verifier) candidates(raw string, now time.Time) (all []publicKey) {
-	t, _, err := jwt.NewParser().ParseUnverified(raw, &claims{})
+	t, _, err := jwt.NewParser().ParseUnverified(raw, &jwt.RegisteredClaims{})
 	if err != nil {
 		return nil
 	}
@@ -199,9 +214,8 @@ func (v *Verifier) candidates(raw string, now time.Time) (all []publicKey) {
 	return all
 }
 
-func (p publicKey) check(aud Audience, raw string, now time.Time) (Verified, error) {
-	var c claims
-	_, err := jwt.ParseWithClaims(raw, &c,
+func (p publicKey) parse(aud Audience, raw string, now time.Time, into jwt.Claims) error {
+	_, err := jwt.ParseWithClaims(raw, into,
 		func(*jwt.Token) (any, error) { return p.key, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
 		jwt.WithAudience(string(aud)),
@@ -215,16 +229,12 @@ func (p publicKey) check(aud Audience, raw string, now time.Time) (Verified, err
 	)
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return Verified{}, ErrExpired
+		return ErrExpired
 	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenNotValidYet):
-		return Verified{}, ErrNotYet
+		return ErrNotYet
 	case err != nil:
 		// The library's text can quote parts of the token; it stays out of logs.
-		return Verified{}, ErrMalformed
+		return ErrMalformed
 	}
-	session, ok := parseSession(c.Session)
-	if !ok || c.Subject == "" || c.UID == "" {
-		return Verified{}, ErrMalformed
-	}
-	return Verified{Subject: Subject{User: c.Subject, Session: session, UID: c.UID}, Expires: c.ExpiresAt.Time, Key: p.name}, nil
+	return nil
 }

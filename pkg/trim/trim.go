@@ -6,6 +6,7 @@ package trim
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -60,9 +61,22 @@ func trimClaim(c *corev1.PersistentVolumeClaim) {
 	c.Spec = asked
 }
 
+// extended are the requests of what only some nodes have, such as GPUs.
+func extended(all corev1.ResourceList) (some corev1.ResourceList) {
+	for name, quantity := range all {
+		if strings.Contains(string(name), "/") {
+			if some == nil {
+				some = corev1.ResourceList{}
+			}
+			some[name] = quantity
+		}
+	}
+	return some
+}
+
 // ofDesktop leaves of a pod's spec what says whether the desktop is reachable, which home it
-// has, what becomes of it when its node is lost, and, as long as it has no node, what it asks
-// of one.
+// has, what becomes of it when its node is lost, and what it asks of a node: all of it as long
+// as it has none, then the GPUs that it holds.
 func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 	spec := corev1.PodSpec{NodeName: full.NodeName, ReadinessGates: full.ReadinessGates}
 	for i := range full.Tolerations {
@@ -73,8 +87,9 @@ func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 	for i := range full.Containers {
 		c := &full.Containers[i]
 		kept := corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, ReadinessProbe: c.ReadinessProbe}
-		if full.NodeName == "" {
-			kept.Resources.Requests = c.Resources.Requests
+		kept.Resources.Requests = c.Resources.Requests
+		if full.NodeName != "" {
+			kept.Resources.Requests = extended(c.Resources.Requests)
 		}
 		spec.Containers = append(spec.Containers, kept)
 	}

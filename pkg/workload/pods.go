@@ -25,6 +25,12 @@ func sessionPods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (
 	return all, nil
 }
 
+// PodsOf are the session's pods that have not ended, those that are stopping included.
+func PodsOf(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) ([]*corev1.Pod, error) {
+	all, err := sessionPods(ctx, c, s)
+	return slices.DeleteFunc(all, pods.Ended), err
+}
+
 // ObservePods is the observation of the session's pods.
 func ObservePods(ctx context.Context, c client.Reader, s *v1alpha1.VDISession) (Observation, error) {
 	all, err := sessionPods(ctx, c, s)

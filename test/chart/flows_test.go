@@ -36,6 +36,7 @@ var (
 	activator  = podOf(release.Namespace, "10.244.0.10", componentLabels("activator"))
 	operator   = podOf(release.Namespace, "10.244.0.11", componentLabels("operator"))
 	portal     = podOf(release.Namespace, "10.244.0.12", componentLabels("portal"))
+	node       = podOf(release.Namespace, "10.244.0.13", componentLabels("node"))
 	desktop    = podOf("team-a", "10.244.1.20", map[string]string{v1alpha1.LabelSession: "a"})
 	neighbour  = podOf("team-a", "10.244.1.21", map[string]string{v1alpha1.LabelSession: "b"})
 	stranger   = podOf("team-b", "10.244.1.22", map[string]string{v1alpha1.LabelSession: "c"})
@@ -140,6 +141,7 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 			445), tcp(activator, metadata, 80), tcp(activator, operator, 8080),
 		tcp(operator, database, 5432), tcp(operator, metadata, 80), tcp(operator, activator, 8080), udp(operator, internet, 443),
 		tcp(desktop, portal, 8080), tcp(desktop, portal, 8081),
+		tcp(desktop, node, 7080), tcp(desktop, node, 9090),
 	}
 	for _, s := range special {
 		never = append(never, tcp(desktop, s, 443), tcp(desktop, s, 80))
@@ -179,6 +181,13 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 				tcp(prometheus, portal, 8080),
 				tcp(portal, desktop, 8080), tcp(portal, database, 5432), tcp(portal, activator, 8081), tcp(portal, metadata, 80),
 				tcp(portal, internet, 25)}},
+		},
+		"doze": {
+			pass: [][]policy.Connection{needed, turn, open, browsing, {tcp(operator, node, 7080), tcp(activator, node, 7080),
+				tcp(node, apiServer, 6443), tcp(node, apiService, 443), tcp(prometheus, node, 9090)}},
+			fail: [][]policy.Connection{never, {tcp(internet, node, 7080), tcp(ingress, node, 7080), tcp(mimic, node, 7080), tcp(database, node, 7080),
+				tcp(prometheus, node, 7080), tcp(activator, node, 9090), tcp(activator, node, 22),
+				tcp(node, desktop, 8080), tcp(node, activator, 8081), tcp(node, internet, 443), tcp(node, metadata, 80), udp(node, dns, 53)}},
 		},
 		"closed-network": {
 			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317),

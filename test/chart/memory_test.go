@@ -15,6 +15,8 @@ func TestGoKnowsTheMemoryLimit(t *testing.T) {
 		}},
 		"of the portal's 256Mi, too": {peopleSignIn, map[string]string{
 			pod("portal") + ".env[?(@.name=='GOMEMLIMIT')].value": "241591910", pod("portal") + ".resources.limits.memory": "256Mi"}},
+		"of the program's on nodes": {[]string{"doze.enabled=true"}, map[string]string{
+			"DaemonSet/vdi-node .spec.template.spec.containers[0].env[?(@.name=='GOMEMLIMIT')].value": "120795955"}},
 		"in units of ten": {[]string{"activator.resources.limits.memory=1.5G"}, map[string]string{
 			pod("activator") + ".env[*].value": "1350000000",
 		}},

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,15 +72,17 @@ func TestOneTagIsThatOfAllPrograms(t *testing.T) {
 			"Deployment/vdi-activator " + of:          "ghcr.io/org/vdi-activator:" + version,
 			"Deployment/vdi-coturn " + of:             "ghcr.io/org/vdi-coturn:" + version,
 			"Deployment/vdi-portal " + of:             "ghcr.io/org/vdi-portal:" + version,
+			"DaemonSet/vdi-node " + of:                "ghcr.io/org/vdi-node:" + version,
 			"Pod/vdi-check .spec.containers[0].image": "ghcr.io/org/vdi-operator:" + version,
 		}
 	}
 	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	everyProgram := append(slices.Clone(peopleSignIn), "doze.enabled=true")
 	checkFields(t, map[string]fieldCase{
-		"a version":               {append(peopleSignIn, "image.tag=0.3.0"), all("0.3.0")},
-		"as Git has it":           {append(peopleSignIn, "image.tag=v0.3.0"), all("0.3.0")},
-		"what is no version":      {append(peopleSignIn, "image.tag=v2"), all("v2")},
-		"one said in another way": {append(peopleSignIn, "image.tag=0.3.0", "operator.image.tag=v0.3.0"), all("0.3.0")},
+		"a version":               {append(everyProgram, "image.tag=0.3.0"), all("0.3.0")},
+		"as Git has it":           {append(everyProgram, "image.tag=v0.3.0"), all("0.3.0")},
+		"what is no version":      {append(everyProgram, "image.tag=v2"), all("v2")},
+		"one said in another way": {append(everyProgram, "image.tag=0.3.0", "operator.image.tag=v0.3.0"), all("0.3.0")},
 		"one of its own that is no version": {[]string{"activator.image.tag=mine"}, map[string]string{
 			"Deployment/vdi-activator " + of: "ghcr.io/org/vdi-activator:mine"}},
 		"one by its digest": {[]string{"operator.image.tag=0.1.0", "operator.image.digest=" + digest}, map[string]string{
@@ -114,10 +117,38 @@ func TestRightsAreGivenToWhomAndWhereTheValuesSay(t *testing.T) {
 	})
 }
 
+func TestTheProgramOnNodesMayAsLittleAsItNeeds(t *testing.T) {
+	const set = "DaemonSet/vdi-node "
+	const pod, container = set + ".spec.template.spec", set + ".spec.template.spec.containers[0]"
+	asRoot := map[string]string{
+		pod + ".hostPID": "", pod + ".hostNetwork": "", pod + ".hostIPC": "", container + ".securityContext.privileged": "",
+		pod + ".securityContext":       `{"runAsGroup":0,"runAsUser":0,"seccompProfile":{"type":"RuntimeDefault"}}`,
+		container + ".securityContext": `{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true}`,
+		pod + ".volumes[*].hostPath":   `{"path":"/sys/fs/cgroup","type":"Directory"}`,
+		// The key itself stays where it is.
+		pod + ".volumes[?(@.name=='signing')].secret.items": `[{"key":"tls.crt","path":"tls.crt"}]`,
+		pod + ".tolerations": `[{"operator":"Exists"}]`,
+	}
+	checkFields(t, map[string]fieldCase{
+		"it is not there by default": {nil, map[string]string{set + ".kind": "", "ServiceAccount/vdi-node .kind": "", "NetworkPolicy/vdi-node .kind": "",
+			"ClusterRole/vdi-system-vdi-node .kind": ""}},
+		"root without any capability": {[]string{"doze.enabled=true"}, asRoot},
+		"version 1 takes more": {[]string{"doze.enabled=true", "doze.cgroupV1=true"}, map[string]string{
+			pod + ".hostPID": "true",
+			container + ".securityContext.capabilities": `{"add":["SYS_PTRACE","SYS_NICE"],"drop":["ALL"]}`}},
+		"but not where nothing is paged out": {[]string{"doze.enabled=true", "doze.cgroupV1=true", "doze.pageOut=false"}, asRoot},
+		"pods' cgroups alone": {[]string{"doze.enabled=true", "doze.cgroupRoot=/sys/fs/cgroup/kubepods.slice"}, map[string]string{
+			pod + ".volumes[*].hostPath.path": "/sys/fs/cgroup/kubepods.slice"}},
+		"its own account": {[]string{"doze.enabled=true", "doze.serviceAccount.create=false", "doze.serviceAccount.name=mine"}, map[string]string{
+			pod + ".serviceAccountName": "mine", "ServiceAccount/vdi-node .kind": "",
+			"ClusterRoleBinding/vdi-system-vdi-node .subjects[0].name": "mine"}},
+	})
+}
+
 func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 	seen := 0
 	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"), "--set", "uninstall.enabled=true,"+
-		strings.Join(peopleSignIn, ","))) {
+		strings.Join(peopleSignIn, ",")+",doze.enabled=true")) {
 		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}} {
 			for _, kind := range []string{"initContainers", "containers"} {
 				all, _, _ := unstructured.NestedSlice(o.Object, append(spec, kind)...)
@@ -128,7 +159,7 @@ func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, seen, 6, "operator, activator, portal, coturn, check and uninstall")
+	assert.GreaterOrEqual(t, seen, 7, "operator, activator, portal, node, coturn, check and uninstall")
 }
 
 func TestImagesAreKeptOnNodesOnlyWhereAskedFor(t *testing.T) {

@@ -43,6 +43,8 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/nodeapi"
+	"github.com/org/vdi-operator/pkg/nodeprograms"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/pkg/tracing"
@@ -85,6 +87,9 @@ var (
 	spans  = tracetest.NewInMemoryExporter()
 	tracer = tracing.Of(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), tracing.Sampled(1)))
 )
+
+// programs are those on nodes that the controllers know: tests add theirs.
+var programs = nodeprograms.New()
 
 // verifier checks what the controllers sign.
 var verifier *token.Verifier
@@ -184,7 +189,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	recorder = mgr.GetEventRecorder("vdi-operator")
 	sessions := &session.Reconciler{
 		Client: c, API: mgr.GetAPIReader(), Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Defaults: defaults, Signer: signer,
-		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer,
+		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer, Programs: programs, Orders: nodeapi.NewClient(),
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
 		return err

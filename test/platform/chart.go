@@ -32,6 +32,8 @@ func (p *platform) settings(images []string) []string {
 	if p.own() {
 		// The test cluster publishes this node port where the sessions' URLs point.
 		args = append(args, "--set", "activator.service.type=NodePort", "--set", "activator.service.nodePort="+strconv.Itoa(env.NodePort),
+			// Its node has cgroup version 1.
+			"--set", "doze.enabled=true", "--set", "doze.cgroupV1=true",
 			// And the demo's identity provider where its URL points.
 			"--values", filepath.Join(p.root, "test", "platform", "sign-in.values.yaml"), "--set", "global.demoProvider="+byName(images, "vdi-demo-provider"))
 	}
@@ -43,7 +45,7 @@ func imageSettings(images []string) []string {
 	var args []string
 	for _, of := range []struct{ value, name string }{
 		{"operator.image", "vdi-operator"}, {"activator.image", "vdi-activator"}, {"portal.image", "vdi-portal"},
-		{"agent.image", "vdi-agent"}, {"coturn.image", "vdi-coturn"},
+		{"agent.image", "vdi-agent"}, {"doze.image", "vdi-node"}, {"coturn.image", "vdi-coturn"},
 	} {
 		repository, tag := split(byName(images, of.name))
 		args = append(args, "--set", of.value+".repository="+repository, "--set-string", of.value+".tag="+tag)

@@ -12,7 +12,7 @@ import (
 
 // specs are the images of one installation with its tests, below the repository's root.
 var specs = []string{
-	"build/operator.yaml", "build/activator.yaml", "build/portal.yaml", "build/agent.yaml", "build/coturn.yaml",
+	"build/operator.yaml", "build/activator.yaml", "build/portal.yaml", "build/agent.yaml", "build/node.yaml", "build/coturn.yaml",
 	"test/images/desktop.yaml", "test/images/bench.yaml", "test/images/provider.yaml",
 }
 

@@ -59,7 +59,7 @@
   };
   const card = {
     waiting: () => status.blocked ? { title: text.titleBlocked, hint: text.blockedHint }
-      : { title: text.titleWaiting, hint: status.step === "place" && status.detail ? text.queueHint : "" },
+      : { title: status.resting ? text.titleResting : text.titleWaiting, hint: status.step === "place" && status.detail ? text.queueHint : "" },
     ready: () => ({ title: text.titleReady }),
     failed: () => ({ title: text.titleFailed, hint: text.failedHint, action: text.tryAgain }),
     asleep: () => ({ title: text.titleAsleep, hint: text.asleepHint, action: text.wake }),

@@ -72,6 +72,12 @@ prePull:
   resources: {{ toJson (.resources | default dict) }}
 {{- end }}
 {{- end }}
+{{- if ($.Values.doze).enabled }}
+doze:
+  enabled: true
+  selector:
+    {{- include "vdi-operator.selectorLabels" (dict "context" $ "component" "node") | nindent 4 }}
+{{- end }}
 knative:
   enabled: {{ $.Values.knative.enabled }}
   namespace: {{ $.Values.knative.namespace | quote }}

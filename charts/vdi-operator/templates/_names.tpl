@@ -24,7 +24,7 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 
 {{/* The service account of a component's pods; takes {context, component}. */}}
 {{- define "vdi-operator.serviceAccountName" -}}
-{{- (get .context.Values .component).serviceAccount.name | default (printf "%s-%s" (include "vdi-operator.fullname" .context) .component) -}}
+{{- (get .context.Values (.values | default .component)).serviceAccount.name | default (printf "%s-%s" (include "vdi-operator.fullname" .context) .component) -}}
 {{- end -}}
 
 {{- define "vdi-operator.signingSecret.name" -}}
@@ -40,6 +40,8 @@ vdi-operator and vdi-activator. 40 characters leave room for the endings.
 {{- define "vdi-operator.portalSecret.name" -}}{{ include "vdi-operator.fullname" . }}-portal{{- end -}}
 
 {{- define "vdi-operator.portal.name" -}}{{ include "vdi-operator.fullname" . }}-portal{{- end -}}
+
+{{- define "vdi-operator.node.name" -}}{{ include "vdi-operator.fullname" . }}-node{{- end -}}
 
 {{/* "true" where people sign in: the portal runs. */}}
 {{- define "vdi-operator.portal" -}}

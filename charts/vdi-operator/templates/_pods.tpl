@@ -1,10 +1,11 @@
 {{/*
 Nine tenths of the memory limit, in bytes, at which Go collects its garbage whatever that
 costs; takes {context, component}. Empty where there is no limit, or one that is written in a
-way that this does not read.
+way that this does not read. In this and what follows a component whose values have another
+key than its name gives that as values.
 */}}
 {{- define "vdi-operator.memoryLimit" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- $limit := (($values.resources).limits).memory -}}
 {{- /* A number of a values file is a float, whose text would be 2.147483648e+09. */}}
 {{- $limit = ternary (printf "%.0f" $limit) ($limit | default "" | toString) (kindIs "float64" $limit) -}}
@@ -18,7 +19,7 @@ way that this does not read.
 
 {{/* The container's environment; takes {context, component}. */}}
 {{- define "vdi-operator.env" -}}
-{{- $env := (get .context.Values .component).extraEnv | default list -}}
+{{- $env := (get .context.Values (.values | default .component)).extraEnv | default list -}}
 {{- $named := list -}}
 {{- range $env }}{{ $named = append $named .name }}{{ end -}}
 {{- with include "vdi-operator.memoryLimit" . -}}
@@ -33,7 +34,7 @@ way that this does not read.
 
 {{/* The least replicas of a component; takes {context, component}. */}}
 {{- define "vdi-operator.leastReplicas" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- if ($values.autoscaling).enabled -}}
 {{ $values.autoscaling.minReplicas | int }}
 {{- else -}}
@@ -43,7 +44,7 @@ way that this does not read.
 
 {{/* Whether a component can have more than one replica; takes {context, component}. */}}
 {{- define "vdi-operator.many" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- if or (gt (include "vdi-operator.leastReplicas" . | int) 1) ($values.autoscaling).enabled }}true{{ end -}}
 {{- end -}}
 
@@ -52,7 +53,7 @@ How a component's pods are spread: over zones, then over nodes, and never so tha
 start; takes {context, component}.
 */}}
 {{- define "vdi-operator.topologySpread" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- $selector := dict "matchLabels" (include "vdi-operator.selectorLabels" . | fromYaml) -}}
 {{- $constraints := list -}}
 {{- range $values.topologySpreadConstraints -}}
@@ -71,7 +72,7 @@ start; takes {context, component}.
 
 {{/* How the pods resolve names; takes {context, component}. */}}
 {{- define "vdi-operator.resolving" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- with $values.hostAliases }}
 hostAliases:
   {{- toYaml . | nindent 2 }}
@@ -84,7 +85,7 @@ dnsConfig:
 
 {{/* Where the pods run; takes {context, component}. */}}
 {{- define "vdi-operator.scheduling" -}}
-{{- $values := get .context.Values .component -}}
+{{- $values := get .context.Values (.values | default .component) -}}
 {{- with $values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}

@@ -46,8 +46,11 @@ resource, verbs}.
 {{- else if and (eq $base "namespaces") (not .context.Values.watchNamespaces) -}}
 {{- /* Only rights that a namespace's deletion takes away make it matter. */ -}}
 {{- $verbs = list -}}
-{{- else if and (eq .which "system") (not (.context.Values.prePull).enabled) (has $base (list "daemonsets" "serviceaccounts" "pods")) -}}
+{{- else if and (eq .which "system") (not (.context.Values.prePull).enabled) (has $base (list "daemonsets" "serviceaccounts")) -}}
 {{- $verbs = list -}}
+{{- else if and (eq .which "system") (eq $base "pods") (not (.context.Values.doze).enabled) -}}
+{{- /* prePull lists its own; a watch is for the programs that freeze desktops. */}}
+{{- $verbs = ternary (without $verbs "watch") list (eq true (.context.Values.prePull).enabled) -}}
 {{- else if and (eq .which "knative") (not .context.Values.knative.applyConfig) (ne .group "apps") -}}
 {{- /* The operator checks Knative's health and leaves its configuration alone. */ -}}
 {{- $verbs = list -}}
@@ -108,7 +111,7 @@ subjects:
 
 {{/* A component's service account; takes {context, component}. */}}
 {{- define "vdi-operator.serviceAccount" -}}
-{{- $account := (get .context.Values .component).serviceAccount }}
+{{- $account := (get .context.Values (.values | default .component)).serviceAccount }}
 {{- if $account.create }}
 ---
 apiVersion: v1
@@ -132,7 +135,7 @@ in each of watchNamespaces; takes {context, component, namespaced, cluster}.
 {{- define "vdi-operator.sessionRoles" -}}
 {{- $name := printf "%s-%s" (include "vdi-operator.fullname" .context) .component }}
 {{- $clusterName := include "vdi-operator.clusterName" (dict "context" .context "name" $name) }}
-{{- $args := dict "context" .context "component" .component }}
+{{- $args := dict "context" .context "component" .component "values" .values }}
 {{- if .context.Values.watchNamespaces }}
 {{- if .context.Values.rbac.clusterScoped }}
 {{- include "vdi-operator.role" (merge (dict "name" $clusterName "rules" .cluster) $args) }}

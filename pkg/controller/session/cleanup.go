@@ -30,6 +30,12 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	if !controllerutil.ContainsFinalizer(s, v1alpha1.FinalizerCleanup) {
 		return ctrl.Result{}, nil
 	}
+	if d := s.Status.Doze; d != nil { // SIGTERM is for who runs; the program thaws what ends, too
+		if err := r.thawed(ctx, s, d, r.Now()); err != nil {
+			ctrl.LoggerFrom(ctx).Info("a dozing desktop was not thawed before its end", "error", err.Error())
+		}
+	}
+	r.failedFreezes.Delete(client.ObjectKeyFromObject(s))
 	remaining, err := r.Workload.Delete(ctx, s)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -111,6 +117,7 @@ func (r *Reconciler) letGo(ctx context.Context, s *v1alpha1.VDISession) error {
 func (r *Reconciler) terminating(ctx context.Context, s *v1alpha1.VDISession, message string) error {
 	base := s.DeepCopy()
 	s.Status.Phase, s.Status.Message, s.Status.Waiting = v1alpha1.PhaseTerminating, message, nil
+	s.Status.Doze = nil
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionDesktopReady} {
 		meta.SetStatusCondition(&s.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse,
 			Reason: v1alpha1.ReasonTerminating, Message: message, ObservedGeneration: s.Generation})

@@ -43,7 +43,11 @@ const (
 
 // Metrics counts what happens to sessions.
 type Metrics interface {
-	Woke()
+	// Woke takes what the desktop woke from: metrics.WokeFromZero or metrics.WokeFromDoze.
+	Woke(from string)
+	// Dozed takes how long a freeze took, DozeEnded how long a desktop was frozen.
+	Dozed(took time.Duration)
+	DozeEnded(after time.Duration)
 	Slept(reason string)
 	Started(took time.Duration)
 }
@@ -95,10 +99,16 @@ type Reconciler struct {
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
+	// Programs freeze desktops on their nodes, by Orders; nil freezes none.
+	Programs Programs
+	Orders   Orders
 
 	began sync.Once
 	start time.Time
 	nodes nodes
+	yields
+	// failedFreezes has for how long and why a desktop is not frozen again: noDoze by name.
+	failedFreezes sync.Map
 	// unrecorded are the passes of desktops that were woken and whose record waits for those
 	// of others, by the session's name; recording is how many write theirs.
 	unrecorded sync.Map
@@ -173,7 +183,15 @@ func (r *Reconciler) step(ctx context.Context, session *v1alpha1.VDISession) (ct
 	if err := p.observe(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
+	p.mayDoze()
+	p.makeRoom(ctx)
 	p.decide()
+	if err := p.doze(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := p.seekRoom(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	act := p.rest
 	if p.decision.Awake {
 		act = p.run
@@ -206,6 +224,8 @@ type pass struct {
 	observed workload.Observation
 	decision lifecycle.Decision
 
+	// noDoze is why no doze begins.
+	noDoze noDoze
 	// blocked is what keeps the wanted shape from being applied; zero if nothing does.
 	blocked blocked
 	// again is when to come back without any event; zero is never.

@@ -13,6 +13,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/tracing"
 )
 
@@ -32,6 +33,7 @@ func (p *pass) observe(ctx context.Context) (err error) {
 		// A desktop runs and its status was lost: unknown means awake, from now on.
 		st.StartTime = p.micro()
 	}
+	p.forgetDoze()
 	if lifecycle.Awake(p.session) {
 		if lifecycle.Started(p.session) && p.lost() {
 			st.ReadyTime, st.LostTime = nil, p.micro()
@@ -92,7 +94,7 @@ func (p *pass) wake() {
 	st := &p.session.Status
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Waiting = p.micro(), nil, nil, "", nil
 	p.happened = append(p.happened, func() {
-		p.Metrics.Woke()
+		p.Metrics.Woke(metrics.WokeFromZero)
 		p.Audit.Event(audit.Event{Event: audit.Wake, Via: audit.ViaOperator, Reason: string(p.decision.Reason)}.Of(p.session))
 		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
 		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "Wake", "The desktop wakes: %s", p.decision.Reason)
@@ -101,9 +103,13 @@ func (p *pass) wake() {
 
 func (p *pass) sleep() {
 	st, reason := &p.session.Status, p.decision.Reason
-	message := ""
-	if reason == lifecycle.ReasonStartup {
+	message, why := "", string(reason)
+	switch {
+	case reason == lifecycle.ReasonStartup:
 		message = p.startFailed()
+	case reason == lifecycle.ReasonGaveWay:
+		message = "It dozed, and gave way to " + st.Doze.GivesWayTo + "."
+		why += ", to " + st.Doze.GivesWayTo
 	}
 	p.recordSleep()
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
@@ -115,7 +121,7 @@ func (p *pass) sleep() {
 			p.event(corev1.EventTypeWarning, v1alpha1.EventStartupFailed, "Sleep", "%s", message)
 			return
 		}
-		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "Sleep", "The desktop goes to sleep: %s", reason)
+		p.event(corev1.EventTypeNormal, v1alpha1.ReasonAsleep, "Sleep", "The desktop goes to sleep: %s", why)
 	})
 }
 

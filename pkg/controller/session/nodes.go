@@ -19,12 +19,61 @@ const nodesLookedAt = time.Minute
 // nodesWithin bounds a list of them.
 const nodesWithin = 5 * time.Second
 
-// nodes knows the largest of a cluster's nodes, by resource.
+// nodes knows the largest of a cluster's nodes, by resource, and what those of dozing desktops need.
 type nodes struct {
 	mu sync.Mutex
 	// at is when they were listed last, most what they had: nil where they may not be read.
 	at   time.Time
 	most corev1.ResourceList
+	// needing are the nodes of dozing desktops, as each was looked at last.
+	needing map[string]nodeNeed
+}
+
+// nodeNeed is what a node needs of who dozes there.
+type nodeNeed struct {
+	// leaves says that the node takes no pods; short that it is short of memory.
+	leaves, short bool
+	at            time.Time
+}
+
+// needs is what a node needs; nothing where that is not known.
+func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, name string) nodeNeed {
+	if api == nil {
+		return nodeNeed{}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if is, known := n.needing[name]; known && now.Sub(is.at) < nodeLookedAt {
+		return is
+	}
+	for node, is := range n.needing { // nobody dozes there any more
+		if now.Sub(is.at) > 2*nodeLookedAt {
+			delete(n.needing, node)
+		}
+	}
+	if n.needing == nil {
+		n.needing = map[string]nodeNeed{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodesWithin)
+	defer cancel()
+	is, list := nodeNeed{at: now}, &corev1.NodeList{}
+	err := api.List(ctx, list, client.MatchingFields{"metadata.name": name},
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
+	if err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("a node cannot be read, so what dozes there does not give way to it", "node", name, "error", err.Error())
+	}
+	for i := range list.Items {
+		node := &list.Items[i]
+		if node.Name != name {
+			continue
+		}
+		is.leaves = node.Spec.Unschedulable
+		for _, c := range node.Status.Conditions {
+			is.short = is.short || c.Type == corev1.NodeMemoryPressure && c.Status == corev1.ConditionTrue
+		}
+	}
+	n.needing[name] = is
+	return is
 }
 
 // largest is how much of a resource the largest node has for pods; 0 where no node has any. It

@@ -30,6 +30,7 @@ import (
 	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -43,6 +44,7 @@ type stage struct {
 	workload.Observation
 	refusal error
 	delay   workload.Delay // of what is not live
+	fits    bool           // whether what is live has the wanted shape
 	applied []bool         // whether each call took the desktop for live
 	rested  []bool         // whether each call might take away
 	rest    workload.Rested
@@ -62,7 +64,7 @@ func (s *stage) Apply(ctx context.Context, _ *v1alpha1.VDISession, _ workload.Sh
 	live, err := is(ctx)
 	require.NoError(s.t, err)
 	s.applied = append(s.applied, live)
-	if live {
+	if live && !s.fits {
 		return workload.Delay{Reason: v1alpha1.ReasonWaitingForSleep, Message: "later"}, s.refusal
 	}
 	return s.delay, s.refusal
@@ -83,8 +85,14 @@ func (s *stage) Delete(context.Context, *v1alpha1.VDISession) (string, error) {
 	return s.remains, nil
 }
 func (s *stage) Watched() []client.Object { return nil }
-func (s *stage) Woke()                    { s.counted = append(s.counted, "woke") }
-func (s *stage) Slept(reason string)      { s.counted = append(s.counted, "slept "+reason) }
+func (s *stage) Woke(from string) {
+	s.counted = append(s.counted, strings.TrimSuffix("woke from "+from, " from "+metrics.WokeFromZero))
+}
+func (s *stage) Dozed(time.Duration) { s.counted = append(s.counted, "dozed") }
+func (s *stage) DozeEnded(after time.Duration) {
+	s.counted = append(s.counted, "dozed for "+after.String())
+}
+func (s *stage) Slept(reason string) { s.counted = append(s.counted, "slept "+reason) }
 func (s *stage) Started(took time.Duration) {
 	s.counted = append(s.counted, "started in "+took.String())
 }

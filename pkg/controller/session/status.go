@@ -30,6 +30,7 @@ func (p *pass) summarise() {
 	} else if !p.conditionIs(v1alpha1.ConditionAwake, p.asleepBecause()) {
 		p.condition(v1alpha1.ConditionAwake, false, p.asleepBecause(), "")
 	}
+	p.sayDoze()
 	if p.blocked != (blocked{}) && p.observed.Exists {
 		p.condition(v1alpha1.ConditionUpToDate, false, v1alpha1.ReasonBlocked, p.blocked.message)
 	}
@@ -65,6 +66,8 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 	case !p.observed.Exists && p.blocked != (blocked{}):
 		return v1alpha1.PhasePending, p.blocked.reason, p.blocked.message, false
 
+	case p.dozes():
+		return v1alpha1.PhaseDozing, v1alpha1.ReasonDozing, "A visit finds it as it was left.", true
 	case p.decision.Awake && p.reachable():
 		return v1alpha1.PhaseRunning, v1alpha1.ReasonRunning, "", true
 	case p.decision.Awake:
@@ -73,6 +76,8 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 
 	case p.decision.Reason == lifecycle.ReasonPoweredOff:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonPoweredOff, "Switched off: set spec.power to OnDemand to let a visit wake it.", false
+	case p.decision.Reason == lifecycle.ReasonDozeLost:
+		return v1alpha1.PhaseAsleep, v1alpha1.ReasonDozeLost, "It dozed and could not be thawed: it starts anew.", true
 	case lifecycle.StartFailed(p.session):
 		return v1alpha1.PhaseFailed, v1alpha1.ReasonStartupTimeout, p.awakeMessage(), false
 	case p.observed.Pods > 0:
@@ -80,6 +85,12 @@ func (p *pass) phase() (phase v1alpha1.Phase, reason, message string, ready bool
 	default:
 		return v1alpha1.PhaseAsleep, v1alpha1.ReasonAsleep, "A visit wakes it.", true
 	}
+}
+
+// dozes says that the desktop is frozen, or about to be.
+func (p *pass) dozes() bool {
+	d := p.session.Status.Doze
+	return p.decision.Awake && d != nil && (p.decision.Dozing || d.FrozenAt != nil)
 }
 
 func (p *pass) awakeMessage() string {
@@ -146,6 +157,10 @@ func (p *pass) log(ctx context.Context) {
 		log.Info("the session has failed", "reason", reasonOf(is), "message", is.Message)
 	case p.wakes():
 		log.Info("the desktop wakes", "reason", p.decision.Reason)
+	case was.Doze == nil && is.Doze != nil:
+		log.Info("the desktop is to doze", "node", is.Doze.Node)
+	case lifecycle.Runs(p.session) && was.Doze != nil:
+		log.Info("the desktop dozes no longer")
 	case !lifecycle.Awake(p.session) && lifecycle.Awake(p.before):
 		log.Info("the desktop goes to sleep", "reason", is.SleepReason)
 	}
@@ -156,13 +171,14 @@ func reasonOf(st *v1alpha1.VDISessionStatus) string {
 	return ptr.Deref(meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady), metav1.Condition{}).Reason
 }
 
-// patch is locked where the desktop wakes, becomes ready or sleeps: a visit that was
+// patch is locked where the desktop wakes, becomes ready, dozes or sleeps: a visit that was
 // reported meanwhile has to be part of that decision, and a pass over a session that is
 // no longer as it was read would count the same start twice. Any other write needs no
 // lock.
 func (p *pass) patch() client.Patch {
 	before, now := &p.before.Status, &p.session.Status
-	if before.StartTime.Equal(now.StartTime) && before.ReadyTime.Equal(now.ReadyTime) && before.SleepTime.Equal(now.SleepTime) {
+	if before.StartTime.Equal(now.StartTime) && before.ReadyTime.Equal(now.ReadyTime) && before.SleepTime.Equal(now.SleepTime) &&
+		equality.Semantic.DeepEqual(before.Doze, now.Doze) {
 		return client.MergeFrom(p.before)
 	}
 	return client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})

@@ -45,6 +45,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 			return fmt.Errorf("index sessions by %s: %w", name, err)
 		}
 	}
+	for name, values := range map[string]func(*v1alpha1.VDISession) []string{indexDoze: dozeIndex, indexWaits: waitsIndex} {
+		err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.VDISession{}, name, func(o client.Object) []string {
+			return values(o.(*v1alpha1.VDISession))
+		})
+		if err != nil {
+			return fmt.Errorf("index sessions by %s: %w", name, err)
+		}
+	}
 	deletions := predicate.Funcs{
 		CreateFunc:  func(event.CreateEvent) bool { return false },
 		UpdateFunc:  func(event.UpdateEvent) bool { return false },
@@ -63,6 +71,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, o := range r.Workload.Watched() {
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel), later)
+	}
+	if r.Programs != nil {
+		b = b.Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(dozeChanges())).
+			WatchesRawSource(source.TypedChannel(r.Programs.Changed(), handler.TypedEnqueueRequestsFromMapFunc(r.onNodes)))
 	}
 	if r.Namespaces != nil {
 		b = b.WatchesRawSource(source.TypedChannel(r.Namespaces.Begun(), handler.TypedEnqueueRequestsFromMapFunc(r.ofNamespace)))

@@ -42,6 +42,9 @@ func (r *Reconciler) count(ctx context.Context, t *v1alpha1.VDITemplate) (n v1al
 		case v1alpha1.PhaseRunning:
 			n.Running++
 			n.Awake++
+		case v1alpha1.PhaseDozing:
+			n.Dozing++
+			n.Awake++
 		case v1alpha1.PhaseAsleep:
 			n.Asleep++
 		case v1alpha1.PhaseFailed:
@@ -59,7 +62,7 @@ func (r *Reconciler) count(ctx context.Context, t *v1alpha1.VDITemplate) (n v1al
 func add(a, b v1alpha1.TemplateSessions) v1alpha1.TemplateSessions {
 	return v1alpha1.TemplateSessions{
 		Total: a.Total + b.Total, Awake: a.Awake + b.Awake, Pending: a.Pending + b.Pending, Creating: a.Creating + b.Creating,
-		Running: a.Running + b.Running, Asleep: a.Asleep + b.Asleep, Failed: a.Failed + b.Failed, Terminating: a.Terminating + b.Terminating,
+		Running: a.Running + b.Running, Dozing: a.Dozing + b.Dozing, Asleep: a.Asleep + b.Asleep, Failed: a.Failed + b.Failed, Terminating: a.Terminating + b.Terminating,
 	}
 }
 

@@ -17,6 +17,7 @@ type state string
 const (
 	stateRunning  state = "running"
 	stateStarting state = "starting"
+	stateDozing   state = "dozing"
 	stateAsleep   state = "asleep"
 	stateFailed   state = "failed"
 	stateBlocked  state = "blocked"
@@ -26,7 +27,7 @@ const (
 )
 
 // states are all, in the order of a list to choose from.
-var states = []state{stateRunning, stateStarting, stateAsleep, stateFailed, stateBlocked, stateOff, stateDeleting, stateNew}
+var states = []state{stateRunning, stateStarting, stateDozing, stateAsleep, stateFailed, stateBlocked, stateOff, stateDeleting, stateNew}
 
 // stateOf reads a state off a session.
 func stateOf(s *v1alpha1.VDISession) state {
@@ -38,6 +39,8 @@ func stateOf(s *v1alpha1.VDISession) state {
 		return stateOff
 	case ready != nil && ready.Status != metav1.ConditionTrue && lifecycle.NeedsAction(ready.Reason):
 		return stateBlocked
+	case lifecycle.Dozing(s):
+		return stateDozing
 	case lifecycle.Awake(s) && lifecycle.Started(s):
 		return stateRunning
 	case lifecycle.Awake(s):
@@ -56,7 +59,7 @@ const seenWithinUse = time.Minute
 
 // inUse says that somebody is connected.
 func inUse(s *v1alpha1.VDISession, now time.Time) bool {
-	return lifecycle.Awake(s) && now.Sub(lastUsed(s, now)) < seenWithinUse
+	return lifecycle.Runs(s) && now.Sub(lastUsed(s, now)) < seenWithinUse
 }
 
 // lastUsed is when somebody was last connected; zero is never.
@@ -117,6 +120,8 @@ func (v *visit) tell(s *v1alpha1.VDISession) told {
 		if slept := "slept." + s.Status.SleepReason; v.Has(slept) {
 			t.Said = v.Say(slept)
 		}
+	case stateDozing:
+		t.Said = v.Say("said.dozing")
 	case stateOff:
 		t.Said = v.Say("said.off")
 	case stateRunning:
@@ -173,7 +178,7 @@ func nextSleep(s *v1alpha1.VDISession, now time.Time) (lifecycle.Due, bool) {
 	clocks := slices.DeleteFunc(lifecycle.SessionClocks(now, lifecycle.EffectivePolicy(s.Status.Lifecycle), s),
 		func(d lifecycle.Due) bool {
 			// Who is connected sees to it that this one never runs out.
-			return d.At.Before(now) || d.Reason == lifecycle.ReasonDisconnected && inUse(s, now)
+			return d.At.Before(now) || d.Leads != lifecycle.StateAsleep || d.Reason == lifecycle.ReasonDisconnected && inUse(s, now)
 		})
 	if !s.DeletionTimestamp.IsZero() || len(clocks) == 0 {
 		return lifecycle.Due{}, false

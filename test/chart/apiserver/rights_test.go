@@ -82,7 +82,7 @@ func expectAllowed(t *testing.T, who string, rights []right, may func(right) boo
 }
 
 const (
-	operatorAccount, activatorAccount, portalAccount = "vdi-operator", "vdi-activator", "vdi-portal"
+	operatorAccount, activatorAccount, portalAccount, nodeAccount = "vdi-operator", "vdi-activator", "vdi-portal", "vdi-node"
 	// withPortal are the values with which people sign in at a portal.
 	withPortal = "auth.oidc.issuer=https://login.example.com,auth.oidc.clientID=vdi"
 	// elsewhere is a namespace that has no part in anything.
@@ -169,6 +169,13 @@ var (
 			"create coordination.k8s.io:leases", "patch coordination.k8s.io:leases"),
 		[]right{"patch vdi.kasm.io:vditemplates/status", "list secrets", "list pods", "list nodes"},
 	)
+	nodesWork  = []right{"list pods", "watch pods", "get vdi.kasm.io:vdisessions", "get coordination.k8s.io:leases named vdi-desktops"}
+	nodesNever = join(neverAllowed,
+		in("team-a", "get pods", "patch pods", "patch pods/status", "list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions",
+			"patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status", "get secrets", "list secrets", "create events",
+			"get coordination.k8s.io:leases", "patch coordination.k8s.io:leases named vdi-desktops"),
+		in(systemNamespace, "get secrets named vdi-signing-key", "get secrets", "get configmaps", "patch coordination.k8s.io:leases"),
+		[]right{"list nodes", "get nodes", "list vdi.kasm.io:vditemplates", "list secrets"})
 	activatorsNever = join(
 		in("team-a", "patch vdi.kasm.io:vdisessions", "update vdi.kasm.io:vdisessions/status", "get secrets", "list secrets",
 			"get persistentvolumeclaims", "patch pods",
@@ -234,6 +241,24 @@ func TestThePortalMayWhatItsPagesDo(t *testing.T) {
 			expectRights(t, activatorAccount, join(activatorsLease, in("team-a", activatorsWork...), in(systemNamespace, readsSignIns...)),
 				join(neverAllowed, activatorsNever))
 			expectRights(t, operatorAccount, join(lease, in(systemNamespace, "get secrets named vdi-portal")), in(systemNamespace, signIns...))
+		})
+	}
+}
+
+func TestTheProgramOnNodesSeesPodsAndAsksSessions(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags       []string
+		may, mayNot []right
+	}{
+		"everywhere": {nil, join(nodesWork, in(elsewhere, nodesWork...)), nil},
+		"in watched namespaces": {[]string{"--values", values("watched-namespaces")}, in("team-b", nodesWork...),
+			join(nodesWork, in(elsewhere, nodesWork...))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			install(t, append(c.flags, "--set", "doze.enabled=true")...)
+			expectRights(t, nodeAccount, join(c.may, in("team-a", nodesWork...)), join(nodesNever, c.mayNot))
+			// Who finds the programs by their pods.
+			expectRights(t, operatorAccount, in(systemNamespace, "list pods", "watch pods"), in("kube-system", "create pods"))
 		})
 	}
 }

@@ -177,7 +177,8 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 	fields := map[string]string{
 		"observedGeneration": "7", "phase": `"Running"`, "message": `"x"`, "url": `"https://evil.example/"`, "podName": `"x"`,
 		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
-		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "shortened": `{"maxDuration":"` + now + `"}`, "streaming": `{"protocol":"Auto"}`,
+		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "shortened": `{"maxDuration":"` + now + `"}`,
+		"doze": `{"since":"` + now + `","pod":"x","podUID":"x","node":"x","address":"10.0.0.1:7080"}`, "streaming": `{"protocol":"Auto"}`,
 		"waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
 	}
 	for field := range reflect.TypeFor[v1alpha1.VDISessionStatus]().Fields() {

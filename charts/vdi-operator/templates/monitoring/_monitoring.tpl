@@ -7,7 +7,7 @@ Operator, and those of values, which win; takes {context, component, port}.
 {{- if .context.Values.prometheusAnnotations.enabled -}}
 {{- $all = dict "prometheus.io/scrape" "true" "prometheus.io/port" (.port | toString) "prometheus.io/path" "/metrics" -}}
 {{- end -}}
-{{- with mergeOverwrite $all ((get .context.Values .component).podAnnotations | default dict) -}}
+{{- with mergeOverwrite $all ((get .context.Values (.values | default .component)).podAnnotations | default dict) -}}
 {{- omit . "checksum/config" | toYaml -}}
 {{- end -}}
 {{- end -}}

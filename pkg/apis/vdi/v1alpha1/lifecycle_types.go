@@ -29,7 +29,7 @@ func (d *Duration) OrZero() time.Duration {
 	return d.Duration.Duration
 }
 
-// Lifecycle sets the clocks that put a desktop to sleep. Each one is read from the
+// Lifecycle sets the clocks that put a desktop to sleep, or freeze it first. Each one is read from the
 // session, then from the template, then from the chart's values: the nearest wins, and
 // "0s" switches a clock off. A clock that runs is 10s at least and 8760h, a year, at
 // most. A session's status has the clocks that came out.
@@ -56,6 +56,17 @@ type Lifecycle struct {
 	// desktop goes back to sleep.
 	// +optional
 	StartupTimeout *Duration `json:"startupTimeout,omitempty"`
+
+	// DozeAfter freezes a desktop in its pod when no connection has been open for this
+	// long: the next visit finds it as it was left, in a moment. It needs doze.enabled, and
+	// to be shorter than disconnectTimeout, which does not run while the desktop dozes. A
+	// desktop that is AlwaysOn dozes only where its own session says so.
+	// +optional
+	DozeAfter *Duration `json:"dozeAfter,omitempty"`
+
+	// DozeFor puts the desktop to sleep when it has dozed for this long.
+	// +optional
+	DozeFor *Duration `json:"dozeFor,omitempty"`
 }
 
 // ShortenedClocks are the times of the edits, of values, template or session, that made clocks
@@ -78,4 +89,10 @@ type ShortenedClocks struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	MaxDuration *metav1.MicroTime `json:"maxDuration,omitempty"`
+
+	// DozeAfter is when the time until a doze was made shorter.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	DozeAfter *metav1.MicroTime `json:"dozeAfter,omitempty"`
 }

@@ -23,6 +23,9 @@ const (
 	// ConditionAccessEnforced: what the template's spec.access forbids is kept back before it
 	// reaches the desktop, or the visitor. Absent where it asks for nothing.
 	ConditionAccessEnforced = "AccessEnforced"
+	// ConditionDozing: the desktop is frozen in its pod. False says why it is not, or cannot
+	// be; it is there while the desktop is awake and lifecycle.dozeAfter is on.
+	ConditionDozing = "Dozing"
 )
 
 // Condition types of a template. True is good in each.
@@ -148,9 +151,37 @@ const (
 	ReasonDisconnectTimeout = "DisconnectTimeout"
 	// ReasonMaxDuration: asleep, since it had been awake for as long as it may.
 	ReasonMaxDuration = "MaxDuration"
+	// ReasonDozeAfter: awake and dozing, since nobody was connected.
+	ReasonDozeAfter = "DozeAfter"
+	// ReasonDozeFor: asleep, since it had dozed for as long as it may.
+	ReasonDozeFor = "DozeFor"
+	// ReasonGaveWay: asleep while it dozed, since somebody needs what it held: a session that
+	// waits for its GPU, its node, or a change of its own.
+	ReasonGaveWay = "GaveWay"
+	// ReasonDozeLost: asleep, since nobody could thaw it; what was open in it is lost. It starts
+	// anew for who visits it. It is an event's reason, too.
+	ReasonDozeLost = "DozeLost"
 	// ReasonStartupTimeout: asleep, since it did not start in time. It is a reason of
 	// Ready, too.
 	ReasonStartupTimeout = "StartupTimeout"
+)
+
+// Reasons of Dozing.
+const (
+	// ReasonDozing: the desktop is frozen; a visit thaws it. It is a reason of Ready, too.
+	ReasonDozing = "Dozing"
+	// ReasonCanDoze: the desktop dozes once nobody has been connected for long enough.
+	ReasonCanDoze = "CanDoze"
+	// ReasonSleepsFirst: disconnectTimeout is not longer than dozeAfter.
+	ReasonSleepsFirst = "SleepsFirst"
+	// ReasonDozeOff: doze.enabled is false.
+	ReasonDozeOff = "DozeOff"
+	// ReasonNodeProgramMissing: the desktop's node has no program that is ready to freeze it.
+	ReasonNodeProgramMissing = "NodeProgramMissing"
+	// ReasonNodeNeedsRoom: the node takes no pods, or is short of memory: what dozes there gives way.
+	ReasonNodeNeedsRoom = "NodeNeedsRoom"
+	// ReasonFreezeFailed: the program on the node did not freeze the desktop; it is tried again.
+	ReasonFreezeFailed = "FreezeFailed"
 )
 
 // Reasons of Ready. While the workload cannot be made, it is the reason of the condition
@@ -269,6 +300,10 @@ const (
 const (
 	// EventAwake: a session's desktop wakes.
 	EventAwake = "Awake"
+	// EventDesktopDozes: a session's desktop was frozen in its pod.
+	EventDesktopDozes = "DesktopDozes"
+	// EventDesktopThawed: a desktop that dozed runs again.
+	EventDesktopThawed = "DesktopThawed"
 	// EventStartupFailed: a session's desktop did not start in time.
 	EventStartupFailed = "StartupFailed"
 	// EventConfigRestored: keys of Knative's configuration that somebody had removed

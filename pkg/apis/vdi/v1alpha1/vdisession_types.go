@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // VDISessionSpec is one person's desktop.
@@ -118,7 +119,7 @@ type SessionPersistence struct {
 }
 
 // Phase is a one-word summary for people; programs read the conditions.
-// +kubebuilder:validation:Enum=Pending;Creating;Running;Asleep;Terminating;Failed
+// +kubebuilder:validation:Enum=Pending;Creating;Running;Dozing;Asleep;Terminating;Failed
 type Phase string
 
 const (
@@ -128,6 +129,8 @@ const (
 	PhaseCreating Phase = "Creating"
 	// PhaseRunning says that the desktop is reachable.
 	PhaseRunning Phase = "Running"
+	// PhaseDozing says that the desktop is frozen in its pod; a visit finds it as it was left.
+	PhaseDozing Phase = "Dozing"
 	// PhaseAsleep says that there are zero pods; a visit wakes it.
 	PhaseAsleep Phase = "Asleep"
 	// PhaseTerminating says that the session is being deleted.
@@ -140,7 +143,7 @@ const (
 // moves them forward, so any number of activators can write them independently. Viewer is
 // written under optimistic locking.
 type SessionActivity struct {
-	// LastWakeTime is when somebody last asked for the desktop while it slept.
+	// LastWakeTime is when somebody last asked for the desktop while it slept or dozed.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
@@ -266,6 +269,10 @@ type VDISessionStatus struct {
 	// Shortened is when an edit made clocks of the awake desktop shorter; unset while it sleeps.
 	// +optional
 	Shortened *ShortenedClocks `json:"shortened,omitempty"`
+	// Doze is where and since when the desktop dozes, or is about to; unset otherwise. It is
+	// written before the desktop is frozen, and goes after it was thawed.
+	// +optional
+	Doze *SessionDoze `json:"doze,omitempty"`
 	// Streaming is the template's spec.streaming, which the activators read here: of an awake
 	// desktop as it was at its wake.
 	// +optional
@@ -281,11 +288,53 @@ type VDISessionStatus struct {
 	// +optional
 	Activity *SessionActivity `json:"activity,omitempty"`
 	// Conditions has TemplateResolved, HomeReady, WorkloadApplied, UpToDate,
-	// Awake, Ready and DesktopReady, and AccessEnforced where the template has a policy.
+	// Awake, Ready and DesktopReady, AccessEnforced where the template has a policy, and Dozing
+	// where the desktop may doze.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// SessionDoze is a desktop that is frozen in its pod, or may be.
+type SessionDoze struct {
+	// Since is when it was decided. A visit after it ends the doze.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	Since metav1.MicroTime `json:"since"`
+	// FrozenAt is when the program on the node said that the desktop is frozen; unset until then.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	FrozenAt *metav1.MicroTime `json:"frozenAt,omitempty"`
+	// Pod and PodUID name the pod.
+	Pod    string    `json:"pod"`
+	PodUID types.UID `json:"podUID"`
+	// Node is the pod's node.
+	Node string `json:"node"`
+	// Address is where the program on the node listens, with its port.
+	Address string `json:"address"`
+	// Program is which program was asked; after its restart it is asked again.
+	// +optional
+	Program string `json:"program,omitempty"`
+	// Thaw is an order, signed by the operator, by which activators have the program thaw this
+	// desktop. It is good for nothing else, and for nothing once a later order was obeyed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Thaw string `json:"thaw,omitempty"`
+	// GivesWayTo says who needs what the desktop holds: it goes to sleep at once, unless
+	// somebody has visited it since it dozes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	GivesWayTo string `json:"givesWayTo,omitempty"`
+	// UnansweredSince is since when the program has not thawed the desktop for a visitor.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	UnansweredSince *metav1.MicroTime `json:"unansweredSince,omitempty"`
+	// Lost says that nobody could thaw the desktop: its pod ends, and it starts anew.
+	// +optional
+	Lost bool `json:"lost,omitempty"`
 }
 
 // SessionWaiting is what the start of a desktop waits for.

@@ -305,7 +305,7 @@ type VDITemplateStatus struct {
 type TemplateSessions struct {
 	// Total is the number of sessions.
 	Total int32 `json:"total"`
-	// Awake is how many of them start or run.
+	// Awake is how many of them have a pod: they start, run or doze.
 	Awake int32 `json:"awake"`
 	// Pending is how many lack something.
 	// +optional
@@ -316,6 +316,9 @@ type TemplateSessions struct {
 	// Running is how many are reachable.
 	// +optional
 	Running int32 `json:"running,omitempty"`
+	// Dozing is how many are frozen in their pods; they are awake.
+	// +optional
+	Dozing int32 `json:"dozing,omitempty"`
 	// Asleep is how many have no pod and wait for a visit.
 	// +optional
 	Asleep int32 `json:"asleep,omitempty"`

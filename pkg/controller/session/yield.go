@@ -1,0 +1,250 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+// Indexes of sessions: by what dozing and waiting have to do with each other.
+const (
+	indexDoze = "status.doze"
+	// isDozing are those that doze; gaveWay those that sleep since they gave way.
+	isDozing, gaveWay = "dozing", "gaveWay"
+
+	// indexWaits is the resource of which no node has enough for a session, as GPUs.
+	indexWaits = "status.waiting.resource"
+	// anyResource finds all that wait for one.
+	anyResource = "*"
+)
+
+const (
+	// nodeLookedAt is how often the node of a dozing desktop is looked at: nodes are not watched.
+	nodeLookedAt = 30 * time.Second
+	// endsWithin is how long a pod may take to end that gave way, at most, for another to be left
+	// alone: as long as Knative gives it, and kubelet's own time.
+	endsWithin = 2 * time.Minute
+	// placedWithin is how long the scheduler may take to place a pod where there is room: it tries
+	// again after up to 10 s (kube-scheduler, podMaxBackoffSeconds).
+	placedWithin = 12 * time.Second
+)
+
+// yields are the sessions that have a dozing desktop give way to them.
+type yields struct {
+	// yielding is held while one is chosen.
+	yielding sync.Mutex
+	// hopes is when each was last seen to have one on the way; yielding guards it.
+	hopes map[types.UID]time.Time
+}
+
+// dozeIndex is a session's value of indexDoze.
+func dozeIndex(s *v1alpha1.VDISession) []string {
+	switch {
+	case s.Status.Doze != nil:
+		return []string{isDozing}
+	case !lifecycle.Awake(s) && lifecycle.SleptBy(s) == lifecycle.ReasonGaveWay:
+		return []string{gaveWay}
+	}
+	return nil
+}
+
+// waitsIndex are a session's values of indexWaits.
+func waitsIndex(s *v1alpha1.VDISession) []string {
+	if w := s.Status.Waiting; w != nil && w.Reason == v1alpha1.ReasonWaitingForGPU && lifecycle.Awake(s) {
+		return []string{w.Resource, anyResource}
+	}
+	return nil
+}
+
+// makeRoom has this dozing desktop give way to its node, and to a change of its own.
+func (p *pass) makeRoom(ctx context.Context) {
+	d := p.session.Status.Doze
+	if d == nil || d.Lost || d.GivesWayTo != "" {
+		return
+	}
+	if p.changeWaits() {
+		d.GivesWayTo = "a change of its template or its session"
+		return
+	}
+	p.returnAt(p.now.Add(nodeLookedAt))
+	node := p.nodes.needs(ctx, p.API, p.now, d.Node)
+	switch {
+	case node.leaves:
+		d.GivesWayTo = fmt.Sprintf("node %s, which takes no pods: it is cordoned or drained", d.Node)
+	case node.short && p.dozesLongestThere(ctx, d):
+		d.GivesWayTo = fmt.Sprintf("node %s, which is short of memory", d.Node)
+	}
+}
+
+// dozesLongestThere says that no desktop on its node has dozed for longer: one goes at a time.
+func (p *pass) dozesLongestThere(ctx context.Context, d *v1alpha1.SessionDoze) bool {
+	list := &v1alpha1.VDISessionList{}
+	if err := p.Client.List(ctx, list, client.MatchingFields{indexDoze: isDozing}, client.UnsafeDisableDeepCopy); err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(list.Items, func(s v1alpha1.VDISession) bool {
+		other := s.Status.Doze
+		return s.UID != p.session.UID && other.Node == d.Node && s.Spec.Power != v1alpha1.PowerAlwaysOn && other.Since.Before(&d.Since)
+	})
+}
+
+// seekRoom has a dozing desktop give way that holds the GPUs which this one waits for: the one
+// that has dozed longest, and one for each that waits. Whoever is back at it meanwhile keeps it.
+func (p *pass) seekRoom(ctx context.Context) error {
+	progress := p.observed.Progress
+	if p.Programs == nil || !p.decision.Awake || p.observed.Pod == nil ||
+		progress.Reason != v1alpha1.ReasonWaitingForGPU || progress.Resource == "" {
+		return nil
+	}
+	p.yielding.Lock()
+	defer p.yielding.Unlock()
+	if p.hopes == nil {
+		p.hopes = map[types.UID]time.Time{}
+	}
+	name := corev1.ResourceName(progress.Resource)
+	holds, err := p.holders(ctx, name)
+	if err != nil {
+		return err
+	}
+	before, err := p.waitBefore(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case holds.onTheWay > before:
+		p.hopes[p.session.UID] = p.now
+		return nil
+	case p.now.Sub(p.hopes[p.session.UID]) < placedWithin: // what was on the way is there
+		p.returnAt(p.hopes[p.session.UID].Add(placedWithin))
+		return nil
+	}
+	maps.DeleteFunc(p.hopes, func(_ types.UID, at time.Time) bool { return p.now.Sub(at) >= placedWithin })
+	asked := asks(p.observed.Pod, name)
+	holds.dozing = slices.DeleteFunc(holds.dozing, func(h holder) bool { held := asks(h.pod, name); return held.Cmp(asked) < 0 })
+	if len(holds.dozing) == 0 {
+		return nil // the next one that dozes brings another pass
+	}
+	longest := slices.MinFunc(holds.dozing, func(a, b holder) int {
+		return cmp.Or(a.session.Status.Doze.Since.Compare(b.session.Status.Doze.Since.Time), cmp.Compare(a.session.UID, b.session.UID))
+	}).session
+	gives := longest.DeepCopy()
+	gives.Status.Doze.GivesWayTo = fmt.Sprintf("session %s, which waits for %s", p.name(), progress.Resource)
+	err = p.Client.Status().Patch(ctx, gives, client.MergeFromWithOptions(longest, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		p.returnAt(p.now.Add(conflictRetry))
+		return nil
+	}
+	if err == nil {
+		p.hopes[p.session.UID] = p.now
+	}
+	return err
+}
+
+// holder is a session whose pod holds a resource.
+type holder struct {
+	session *v1alpha1.VDISession
+	pod     *corev1.Pod
+}
+
+// holders are those of a resource that have left it, or could.
+type holders struct {
+	// dozing could give way.
+	dozing []holder
+	// onTheWay is how many do, or have, and whose pods still end.
+	onTheWay int
+}
+
+func (p *pass) holders(ctx context.Context, name corev1.ResourceName) (h holders, err error) {
+	for _, which := range []string{isDozing, gaveWay} {
+		list := &v1alpha1.VDISessionList{}
+		if err := p.Client.List(ctx, list, client.MatchingFields{indexDoze: which}, client.UnsafeDisableDeepCopy); err != nil {
+			return h, fmt.Errorf("find who dozes: %w", err)
+		}
+		for i := range list.Items {
+			s := &list.Items[i]
+			if which == gaveWay && p.now.Sub(lifecycle.Slept(s)) > endsWithin {
+				continue
+			}
+			held, err := workload.PodsOf(ctx, p.Client, s)
+			if err != nil {
+				return h, fmt.Errorf("find what %s/%s holds: %w", s.Namespace, s.Name, err)
+			}
+			for j := range held {
+				amount := asks(held[j], name)
+				switch d := s.Status.Doze; {
+				case amount.IsZero():
+				case d == nil || d.GivesWayTo != "":
+					h.onTheWay++
+				case s.Spec.Power != v1alpha1.PowerAlwaysOn && !d.Lost && held[j].UID == d.PodUID && !lifecycle.Returned(s, p.now):
+					h.dozing = append(h.dozing, holder{s, held[j]})
+				}
+			}
+		}
+	}
+	return h, nil
+}
+
+// waitBefore is how many sessions have waited for a resource for longer than this one.
+func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName) (n int, err error) {
+	list := &v1alpha1.VDISessionList{}
+	if err := p.Client.List(ctx, list, client.MatchingFields{indexWaits: string(name)}, client.UnsafeDisableDeepCopy); err != nil {
+		return 0, fmt.Errorf("find who waits: %w", err)
+	}
+	since := func(s *v1alpha1.VDISession) time.Time { return lifecycle.StartBegan(s) }
+	for i := range list.Items {
+		s := &list.Items[i]
+		if s.UID != p.session.UID && cmp.Or(since(s).Compare(since(p.session)), cmp.Compare(s.UID, p.session.UID)) < 0 {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// dozeChanges are the events by which who waits has more, or less, to hope for.
+func dozeChanges() predicate.Predicate {
+	none := func(event.CreateEvent) bool { return false }
+	return predicate.Funcs{
+		CreateFunc:  none,
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			was, is := e.ObjectOld.(*v1alpha1.VDISession), e.ObjectNew.(*v1alpha1.VDISession)
+			return (was.Status.Doze == nil) != (is.Status.Doze == nil)
+		},
+	}
+}
+
+// waiting are the sessions that wait for a resource.
+func (r *Reconciler) waiting(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.sessions(ctx, client.MatchingFields{indexWaits: anyResource})
+}
+
+// onNodes are the sessions with pods on the nodes whose programs have changed.
+func (r *Reconciler) onNodes(ctx context.Context, _ string) []reconcile.Request {
+	nodes, list := r.Programs.Nodes(), &corev1.PodList{}
+	if err := r.Client.List(ctx, list, client.HasLabels{v1alpha1.LabelSession}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if nodes[list.Items[i].Spec.NodeName] {
+			requests = append(requests, ofLabel(ctx, &list.Items[i])...)
+		}
+	}
+	return requests
+}

@@ -1,0 +1,195 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/workload"
+)
+
+const gpu corev1.ResourceName = "nvidia.com/gpu"
+
+// withGPUs is a pod of a session that asks for so many.
+func withGPUs(session string, count int64) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: session + "-1", UID: types.UID("pod-of-" + session), Labels: map[string]string{v1alpha1.LabelSession: session}},
+		Spec: corev1.PodSpec{NodeName: theNode, Containers: []corev1.Container{{Name: v1alpha1.ContainerDesktop,
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{gpu: *resource.NewQuantity(count, resource.DecimalSI)}}}}},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}
+}
+
+// neighbour is another session that dozes since then and holds so many GPUs.
+func (n *night) neighbour(name string, since time.Duration, count int64, change ...func(*v1alpha1.VDISession)) {
+	n.t.Helper()
+	at := metav1.NewMicroTime(n.now.Add(-since))
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name, UID: types.UID(name)},
+		Spec: v1alpha1.VDISessionSpec{User: name, Template: "egl"},
+		Status: v1alpha1.VDISessionStatus{ObservedGeneration: 1, StartTime: &at, Doze: &v1alpha1.SessionDoze{Since: at, FrozenAt: &at, Pod: name + "-1",
+			PodUID: types.UID("pod-of-" + name), Node: theNode}}}
+	for _, f := range change {
+		f(s)
+	}
+	require.NoError(n.t, n.r.Client.Create(n.t.Context(), s))
+	require.NoError(n.t, n.r.Client.Create(n.t.Context(), withGPUs(name, count)))
+}
+
+// waits makes this session's desktop wait for so many GPUs.
+func (n *night) waits(count int64) {
+	n.Pod = withGPUs(key.Name, count)
+	n.Pod.Spec.NodeName = ""
+	n.Progress = workload.Progress{Reason: v1alpha1.ReasonWaitingForGPU, Resource: string(gpu), Message: "no GPU"}
+	n.records(func(st *v1alpha1.VDISessionStatus) { st.ReadyTime, st.PodName = nil, "" })
+}
+
+// chosen are the neighbours that give way.
+func (n *night) chosen() (names []string) {
+	n.t.Helper()
+	list := &v1alpha1.VDISessionList{}
+	require.NoError(n.t, n.r.Client.List(n.t.Context(), list))
+	for i := range list.Items {
+		if d := list.Items[i].Status.Doze; d != nil && d.GivesWayTo != "" {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	return names
+}
+
+func TestTheLongestDozingDesktopThatHelpsGivesWay(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("small", time.Hour, 1)
+	n.neighbour("young", time.Minute, 2)
+	n.neighbour("old", 10*time.Minute, 2)
+	n.neighbour("always", time.Hour, 2, func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerAlwaysOn })
+	n.neighbour("inuse", time.Hour, 2, func(s *v1alpha1.VDISession) {
+		at := metav1.NewMicroTime(n.now)
+		s.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: &at}
+	})
+	n.neighbour("awake", time.Hour, 2, func(s *v1alpha1.VDISession) { s.Status.Doze = nil })
+	n.waits(2)
+	n.look()
+	require.Equal(t, []string{"old"}, n.chosen())
+	n.look()
+	n.passes(placedWithin)
+	assert.Equal(t, []string{"old"}, n.chosen(), "one at a time, as long as its pod is there")
+
+	// Its pod is gone, and the scheduler has its time.
+	old := &v1alpha1.VDISession{}
+	require.NoError(t, n.r.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: "old"}, old))
+	old.Status.Doze, old.Status.StartTime, old.Status.SleepReason = nil, nil, v1alpha1.ReasonGaveWay
+	at := metav1.NewMicroTime(n.now)
+	old.Status.SleepTime = &at
+	require.NoError(t, n.r.Client.Status().Update(t.Context(), old))
+	n.look()
+	assert.Empty(t, n.chosen(), "its pod still ends")
+	require.NoError(t, n.r.Client.Delete(t.Context(), withGPUs("old", 2)))
+	_, again := n.passes(time.Second)
+	assert.Empty(t, n.chosen(), "the scheduler has not looked yet")
+	assert.LessOrEqual(t, again, placedWithin)
+	n.passes(placedWithin)
+	assert.Equal(t, []string{"young"}, n.chosen(), "somebody else was faster")
+}
+
+func TestWhoWaitsLongerIsHelpedFirstAndEachByOne(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("first", time.Hour, 1)
+	n.neighbour("second", time.Minute, 1)
+	before := metav1.NewMicroTime(n.now.Add(-time.Hour))
+	require.NoError(t, n.r.Client.Create(t.Context(), &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "earlier", UID: "earlier"},
+		Spec: v1alpha1.VDISessionSpec{User: "earlier", Template: "egl"}, Status: v1alpha1.VDISessionStatus{StartTime: &before,
+			Waiting: &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: string(gpu)}}}))
+	n.waits(1)
+	n.look()
+	require.Equal(t, []string{"first"}, n.chosen())
+	n.look()
+	require.Equal(t, []string{"first"}, n.chosen())
+	n.passes(placedWithin)
+	assert.Equal(t, []string{"first", "second"}, n.chosen(), "the first is for who waits for longer")
+	n.passes(time.Minute)
+	assert.Len(t, n.chosen(), 2)
+}
+
+func TestOnlyAWaitForAGPUMakesSomebodyGiveWay(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("old", time.Hour, 1)
+	n.waits(1)
+	n.Progress.Reason, n.Progress.Resource = v1alpha1.ReasonWaitingForResource, "memory"
+	n.look()
+	assert.Empty(t, n.chosen())
+}
+
+func TestWhatGivesWayIsThawedAndSleepsUnlessSomebodyIsBack(t *testing.T) {
+	asked := func(st *v1alpha1.VDISessionStatus) {
+		st.Doze.GivesWayTo = "session team/bob, which waits for nvidia.com/gpu"
+	}
+	n := dozing(t)
+	n.records(asked)
+	now, _ := n.passes(time.Second)
+	assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason)
+	assert.False(t, n.program.Frozen(thePod))
+	n = dozing(t)
+	n.records(asked)
+	n.returns()
+	now, _ = n.look()
+	n.wants(now, v1alpha1.PhaseRunning, "")
+	assert.Empty(t, now.Status.SleepReason)
+}
+
+// node is the desktop's, as the API server has it.
+func (n *night) node(change func(*corev1.Node)) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: theNode}}
+	change(node)
+	n.r.API = fake.NewClientBuilder().WithScheme(n.r.Client.Scheme()).WithObjects(node, n.session(), n.Pod).
+		WithIndex(&corev1.Node{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).Build()
+}
+
+func cordoned(n *corev1.Node) { n.Spec.Unschedulable = true }
+func short(n *corev1.Node) {
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}}
+}
+
+func TestADozingDesktopGivesWayToItsNode(t *testing.T) {
+	for name, state := range map[string]func(*corev1.Node){"cordoned": cordoned, "short of memory": short} {
+		n := dozing(t)
+		n.node(func(*corev1.Node) {})
+		now, _ := n.passes(time.Second)
+		n.wants(now, v1alpha1.PhaseDozing, "")
+		n.node(state)
+		now, _ = n.passes(nodeLookedAt)
+		assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason, name)
+		assert.False(t, n.program.Frozen(thePod), name)
+	}
+}
+
+func TestUnderPressureTheLongestDozingDesktopOfTheNodeGoesFirst(t *testing.T) {
+	n := dozing(t)
+	n.neighbour("old", time.Hour, 1)
+	n.node(short)
+	now, _ := n.passes(nodeLookedAt)
+	n.wants(now, v1alpha1.PhaseDozing, "")
+	old := &v1alpha1.VDISession{}
+	require.NoError(t, n.r.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: "old"}, old))
+	require.NoError(t, n.r.Client.Delete(t.Context(), old))
+	now, _ = n.passes(nodeLookedAt)
+	assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason)
+}
+
+func TestWhereTheNodeNeedsRoomNoDozeBegins(t *testing.T) {
+	n := newNight(t)
+	n.node(cordoned)
+	now, _ := n.passes(dozeSoon)
+	assert.Nil(t, now.Status.Doze)
+	n.says(now, metav1.ConditionFalse, v1alpha1.ReasonNodeNeedsRoom)
+	now, _ = n.passes(4 * time.Minute)
+	assert.Equal(t, v1alpha1.ReasonDisconnectTimeout, now.Status.SleepReason)
+}
