@@ -7,13 +7,14 @@ import (
 
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/token/certfile"
 )
 
 // inputs are what the chart mounts into the pod.
 type inputs struct {
 	config      config.Config
 	proxies     listener.Proxies
-	certificate *certificate
+	certificate *certfile.Certificates
 	turnSecret  *turnSecret
 	visits      *visitKeys
 }
@@ -25,7 +26,7 @@ func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 	if in.proxies, err = listener.ParseProxies(in.config.TrustedProxies); err != nil {
 		return inputs{}, err
 	}
-	if in.certificate, err = openCertificate(f.verificationCert, log); err != nil {
+	if in.certificate, err = certfile.Open(f.verificationCert, "links", log); err != nil {
 		return inputs{}, err
 	}
 	if in.visits, err = openVisitKeys(f.visitKeys, log); err != nil {

@@ -113,11 +113,11 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	group.Go(func() error {
-		in.certificate.follow(alive, certificateEvery)
+		in.certificate.Follow(alive)
 		return nil
 	})
 	group.Go(func() error {
-		in.visits.follow(alive, certificateEvery)
+		in.visits.follow(alive, visitKeysEvery)
 		return nil
 	})
 	renewer := &listening.Renewer{Leases: api.client, Installation: in.config.Installation,
@@ -157,7 +157,7 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	writer := &record.Writer{Client: api.client, Directory: dir}
 	tracker = wake.NewTracker(alive, dir, writer, m, log)
 	tracker.Tracer = tracer
-	options := auth.Options{Verifier: in.certificate.verifier, Visits: in.visits.keys, URL: cfg.URL, Auth: cfg.Auth, Shares: writer}
+	options := auth.Options{Verifier: in.certificate.Verifier, Visits: in.visits.keys, URL: cfg.URL, Auth: cfg.Auth, Shares: writer}
 	if programs := issuers.New(cfg.Auth.Issuers, log); programs != nil {
 		options.Issuers = programs
 		go programs.Run(alive)
@@ -169,7 +169,7 @@ func assemble(alive context.Context, in inputs, api *api, m *metrics.Activator, 
 	}
 	server := activator.New(activator.Options{
 		Config: cfg, Proxies: in.proxies, Directory: dir, Tracker: tracker, Viewers: writer, Clients: clients,
-		Guard: auth.NewGuard(options), SignIns: signIns, Verifier: in.certificate.verifier,
+		Guard: auth.NewGuard(options), SignIns: signIns, Verifier: in.certificate.Verifier,
 		TURN:    &turnconfig.Server{Config: cfg.TURN, Secret: in.turnSecret.read, Pods: api.coturn, Log: log},
 		Metrics: m, Log: log, Audit: audit.New(os.Stdout, cfg.Audit.Enabled),
 	})

@@ -10,6 +10,9 @@ import (
 	"github.com/org/vdi-operator/activator/auth/visit"
 )
 
+// visitKeysEvery is how often the keys' file is read: much more often than kubelet brings a change.
+const visitKeysEvery = 5 * time.Second
+
 // visitKeys are those that sign visitors' cookies, in a file that kubelet replaces when the Secret
 // changes.
 type visitKeys struct {

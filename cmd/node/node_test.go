@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -73,31 +71,6 @@ func pair(t *testing.T) (*token.Signer, []byte) {
 	public, err := tokentest.PublicKey(key)
 	require.NoError(t, err)
 	return signer, public
-}
-
-func TestOrdersAreCheckedByTheCertificateAsItIs(t *testing.T) {
-	first, public := pair(t)
-	path := written(t, public)
-	var log bytes.Buffer
-	c, err := openCertificate(path, slog.New(slog.NewTextHandler(&log, nil)))
-	require.NoError(t, err)
-	obeys := func(by *token.Signer) bool {
-		raw, err := by.SignOrder(token.Order{Action: token.ActionThaw, Pod: types.NamespacedName{Namespace: "a", Name: "b"}, PodUID: "1", Session: "2",
-			Node: "n", Issued: time.Now()}, time.Minute)
-		require.NoError(t, err)
-		_, err = c.verifier.VerifyOrder(raw, time.Now())
-		return err == nil
-	}
-	require.NoError(t, os.WriteFile(path, []byte("no certificate"), 0o600))
-	c.check()
-	c.check()
-	assert.True(t, obeys(first), "the one before stays")
-	assert.Equal(t, 1, strings.Count(log.String(), "cannot be used"), "%s", &log)
-	second, public := pair(t)
-	require.NoError(t, os.WriteFile(path, public, 0o600))
-	c.check()
-	assert.True(t, obeys(second))
-	assert.False(t, obeys(first))
 }
 
 func TestOnlyPodsOfSessionsOnThisNodeAreWatched(t *testing.T) {

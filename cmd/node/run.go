@@ -22,6 +22,7 @@ import (
 	"github.com/org/vdi-operator/pkg/node"
 	"github.com/org/vdi-operator/pkg/node/cgroup"
 	"github.com/org/vdi-operator/pkg/node/desktops"
+	"github.com/org/vdi-operator/pkg/token/certfile"
 )
 
 const (
@@ -42,7 +43,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	cert, err := openCertificate(f.verificationCert, log)
+	cert, err := certfile.Open(f.verificationCert, "orders", log)
 	if err != nil {
 		return err
 	}
@@ -74,12 +75,12 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if _, err := serve.serve(f.metricsAddress, health.Handler(reg, nil, ready.check)); err != nil {
 		return err
 	}
-	api := &node.API{Node: f.node, Verifier: cert.verifier, Desktops: ds, Metrics: m, Log: log, Now: time.Now}
+	api := &node.API{Node: f.node, Verifier: cert.Verifier, Desktops: ds, Metrics: m, Log: log, Now: time.Now}
 	orders, err := serve.serve(f.listen, api.Handler())
 	if err != nil {
 		return err
 	}
-	for _, work := range []func(context.Context){ds.Run, func(ctx context.Context) { cert.follow(ctx, certificateEvery) }} {
+	for _, work := range []func(context.Context){ds.Run, cert.Follow} {
 		group.Go(func() error {
 			work(alive)
 			return nil

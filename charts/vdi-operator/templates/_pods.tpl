@@ -106,3 +106,24 @@ topologySpreadConstraints:
 priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
+
+{{/*
+The volume of the signing key's certificates alone: who checks tokens must not sign them. Those of
+the next key and of former ones are there for a while, or never.
+*/}}
+{{- define "vdi-operator.signingCertificates" -}}
+- name: signing
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ include "vdi-operator.signingSecret.name" . }}
+          items:
+            - {key: tls.crt, path: tls.crt}
+      - secret:
+          name: {{ include "vdi-operator.signingSecret.name" . }}
+          optional: true
+          items:
+            - {key: next.crt, path: next.crt}
+            - {key: former.crt, path: former.crt}
+{{- end -}}

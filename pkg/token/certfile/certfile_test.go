@@ -1,4 +1,4 @@
-package main
+package certfile
 
 import (
 	"bytes"
@@ -24,14 +24,14 @@ func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 	first, public := pair(t)
 	write(public)
 	var log bytes.Buffer
-	c, err := openCertificate(path, slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := Open(path, "links", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 
 	opens := func(by *token.Signer) bool {
 		sub := token.Subject{User: "ada", Session: types.NamespacedName{Namespace: "desktops", Name: "ada"}, UID: "1"}
 		raw, err := by.Sign(token.AudienceSession, sub, time.Now(), time.Hour)
 		require.NoError(t, err)
-		_, _, err = c.verifier.Verify(token.AudienceSession, raw, time.Now())
+		_, _, err = c.Verifier.Verify(token.AudienceSession, raw, time.Now())
 		return err == nil
 	}
 	c.check()
@@ -62,13 +62,13 @@ func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
 	put("tls.crt", first)
 	put(keys.NextCertificateKey, second)
 	var log bytes.Buffer
-	c, err := openCertificate(filepath.Join(dir, "tls.crt"), slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := Open(filepath.Join(dir, "tls.crt"), "orders", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	opens := func(by *token.Signer) bool {
 		sub := token.Subject{User: "ada", Session: types.NamespacedName{Namespace: "desktops", Name: "ada"}, UID: "1"}
 		raw, err := by.Sign(token.AudienceTURN, sub, time.Now(), time.Hour)
 		require.NoError(t, err)
-		_, _, err = c.verifier.Verify(token.AudienceTURN, raw, time.Now())
+		_, _, err = c.Verifier.Verify(token.AudienceTURN, raw, time.Now())
 		return err == nil
 	}
 	assert.True(t, opens(current))
@@ -80,7 +80,7 @@ func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
 	c.check()
 	assert.True(t, opens(current))
 	assert.True(t, opens(next))
-	assert.Contains(t, log.String(), "stay good")
+	assert.Contains(t, log.String(), "stays good")
 
 	put(keys.FormerCertificatesKey, []byte("none"))
 	c.check()
