@@ -39,18 +39,17 @@ type night struct {
 func newNight(t *testing.T) *night {
 	t.Helper()
 	g := newGateway(t)
-	n := &night{gateway: g, program: nodeapitest.Start(t, g.signer.Verifier(), "node-1"), desktop: newDesktop(t), issued: time.Now()}
-	inner := n.desktop.Config.ConnState
-	n.desktop.Config.ConnState = func(c net.Conn, s http.ConnState) {
+	n := &night{gateway: g, program: nodeapitest.Start(t, g.signer.Verifier(), "node-1"), issued: time.Now(),
+		desktop: httptest.NewUnstartedServer(newDesktop(t).Config.Handler)}
+	n.desktop.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew && n.program.Frozen("p") {
 			n.mu.Lock()
 			n.dialled = true
 			n.mu.Unlock()
 		}
-		if inner != nil {
-			inner(c, s)
-		}
 	}
+	n.desktop.Start()
+	t.Cleanup(n.desktop.Close)
 	g.wakes(n.desktop)
 	n.freezes()
 	return n

@@ -187,7 +187,7 @@ func TestWhoMaySpeakWithWhom(t *testing.T) {
 				tcp(node, apiServer, 6443), tcp(node, apiService, 443), tcp(prometheus, node, 9090)}},
 			fail: [][]policy.Connection{never, {tcp(internet, node, 7080), tcp(ingress, node, 7080), tcp(mimic, node, 7080), tcp(database, node, 7080),
 				tcp(prometheus, node, 7080), tcp(activator, node, 9090), tcp(activator, node, 22),
-				tcp(node, desktop, 8080), tcp(node, activator, 8081), tcp(node, internet, 443), tcp(node, metadata, 80), udp(node, dns, 53)}},
+				tcp(node, desktop, 8080), tcp(node, activator, 8081), tcp(node, internet, 80), tcp(node, metadata, 80), udp(node, dns, 53)}},
 		},
 		"closed-network": {
 			pass: [][]policy.Connection{needed, turn, open, {tcp(prometheus, desktop, 9090), tcp(operator, collector, 4317),

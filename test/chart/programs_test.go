@@ -77,12 +77,12 @@ func TestOneTagIsThatOfAllPrograms(t *testing.T) {
 		}
 	}
 	const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
-	everyProgram := append(slices.Clone(peopleSignIn), "doze.enabled=true")
+	with := func(set ...string) []string { return slices.Concat(peopleSignIn, []string{"doze.enabled=true"}, set) }
 	checkFields(t, map[string]fieldCase{
-		"a version":               {append(everyProgram, "image.tag=0.3.0"), all("0.3.0")},
-		"as Git has it":           {append(everyProgram, "image.tag=v0.3.0"), all("0.3.0")},
-		"what is no version":      {append(everyProgram, "image.tag=v2"), all("v2")},
-		"one said in another way": {append(everyProgram, "image.tag=0.3.0", "operator.image.tag=v0.3.0"), all("0.3.0")},
+		"a version":               {with("image.tag=0.3.0"), all("0.3.0")},
+		"as Git has it":           {with("image.tag=v0.3.0"), all("0.3.0")},
+		"what is no version":      {with("image.tag=v2"), all("v2")},
+		"one said in another way": {with("image.tag=0.3.0", "operator.image.tag=v0.3.0"), all("0.3.0")},
 		"one of its own that is no version": {[]string{"activator.image.tag=mine"}, map[string]string{
 			"Deployment/vdi-activator " + of: "ghcr.io/org/vdi-activator:mine"}},
 		"one by its digest": {[]string{"operator.image.tag=0.1.0", "operator.image.digest=" + digest}, map[string]string{
