@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	// MaxFreezes and MaxThaws are how many orders of a kind are at work at once; further ones are
-	// answered 503. Freezes are bounded apart, so that they keep no visitor waiting.
-	MaxFreezes, MaxThaws = 8, 64
+	// MaxFreezes is how many orders to freeze are at work at once; further ones are answered 503.
+	// They are bounded apart from MaxThaws, so that they keep no visitor waiting.
+	MaxFreezes = 8
+	// MaxThaws is how many orders to thaw are at work at once.
+	MaxThaws = 64
 	// MaxHeader bounds the head of a request, in bytes: a token has token.MaxLength at most.
 	MaxHeader = 8 << 10
 	// orderWithin bounds one order, whatever its sender has left of patience.

@@ -138,15 +138,16 @@ func (ds *Desktops) of(pod types.UID) *desktop {
 	return ds.pods[pod]
 }
 
-// make is what is known of a pod from now on; first says that nothing was known.
-func (ds *Desktops) make(pod types.UID) (d *desktop, first bool) {
+// make is what is known of a pod from now on.
+func (ds *Desktops) make(pod types.UID) *desktop {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if d = ds.pods[pod]; d == nil {
-		d, first = &desktop{uid: pod}, true
+	d := ds.pods[pod]
+	if d == nil {
+		d = &desktop{uid: pod}
 		ds.pods[pod] = d
 	}
-	return d, first
+	return d
 }
 
 // background runs work that Close waits for.

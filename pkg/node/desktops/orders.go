@@ -85,7 +85,7 @@ func (ds *Desktops) Thaw(ctx context.Context, o token.Order) error {
 		if _, err := ds.Root.Containers(o.PodUID); err != nil {
 			return noPod(err)
 		}
-		d, _ = ds.make(o.PodUID)
+		d = ds.make(o.PodUID)
 	}
 	d.lockToThaw()
 	defer d.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 // Seen is called with each pod of a session on this node, as it is now.
 func (ds *Desktops) Seen(p *corev1.Pod) {
-	d, _ := ds.make(p.UID)
+	d := ds.make(p.UID)
 	if ends(p) {
 		d.lockToThaw()
 	} else {
