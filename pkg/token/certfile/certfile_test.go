@@ -34,19 +34,19 @@ func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 		_, _, err = c.Verifier.Verify(token.AudienceSession, raw, time.Now())
 		return err == nil
 	}
-	c.check()
+	c.Look()
 	assert.True(t, opens(first), "the key is what it was")
 	assert.Empty(t, log.String(), "nothing has changed")
 
 	write([]byte("no certificate"))
-	c.check()
-	c.check()
+	c.Look()
+	c.Look()
 	assert.True(t, opens(first), "the one before stays")
 	assert.Equal(t, 1, strings.Count(log.String(), "cannot be used"), "%s", &log)
 
 	second, public := pair(t)
 	write(public)
-	c.check()
+	c.Look()
 	assert.True(t, opens(second), "the new key's link")
 	assert.False(t, opens(first), "the former key's link")
 	assert.Contains(t, log.String(), "has changed")
@@ -77,16 +77,16 @@ func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
 	put("tls.crt", second)
 	put(keys.FormerCertificatesKey, first)
 	require.NoError(t, os.Remove(filepath.Join(dir, keys.NextCertificateKey)))
-	c.check()
+	c.Look()
 	assert.True(t, opens(current))
 	assert.True(t, opens(next))
 	assert.Contains(t, log.String(), "stays good")
 
 	put(keys.FormerCertificatesKey, []byte("none"))
-	c.check()
+	c.Look()
 	assert.True(t, opens(current), "those before stay")
 	require.NoError(t, os.Remove(filepath.Join(dir, keys.FormerCertificatesKey)))
-	c.check()
+	c.Look()
 	assert.False(t, opens(current))
 }
 
