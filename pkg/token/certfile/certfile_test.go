@@ -21,8 +21,8 @@ import (
 func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tls.crt")
 	write := func(content []byte) { require.NoError(t, os.WriteFile(path, content, 0o600)) }
-	first, public := pair(t)
-	write(public)
+	first, certificate := tokentest.Certified(t)
+	write(certificate)
 	var log bytes.Buffer
 	c, err := Open(path, "links", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
@@ -44,8 +44,8 @@ func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 	assert.True(t, opens(first), "the one before stays")
 	assert.Equal(t, 1, strings.Count(log.String(), "cannot be used"), "%s", &log)
 
-	second, public := pair(t)
-	write(public)
+	second, certificate := tokentest.Certified(t)
+	write(certificate)
 	c.Look()
 	assert.True(t, opens(second), "the new key's link")
 	assert.False(t, opens(first), "the former key's link")
@@ -88,16 +88,4 @@ func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, keys.FormerCertificatesKey)))
 	c.Look()
 	assert.False(t, opens(current))
-}
-
-// pair is a signer and what checks its tokens.
-func pair(t *testing.T) (*token.Signer, []byte) {
-	t.Helper()
-	key, err := tokentest.NewKey()
-	require.NoError(t, err)
-	signer, err := token.NewSigner(key)
-	require.NoError(t, err)
-	public, err := tokentest.PublicKey(key)
-	require.NoError(t, err)
-	return signer, public
 }
