@@ -63,7 +63,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	metrics.RegisterBuildInfo(reg)
 	var ds *desktops.Desktops
 	m := metrics.NewNode(reg, func() int { return ds.Frozen() })
-	ds = desktops.New(desktops.Options{Root: root, Sessions: sessions, PageOut: f.pageOut, Proc: "/proc", PulseEvery: f.pulseEvery, PulseFor: pulseFor,
+	ds = desktops.New(desktops.Options{Root: root, Sessions: sessions, PageOut: f.pageOut, PulseEvery: f.pulseEvery, PulseFor: pulseFor,
 		Metrics: m, Log: log, Now: time.Now})
 	defer ds.Close()
 	ready := &readiness{stopping: ctx}

@@ -61,7 +61,7 @@ func each(t *testing.T, test func(*fixture)) {
 		log := slog.New(slog.NewTextHandler(f.log, nil))
 		var ds *desktops.Desktops
 		m := metrics.NewNode(f.reg, func() int { return ds.Frozen() })
-		ds = desktops.New(desktops.Options{Root: h.Root, Sessions: dozing{}, PageOut: true, Proc: "/proc", PulseEvery: time.Hour, PulseFor: time.Millisecond,
+		ds = desktops.New(desktops.Options{Root: h.Root, Sessions: dozing{}, PageOut: true, PulseEvery: time.Hour, PulseFor: time.Millisecond,
 			Metrics: m, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		t.Cleanup(ds.Close)
 		ds.Seen(&corev1.Pod{

@@ -58,8 +58,6 @@ type Options struct {
 	Sessions Sessions
 	// PageOut gives the memory of frozen desktops to the node's swap.
 	PageOut bool
-	// Proc is where the proc file system of the node is mounted.
-	Proc string
 	// PulseEvery is how often a frozen desktop runs for PulseFor, in which it takes the
 	// connections that probes have opened meanwhile.
 	PulseEvery, PulseFor time.Duration

@@ -72,7 +72,7 @@ func each(t *testing.T, test func(f *fixture)) {
 // begin starts the program, as after a restart.
 func (f *fixture) begin(pulseEvery time.Duration) {
 	f.t.Helper()
-	ds := New(Options{Root: f.Root, Sessions: f, PageOut: true, Proc: "/proc", PulseEvery: pulseEvery, PulseFor: time.Millisecond,
+	ds := New(Options{Root: f.Root, Sessions: f, PageOut: true, PulseEvery: pulseEvery, PulseFor: time.Millisecond,
 		Metrics: metrics.NewNode(prometheus.NewRegistry(), func() int { return 0 }), Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	f.Desktops = ds
 	f.t.Cleanup(ds.Close)

@@ -28,7 +28,7 @@ func (ds *Desktops) pageOut(d *desktop, c cgroup.Container) {
 			return
 		}
 		began := ds.Now()
-		bytes, err := pageout.Run(ctx, c, ds.Proc)
+		bytes, err := pageout.Run(ctx, c)
 		ds.Metrics.PagedOut(bytes, err != nil)
 		log := ds.Log.With("pod", d.uid, "bytes", bytes, "took", ds.Now().Sub(began).String())
 		if err != nil {

@@ -27,14 +27,14 @@ const (
 
 // Run pages a container out. It returns by how much less is in memory than before, in bytes,
 // also where it did not come to its end.
-func Run(ctx context.Context, c cgroup.Container, proc string) (out uint64, err error) {
+func Run(ctx context.Context, c cgroup.Container) (out uint64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, atMost, nil)
 	defer cancel()
 	before, usedErr := c.MemoryUsed()
 	if c.CanReclaim() {
 		err = reclaim(ctx, c)
 	} else {
-		err = processes(ctx, c, proc)
+		err = processes(ctx, c)
 	}
 	if ctx.Err() != nil {
 		err = nil // enough is done

@@ -113,7 +113,7 @@ func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
 		require.NoError(t, c.Freeze(t.Context()))
 		rss, anonymous := resident(t, pid, "Rss"), resident(t, pid, "Anonymous")
 		require.Greater(t, rss, 2*held)
-		_, err := Run(t.Context(), c, "/proc")
+		_, err := Run(t.Context(), c)
 		require.NoError(t, err)
 		assert.Less(t, resident(t, pid, "Rss"), rss-held*3/4, "the file's pages stayed")
 		if swaps(t) {
@@ -132,7 +132,7 @@ func TestPagingOutEndsWithItsContext(t *testing.T) {
 		rss := resident(t, pid, "Rss")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := Run(ctx, c, "/proc")
+		_, err := Run(ctx, c)
 		require.NoError(t, err, "that a thaw came is no failure")
 		assert.Equal(t, rss, resident(t, pid, "Rss"))
 	})

@@ -24,7 +24,7 @@ const (
 
 // processes pages out every process of a container by advice to each, which needs the node's
 // PID namespace, CAP_SYS_PTRACE for other users' maps, and CAP_SYS_NICE (process_madvise(2)).
-func processes(ctx context.Context, c cgroup.Container, proc string) error {
+func processes(ctx context.Context, c cgroup.Container) error {
 	pids, err := c.PIDs()
 	if err != nil {
 		return err
@@ -33,14 +33,14 @@ func processes(ctx context.Context, c cgroup.Container, proc string) error {
 		return errors.New("the program does not see the node's processes: it needs hostPID")
 	}
 	for _, pid := range pids {
-		if err := process(ctx, c, proc, pid); err != nil {
+		if err := process(ctx, c, pid); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func process(ctx context.Context, c cgroup.Container, proc string, pid int) error {
+func process(ctx context.Context, c cgroup.Container, pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -53,7 +53,7 @@ func process(ctx context.Context, c cgroup.Container, proc string, pid int) erro
 	if pids, err := c.PIDs(); err != nil || !slices.Contains(pids, pid) {
 		return err
 	}
-	f, err := os.Open(filepath.Join(proc, strconv.Itoa(pid), "maps"))
+	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "maps"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
