@@ -318,9 +318,9 @@ func (h *socket) Input() {
 
 func (h *socket) Withheld(fromClient bool) {
 	if fromClient {
-		h.server.Metrics.WithheldFromDesktop.Inc()
+		h.server.Metrics.WithheldToDesktop.Inc()
 	} else {
-		h.server.Metrics.WithheldFromClient.Inc()
+		h.server.Metrics.WithheldToClient.Inc()
 	}
 }
 

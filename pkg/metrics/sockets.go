@@ -17,8 +17,8 @@ type Sockets struct {
 	RelayIdle prometheus.Gauge
 	// BytesToDesktop and BytesToClient move while bytes do.
 	BytesToDesktop, BytesToClient prometheus.Counter
-	// WithheldFromDesktop and WithheldFromClient count messages that an access policy kept back.
-	WithheldFromDesktop, WithheldFromClient prometheus.Counter
+	// WithheldToDesktop and WithheldToClient count messages that an access policy kept back.
+	WithheldToDesktop, WithheldToClient prometheus.Counter
 }
 
 func newSockets(r registry) Sockets {
@@ -27,8 +27,8 @@ func newSockets(r registry) Sockets {
 	withheld := counters(r, "vdi_activator_withheld_messages_total",
 		"WebSocket messages that a template's access policy kept back, by the direction that they would have gone.", "direction", toDesktop, toClient)
 	return Sockets{
-		WithheldFromDesktop: withheld.WithLabelValues(toDesktop),
-		WithheldFromClient:  withheld.WithLabelValues(toClient),
+		WithheldToDesktop: withheld.WithLabelValues(toDesktop),
+		WithheldToClient:  withheld.WithLabelValues(toClient),
 		HeldAgain: r.counter("vdi_activator_held_again_total", "How often a connection was held again because its desktop went before its "+
 			"first message, or wanted another client to come or to go first."),
 		RelayIdle: r.gauge("vdi_activator_relayed_connections_idle",
