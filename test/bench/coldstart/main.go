@@ -5,15 +5,15 @@
 //     backend's first byte;
 //   - ours-api: the same without the agent beside the backend, so that its address is
 //     learnt from the API;
-//   - ours-doze: the same for a desktop that its node has frozen;
+//   - ours-doze: as ours, for a desktop that its node has frozen;
 //   - knative: a request through stock Knative's activator to a stock Knative
 //     Service of its own autoscaler class, likewise;
 //   - floor: a plain Deployment scaled from 0 to 1 until its port accepts TCP, its
 //     address learnt from the API.
 //
 // Without the program on nodes (doze.enabled) there is no ours-doze. Every round wakes another
-// workload, so that nobody waits for one to sleep, and the rounds alternate, so that what else the machine does meets all. The last
-// line printed is one line of JSON.
+// workload, so that nobody waits for one to sleep, and the rounds alternate, so that what else
+// the machine does meets all. The last line printed is one line of JSON.
 package main
 
 import (
