@@ -168,7 +168,7 @@ e2e: platform-tools build bench-programs prometheus chromium $(REGISTRY_PROGRAM)
 bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-storm ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
-bench-coldstart: platform-tools build bench-programs ## A cold start: ours, stock Knative's and a plain Deployment's, side by side
+bench-coldstart: platform-tools build bench-programs ## A cold start, and one from a doze: ours, stock Knative's and a plain Deployment's, side by side
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold

@@ -23,6 +23,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -37,8 +38,10 @@ const (
 	linkTTL  = 12 * time.Hour
 	// disconnectTimeout is short, so that the demo shows a desktop fall asleep.
 	disconnectTimeout = 20 * time.Second
-	fileName          = "note.txt"
-	fileContent       = "written before the desktop slept"
+	// Where the installation has the program on nodes, the desktop dozes before.
+	dozeAfter, dozeFor = 10 * time.Second, 20 * time.Second
+	fileName           = "note.txt"
+	fileContent        = "written before the desktop slept"
 )
 
 func main() {
@@ -86,6 +89,14 @@ type demo struct {
 	// url is the session's, link opens it without a sign-in.
 	url, link string
 	visitor   *harness.Visitor
+	// dozes says that nodes can freeze desktops.
+	dozes bool
+}
+
+// step is one of the demo, with what it says before.
+type step struct {
+	say string
+	do  func(context.Context) error
 }
 
 func run(ctx context.Context) error {
@@ -94,16 +105,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	d := &demo{in: in, key: types.NamespacedName{Namespace: namespace, Name: name}}
-	for _, step := range []struct {
-		say string
-		do  func(context.Context) error
-	}{
-		{"a template with one GPU and a session of it, at zero pods", d.create},
-		{d.arrival(), d.visit},
-		{"a file is written to the home; then the browser is closed", d.write},
-		{fmt.Sprintf("nobody is connected: the desktop goes back to zero (disconnect timeout %s)", disconnectTimeout), d.sleep},
-		{"a second visit wakes it: the file is still there", d.wakeAgain},
-	} {
+	nodes, err := in.Programs(ctx, nodeapi.Component)
+	if err != nil {
+		return err
+	}
+	d.dozes = len(nodes) > 0
+	for _, step := range d.steps() {
 		fmt.Printf("\n==> %s\n", step.say)
 		within, cancel := context.WithTimeout(ctx, patience)
 		err := step.do(within)
@@ -117,6 +124,24 @@ func run(ctx context.Context) error {
 	return nil
 }
 
+func (d *demo) steps() []step {
+	steps := []step{
+		{"a template with one GPU and a session of it, at zero pods", d.create},
+		{d.arrival(), d.visit},
+		{"a file is written to the home; then the browser is closed", d.write},
+	}
+	sleeps := fmt.Sprintf("nobody is connected: the desktop goes back to zero (disconnect timeout %s)", disconnectTimeout)
+	if d.dozes {
+		steps = append(steps,
+			step{fmt.Sprintf("nobody is connected: the desktop is frozen as it is (doze after %s)", dozeAfter), d.doze},
+			step{"a visit finds it as it was left", d.comeBack})
+		sleeps = fmt.Sprintf("nobody is connected: it dozes again, and goes back to zero (doze for %s)", dozeFor)
+	}
+	return append(steps,
+		step{sleeps, d.sleep},
+		step{"a second visit wakes it: the file is still there", d.wakeAgain})
+}
+
 func (d *demo) create(ctx context.Context) error {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	if err := d.in.Client.Create(ctx, ns); client.IgnoreAlreadyExists(err) != nil {
@@ -125,8 +150,10 @@ func (d *demo) create(ctx context.Context) error {
 	tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}}
 	if _, err := controllerutil.CreateOrUpdate(ctx, d.in.Client, tpl, func() error {
 		tpl.Spec = d.in.DemoTemplate()
-		tpl.Spec.Lifecycle = &v1alpha1.Lifecycle{
-			DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: disconnectTimeout}}}
+		tpl.Spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(disconnectTimeout)}
+		if d.dozes {
+			tpl.Spec.Lifecycle.DozeAfter, tpl.Spec.Lifecycle.DozeFor = v1alpha1.NewDuration(dozeAfter), v1alpha1.NewDuration(dozeFor)
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -179,6 +206,25 @@ func (d *demo) visit(ctx context.Context) error {
 
 func (d *demo) write(ctx context.Context) error {
 	return d.visitor.WriteFile(ctx, fileName, fileContent)
+}
+
+func (d *demo) doze(ctx context.Context) error {
+	s, err := d.in.Session(ctx, d.key, "dozing", harness.Frozen)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("dozing: pod %s is frozen on node %s; its GPU stays with it\n", s.Status.Doze.Pod, s.Status.Doze.Node)
+	return nil
+}
+
+// comeBack asks the desktop for something, and not for a page of ours, which is there at once.
+func (d *demo) comeBack(ctx context.Context) error {
+	began := time.Now()
+	if _, err := d.visitor.ReadFile(ctx, fileName); err != nil {
+		return err
+	}
+	fmt.Printf("the desktop answered %s after the request was sent\n", time.Since(began).Round(time.Millisecond))
+	return nil
 }
 
 func (d *demo) sleep(ctx context.Context) error {

@@ -31,11 +31,6 @@ const unsaved = "history -w draft"
 // inTerminal is a place in the demo desktop's terminal, in pixels of the page.
 const inTerminal = 150
 
-// frozen is a desktop that its node's program has frozen.
-func frozen(s *v1alpha1.VDISession) bool {
-	return s.Status.Phase == v1alpha1.PhaseDozing && s.Status.Doze != nil && s.Status.Doze.FrozenAt != nil
-}
-
 // A person types and does not save, and leaves. The desktop dozes; the program on its node is
 // killed, and freezes it again when it is back. Who returns finds every program, and the text.
 func TestADozingDesktopComesBackAsItWasLeft(t *testing.T) {
@@ -55,7 +50,7 @@ func TestADozingDesktopComesBackAsItWasLeft(t *testing.T) {
 	require.NotEmpty(t, before)
 
 	p.does(chromedp.Navigate("about:blank"))
-	s, err = in.Session(ctx, key, "dozing", frozen)
+	s, err = in.Session(ctx, key, "dozing", harness.Frozen)
 	require.NoError(t, err)
 	require.True(t, meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionDozing))
 	killsTheProgramOn(ctx, t, s)
@@ -151,7 +146,7 @@ func TestAWaiterTakesADozingDesktopsGPU(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, holder.WaitFrames(ctx, 1))
 	holder.Close()
-	_, err = in.Session(ctx, first, "dozing", frozen)
+	_, err = in.Session(ctx, first, "dozing", harness.Frozen)
 	require.NoError(t, err)
 	waiter, err := invited(ctx, t, second).View(ctx, nil)
 	require.NoError(t, err)

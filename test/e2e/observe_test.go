@@ -27,7 +27,7 @@ func TestAPrometheusSeesOneWakeOfAnInstallationWithEverythingSwitchedOn(t *testi
 	manifests := switchEverythingOn(ctx, t)
 	chart, err := monitoring.ParseChart(manifests)
 	require.NoError(t, err)
-	require.Len(t, chart.Jobs(), 3, "the chart's monitors scrape, want operator, activator and coturn")
+	require.Len(t, chart.Jobs(), 4, "the chart's monitors scrape, want operator, activator, coturn and the program on nodes")
 	running, stop := context.WithCancel(ctx)
 	prometheus, err := monitoring.Start(running, chart, in.Kube, t.TempDir())
 	require.NoError(t, err)

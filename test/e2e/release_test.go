@@ -157,9 +157,8 @@ func (d *liveDesktop) goesOn(ctx context.Context, t *testing.T) {
 	}
 }
 
-// nothingOfTheRelease fails the test when an object of the release is left, or a key of
-// Knative's that it had set.
-func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
+// noObjectOf fails the test when an object of the release stays. Pods end in their own time.
+func noObjectOf(ctx context.Context, t *testing.T, r helm.Release) {
 	t.Helper()
 	err := eventually.Wait(ctx, "nothing of the release to be left", func() error {
 		found, err := in.Objects(ctx, r)
@@ -172,6 +171,13 @@ func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
 		return err
 	})
 	assert.NoError(t, err)
+}
+
+// nothingOfTheRelease fails the test when an object of the release is left, or a key of
+// Knative's that it had set.
+func nothingOfTheRelease(ctx context.Context, t *testing.T, r helm.Release) {
+	t.Helper()
+	noObjectOf(ctx, t, r)
 	if !in.Knative {
 		return // What it took there while it ran on Knative is given up by hand: docs/knative.md.
 	}

@@ -135,6 +135,11 @@ func (in *Installation) Session(ctx context.Context, key types.NamespacedName, w
 	return &s, err
 }
 
+// Frozen is a check for Session: its desktop's node has frozen it.
+func Frozen(s *v1alpha1.VDISession) bool {
+	return s.Status.Phase == v1alpha1.PhaseDozing && s.Status.Doze != nil && s.Status.Doze.FrozenAt != nil
+}
+
 // InPhase is a check for Session.
 func InPhase(p v1alpha1.Phase) func(*v1alpha1.VDISession) bool {
 	return func(s *v1alpha1.VDISession) bool { return s.Status.Phase == p && s.Status.URL != "" }

@@ -1,17 +1,18 @@
-// Command coldstart measures a cold start four ways, side by side in one run with
-// one image:
+// Command coldstart measures a cold start four ways, and a start from a doze, side by side in
+// one run with one image:
 //
 //   - ours: a visitor's request through our activator, from zero pods until the
 //     backend's first byte;
 //   - ours-api: the same without the agent beside the backend, so that its address is
 //     learnt from the API;
+//   - ours-doze: the same for a desktop that its node has frozen;
 //   - knative: a request through stock Knative's activator to a stock Knative
 //     Service of its own autoscaler class, likewise;
 //   - floor: a plain Deployment scaled from 0 to 1 until its port accepts TCP, its
 //     address learnt from the API.
 //
-// Every round wakes another workload, so that nobody waits for one to sleep, and
-// the rounds alternate, so that what else the machine does meets all three. The last
+// Without the program on nodes (doze.enabled) there is no ours-doze. Every round wakes another
+// workload, so that nobody waits for one to sleep, and the rounds alternate, so that what else the machine does meets all. The last
 // line printed is one line of JSON.
 package main
 
@@ -29,6 +30,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -79,6 +81,13 @@ func run(ctx context.Context, rounds int) (err error) {
 	defer func() { err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns)) }()
 	us, api := newOurs(in, nameOurs, true), newOurs(in, nameOursAPI, false)
 	contenders := []contender{us, api, &stock{in: in}, &plain{in: in}}
+	nodes, err := in.Programs(ctx, nodeapi.Component)
+	if err != nil {
+		return err
+	}
+	if len(nodes) > 0 {
+		contenders = append(contenders, &dozing{ours: newOurs(in, nameDoze, true)})
+	}
 	results := map[string][]time.Duration{}
 	for _, c := range contenders {
 		fmt.Fprintf(os.Stderr, "setting up %d workloads for %s\n", rounds+1, c.name())

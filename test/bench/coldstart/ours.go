@@ -18,6 +18,7 @@ import (
 const (
 	nameOurs    = "ours"
 	nameOursAPI = "ours-api"
+	nameDoze    = "ours-doze"
 	nameKnative = "knative"
 	nameFloor   = "floor"
 
@@ -30,11 +31,13 @@ type stages map[string][]time.Duration
 
 // ours is a visitor through our activator.
 type ours struct {
-	in       *harness.Installation
-	called   string
-	agent    bool
-	visitors []*harness.Visitor
-	stages   stages
+	in     *harness.Installation
+	called string
+	agent  bool
+	// dozeAfter has the desktops doze; zero for no.
+	dozeAfter time.Duration
+	visitors  []*harness.Visitor
+	stages    stages
 }
 
 func newOurs(in *harness.Installation, name string, agent bool) *ours {
@@ -63,7 +66,7 @@ func (o *ours) setUp(ctx context.Context, n int) error {
 			Persistence:  v1alpha1.TemplatePersistence{Enabled: &no},
 			SharedMemory: &resource.Quantity{},
 			Lifecycle: &v1alpha1.Lifecycle{
-				DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepAgain}}},
+				DisconnectTimeout: v1alpha1.NewDuration(asleepAgain), DozeAfter: v1alpha1.NewDuration(o.dozeAfter), DozeFor: v1alpha1.NewDuration(asleepAgain)},
 			PodTemplate: &runtime.RawExtension{Raw: o.podTemplate()},
 		},
 	}

@@ -19,18 +19,19 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	}
 	var out strings.Builder
 	report(&out, map[string][]time.Duration{
-		nameOurs: ms(900, 100, 1100, 1000), nameOursAPI: ms(1500), nameKnative: ms(1900), nameFloor: ms(1000, 2000, 500),
+		nameOurs: ms(900, 100, 1100, 1000), nameOursAPI: ms(1500), nameDoze: ms(30, 10, 20), nameKnative: ms(1900), nameFloor: ms(1000, 2000, 500),
 	}, map[string]stages{nameOurs: {"reached": ms(940), "announced": ms(800)}, nameOursAPI: {"reached": ms(1480)}})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench       string  `json:"bench"`
 		Ours        int     `json:"ours_p50_ms"`
 		OursAPI     int     `json:"ours_api_p50_ms"`
+		Doze        int     `json:"doze_p50_ms"`
 		OverFloor   float64 `json:"ours_over_floor"`
 		OverKnative float64 `json:"ours_over_knative"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
-	if last.Bench != "coldstart" || last.Ours != 950 || last.OursAPI != 1500 || last.OverFloor != 0.95 || last.OverKnative != 0.5 {
+	if last.Bench != "coldstart" || last.Ours != 950 || last.OursAPI != 1500 || last.Doze != 20 || last.OverFloor != 0.95 || last.OverKnative != 0.5 {
 		t.Errorf("got %+v", last)
 	}
 	rows := map[string]bool{}
