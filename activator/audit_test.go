@@ -44,10 +44,13 @@ func TestTheAuditHearsOfSomebodysFirstConnectionAndOfTheirLast(t *testing.T) {
 
 func TestTheAuditHearsOnceWhoWakesADesktop(t *testing.T) {
 	g := newGateway(t)
-	lines := &lockedLines{}
-	g.Audit = audit.New(lines, true)
+	var mu sync.Mutex
+	var told bytes.Buffer // guarded by mu
+	g.Audit = audit.New(lockedWriter{&mu, &told}, true)
 	wakes := func() (all []map[string]any) {
-		for line := range bytes.Lines(lines.all()) {
+		mu.Lock()
+		defer mu.Unlock()
+		for line := range bytes.Lines(told.Bytes()) {
 			var e map[string]any
 			require.NoError(t, json.Unmarshal(line, &e))
 			if e["event"] == "wake" {
@@ -81,22 +84,4 @@ func TestTheAuditHearsOnceWhoWakesADesktop(t *testing.T) {
 	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
 	g.do(http.MethodGet, "/", g.as(navigating))
 	require.Len(t, wakes(), 2, "nobody wakes what is switched off")
-}
-
-// lockedLines are read while they are written.
-type lockedLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedLines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lockedLines) all() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Clone(l.buf.Bytes())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/agentapi"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
@@ -36,9 +37,9 @@ type night struct {
 	dialled bool
 }
 
-func newNight(t *testing.T) *night {
+func newNight(t *testing.T, how ...func(*config.Config)) *night {
 	t.Helper()
-	g := newGateway(t)
+	g := newGateway(t, how...)
 	n := &night{gateway: g, program: nodeapitest.Start(t, g.signer.Verifier(), "node-1"), issued: time.Now(),
 		desktop: httptest.NewUnstartedServer(newDesktop(t).Config.Handler)}
 	n.desktop.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -99,16 +100,20 @@ func TestWhoComesBackSeesTheDesktopAndNotAPageThatLoads(t *testing.T) {
 }
 
 func TestVisitorsOfADozingDesktopShareOneOrder(t *testing.T) {
-	n := newNight(t)
+	n := newNight(t, func(c *config.Config) { c.Limits.ThawTimeout.Duration = time.Minute })
+	const requests = 12 // as a session may hold
+	come := make(chan struct{})
 	n.program.Before(func(http.ResponseWriter, token.Order) bool {
-		time.Sleep(50 * time.Millisecond) // so that all are there
+		<-come
 		return false
 	})
 	ws := n.dial("/desk", n.as(fromPage))
 	var all sync.WaitGroup
-	for range 12 { // as a session may hold
+	for range requests {
 		all.Go(func() { assert.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.as(fetching)).code) })
 	}
+	eventually.Equal(t, "all wait", requests, func() float64 { return testutil.ToFloat64(n.Metrics.LiveRequests) })
+	close(come)
 	say(t, ws, "first")
 	expectEcho(t, ws, "first")
 	all.Wait()

@@ -154,7 +154,7 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 		g.dial(at, g.as(fromPage))
 		eventually.True(g.t, "it is recorded", func() bool {
 			view, _ := g.Directory.View(alice)
-			return string(signaling.ModeAnswer(signaling.ProtocolOf(view.Session))) == want
+			return string(signaling.ModeAnswer(view.Session.Protocol())) == want
 		})
 		sleeps()
 		asks("its last client's", want)

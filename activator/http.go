@@ -156,7 +156,7 @@ func (s *Server) serveKept(w http.ResponseWriter, r *http.Request, v visitor) bo
 		return false
 	}
 	// With a viewer it stands still no longer, and answers for itself.
-	standsStill := signaling.TraitsOf(signaling.ProtocolOf(view.Session)).StandsStill && !s.sockets.Viewed(v.Key())
+	standsStill := signaling.TraitsOf(view.Session.Protocol()).StandsStill && !s.sockets.Viewed(v.Key())
 	if !standsStill && !s.pending(r.Context(), view) {
 		return false
 	}

@@ -10,7 +10,7 @@ import (
 // serveMode answers for a desktop that is not there yet, if its mode is known. One that is
 // there answers for itself.
 func (s *Server) serveMode(w http.ResponseWriter, r *http.Request, v visitor) {
-	answer := signaling.ModeAnswer(signaling.ProtocolOf(v.Session))
+	answer := signaling.ModeAnswer(v.Session.Protocol())
 	if answer == nil || !wanted(v.Session) || !s.pending(r.Context(), v.View) {
 		s.serveRequest(w, r, v)
 		return

@@ -220,9 +220,8 @@ func (s *Server) sessionEnds(before, after *v1alpha1.VDISession) {
 		s.sockets.EndSession(client.ObjectKeyFromObject(before), closing.Gone.Ending())
 	case lifecycle.PoweredOff(after) && before != nil && !lifecycle.PoweredOff(before):
 		s.sockets.EndSession(client.ObjectKeyFromObject(after), closing.PoweredOff.Ending())
-	case before != nil && (before.Spec.User != after.Spec.User || !equality.Semantic.DeepEqual(before.Spec.Shares, after.Spec.Shares)):
-		s.reviewSession(after)
-	case before != nil && !equality.Semantic.DeepEqual(before.Status.Access, after.Status.Access):
+	case before != nil && (before.Spec.User != after.Spec.User || !equality.Semantic.DeepEqual(before.Spec.Shares, after.Spec.Shares) ||
+		!equality.Semantic.DeepEqual(before.Status.Access, after.Status.Access)):
 		s.reviewSession(after)
 	}
 }

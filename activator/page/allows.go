@@ -6,7 +6,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// features are those that the desktop may ask the person for, or use.
+// features are those that the desktop may ask the person for, or use, unless its policy withholds them.
 var features = []string{"autoplay", "camera", "clipboard-read", "clipboard-write", "cross-origin-isolated", "display-capture",
 	"encrypted-media", "fullscreen", "gamepad", "keyboard-map", "microphone", "screen-wake-lock", "window-management"}
 
@@ -14,16 +14,16 @@ var features = []string{"autoplay", "camera", "clipboard-read", "clipboard-write
 // whatever the protocol: the desktop's script reads and fills the clipboard by these features, beside
 // the person's own keys. A picture in a window of its own would have no watermark.
 func frameAllows(p *v1alpha1.AccessPolicy) string {
-	withheld := map[string]bool{"clipboard-read": !p.ClipboardIn(), "clipboard-write": !p.ClipboardOut(), "microphone": !p.Speaks(),
-		"picture-in-picture": p != nil && p.Watermark != ""}
-	var said []string
-	for _, f := range append(features[:len(features):len(features)], "picture-in-picture") {
-		switch {
-		case withheld[f]:
-			said = append(said, f+" 'none'")
-		case f != "picture-in-picture": // which is a frame's own unless it is withheld
-			said = append(said, f)
+	withheld := map[string]bool{"clipboard-read": !p.ClipboardIn(), "clipboard-write": !p.ClipboardOut(), "microphone": !p.Speaks()}
+	said := make([]string, len(features))
+	for i, f := range features {
+		said[i] = f
+		if withheld[f] {
+			said[i] += " 'none'"
 		}
+	}
+	if p != nil && p.Watermark != "" { // else it is a frame's own
+		said = append(said, "picture-in-picture 'none'")
 	}
 	return strings.Join(said, "; ")
 }

@@ -170,18 +170,10 @@ func (p *Prober) Frozen(view directory.View) bool {
 	return p.Thaws.Frozen(view)
 }
 
-// address is where to dial; empty while there is nowhere, or nobody who answers.
+// address is where to dial; empty while there is nowhere, or nobody who answers. The pod of a
+// desktop that sleeps is about to end: a visitor who comes now gets the next one.
 func (p *Prober) address(v directory.View) string {
-	if p.Frozen(v) {
-		return ""
-	}
-	return address(v)
-}
-
-// address is where to dial; empty while there is nowhere. The pod of a desktop that sleeps
-// is about to end: a visitor who comes now gets the next one.
-func address(v directory.View) string {
-	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 {
+	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 || p.Frozen(v) {
 		return ""
 	}
 	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port)))

@@ -15,7 +15,3 @@ func Named(s *v1alpha1.VDISession) bool {
 	p := Streaming(s).Protocol
 	return p != v1alpha1.ProtocolAuto && p != ""
 }
-
-// ProtocolOf is the protocol that the template names, or else that of the last client that
-// got through; empty while there is neither.
-func ProtocolOf(s *v1alpha1.VDISession) v1alpha1.StreamingProtocol { return s.Protocol() }

@@ -94,13 +94,13 @@ func AsViewer(u *url.URL) *url.URL {
 // ViewOnlyAt says that on a WebSocket of this path it can be enforced that a visitor only looks.
 func ViewOnlyAt(s *v1alpha1.VDISession, path string) bool {
 	p := For(Streaming(s).Protocol, path)
-	known := ProtocolOf(s)
+	known := s.Protocol()
 	return p.ViewOnly && (known == "" || known == p.named)
 }
 
 // ViewOnly says that it may be enforced of the session's desktop, as far as it is known how that
 // speaks.
 func ViewOnly(s *v1alpha1.VDISession) bool {
-	known := ProtocolOf(s)
+	known := s.Protocol()
 	return known == "" || slices.ContainsFunc(adapters, func(a *Protocol) bool { return a.named == known && a.ViewOnly })
 }

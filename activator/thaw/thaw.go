@@ -108,13 +108,9 @@ func (t *Thawer) Forget(_, s *v1alpha1.VDISession) {
 	if s == nil || lifecycle.Dozing(s) {
 		return
 	}
-	t.drop(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
-}
-
-func (t *Thawer) drop(key types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.thaws, key)
+	delete(t.thaws, types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 }
 
 // try gives the order once, after the pause that an earlier failure asks for.

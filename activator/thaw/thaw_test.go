@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,22 +73,27 @@ func TestAllWhoComeMeanwhileShareAnOrder(t *testing.T) {
 	assert.True(t, thaws.Frozen(dozing("bob", "one")), "another's is another one")
 }
 
-func TestAnOrderThatIsNotObeyedIsGivenAgainAndNoSoonerThanThat(t *testing.T) {
-	fails := true
-	p := &programs{answer: func(context.Context, string) error {
-		if fails {
-			fails = false
-			return nodeapi.ErrCannot
-		}
-		return nil
-	}}
-	thaws, view := thawer(t, p), dozing("ada", "one")
-	<-thaws.Ask(view)
-	assert.True(t, thaws.Frozen(view))
-	began := time.Now()
-	<-thaws.Ask(view)
-	assert.False(t, thaws.Frozen(view))
-	assert.GreaterOrEqual(t, time.Since(began), againAfter/2)
+func TestAnOrderThatIsNotObeyedIsGivenAgainAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := true
+		p := &programs{answer: func(context.Context, string) error {
+			if fails {
+				fails = false
+				return nodeapi.ErrCannot
+			}
+			return nil
+		}}
+		thaws, view := thawer(t, p), dozing("ada", "one")
+		<-thaws.Ask(view)
+		assert.True(t, thaws.Frozen(view))
+		tried := thaws.Ask(view)
+		time.Sleep(againAfter - 1)
+		synctest.Wait()
+		assert.EqualValues(t, 1, p.asked.Load(), "sooner")
+		<-tried
+		assert.EqualValues(t, 2, p.asked.Load())
+		assert.False(t, thaws.Frozen(view))
+	})
 }
 
 func TestAnOrderThatWasOvertakenIsDone(t *testing.T) {

@@ -108,7 +108,7 @@ func recordOf(s *v1alpha1.VDISession) *v1alpha1.SessionViewer {
 
 // single says that the session's desktop can have one viewer only.
 func single(s *v1alpha1.VDISession) bool {
-	return signaling.TraitsOf(signaling.ProtocolOf(s)).SingleViewer
+	return signaling.TraitsOf(s.Protocol()).SingleViewer
 }
 
 // ViewedBy is the page that shows the desktop; empty is none. A page that showed it before

@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
 	"github.com/org/vdi-operator/build/image"
-	"sigs.k8s.io/yaml"
 )
 
 func TestWhatIsNoReleaseIsRefusedWithTheReason(t *testing.T) {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
@@ -34,16 +32,4 @@ func readInputs(f flags, log *slog.Logger) (in inputs, err error) {
 	}
 	in.turnSecret, err = openTURNSecret(f.turnSecret, log)
 	return in, err
-}
-
-// readSecret reads a file and refuses an empty one.
-func readSecret(path, what string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	if len(raw) == 0 {
-		return nil, fmt.Errorf("%s: %s is empty", what, path)
-	}
-	return raw, nil
 }

@@ -112,14 +112,12 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() error {
-		in.certificate.Follow(alive)
-		return nil
-	})
-	group.Go(func() error {
-		in.visits.follow(alive, visitKeysEvery)
-		return nil
-	})
+	for _, follow := range []func(context.Context){in.certificate.Follow, in.visits.Follow} {
+		group.Go(func() error {
+			follow(alive)
+			return nil
+		})
+	}
 	renewer := &listening.Renewer{Leases: api.client, Installation: in.config.Installation,
 		Pod: listening.Pod{Name: f.podName, UID: types.UID(f.podUID)}, Log: log}
 	group.Go(func() error {

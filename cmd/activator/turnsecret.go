@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"log/slog"
 	"sync"
+
+	"github.com/org/vdi-operator/pkg/mounted"
 )
 
 // turnSecret is the secret shared with the TURN server, read anew for each credential: a
@@ -22,7 +24,7 @@ func openTURNSecret(path string, log *slog.Logger) (*turnSecret, error) {
 	if path == "" {
 		return s, nil
 	}
-	raw, err := readSecret(path, "TURN secret (--turn-secret)")
+	raw, err := mounted.Read(path, "TURN secret (--turn-secret)")
 	s.last = bytes.TrimSpace(raw)
 	return s, err
 }
@@ -34,7 +36,7 @@ func (s *turnSecret) read() []byte {
 	if s.path == "" {
 		return nil
 	}
-	raw, err := readSecret(s.path, "TURN secret (--turn-secret)")
+	raw, err := mounted.Read(s.path, "TURN secret (--turn-secret)")
 	switch now := bytes.TrimSpace(raw); {
 	case err != nil:
 		s.log.Warn("the TURN server's secret cannot be read; the one before is used", "error", err)

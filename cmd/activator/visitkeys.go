@@ -1,62 +1,39 @@
 package main
 
 import (
-	"context"
 	"log/slog"
-	"time"
-
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/org/vdi-operator/activator/auth/visit"
+	"github.com/org/vdi-operator/pkg/mounted"
 )
 
-// visitKeysEvery is how often the keys' file is read: much more often than kubelet brings a change.
-const visitKeysEvery = 5 * time.Second
-
-// visitKeys are those that sign visitors' cookies, in a file that kubelet replaces when the Secret
-// changes.
+// visitKeys are those that sign visitors' cookies, as they are in their file.
 type visitKeys struct {
-	path string
+	*mounted.Follower
 	keys *visit.Keys
-	log  *slog.Logger
-
-	failed string // the last failure that was logged
 }
 
 // openVisitKeys reads them for the first time.
 func openVisitKeys(path string, log *slog.Logger) (*visitKeys, error) {
-	k := &visitKeys{path: path, log: log}
-	raw, err := k.read()
+	read := func() ([]byte, error) { return mounted.Read(path, "keys of visits (--visit-keys)") }
+	raw, err := read()
 	if err != nil {
 		return nil, err
 	}
-	k.keys, err = visit.NewKeys(raw)
-	return k, err
-}
-
-func (k *visitKeys) read() ([]byte, error) {
-	return readSecret(k.path, "keys of visits (--visit-keys)")
-}
-
-// follow uses the keys as they are, until ctx ends.
-func (k *visitKeys) follow(ctx context.Context, every time.Duration) {
-	wait.UntilWithContext(ctx, func(context.Context) { k.check() }, every)
-}
-
-func (k *visitKeys) check() {
-	raw, err := k.read()
-	changed := false
-	if err == nil {
-		changed, err = k.keys.Use(raw)
+	keys, err := visit.NewKeys(raw)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case err == nil:
-		k.failed = ""
-		if changed {
-			k.log.Info("the keys that sign visitors' cookies have changed; what the key signed that is now the second stays good")
+	use := func() (string, error) {
+		raw, err := read()
+		if err != nil {
+			return "", err
 		}
-	case k.failed != err.Error():
-		k.failed = err.Error()
-		k.log.Error("the new keys of visits cannot be used; those before stay in use", "error", err)
+		if changed, err := keys.Use(raw); err != nil || !changed {
+			return "", err
+		}
+		return "the keys that sign visitors' cookies have changed; what the key signed that is now the second stays good", nil
 	}
+	return &visitKeys{keys: keys, Follower: &mounted.Follower{Use: use, Log: log,
+		Refused: "the new keys of visits cannot be used; those before stay in use"}}, nil
 }

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
@@ -33,6 +32,7 @@ func TestAFlagThatCannotBeIsNamed(t *testing.T) {
 		change(&f)
 		assert.ErrorContains(t, f.validate(), name)
 	}
+	_, certificate := tokentest.Certified(t)
 	for name, c := range map[string]struct {
 		change func(*flags)
 		says   string
@@ -42,7 +42,7 @@ func TestAFlagThatCannotBeIsNamed(t *testing.T) {
 		"no cgroups":     {func(f *flags) { f.cgroupRoot = t.TempDir() }, "mount the node's /sys/fs/cgroup"},
 	} {
 		f := good
-		f.verificationCert = written(t, certificateOf(t))
+		f.verificationCert = written(t, certificate)
 		c.change(&f)
 		assert.ErrorContains(t, run(t.Context(), f, slog.New(slog.DiscardHandler)), c.says, name)
 	}
@@ -53,24 +53,6 @@ func written(t *testing.T, content []byte) string {
 	path := filepath.Join(t.TempDir(), "tls.crt")
 	require.NoError(t, os.WriteFile(path, content, 0o600))
 	return path
-}
-
-func certificateOf(t *testing.T) []byte {
-	t.Helper()
-	_, public := pair(t)
-	return public
-}
-
-// pair is a signer and what checks its orders.
-func pair(t *testing.T) (*token.Signer, []byte) {
-	t.Helper()
-	key, err := tokentest.NewKey()
-	require.NoError(t, err)
-	signer, err := token.NewSigner(key)
-	require.NoError(t, err)
-	public, err := tokentest.PublicKey(key)
-	require.NoError(t, err)
-	return signer, public
 }
 
 func TestOnlyPodsOfSessionsOnThisNodeAreWatched(t *testing.T) {

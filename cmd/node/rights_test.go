@@ -34,6 +34,7 @@ import (
 	"github.com/org/vdi-operator/pkg/node/cgroup/cgrouptest"
 	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/token"
+	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
 const user = "node"
@@ -100,7 +101,7 @@ func TestTheProgramDoesItsWorkWithTheRightsOfTheChart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, os.WriteFile(path, kubeconfig, 0o600))
 	t.Setenv("KUBECONFIG", path)
-	signer, public := pair(t)
+	signer, certificate := tokentest.Certified(t)
 	require.NoError(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}}))
 
 	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
@@ -114,7 +115,7 @@ func TestTheProgramDoesItsWorkWithTheRightsOfTheChart(t *testing.T) {
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}}}
 		require.NoError(t, admin.Status().Update(t.Context(), pod))
 
-		f := flags{installation: "vdi-system/vdi", node: "node-a", pulseEvery: time.Hour, cgroupRoot: h.Path, verificationCert: written(t, public), pageOut: true}
+		f := flags{installation: "vdi-system/vdi", node: "node-a", pulseEvery: time.Hour, cgroupRoot: h.Path, verificationCert: written(t, certificate), pageOut: true}
 		freeze := func(p program) {
 			eventually.NoError(t, "freezing", func() error { return order(t, signer, p, token.ActionFreeze, pod) })
 			expectFrozen(t, desktop, true)

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -113,17 +112,4 @@ func gone(ds *desktops.Desktops, o any) {
 	if p, is := o.(*corev1.Pod); is {
 		ds.Gone(p.UID)
 	}
-}
-
-// reader reads the API server itself.
-func reader(rc *rest.Config) (client.Reader, error) {
-	scheme := runtime.NewScheme()
-	if err := coordinationv1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("registering API types: %w", err)
-	}
-	c, err := client.New(rc, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, fmt.Errorf("preparing the client: %w", err)
-	}
-	return c, nil
 }

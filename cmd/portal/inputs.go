@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 
 	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/pkg/mounted"
 	"github.com/org/vdi-operator/pkg/portal/provider"
 )
 
@@ -47,7 +47,7 @@ func clientSecret(path string) func() (string, error) {
 		if path == "" {
 			return "", nil
 		}
-		raw, err := readFile(path, "client secret (--client-secret)")
+		raw, err := mounted.Read(path, "client secret (--client-secret)")
 		return string(bytes.TrimSpace(raw)), err
 	}
 }
@@ -56,7 +56,7 @@ func providerClient(ca string) (*http.Client, error) {
 	var pem []byte
 	if ca != "" {
 		var err error
-		if pem, err = readFile(ca, "the identity provider's certificates (--ca)"); err != nil {
+		if pem, err = mounted.Read(ca, "the identity provider's certificates (--ca)"); err != nil {
 			return nil, err
 		}
 	}
@@ -65,16 +65,4 @@ func providerClient(ca string) (*http.Client, error) {
 		return nil, fmt.Errorf("the identity provider's certificates (--ca): %w", err)
 	}
 	return c, nil
-}
-
-// readFile reads a file and refuses an empty one.
-func readFile(path, what string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return nil, fmt.Errorf("%s: %s is empty", what, path)
-	}
-	return raw, nil
 }

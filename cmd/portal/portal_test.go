@@ -68,7 +68,7 @@ func TestKeysAreFollowed(t *testing.T) {
 	sealed := k.box.Seal([]byte("x"), "a")
 	put := func(content string) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		k.check()
+		k.Look()
 	}
 	put(string(set.Bytes()))
 	assert.Empty(t, log.String(), "nothing has changed")

@@ -77,7 +77,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	}
 	p := assemble(in, api, m, log)
 	metrics.RegisterSignInsLive(reg, func() int { return p.recheck.Store.Live(alive) })
-	for _, work := range []func(context.Context){p.provider.Run, p.recheck.Run, func(ctx context.Context) { in.keys.follow(ctx, keysEvery) }} {
+	for _, work := range []func(context.Context){p.provider.Run, p.recheck.Run, in.keys.Follow} {
 		group.Go(func() error {
 			work(alive)
 			return nil

@@ -150,12 +150,12 @@ func decide(now time.Time, p Policy, a Activity, r Record) Decision {
 
 // alwaysOn is the decision for a desktop that never sleeps: it dozes where that is asked for.
 func alwaysOn(now time.Time, p Policy, a Activity, r Record) Decision {
-	if !r.AwakeSince.IsZero() && dozes(p, a, r) {
-		return Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}
-	}
 	is := Decision{Awake: true, Reason: ReasonAlwaysOn}
-	if r.AwakeSince.IsZero() {
+	switch {
+	case r.AwakeSince.IsZero():
 		return is
+	case dozes(p, a, r):
+		return Decision{Awake: true, Dozing: true, Reason: ReasonDozeAfter}
 	}
 	return next(now, is, slices.DeleteFunc(running(now, p, a, r), func(d Due) bool { return d.Leads == StateAsleep }))
 }

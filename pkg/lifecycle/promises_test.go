@@ -49,7 +49,7 @@ func situations(t *testing.T, check func(*testing.T, *rand.Rand, situation)) {
 		}
 		return &Listening{Began: moment(), Returned: moment(), Heard: noon.AddDate(1, 0, 0)}
 	}
-	doze := func() time.Time { // of what dozes, which is seldom
+	doze := func() time.Time { // of what dozes, which is rare
 		if r.IntN(3) > 0 {
 			return time.Time{}
 		}

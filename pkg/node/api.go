@@ -42,7 +42,7 @@ type API struct {
 	Now      func() time.Time
 }
 
-// Handler serves the API. No connection is kept: orders are seldom.
+// Handler serves the API. No connection is kept: orders are rare.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST "+nodeapi.FreezePath, a.orders(token.ActionFreeze, MaxFreezes, a.Desktops.Freeze,

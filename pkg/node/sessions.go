@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,7 +19,7 @@ import (
 
 // Sessions asks the API server what sessions say.
 type Sessions struct {
-	// API reads without a cache.
+	// API reads without a cache; its scheme has sessions and Leases.
 	API client.Reader
 	// Installation is config.Installation's String.
 	Installation string
@@ -39,16 +38,15 @@ func (s Sessions) Ask(ctx context.Context, session types.NamespacedName, pod typ
 	case holder != "" && holder != s.Installation:
 		return desktops.NotOurs, nil
 	}
-	o := &unstructured.Unstructured{}
-	o.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDISession"))
-	if err := s.API.Get(ctx, session, o); err != nil {
+	found := &v1alpha1.VDISession{}
+	if err := s.API.Get(ctx, session, found); err != nil {
 		if apierrors.IsNotFound(err) {
 			return desktops.Runs, nil
 		}
 		return "", fmt.Errorf("the session: %w", err)
 	}
-	if of, _, _ := unstructured.NestedString(o.Object, "status", "doze", "podUID"); of == "" || types.UID(of) != pod {
-		return desktops.Runs, nil
+	if doze := found.Status.Doze; doze != nil && doze.PodUID == pod {
+		return desktops.Dozes, nil
 	}
-	return desktops.Dozes, nil
+	return desktops.Runs, nil
 }

@@ -10,7 +10,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -24,19 +23,15 @@ import (
 )
 
 func TestASessionSaysWhichPodDozes(t *testing.T) {
-	session := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"doze": map[string]any{"podUID": "p-1"}}}}
-	awake := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"phase": "Running"}}}
-	for o, name := range map[*unstructured.Unstructured]string{session: "ada", awake: "bob"} {
-		o.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDISession"))
-		o.SetNamespace("team")
-		o.SetName(name)
-	}
+	session := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada"}}
+	session.Status.Doze = &v1alpha1.SessionDoze{PodUID: "p-1"}
+	awake := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "bob"}}
 	held := func(by string) *coordinationv1.Lease {
 		return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: claims.Name},
 			Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To(by)}}
 	}
 	scheme := runtime.NewScheme()
-	require.NoError(t, coordinationv1.AddToScheme(scheme))
+	require.NoError(t, errors.Join(coordinationv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)))
 	away := errors.New("away")
 	failing := func(kind string, err error) interceptor.Funcs {
 		return interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {

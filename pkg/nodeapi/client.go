@@ -39,7 +39,7 @@ const (
 // Client gives orders to the programs of all nodes.
 type Client struct{ http *http.Client }
 
-// NewClient makes a client. It keeps no connection: orders are seldom.
+// NewClient makes a client. It keeps no connection: orders are rare.
 func NewClient() *Client {
 	return &Client{http: &http.Client{
 		Timeout: answerWithin,

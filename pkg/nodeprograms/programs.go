@@ -7,7 +7,6 @@ package nodeprograms
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"sync"
 
@@ -107,7 +106,7 @@ func (p *Programs) set(uid types.UID, pod *corev1.Pod) {
 	before := p.ready
 	p.ready = now
 	for _, side := range []map[string]Program{before, now} {
-		for node := range maps.Keys(side) {
+		for node := range side {
 			if before[node] != now[node] {
 				p.pending[node] = true
 			}

@@ -36,6 +36,8 @@ type publicKey struct {
 	until time.Time
 }
 
+func (p publicKey) taken(now time.Time) bool { return p.until.IsZero() || now.Before(p.until) }
+
 func (p publicKey) equal(other publicKey) bool {
 	return p.key.Equal(other.key) && p.until.Equal(other.until)
 }
@@ -126,17 +128,7 @@ func (v *Verifier) Key() string { return (*v.live.Load())[0].name }
 // Takes says that a key of that name, which Verify gave, is one of those that are taken: what a
 // token became ends with its key.
 func (v *Verifier) Takes(key string, now time.Time) bool {
-	_, ok := v.named(key, now)
-	return ok
-}
-
-func (v *Verifier) named(name string, now time.Time) (*ecdsa.PublicKey, bool) {
-	for _, one := range *v.live.Load() {
-		if one.name == name && (one.until.IsZero() || now.Before(one.until)) {
-			return one.key, true
-		}
-	}
-	return nil, false
+	return slices.ContainsFunc(*v.live.Load(), func(one publicKey) bool { return one.name == key && one.taken(now) })
 }
 
 // nameOf is a key's, which tokens have in their kid field.
@@ -207,7 +199,7 @@ func (v *Verifier) candidates(raw string, now time.Time) (all []publicKey) {
 	}
 	kid, named := t.Header["kid"]
 	for _, one := range *v.live.Load() {
-		if (!named || kid == one.name) && (one.until.IsZero() || now.Before(one.until)) {
+		if (!named || kid == one.name) && one.taken(now) {
 			all = append(all, one)
 		}
 	}

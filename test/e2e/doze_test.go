@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -93,9 +92,8 @@ func podOf(ctx context.Context, t *testing.T, s *v1alpha1.VDISession) *corev1.Po
 func processes(ctx context.Context, t *testing.T, pod *corev1.Pod) (all []string) {
 	t.Helper()
 	const list = `for p in /proc/[0-9]*; do [ "$(cut -d' ' -f4 $p/stat 2>/dev/null)" = 0 ] || echo "${p#/proc/} $(cat $p/comm 2>/dev/null)"; done`
-	assets, err := harness.Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "assets")
+	kubectl, err := in.Kubectl(ctx)
 	require.NoError(t, err)
-	kubectl := filepath.Join(strings.TrimSpace(assets), "kubectl")
 	out, err := harness.Output(ctx, in.Root, kubectl, "--kubeconfig", in.Kubeconfig, "--namespace", pod.Namespace, "exec", pod.Name,
 		"--container", v1alpha1.ContainerDesktop, "--", "sh", "-c", list)
 	require.NoError(t, err)

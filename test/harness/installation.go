@@ -120,6 +120,12 @@ func (in *Installation) Plugin(ctx context.Context, args ...string) (string, err
 	return Output(ctx, in.Root, in.PluginProgram, append(args, "--kubeconfig", in.Kubeconfig)...)
 }
 
+// Kubectl is the path of the cluster's own kubectl.
+func (in *Installation) Kubectl(ctx context.Context) (string, error) {
+	assets, err := Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "assets")
+	return filepath.Join(strings.TrimSpace(assets), "kubectl"), err
+}
+
 // Session waits until the session's object passes check, and returns it.
 func (in *Installation) Session(ctx context.Context, key types.NamespacedName, what string, check func(*v1alpha1.VDISession) bool) (*v1alpha1.VDISession, error) {
 	var s v1alpha1.VDISession

@@ -55,14 +55,14 @@ func (s *Stranger) tools(ctx context.Context, in *Installation) error {
 	if err != nil {
 		return err
 	}
-	assets, err := Output(ctx, in.Root, filepath.Join(in.Root, "bin", "cluster"), "assets")
+	kubectl, err := in.Kubectl(ctx)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.programs, 0o755); err != nil {
 		return err
 	}
-	for name, program := range map[string]string{"helm": helm, "kubectl": filepath.Join(strings.TrimSpace(assets), "kubectl")} {
+	for name, program := range map[string]string{"helm": helm, "kubectl": kubectl} {
 		if err := os.Symlink(program, filepath.Join(s.programs, name)); err != nil {
 			return err
 		}

@@ -81,11 +81,13 @@ func (c Container) Thaw(ctx context.Context) error { return c.set(ctx, false) }
 // made meanwhile (Linux, Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
 func (c Container) set(ctx context.Context, frozen bool) error {
 	name, value, what := "freezer.state", "THAWED", "thawing"
-	if frozen {
+	switch {
+	case c.root.unified && frozen:
+		name, value, what = "cgroup.freeze", "1", "freezing"
+	case c.root.unified:
+		name, value = "cgroup.freeze", "0"
+	case frozen:
 		value, what = "FROZEN", "freezing"
-	}
-	if c.root.unified {
-		name, value = "cgroup.freeze", strconv.Itoa(map[bool]int{true: 1}[frozen])
 	}
 	for {
 		if err := c.write(name, value); err != nil {

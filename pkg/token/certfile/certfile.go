@@ -4,39 +4,32 @@ package certfile
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
-
 	"github.com/org/vdi-operator/pkg/keys"
+	"github.com/org/vdi-operator/pkg/mounted"
 	"github.com/org/vdi-operator/pkg/token"
 )
-
-// every is how often the files are read: a few kilobytes, much more often than kubelet brings a
-// change.
-const every = 5 * time.Second
 
 // Certificates are that of the key that signs, and beside it, in the same folder, those of the
 // next key and of former ones, where there are any.
 type Certificates struct {
+	*mounted.Follower
 	// Verifier goes by what the files were when they were last read.
 	Verifier *token.Verifier
 
-	path, signed string
-	log          *slog.Logger
-
-	failed string // the last failure that was logged
+	path string
 }
 
 // Open reads the files for the first time. The log names what the key signs, such as "links".
 func Open(path, signed string, log *slog.Logger) (*Certificates, error) {
-	c := &Certificates{path: path, signed: signed, log: log}
+	c := &Certificates{path: path}
+	c.Follower = &mounted.Follower{Use: c.use, Log: log.With("of", signed),
+		Refused: "the new verification certificate cannot be used; the one before stays in use"}
 	raw, beside, err := c.read()
 	if err != nil {
 		return nil, err
@@ -66,14 +59,7 @@ func (c *Certificates) read() (current []byte, beside [][]byte, err error) {
 }
 
 func (c *Certificates) readCurrent() ([]byte, error) {
-	raw, err := os.ReadFile(c.path)
-	if err == nil && len(raw) == 0 {
-		err = fmt.Errorf("%s is empty", c.path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("verification certificate (--verification-cert): %w", err)
-	}
-	return raw, nil
+	return mounted.Read(c.path, "verification certificate (--verification-cert)")
 }
 
 func (c *Certificates) readBeside() (all [][]byte, err error) {
@@ -87,37 +73,22 @@ func (c *Certificates) readBeside() (all [][]byte, err error) {
 	return all, nil
 }
 
-// Follow uses the certificates as they are, until ctx ends.
-func (c *Certificates) Follow(ctx context.Context) {
-	wait.UntilWithContext(ctx, func(context.Context) { c.check() }, every)
-}
-
-func (c *Certificates) check() {
+// use takes the certificates as they are, and says what became of what the key before has signed.
+func (c *Certificates) use() (changed string, err error) {
 	raw, beside, err := c.read()
-	changed, before := false, c.Verifier.Key()
-	if err == nil {
-		changed, err = c.Verifier.Use(raw, beside...)
+	if err != nil {
+		return "", err
 	}
-	switch {
-	case err == nil:
-		c.failed = ""
-		if changed {
-			c.tell(before)
-		}
-	case c.failed != err.Error():
-		c.failed = err.Error()
-		c.log.Error("the new verification certificate cannot be used; the one before stays in use", "error", err)
+	before := c.Verifier.Key()
+	if changed, err := c.Verifier.Use(raw, beside...); err != nil || !changed {
+		return "", err
 	}
-}
-
-// tell says what has become of what the key before has signed.
-func (c *Certificates) tell(before string) {
 	switch {
 	case c.Verifier.Key() == before:
-		c.log.Info("the certificates beside the current one have changed", "of", c.signed)
+		return "the certificates beside the current one have changed", nil
 	case c.Verifier.Takes(before, time.Now()):
-		c.log.Info("the signing key has changed; what the former one has signed stays good", "of", c.signed)
+		return "the signing key has changed; what the former one has signed stays good", nil
 	default:
-		c.log.Info("the signing key has changed; what the former one has signed is good no longer", "of", c.signed)
+		return "the signing key has changed; what the former one has signed is good no longer", nil
 	}
 }

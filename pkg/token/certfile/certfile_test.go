@@ -21,8 +21,8 @@ import (
 func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tls.crt")
 	write := func(content []byte) { require.NoError(t, os.WriteFile(path, content, 0o600)) }
-	first, public := pair(t)
-	write(public)
+	first, certificate := tokentest.Certified(t)
+	write(certificate)
 	var log bytes.Buffer
 	c, err := Open(path, "links", slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
@@ -34,19 +34,19 @@ func TestLinksAreCheckedByTheCertificateAsItIs(t *testing.T) {
 		_, _, err = c.Verifier.Verify(token.AudienceSession, raw, time.Now())
 		return err == nil
 	}
-	c.check()
+	c.Look()
 	assert.True(t, opens(first), "the key is what it was")
 	assert.Empty(t, log.String(), "nothing has changed")
 
 	write([]byte("no certificate"))
-	c.check()
-	c.check()
+	c.Look()
+	c.Look()
 	assert.True(t, opens(first), "the one before stays")
 	assert.Equal(t, 1, strings.Count(log.String(), "cannot be used"), "%s", &log)
 
-	second, public := pair(t)
-	write(public)
-	c.check()
+	second, certificate := tokentest.Certified(t)
+	write(certificate)
+	c.Look()
 	assert.True(t, opens(second), "the new key's link")
 	assert.False(t, opens(first), "the former key's link")
 	assert.Contains(t, log.String(), "has changed")
@@ -77,27 +77,15 @@ func TestKeysThatComeAndGoAreTakenBesideTheCurrentOne(t *testing.T) {
 	put("tls.crt", second)
 	put(keys.FormerCertificatesKey, first)
 	require.NoError(t, os.Remove(filepath.Join(dir, keys.NextCertificateKey)))
-	c.check()
+	c.Look()
 	assert.True(t, opens(current))
 	assert.True(t, opens(next))
 	assert.Contains(t, log.String(), "stays good")
 
 	put(keys.FormerCertificatesKey, []byte("none"))
-	c.check()
+	c.Look()
 	assert.True(t, opens(current), "those before stay")
 	require.NoError(t, os.Remove(filepath.Join(dir, keys.FormerCertificatesKey)))
-	c.check()
+	c.Look()
 	assert.False(t, opens(current))
-}
-
-// pair is a signer and what checks its tokens.
-func pair(t *testing.T) (*token.Signer, []byte) {
-	t.Helper()
-	key, err := tokentest.NewKey()
-	require.NoError(t, err)
-	signer, err := token.NewSigner(key)
-	require.NoError(t, err)
-	public, err := tokentest.PublicKey(key)
-	require.NoError(t, err)
-	return signer, public
 }
