@@ -126,7 +126,10 @@ func TestTheProgramOnNodesMayAsLittleAsItNeeds(t *testing.T) {
 		container + ".securityContext": `{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true}`,
 		pod + ".volumes[*].hostPath":   `{"path":"/sys/fs/cgroup","type":"Directory"}`,
 		// The key itself stays where it is.
-		pod + ".volumes[?(@.name=='signing')].secret.items": `[{"key":"tls.crt","path":"tls.crt"}]`,
+		pod + ".volumes[?(@.name=='signing')].projected.sources": `[` +
+			`{"secret":{"items":[{"key":"tls.crt","path":"tls.crt"}],"name":"vdi-signing-key"}},` +
+			`{"secret":{"items":[{"key":"next.crt","path":"next.crt"},{"key":"former.crt","path":"former.crt"}],` +
+			`"name":"vdi-signing-key","optional":true}}]`,
 		pod + ".tolerations": `[{"operator":"Exists"}]`,
 	}
 	checkFields(t, map[string]fieldCase{
