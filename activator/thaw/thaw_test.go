@@ -46,10 +46,10 @@ func thawer(t *testing.T, p Programs, change ...func(*config.Limits)) *Thawer {
 
 // dozing is a session that dozes, with this order on record.
 func dozing(name, order string) directory.View {
-	now := metav1.Now()
+	now := metav1.NowMicro()
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}}
-	s.Status.StartTime = &metav1.MicroTime{Time: now.Time}
-	s.Status.Doze = &v1alpha1.SessionDoze{Since: metav1.MicroTime{Time: now.Time}, Address: "10.0.0.7:7080", Thaw: order}
+	s.Status.StartTime = &now
+	s.Status.Doze = &v1alpha1.SessionDoze{Since: now, Address: "10.0.0.7:7080", Thaw: order}
 	return directory.View{Session: s}
 }
 

@@ -13,11 +13,11 @@ import (
 type State int
 
 const (
-	// StateAsleep: it has no pod.
+	// StateAsleep is without a pod.
 	StateAsleep State = iota
-	// StateAwake: it runs.
+	// StateAwake is running.
 	StateAwake
-	// StateDozing: it is awake, and frozen in its pod.
+	// StateDozing is awake, and frozen in its pod.
 	StateDozing
 )
 

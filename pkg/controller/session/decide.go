@@ -104,10 +104,10 @@ func (p *pass) wake() {
 func (p *pass) sleep() {
 	st, reason := &p.session.Status, p.decision.Reason
 	message, why := "", string(reason)
-	switch {
-	case reason == lifecycle.ReasonStartup:
+	switch reason {
+	case lifecycle.ReasonStartup:
 		message = p.startFailed()
-	case reason == lifecycle.ReasonGaveWay:
+	case lifecycle.ReasonGaveWay:
 		message = "It dozed, and gave way to " + st.Doze.GivesWayTo + "."
 		why += ", to " + st.Doze.GivesWayTo
 	}

@@ -389,7 +389,7 @@ func TestSwitchingDozingOffThawsAndTheOtherClocksHold(t *testing.T) {
 
 func TestAnotherSigningKeyFreezesAnewWithAnOrderThatIsGood(t *testing.T) {
 	n := dozing(t)
-	other := newNight(t).stage.r.Signer
+	other := newNight(t).r.Signer
 	n.r.Signer = other
 	now, _ := n.look()
 	_, err := other.Verifier().VerifyOrder(now.Status.Doze.Thaw, n.now)

@@ -94,7 +94,7 @@ func (p *AccessPolicy) Speaks() bool { return p == nil || p.Microphone == nil ||
 
 // Restricts says that something may not pass; a watermark alone restricts nothing.
 func (p *AccessPolicy) Restricts() bool {
-	return !(p.ClipboardIn() && p.ClipboardOut() && p.Uploads() && p.Downloads() && p.Hears() && p.Speaks())
+	return !p.ClipboardIn() || !p.ClipboardOut() || !p.Uploads() || !p.Downloads() || !p.Hears() || !p.Speaks()
 }
 
 // Asks says that the policy asks for anything at all.
