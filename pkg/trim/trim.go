@@ -87,7 +87,9 @@ func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 		}
 	}
 	for i := range full.Tolerations {
-		if t := &full.Tolerations[i]; full.NodeName != "" && slices.ContainsFunc(pods.LostNodeTaints, func(taint string) bool { return pods.ToleratesNoExecute(t, taint) }) {
+		t := &full.Tolerations[i]
+		staysOnLost := func(taint string) bool { return pods.ToleratesNoExecute(t, taint) }
+		if full.NodeName != "" && slices.ContainsFunc(pods.LostNodeTaints, staysOnLost) {
 			spec.Tolerations = append(spec.Tolerations, *t)
 		}
 	}
