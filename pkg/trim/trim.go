@@ -79,8 +79,17 @@ func extended(all corev1.ResourceList) (some corev1.ResourceList) {
 // as it has none, then the GPUs that it holds.
 func ofDesktop(full corev1.PodSpec) corev1.PodSpec {
 	spec := corev1.PodSpec{NodeName: full.NodeName, ReadinessGates: full.ReadinessGates}
+	if full.NodeName == "" {
+		spec.NodeSelector, spec.Tolerations = full.NodeSelector, full.Tolerations
+		if a := full.Affinity; a != nil && a.NodeAffinity != nil {
+			spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution}}
+		}
+	}
 	for i := range full.Tolerations {
-		if t := &full.Tolerations[i]; slices.ContainsFunc(pods.LostNodeTaints, func(taint string) bool { return pods.ToleratesNoExecute(t, taint) }) {
+		t := &full.Tolerations[i]
+		staysOnLost := func(taint string) bool { return pods.ToleratesNoExecute(t, taint) }
+		if full.NodeName != "" && slices.ContainsFunc(pods.LostNodeTaints, staysOnLost) {
 			spec.Tolerations = append(spec.Tolerations, *t)
 		}
 	}

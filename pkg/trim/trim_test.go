@@ -91,8 +91,14 @@ func TestOfWhatWaitsWhatItAsksForIsKept(t *testing.T) {
 	assert.Equal(t, corev1.ClaimPending, c.Status.Phase)
 
 	asks := corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("4Gi")}}
-	p := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, Containers: []corev1.Container{{Name: "desktop", Resources: asks}}}}
+	node := corev1.PodSpec{NodeSelector: map[string]string{"gpu": "big"}, Tolerations: []corev1.Toleration{{Key: "gpu"}},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{}}}}
+	p := &corev1.Pod{Spec: *node.DeepCopy()}
+	p.Spec.RestartPolicy, p.Spec.Containers = corev1.RestartPolicyAlways, []corev1.Container{{Name: "desktop", Resources: asks}}
+	p.Spec.Affinity.PodAffinity = &corev1.PodAffinity{}
 	_, err = Object(p)
 	require.NoError(t, err)
 	assert.Equal(t, asks, p.Spec.Containers[0].Resources)
+	p.Spec.Containers = nil
+	assert.Equal(t, node, p.Spec)
 }

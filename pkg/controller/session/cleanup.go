@@ -36,6 +36,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 		}
 	}
 	r.failedFreezes.Delete(client.ObjectKeyFromObject(s))
+	r.toldToFreeze.Delete(client.ObjectKeyFromObject(s))
 	remaining, err := r.Workload.Delete(ctx, s)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -107,8 +107,11 @@ type Reconciler struct {
 	start time.Time
 	nodes nodes
 	yields
-	// failedFreezes has for how long and why a desktop is not frozen again: noDoze by name.
+	// failedFreezes has for how long and why a desktop is not frozen again: failedFreeze by name.
 	failedFreezes sync.Map
+	// toldToFreeze has the order to thaw of the doze for which an order to freeze may have been
+	// obeyed, by the session's name.
+	toldToFreeze sync.Map
 	// unrecorded are the passes of desktops that were woken and whose record waits for those
 	// of others, by the session's name; recording is how many write theirs.
 	unrecorded sync.Map

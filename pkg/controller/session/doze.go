@@ -32,13 +32,20 @@ import (
 // the order to freeze, so a freeze that comes late, to somebody who is back, is refused by the
 // program as overtaken.
 const (
-	// freezeRetry is how long a desktop that was not frozen is left alone.
-	freezeRetry = time.Minute
+	// freezeRetry is how long a desktop that was not frozen is left alone. Each attempt that its
+	// program has not obeyed doubles it, up to freezeRetryMost.
+	freezeRetry, freezeRetryMost = time.Minute, time.Hour
+	// unsureRetry is when a program is asked again that has not said whether a desktop is frozen:
+	// nobody waits, and who does brings another pass.
+	unsureRetry = 5 * time.Second
 	// thawRetry is when a program that has not thawed a desktop is asked again.
 	thawRetry = 500 * time.Millisecond
-	// DozeLostAfter is for how long visitors wait for a desktop that nobody thaws. Then its pod
-	// ends, and it starts anew.
+	// DozeLostAfter is for how long visitors wait for a desktop that its node's program does not
+	// thaw. Then its pod ends, and it starts anew.
 	DozeLostAfter = 5 * time.Second
+	// ProgramBackWithin is for how long they wait for a program that does not answer: it may be
+	// replaced by an upgrade, or start anew, and what is open in the desktop is worth the wait.
+	ProgramBackWithin = 30 * time.Second
 	// thawOrderMargin is how much longer than the doze the order is good by which it ends.
 	thawOrderMargin = time.Hour
 )
@@ -62,6 +69,13 @@ var (
 	_ Programs = (*nodeprograms.Programs)(nil)
 	_ Orders   = (*nodeapi.Client)(nil)
 )
+
+// failedFreeze is for how long and why a desktop is not frozen again by a program.
+type failedFreeze struct {
+	noDoze
+	program string
+	pause   time.Duration
+}
 
 // noDoze is why no doze begins; the zero value is that one may.
 type noDoze struct {
@@ -93,18 +107,27 @@ func (p *pass) whyNot() noDoze {
 	case !scheduled(pod):
 		return noDoze{}
 	}
-	if _, ready := p.Programs.On(pod.Spec.NodeName); !ready {
+	program, ready := p.Programs.On(pod.Spec.NodeName)
+	if !ready {
 		return noDoze{reason: v1alpha1.ReasonNodeProgramMissing, message: fmt.Sprintf("No program that freezes desktops is ready on node %s: "+
 			"see whether the DaemonSet of doze.enabled has a pod there, and whether doze.tolerations let it. Until then the other clocks hold.",
 			pod.Spec.NodeName)}
 	}
-	if why, ok := p.failedFreezes.Load(p.name()); ok && p.now.Before(why.(noDoze).until) {
-		return why.(noDoze)
+	if failed := p.failedFreeze(program); p.now.Before(failed.until) {
+		return failed.noDoze
 	}
 	if p.changeWaits() {
 		return noDoze{reason: v1alpha1.ReasonWaitingForSleep, message: "A change of its template or its session waits for its sleep."}
 	}
 	return noDoze{}
+}
+
+// failedFreeze is of the program's last attempt; the zero value where it did not fail.
+func (p *pass) failedFreeze(program nodeprograms.Program) failedFreeze {
+	if failed, ok := p.failedFreezes.Load(p.name()); ok && failed.(failedFreeze).program == program.Instance {
+		return failed.(failedFreeze)
+	}
+	return failedFreeze{}
 }
 
 // changeWaits says that what the desktop woke with is no longer what it is to be.
@@ -166,8 +189,8 @@ func (p *pass) intend(since metav1.MicroTime) error {
 		life = min(life, dozes+thawOrderMargin)
 	}
 	issued := p.now
-	if before := p.session.Status.Doze; before != nil { // later than all that was ordered before
-		issued = latest(issued, p.issued(before).Add(2*time.Millisecond))
+	if before := p.session.Status.Doze; before != nil { // later than all that was ordered before, and than since
+		issued = latest(issued.Add(2*time.Millisecond), p.issued(before).Add(2*time.Millisecond))
 	}
 	d := &v1alpha1.SessionDoze{Since: since, Pod: pod.Name, PodUID: pod.UID, Node: pod.Spec.NodeName,
 		Address: program.Address.String(), Program: program.Instance}
@@ -190,6 +213,20 @@ func (p *pass) issued(d *v1alpha1.SessionDoze) time.Time {
 	return order.Issued
 }
 
+// surelyRuns says of a desktop that a program has answered of, with an error, that it was not frozen
+// in this doze: it was not told to before, by an order that it may have obeyed, and it does not
+// take the operator's orders, or the node has no such pod.
+func (p *pass) surelyRuns(d *v1alpha1.SessionDoze, err error) bool {
+	again := p.issued(d).After(d.Since.Add(time.Millisecond)) // of an earlier intent nobody knows
+	told, is := p.toldToFreeze.Load(p.name())
+	return !again && d.FrozenAt == nil && (!is || told != d.Thaw) && unobeyed(err)
+}
+
+// unobeyed says that the program did nothing for an order.
+func unobeyed(err error) bool {
+	return errors.Is(err, nodeapi.ErrRefused) || errors.Is(err, nodeapi.ErrNoPod)
+}
+
 // freeze has the desktop frozen, unless it is. A program that started anew may have thawed it.
 func (p *pass) freeze(ctx context.Context) error {
 	d := p.session.Status.Doze
@@ -210,8 +247,13 @@ func (p *pass) freeze(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	switch err := p.Orders.Freeze(ctx, program.Address, order); {
+	err = p.Orders.Freeze(ctx, program.Address, order)
+	if !unobeyed(err) && !errors.Is(err, nodeapi.ErrCannot) {
+		p.toldToFreeze.Store(p.name(), d.Thaw)
+	}
+	switch {
 	case err == nil:
+		p.failedFreezes.Delete(p.name())
 		// The record is locked: who came meanwhile makes it fail, and ends the doze.
 		d.FrozenAt = p.micro()
 		p.happened = append(p.happened, func() {
@@ -221,26 +263,29 @@ func (p *pass) freeze(ctx context.Context) error {
 		})
 	default:
 		// It may be frozen all the same: by an order whose answer was lost, or of an earlier program.
-		if p.thawed(ctx, d) != nil {
-			p.returnAt(p.now.Add(thawRetry))
+		if unthawed := p.thawed(ctx, d); unthawed != nil && !p.surelyRuns(d, unthawed) {
+			p.returnAt(p.now.Add(unsureRetry))
 			return nil
 		}
-		why := fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err)
+		why, pause := fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err), freezeRetry
 		if errors.Is(err, nodeapi.ErrOvertaken) {
 			why = "Somebody came back before it was frozen, or its pod ends."
+		} else if last := p.failedFreeze(program).pause; last > 0 {
+			pause = min(2*last, freezeRetryMost)
 		}
-		p.giveUpFreeze(why)
+		p.giveUpFreeze(why, program, pause)
 	}
 	return nil
 }
 
 // giveUpFreeze leaves a desktop that is not frozen alone for a while.
-func (p *pass) giveUpFreeze(message string) {
+func (p *pass) giveUpFreeze(message string, program nodeprograms.Program, pause time.Duration) {
 	p.session.Status.Doze = nil
-	p.noDoze = noDoze{reason: v1alpha1.ReasonFreezeFailed, until: p.now.Add(freezeRetry),
-		message: message + " It is tried again within a minute."}
-	p.failedFreezes.Store(p.name(), p.noDoze)
+	p.noDoze = noDoze{reason: v1alpha1.ReasonFreezeFailed, until: p.now.Add(pause),
+		message: fmt.Sprintf("%s It is tried again within %s.", message, pause)}
+	p.failedFreezes.Store(p.name(), failedFreeze{p.noDoze, program.Instance, pause})
 	p.policy.NoDoze = true
+	p.returnAt(p.noDoze.until)
 	p.decide() // by the clocks that run now
 }
 
@@ -250,14 +295,14 @@ func (p *pass) thaw(ctx context.Context) {
 	d := st.Doze
 	err := p.thawed(ctx, d)
 	switch {
-	case err == nil:
+	case err == nil, p.surelyRuns(d, err):
 		p.endDoze()
 	case !p.decision.Awake: // the program thaws what ends; and kubelet ends what is frozen, a little later
 		st.Doze = nil
 	case d.UnansweredSince == nil:
 		d.UnansweredSince = p.micro()
 		p.returnAt(p.now.Add(thawRetry))
-	case p.now.Before(d.UnansweredSince.Add(DozeLostAfter)):
+	case p.now.Before(d.UnansweredSince.Add(lostAfter(err))):
 		p.returnAt(p.now.Add(thawRetry))
 	default:
 		d.Lost = true
@@ -269,10 +314,19 @@ func (p *pass) thaw(ctx context.Context) {
 	}
 }
 
+// lostAfter is for how long visitors wait where a thaw fails so.
+func lostAfter(err error) time.Duration {
+	if unobeyed(err) || errors.Is(err, nodeapi.ErrCannot) {
+		return DozeLostAfter
+	}
+	return ProgramBackWithin
+}
+
 // endDoze records that a desktop runs which dozed.
 func (p *pass) endDoze() {
 	d := p.session.Status.Doze
 	p.session.Status.Doze = nil
+	p.toldToFreeze.Delete(p.name())
 	if d.FrozenAt == nil {
 		return
 	}

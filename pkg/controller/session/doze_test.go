@@ -337,7 +337,7 @@ func TestWhatNobodyThawsStartsAnewForWhoCame(t *testing.T) {
 	now, again := n.look()
 	require.NotNil(t, now.Status.Doze)
 	require.Equal(t, thawRetry, again)
-	now, _ = n.passes(DozeLostAfter - time.Millisecond)
+	now, _ = n.passes(ProgramBackWithin - time.Millisecond)
 	require.False(t, now.Status.Doze.Lost)
 	now, _ = n.passes(time.Millisecond)
 	require.True(t, now.Status.Doze.Lost)
@@ -434,4 +434,123 @@ func TestADozingDesktopGivesWayToAChangeThatWaitsForItsSleep(t *testing.T) {
 	now, _ := n.look()
 	assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason)
 	assert.False(t, n.program.Frozen(thePod))
+}
+
+// answers makes the program answer every order so, and obey none.
+func (n *night) answers(status int) {
+	n.program.Before(func(w http.ResponseWriter, _ token.Order) bool {
+		http.Error(w, "no", status)
+		return true
+	})
+}
+
+// A program may take no order of this operator's, with a clock or a key that is wrong, or see none
+// of the node's pods: then nothing is frozen, and nobody's desktop is taken for lost.
+func TestADesktopThatWasNeverFrozenIsNotLost(t *testing.T) {
+	for name, status := range map[string]int{"orders are refused": http.StatusForbidden, "no such pod": http.StatusNotFound} {
+		t.Run(name, func(t *testing.T) {
+			n := newNight(t)
+			n.answers(status)
+			n.passes(dozeSoon)
+			now, again := n.look()
+			assert.Nil(t, now.Status.Doze)
+			n.says(now, metav1.ConditionFalse, v1alpha1.ReasonFreezeFailed)
+			assert.Greater(t, again, unsureRetry, "asked for ever")
+
+			n = newNight(t)
+			n.answers(status)
+			n.passes(dozeSoon)
+			n.returns()
+			now, _ = n.look()
+			assert.Nil(t, now.Status.Doze)
+			n.wants(now, v1alpha1.PhaseRunning, "")
+		})
+	}
+	t.Run("it cannot, and finds no pod to thaw", func(t *testing.T) {
+		n := newNight(t)
+		n.program.Before(func(w http.ResponseWriter, o token.Order) bool {
+			http.Error(w, "no", map[token.Action]int{token.ActionFreeze: http.StatusServiceUnavailable, token.ActionThaw: http.StatusNotFound}[o.Action])
+			return true
+		})
+		n.passes(dozeSoon)
+		now, _ := n.look()
+		assert.Nil(t, now.Status.Doze)
+	})
+}
+
+func TestWhatMayBeFrozenIsNotTakenForRunning(t *testing.T) {
+	t.Run("it was frozen, and the orders are refused now", func(t *testing.T) {
+		n := dozing(t)
+		n.answers(http.StatusForbidden)
+		n.returns()
+		now, _ := n.look()
+		require.NotNil(t, now.Status.Doze)
+		now, _ = n.passes(DozeLostAfter)
+		assert.True(t, now.Status.Doze.Lost)
+	})
+	t.Run("by an order whose answer was lost", func(t *testing.T) {
+		n := newNight(t)
+		n.passes(dozeSoon)
+		n.program.Before(func(http.ResponseWriter, token.Order) bool { panic(http.ErrAbortHandler) })
+		now, again := n.look()
+		require.NotNil(t, now.Status.Doze)
+		require.Equal(t, unsureRetry, again)
+		n.answers(http.StatusForbidden)
+		now, _ = n.passes(unsureRetry)
+		require.NotNil(t, now.Status.Doze)
+		n.program.Before(nil)
+		now, _ = n.passes(unsureRetry)
+		assert.NotNil(t, now.Status.Doze.FrozenAt)
+	})
+	t.Run("in an earlier intent", func(t *testing.T) {
+		n := dozing(t)
+		n.program.Restart()
+		n.programs.OnUpdate(nil, n.program.Pod())
+		n.answers(http.StatusForbidden)
+		n.look()
+		now, _ := n.look()
+		require.NotNil(t, now.Status.Doze)
+		assert.Nil(t, now.Status.Doze.FrozenAt)
+	})
+}
+
+func TestADesktopThatCannotBeFrozenIsTriedMoreAndMoreSeldom(t *testing.T) {
+	n := newNight(t)
+	sessions := n.r.Defaults.Now()
+	sessions.DisconnectTimeout = v1alpha1.NewDuration(0)
+	n.r.Defaults = NewDefaults(sessions)
+	asked := 0
+	n.program.Before(func(w http.ResponseWriter, o token.Order) bool {
+		if o.Action == token.ActionThaw {
+			return false
+		}
+		asked++
+		http.Error(w, "no such freezer", http.StatusServiceUnavailable)
+		return true
+	})
+	for end := n.now.Add(12 * time.Hour); n.now.Before(end); {
+		n.passes(30 * time.Second)
+	}
+	assert.LessOrEqual(t, asked, 18)
+	assert.GreaterOrEqual(t, asked, 12)
+	n.program.Before(nil)
+	n.program.Restart()
+	n.programs.OnUpdate(nil, n.program.Pod())
+	n.passes(time.Second)
+	now, _ := n.look()
+	assert.NotNil(t, now.Status.Doze, "another program is tried at once")
+}
+
+// An upgrade replaces it, or it has crashed: what is open is worth the wait.
+func TestWhoWaitsForAProgramThatIsReplacedKeepsWhatIsOpen(t *testing.T) {
+	n := dozing(t)
+	n.programs.OnDelete(n.program.Pod())
+	n.returns()
+	n.look()
+	now, _ := n.passes(ProgramBackWithin - time.Second)
+	require.False(t, now.Status.Doze.Lost)
+	n.programs.OnAdd(n.program.Pod(), false)
+	now, _ = n.passes(time.Millisecond)
+	assert.Nil(t, now.Status.Doze)
+	n.wants(now, v1alpha1.PhaseRunning, "")
 }

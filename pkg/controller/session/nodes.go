@@ -8,6 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -33,7 +36,26 @@ type nodes struct {
 type nodeNeed struct {
 	// leaves says that the node takes no pods; short that it is short of memory.
 	leaves, short bool
-	at            time.Time
+	// read says that the API server answered, and node is what it has for the scheduler: its name,
+	// labels and taints; nil where there is no such node.
+	read bool
+	node *corev1.Node
+	at   time.Time
+}
+
+// takes says that the scheduler may place a pod on the node, as far as labels and taints say, or
+// that this is not known.
+func (n nodeNeed) takes(pod *corev1.Pod) bool {
+	if !n.read {
+		return true
+	}
+	if n.node == nil || n.leaves {
+		return false
+	}
+	fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(n.node)
+	keepsOff := func(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }
+	_, kept := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), n.node.Spec.Taints, pod.Spec.Tolerations, keepsOff, false)
+	return err == nil && fits && !kept
 }
 
 // needs is what a node needs; nothing where that is not known.
@@ -62,12 +84,14 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("a node cannot be read, so what dozes there does not give way to it", "node", name, "error", err.Error())
 	}
+	is.read = err == nil
 	for i := range list.Items {
 		node := &list.Items[i]
 		if node.Name != name {
 			continue
 		}
 		is.leaves = node.Spec.Unschedulable
+		is.node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: node.Labels}, Spec: corev1.NodeSpec{Taints: node.Spec.Taints}}
 		for _, c := range node.Status.Conditions {
 			is.short = is.short || c.Type == corev1.NodeMemoryPressure && c.Status == corev1.ConditionTrue
 		}

@@ -43,14 +43,34 @@ const (
 	// placedWithin is how long the scheduler may take to place a pod where there is room: it tries
 	// again after up to 10 s (kube-scheduler, podMaxBackoffSeconds).
 	placedWithin = 12 * time.Second
+	// yieldPauseMost bounds the pause between two desktops that give way to one that waits. The
+	// pause doubles with each: what keeps its pod from a node may be none of what they hold.
+	yieldPauseMost = 2 * time.Hour
 )
 
 // yields are the sessions that have a dozing desktop give way to them.
 type yields struct {
 	// yielding is held while one is chosen.
 	yielding sync.Mutex
-	// hopes is when each was last seen to have one on the way; yielding guards it.
-	hopes map[types.UID]time.Time
+	// hopes are of each; yielding guards it.
+	hopes map[types.UID]hope
+}
+
+// hope is what a session that waits may count on.
+type hope struct {
+	// at is when it was last seen to have a desktop on the way.
+	at time.Time
+	// gave is how many were chosen for it.
+	gave int
+}
+
+// pause is how long after at the next one may be chosen.
+func (h hope) pause() time.Duration {
+	pause := placedWithin
+	for range h.gave - 1 {
+		pause = min(2*pause, yieldPauseMost)
+	}
+	return pause
 }
 
 // dozeIndex is a session's value of indexDoze.
@@ -75,7 +95,14 @@ func waitsIndex(s *v1alpha1.VDISession) []string {
 // makeRoom has this dozing desktop give way to its node, and to a change of its own.
 func (p *pass) makeRoom(ctx context.Context) {
 	d := p.session.Status.Doze
-	if d == nil || d.Lost || d.GivesWayTo != "" {
+	if d == nil || d.Lost {
+		return
+	}
+	if p.session.Spec.Power == v1alpha1.PowerAlwaysOn { // it never does, whoever hopes for it
+		d.GivesWayTo = ""
+		return
+	}
+	if d.GivesWayTo != "" {
 		return
 	}
 	if p.changeWaits() {
@@ -115,27 +142,30 @@ func (p *pass) seekRoom(ctx context.Context) error {
 	p.yielding.Lock()
 	defer p.yielding.Unlock()
 	if p.hopes == nil {
-		p.hopes = map[types.UID]time.Time{}
+		p.hopes = map[types.UID]hope{}
 	}
 	name := corev1.ResourceName(progress.Resource)
 	holds, err := p.holders(ctx, name)
 	if err != nil {
 		return err
 	}
-	before, err := p.waitBefore(ctx, name)
+	helpsNot := func(pod *corev1.Pod) bool { return !p.helped(ctx, p.observed.Pod, name, pod) }
+	holds.onTheWay = slices.DeleteFunc(holds.onTheWay, helpsNot)
+	before, err := p.waitBefore(ctx, name, holds.onTheWay)
+	hopes := p.hopes[p.session.UID]
 	switch {
 	case err != nil:
 		return err
-	case holds.onTheWay > before:
-		p.hopes[p.session.UID] = p.now
+	case len(holds.onTheWay) > before:
+		hopes.at = p.now
+		p.hopes[p.session.UID] = hopes
 		return nil
-	case p.now.Sub(p.hopes[p.session.UID]) < placedWithin: // what was on the way is there
-		p.returnAt(p.hopes[p.session.UID].Add(placedWithin))
+	case p.now.Sub(hopes.at) < hopes.pause(): // what was on the way is there
+		p.returnAt(hopes.at.Add(hopes.pause()))
 		return nil
 	}
-	maps.DeleteFunc(p.hopes, func(_ types.UID, at time.Time) bool { return p.now.Sub(at) >= placedWithin })
-	asked := asks(p.observed.Pod, name)
-	holds.dozing = slices.DeleteFunc(holds.dozing, func(h holder) bool { held := asks(h.pod, name); return held.Cmp(asked) < 0 })
+	maps.DeleteFunc(p.hopes, func(of types.UID, h hope) bool { return of != p.session.UID && p.now.Sub(h.at) >= 2*h.pause() })
+	holds.dozing = slices.DeleteFunc(holds.dozing, func(h holder) bool { return helpsNot(h.pod) })
 	if len(holds.dozing) == 0 {
 		return nil // the next one that dozes brings another pass
 	}
@@ -150,9 +180,15 @@ func (p *pass) seekRoom(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		p.hopes[p.session.UID] = p.now
+		p.hopes[p.session.UID] = hope{p.now, hopes.gave + 1}
 	}
 	return err
+}
+
+// helped says that a pod that waits may take the place of one that holds so much of a resource.
+func (p *pass) helped(ctx context.Context, waits *corev1.Pod, name corev1.ResourceName, holds *corev1.Pod) bool {
+	asked, held := asks(waits, name), asks(holds, name)
+	return held.Cmp(asked) >= 0 && p.nodes.needs(ctx, p.API, p.now, holds.Spec.NodeName).takes(waits)
 }
 
 // holder is a session whose pod holds a resource.
@@ -165,8 +201,8 @@ type holder struct {
 type holders struct {
 	// dozing could give way.
 	dozing []holder
-	// onTheWay is how many do, or have, and whose pods still end.
-	onTheWay int
+	// onTheWay are the pods of those that do, or have, and that still end.
+	onTheWay []*corev1.Pod
 }
 
 func (p *pass) holders(ctx context.Context, name corev1.ResourceName) (h holders, err error) {
@@ -187,10 +223,10 @@ func (p *pass) holders(ctx context.Context, name corev1.ResourceName) (h holders
 			for j := range held {
 				amount := asks(held[j], name)
 				switch d := s.Status.Doze; {
-				case amount.IsZero():
+				case amount.IsZero(), d != nil && s.Spec.Power == v1alpha1.PowerAlwaysOn:
 				case d == nil || d.GivesWayTo != "":
-					h.onTheWay++
-				case s.Spec.Power != v1alpha1.PowerAlwaysOn && !d.Lost && held[j].UID == d.PodUID && !lifecycle.Returned(s, p.now):
+					h.onTheWay = append(h.onTheWay, held[j])
+				case !d.Lost && held[j].UID == d.PodUID && !lifecycle.Returned(s, p.now):
 					h.dozing = append(h.dozing, holder{s, held[j]})
 				}
 			}
@@ -199,8 +235,12 @@ func (p *pass) holders(ctx context.Context, name corev1.ResourceName) (h holders
 	return h, nil
 }
 
-// waitBefore is how many sessions have waited for a resource for longer than this one.
-func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName) (n int, err error) {
+// waitBefore is how many sessions have waited for a resource for longer than this one, and may
+// get it where one of those pods ends.
+func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName, onTheWay []*corev1.Pod) (n int, err error) {
+	if len(onTheWay) == 0 {
+		return 0, nil
+	}
 	list := &v1alpha1.VDISessionList{}
 	if err := p.Client.List(ctx, list, client.MatchingFields{indexWaits: string(name)}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("find who waits: %w", err)
@@ -208,7 +248,15 @@ func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName) (n int,
 	since := lifecycle.StartBegan
 	for i := range list.Items {
 		s := &list.Items[i]
-		if s.UID != p.session.UID && cmp.Or(since(s).Compare(since(p.session)), cmp.Compare(s.UID, p.session.UID)) < 0 {
+		if s.UID == p.session.UID || cmp.Or(since(s).Compare(since(p.session)), cmp.Compare(s.UID, p.session.UID)) >= 0 {
+			continue
+		}
+		all, err := workload.PodsOf(ctx, p.Client, s)
+		if err != nil {
+			return 0, fmt.Errorf("find what %s/%s waits with: %w", s.Namespace, s.Name, err)
+		}
+		waits := slices.IndexFunc(all, func(pod *corev1.Pod) bool { return !scheduled(pod) })
+		if waits < 0 || slices.ContainsFunc(onTheWay, func(pod *corev1.Pod) bool { return p.helped(ctx, all[waits], name, pod) }) {
 			n++
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -147,7 +148,8 @@ func TestWhatGivesWayIsThawedAndSleepsUnlessSomebodyIsBack(t *testing.T) {
 
 // node is the desktop's, as the API server has it.
 func (n *night) node(change func(*corev1.Node)) {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: theNode}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: theNode},
+		Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{gpu: resource.MustParse("8")}}}
 	change(node)
 	n.r.API = fake.NewClientBuilder().WithScheme(n.r.Client.Scheme()).WithObjects(node, n.session(), n.Pod).
 		WithIndex(&corev1.Node{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).Build()
@@ -192,4 +194,105 @@ func TestWhereTheNodeNeedsRoomNoDozeBegins(t *testing.T) {
 	n.says(now, metav1.ConditionFalse, v1alpha1.ReasonNodeNeedsRoom)
 	now, _ = n.passes(4 * time.Minute)
 	assert.Equal(t, v1alpha1.ReasonDisconnectTimeout, now.Status.SleepReason)
+}
+
+// What a node is like, for pods that ask for it.
+func labelled(n *corev1.Node) { n.Labels = map[string]string{"gpu": "big"} }
+func tainted(n *corev1.Node) {
+	n.Spec.Taints = []corev1.Taint{{Key: "team", Value: "a", Effect: corev1.TaintEffectNoSchedule}}
+}
+
+func TestNobodyGivesWayToWhoMayNotRunOnTheirNode(t *testing.T) {
+	selects := func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"gpu": "big"} }
+	required := func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+				{Key: "gpu", Operator: corev1.NodeSelectorOpIn, Values: []string{"big"}}}}}}}}
+	}
+	tolerates := func(p *corev1.Pod) {
+		p.Spec.Tolerations = []corev1.Toleration{{Key: "team", Operator: corev1.TolerationOpExists}}
+	}
+	any, none := func(*corev1.Pod) {}, func(*corev1.Node) {}
+	for name, c := range map[string]struct {
+		pod  func(*corev1.Pod)
+		node func(*corev1.Node)
+		want []string
+	}{
+		"a selector that the node lacks":  {selects, none, nil},
+		"one that it has":                 {selects, labelled, []string{"old"}},
+		"an affinity that the node lacks": {required, none, nil},
+		"one that it meets":               {required, labelled, []string{"old"}},
+		"a taint":                         {any, tainted, nil},
+		"a taint that is tolerated":       {tolerates, tainted, []string{"old"}},
+		"a cordoned node":                 {any, cordoned, nil},
+	} {
+		n := newNight(t)
+		n.neighbour("old", time.Hour, 1)
+		n.waits(1)
+		c.pod(n.Pod)
+		n.node(c.node)
+		n.look()
+		assert.Equal(t, c.want, n.chosen(), name)
+	}
+}
+
+// It may be kept from nodes by what nobody sees here, such as where its home is.
+func TestWhoIsHelpedByNobodyCostsFewerAndFewer(t *testing.T) {
+	n := newNight(t)
+	for i := range 12 {
+		n.neighbour(fmt.Sprintf("n%02d", i), time.Hour-time.Duration(i)*time.Minute, 1)
+	}
+	n.waits(1)
+	gone := 0
+	for range 5 * 60 { // an hour
+		n.passes(placedWithin)
+		for _, name := range n.chosen() {
+			s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: name}}
+			require.NoError(t, n.r.Client.Delete(t.Context(), s))
+			require.NoError(t, n.r.Client.Delete(t.Context(), withGPUs(name, 1)))
+			gone++
+		}
+	}
+	assert.LessOrEqual(t, gone, 9)
+	assert.GreaterOrEqual(t, gone, 5)
+}
+
+func TestWhoCannotUseItKeepsNobodyFromADesktopThatGivesWay(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("first", time.Hour, 1)
+	n.neighbour("second", time.Minute, 1)
+	before := metav1.NewMicroTime(n.now.Add(-time.Hour))
+	require.NoError(t, n.r.Client.Create(t.Context(), &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "stuck", UID: "stuck"},
+		Spec: v1alpha1.VDISessionSpec{User: "stuck", Template: "egl"}, Status: v1alpha1.VDISessionStatus{StartTime: &before,
+			Waiting: &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: string(gpu)}}}))
+	stuck := withGPUs("stuck", 1)
+	stuck.Spec.NodeName, stuck.Spec.NodeSelector = "", map[string]string{"gpu": "big"}
+	require.NoError(t, n.r.Client.Create(t.Context(), stuck))
+	n.waits(1)
+	n.node(func(*corev1.Node) {})
+	n.look()
+	require.Equal(t, []string{"first"}, n.chosen())
+	n.passes(placedWithin)
+	n.passes(time.Minute)
+	assert.Equal(t, []string{"first"}, n.chosen(), "it is for this one, for the other cannot use it")
+}
+
+func TestADesktopThatIsAlwaysOnNeverGivesWayAndNobodyHopesForIt(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("always", time.Hour, 1, func(s *v1alpha1.VDISession) {
+		s.Spec.Power, s.Status.Doze.GivesWayTo = v1alpha1.PowerAlwaysOn, "session a/b, which waits for it"
+	})
+	n.neighbour("old", time.Minute, 1)
+	n.waits(1)
+	n.look()
+	assert.Contains(t, n.chosen(), "old")
+
+	n = dozing(t)
+	s := n.session()
+	s.Spec.Power, s.Spec.Lifecycle = v1alpha1.PowerAlwaysOn, &v1alpha1.Lifecycle{DozeAfter: v1alpha1.NewDuration(dozeSoon)}
+	require.NoError(t, n.r.Client.Update(t.Context(), s))
+	n.node(cordoned)
+	now, _ := n.passes(nodeLookedAt)
+	require.NotNil(t, now.Status.Doze)
+	assert.Empty(t, now.Status.Doze.GivesWayTo)
 }
