@@ -251,31 +251,35 @@ func (p *pass) freeze(ctx context.Context) error {
 	if !unobeyed(err) && !errors.Is(err, nodeapi.ErrCannot) {
 		p.toldToFreeze.Store(p.name(), d.Thaw)
 	}
-	switch {
-	case err == nil:
-		p.failedFreezes.Delete(p.name())
-		// The record is locked: who came meanwhile makes it fail, and ends the doze.
-		d.FrozenAt = p.micro()
-		p.happened = append(p.happened, func() {
-			p.Metrics.Dozed(time.Since(began))
-			p.event(corev1.EventTypeNormal, v1alpha1.EventDesktopDozes, "Doze", "The desktop dozes on node %s: nobody was connected for %s",
-				d.Node, p.policy.DozeAfter.OrZero())
-		})
-	default:
-		// It may be frozen all the same: by an order whose answer was lost, or of an earlier program.
-		if unthawed := p.thawed(ctx, d); unthawed != nil && !p.surelyRuns(d, unthawed) {
-			p.returnAt(p.now.Add(unsureRetry))
-			return nil
-		}
-		why, pause := fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err), freezeRetry
-		if errors.Is(err, nodeapi.ErrOvertaken) {
-			why = "Somebody came back before it was frozen, or its pod ends."
-		} else if last := p.failedFreeze(program).pause; last > 0 {
-			pause = min(2*last, freezeRetryMost)
-		}
-		p.giveUpFreeze(why, program, pause)
+	if err != nil {
+		p.notFrozen(ctx, d, program, err)
+		return nil
 	}
+	p.failedFreezes.Delete(p.name())
+	// The record is locked: who came meanwhile makes it fail, and ends the doze.
+	d.FrozenAt = p.micro()
+	p.happened = append(p.happened, func() {
+		p.Metrics.Dozed(time.Since(began))
+		p.event(corev1.EventTypeNormal, v1alpha1.EventDesktopDozes, "Doze", "The desktop dozes on node %s: nobody was connected for %s",
+			d.Node, p.policy.DozeAfter.OrZero())
+	})
 	return nil
+}
+
+// notFrozen sees to a desktop whose program did not say that it has frozen it.
+func (p *pass) notFrozen(ctx context.Context, d *v1alpha1.SessionDoze, program nodeprograms.Program, err error) {
+	// It may be frozen all the same: by an order whose answer was lost, or of an earlier program.
+	if unthawed := p.thawed(ctx, d); unthawed != nil && !p.surelyRuns(d, unthawed) {
+		p.returnAt(p.now.Add(unsureRetry))
+		return
+	}
+	why, pause := fmt.Sprintf("The program on node %s has not frozen it: %v.", d.Node, err), freezeRetry
+	if errors.Is(err, nodeapi.ErrOvertaken) {
+		why = "Somebody came back before it was frozen, or its pod ends."
+	} else if last := p.failedFreeze(program).pause; last > 0 {
+		pause = min(2*last, freezeRetryMost)
+	}
+	p.giveUpFreeze(why, program, pause)
 }
 
 // giveUpFreeze leaves a desktop that is not frozen alone for a while.
