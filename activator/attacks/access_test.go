@@ -97,7 +97,10 @@ func policy(h *house) (all []attack) {
 				}})
 		}
 	}
-	for _, path := range []string{"/websocket", "/websocketsx", "/api/ws", "/", "/vnc", "/websockets/x", "/api/websockets/x"} {
+	for _, path := range []string{"/websocket", "/websocketsx", "/api/ws", "/", "/vnc", "/websockets/x", "/api/websockets/x",
+		// linuxserver.io's web server takes all of these for its stream's, by how they begin.
+		"/websocket/signalling", "/websockets/x/signalling/", "/websocket/api/webrtc/signaling", "/sub/websocket/signalling", "/%77ebsocket/signalling",
+		"/./websocket//signalling", "/x/../websocket/signalling"} {
 		all = append(all, attack{name: "a WebSocket at " + path, who: insider, sent: upgrade(path, cookie, "Connection: close"), want: "403", why: closing.AccessProtocol})
 	}
 	for _, path := range []string{"/files", "/files/", "/files/a", "//files/a", "/./files/a", "/x/../files/a", "/%66iles/a", "/files%2fa", "/files../a", "/sub/files/a",
