@@ -155,5 +155,10 @@ const linuxServerPaths = "/websocket"
 // signaling's do leads to a stream all the same where it begins as that.
 func SiftsAt(s *v1alpha1.VDISession, path string) bool {
 	p := For(Streaming(s).Protocol, path)
-	return p != Plain && !(p.Traits.Signaling && strings.Contains(path, linuxServerPaths))
+	return p != Plain && !p.mayBeStream(path)
+}
+
+// mayBeStream says of a path that the protocol takes for signaling's that it may lead to a stream.
+func (p *Protocol) mayBeStream(path string) bool {
+	return p.Traits.Signaling && strings.Contains(path, linuxServerPaths)
 }
