@@ -37,7 +37,8 @@ func refuseByPolicy(r *http.Request, v visitor) *closing.Refusal {
 		if !signaling.SiftsAt(v.Session, r.URL.Path) {
 			return closing.AccessProtocol
 		}
-	case wantsAnything, wantsFrame, wantsWorker:
+	case wantsOurs, wantsPage, wantsRefresh: // nothing of the desktop's
+	default: // a question that the activator may answer is passed on where it does not
 		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isUpload(at) {
 			return closing.AccessFiles
 		}

@@ -104,7 +104,9 @@ func policy(h *house) (all []attack) {
 		all = append(all, attack{name: "a WebSocket at " + path, who: insider, sent: upgrade(path, cookie, "Connection: close"), want: "403", why: closing.AccessProtocol})
 	}
 	for _, path := range []string{"/files", "/files/", "/files/a", "//files/a", "/./files/a", "/x/../files/a", "/%66iles/a", "/files%2fa", "/files../a", "/sub/files/a",
-		"/api/files", "/api/files/", "/api/files/a", "/api//files/a", "/api/%66iles/a", "/api%2ffiles/a"} {
+		"/api/files", "/api/files/", "/api/files/a", "/api//files/a", "/api/%66iles/a", "/api%2ffiles/a",
+		// Files with the names of questions that the activator knows.
+		"/files/api/status", "/files/api/turn", "/files/turn", "/files/x.js"} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PROPFIND"} {
 			all = append(all, attack{name: fmt.Sprint("asks for files by ", method, " ", path), who: insider, want: "403", why: closing.AccessFiles,
 				sent: request(method+" "+path+" HTTP/1.1", "Host: "+victim, "Origin: https://"+victim, "Connection: close", cookie)})
