@@ -25,6 +25,8 @@ func TestOfAStreamOnlyWhatTheTemplatesPolicyAllowsPasses(t *testing.T) {
 		g.under(&v1alpha1.AccessPolicy{Clipboard: v1alpha1.ClipboardFromDesktop})
 		g.wakes(newDesktop(t))
 		ws := g.dial(path, g.as(fromPage))
+		say(t, ws, "kd,64")
+		expectEcho(t, ws, "kd,64") // while it is held, no message may be long
 		for _, m := range []string{"cw,aGk=", "cws,2", "cr", "kd,65", "cw," + strings.Repeat("a", 1<<20), "ku,65"} {
 			say(t, ws, m)
 		}

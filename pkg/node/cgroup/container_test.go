@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,4 +165,24 @@ func TestWhereNoCgroupsAreTheErrorSaysWhatToMount(t *testing.T) {
 	require.ErrorContains(t, err, "mount the node's /sys/fs/cgroup")
 	_, err = Open(filepath.Join(t.TempDir(), "none"))
 	assert.ErrorContains(t, err, "cgroup root")
+}
+
+// The program is root without capabilities: a folder's mode holds for it.
+func TestAFolderThatCannotBeReadHidesNoPod(t *testing.T) {
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			base := unique(t)
+			makeCgroup(t, r, base+"/a.slice")
+			makeCgroup(t, r, base+"/kubepods/pod"+string(podUID)+"/"+desktopID)
+			require.NoError(t, os.Chmod(filepath.Join(r.tree, base, "a.slice"), 0))
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			require.NoError(t, unix.Setfsuid(65534))
+			defer func() { require.NoError(t, unix.Setfsuid(0)) }()
+			_, err := r.Container(podUID, desktopID)
+			require.NoError(t, err)
+			_, err = r.Containers("11111111-7a52-4c57-9f27-1f9a4f5a8f11")
+			require.ErrorIs(t, err, os.ErrPermission, "it may be in there")
+		})
+	}
 }
