@@ -18,12 +18,20 @@ const (
 	uploadFolder = "/api/upload"
 )
 
-// isFiles says that at a path, cleaned, files are listed and given; in whatever folder the image
-// serves its page.
-func isFiles(at string) bool { return strings.Contains(at, filesFolder) }
+// isFiles says that at a path files are listed and given; in whatever folder the image serves its
+// page.
+func isFiles(at string) bool {
+	return eitherWay(at, func(at string) bool { return strings.Contains(at, filesFolder) })
+}
 
 // isUpload says that files are taken there.
-func isUpload(at string) bool { return strings.Contains(at+"/", uploadFolder+"/") }
+func isUpload(at string) bool {
+	return eitherWay(at, func(at string) bool { return strings.Contains(at+"/", uploadFolder+"/") })
+}
+
+// eitherWay asks about a path as a web server reads it: nginx goes by what "..", "." and "//" mean, a
+// program by what stands there, and leaves ".." to the file system with its links.
+func eitherWay(at string, is func(string) bool) bool { return is(path.Clean(at)) || is(at) }
 
 // refuseByPolicy says why the access policy of the desktop's template lets a request not pass;
 // nil where it does. What a WebSocket carries is looked at as it comes.
@@ -32,12 +40,13 @@ func refuseByPolicy(r *http.Request, v visitor) *closing.Refusal {
 	if !policy.Restricts() || signaling.Streaming(v.Session).Protocol == v1alpha1.ProtocolWebSocket {
 		return nil // of such a desktop nothing is known
 	}
-	switch at := path.Clean(r.URL.Path); v.wants { // as web servers read it
+	switch at := r.URL.Path; v.wants {
 	case wantsSocket:
 		if !signaling.SiftsAt(v.Session, r.URL.Path) {
 			return closing.AccessProtocol
 		}
-	case wantsAnything, wantsFrame, wantsWorker:
+	case wantsOurs, wantsPage, wantsRefresh: // nothing of the desktop's
+	default: // a question that the activator may answer is passed on where it does not
 		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isUpload(at) {
 			return closing.AccessFiles
 		}

@@ -3,7 +3,6 @@ package activator
 import (
 	"context"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -28,7 +27,6 @@ func (v visitor) looks() bool { return !v.who.May(access.Control) }
 // refuseViewer says why somebody who may only look gets nothing of what they want; nil for
 // everybody else. Pages say more, and turn away themselves.
 func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
-	at := path.Clean(r.URL.Path) // as web servers read it
 	switch {
 	case !v.looks() || v.wants == wantsOurs:
 		return nil
@@ -38,7 +36,7 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 		return nil
 	case !lifecycle.Runs(v.Session):
 		return closing.ViewerAsleep
-	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(at):
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(r.URL.Path):
 		return closing.ViewOnly
 	}
 	return nil

@@ -97,17 +97,24 @@ func policy(h *house) (all []attack) {
 				}})
 		}
 	}
-	for _, path := range []string{"/websocket", "/websocketsx", "/api/ws", "/", "/vnc", "/websockets/x", "/api/websockets/x"} {
+	for _, path := range []string{"/websocket", "/websocketsx", "/api/ws", "/", "/vnc", "/websockets/x", "/api/websockets/x",
+		// linuxserver.io's web server takes all of these for its stream's, by how they begin.
+		"/websocket/signalling", "/websockets/x/signalling/", "/websocket/api/webrtc/signaling", "/sub/websocket/signalling", "/%77ebsocket/signalling",
+		"/./websocket//signalling", "/x/../websocket/signalling"} {
 		all = append(all, attack{name: "a WebSocket at " + path, who: insider, sent: upgrade(path, cookie, "Connection: close"), want: "403", why: closing.AccessProtocol})
 	}
 	for _, path := range []string{"/files", "/files/", "/files/a", "//files/a", "/./files/a", "/x/../files/a", "/%66iles/a", "/files%2fa", "/files../a", "/sub/files/a",
-		"/api/files", "/api/files/", "/api/files/a", "/api//files/a", "/api/%66iles/a", "/api%2ffiles/a"} {
+		"/api/files", "/api/files/", "/api/files/a", "/api//files/a", "/api/%66iles/a", "/api%2ffiles/a",
+		// Files with the names of questions that the activator knows.
+		"/files/api/status", "/files/api/turn", "/files/turn", "/files/x.js",
+		// Out of the folder by its letters, and in it by a link.
+		"/api/files/link/../../a", "/api/files/link/../../../a"} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PROPFIND"} {
 			all = append(all, attack{name: fmt.Sprint("asks for files by ", method, " ", path), who: insider, want: "403", why: closing.AccessFiles,
 				sent: request(method+" "+path+" HTTP/1.1", "Host: "+victim, "Origin: https://"+victim, "Connection: close", cookie)})
 		}
 	}
-	for _, path := range []string{"/api/upload", "/api/upload/", "//api/upload", "/api/./upload", "/api/%75pload", "/sub/api/upload", "/api/upload?x=1"} {
+	for _, path := range []string{"/api/upload", "/api/upload/", "//api/upload", "/api/./upload", "/api/%75pload", "/sub/api/upload", "/api/upload?x=1", "/api/upload/../a"} {
 		for _, method := range []string{"POST", "PUT", "GET"} {
 			all = append(all, attack{name: fmt.Sprint("brings a file by ", method, " ", path), who: insider, want: "403", why: closing.AccessFiles,
 				sent: request(method+" "+path+" HTTP/1.1", "Host: "+victim, "Origin: https://"+victim, "Connection: close", "Content-Length: 0", cookie)})

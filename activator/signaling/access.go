@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -145,8 +146,19 @@ func firstWords(gzipped []byte) []byte {
 	return words
 }
 
+// linuxServerPaths begin what linuxserver.io's web server takes for its stream, below whatever folder
+// and whatever follows (docker-baseimage-selkies 69f4fc9, default.conf).
+const linuxServerPaths = "/websocket"
+
 // SiftsAt says that on a WebSocket of this path what passes is known well enough to hold it to an
-// access policy: here, or because it is signaling, and the rest goes by WebRTC.
+// access policy: here, or because it is signaling, and the rest goes by WebRTC. A path that ends as
+// signaling's do leads to a stream all the same where it begins as that.
 func SiftsAt(s *v1alpha1.VDISession, path string) bool {
-	return For(Streaming(s).Protocol, path) != Plain
+	p := For(Streaming(s).Protocol, path)
+	return p != Plain && !p.mayBeStream(path)
+}
+
+// mayBeStream says of a path that the protocol takes for signaling's that it may lead to a stream.
+func (p *Protocol) mayBeStream(path string) bool {
+	return p.Traits.Signaling && strings.Contains(path, linuxServerPaths)
 }

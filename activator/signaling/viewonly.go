@@ -95,7 +95,7 @@ func AsViewer(u *url.URL) *url.URL {
 func ViewOnlyAt(s *v1alpha1.VDISession, path string) bool {
 	p := For(Streaming(s).Protocol, path)
 	known := s.Protocol()
-	return p.ViewOnly && (known == "" || known == p.named)
+	return p.ViewOnly && !p.mayBeStream(path) && (known == "" || known == p.named)
 }
 
 // ViewOnly says that it may be enforced of the session's desktop, as far as it is known how that

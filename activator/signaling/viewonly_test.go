@@ -67,6 +67,7 @@ func TestWhereAViewerCannotBeKeptFromTypingThereIsNone(t *testing.T) {
 	auto := of(v1alpha1.ProtocolAuto)
 	assert.True(t, ViewOnlyAt(auto, "/api/websockets"))
 	assert.False(t, ViewOnlyAt(auto, "/anything"))
+	assert.False(t, ViewOnlyAt(auto, "/websocket/api/webrtc/signaling"), "linuxserver.io's stream")
 	assert.False(t, ViewOnlyAt(auto, "/webrtc/signalling/"))
 	auto.Status.Activity = &v1alpha1.SessionActivity{Protocol: v1alpha1.ProtocolSelkies2WebRTC}
 	assert.False(t, ViewOnlyAt(auto, "/api/websockets"), "the desktop speaks otherwise")

@@ -6,8 +6,10 @@
 package nodeprograms
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,7 +100,11 @@ func (p *Programs) set(uid types.UID, pod *corev1.Pod) {
 		p.pods[uid] = pod
 	}
 	now := map[string]Program{}
-	for _, each := range p.pods {
+	// Of two on a node, as an upgrade with maxSurge has them for a while, always the younger one.
+	oldestFirst := slices.SortedFunc(maps.Values(p.pods), func(a, b *corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID))
+	})
+	for _, each := range oldestFirst {
 		if is, ok := program(each); ok {
 			now[each.Spec.NodeName] = is
 		}

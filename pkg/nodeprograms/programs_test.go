@@ -68,3 +68,21 @@ func TestTheProgramThatFollowsAnotherIsFoundWhileThatEnds(t *testing.T) {
 	require.True(t, ok)
 	assert.Equal(t, "2/0", is.Instance)
 }
+
+// As an upgrade with maxSurge has them: each change of any pod would have every desktop frozen anew.
+func TestOfTwoProgramsOnANodeTheYoungerOneIsTaken(t *testing.T) {
+	began := time.Now()
+	made := func(at time.Time) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(at) }
+	}
+	programs := New()
+	programs.OnAdd(pod("2", "a", made(began)), true)
+	programs.OnAdd(pod("1", "a", made(began.Add(time.Minute))), false)
+	programs.Nodes()
+	for range 50 {
+		programs.OnUpdate(nil, pod("3", "b"))
+		is, _ := programs.On("a")
+		require.Equal(t, "1/0", is.Instance)
+	}
+	assert.NotContains(t, programs.Nodes(), "a")
+}

@@ -119,13 +119,18 @@ func (r *Root) findPod(pod types.UID, dir string, depth int, visited *int) (stri
 			below = append(below, path)
 		}
 	}
+	// A folder that cannot be read, as somebody with cgroups of their own may make one, hides no other.
+	missing := ErrNone
 	for _, path := range below {
 		found, err := r.findPod(pod, path, depth+1, visited)
-		if !errors.Is(err, ErrNone) {
-			return found, err
+		switch {
+		case err == nil:
+			return found, nil
+		case !errors.Is(err, ErrNone):
+			missing = err
 		}
 	}
-	return "", ErrNone
+	return "", missing
 }
 
 // gone makes ErrNone of what the kernel says of a cgroup that was removed meanwhile.

@@ -19,6 +19,8 @@ import (
 const (
 	// lookEvery is the pause between two looks at whether all processes have stopped, or go on.
 	lookEvery = 500 * time.Microsecond
+	// runsWithin bounds the thaw after a freeze that failed, which takes a fraction of a millisecond.
+	runsWithin = 2 * time.Second
 	// maxPIDs and maxBelow bound what is read of one container: its processes, and the cgroups
 	// that it made itself.
 	maxPIDs  = 20_000
@@ -57,6 +59,17 @@ func (c Container) Frozen() (bool, error) {
 	return bytes.Contains(events, []byte("frozen 1")), gone(err)
 }
 
+// Told says whether the container was told to freeze, though its processes may not have stopped yet,
+// and never do while one of them waits for a disk that does not answer.
+func (c Container) Told() (bool, error) {
+	name := "freezer.self_freezing"
+	if c.root.unified {
+		name = "cgroup.freeze"
+	}
+	told, err := os.ReadFile(c.file(name))
+	return strings.TrimSpace(string(told)) == "1", gone(err)
+}
+
 // Freeze returns when all of the container's processes are stopped; where that fails, or ctx
 // ends first, they run again.
 func (c Container) Freeze(ctx context.Context) error {
@@ -69,7 +82,9 @@ func (c Container) Freeze(ctx context.Context) error {
 	}
 	err = c.set(ctx, true)
 	if err != nil && !errors.Is(err, ErrNone) {
-		err = errors.Join(err, c.set(context.WithoutCancel(ctx), false))
+		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), runsWithin)
+		defer cancel()
+		err = errors.Join(err, c.set(again, false))
 	}
 	return err
 }

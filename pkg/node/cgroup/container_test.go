@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,6 +95,9 @@ func TestAContainersProcessesStopAndGoOn(t *testing.T) {
 			frozen, err := c.Frozen()
 			require.NoError(t, err)
 			assert.True(t, frozen)
+			told, err := c.Told()
+			require.NoError(t, err)
+			assert.True(t, told)
 			stopped := size()
 			pids, err := c.PIDs()
 			require.NoError(t, err)
@@ -102,6 +106,9 @@ func TestAContainersProcessesStopAndGoOn(t *testing.T) {
 			assert.Equal(t, stopped, size(), "it went on while it was frozen")
 
 			require.NoError(t, c.Thaw(t.Context()))
+			told, err = c.Told()
+			require.NoError(t, err)
+			assert.False(t, told)
 			eventually.True(t, "the program ticks again", func() bool { return size() > stopped+3 })
 			require.NoError(t, c.Thaw(t.Context()), "once more")
 		})
@@ -158,4 +165,24 @@ func TestWhereNoCgroupsAreTheErrorSaysWhatToMount(t *testing.T) {
 	require.ErrorContains(t, err, "mount the node's /sys/fs/cgroup")
 	_, err = Open(filepath.Join(t.TempDir(), "none"))
 	assert.ErrorContains(t, err, "cgroup root")
+}
+
+// The program is root without capabilities: a folder's mode holds for it.
+func TestAFolderThatCannotBeReadHidesNoPod(t *testing.T) {
+	for name, r := range roots(t) {
+		t.Run(name, func(t *testing.T) {
+			base := unique(t)
+			makeCgroup(t, r, base+"/a.slice")
+			makeCgroup(t, r, base+"/kubepods/pod"+string(podUID)+"/"+desktopID)
+			require.NoError(t, os.Chmod(filepath.Join(r.tree, base, "a.slice"), 0))
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			require.NoError(t, unix.Setfsuid(65534))
+			defer func() { require.NoError(t, unix.Setfsuid(0)) }()
+			_, err := r.Container(podUID, desktopID)
+			require.NoError(t, err)
+			_, err = r.Containers("11111111-7a52-4c57-9f27-1f9a4f5a8f11")
+			require.ErrorIs(t, err, os.ErrPermission, "it may be in there")
+		})
+	}
 }

@@ -73,7 +73,7 @@ func (ds *Desktops) anyFrozen(d *desktop) (bool, error) {
 		return false, err
 	}
 	for _, c := range all {
-		if is, err := c.Frozen(); err == nil && is {
+		if told, err := c.Told(); err == nil && told { // a freeze that was cut off may never have come to its end
 			return true, nil
 		}
 	}
