@@ -251,8 +251,8 @@ func (p *pass) freeze(ctx context.Context) error {
 	if !unobeyed(err) && !errors.Is(err, nodeapi.ErrCannot) {
 		p.toldToFreeze.Store(p.name(), d.Thaw)
 	}
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		p.failedFreezes.Delete(p.name())
 		// The record is locked: who came meanwhile makes it fail, and ends the doze.
 		d.FrozenAt = p.micro()

@@ -245,7 +245,7 @@ func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName, onTheWa
 	if err := p.Client.List(ctx, list, client.MatchingFields{indexWaits: string(name)}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("find who waits: %w", err)
 	}
-	since := func(s *v1alpha1.VDISession) time.Time { return lifecycle.StartBegan(s) }
+	since := lifecycle.StartBegan
 	for i := range list.Items {
 		s := &list.Items[i]
 		if s.UID == p.session.UID || cmp.Or(since(s).Compare(since(p.session)), cmp.Compare(s.UID, p.session.UID)) >= 0 {
