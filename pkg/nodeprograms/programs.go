@@ -8,6 +8,7 @@ package nodeprograms
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"

@@ -229,13 +229,12 @@ func TestTheProgramsOnNodesAreFoundByTheirPods(t *testing.T) {
 		cancel()
 		assert.NoError(t, <-ended)
 	})
-	create := func(labels map[string]string, node string) *corev1.Pod {
+	create := func(labels map[string]string, node string) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "node-", Labels: labels},
 			Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "node", Image: "dev.local/node:1"}}}}
 		require.NoError(t, api.Create(t.Context(), pod))
 		require.NoError(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType,
 			[]byte(`{"status":{"phase":"Running","podIP":"10.0.0.9","conditions":[{"type":"Ready","status":"True"}]}}`))))
-		return pod
 	}
 	create(map[string]string{nodeapi.ComponentLabel: nodeapi.Component}, "another-installations")
 	create(selector, "ours")

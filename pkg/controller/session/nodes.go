@@ -36,9 +36,7 @@ type nodes struct {
 type nodeNeed struct {
 	// leaves says that the node takes no pods; short that it is short of memory.
 	leaves, short bool
-	// read says that the API server answered, and node is what it has for the scheduler: its name,
-	// labels and taints; nil where there is no such node.
-	read bool
+	// node has what the scheduler goes by, its name, labels and taints; nil where it is not known.
 	node *corev1.Node
 	at   time.Time
 }
@@ -46,11 +44,8 @@ type nodeNeed struct {
 // takes says that the scheduler may place a pod on the node, as far as labels and taints say, or
 // that this is not known.
 func (n nodeNeed) takes(pod *corev1.Pod) bool {
-	if !n.read {
-		return true
-	}
 	if n.node == nil || n.leaves {
-		return false
+		return !n.leaves
 	}
 	fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(n.node)
 	keepsOff := func(t *corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule }
@@ -84,7 +79,6 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("a node cannot be read, so what dozes there does not give way to it", "node", name, "error", err.Error())
 	}
-	is.read = err == nil
 	for i := range list.Items {
 		node := &list.Items[i]
 		if node.Name != name {

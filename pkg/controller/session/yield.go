@@ -284,10 +284,11 @@ func (r *Reconciler) waiting(ctx context.Context, _ client.Object) []reconcile.R
 
 // onNodes are the sessions with pods on the nodes whose programs have changed.
 func (r *Reconciler) onNodes(ctx context.Context, _ string) []reconcile.Request {
-	nodes, list := r.Programs.Nodes(), &corev1.PodList{}
+	list := &corev1.PodList{}
 	if err := r.Client.List(ctx, list, client.HasLabels{v1alpha1.LabelSession}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
+	nodes := r.Programs.Nodes() // which are given once
 	var requests []reconcile.Request
 	for i := range list.Items {
 		if nodes[list.Items[i].Spec.NodeName] {
