@@ -179,7 +179,7 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 		"startTime": `"` + now + `"`, "readyTime": `"` + now + `"`, "lastStartDuration": `"1s"`, "sleepTime": `"` + now + `"`,
 		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "shortened": `{"maxDuration":"` + now + `"}`,
 		"doze": `{"since":"` + now + `","pod":"x","podUID":"x","node":"x","address":"10.0.0.1:7080"}`, "streaming": `{"protocol":"Auto"}`,
-		"waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
+		"access": `{"clipboard":"None"}`, "waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
 	}
 	for field := range reflect.TypeFor[v1alpha1.VDISessionStatus]().Fields() {
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "activity" {
