@@ -160,6 +160,8 @@ func TestADozingDesktopGivesItsGPUToWhoWaitsForIt(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns}}
 	require.NoError(t, api.Create(t.Context(), node))
 	t.Cleanup(func() { _ = api.Delete(context.Background(), node) })
+	node.Spec.Taints = nil // the API server's, of a node that is not ready yet
+	require.NoError(t, api.Update(t.Context(), node))
 	node.Status.Allocatable = corev1.ResourceList{gpus: resource.MustParse("1")}
 	require.NoError(t, api.Status().Update(t.Context(), node))
 	program := programOn(t, verifier, ns)
