@@ -192,11 +192,10 @@ func TestAListenerIsFoundAmongMany(t *testing.T) {
 	kernel, err := openSockDiag()
 	require.NoError(t, err)
 	defer kernel.close()
-	a := &Agent{Options: Options{DesktopPort: freePort(t)}}
 	for range 500 {
 		listenOn(t, 0)
 	}
-	listenOn(t, a.DesktopPort)
+	a := &Agent{Options: Options{DesktopPort: uint16(listenOn(t, 0).Addr().(*net.TCPAddr).Port)}}
 	is, err := a.listens(kernel)
 	require.True(t, is)
 	assert.NoError(t, err)
