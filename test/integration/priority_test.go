@@ -19,9 +19,10 @@ import (
 // TestAWakeComesBeforeTheRestOfAnEdit looks at the order of events, not at the time they take.
 func TestAWakeComesBeforeTheRestOfAnEdit(t *testing.T) {
 	const (
-		sessions = 300
-		// atOnce is how many sessions the operator works at: those may come before a wake.
-		atOnce = 64
+		sessions = 400
+		// waiting is how many sessions have to wait when the visit comes: the operator takes fifty a
+		// second, so that the last of them come 4 s later.
+		waiting = 200
 		// rounds is how often the test may visit too late, when most of the edit is done.
 		rounds = 5
 	)
@@ -81,13 +82,13 @@ func TestAWakeComesBeforeTheRestOfAnEdit(t *testing.T) {
 			}
 			return n
 		}
-		if since(version(t, visited)) <= atOnce {
+		if since(version(t, visited)) < waiting {
 			continue
 		}
 		assert.Positive(t, since(woken), "the wake waited for the edit of all others")
 		return
 	}
-	t.Fatalf("in %d edits of %d sessions no visit came while more than %d were waiting", rounds, sessions, atOnce)
+	t.Fatalf("in %d edits of %d sessions no visit came while %d were waiting", rounds, sessions, waiting)
 }
 
 // version is when an object was last written, as a number that grows with each write.

@@ -38,6 +38,8 @@ const around = `
 ---
 {apiVersion: v1, kind: Secret, metadata: {name: vdi-turn, namespace: vdi-system}}
 ---
+{apiVersion: v1, kind: Secret, metadata: {name: vdi-visits, namespace: vdi-system}}
+---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: config-features, namespace: knative-serving}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: config-deployment, namespace: knative-serving}}

@@ -78,11 +78,13 @@ func inForce(t *testing.T, what string, try func() error) {
 
 func TestPeopleMakeSessionsForThemselves(t *testing.T) {
 	policies := rendered(t, systemNamespace, "--set", "admissionPolicy.sessionUsers.users={portal},admissionPolicy.sessionUsers.usernamePrefix=oidc:")
-	create(t, admin, ofGroup(policies, "admissionregistration.k8s.io")...)
 	install(t)
 	user := give(t, "edit", "team-a")
 	theirs := as(t, user)
 	dry := func(c client.Client, s *v1alpha1.VDISession) error { return c.Create(t.Context(), s, client.DryRunAll) }
+	// The API server may still know a policy of this name that another test has deleted.
+	eventually.NoError(t, "no policy to be in force", func() error { return dry(theirs, sessionOf("victim@example.com")) })
+	create(t, admin, ofGroup(policies, "admissionregistration.k8s.io")...)
 	inForce(t, "a session of somebody else", func() error { return dry(theirs, sessionOf("victim@example.com")) })
 	err := dry(theirs, sessionOf("victim@example.com"))
 	assert.ErrorContains(t, err, "spec.user is victim@example.com, and you are "+user)
