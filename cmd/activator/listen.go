@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/org/vdi-operator/activator/listener"
+	"github.com/org/vdi-operator/pkg/httpserve"
 )
 
 // serving starts servers in group; they close when alive ends. Each listener has the same
@@ -33,7 +31,7 @@ func (s serving) public(addr string, proxies listener.Proxies, keepAlive time.Du
 	admission := s.admit(proxies)
 	srv := admission.Server(h)
 	srv.IdleTimeout = keepAlive
-	return entrance{admission, srv}, s.serve(addr, srv, admission.Listener)
+	return entrance{admission, srv}, httpserve.Start(s.alive, s.group, addr, srv, admission.Listener)
 }
 
 const (
@@ -50,21 +48,5 @@ func (s serving) inCluster(addr string, h http.Handler) error {
 	admission := s.admit(nil)
 	srv := admission.Server(h)
 	srv.ReadTimeout, srv.WriteTimeout, srv.MaxHeaderBytes = inClusterRead, inClusterWrite, inClusterHeaderBytes
-	return s.serve(addr, srv, admission.Listener)
-}
-
-func (s serving) serve(addr string, srv *http.Server, wrap func(*net.TCPListener) net.Listener) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("listening for connections: %w", err)
-	}
-	accepting := wrap(l.(*net.TCPListener))
-	context.AfterFunc(s.alive, func() { _ = srv.Close() })
-	s.group.Go(func() error {
-		if err := srv.Serve(accepting); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving %s: %w", l.Addr(), err)
-		}
-		return nil
-	})
-	return nil
+	return httpserve.Start(s.alive, s.group, addr, srv, admission.Listener)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/org/vdi-operator/activator/listener"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/httpserve"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -134,7 +135,7 @@ func TestAFailedServerEndsTheProgramWithItsError(t *testing.T) {
 		_ = l.Close()
 		return l
 	}
-	if err := s.serve("127.0.0.1:0", &http.Server{}, closed); err != nil { //nolint:gosec // it serves nobody
+	if err := httpserve.Start(alive, group, "127.0.0.1:0", &http.Server{}, closed); err != nil { //nolint:gosec // it serves nobody
 		t.Fatal(err)
 	}
 	<-failed.Done()

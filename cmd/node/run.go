@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apiserver"
 	"github.com/org/vdi-operator/pkg/health"
+	"github.com/org/vdi-operator/pkg/httpserve"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/node"
 	"github.com/org/vdi-operator/pkg/node/cgroup"
@@ -129,18 +129,7 @@ type serving struct {
 }
 
 func (s serving) serve(addr string, h http.Handler) (*http.Server, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listening for connections: %w", err)
-	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, ReadTimeout: requestWithin, WriteTimeout: answerWithin, IdleTimeout: answerWithin,
 		MaxHeaderBytes: node.MaxHeader}
-	context.AfterFunc(s.alive, func() { _ = srv.Close() })
-	s.group.Go(func() error {
-		if err := srv.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving %s: %w", l.Addr(), err)
-		}
-		return nil
-	})
-	return srv, nil
+	return srv, httpserve.Start(s.alive, s.group, addr, srv, func(l *net.TCPListener) net.Listener { return netutil.LimitListener(l, maxConnections) })
 }

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
 
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/org/vdi-operator/pkg/httpserve"
 )
 
 const (
@@ -34,17 +34,6 @@ type serving struct {
 // serve serves at an address. Answers are not bounded in time: a page that is live has one
 // that does not end.
 func (s serving) serve(addr string, h http.Handler) (*http.Server, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listening for connections: %w", err)
-	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, ReadTimeout: bodyWithin, IdleTimeout: idleFor, MaxHeaderBytes: maxHeader}
-	context.AfterFunc(s.alive, func() { _ = srv.Close() })
-	s.group.Go(func() error {
-		if err := srv.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving %s: %w", l.Addr(), err)
-		}
-		return nil
-	})
-	return srv, nil
+	return srv, httpserve.Start(s.alive, s.group, addr, srv, func(l *net.TCPListener) net.Listener { return netutil.LimitListener(l, maxConnections) })
 }

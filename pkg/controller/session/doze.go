@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -124,7 +125,7 @@ func (p *pass) whyNot() noDoze {
 
 // failedFreeze is of the program's last attempt; the zero value where it did not fail.
 func (p *pass) failedFreeze(program nodeprograms.Program) failedFreeze {
-	if failed, ok := p.failedFreezes.Load(p.name()); ok && failed.(failedFreeze).program == program.Instance {
+	if failed, ok := p.failedFreezes.Load(client.ObjectKeyFromObject(p.session)); ok && failed.(failedFreeze).program == program.Instance {
 		return failed.(failedFreeze)
 	}
 	return failedFreeze{}
@@ -133,10 +134,6 @@ func (p *pass) failedFreeze(program nodeprograms.Program) failedFreeze {
 // changeWaits says that what the desktop woke with is no longer what it is to be.
 func (p *pass) changeWaits() bool {
 	return p.conditionIs(v1alpha1.ConditionUpToDate, v1alpha1.ReasonWaitingForSleep)
-}
-
-func (p *pass) name() types.NamespacedName {
-	return types.NamespacedName{Namespace: p.session.Namespace, Name: p.session.Name}
 }
 
 // doze takes a doze a step further: towards its beginning, or to its end.
@@ -218,7 +215,7 @@ func (p *pass) issued(d *v1alpha1.SessionDoze) time.Time {
 // take the operator's orders, or the node has no such pod.
 func (p *pass) surelyRuns(d *v1alpha1.SessionDoze, err error) bool {
 	again := p.issued(d).After(d.Since.Add(time.Millisecond)) // of an earlier intent nobody knows
-	told, is := p.toldToFreeze.Load(p.name())
+	told, is := p.toldToFreeze.Load(client.ObjectKeyFromObject(p.session))
 	return !again && d.FrozenAt == nil && (!is || told != d.Thaw) && unobeyed(err)
 }
 
@@ -249,13 +246,13 @@ func (p *pass) freeze(ctx context.Context) error {
 	began := time.Now()
 	err = p.Orders.Freeze(ctx, program.Address, order)
 	if !unobeyed(err) && !errors.Is(err, nodeapi.ErrCannot) {
-		p.toldToFreeze.Store(p.name(), d.Thaw)
+		p.toldToFreeze.Store(client.ObjectKeyFromObject(p.session), d.Thaw)
 	}
 	if err != nil {
 		p.notFrozen(ctx, d, program, err)
 		return nil
 	}
-	p.failedFreezes.Delete(p.name())
+	p.failedFreezes.Delete(client.ObjectKeyFromObject(p.session))
 	// The record is locked: who came meanwhile makes it fail, and ends the doze.
 	d.FrozenAt = p.micro()
 	p.happened = append(p.happened, func() {
@@ -287,7 +284,7 @@ func (p *pass) giveUpFreeze(message string, program nodeprograms.Program, pause 
 	p.session.Status.Doze = nil
 	p.noDoze = noDoze{reason: v1alpha1.ReasonFreezeFailed, until: p.now.Add(pause),
 		message: fmt.Sprintf("%s It is tried again within %s.", message, pause)}
-	p.failedFreezes.Store(p.name(), failedFreeze{p.noDoze, program.Instance, pause})
+	p.failedFreezes.Store(client.ObjectKeyFromObject(p.session), failedFreeze{p.noDoze, program.Instance, pause})
 	p.policy.NoDoze = true
 	p.returnAt(p.noDoze.until)
 	p.decide() // by the clocks that run now
@@ -330,7 +327,7 @@ func lostAfter(err error) time.Duration {
 func (p *pass) endDoze() {
 	d := p.session.Status.Doze
 	p.session.Status.Doze = nil
-	p.toldToFreeze.Delete(p.name())
+	p.toldToFreeze.Delete(client.ObjectKeyFromObject(p.session))
 	if d.FrozenAt == nil {
 		return
 	}

@@ -173,7 +173,7 @@ func (p *pass) seekRoom(ctx context.Context) error {
 		return cmp.Or(a.session.Status.Doze.Since.Compare(b.session.Status.Doze.Since.Time), cmp.Compare(a.session.UID, b.session.UID))
 	}).session
 	gives := longest.DeepCopy()
-	gives.Status.Doze.GivesWayTo = fmt.Sprintf("session %s, which waits for %s", p.name(), progress.Resource)
+	gives.Status.Doze.GivesWayTo = fmt.Sprintf("session %s, which waits for %s", client.ObjectKeyFromObject(p.session), progress.Resource)
 	err = p.Client.Status().Patch(ctx, gives, client.MergeFromWithOptions(longest, client.MergeFromWithOptimisticLock{}))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		p.returnAt(p.now.Add(conflictRetry))
