@@ -128,10 +128,25 @@ func (g Group) kill(below string) error {
 				return fmt.Errorf("kill pid %d of control group %s: %w", pid, g.Path(), err)
 			}
 		}
+		g.thaw(below)
 		if time.Now().After(deadline) {
 			return fmt.Errorf("control group %s still holds pids %v %s after SIGKILL", g.Path(), pids, killPatience)
 		}
 		time.Sleep(pollInterval)
+	}
+}
+
+// thaw lets what is frozen run, as a desktop that dozes is: v1 delivers no signal before.
+func (g Group) thaw(below string) {
+	for _, hierarchy := range g.hierarchies {
+		for _, dir := range tree(filepath.Join(hierarchy, g.name, below)) {
+			for file, runs := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
+				if f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0); err == nil {
+					_, _ = f.WriteString(runs) // what it does not end, kill says
+					_ = f.Close()
+				}
+			}
+		}
 	}
 }
 
