@@ -164,14 +164,16 @@ e2e: platform-tools build bench-programs prometheus chromium $(REGISTRY_PROGRAM)
 	@# More at once than there are processors: they wait for clocks most of the time.
 	out/bin/platform run -- $(TEST) -tags e2e -timeout 60m -parallel 6 -v ./e2e/...
 
-.PHONY: bench bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-storm
-bench: bench-abuse bench-coldstart bench-hold bench-relay bench-scale bench-selkies16 bench-storm ## Every benchmark
+.PHONY: bench bench-abuse bench-coldstart bench-hold bench-instant bench-relay bench-scale bench-selkies16 bench-storm
+bench: bench-abuse bench-coldstart bench-hold bench-instant bench-relay bench-scale bench-selkies16 bench-storm ## Every benchmark
 bench-abuse: $(CLUSTER) build bench-programs ## What hostile desktops and clients take of a replica, and whether anybody else loses by it (3 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/abuse
 bench-coldstart: platform-tools build bench-programs ## A cold start, and one from a doze: ours, stock Knative's and a plain Deployment's, side by side
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
+bench-instant: platform-tools build bench-programs chromium ## Ten desktops: from a doze, paged out or not, and from zero, to the first byte and to the first frame; what a doze frees (15 min)
+	out/bin/platform run -- out/bench/instant
 bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay
 bench-scale: $(CLUSTER) build bench-programs ## 1,000 sleeping sessions: objects, memory, writes at rest; an edit of all, a wake amid it, 200 wakes at once (6 min)

@@ -80,7 +80,7 @@ func run(ctx context.Context, rounds int) (err error) {
 	}
 	defer func() { err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns)) }()
 	us, api := newOurs(in, nameOurs, true), newOurs(in, nameOursAPI, false)
-	contenders := []contender{us, api, &stock{in: in}, &plain{in: in}}
+	contenders := []contender{us, api, &stock{in: in}, newFloor(in)}
 	nodes, err := in.Programs(ctx, nodeapi.Component)
 	if err != nil {
 		return err

@@ -53,3 +53,12 @@ func Median(d []time.Duration) time.Duration {
 		return (s[mid-1] + s[mid]) / 2
 	}
 }
+
+// Percentile is the value that the share p of all, 0 to 1, does not exceed; of none it is 0.
+func Percentile(d []time.Duration, p float64) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	if len(s) == 0 {
+		return 0
+	}
+	return s[min(len(s)-1, int(p*float64(len(s))))]
+}

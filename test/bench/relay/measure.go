@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -72,17 +71,4 @@ func (c *contender) cpu() (sum time.Duration, err error) {
 		sum += t
 	}
 	return sum, nil
-}
-
-// percentile of sorted values.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
-}
-
-func sorted(d []time.Duration) []time.Duration {
-	slices.Sort(d)
-	return d
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 const (
@@ -67,8 +69,7 @@ func (c *contender) messages(ctx context.Context, f *figures) (err error) {
 		return err
 	}
 	f.CPU = (after - before) / time.Duration(len(paced))
-	sorted(paced)
-	f.P50, f.P99 = percentile(paced, 0.50), percentile(paced, 0.99)
+	f.P50, f.P99 = figure.Percentile(paced, 0.50), figure.Percentile(paced, 0.99)
 
 	began = time.Now()
 	flood, err := together(open, func(_ int, ws *websocket.Conn) ([]time.Duration, error) {

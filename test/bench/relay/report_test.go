@@ -33,10 +33,3 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		assert.False(t, last[field] != want, "%s = %v, want %v", field, last[field], want)
 	}
 }
-
-func TestAPercentileIsOneOfTheValues(t *testing.T) {
-	values := sorted([]time.Duration{3, 1, 2, 4})
-	require.EqualValues(t, 3, percentile(values, 0.5))
-	require.EqualValues(t, 4, percentile(values, 0.99))
-	assert.EqualValues(t, 0, percentile(nil, 0.5))
-}

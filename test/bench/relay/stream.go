@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 const (
@@ -46,8 +48,7 @@ func (c *contender) paced(ctx context.Context, f *streamFigures) error {
 	}
 	f.CPU = time.Duration(float64(after-before) / elapsed.Seconds())
 	f.Delivered = float64(len(late)*frameBytes*8) / elapsed.Seconds()
-	sorted(late)
-	f.P50, f.P99 = percentile(late, 0.50), percentile(late, 0.99)
+	f.P50, f.P99 = figure.Percentile(late, 0.50), figure.Percentile(late, 0.99)
 	return nil
 }
 

@@ -27,6 +27,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/test/bench/look"
 	"github.com/org/vdi-operator/test/harness"
 )
 
@@ -82,7 +83,7 @@ func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) 
 	if err := within(ctx, d.setUp); err != nil {
 		return err
 	}
-	results := map[string][]timeline{}
+	results := map[string][]look.Timeline{}
 	for round := range rounds {
 		if err := d.round(ctx, round, results); err != nil {
 			return fmt.Errorf("round %d: %w", round+1, err)
@@ -93,7 +94,7 @@ func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) 
 }
 
 // round makes one visit of each kind.
-func (d *desktops) round(ctx context.Context, round int, results map[string][]timeline) error {
+func (d *desktops) round(ctx context.Context, round int, results map[string][]look.Timeline) error {
 	var s *slept
 	err := within(ctx, func(ctx context.Context) (err error) {
 		s, err = d.create(ctx, fmt.Sprintf("desk-%d", round))
@@ -111,7 +112,7 @@ func (d *desktops) round(ctx context.Context, round int, results map[string][]ti
 		{nameCold, s.asleep, s.link},
 		{nameWarm, d.settle, d.direct},
 	} {
-		var took timeline
+		var took look.Timeline
 		err := within(ctx, func(ctx context.Context) error {
 			if err := visit.prepare(ctx); err != nil {
 				return err
@@ -120,13 +121,13 @@ func (d *desktops) round(ctx context.Context, round int, results map[string][]ti
 			if err != nil {
 				return err
 			}
-			took, err = look(ctx, address)
+			took, err = look.At(ctx, address)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", visit.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "round %d  %-5s  first frame after %5d ms  %s\n", round+1, visit.name, took[markFrame].Milliseconds(), took)
+		fmt.Fprintf(os.Stderr, "round %d  %-5s  first frame after %5d ms  %s\n", round+1, visit.name, took[look.Frame].Milliseconds(), took)
 		results[visit.name] = append(results[visit.name], took)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/org/vdi-operator/test/bench/figure"
+	"github.com/org/vdi-operator/test/bench/look"
 )
 
 // The kinds of visits.
@@ -17,27 +18,27 @@ const (
 )
 
 // report prints the table, what comes before the frame, and the line of JSON.
-func report(w io.Writer, results map[string][]timeline, startDelay time.Duration) {
+func report(w io.Writer, results map[string][]look.Timeline, startDelay time.Duration) {
 	fmt.Fprintf(w, "a desktop listens %s after its start, and its loop sleeps for %s at a time\n\n", startDelay, blockLoop)
 	table := figure.Table(w)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
-	warm := figure.Median(of(results[nameWarm], markFrame))
+	warm := figure.Median(of(results[nameWarm], look.Frame))
 	for _, kind := range []struct{ name, title string }{
 		{nameFirst, "cold, first visit of the session"}, {nameCold, "cold, second visit"}, {nameWarm, "warm, straight to the pod"},
 	} {
-		r := of(results[kind.name], markFrame)
+		r := of(results[kind.name], look.Frame)
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.2f\t\n", kind.title, len(r), figure.Median(r).Milliseconds(),
 			slices.Min(r).Milliseconds(), slices.Max(r).Milliseconds(), figure.Ratio(figure.Median(r), warm))
 	}
 	_ = table.Flush()
 	fmt.Fprint(w, "\np50 ms after the visit, as the desktop's page saw it:\n\n")
 	fmt.Fprintln(table, "mark\tfirst\tcold\twarm\t")
-	for _, mark := range marks {
+	for _, mark := range look.Marks {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", mark, figure.Median(of(results[nameFirst], mark)).Milliseconds(),
 			figure.Median(of(results[nameCold], mark)).Milliseconds(), figure.Median(of(results[nameWarm], mark)).Milliseconds())
 	}
 	_ = table.Flush()
-	cold := figure.Median(of(results[nameCold], markFrame))
+	cold := figure.Median(of(results[nameCold], look.Frame))
 	figure.Line(w, struct {
 		Bench     string  `json:"bench"`
 		Cold      int64   `json:"cold_p50_ms"`
@@ -47,12 +48,12 @@ func report(w io.Writer, results map[string][]timeline, startDelay time.Duration
 		ColdOffer int64   `json:"offer_cold_p50_ms"`
 		WarmOffer int64   `json:"offer_warm_direct_p50_ms"`
 		Start     int64   `json:"start_delay_ms"`
-	}{"selkies16", cold.Milliseconds(), figure.Median(of(results[nameFirst], markFrame)).Milliseconds(), warm.Milliseconds(), figure.Ratio(cold, warm),
-		figure.Median(of(results[nameCold], markOffer)).Milliseconds(), figure.Median(of(results[nameWarm], markOffer)).Milliseconds(), startDelay.Milliseconds()})
+	}{"selkies16", cold.Milliseconds(), figure.Median(of(results[nameFirst], look.Frame)).Milliseconds(), warm.Milliseconds(), figure.Ratio(cold, warm),
+		figure.Median(of(results[nameCold], look.Offer)).Milliseconds(), figure.Median(of(results[nameWarm], look.Offer)).Milliseconds(), startDelay.Milliseconds()})
 }
 
 // of are the times of one mark.
-func of(visits []timeline, mark string) (times []time.Duration) {
+func of(visits []look.Timeline, mark string) (times []time.Duration) {
 	for _, visit := range visits {
 		if at, is := visit[mark]; is {
 			times = append(times, at)

@@ -8,18 +8,20 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/test/bench/look"
 )
 
 func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
-	visits := func(frames ...int) (out []timeline) {
+	visits := func(frames ...int) (out []look.Timeline) {
 		for _, ms := range frames {
 			frame := time.Duration(ms) * time.Millisecond
-			out = append(out, timeline{markOffer: frame / 2, markFrame: frame})
+			out = append(out, look.Timeline{look.Offer: frame / 2, look.Frame: frame})
 		}
 		return out
 	}
 	var out strings.Builder
-	report(&out, map[string][]timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameWarm: visits(20000, 30000)}, time.Second)
+	report(&out, map[string][]look.Timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameWarm: visits(20000, 30000)}, time.Second)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench     string  `json:"bench"`

@@ -1,4 +1,5 @@
-package main
+// Package look has a new Chromium open a desktop's page, and reads when the picture came.
+package look
 
 import (
 	"context"
@@ -14,23 +15,24 @@ import (
 // The marks of the desktop's page (window.desktop.marks), in the order in which they
 // usually come.
 const (
-	markPage  = "opened"
-	markTURN  = "turn"
-	markOpen  = "wsOpen"
-	markHello = "hello"
-	markOffer = "offer"
-	markICE   = "iceConnected"
-	markFrame = "firstFrame" // by requestVideoFrameCallback
+	Page  = "opened"
+	TURN  = "turn"
+	Open  = "wsOpen"
+	Hello = "hello"
+	Offer = "offer"
+	ICE   = "iceConnected"
+	Frame = "firstFrame" // by requestVideoFrameCallback
 )
 
-var marks = []string{markPage, markTURN, markOpen, markHello, markOffer, markICE, markFrame}
+// Marks are all of them.
+var Marks = []string{Page, TURN, Open, Hello, Offer, ICE, Frame}
 
-// timeline is when each mark came, counted from the visit.
-type timeline map[string]time.Duration
+// Timeline is when each mark came, counted from the visit.
+type Timeline map[string]time.Duration
 
-func (t timeline) String() string {
+func (t Timeline) String() string {
 	var text strings.Builder
-	for _, mark := range marks[:len(marks)-1] {
+	for _, mark := range Marks[:len(Marks)-1] {
 		if at, is := t[mark]; is {
 			fmt.Fprintf(&text, "%s %d  ", mark, at.Milliseconds())
 		}
@@ -50,8 +52,8 @@ const desktopMarks = `(function find(page) {
 	return null;
 })(window)`
 
-// look opens an address in a new browser and stays until the desktop's picture is there.
-func look(ctx context.Context, address string) (timeline, error) {
+// At opens an address in a new browser and stays until the desktop's picture is there.
+func At(ctx context.Context, address string) (Timeline, error) {
 	browser, err := harness.OpenBrowser(ctx)
 	if err != nil {
 		return nil, err
@@ -61,15 +63,15 @@ func look(ctx context.Context, address string) (timeline, error) {
 	if err := chromedp.Run(browser.Ctx, chromedp.Navigate(address)); err != nil {
 		return nil, fmt.Errorf("opening the page: %w", err)
 	}
-	if err := browser.Until(ctx, "("+desktopMarks+" || {})."+markFrame+" > 0"); err != nil {
+	if err := browser.Until(ctx, "("+desktopMarks+" || {})."+Frame+" > 0"); err != nil {
 		return nil, err
 	}
 	var seen map[string]float64
 	if err := chromedp.Run(browser.Ctx, chromedp.Evaluate(desktopMarks, &seen)); err != nil {
 		return nil, fmt.Errorf("reading the page's marks: %w", err)
 	}
-	took := timeline{}
-	for _, mark := range marks {
+	took := Timeline{}
+	for _, mark := range Marks {
 		if at, is := seen[mark]; is {
 			took[mark] = time.UnixMicro(int64(at * 1000)).Sub(began)
 		}
