@@ -59,6 +59,7 @@ func TestTheNotesSayWhatToRegisterWithTheIdentityProvider(t *testing.T) {
 			}
 			assert.Contains(t, notes, "People sign in and find their desktops at "+c.url+"/\n")
 			assert.Regexp(t, `redirect URI +`+regexp.QuoteMeta(c.url)+`/callback\n`, notes)
+			assert.Regexp(t, `redirect URI after sign-out +`+regexp.QuoteMeta(c.url)+`/signed-out\n`, notes)
 		})
 	}
 }
