@@ -477,6 +477,47 @@ func TestOnlyTheOwnerAndAdministratorsSeeWhomASessionIsSharedWith(t *testing.T) 
 	}
 }
 
+func TestOnlyTheOwnerAndAdministratorsSeeWhoIsConnected(t *testing.T) {
+	now := metav1.NowMicro()
+	person := func(user, share, role string) v1alpha1.PresentPerson {
+		return v1alpha1.PresentPerson{User: user, Share: share, Role: role, Since: now}
+	}
+	p := newPortal(t, desk("desk", "ada", awake, func(s *v1alpha1.VDISession) {
+		s.Spec.Shares = []v1alpha1.Share{{Name: "bobs", User: "bob", Role: v1alpha1.ShareViewer},
+			{Name: "cleos", User: "cleo", Role: v1alpha1.ShareController}, {Name: "review", Role: v1alpha1.ShareViewer, Link: &v1alpha1.ShareLink{}}}
+		s.Status.Activity = &v1alpha1.SessionActivity{Present: map[string]v1alpha1.ReplicaPresence{
+			"one": {At: now, People: []v1alpha1.PresentPerson{person("ada", "", "Owner"), person("bob", "", "Viewer")}},
+			"two": {At: now, People: []v1alpha1.PresentPerson{person("cleo", "", "Controller"), person("", "review", "Viewer")}}}}
+	}))
+	page := func(user string) string { return p.as(user, user == "admin").get("/sessions/desks/desk").Body.String() }
+	assert.Contains(t, page("ada"), "<strong>cleo</strong>\n<p>uses the desktop")
+	assert.Contains(t, page("ada"), "<strong>Link review</strong>\n<p>looks on")
+	for _, share := range []string{"bobs", "cleos", "review"} {
+		assert.Contains(t, page("ada"), `id="out-`+share+`"`)
+	}
+	assert.Equal(t, 3, strings.Count(page("ada"), `id="out-`), "nobody shows the owner out")
+	assert.Contains(t, page("admin"), "<strong>cleo</strong>")
+	assert.NotContains(t, page("admin"), `id="out-`)
+	assert.Contains(t, p.get("/admin").Body.String(), `<span class="name">ada, cleo, Link review and 1 more</span>`)
+	for _, user := range []string{"bob", "cleo"} {
+		assert.NotContains(t, page(user), "Who is in now", user)
+		assert.NotContains(t, page(user), "uses the desktop", user)
+	}
+	assert.Contains(t, newPortal(t, desk("desk", "ada")).get("/sessions/desks/desk").Body.String(), "Nobody is connected.")
+}
+
+func TestAdministratorsSeeTheGPUHoursOfAWeek(t *testing.T) {
+	today := time.Now().UTC()
+	days := []v1alpha1.GPUDay{{Day: today.AddDate(0, 0, -7).Format(time.DateOnly), Seconds: 3600}, {Day: today.AddDate(0, 0, -6).Format(time.DateOnly), Seconds: 9000}}
+	p := newPortal(t, gpuTemplate(), desk("asleep", "ada", func(s *v1alpha1.VDISession) { s.Status.GPUUse = days }),
+		desk("awake", "bob", awake, func(s *v1alpha1.VDISession) {
+			s.Spec.Resources = &v1alpha1.SessionResources{GPU: ptr.To[int32](2)}
+		})).as("root", true)
+	body := p.get("/admin").Body.String()
+	assert.Contains(t, body, "<dt>GPUs of awake desktops</dt><dd>2</dd>")
+	assert.Contains(t, body, "<dt>GPU hours, seven days</dt><dd>4.5</dd>", "2.5 hours that are on record, and one with two GPUs since the wake")
+}
+
 func TestPagesHoldNothingThatThePortalsPolicyForbids(t *testing.T) {
 	p := newPortal(t, gpuTemplate(), desk("desk", "ada", awake)).as("ada", true)
 	for _, path := range []string{"/", "/templates", "/sessions/desks/desk", "/sessions/desks/desk/delete", "/admin", "/none"} {

@@ -66,14 +66,16 @@ type sharesData struct {
 	None string
 	// Forms says that the visitor may share it, Links that links are taken.
 	Forms, Links bool
-	Form         shareForm
-	Expiries     []string
-	MaxUses      int
+	// People are those who are connected now.
+	People   []someone
+	Form     shareForm
+	Expiries []string
+	MaxUses  int
 }
 
 func (v *visit) shares(s *v1alpha1.VDISession, may bool, form shareForm) *sharesData {
 	data := &sharesData{None: v.Say("shares.none"), Forms: may && s.DeletionTimestamp.IsZero(), Links: v.Pages.Config.Auth.Links, Form: form,
-		Expiries: expiries, MaxUses: maxUses}
+		People: v.people(s), Expiries: expiries, MaxUses: maxUses}
 	if !may {
 		data.None = v.Say("shares.noneAdmin")
 	}
