@@ -42,8 +42,12 @@ func (a *API) told(v Visitor) page.Visitor {
 	if !slices.Contains(v.Who.Roles, access.Owner) {
 		p.Owner = v.Session.Spec.User
 	}
-	if a.Portal != "" && v.Who.By != auth.ByForwarded {
-		p.SignOutTo = a.Portal
+	if a.Portal != nil && v.Who.By != auth.ByForwarded {
+		p.SignOutTo = a.Portal.Origin
+		// A page of the portal's, on which no script of the desktop's has a hand.
+		if v.Who.May(access.Share) {
+			p.SharingAt, p.HomeAt = a.Portal.Sharing(v.Session.Namespace, v.Session.Name), a.Portal.Home
+		}
 	}
 	return p
 }
