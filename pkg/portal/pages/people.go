@@ -20,7 +20,7 @@ type someone struct {
 // first.
 func (v *visit) people(s *v1alpha1.VDISession) (all []someone) {
 	for _, p := range presence.In(s, v.now) {
-		all = append(all, someone{Who: v.who(p), Does: v.Say("people." + p.Role), Share: v.lets(s, p),
+		all = append(all, someone{Who: v.who(p), Does: v.Say("presence." + p.Role), Share: v.lets(s, p),
 			Since: fact{Text: v.Say("since", "time", v.Span(v.now.Sub(p.Since.Time))), At: v.moment(p.Since.Time)}})
 	}
 	return all

@@ -20,7 +20,7 @@ import (
 )
 
 // made are texts whose keys are put together, by how they begin, or are not said by this package.
-var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
+var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.", "presence.",
 	"done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
