@@ -77,8 +77,8 @@ type Visitor struct {
 	User string
 	// Owner is whose desktop it is; empty where it is the visitor's.
 	Owner string
-	// Looks says that the visitor may only look.
-	Looks bool
+	// Looks says that the visitor may only look; Trusts that the desktop itself sees to that.
+	Looks, Trusts bool
 	// SignOutTo is the origin that a sign-out leads to; empty where there is none.
 	SignOutTo string
 	// SharingAt and HomeAt are where they share the desktop, and find their others; empty where
@@ -91,6 +91,8 @@ func (v Visitor) whose() string {
 	switch {
 	case v.Owner == "":
 		return ""
+	case v.Looks && v.Trusts:
+		return fmt.Sprintf(textWhose, v.Owner) + " " + textTrusted
 	case v.Looks:
 		return fmt.Sprintf(textWhose, v.Owner) + " " + textLooks
 	}

@@ -68,6 +68,7 @@ const (
 	textOpen     = "Open it again"
 	textWhose    = "The desktop of %s."
 	textLooks    = "You are watching: what you type and click stays here."
+	textTrusted  = "You are watching: the desktop itself sees to it that what you type and click changes nothing."
 	textControls = "You may type in it."
 	textSignOut  = "Sign out"
 	textMenu     = "Menu of this page"

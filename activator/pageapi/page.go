@@ -38,7 +38,8 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 
 // told is what the page says of its visitor.
 func (a *API) told(v Visitor) page.Visitor {
-	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control)}
+	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control),
+		Trusts: access.WatchingOf(v.Session.Protocol()) == access.ByDesktop}
 	if !slices.Contains(v.Who.Roles, access.Owner) {
 		p.Owner = v.Session.Spec.User
 	}

@@ -35,7 +35,7 @@ import (
 // portal is the pages with an API server that is none, and what was written there.
 type portal struct {
 	*Pages
-	t      *testing.T
+	t      testing.TB
 	client client.Client
 	who    *Visitor
 	// refuse is what the API server says to every write.
@@ -44,7 +44,7 @@ type portal struct {
 	audit  bytes.Buffer
 }
 
-func newPortal(t *testing.T, objects ...client.Object) *portal {
+func newPortal(t testing.TB, objects ...client.Object) *portal {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	require.NoError(t, v1alpha1.AddToScheme(scheme))
@@ -80,7 +80,7 @@ func newPortal(t *testing.T, objects ...client.Object) *portal {
 	c := config.Default()
 	c.URL.Domain = "vdi.example.com"
 	c.Portal = &config.Portal{Host: "portal.vdi.example.com", SessionsNamespace: "desks", MaxSessionsPerUser: 5}
-	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Audit: audit.New(&p.audit, true),
+	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.NewWithInterface(t, testr.Options{}), Audit: audit.New(&p.audit, true),
 		Visitor: func(*http.Request) (Visitor, bool) {
 			if p.who == nil {
 				return Visitor{}, false
@@ -504,6 +504,14 @@ func TestOnlyTheOwnerAndAdministratorsSeeWhoIsConnected(t *testing.T) {
 		assert.NotContains(t, page(user), "uses the desktop", user)
 	}
 	assert.Contains(t, newPortal(t, desk("desk", "ada")).get("/sessions/desks/desk").Body.String(), "Nobody is connected.")
+}
+
+func TestAnOwnerReadsWhatLookingOnIsWorth(t *testing.T) {
+	for protocol, says := range map[v1alpha1.StreamingProtocol]string{v1alpha1.ProtocolSelkies1: "Nobody can only look on",
+		v1alpha1.ProtocolSelkies2WebRTC: "is up to the desktop", v1alpha1.ProtocolLinuxServer: "out within a minute.</p>"} {
+		p := newPortal(t, desk("desk", "ada", func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: protocol} }))
+		assert.Contains(t, p.get("/sessions/desks/desk").Body.String(), says, protocol)
+	}
 }
 
 func TestAdministratorsSeeTheGPUHoursOfAWeek(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 )
 
 // made are texts whose keys are put together, by how they begin, or are not said by this package.
-var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.", "presence.",
-	"done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
+var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
+	"presence.", "watching.", "done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	var sources string
