@@ -507,8 +507,8 @@ func TestOnlyTheOwnerAndAdministratorsSeeWhoIsConnected(t *testing.T) {
 }
 
 func TestAnOwnerReadsWhatLookingOnIsWorth(t *testing.T) {
-	for protocol, says := range map[v1alpha1.StreamingProtocol]string{v1alpha1.ProtocolSelkies1: "Nobody can only look on",
-		v1alpha1.ProtocolSelkies2WebRTC: "is up to the desktop", v1alpha1.ProtocolLinuxServer: "out within a minute.</p>"} {
+	for protocol, says := range map[v1alpha1.StreamingProtocol]string{v1alpha1.ProtocolSelkies1: "nobody can only look on",
+		v1alpha1.ProtocolSelkies2WebRTC: "The desktop itself sees to it", v1alpha1.ProtocolLinuxServer: "out within a minute.</p>"} {
 		p := newPortal(t, desk("desk", "ada", func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: protocol} }))
 		assert.Contains(t, p.get("/sessions/desks/desk").Body.String(), says, protocol)
 	}
@@ -522,7 +522,7 @@ func TestAdministratorsSeeTheGPUHoursOfAWeek(t *testing.T) {
 			s.Spec.Resources = &v1alpha1.SessionResources{GPU: ptr.To[int32](2)}
 		})).as("root", true)
 	body := p.get("/admin").Body.String()
-	assert.Contains(t, body, "<dt>GPUs of awake desktops</dt><dd>2</dd>")
+	assert.Contains(t, body, "<dt>GPUs taken now</dt><dd>2</dd>")
 	assert.Contains(t, body, "<dt>GPU hours, seven days</dt><dd>4.5</dd>", "2.5 hours that are on record, and one with two GPUs since the wake")
 }
 
