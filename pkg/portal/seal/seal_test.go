@@ -55,6 +55,6 @@ func FuzzOpen(f *testing.F) {
 		if plain, err := b.Open(sealed, of); err == nil {
 			assert.Equal(t, []any{"token", "a"}, []any{string(plain), of})
 		}
-		assert.Equal(t, of == "a" && signed == b.Sign("a"), of == "a" && b.Signed(signed, of))
+		assert.False(t, b.Signed(signed, of) && b.Signed(signed, of+"x"), "one text is of two things")
 	})
 }
