@@ -29,6 +29,21 @@ func isUpload(at string) bool {
 	return eitherWay(at, func(at string) bool { return strings.Contains(at+"/", uploadFolder+"/") })
 }
 
+// Where linuxserver.io's nginx passes requests on to a port at which any program of the desktop may
+// listen: a development server, and pelorus, by which programs read and control the desktop
+// (docker-baseimage-selkies 69f4fc9, default.conf). It does so whether or not either was asked for.
+const (
+	devFolder     = "/devmode"
+	pelorusFolder = "/pelorus/"
+)
+
+// isPassage says that a path leads to such a port, pelorus in whatever folder the image serves its page.
+func isPassage(at string) bool {
+	return eitherWay(at, func(at string) bool {
+		return strings.HasPrefix(at, devFolder) || strings.Contains(at+"/", pelorusFolder)
+	})
+}
+
 // eitherWay asks about a path as a web server reads it: nginx goes by what "..", "." and "//" mean, a
 // program by what stands there, and leaves ".." to the file system with its links.
 func eitherWay(at string, is func(string) bool) bool { return is(path.Clean(at)) || is(at) }
@@ -42,11 +57,14 @@ func refuseByPolicy(r *http.Request, v visitor) *closing.Refusal {
 	}
 	switch at := r.URL.Path; v.wants {
 	case wantsSocket:
-		if !signaling.SiftsAt(v.Session, r.URL.Path) {
+		if isPassage(at) || !signaling.SiftsAt(v.Session, r.URL.Path) {
 			return closing.AccessProtocol
 		}
 	case wantsOurs, wantsPage, wantsRefresh: // nothing of the desktop's
 	default: // a question that the activator may answer is passed on where it does not
+		if isPassage(at) {
+			return closing.AccessPassage
+		}
 		if !policy.Downloads() && isFiles(at) || !policy.Uploads() && isUpload(at) {
 			return closing.AccessFiles
 		}

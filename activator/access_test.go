@@ -1,8 +1,11 @@
 package activator
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/eventually"
 )
 
@@ -71,6 +75,51 @@ func TestFilesPassAsTheTemplatesPolicyAllows(t *testing.T) {
 		})
 	}
 }
+
+func TestTheAuditHearsWhoTriesWhatAPolicyKeepsBackAndNotOfEachTry(t *testing.T) {
+	g := newGateway(t)
+	var mu sync.Mutex
+	var told bytes.Buffer // guarded by mu
+	g.Audit = audit.New(lockedWriter{&mu, &told}, true)
+	reasons := func() (all []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for line := range bytes.Lines(told.Bytes()) {
+			var e map[string]any
+			require.NoError(t, json.Unmarshal(line, &e))
+			if e["event"] == "refused" {
+				assert.Equal(t, "alice@example.com", e["user"])
+				all = append(all, e["reason"].(string))
+			}
+		}
+		return all
+	}
+	// It waits for the desktop, and the policy comes with that.
+	answers := make(chan answer, 1)
+	go func() { answers <- g.do(http.MethodGet, "/api/files/a.txt", g.as(http.Header{})) }()
+	eventually.Equal(t, "it is held", 1.0, func() float64 { return testutil.ToFloat64(g.Metrics.Held) })
+	g.under(&v1alpha1.AccessPolicy{Files: v1alpha1.FilesNone})
+	g.wakes(newDesktop(t))
+	require.Equal(t, http.StatusForbidden, (<-answers).code)
+	assert.Equal(t, []string{"access_files"}, reasons())
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodPost, "/api/upload", g.as(fromPage)).code)
+	assert.Equal(t, []string{"access_files", "access_files"}, reasons())
+
+	ws := g.dial("/websockets", g.as(fromPage))
+	for range 100 {
+		say(t, ws, "FILE_UPLOAD_START:a.txt:1")
+	}
+	say(t, ws, "kd,65")
+	expectEcho(t, ws, "kd,65")
+	assert.Equal(t, []string{"access_files", "access_files", "access_withheld"}, reasons(), "once a connection")
+	for range 100 {
+		g.do(http.MethodGet, "/files/a.txt", g.as(fetching))
+	}
+	assert.LessOrEqual(t, len(reasons()), overreachesAtOnce+overreachesLater, "lines of a session are bounded")
+}
+
+// overreachesLater are lines that a slow machine may have room for while the test runs.
+const overreachesLater = 10
 
 func TestUnderAPolicyAWebSocketPassesOnlyWhereSomethingCanBeKeptBack(t *testing.T) {
 	g := newGateway(t)

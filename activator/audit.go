@@ -132,11 +132,22 @@ const (
 // overreached says to the audit that somebody tried more than they may: who may only look, or
 // what the template's access policy keeps back. That a desktop is asleep is no fault of theirs.
 func (s *Server) overreached(v visitor, from string, why *closing.Refusal) {
-	if why == closing.ViewerAsleep || s.overreaches.Take(v.Session.UID, time.Now()) > 0 {
+	if why != closing.ViewerAsleep {
+		s.refused(v, from, why.Label)
+	}
+}
+
+// withheldReason is the audit's word for messages of a WebSocket that an access policy keeps back:
+// they are dropped, and the connection goes on.
+const withheldReason = "access_withheld"
+
+// refused says to the audit that somebody tried more than they may, by the bounds above.
+func (s *Server) refused(v visitor, from, reason string) {
+	if s.overreaches.Take(v.Session.UID, time.Now()) > 0 {
 		return
 	}
 	e := said(v.who, from).Of(v.Session)
-	e.Event, e.Reason = audit.Refused, why.Label
+	e.Event, e.Reason = audit.Refused, reason
 	s.Audit.Event(e)
 }
 

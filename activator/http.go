@@ -94,6 +94,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, v visitor, refuse 
 			now.View = view
 			if why := refuseByPolicy(r, now); why != nil {
 				_ = conn.Close()
+				s.overreached(v, s.from(r), why)
 				refuse(w, why.Ending())
 				return
 			}

@@ -162,7 +162,8 @@ func New(o Options) *Server {
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse, Enter: s.enterAs,
 	}
 	if s.signsIn() {
-		s.pages.Portal = portal.Origin(o.Config)
+		s.pages.Portal = &pageapi.Portal{Origin: portal.Origin(o.Config), Home: portal.Home(o.Config),
+			Sharing: func(namespace, name string) string { return portal.Sharing(o.Config, namespace, name) }}
 	}
 	s.thaws = thaw.New(nodeapi.NewClient(), l, o.Metrics, o.Log)
 	s.prober.Thaws = s.thaws

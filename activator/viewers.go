@@ -36,7 +36,7 @@ func refuseViewer(r *http.Request, v visitor) *closing.Refusal {
 		return nil
 	case !lifecycle.Runs(v.Session):
 		return closing.ViewerAsleep
-	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(r.URL.Path):
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, isFiles(r.URL.Path), isPassage(r.URL.Path):
 		return closing.ViewOnly
 	}
 	return nil
@@ -63,6 +63,16 @@ func (s *Server) enterAs(who auth.Visitor, session *v1alpha1.VDISession, from st
 	}
 	s.wakes(who, session, from)
 	return s.Tracker.Enter(session)
+}
+
+// attendAs is enterAs for a WebSocket: while it is open, the session says who is connected.
+func (s *Server) attendAs(who auth.Visitor, session *v1alpha1.VDISession, from string) *wake.Visit {
+	may := who.May(access.Wake)
+	if may {
+		s.wakes(who, session, from)
+	}
+	by := said(who, from)
+	return s.Tracker.Attend(session, by.User, by.Share, string(by.Role), may)
 }
 
 // countVisit counts those who come without an exchange for a cookie.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -150,7 +151,7 @@ func (s *Server) admitSocket(h *socket, request *relay.Request) error {
 	}
 	h.end = end
 	// The wake is on its way while the upgrade is answered.
-	h.visit = s.enterAs(h.who, h.Session, h.from)
+	h.visit = s.attendAs(h.who, h.Session, h.from)
 	return nil
 }
 
@@ -179,6 +180,8 @@ type socket struct {
 	end, release func()
 	// typed is when input was last passed on, in seconds since 1970.
 	typed atomic.Int64
+	// withheld is done once the audit has heard that a policy keeps back what the visitor sends.
+	withheld sync.Once
 }
 
 // Its exported methods are hold.Host's, and documented there.
@@ -319,6 +322,7 @@ func (h *socket) Input() {
 func (h *socket) Withheld(fromClient bool) {
 	if fromClient {
 		h.server.Metrics.WithheldToDesktop.Inc()
+		h.withheld.Do(func() { h.server.refused(h.visitor, h.from, withheldReason) })
 	} else {
 		h.server.Metrics.WithheldToClient.Inc()
 	}

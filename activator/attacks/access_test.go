@@ -100,7 +100,9 @@ func policy(h *house) (all []attack) {
 	for _, path := range []string{"/websocket", "/websocketsx", "/api/ws", "/", "/vnc", "/websockets/x", "/api/websockets/x",
 		// linuxserver.io's web server takes all of these for its stream's, by how they begin.
 		"/websocket/signalling", "/websockets/x/signalling/", "/websocket/api/webrtc/signaling", "/sub/websocket/signalling", "/%77ebsocket/signalling",
-		"/./websocket//signalling", "/x/../websocket/signalling"} {
+		"/./websocket//signalling", "/x/../websocket/signalling",
+		// And these for whatever listens at a port of the desktop.
+		"/pelorus/websockets", "/sub/pelorus/api/websockets", "/devmode/websockets", "//devmode/api/websockets"} {
 		all = append(all, attack{name: "a WebSocket at " + path, who: insider, sent: upgrade(path, cookie, "Connection: close"), want: "403", why: closing.AccessProtocol})
 	}
 	for _, path := range []string{"/files", "/files/", "/files/a", "//files/a", "/./files/a", "/x/../files/a", "/%66iles/a", "/files%2fa", "/files../a", "/sub/files/a",
@@ -111,6 +113,13 @@ func policy(h *house) (all []attack) {
 		"/api/files/link/../../a", "/api/files/link/../../../a"} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PROPFIND"} {
 			all = append(all, attack{name: fmt.Sprint("asks for files by ", method, " ", path), who: insider, want: "403", why: closing.AccessFiles,
+				sent: request(method+" "+path+" HTTP/1.1", "Host: "+victim, "Origin: https://"+victim, "Connection: close", cookie)})
+		}
+	}
+	for _, path := range []string{"/devmode", "/devmode/a", "/devmodes", "//devmode/a", "/x/../devmode/a", "/%64evmode/a", "/pelorus", "/pelorus/", "/pelorus/api/state",
+		"/sub/pelorus/api/state", "/pelorus//a", "/%70elorus/a", "/pelorus%2fa", "/x/../pelorus/a"} {
+		for _, method := range []string{"GET", "HEAD", "POST"} {
+			all = append(all, attack{name: fmt.Sprint("asks a program of the desktop by ", method, " ", path), who: insider, want: "403", why: closing.AccessPassage,
 				sent: request(method+" "+path+" HTTP/1.1", "Host: "+victim, "Origin: https://"+victim, "Connection: close", cookie)})
 		}
 	}

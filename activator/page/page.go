@@ -77,10 +77,13 @@ type Visitor struct {
 	User string
 	// Owner is whose desktop it is; empty where it is the visitor's.
 	Owner string
-	// Looks says that the visitor may only look.
-	Looks bool
+	// Looks says that the visitor may only look; Trusts that the desktop itself sees to that.
+	Looks, Trusts bool
 	// SignOutTo is the origin that a sign-out leads to; empty where there is none.
 	SignOutTo string
+	// SharingAt and HomeAt are where they share the desktop, and find their others; empty where
+	// they may not, or nobody signs in.
+	SharingAt, HomeAt string
 }
 
 // whose says whose desktop it is, and what the visitor may do in it; nothing to its owner.
@@ -88,6 +91,8 @@ func (v Visitor) whose() string {
 	switch {
 	case v.Owner == "":
 		return ""
+	case v.Looks && v.Trusts:
+		return fmt.Sprintf(textWhose, v.Owner) + " " + textTrusted
 	case v.Looks:
 		return fmt.Sprintf(textWhose, v.Owner) + " " + textLooks
 	}
@@ -99,6 +104,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 	data := struct {
 		Title, Name, Hint, Action, Allow, FrameTitle, WarnTitle, StepsLabel, NoScript, Stuck, Reload string
 		Whose, SignOut, SignOutPath                                                                  string
+		Menu, Share, ShareAt, Home, HomeAt                                                           string
 		Address, Frame, Refresh                                                                      string
 		RefreshSeconds                                                                               int
 		Steps                                                                                        []step
@@ -116,6 +122,9 @@ func WritePage(w http.ResponseWriter, p Page) {
 	}
 	if p.Visitor.SignOutTo != "" {
 		data.SignOut, data.SignOutPath = textSignOut, p.Face.Prefix+SignOutPath
+	}
+	if p.Visitor.SharingAt != "" {
+		data.Menu, data.Share, data.ShareAt, data.Home, data.HomeAt = textMenu, textShare, p.Visitor.SharingAt, textHome, p.Visitor.HomeAt
 	}
 	script := forScript{Watermark: watermark, Now: now.UnixMilli(), Looks: p.Visitor.Looks, RenewPath: p.Face.Prefix + RenewPath, Status: p.Status, Text: scriptText,
 		StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,

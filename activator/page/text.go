@@ -68,8 +68,12 @@ const (
 	textOpen     = "Open it again"
 	textWhose    = "The desktop of %s."
 	textLooks    = "You are watching: what you type and click stays here."
+	textTrusted  = "You are watching: the desktop itself sees to it that what you type and click changes nothing."
 	textControls = "You may type in it."
 	textSignOut  = "Sign out"
+	textMenu     = "Menu of this page"
+	textShare    = "Share, and see who is in"
+	textHome     = "Your desktops"
 
 	textAtMost        = "It takes %s at most."
 	textGivenUpIn     = "It is given up in %s at most, unless it is back before. Then your desktop starts elsewhere, as soon as your files are free."

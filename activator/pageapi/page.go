@@ -38,12 +38,17 @@ func (a *API) ServePage(w http.ResponseWriter, r *http.Request, v Visitor, perso
 
 // told is what the page says of its visitor.
 func (a *API) told(v Visitor) page.Visitor {
-	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control)}
+	p := page.Visitor{User: cmp.Or(v.Who.User, v.Who.Share()), Looks: !v.Who.May(access.Control),
+		Trusts: access.WatchingOf(v.Session.Protocol()) == access.ByDesktop}
 	if !slices.Contains(v.Who.Roles, access.Owner) {
 		p.Owner = v.Session.Spec.User
 	}
-	if a.Portal != "" && v.Who.By != auth.ByForwarded {
-		p.SignOutTo = a.Portal
+	if a.Portal != nil && v.Who.By != auth.ByForwarded {
+		p.SignOutTo = a.Portal.Origin
+		// A page of the portal's, on which no script of the desktop's has a hand.
+		if v.Who.May(access.Share) {
+			p.SharingAt, p.HomeAt = a.Portal.Sharing(v.Session.Namespace, v.Session.Name), a.Portal.Home
+		}
 	}
 	return p
 }

@@ -43,8 +43,16 @@ type API struct {
 	Refuse func(http.ResponseWriter, error)
 	// Enter counts a visit from an address, as far as that is known.
 	Enter func(who auth.Visitor, s *v1alpha1.VDISession, from string) *wake.Visit
-	// Portal is the origin that a sign-out leads to; empty where people do not sign in.
-	Portal string
+	// Portal is where people sign in; nil where they do not.
+	Portal *Portal
+}
+
+// Portal is where the page leads those who have signed in.
+type Portal struct {
+	// Origin is where a sign-out leads to, Home where people find their desktops.
+	Origin, Home string
+	// Sharing is where somebody shares a session.
+	Sharing func(namespace, name string) string
 }
 
 // Visitor is who asks: the session as it was when the request came, how the visitor sees it,

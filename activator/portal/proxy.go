@@ -182,6 +182,14 @@ func WriteAway(w http.ResponseWriter, r *http.Request) {
 // Origin is where people find the portal.
 func Origin(c config.Config) string { return c.URL.Origin(c.Portal.Host) }
 
+// Home is where people find their desktops.
+func Home(c config.Config) string { return Origin(c) + "/" }
+
+// Sharing is where somebody shares a session, and sees who is connected.
+func Sharing(c config.Config, namespace, name string) string {
+	return Origin(c) + "/sessions/" + namespace + "/" + name + "#sharing"
+}
+
 // Open is where the portal hands a browser over to a session, and from there to a path of it.
 func Open(c config.Config, namespace, name, browserHash, to string) string {
 	return Origin(c) + "/open/" + namespace + "/" + name + "?" + url.Values{"browser": {browserHash}, "to": {to}}.Encode()

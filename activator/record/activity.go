@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/presence"
 )
 
 // Activity is what a write moves forward; zero fields are left alone.
@@ -22,6 +24,14 @@ type Activity struct {
 	// Traceparent is the trace of the wake, empty where it is not traced; it is written
 	// with Wake only.
 	Traceparent string
+	// Present is who is connected by this replica; nil leaves alone what it said before.
+	Present *Presence
+}
+
+// Presence is who is connected by a replica, which has that name.
+type Presence struct {
+	Replica string
+	People  []v1alpha1.PresentPerson
 }
 
 // errOldDefinition says that the API server dropped what was written.
@@ -45,10 +55,11 @@ func (w *Writer) WriteActivity(ctx context.Context, key types.NamespacedName, a 
 	if a.Protocol != have.Protocol {
 		next.Protocol = a.Protocol
 	}
-	if reflect.ValueOf(next).IsZero() {
+	present := presentPatch(have.Present, a.Present, time.Now())
+	if reflect.ValueOf(next).IsZero() && present == nil {
 		return nil
 	}
-	stored, err := w.patch(ctx, key, activityPatch(next, a.Traceparent), "")
+	stored, err := w.patch(ctx, key, activityPatch(next, a.Traceparent, present), "")
 	if errors.Is(err, ErrGone) {
 		return err
 	}
@@ -61,20 +72,47 @@ func (w *Writer) WriteActivity(ctx context.Context, key types.NamespacedName, a 
 	return nil
 }
 
-// activityPatch is a wake with its trace, or without an earlier wake's.
-func activityPatch(next v1alpha1.SessionActivity, traceparent string) any {
-	if next.LastWakeTime == nil {
-		return next
-	}
+// activityPatch is a wake with its trace, or without an earlier wake's, and who is connected.
+func activityPatch(next v1alpha1.SessionActivity, traceparent string, present map[string]*v1alpha1.ReplicaPresence) any {
 	type activity v1alpha1.SessionActivity
-	var trace *string // null removes the field
-	if traceparent != "" {
-		trace = &traceparent
-	}
-	return struct {
+	change := struct {
 		activity
-		Traceparent *string `json:"traceparent"`
-	}{activity(next), trace}
+		Traceparent any                                  `json:"traceparent,omitempty"`
+		Present     map[string]*v1alpha1.ReplicaPresence `json:"present,omitempty"`
+	}{activity: activity(next), Present: present}
+	switch {
+	case next.LastWakeTime == nil:
+	case traceparent != "":
+		change.Traceparent = traceparent
+	default:
+		change.Traceparent = json.RawMessage("null") // removes the field
+	}
+	return change
+}
+
+// presentPatch is what changes in who is connected, nil where nothing does: what this replica says,
+// and what others said who died. Nobody is connected at a replica that says nothing.
+func presentPatch(have map[string]v1alpha1.ReplicaPresence, says *Presence, now time.Time) map[string]*v1alpha1.ReplicaPresence {
+	if says == nil {
+		return nil
+	}
+	change, kept := map[string]*v1alpha1.ReplicaPresence{}, 0
+	for replica, said := range have {
+		switch {
+		case !presence.Fresh(said, now) || replica == says.Replica && len(says.People) == 0:
+			change[replica] = nil
+		case replica != says.Replica:
+			kept++
+		}
+	}
+	if len(says.People) > 0 && kept < v1alpha1.MaxPresentReplicas {
+		people := says.People[:min(len(says.People), v1alpha1.MaxPresentPeople)]
+		change[says.Replica] = &v1alpha1.ReplicaPresence{At: metav1.MicroTime{Time: now}, People: people}
+	}
+	if len(change) == 0 {
+		return nil
+	}
+	return change
 }
 
 // later returns t when it is set and later than have, else nil: leave it alone. What was

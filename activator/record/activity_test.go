@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -111,4 +112,29 @@ func newClient(t *testing.T, s *v1alpha1.VDISession, writes *int) client.Client 
 			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
+}
+
+func TestAReplicaSaysWhoIsConnectedAndForgetsThoseThatDied(t *testing.T) {
+	now := time.Now()
+	said := func(ago time.Duration) v1alpha1.ReplicaPresence {
+		return v1alpha1.ReplicaPresence{At: metav1.NewMicroTime(now.Add(-ago)), People: []v1alpha1.PresentPerson{{User: "ada"}}}
+	}
+	people := []v1alpha1.PresentPerson{{User: "bob", Role: "Viewer"}}
+	have := map[string]v1alpha1.ReplicaPresence{"us": said(20 * time.Second), "other": said(0), "dead": said(time.Hour)}
+	assert.Equal(t, map[string]*v1alpha1.ReplicaPresence{"dead": nil, "us": {At: metav1.NewMicroTime(now), People: people}},
+		presentPatch(have, &Presence{"us", people}, now))
+	assert.Equal(t, map[string]*v1alpha1.ReplicaPresence{"dead": nil, "us": nil}, presentPatch(have, &Presence{Replica: "us"}, now))
+	assert.Nil(t, presentPatch(have, nil, now), "an observation that says nothing of people")
+	assert.Nil(t, presentPatch(nil, &Presence{Replica: "us"}, now), "nobody is there, and nobody was")
+
+	many := presentPatch(nil, &Presence{"us", make([]v1alpha1.PresentPerson, 1000)}, now)
+	assert.Len(t, many["us"].People, v1alpha1.MaxPresentPeople)
+	full := map[string]v1alpha1.ReplicaPresence{}
+	for i := range v1alpha1.MaxPresentReplicas {
+		full[fmt.Sprint(i)] = said(0)
+	}
+	assert.Nil(t, presentPatch(full, &Presence{"us", people}, now), "one more would have the whole report refused")
+	full["us"] = said(0)
+	delete(full, "0")
+	assert.Contains(t, presentPatch(full, &Presence{"us", people}, now), "us")
 }

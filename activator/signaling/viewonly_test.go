@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
@@ -101,4 +102,12 @@ func FuzzViewer(f *testing.F) {
 			t.Errorf("%q lets in %q", data, step.ToDesktop[0].Data)
 		}
 	})
+}
+
+func TestWhoKeepsAViewerToLookingIsToldAsItIs(t *testing.T) {
+	for _, p := range adapters {
+		by := access.WatchingOf(p.named)
+		assert.Equal(t, p.ViewOnly, by != access.ByNobody, p.Name)
+		assert.Equal(t, p.ViewOnly && p.Traits.Signaling, by == access.ByDesktop, "%s: only signaling passes here", p.Name)
+	}
 }

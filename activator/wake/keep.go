@@ -62,6 +62,7 @@ func (t *Tracker) perform(now time.Time, view directory.View, v *visited, do ste
 		v.timeline.begin(do.asked, func() traced { return newTraced(t.ctx, t.Tracer, view.Session, do.asked) })
 		do.write.Traceparent = v.timeline.traceparent()
 	}
+	do.write.Present = t.present(v)
 	err := t.write(t.ctx, view.Key(), *do.write)
 	ended := time.Now()
 	if err != nil {
@@ -102,7 +103,7 @@ func (t *Tracker) release(key types.NamespacedName, v *visited) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, exists := t.dir.View(key)
-	if exists && v.connections > 0 {
+	if exists && v.connections+v.looking > 0 {
 		return false
 	}
 	v.kept = false
@@ -120,9 +121,10 @@ func (t *Tracker) write(ctx context.Context, key types.NamespacedName, a record.
 }
 
 // lastReport makes the disconnect timeout run from when the last visitor left,
-// not from the last periodic report. It also runs while the activator shuts down.
+// not from the last periodic report, and says that nobody is connected here. It also runs while
+// the activator shuts down.
 func (t *Tracker) lastReport(key types.NamespacedName, left time.Time, log *slog.Logger) {
-	err := t.write(context.WithoutCancel(t.ctx), key, record.Activity{Connected: left})
+	err := t.write(context.WithoutCancel(t.ctx), key, record.Activity{Connected: left, Present: &record.Presence{Replica: t.replica}})
 	if err != nil && !errors.Is(err, record.ErrGone) {
 		log.Warn("the end of the last connection was not written; the disconnect timeout runs from the last report", "error", err)
 	}

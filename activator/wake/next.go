@@ -29,6 +29,8 @@ type presence struct {
 	connections, waiting int
 	// watching counts those on which a person's input is seen.
 	watching int
+	// looking counts those of people who only look.
+	looking int
 	// left is when the last visitor went.
 	left time.Time
 	// rested is the latest sleep or doze that a visitor knew of when coming, asked when the
@@ -60,13 +62,14 @@ type step struct {
 }
 
 // next decides what is written for a session: a wake as soon as somebody waits for the
-// sleeping or dozing desktop, and a report each reportInterval while anybody is connected.
+// sleeping or dozing desktop, and a report each reportInterval while anybody is connected, or
+// each reportEvery while all of them only look.
 func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	a, open := record.Activity{Connected: now}, p.connections > 0
 	if !open {
 		a.Connected = p.left
 		if now.Sub(p.left) >= lingerFor {
-			return step{end: true}
+			return onlooked(now, p, st)
 		}
 	}
 	due := st.reported.Add(reportInterval(s))
@@ -92,6 +95,25 @@ func next(now time.Time, s *v1alpha1.VDISession, p presence, st state) step {
 	}
 	if !open {
 		due = earlier(due, p.left.Add(lingerFor), now)
+	}
+	return step{again: due}
+}
+
+// onlooked is next while nobody is connected who may do more than look: what is written says when
+// the last of those left, and keeps nothing awake.
+func onlooked(now time.Time, p presence, st state) step {
+	if p.looking == 0 {
+		return step{end: true}
+	}
+	due := st.reported.Add(reportEvery)
+	if p.left.After(st.reported) {
+		due = now
+	}
+	if due.Before(st.retry) {
+		due = st.retry
+	}
+	if !due.After(now) {
+		return step{write: &record.Activity{Connected: p.left}}
 	}
 	return step{again: due}
 }

@@ -1,6 +1,9 @@
 // Package wake turns visits into activity: it writes the record that wakes a desktop,
 // keeps it current while anybody is connected, and writes when the last one left.
 //
+// With those writes it says who is connected. Those who only look wake nothing and keep nothing
+// awake: while nobody else is connected here, a write each reportEvery says that they are there.
+//
 // It promises that the number of its writes does not grow with the number of
 // connections. It does not decide who may wake, nor when a desktop sleeps, and package
 // record knows how a write is made.
@@ -8,6 +11,7 @@ package wake
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -34,7 +38,9 @@ type Tracker struct {
 	// Tracer starts the trace of each wake; none does by default. Set it before use.
 	Tracer trace.Tracer
 
-	ctx     context.Context
+	ctx context.Context
+	// replica is this one's name in what it says of who is connected.
+	replica string
 	dir     *directory.Directory
 	writer  Writer
 	metrics *metrics.Activator
@@ -49,6 +55,8 @@ type Tracker struct {
 // timeline.
 type visited struct {
 	presence
+	// people are those who are connected.
+	people   map[person]*stay
 	timeline Timeline
 	// typed is the last input that was reported, watched when something last said that it
 	// sees input; reached is when the desktop was last reported as reached, spoke when a
@@ -61,7 +69,7 @@ type visited struct {
 
 // NewTracker makes a tracker whose writers end with ctx.
 func NewTracker(ctx context.Context, dir *directory.Directory, w Writer, m *metrics.Activator, log *slog.Logger) *Tracker {
-	return &Tracker{Tracer: noop.Tracer{}, ctx: ctx, dir: dir, writer: w, metrics: m, log: log,
+	return &Tracker{Tracer: noop.Tracer{}, ctx: ctx, replica: rand.Text()[:10], dir: dir, writer: w, metrics: m, log: log,
 		sessions: map[types.NamespacedName]*visited{}}
 }
 
@@ -69,28 +77,38 @@ func NewTracker(ctx context.Context, dir *directory.Directory, w Writer, m *metr
 // when it sleeps or dozes. The session is as it was at the visitor's admission: a later sleep is
 // not the one that this visit ends. Leave must be called.
 func (t *Tracker) Enter(s *v1alpha1.VDISession) *Visit {
-	key, rested, now := client.ObjectKeyFromObject(s), lifecycle.Rested(s), time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.enter(s, time.Now())
+}
+
+// enter is Enter; the caller holds the lock.
+func (t *Tracker) enter(s *v1alpha1.VDISession, now time.Time) *Visit {
+	key, rested := client.ObjectKeyFromObject(s), lifecycle.Rested(s)
 	v := t.of(key)
 	v.connections++
 	v.waiting++
 	if !v.came || rested.After(v.rested) {
 		v.came, v.rested, v.asked = true, rested, now
 	}
+	t.start(key, v)
+	return &Visit{tracker: t, session: key, slept: lifecycle.Slept(s), state: v}
+}
+
+// start has a session's writer see who came; the caller holds the lock.
+func (t *Tracker) start(key types.NamespacedName, v *visited) {
 	if !v.kept && t.ctx.Err() == nil {
 		v.kept = true
 		t.running.Go(func() { t.keep(key, v) })
 	}
 	v.nudge()
-	return &Visit{tracker: t, session: key, slept: lifecycle.Slept(s), state: v}
 }
 
 // of returns what is kept of a session; the caller holds the lock.
 func (t *Tracker) of(key types.NamespacedName) *visited {
 	v := t.sessions[key]
 	if v == nil {
-		v = &visited{poke: make(chan struct{}, 1)}
+		v = &visited{people: map[person]*stay{}, poke: make(chan struct{}, 1)}
 		v.timeline.observe = func(s metrics.Stage, d time.Duration) {
 			t.metrics.ColdStart.WithLabelValues(string(s)).Observe(d.Seconds())
 		}

@@ -22,12 +22,14 @@ type Visit struct {
 	left    sync.Once
 	// watches is guarded by the tracker's lock.
 	watches bool
+	// goes takes the visitor from those who are connected; it may be nil. Its caller holds the lock.
+	goes func()
 }
 
 // Look is Enter for somebody who may neither wake the desktop nor keep it awake: of the visit
 // nothing is written.
 func (t *Tracker) Look(s *v1alpha1.VDISession) *Visit {
-	return &Visit{session: client.ObjectKeyFromObject(s), slept: lifecycle.Slept(s)}
+	return &Visit{tracker: t, session: client.ObjectKeyFromObject(s), slept: lifecycle.Slept(s)}
 }
 
 // looks says that it is such a visit.
@@ -73,13 +75,16 @@ func (v *Visit) Watches() {
 
 // Leave ends the visit.
 func (v *Visit) Leave() {
-	if v.looks() {
-		return
-	}
 	v.Served()
 	v.left.Do(func() {
 		v.tracker.mu.Lock()
 		defer v.tracker.mu.Unlock()
+		if v.goes != nil {
+			v.goes()
+		}
+		if v.looks() {
+			return
+		}
 		if v.watches {
 			v.state.watching--
 		}

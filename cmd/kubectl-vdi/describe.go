@@ -19,6 +19,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/presence"
 )
 
 func (p *plugin) newDescribe() *cobra.Command {
@@ -26,7 +27,7 @@ func (p *plugin) newDescribe() *cobra.Command {
 		Use:   "describe SESSION",
 		Short: "Say how a session stands: what it waits for and why, its clocks, its events",
 		Long: `Say how a session stands: what it waits for and why, its conditions in words, its
-clocks and when they run out, whom it is shared with, and its events.`,
+clocks and when they run out, who is connected, whom it is shared with, and its events.`,
 		Example:           "  kubectl vdi describe alice --namespace desktops",
 		Args:              one("session"),
 		ValidArgsFunction: p.completeSession(),
@@ -43,6 +44,7 @@ func (p *plugin) describe(ctx context.Context, name string) error {
 	p.section("", facts(s, now))
 	p.section("Clocks", clocks(s, now))
 	p.section("Conditions", conditions(s, now))
+	p.section("Connected", connected(s, now))
 	if len(s.Spec.Shares) > 0 {
 		_, _ = fmt.Fprintln(p.Out, "\nShares:")
 		if err := printTable(indented{p.Out}, shareColumns(s, now), s.Spec.Shares, false); err != nil {
@@ -193,6 +195,22 @@ func rank(status metav1.ConditionStatus) int {
 func inWords(c metav1.Condition) string {
 	return map[metav1.ConditionStatus]string{metav1.ConditionTrue: "yes", metav1.ConditionFalse: "no", metav1.ConditionUnknown: "unknown"}[c.Status] +
 		", " + c.Reason
+}
+
+// connected are those who are, with what they are to the session and for how long.
+func connected(s *v1alpha1.VDISession, now time.Time) (all []fact) {
+	for _, p := range presence.In(s, now) {
+		all = append(all, fact{whoIs(p), p.Role, "for " + since(&p.Since, now)})
+	}
+	return all
+}
+
+// whoIs is somebody's name, or that of the share whose link let them in.
+func whoIs(p v1alpha1.PresentPerson) string {
+	if p.Share != "" {
+		return "link of share " + p.Share
+	}
+	return p.User
 }
 
 // eventsOf are a session's, the latest last.

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/presence"
 )
 
 // listing is which sessions a list shows, and how.
@@ -143,6 +144,13 @@ func sessionColumns(now time.Time) []column[v1alpha1.VDISession] {
 		{name: "LAST SEEN", value: func(s *session) string { return since(lastSeen(s), now) }},
 		{name: "AWAKE", value: func(s *session) string { return since(s.Status.StartTime, now) }},
 		{name: "POWER", wide: true, value: func(s *session) string { return string(cmp.Or(s.Spec.Power, v1alpha1.PowerOnDemand)) }},
+		{name: "CONNECTED", wide: true, value: func(s *session) string {
+			var who []string
+			for _, p := range presence.In(s, now) {
+				who = append(who, whoIs(p))
+			}
+			return cmp.Or(strings.Join(who, ", "), "-")
+		}},
 		{name: "SHARES", wide: true, value: func(s *session) string { return strconv.Itoa(len(s.Spec.Shares)) }},
 		{name: "SLEPT BY", wide: true, value: func(s *session) string { return cmp.Or(s.Status.SleepReason, "-") }},
 		{name: "POD", wide: true, value: func(s *session) string { return cmp.Or(s.Status.PodName, "-") }},

@@ -223,23 +223,26 @@ func TestTemplatesAreListed(t *testing.T) {
 	assert.Equal(t, "vditemplate.vdi.kasm.io/kde\n", out)
 }
 
-func TestTopKnowsThePresentWakesOnly(t *testing.T) {
+func TestTopKnowsThePresentWakesAndTheWeek(t *testing.T) {
 	zoe := awakeSince("zoe", 30*time.Minute)
 	zoe.Spec.Template = "gone"
-	out, errOut, err := run(t, []string{"top"}, kde(), awakeSince("alice", 30*time.Minute), awakeSince("bob", 3*time.Hour), zoe, session("desktops", "eve"))
+	eve, bob := session("desktops", "eve"), awakeSince("bob", 3*time.Hour)
+	eve.Status.GPUUse = []v1alpha1.GPUDay{{Day: time.Now().UTC().AddDate(0, 0, -5).Format(time.DateOnly), Seconds: 3600}}
+	bob.Status.GPUUse = []v1alpha1.GPUDay{{Day: eve.Status.GPUUse[0].Day, Seconds: 1800}}
+	out, errOut, err := run(t, []string{"top"}, kde(), awakeSince("alice", 30*time.Minute), bob, zoe, eve)
 	require.NoError(t, err)
 	lines := strings.Split(out, "\n")
-	assert.Regexp(t, `^NAMESPACE +NAME +USER +TEMPLATE +RESOURCE +GPUS +AWAKE +GPU HOURS +LAST SEEN$`, lines[0])
-	assert.Regexp(t, `^desktops +bob +bob@example.com +kde +nvidia.com/gpu +2 +3h +6\.0 +-$`, lines[1], "the most first")
+	assert.Regexp(t, `^NAMESPACE +NAME +USER +TEMPLATE +RESOURCE +GPUS +AWAKE +GPU HOURS +7 DAYS +LAST SEEN$`, lines[0])
+	assert.Regexp(t, `^desktops +bob +bob@example.com +kde +nvidia.com/gpu +2 +3h +6\.0 +6\.5 +-$`, lines[1], "the most first")
 	assert.Regexp(t, `^desktops +alice .* 1\.0 `, lines[2])
 	assert.Regexp(t, `^desktops +zoe +zoe@example.com +gone +\? +\? +30m +\? `, lines[3])
-	assert.Equal(t, "\nAwake: 3, with 4 GPUs and 7.0 GPU hours since they woke. Asleep: 1. Not counted, for their template is not there: 1.\n", errOut)
+	assert.Equal(t, "\nAwake: 3, with 4 GPUs and 7.0 GPU hours since they woke. Asleep: 1. All: 8.5 GPU hours in seven days. Not counted, for their template is not there: 1.\n", errOut)
 	out, _, err = run(t, []string{"top", "--sort-by", "name"}, kde(), awakeSince("alice", time.Minute), awakeSince("bob", time.Hour))
 	require.NoError(t, err)
 	assert.Less(t, strings.Index(out, "alice"), strings.Index(out, "bob"))
 	_, errOut, err = run(t, []string{"top"}, session("desktops", "eve"))
 	require.NoError(t, err)
-	assert.Equal(t, "Namespace desktops has no awake desktop; -A shows those of all namespaces. Asleep: 1.\n", errOut)
+	assert.Equal(t, "Namespace desktops has no awake desktop; -A shows those of all namespaces. Asleep: 1, with 0.0 GPU hours in seven days.\n", errOut)
 	_, _, err = run(t, []string{"top", "--sort-by", "cost"})
 	assert.ErrorContains(t, err, "--sort-by cost: must be one of gpu-hours")
 }
@@ -263,6 +266,8 @@ func TestDescribeSaysWhatASessionWaitsForAndWhy(t *testing.T) {
 		{Type: v1alpha1.ConditionHomeReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonHomeHeld},
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWaitingForGPU, Message: "Waiting for a GPU."}}
 	alice.Spec.Shares = []v1alpha1.Share{{Name: "viewer-1", Role: v1alpha1.ShareViewer, User: "bob"}}
+	alice.Status.Activity = &v1alpha1.SessionActivity{Present: map[string]v1alpha1.ReplicaPresence{"one": {At: metav1.NowMicro(),
+		People: []v1alpha1.PresentPerson{{User: "bob", Role: "Viewer", Since: *before(3 * time.Minute)}, {Share: "review", Role: "Viewer", Since: *before(time.Hour)}}}}}
 	event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: "e1"}, InvolvedObject: corev1.ObjectReference{UID: alice.UID},
 		Type: "Normal", Reason: v1alpha1.EventAwake, Message: "The desktop wakes: Visited", EventTime: *before(5 * time.Minute)}
 	other := event.DeepCopy()
@@ -272,7 +277,8 @@ func TestDescribeSaysWhatASessionWaitsForAndWhy(t *testing.T) {
 	for _, line := range []string{
 		`Phase: +Creating`, `Waiting for: +WaitingForGPU nvidia.com/gpu, for 3m\d*s?: 0/3 nodes have one`, `Awake: +for 5m\d*s?, not reachable yet`,
 		`  startupTimeout +10m30s +runs out in 5m\d*s`, `  idleTimeout +1h0m0s +does not run`, `  maxDuration +0s +is off`,
-		`  Ready +no, WaitingForGPU +for .* Waiting for a GPU.`, `  viewer-1 +Viewer +bob`, `  5m\d*s? ago +Normal +Awake +The desktop wakes: Visited`,
+		`  Ready +no, WaitingForGPU +for .* Waiting for a GPU.`, `  viewer-1 +Viewer +bob`,
+		`Connected:\n  link of share review +Viewer +for 60m\n  bob +Viewer +for 3m\d*s?`, `  5m\d*s? ago +Normal +Awake +The desktop wakes: Visited`,
 	} {
 		assert.Regexp(t, `(?m)^`+line, out)
 	}

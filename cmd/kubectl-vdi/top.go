@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/gpuuse"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -26,6 +27,8 @@ type usage struct {
 	// gpus is negative where the template that says it is not there.
 	gpus  int32
 	awake time.Duration
+	// week is its GPU time in seven days, with this wake.
+	week time.Duration
 }
 
 func (u *usage) gpuHours() float64 { return float64(max(u.gpus, 0)) * u.awake.Hours() }
@@ -50,11 +53,12 @@ func (p *plugin) newTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show which awake desktops take how many GPU hours",
-		Long: `Show awake desktops with the GPU hours that they have taken since they woke.
+		Long: `Show awake desktops with the GPU hours that they have taken since they woke, and in seven days:
+today and the six days before, in UTC.
 
-That is their time awake times the GPUs that template and session ask for now. Sessions
-keep no history: what earlier wakes took is in Prometheus, if the installation has one, as
-vdi_gpu_seconds_used_total. A GPU counts from the decision to wake, not from the pod's start.`,
+That is their time awake times the GPUs that template and session ask for now. The sum of seven
+days has sleeping desktops, too, and no deleted ones; all are in Prometheus, if the installation
+has one, as vdi_gpu_seconds_used_total. A GPU counts from the decision to wake, not from the pod's start.`,
 		Example:           "  kubectl vdi top -A --sort-by idle",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -80,12 +84,12 @@ func (p *plugin) top(ctx context.Context, all bool, by string) error {
 	if all {
 		namespace, nothing = metav1.NamespaceAll, "No namespace has an awake desktop."
 	}
-	used, asleep, err := awakeUsage(ctx, c, namespace, p.now())
+	used, asleep, week, err := awakeUsage(ctx, c, namespace, p.now())
 	if err != nil {
 		return err
 	}
 	if len(used) == 0 {
-		_, err := fmt.Fprintf(p.ErrOut, "%s Asleep: %d.\n", nothing, asleep)
+		_, err := fmt.Fprintf(p.ErrOut, "%s Asleep: %d, with %.1f GPU hours in seven days.\n", nothing, asleep, week.Hours())
 		return err
 	}
 	slices.SortStableFunc(used, sorts["name"])
@@ -93,33 +97,37 @@ func (p *plugin) top(ctx context.Context, all bool, by string) error {
 	if err := printTable(p.Out, usageColumns(p.now()), used, false); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.ErrOut, "\n"+summary(used, asleep))
+	_, err = fmt.Fprintln(p.ErrOut, "\n"+summary(used, asleep, week))
 	return err
 }
 
-// awakeUsage is that of the awake desktops in a namespace, and how many sessions there sleep.
-func awakeUsage(ctx context.Context, c client.Client, namespace string, now time.Time) (used []usage, asleep int, err error) {
+// awakeUsage is that of the awake desktops in a namespace, how many sessions there sleep, and the
+// GPU time of all in seven days.
+func awakeUsage(ctx context.Context, c client.Client, namespace string, now time.Time) (used []usage, asleep int, week time.Duration, err error) {
 	var sessions v1alpha1.VDISessionList
 	var templates v1alpha1.VDITemplateList
 	if err := c.List(ctx, &sessions, client.InNamespace(namespace)); err != nil {
-		return nil, 0, fmt.Errorf("listing sessions: %w", err)
+		return nil, 0, 0, fmt.Errorf("listing sessions: %w", err)
 	}
 	if err := c.List(ctx, &templates); err != nil {
-		return nil, 0, fmt.Errorf("listing templates, which say how many GPUs desktops have: %w", err)
+		return nil, 0, 0, fmt.Errorf("listing templates, which say how many GPUs desktops have: %w", err)
 	}
 	for i := range sessions.Items {
 		s := &sessions.Items[i]
+		u := usage{VDISession: s, gpus: -1}
+		if t := slices.IndexFunc(templates.Items, func(t v1alpha1.VDITemplate) bool { return t.Name == s.Spec.Template }); t >= 0 {
+			u.resource, u.gpus = workload.GPUs(&templates.Items[t], s)
+		}
+		u.week = gpuuse.Week(s, u.gpus, now)
+		week += u.week
 		if !lifecycle.Awake(s) {
 			asleep++
 			continue
 		}
-		u := usage{VDISession: s, gpus: -1, awake: max(0, now.Sub(s.Status.StartTime.Time))}
-		if t := slices.IndexFunc(templates.Items, func(t v1alpha1.VDITemplate) bool { return t.Name == s.Spec.Template }); t >= 0 {
-			u.resource, u.gpus = workload.GPUs(&templates.Items[t], s)
-		}
+		u.awake = max(0, now.Sub(s.Status.StartTime.Time))
 		used = append(used, u)
 	}
-	return used, asleep, nil
+	return used, asleep, week, nil
 }
 
 func usageColumns(now time.Time) []column[usage] {
@@ -140,6 +148,7 @@ func usageColumns(now time.Time) []column[usage] {
 		{name: "GPUS", value: known(func(u *usage) string { return strconv.Itoa(int(u.gpus)) })},
 		{name: "AWAKE", value: func(u *usage) string { return duration.HumanDuration(u.awake) }},
 		{name: "GPU HOURS", value: known(func(u *usage) string { return fmt.Sprintf("%.1f", u.gpuHours()) })},
+		{name: "7 DAYS", value: known(func(u *usage) string { return fmt.Sprintf("%.1f", u.week.Hours()) })},
 		{name: "LAST SEEN", value: func(u *usage) string { return since(lastSeen(u.VDISession), now) }},
 	}
 }
@@ -153,7 +162,7 @@ func seenAt(s *v1alpha1.VDISession) time.Time {
 }
 
 // summary is the sum, and what it leaves out.
-func summary(used []usage, asleep int) string {
+func summary(used []usage, asleep int, week time.Duration) string {
 	hours, gpus, unknown := 0.0, 0, 0
 	for i := range used {
 		if used[i].gpus < 0 {
@@ -162,7 +171,8 @@ func summary(used []usage, asleep int) string {
 		}
 		hours, gpus = hours+used[i].gpuHours(), gpus+int(used[i].gpus)
 	}
-	text := fmt.Sprintf("Awake: %d, with %d GPUs and %.1f GPU hours since they woke. Asleep: %d.", len(used), gpus, hours, asleep)
+	text := fmt.Sprintf("Awake: %d, with %d GPUs and %.1f GPU hours since they woke. Asleep: %d. All: %.1f GPU hours in seven days.",
+		len(used), gpus, hours, asleep, week.Hours())
 	if unknown > 0 {
 		text += fmt.Sprintf(" Not counted, for their template is not there: %d.", unknown)
 	}

@@ -43,17 +43,19 @@ const (
 	Share Action = "share"
 	// Delete is to delete the session.
 	Delete Action = "delete"
-	// Inspect is to read its state: its phase, its clocks and who is in.
+	// Inspect is to read its state: its phase and its clocks.
 	Inspect Action = "inspect"
+	// SeeWho is to read who is connected, and with whom it is shared.
+	SeeWho Action = "see_who"
 )
 
 // table is who may do what.
 var table = map[Role][]Action{
 	Viewer:     {See, Inspect},
 	Controller: {See, Control, Wake, Inspect},
-	Owner:      {See, Control, Wake, Sleep, Share, Delete, Inspect},
+	Owner:      {See, Control, Wake, Sleep, Share, Delete, Inspect, SeeWho},
 	// An administrator who has to look into a desktop is let in by its owner.
-	Admin: {Sleep, Delete, Inspect},
+	Admin: {Sleep, Delete, Inspect, SeeWho},
 }
 
 // Person is somebody who has signed in; the zero Person is nobody.

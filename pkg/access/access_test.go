@@ -11,13 +11,13 @@ import (
 )
 
 func TestWhoMayDoWhat(t *testing.T) {
-	actions := []Action{See, Control, Wake, Sleep, Share, Delete, Inspect}
+	actions := []Action{See, Control, Wake, Sleep, Share, Delete, Inspect, SeeWho}
 	for role, may := range map[Role]string{
-		Nobody:     ".......",
-		Viewer:     "x.....x",
-		Controller: "xxx...x",
-		Owner:      "xxxxxxx",
-		Admin:      "...x.xx",
+		Nobody:     "........",
+		Viewer:     "x.....x.",
+		Controller: "xxx...x.",
+		Owner:      "xxxxxxxx",
+		Admin:      "...x.xxx",
 	} {
 		for i, do := range actions {
 			assert.Equal(t, may[i] == 'x', Allows([]Role{role}, do), "%s: %s", role, do)

@@ -33,3 +33,18 @@ func TestWhatIsNoKeyIsRefusedByItsLine(t *testing.T) {
 		assert.NotContains(t, err.Error(), "rubbish", "a key reaches no log")
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{string(New().Bytes()), string(New().Announce().Bytes()), "", "\n", "c2hvcnQ=\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		set, err := Parse([]byte(raw))
+		if err != nil {
+			return
+		}
+		again, err := Parse(set.Bytes())
+		require.NoError(t, err)
+		assert.Equal(t, set, again)
+	})
+}

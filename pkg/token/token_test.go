@@ -28,7 +28,7 @@ var (
 )
 
 // keys are a private key and its certificate in PEM.
-func keys(t *testing.T, curve elliptic.Curve) (private, certificate []byte) {
+func keys(t testing.TB, curve elliptic.Curve) (private, certificate []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func keys(t *testing.T, curve elliptic.Curve) (private, certificate []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
 }
 
-func pair(t *testing.T) (*Signer, *Verifier, []byte) {
+func pair(t testing.TB) (*Signer, *Verifier, []byte) {
 	t.Helper()
 	private, certificate := keys(t, elliptic.P256())
 	s, err := NewSigner(private)
@@ -50,7 +50,7 @@ func pair(t *testing.T) (*Signer, *Verifier, []byte) {
 	return s, v, certificate
 }
 
-func sign(t *testing.T, s *Signer, aud Audience, ttl time.Duration) string {
+func sign(t testing.TB, s *Signer, aud Audience, ttl time.Duration) string {
 	t.Helper()
 	raw, err := s.Sign(aud, subject, now, ttl)
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ func notServed(s *v1alpha1.VDISession, now time.Time) v1alpha1.VDISessionStatus 
 	status := v1alpha1.VDISessionStatus{
 		Phase: v1alpha1.PhasePending, Message: notServedMessage,
 		Activity: was.Activity, LastStartDuration: was.LastStartDuration,
-		SleepTime: was.SleepTime, SleepReason: was.SleepReason,
+		SleepTime: was.SleepTime, SleepReason: was.SleepReason, GPUUse: was.GPUUse,
 	}
 	if lifecycle.Awake(s) || lifecycle.Visited(s, now) {
 		status.SleepTime, status.SleepReason = lifecycle.SleepTime(now.Truncate(time.Microsecond), s), ""

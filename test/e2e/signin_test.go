@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -61,6 +63,14 @@ func TestPeopleSignInStartADesktopShareItAndSignOut(t *testing.T) {
 	joan.sees(harness.FirstFrameShown)
 	joan.takesPicture("shared-desktop.png")
 	hedy.sees(harness.DesktopShown)
+	both := regexp.MustCompile(`(?s)Connected:\n +` + regexp.QuoteMeta(hedysUser) + ` +Owner .*\n +` + regexp.QuoteMeta(joansUser) + ` +Viewer `)
+	require.NoError(t, eventually.Wait(ctx, "both to be named", func() error {
+		said, err := in.Plugin(ctx, "describe", s.Name, "--namespace", s.Namespace)
+		if err == nil && !both.MatchString(said) {
+			err = errors.New(said)
+		}
+		return err
+	}))
 
 	// She ends that, and Joan is out.
 	require.NoError(t, in.Client.Get(ctx, hedy.key, s))

@@ -501,6 +501,17 @@
   });
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 
+  // ---- The menu goes once somebody goes on with the desktop.
+  const menu = byId("menu");
+  if (menu) {
+    addEventListener("blur", () => { menu.open = false; }); // the frame has the focus
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    });
+  }
+
   // ---- The watermark.
   const marks = byId("watermark");
   if (marks) {

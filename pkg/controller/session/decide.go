@@ -12,9 +12,11 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
+	"github.com/org/vdi-operator/pkg/gpuuse"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/tracing"
+	"github.com/org/vdi-operator/pkg/workload"
 )
 
 // observe reads what exists of the desktop and records what is new.
@@ -112,6 +114,7 @@ func (p *pass) sleep() {
 		why += ", to " + st.Doze.GivesWayTo
 	}
 	p.recordSleep()
+	p.recordGPUUse()
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Shortened = nil, nil, nil, "", nil
 	p.condition(v1alpha1.ConditionAwake, false, string(reason), message)
 	p.happened = append(p.happened, func() {
@@ -127,6 +130,17 @@ func (p *pass) sleep() {
 
 func (p *pass) recordSleep() {
 	p.session.Status.SleepTime, p.session.Status.SleepReason = lifecycle.SleepTime(p.now, p.session), string(p.decision.Reason)
+}
+
+// recordGPUUse adds the wake that ends to the record of GPUs, by the template as it is now; without
+// one nobody knows how many it had.
+func (p *pass) recordGPUUse() {
+	st := &p.session.Status
+	if st.StartTime == nil || st.SleepTime == nil || p.template == nil {
+		return
+	}
+	_, gpus := workload.GPUs(p.template, p.session)
+	st.GPUUse = gpuuse.Add(st.GPUUse, st.StartTime.Time, st.SleepTime.Time, gpus)
 }
 
 // startFailed says why a desktop did not start, and records what was last seen of it.

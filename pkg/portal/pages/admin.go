@@ -2,6 +2,7 @@ package pages
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,7 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/org/vdi-operator/pkg/access"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/gpuuse"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -18,7 +21,7 @@ import (
 // perPage is how many sessions a page lists.
 const perPage = 50
 
-// gpuMetric is what GPU time is counted in: the objects know only the present.
+// gpuMetric counts what deleted desktops took, too.
 const gpuMetric = "vdi_gpu_seconds_used_total"
 
 // filters are what an administrator looks for; empty is all.
@@ -33,8 +36,10 @@ type row struct {
 	told
 	ID, Namespace, Name, Path, User, Template string
 	GPUs                                      string
-	Used                                      fact
-	Sleep                                     bool
+	// In are those who are connected.
+	In    string
+	Used  fact
+	Sleep bool
 }
 
 // count is a number with its label.
@@ -63,7 +68,7 @@ func (p *Pages) admin(v *visit) (view, *problem) {
 	pages := max(1, (len(found)+perPage-1)/perPage)
 	at, _ := strconv.Atoi(v.r.URL.Query().Get("page"))
 	at = min(max(at, 1), pages)
-	data := adminData{Counts: v.counts(e), Week: v.Say("admin.week", "metric", gpuMetric), Filters: f,
+	data := adminData{Counts: v.counts(e), Week: v.Say("admin.week.note", "metric", gpuMetric), Filters: f,
 		Templates: templateChoices(e, f.Template),
 		States:    v.stateChoices(f.State), Found: v.Say("admin.found", "n", len(found)), Back: v.r.URL.RequestURI()}
 	for _, s := range found[(at-1)*perPage : min(at*perPage, len(found))] {
@@ -87,7 +92,8 @@ func (p *Pages) admin(v *visit) (view, *problem) {
 
 // adminData is what the page of all sessions shows.
 type adminData struct {
-	Counts            []count
+	Counts []count
+	// Week says what its sum leaves out.
 	Week              string
 	Filters           filters
 	Templates, States []choice
@@ -139,9 +145,14 @@ func (f filters) page(n int) string {
 
 // counts sum up all sessions.
 func (v *visit) counts(e *everything) []count {
-	awake, used, gpus := 0, 0, map[string]int{}
+	awake, used, gpus, hours := 0, 0, map[string]float64{}, map[string]float64{}
 	for i := range e.sessions {
 		s := &e.sessions[i]
+		of, n := "", int32(0)
+		if t := e.templates[s.Spec.Template]; t != nil {
+			of, n = workload.GPUs(t, s)
+			hours[of] += gpuuse.Week(s, n, v.now).Hours()
+		}
 		if !lifecycle.Awake(s) {
 			continue
 		}
@@ -149,26 +160,24 @@ func (v *visit) counts(e *everything) []count {
 		if inUse(s, v.now) {
 			used++
 		}
-		if t := e.templates[s.Spec.Template]; t != nil {
-			of, n := workload.GPUs(t, s)
-			gpus[of] += int(n)
-		}
+		gpus[of] += float64(n)
 	}
 	n := func(n int) string { return v.Number(float64(n)) }
 	counts := []count{{v.Say("admin.total"), n(len(e.sessions))}, {v.Say("admin.awake"), n(awake)}, {v.Say("admin.inUse"), n(used)}}
-	return append(counts, count{v.Say("admin.gpus"), v.gpuCounts(gpus)})
+	return append(counts, count{v.Say("admin.gpus"), v.gpuCounts(gpus)}, count{v.Say("admin.week"), v.gpuCounts(hours)})
 }
 
-// gpuCounts names the resource where it is none of whole GPUs.
-func (v *visit) gpuCounts(gpus map[string]int) string {
+// gpuCounts are numbers by resource, with one decimal; a resource is named where it is none of
+// whole GPUs.
+func (v *visit) gpuCounts(gpus map[string]float64) string {
 	var parts []string
 	for of, n := range gpus {
-		switch {
+		switch n = math.Round(n*10) / 10; {
 		case n == 0:
 		case strings.HasSuffix(of, "/gpu"):
-			parts = append(parts, v.Number(float64(n)))
+			parts = append(parts, v.Number(n))
 		default:
-			parts = append(parts, v.Say("cost.slice", "n", n, "resource", of))
+			parts = append(parts, v.Say("cost.slice", "n", v.Number(n), "resource", of))
 		}
 	}
 	if len(parts) == 0 {
@@ -185,6 +194,9 @@ func (v *visit) row(e *everything, s *v1alpha1.VDISession) row {
 	if t := e.templates[s.Spec.Template]; t != nil {
 		_, n := workload.GPUs(t, s)
 		r.GPUs = v.Number(float64(n))
+	}
+	if access.Allows(access.RolesOf(v.Person, s, v.now), access.SeeWho) {
+		r.In = v.names(s)
 	}
 	switch used := lastUsed(s, v.now); {
 	case inUse(s, v.now):

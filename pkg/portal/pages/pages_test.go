@@ -35,7 +35,7 @@ import (
 // portal is the pages with an API server that is none, and what was written there.
 type portal struct {
 	*Pages
-	t      *testing.T
+	t      testing.TB
 	client client.Client
 	who    *Visitor
 	// refuse is what the API server says to every write.
@@ -44,7 +44,7 @@ type portal struct {
 	audit  bytes.Buffer
 }
 
-func newPortal(t *testing.T, objects ...client.Object) *portal {
+func newPortal(t testing.TB, objects ...client.Object) *portal {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	require.NoError(t, v1alpha1.AddToScheme(scheme))
@@ -80,7 +80,7 @@ func newPortal(t *testing.T, objects ...client.Object) *portal {
 	c := config.Default()
 	c.URL.Domain = "vdi.example.com"
 	c.Portal = &config.Portal{Host: "portal.vdi.example.com", SessionsNamespace: "desks", MaxSessionsPerUser: 5}
-	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.New(t), Audit: audit.New(&p.audit, true),
+	p.Pages = New(Options{Client: p.client, Config: c, Log: testr.NewWithInterface(t, testr.Options{}), Audit: audit.New(&p.audit, true),
 		Visitor: func(*http.Request) (Visitor, bool) {
 			if p.who == nil {
 				return Visitor{}, false
@@ -475,6 +475,55 @@ func TestOnlyTheOwnerAndAdministratorsSeeWhomASessionIsSharedWith(t *testing.T) 
 	for user, sees := range map[string]bool{"ada": true, "bob": false, "admin": true} {
 		assert.Equal(t, sees, strings.Contains(p.as(user, user == "admin").get("/sessions/desks/desk").Body.String(), "cleo@example.com"), user)
 	}
+}
+
+func TestOnlyTheOwnerAndAdministratorsSeeWhoIsConnected(t *testing.T) {
+	now := metav1.NowMicro()
+	person := func(user, share, role string) v1alpha1.PresentPerson {
+		return v1alpha1.PresentPerson{User: user, Share: share, Role: role, Since: now}
+	}
+	p := newPortal(t, desk("desk", "ada", awake, func(s *v1alpha1.VDISession) {
+		s.Spec.Shares = []v1alpha1.Share{{Name: "bobs", User: "bob", Role: v1alpha1.ShareViewer},
+			{Name: "cleos", User: "cleo", Role: v1alpha1.ShareController}, {Name: "review", Role: v1alpha1.ShareViewer, Link: &v1alpha1.ShareLink{}}}
+		s.Status.Activity = &v1alpha1.SessionActivity{Present: map[string]v1alpha1.ReplicaPresence{
+			"one": {At: now, People: []v1alpha1.PresentPerson{person("ada", "", "Owner"), person("bob", "", "Viewer")}},
+			"two": {At: now, People: []v1alpha1.PresentPerson{person("cleo", "", "Controller"), person("", "review", "Viewer")}}}}
+	}))
+	page := func(user string) string { return p.as(user, user == "admin").get("/sessions/desks/desk").Body.String() }
+	assert.Contains(t, page("ada"), "<strong>cleo</strong>\n<p>uses the desktop")
+	assert.Contains(t, page("ada"), "<strong>Link review</strong>\n<p>looks on")
+	for _, share := range []string{"bobs", "cleos", "review"} {
+		assert.Contains(t, page("ada"), `id="out-`+share+`"`)
+	}
+	assert.Equal(t, 3, strings.Count(page("ada"), `id="out-`), "nobody shows the owner out")
+	assert.Contains(t, page("admin"), "<strong>cleo</strong>")
+	assert.NotContains(t, page("admin"), `id="out-`)
+	assert.Contains(t, p.get("/admin").Body.String(), `<span class="name">ada, cleo, Link review and 1 more</span>`)
+	for _, user := range []string{"bob", "cleo"} {
+		assert.NotContains(t, page(user), "Who is in now", user)
+		assert.NotContains(t, page(user), "uses the desktop", user)
+	}
+	assert.Contains(t, newPortal(t, desk("desk", "ada")).get("/sessions/desks/desk").Body.String(), "Nobody is connected.")
+}
+
+func TestAnOwnerReadsWhatLookingOnIsWorth(t *testing.T) {
+	for protocol, says := range map[v1alpha1.StreamingProtocol]string{v1alpha1.ProtocolSelkies1: "nobody can only look on",
+		v1alpha1.ProtocolSelkies2WebRTC: "The desktop itself sees to it", v1alpha1.ProtocolLinuxServer: "out within a minute.</p>"} {
+		p := newPortal(t, desk("desk", "ada", func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: protocol} }))
+		assert.Contains(t, p.get("/sessions/desks/desk").Body.String(), says, protocol)
+	}
+}
+
+func TestAdministratorsSeeTheGPUHoursOfAWeek(t *testing.T) {
+	today := time.Now().UTC()
+	days := []v1alpha1.GPUDay{{Day: today.AddDate(0, 0, -7).Format(time.DateOnly), Seconds: 3600}, {Day: today.AddDate(0, 0, -6).Format(time.DateOnly), Seconds: 9000}}
+	p := newPortal(t, gpuTemplate(), desk("asleep", "ada", func(s *v1alpha1.VDISession) { s.Status.GPUUse = days }),
+		desk("awake", "bob", awake, func(s *v1alpha1.VDISession) {
+			s.Spec.Resources = &v1alpha1.SessionResources{GPU: ptr.To[int32](2)}
+		})).as("root", true)
+	body := p.get("/admin").Body.String()
+	assert.Contains(t, body, "<dt>GPUs taken now</dt><dd>2</dd>")
+	assert.Contains(t, body, "<dt>GPU hours, seven days</dt><dd>4.5</dd>", "2.5 hours that are on record, and one with two GPUs since the wake")
 }
 
 func TestPagesHoldNothingThatThePortalsPolicyForbids(t *testing.T) {

@@ -42,7 +42,7 @@ func (v *visit) sessionPage(form shareForm) (view, *problem) {
 		return view{}, bad
 	}
 	data := sessionData{Card: v.card(s, t), Facts: v.more(s, t), Clocks: v.clocks(s)}
-	if access.Allows(roles, access.Share) || slices.Contains(roles, access.Admin) {
+	if access.Allows(roles, access.SeeWho) {
 		data.Shares = v.shares(s, access.Allows(roles, access.Share), form)
 	}
 	if access.Allows(roles, access.See) && !access.Allows(roles, access.Control) {

@@ -66,16 +66,23 @@ type sharesData struct {
 	None string
 	// Forms says that the visitor may share it, Links that links are taken.
 	Forms, Links bool
-	Form         shareForm
-	Expiries     []string
-	MaxUses      int
+	// Watching says what somebody should know who lets others look on.
+	Watching string
+	// People are those who are connected now.
+	People   []someone
+	Form     shareForm
+	Expiries []string
+	MaxUses  int
 }
 
 func (v *visit) shares(s *v1alpha1.VDISession, may bool, form shareForm) *sharesData {
 	data := &sharesData{None: v.Say("shares.none"), Forms: may && s.DeletionTimestamp.IsZero(), Links: v.Pages.Config.Auth.Links, Form: form,
-		Expiries: expiries, MaxUses: maxUses}
+		People: v.people(s), Expiries: expiries, MaxUses: maxUses}
 	if !may {
 		data.None = v.Say("shares.noneAdmin")
+	}
+	if by := access.WatchingOf(s.Protocol()); by != access.ByActivator {
+		data.Watching = v.Say("watching." + string(by))
 	}
 	for i := range s.Spec.Shares {
 		data.List = append(data.List, v.shown(s, &s.Spec.Shares[i]))

@@ -21,7 +21,7 @@ import (
 
 // made are texts whose keys are put together, by how they begin, or are not said by this package.
 var made = []string{"state.", "reason.", "slept.", "span.", "ago.", "in.", "share.", "form.expiry.", "session.clock.", "fact.left.",
-	"done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
+	"presence.", "watching.", "done.", "form.link", "form.person", "form.user", "bad.", "refusal.", "signedOut.", "date"}
 
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	var sources string

@@ -43,3 +43,18 @@ func TestTheKeyBeforeStillOpensAndTheOneBeforeThatDoesNot(t *testing.T) {
 	assert.False(t, b.Signed("?", "a"))
 	assert.False(t, b.Signed(b.Sign("b"), "a"))
 }
+
+func FuzzOpen(f *testing.F) {
+	b, err := New(keyset.New())
+	require.NoError(f, err)
+	good := b.Seal([]byte("token"), "a")
+	for _, seed := range [][]byte{good, good[:8], nil, append([]byte{0}, good...)} {
+		f.Add(seed, b.Sign("a"), "a")
+	}
+	f.Fuzz(func(t *testing.T, sealed []byte, signed, of string) {
+		if plain, err := b.Open(sealed, of); err == nil {
+			assert.Equal(t, []any{"token", "a"}, []any{string(plain), of})
+		}
+		assert.False(t, b.Signed(signed, of) && b.Signed(signed, of+"x"), "one text is of two things")
+	})
+}

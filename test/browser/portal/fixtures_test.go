@@ -22,6 +22,9 @@ const (
 	bob       = "bob@example.com"
 )
 
+// said is how far ahead the clock is of those who say who is connected, whose word holds for a minute.
+const said = 50 * time.Second
+
 // everything is an installation as people may have it.
 func everything(now time.Time) []client.Object {
 	ago := func(d time.Duration) *metav1.MicroTime { return &metav1.MicroTime{Time: now.Add(-d)} }
@@ -37,6 +40,13 @@ func everything(now time.Time) []client.Object {
 			s.Status.Activity = &v1alpha1.SessionActivity{LastConnectedTime: ago(2 * time.Second), LastInputTime: ago(6 * time.Minute),
 				LastWatchedTime: ago(time.Minute)}
 			s.Status.Activity.Shares = []v1alpha1.ShareUse{{Name: "k3l9x2m8qp", Uses: 2}}
+			s.Status.Activity.Present = map[string]v1alpha1.ReplicaPresence{
+				"one": {At: metav1.NewMicroTime(now.Add(said)), People: []v1alpha1.PresentPerson{
+					{User: ada, Role: "Owner", Since: *ago(2 * time.Hour)}, {User: bob, Role: "Viewer", Since: *ago(12 * time.Minute)}}},
+				"two": {At: metav1.NewMicroTime(now.Add(said)), People: []v1alpha1.PresentPerson{
+					{Share: "k3l9x2m8qp", Role: "Controller", Since: *ago(4 * time.Minute)}}}}
+			s.Status.GPUUse = []v1alpha1.GPUDay{{Day: now.UTC().AddDate(0, 0, -3).Format(time.DateOnly), Seconds: 9 * 3600},
+				{Day: now.UTC().AddDate(0, 0, -1).Format(time.DateOnly), Seconds: 26640}}
 			s.Spec.Shares = []v1alpha1.Share{{Name: "bob", User: bob, Role: v1alpha1.ShareViewer,
 				ExpiresAt: &metav1.Time{Time: now.Add(3 * time.Hour)}},
 				{Name: "k3l9x2m8qp", Role: v1alpha1.ShareController, Link: &v1alpha1.ShareLink{MaxUses: 5},

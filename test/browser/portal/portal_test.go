@@ -5,7 +5,6 @@ package portal
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
-	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/go-logr/logr/testr"
@@ -166,8 +164,6 @@ var shown = []struct {
 // TestPagesAreForEverybody judges each page by axe-core, in light and dark, wide and on a phone.
 // VDI_PICTURES=folder takes a picture of each for a person to look at.
 func TestPagesAreForEverybody(t *testing.T) {
-	axe, err := os.ReadFile(os.Getenv("AXE"))
-	require.NoError(t, err, "AXE names axe-core's script: make test-browser sets it")
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			v := newVisit(t)
@@ -188,7 +184,7 @@ func TestPagesAreForEverybody(t *testing.T) {
 				if page.prepare != nil {
 					v.run(page.prepare)
 				}
-				v.judge(page.name, string(axe))
+				v.judge(page.name)
 				v.take(look.name + "-" + page.name)
 			}
 		})
@@ -196,23 +192,14 @@ func TestPagesAreForEverybody(t *testing.T) {
 }
 
 // judge finds nothing wrong with the page.
-func (v *visit) judge(name, axe string) {
+func (v *visit) judge(name string) {
 	v.t.Helper()
-	var raw string
-	v.run(chromedp.Evaluate(axe+"; 0", nil),
-		chromedp.Evaluate(`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-		.then(r => JSON.stringify(r.violations.map(v =>
-			v.id + ": " + v.help + ": " + v.nodes.map(n => n.html + " " + n.failureSummary).join("; "))))`, &raw, awaited))
-	var wrong []string
-	require.NoError(v.t, json.Unmarshal([]byte(raw), &wrong))
+	wrong, err := v.Axe()
+	require.NoError(v.t, err)
 	assert.Empty(v.t, wrong, name)
 	var over bool
 	v.run(chromedp.Evaluate(`document.documentElement.scrollWidth > innerWidth`, &over))
 	assert.False(v.t, over, "%s is wider than the window", name)
-}
-
-func awaited(p *cdpruntime.EvaluateParams) *cdpruntime.EvaluateParams {
-	return p.WithAwaitPromise(true)
 }
 
 // take takes a picture of the whole page.

@@ -68,7 +68,8 @@ func TestWhatHelmTemplateRendersIsAppliedTwiceWithoutDamage(t *testing.T) {
 	operator := &keys.Keeper{Client: admin, Installation: cfg.Installation, Keys: cfg.Keys, Log: logr.Discard(), Now: time.Now}
 	_, err = operator.Await(t.Context(), func(err error) { t.Log(err) })
 	require.NoError(t, err)
-	made, first := keysOf(t, r.Namespace), live(t, text)
+	names := append([]string{"vdi-visits"}, helmsKeys...)
+	made, first := keysOf(t, r.Namespace, names), live(t, text)
 
 	again := template()
 	assert.Equal(t, text, again, "a second rendering")
@@ -88,7 +89,7 @@ func TestWhatHelmTemplateRendersIsAppliedTwiceWithoutDamage(t *testing.T) {
 			assert.Equal(t, was.GetUID(), o.GetUID(), "%s was made anew", name)
 		}
 	}
-	assert.Equal(t, made, keysOf(t, r.Namespace), "the keys")
+	assert.Equal(t, made, keysOf(t, r.Namespace, names), "the keys")
 	jobs := &batchv1.JobList{}
 	require.NoError(t, admin.List(t.Context(), jobs))
 	assert.Empty(t, jobs.Items, "a Job was applied")

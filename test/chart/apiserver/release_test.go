@@ -42,11 +42,17 @@ func inNamespace(t *testing.T, name string) helm.Release {
 // ours are the values of inNamespace.
 var ours = []string{"--set", "crds.enabled=false,selkies.enabled=false"}
 
-// keysOf are the Secrets of an installation with what is in them.
-func keysOf(t *testing.T, namespace string) map[string]*corev1.Secret {
+// helmsKeys are the Secrets that Helm made before the operator did, ourKeys all that this makes.
+var (
+	helmsKeys = []string{"vdi-signing-key", "vdi-turn"}
+	ourKeys   = append([]string{"vdi-visits", "vdi-portal"}, helmsKeys...)
+)
+
+// keysOf are Secrets of an installation with what is in them.
+func keysOf(t *testing.T, namespace string, names []string) map[string]*corev1.Secret {
 	t.Helper()
 	keys := map[string]*corev1.Secret{}
-	for _, name := range []string{"vdi-signing-key", "vdi-turn"} {
+	for _, name := range names {
 		keys[name] = &corev1.Secret{}
 		require.NoError(t, admin.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, keys[name]), name)
 	}
@@ -65,7 +71,7 @@ func TestAnUpgradeAndARollbackKeepTheKeysThatHelmHas(t *testing.T) {
 				require.NoError(t, err)
 			}
 			do("install", r.Name, previous, "--skip-schema-validation", "--set", "selkies.enabled=false,crds.enabled=false")
-			before := keysOf(t, r.Namespace)
+			before := keysOf(t, r.Namespace, helmsKeys)
 			if !kept {
 				for _, s := range before {
 					forget := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"helm.sh/resource-policy":null}}}`))
@@ -74,7 +80,7 @@ func TestAnUpgradeAndARollbackKeepTheKeysThatHelmHas(t *testing.T) {
 			}
 			same := func(when string) {
 				t.Helper()
-				for name, now := range keysOf(t, r.Namespace) {
+				for name, now := range keysOf(t, r.Namespace, helmsKeys) {
 					assert.Equal(t, before[name].UID, now.UID, "%s: %s was made anew", when, name)
 					assert.Equal(t, before[name].Data, now.Data, "%s: %s", when, name)
 				}
@@ -108,14 +114,14 @@ func TestAnUpgradeKeepsTheKeysThatTheOperatorMadeInPlaceOfHelms(t *testing.T) {
 	_, err := r.Helm(t.Context(), "install", r.Name, previous, "--skip-schema-validation", "--set", "selkies.enabled=false,crds.enabled=false")
 	require.NoError(t, err)
 	upgrade()
-	for _, s := range keysOf(t, r.Namespace) {
+	for _, s := range keysOf(t, r.Namespace, helmsKeys) {
 		require.NoError(t, admin.Delete(t.Context(), s))
 	}
 	makeKeys(t, r.Namespace)
-	made := keysOf(t, r.Namespace)
+	made := keysOf(t, r.Namespace, ourKeys)
 	for range 2 {
 		upgrade()
-		for name, now := range keysOf(t, r.Namespace) {
+		for name, now := range keysOf(t, r.Namespace, ourKeys) {
 			assert.Equal(t, made[name].UID, now.UID, name)
 			assert.Equal(t, made[name].Data, now.Data, name)
 		}
@@ -126,7 +132,8 @@ func TestAnUpgradeKeepsTheKeysThatTheOperatorMadeInPlaceOfHelms(t *testing.T) {
 func makeKeys(t *testing.T, namespace string) {
 	t.Helper()
 	keeper := &keys.Keeper{Client: admin, Log: logr.Discard(), Now: time.Now, Installation: vdiconfig.Installation{Namespace: namespace, Name: "vdi"}, Keys: vdiconfig.Keys{
-		Signing: vdiconfig.Key{Secret: "vdi-signing-key", Make: true}, TURN: vdiconfig.Key{Secret: "vdi-turn", Make: true}}}
+		Signing: vdiconfig.Key{Secret: "vdi-signing-key", Make: true}, TURN: vdiconfig.Key{Secret: "vdi-turn", Make: true},
+		Visits: vdiconfig.Key{Secret: "vdi-visits", Make: true}, Portal: vdiconfig.Key{Secret: "vdi-portal", Make: true}}}
 	_, err := keeper.Await(t.Context(), func(err error) { require.NoError(t, err) })
 	require.NoError(t, err)
 }

@@ -182,6 +182,7 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 		"sleepReason": `"x"`, "lostTime": `"` + now + `"`, "lifecycle": `{"idleTimeout":"0s"}`, "shortened": `{"maxDuration":"` + now + `"}`,
 		"doze": `{"since":"` + now + `","pod":"x","podUID":"x","node":"x","address":"10.0.0.1:7080"}`, "streaming": `{"protocol":"Auto"}`,
 		"access": `{"clipboard":"None"}`, "waiting": `{"reason":"x","since":"2030-01-01T00:00:00Z"}`, "conditions": `[]`,
+		"gpuUse": `[{"day":"2026-11-29","seconds":1}]`,
 	}
 	for field := range reflect.TypeFor[v1alpha1.VDISessionStatus]().Fields() {
 		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "activity" {
@@ -195,7 +196,9 @@ func TestTheActivatorWritesActivityAlone(t *testing.T) {
 		}
 		assert.ErrorContains(t, err, "status."+field+" is not the activator's to write", field)
 	}
-	assert.NoError(t, errors.Join(patch(`{"activity":{"lastConnectedTime":"`+now+`"}}`)))
+	assert.NoError(t, errors.Join(patch(`{"activity":{"lastConnectedTime":"`+now+`"}}`),
+		patch(`{"activity":{"present":{"one":{"at":"`+now+`","people":[{"user":"ada@example.com","role":"Owner","since":"`+now+`"}]}}}}`),
+		patch(`{"activity":{"present":{"one":null}}}`)))
 }
 
 func TestOperatorsAloneClaimANamespace(t *testing.T) {

@@ -192,6 +192,48 @@ type SessionActivity struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Shares []ShareUse `json:"shares,omitempty"`
+	// Present says who is connected, by the name that each replica of the activator chose at its
+	// start. It is personal data, and neither wakes the desktop nor counts as activity.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Present map[string]ReplicaPresence `json:"present,omitempty"`
+}
+
+// The bounds of status.activity.present, which its definition repeats.
+const (
+	// MaxPresentReplicas is how many replicas say who is connected; those beyond say nothing.
+	MaxPresentReplicas = 64
+	// MaxPresentPeople is how many people each names: those who came first.
+	MaxPresentPeople = 64
+)
+
+// ReplicaPresence is who is connected to a desktop by one replica of the activator.
+type ReplicaPresence struct {
+	// At is when the replica said so. It says it again every 20 seconds: what is older than a
+	// minute counts no more.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	At metav1.MicroTime `json:"at"`
+	// People are those with a WebSocket open, each once.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	People []PresentPerson `json:"people"`
+}
+
+// PresentPerson is somebody who is connected to a desktop.
+type PresentPerson struct {
+	// User is who it is; empty where they came by a share's link.
+	// +optional
+	User string `json:"user,omitempty"`
+	// Share is the name of the share whose link let them in: whoever came by it is one.
+	// +optional
+	Share string `json:"share,omitempty"`
+	// Role is what they are to the session: Owner, Controller or Viewer.
+	Role string `json:"role"`
+	// Since is when they came.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`[.][0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$`
+	Since metav1.MicroTime `json:"since"`
 }
 
 // SessionViewer is the page that shows a desktop which takes one viewer only.
@@ -263,6 +305,13 @@ type VDISessionStatus struct {
 	// SleepReason is the reason of that sleep, such as IdleTimeout.
 	// +optional
 	SleepReason string `json:"sleepReason,omitempty"`
+	// GPUUse is what the desktop took of GPUs on the day of its last sleep and on the six days
+	// before, written at each sleep: of the present wake it has nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=day
+	// +kubebuilder:validation:MaxItems=7
+	GPUUse []GPUDay `json:"gpuUse,omitempty"`
 	// Lifecycle is the clocks that apply.
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
@@ -294,6 +343,16 @@ type VDISessionStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// GPUDay is what a desktop has taken of GPUs on one day.
+type GPUDay struct {
+	// Day is the day in UTC, such as 2026-11-29.
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+	Day string `json:"day"`
+	// Seconds is the sum of its GPUs times the seconds for which it was awake.
+	// +kubebuilder:validation:Minimum=0
+	Seconds int64 `json:"seconds"`
 }
 
 // SessionDoze is a desktop that is frozen in its pod, or may be.
