@@ -69,7 +69,7 @@ func New(o Options) *Agent {
 // Run announces the pod until ctx ends, and then passes on what passes through it until that ends.
 func (a *Agent) Run(ctx context.Context) {
 	var running sync.WaitGroup
-	running.Go(func() { a.standIn(ctx) })
+	running.Go(a.takeOrders(ctx))
 	running.Go(func() { a.watchPort(ctx) })
 	running.Go(func() { a.announce(ctx) })
 	running.Go(func() { a.reportActivity(ctx) })
@@ -88,21 +88,22 @@ func (a *Agent) change(set func(*state)) {
 	}
 }
 
-// standIn takes orders to stand in, until ctx ends.
-func (a *Agent) standIn(ctx context.Context) {
-	l, err := net.Listen("tcp", ":0") //nolint:gosec // activators connect from outside; it leads nowhere but to the desktop's port, which is as open
+// takeOrders begins to take orders to stand in, until ctx ends; the function that it returns serves
+// them. What can be reached at its port is the desktop's, which is as open.
+func (a *Agent) takeOrders(ctx context.Context) (serve func()) {
+	l, err := net.Listen("tcp", ":0") //nolint:gosec // activators come from outside
 	if err != nil {
 		a.Log.Error("the agent has no port of its own, and stands in for no viewer", "error", err)
-		return
+		return func() {}
 	}
 	ports := []uint16{a.DesktopPort}
 	if a.BehindPort != 0 {
 		ports = []uint16{a.BehindPort, a.DesktopPort}
 	}
+	a.is.port = uint16(l.Addr().(*net.TCPAddr).Port)
 	k := standin.New(standin.Options{Ports: ports, Log: a.Log,
 		Standing: func(is bool) { a.change(func(s *state) { s.standsIn = is }) }})
-	a.change(func(s *state) { s.port = uint16(l.Addr().(*net.TCPAddr).Port) })
-	k.Serve(ctx, l)
+	return func() { k.Serve(ctx, l) }
 }
 
 // sleep returns false when ctx ended first.
