@@ -174,7 +174,7 @@ type socket struct {
 	// standsStill says that the desktop does without a viewer, so that an agent may stand in.
 	standsStill bool
 	member      sockets.Member
-	visit     *wake.Visit
+	visit       *wake.Visit
 	// end gives the place among the open back; release that among the held, nil while the
 	// connection is live.
 	end, release func()
