@@ -47,7 +47,6 @@ type peer struct {
 	viewer *viewer
 	uid    string
 	ctx    context.Context
-	stop   context.CancelFunc
 	// stopped is closed when nothing is read here any more.
 	stopped chan struct{}
 
@@ -60,9 +59,7 @@ type peer struct {
 }
 
 func newPeer(ctx context.Context, k *Keeper, v *viewer, uid string) *peer {
-	p := &peer{keeper: k, viewer: v, uid: uid, stopped: make(chan struct{})}
-	p.ctx, p.stop = context.WithCancel(ctx)
-	return p
+	return &peer{keeper: k, viewer: v, uid: uid, ctx: ctx, stopped: make(chan struct{})}
 }
 
 func (p *peer) is() state {
@@ -99,7 +96,10 @@ func (p *peer) run() {
 		case errors.Is(err, errRefused):
 			p.become(refused)
 			return
-		case p.ctx.Err() != nil, errors.Is(err, errTooMuch):
+		case errors.Is(err, errTooMuch):
+			p.viewer.stop() // a client closes both of its sockets, too
+			fallthrough
+		case p.ctx.Err() != nil:
 			p.become(over)
 			return
 		}

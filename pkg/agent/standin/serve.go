@@ -132,6 +132,7 @@ func (k *Keeper) serveClient(w http.ResponseWriter, r *http.Request) {
 	}
 	k.Log.Info("a client took the stand-in viewer's place", "peer", p.uid)
 	pass(client, p.conn)
+	p.viewer.stop() // a client closes both of its sockets
 }
 
 func readHello(from *bufio.Reader) (hello, error) {

@@ -167,8 +167,9 @@ func (k *Keeper) take(h hello) *peer {
 		switch {
 		case p.uid != h.uid:
 		case h.meta != nil && *h.meta != v.meta():
-			// The desktop has set itself up for another screen: the client registers itself.
-			p.stop()
+			// The desktop has set itself up for another screen: the client registers itself. Of its
+			// two sockets both begin anew, or the desktop's sound would not.
+			v.stop()
 		case p.take():
 			return p
 		}
