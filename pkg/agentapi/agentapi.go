@@ -1,9 +1,8 @@
 // Package agentapi is what agents and activators say to each other. The agent beside a desktop
-// takes a StandIn; what it says goes to activators, on their
-// internal port: POST of a JSON object to a path below, with the agent's token as
-// bearer. An activator answers 204 when it accepts it, 403 when the token is not for
-// the pod's session, 409 when the pod is not the session's or its address is not
-// believed, and 400 when it cannot parse it.
+// reports to activators, on their internal port: POST of a JSON object to a path below, with the
+// agent's token as bearer. An activator answers 204 when it accepts it, 403 when the token is not
+// for the pod's session, 409 when the pod is not the session's or its address is not believed, and
+// 400 when it cannot parse it. Activators order a StandIn at the agent's own port.
 package agentapi
 
 import (
