@@ -45,10 +45,16 @@ func (g *gateway) open() *told {
 // openAs opens the stream of a page of that name.
 func (g *gateway) openAs(name string) *told {
 	g.t.Helper()
+	return g.openBy(g.as(fetching), name)
+}
+
+// openBy is openAs by a visitor with that header. What follows the name are further parameters.
+func (g *gateway) openBy(who http.Header, name string) *told {
+	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/&page="+name, nil)
 	require.NoError(g.t, err)
-	req.Host, req.Header = host, g.as(fetching)
+	req.Host, req.Header = host, who
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(g.t, err)
 	require.Equal(g.t, http.StatusOK, resp.StatusCode)

@@ -38,6 +38,7 @@ import (
 	"github.com/org/vdi-operator/activator/sendqueue"
 	"github.com/org/vdi-operator/activator/signins"
 	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/activator/standin"
 	"github.com/org/vdi-operator/activator/thaw"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/verdict"
@@ -85,6 +86,7 @@ type Server struct {
 	crowded     *limit.Rate[netip.Prefix]
 	prober      *probe.Prober
 	thaws       *thaw.Thawer
+	standIns    *standin.StandIns
 	// users and networks bound the upgrades of each.
 	users    *limit.Rate[asker]
 	networks *limit.Rate[netip.Prefix]
@@ -154,12 +156,14 @@ func New(o Options) *Server {
 		HeadBytes: o.Config.Limits.DesktopHeaderBytes, HeadFields: o.Config.Limits.DesktopHeaderFields}
 	s.http = relay.NewHTTP(relay.Options{Rules: s.rules, AnswerWithin: o.Config.Limits.HoldHTTP.Duration, Log: o.Log})
 	s.holding, s.stopHolding = context.WithCancelCause(context.Background())
+	s.standIns = standin.New(l, o.Metrics, o.Log)
 	s.pages = &pageapi.API{
 		Directory: o.Directory, Tracker: o.Tracker, Prober: s.prober, Clients: o.Clients,
 		Viewers: viewer.New(s.holding, o.Directory, o.Viewers, o.Log, s.sockets.EndViewer),
 		Pages: limit.NewPlaces[types.NamespacedName](limit.Bound{},
 			limit.Bound{Places: l.PagesPerSession, Beyond: closing.Pages}, o.Metrics.Pages),
 		Metrics: o.Metrics, Log: o.Log, Stopping: s.holding, Refuse: s.refuse, Enter: s.enterAs,
+		StandIns: s.standIns, Viewed: s.sockets.Viewed,
 	}
 	if s.signsIn() {
 		s.pages.Portal = &pageapi.Portal{Origin: portal.Origin(o.Config), Home: portal.Home(o.Config),

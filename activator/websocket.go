@@ -3,7 +3,6 @@ package activator
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -94,7 +93,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, v visito
 	if sifter, ok := conversation.(signaling.Sifter); ok && sifter.SiftsDesktop() {
 		traits.ReadsDesktop = true
 	}
-	h.seesInput = traits.SeesInput
+	h.seesInput, h.standsStill = traits.SeesInput, traits.StandsStill
 	h.member.Only = traits.SingleViewer
 	if traits.StandsStill {
 		if len(r.Host) <= longestHost {
@@ -173,8 +172,10 @@ type socket struct {
 	from string
 	// seesInput says that what the visitor types passes here.
 	seesInput bool
-	member    sockets.Member
-	visit     *wake.Visit
+	// standsStill says that the desktop does without a viewer, so that an agent may stand in.
+	standsStill bool
+	member      sockets.Member
+	visit       *wake.Visit
 	// end gives the place among the open back; release that among the held, nil while the
 	// connection is live.
 	end, release func()
@@ -244,10 +245,6 @@ func (h *socket) log(end error) {
 	h.server.Metrics.Refused(e.Label())
 	h.server.Log.Info("closed a WebSocket", "namespace", h.Session.Namespace, "session", h.Session.Name,
 		"protocol", h.protocol, "code", e.Code, "reason", e.Reason)
-}
-
-func (h *socket) Await(done func(net.Conn, error)) (cancel func()) {
-	return h.server.prober.Await(h.reach(h.visit), done)
 }
 
 func (h *socket) Gone() error { return h.server.prober.Check(h.reach(h.visit)) }

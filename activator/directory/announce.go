@@ -34,6 +34,9 @@ type Announcement struct {
 	Address netip.Addr
 	// Listening says that the desktop's port accepts.
 	Listening bool
+	// AgentPort and StandsIn are as in Pod.
+	AgentPort uint16
+	StandsIn  bool
 }
 
 type early struct {

@@ -34,6 +34,10 @@ type Pod struct {
 	// that its desktop's port accepts.
 	Announced bool
 	Listening bool
+	// AgentPort is where the pod's agent takes orders, 0 where that is not known. StandsIn says that
+	// it is the desktop's viewer, and that a client can take its place there.
+	AgentPort uint16
+	StandsIn  bool
 	// Image is the desktop's image as the pod asks for it; ImageID is the one that
 	// runs, by its digest, and empty until the API knows it.
 	Image, ImageID string

@@ -103,6 +103,7 @@ func summarise(r *record) Pod {
 	}
 	if r.said != nil && agrees(p, r.said.Address) {
 		out.Announced, out.Listening = true, r.said.Listening
+		out.AgentPort, out.StandsIn = r.said.AgentPort, r.said.StandsIn
 		out.Scheduled = true
 		if out.IP == "" {
 			out.IP = r.said.Address.String()

@@ -1,8 +1,10 @@
 package page
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/org/vdi-operator/activator/route"
@@ -29,6 +31,39 @@ func NameOf(r *http.Request) string {
 		return ""
 	}
 	return name
+}
+
+// ScreenQuery is the query parameter, of EventsPath, with the Screen of the page's frame.
+const ScreenQuery = "screen"
+
+// Screen is a frame's width and height, in pixels of the screen, and how many of them a pixel of
+// the page has.
+type Screen struct {
+	Width, Height int
+	Scale         float64
+}
+
+// The largest screen that is believed.
+const (
+	mostPixels = 1 << 14
+	mostScale  = 16
+)
+
+// ScreenOf is what the page that asks says of its frame, as <width>x<height>@<scale>; nil where it
+// says nothing, or nothing that can be.
+func ScreenOf(r *http.Request) *Screen {
+	var s Screen
+	size, scale, _ := strings.Cut(r.URL.Query().Get(ScreenQuery), "@")
+	width, height, _ := strings.Cut(size, "x")
+	var errs [3]error
+	s.Width, errs[0] = strconv.Atoi(width)
+	s.Height, errs[1] = strconv.Atoi(height)
+	s.Scale, errs[2] = strconv.ParseFloat(scale, 64)
+	if errors.Join(errs[:]...) != nil || s.Width < 1 || s.Width > mostPixels || s.Height < 1 || s.Height > mostPixels ||
+		!(s.Scale > 0 && s.Scale <= mostScale) {
+		return nil
+	}
+	return &s
 }
 
 // pageDigits is how many hexadecimal digits a page's name has.

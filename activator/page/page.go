@@ -41,6 +41,7 @@ type forScript struct {
 	EventsQuery    string `json:"eventsQuery"`
 	WatchesQuery   string `json:"watchesQuery"`
 	PageQuery      string `json:"pageQuery"`
+	ScreenQuery    string `json:"screenQuery"`
 	FrameMarker    string `json:"frameMarker"`
 	RefreshMarker  string `json:"refreshMarker"`
 	MarksAddresses bool   `json:"marksAddresses"`
@@ -130,7 +131,7 @@ func WritePage(w http.ResponseWriter, p Page) {
 		StatusPath: p.Face.Prefix + StatusPath, EventsPath: p.Face.Prefix + EventsPath,
 		ActivityPath: p.Face.Prefix + ActivityPath, WakePath: p.Face.Prefix + WakePath, TakePath: p.Face.Prefix + TakePath,
 		BeatMillis: BeatEvery.Milliseconds(), EventsQuery: EventsQuery, WatchesQuery: WatchesQuery,
-		PageQuery: PageQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
+		PageQuery: PageQuery, ScreenQuery: ScreenQuery, FrameMarker: frameMarker, RefreshMarker: refreshMarker, MarksAddresses: p.Marked}
 	for _, s := range steps {
 		script.Steps = append(script.Steps, s.Name)
 	}

@@ -50,7 +50,7 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request, v Visitor) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(a.Stopping, cancel)()
-	p := &stream{API: a, Visitor: v, path: v.framed(r), w: w, control: http.NewResponseController(w), outcome: make(chan error, 1),
+	p := &stream{API: a, Visitor: v, path: v.framed(r), screen: page.ScreenOf(r), w: w, control: http.NewResponseController(w), outcome: make(chan error, 1),
 		claim: a.Viewers.Open(v.page(r))}
 	defer p.claim.Close()
 	defer p.leave()
@@ -81,7 +81,9 @@ func (p *stream) part(why error) {
 type stream struct {
 	*API
 	Visitor
-	path    string
+	path string
+	// screen is the page's; nil where that is not known.
+	screen  *page.Screen
 	w       http.ResponseWriter
 	control *http.ResponseController
 	last    *page.Status
@@ -99,6 +101,9 @@ type stream struct {
 	// cancel ends the wait for the desktop, of which outcome gets the outcome.
 	cancel  func()
 	outcome chan error
+	// stoodInAt is the agent that was asked to stand in, and unneeded takes that back.
+	stoodInAt string
+	unneeded  context.CancelFunc
 	// hopeless is the change that there must be before it is worth to wait again.
 	hopeless <-chan struct{}
 	// pod is the one that accepted a connection, if any; started says that the API has
@@ -183,6 +188,7 @@ func (p *stream) attend(view directory.View) {
 	if p.visit == nil {
 		p.visit = p.Enter(p.Who, view.Session, p.From)
 	}
+	p.standIn(view)
 	if p.cancel == nil && p.hopeless != view.Changed {
 		outcome, visit := p.outcome, probe.VisitOf(p.Session, p.visit.Slept())
 		visit.Thaws = wakes
@@ -192,6 +198,7 @@ func (p *stream) attend(view directory.View) {
 
 // leave ends the visit and the wait.
 func (p *stream) leave() {
+	p.standDown()
 	if p.cancel != nil {
 		p.cancel()
 		// It may be under way; nobody waits for its outcome any more.

@@ -19,6 +19,7 @@ import (
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/activator/probe"
 	"github.com/org/vdi-operator/activator/route"
+	"github.com/org/vdi-operator/activator/standin"
 	"github.com/org/vdi-operator/activator/viewer"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/access"
@@ -43,6 +44,10 @@ type API struct {
 	Refuse func(http.ResponseWriter, error)
 	// Enter counts a visit from an address, as far as that is known.
 	Enter func(who auth.Visitor, s *v1alpha1.VDISession, from string) *wake.Visit
+	// StandIns has agents stand in for clients, and Viewed says whether one talks to the session's
+	// desktop here.
+	StandIns *standin.StandIns
+	Viewed   func(types.NamespacedName) bool
 	// Portal is where people sign in; nil where they do not.
 	Portal *Portal
 }

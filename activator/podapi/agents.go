@@ -55,7 +55,7 @@ func (a *API) serveAnnouncement(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		err = a.Directory.Announce(client.ObjectKeyFromObject(view.Session),
-			directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening})
+			directory.Announcement{Pod: said.Pod, Address: from, Listening: said.Listening, AgentPort: said.Port, StandsIn: said.StandsIn})
 	}
 	if err != nil {
 		log.Info("did not believe a pod's announcement; its address comes from the API", "reason", err)

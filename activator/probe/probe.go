@@ -170,11 +170,27 @@ func (p *Prober) Frozen(view directory.View) bool {
 	return p.Thaws.Frozen(view)
 }
 
-// address is where to dial; empty while there is nowhere, or nobody who answers. The pod of a
-// desktop that sleeps is about to end: a visitor who comes now gets the next one.
-func (p *Prober) address(v directory.View) string {
-	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod == nil || v.Pod.IP == "" || v.Pod.Port == 0 || p.Frozen(v) {
+// Agent is where the agent beside a desktop that is, or starts, takes orders; empty where none does.
+func (p *Prober) Agent(v directory.View) string {
+	if v.Pod == nil {
 		return ""
 	}
-	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(int(v.Pod.Port)))
+	return p.at(v, int(v.Pod.AgentPort))
+}
+
+// address is where to dial; empty while there is nowhere, or nobody who answers.
+func (p *Prober) address(v directory.View) string {
+	if v.Pod == nil {
+		return ""
+	}
+	return p.at(v, int(v.Pod.Port))
+}
+
+// at is a port of the session's pod. The pod of a desktop that sleeps is about to end: a visitor
+// who comes now gets the next one.
+func (p *Prober) at(v directory.View, port int) string {
+	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod.IP == "" || port == 0 || p.Frozen(v) {
+		return ""
+	}
+	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(port))
 }

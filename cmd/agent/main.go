@@ -19,6 +19,7 @@ import (
 func main() {
 	activators := flag.String("activators", "", "host:port of the Service with the address of each activator")
 	port := flag.Uint("desktop-port", 0, "where the desktop listens")
+	behind := flag.Uint("behind-port", 0, "where a Selkies 1.6 may listen behind its image's web server; 0 is nowhere")
 	flag.BoolFunc("version", "print the version and end", version.Flag("agent", os.Stdout, os.Exit))
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
@@ -42,13 +43,15 @@ func main() {
 	switch {
 	case err != nil:
 		log.Error("the pod's name is not known", "error", err)
-	case *activators == "" || *port == 0 || *port > 65535:
-		log.Error("--activators and --desktop-port must be given", "activators", *activators, "desktop-port", *port)
+	case *activators == "" || *port == 0 || *port > 65535 || *behind > 65535:
+		log.Error("--activators and --desktop-port must be given, and ports be 65535 at most", "activators", *activators, "desktop-port", *port,
+			"behind-port", *behind)
 	case token == "":
 		log.Error("VDI_AGENT_TOKEN is empty: nothing can be announced, and the desktop's address comes from the API")
 	default:
 		agent.New(agent.Options{
-			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), Proc: "/proc", Log: log,
+			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), BehindPort: uint16(*behind),
+			Proc: "/proc", Log: log,
 		}).Run(ctx)
 	}
 	// An agent that ended would be restarted without end, and keep the pod from being ready.

@@ -67,11 +67,11 @@ func (a *Agent) announceTo(ctx context.Context, p peer) {
 	retry := firstRetry
 	for {
 		a.mu.Lock()
-		listening, changed := a.listening, a.changed
+		is, changed := a.is, a.changed
 		a.mu.Unlock()
 		pause := (<-chan time.Time)(nil)
-		if err := a.announceOnce(ctx, p, listening); err == nil {
-			log.Info("announced the pod", "listening", listening)
+		if err := a.announceOnce(ctx, p, is); err == nil {
+			log.Info("announced the pod", "listening", is.listening, "standsIn", is.standsIn)
 			retry = firstRetry
 		} else if ctx.Err() == nil {
 			log.Warn("an activator did not take the announcement", "error", err)
@@ -92,11 +92,12 @@ func (a *Agent) announceTo(ctx context.Context, p peer) {
 	}
 }
 
-func (a *Agent) announceOnce(ctx context.Context, p peer, listening bool) error {
+func (a *Agent) announceOnce(ctx context.Context, p peer, is state) error {
 	own, err := addressTowards(p)
 	if err != nil {
 		return err
 	}
-	_, err = a.post(ctx, p, agentapi.AnnouncePath, agentapi.Announcement{Pod: a.Pod, Address: own, Listening: listening})
+	_, err = a.post(ctx, p, agentapi.AnnouncePath,
+		agentapi.Announcement{Pod: a.Pod, Address: own, Listening: is.listening, Port: is.port, StandsIn: is.standsIn})
 	return err
 }

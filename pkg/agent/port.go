@@ -16,7 +16,7 @@ const (
 	lazyPause              = time.Second
 )
 
-// watchPort keeps a.listening current until ctx ends.
+// watchPort keeps current whether the port listens, until ctx ends.
 func (a *Agent) watchPort(ctx context.Context) {
 	kernel, err := openSockDiag()
 	silent := err == nil
@@ -39,11 +39,7 @@ func (a *Agent) watchPort(ctx context.Context) {
 		}
 		if is != now {
 			now = is
-			a.mu.Lock()
-			a.listening = now
-			close(a.changed)
-			a.changed = make(chan struct{})
-			a.mu.Unlock()
+			a.change(func(s *state) { s.listening = now })
 		}
 		pause := lazyPause
 		switch waited := time.Since(began); {

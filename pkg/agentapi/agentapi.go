@@ -1,8 +1,8 @@
-// Package agentapi is what the agent beside a desktop says to activators, on their
-// internal port: POST of a JSON object to a path below, with the agent's token as
-// bearer. An activator answers 204 when it accepts it, 403 when the token is not for
-// the pod's session, 409 when the pod is not the session's or its address is not
-// believed, and 400 when it cannot parse it.
+// Package agentapi is what agents and activators say to each other. The agent beside a desktop
+// reports to activators, on their internal port: POST of a JSON object to a path below, with the
+// agent's token as bearer. An activator answers 204 when it accepts it, 403 when the token is not
+// for the pod's session, 409 when the pod is not the session's or its address is not believed, and
+// 400 when it cannot parse it. Activators order a StandIn at the agent's own port.
 package agentapi
 
 import (
@@ -37,6 +37,10 @@ type Announcement struct {
 	Address netip.Addr `json:"address"`
 	// Listening says that the desktop's port accepts.
 	Listening bool `json:"listening"`
+	// Port is the agent's own, for a StandIn; 0 where it takes none.
+	Port uint16 `json:"port,omitempty"`
+	// StandsIn says that the agent is the desktop's viewer, and that a client may take its place.
+	StandsIn bool `json:"standsIn,omitempty"`
 }
 
 // Activity says that input at the desktop's displays is seen, and how long ago somebody

@@ -73,6 +73,8 @@ type Limits struct {
 	// replica has on their way.
 	ThawTimeout metav1.Duration `json:"thawTimeout"`
 	ThawsAtOnce int             `json:"thawsAtOnce"`
+	// StandInTime is how long an agent stands in for a person's client at most; 0 never does.
+	StandInTime metav1.Duration `json:"standInTime"`
 	// RefusalsPerAddress bounds how often visitors of an address may show no token, or one
 	// that does not open the session.
 	RefusalsPerAddress Rate `json:"refusalsPerAddress"`
@@ -184,6 +186,9 @@ var LimitTable = []Limit{
 	// A thaw takes milliseconds, and one of what was paged out a second; the operator takes over after five.
 	{Name: "thawTimeout", Default: float64(2 * time.Second), Above: true, Max: maxTime, field: func(l *Limits) any { return &l.ThawTimeout }},
 	{Name: "thawsAtOnce", Default: 64, Min: 1, Max: maxCount, field: func(l *Limits) any { return &l.ThawsAtOnce }},
+	// A browser that has no file of the client's yet takes seconds; the desktop encodes meanwhile for nobody.
+	{Name: "standInTime", Default: float64(30 * time.Second), Min: float64(time.Second), ZeroIsOff: true, Max: float64(time.Hour),
+		remedy: "must be 1s or more, or 0s for none", field: func(l *Limits) any { return &l.StandInTime }},
 	// A desktop's page opens two or three WebSockets and opens them again every few seconds while it cannot connect.
 	// A person has some tabs of that; an address may be an office's of two hundred people, who all come back at once
 	// after a restart.

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/org/vdi-operator/pkg/agentapi"
 )
 
 // Stage is a step of a cold start as the activator sees it, counted from the
@@ -50,6 +52,9 @@ type Activator struct {
 	Pages prometheus.Gauge
 	// Takeovers counts desktops that a person took over from another page.
 	Takeovers prometheus.Counter
+	// StandIns counts agents that stood in for a client, by how that ended: an agentapi.End or
+	// StandInFailed.
+	StandIns *prometheus.CounterVec
 	// CacheServed counts requests that came while their desktop could not be reached,
 	// by whether its client was kept; CacheBytes is what is kept of all clients.
 	CacheServed *prometheus.CounterVec
@@ -64,6 +69,9 @@ const (
 	CacheHit  = "hit"
 	CacheMiss = "miss"
 )
+
+// StandInFailed is the end of a stand-in whose agent did not take the order.
+const StandInFailed = "failed"
 
 // NewActivator makes the activator's metrics and registers them. refusals are the reasons
 // that have a series from the start.
@@ -90,6 +98,10 @@ func NewActivator(reg prometheus.Registerer, refusals ...string) *Activator {
 		Pages:          r.gauge("vdi_activator_pages", "Open pages to which each change is sent now."),
 		Takeovers: r.counter("vdi_activator_takeovers_total",
 			"Desktops with room for one viewer that a person took over from another page."),
+		StandIns: counters(r, "vdi_activator_stand_ins_total",
+			"Agents that stood in for a viewer of Selkies 1.6 before its client came, by how that ended: a client took the place, "+
+				"nobody did, the desktop had a viewer, or the agent did not answer.", "end",
+			string(agentapi.EndTaken), string(agentapi.EndGivenBack), string(agentapi.EndRefused), StandInFailed),
 		CacheServed: counters(r, "vdi_activator_client_cache_requests_total",
 			"Requests for client files that came while their desktop could not be reached, by result.", "result", CacheHit, CacheMiss),
 		CacheBytes: r.gauge("vdi_activator_client_cache_bytes", "Bytes kept of desktops' clients now."),

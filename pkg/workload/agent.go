@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -14,16 +15,23 @@ import (
 // agentTokenEnv is where the agent finds its token.
 const agentTokenEnv = "VDI_AGENT_TOKEN"
 
+// imagesSelkiesPort is SELKIES_PORT of docker-nvidia-egl-desktop and -glx-desktop (see env.go).
+const imagesSelkiesPort = 8081
+
 // agent is the container beside the desktop that announces the pod. It comes after
 // the desktop's, which must not wait for its image.
 func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) corev1.Container {
+	args := []string{
+		fmt.Sprintf("--activators=%s.%s.svc:%d", cfg.Agent.Peers, cfg.Activator.Namespace, cfg.Activator.InternalPort),
+		"--desktop-port=" + strconv.Itoa(int(desktopPort(t))),
+	}
+	if port := behindPort(t); port != 0 {
+		args = append(args, "--behind-port="+strconv.Itoa(port))
+	}
 	return corev1.Container{
 		Name:  v1alpha1.ContainerAgent,
 		Image: cfg.Agent.Image,
-		Args: []string{
-			fmt.Sprintf("--activators=%s.%s.svc:%d", cfg.Agent.Peers, cfg.Activator.Namespace, cfg.Activator.InternalPort),
-			"--desktop-port=" + strconv.Itoa(int(desktopPort(t))),
-		},
+		Args:  args,
 		Env: []corev1.EnvVar{{Name: agentTokenEnv, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: TokenSecretName(s.Name)}, Key: AgentTokenKey,
 			// Without it the agent has nothing to say, which must not keep the pod.
@@ -33,6 +41,28 @@ func agent(cfg config.Config, t *v1alpha1.VDITemplate, s *v1alpha1.VDISession) c
 		Resources:                *cfg.Agent.Resources.DeepCopy(),
 		SecurityContext:          cfg.Agent.SecurityContext.DeepCopy(),
 	}
+}
+
+// behindPort is where Selkies 1.6 listens behind the nginx of its images, which opens its own port
+// up to half a second later; 0 is nowhere.
+func behindPort(t *v1alpha1.VDITemplate) int {
+	if p := t.Spec.Streaming.Protocol; p != v1alpha1.ProtocolSelkies1 && p != v1alpha1.ProtocolAuto && p != "" {
+		return 0
+	}
+	port := imagesSelkiesPort
+	for _, e := range t.Spec.Env {
+		if e.Name != envSelkiesPort {
+			continue
+		}
+		var err error
+		if port, err = strconv.Atoi(e.Value); err != nil || port < 1 || port > math.MaxUint16 {
+			return 0 // not known here, or wrong
+		}
+	}
+	if port == int(desktopPort(t)) {
+		return 0
+	}
+	return port
 }
 
 // settleAgent undoes what a podTemplate did to the agent, but for its resources. One

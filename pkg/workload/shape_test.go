@@ -247,7 +247,7 @@ func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 	require.Equal(t, v1alpha1.ContainerDesktop, c[0].Name, "have %d containers, want the desktop and its agent", len(c))
 	equal(t, "agent", c[1], map[string]any{
 		"name": "vdi-agent", "image": "agent:1", "terminationMessagePolicy": "FallbackToLogsOnError",
-		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080"},
+		"args": []string{"--activators=vdi-activator-peers.vdi-system.svc:8081", "--desktop-port=8080", "--behind-port=8081"},
 		"env": []map[string]any{{"name": "VDI_AGENT_TOKEN",
 			"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "ada-turn", "key": "agent", "optional": true}}}},
 		"resources": map[string]any{"requests": map[string]string{"cpu": "5m", "memory": "16Mi"}, "limits": map[string]string{"cpu": "500m", "memory": "32Mi"}},
@@ -259,13 +259,35 @@ func TestAnAgentStandsBesideTheDesktopAndMayDoNothing(t *testing.T) {
 	}
 }
 
+func TestAnAgentKnowsWhereSelkies16ListensBehindItsImagesWebServer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		protocol v1alpha1.StreamingProtocol
+		env      []corev1.EnvVar
+		want     string
+	}{
+		"its images' default":          {v1alpha1.ProtocolSelkies1, nil, "--behind-port=8081"},
+		"what the template says":       {v1alpha1.ProtocolSelkies1, []corev1.EnvVar{{Name: "SELKIES_PORT", Value: "9000"}}, "--behind-port=9000"},
+		"the desktop's own port":       {v1alpha1.ProtocolSelkies1, []corev1.EnvVar{{Name: "SELKIES_PORT", Value: "8080"}}, ""},
+		"what is known to kubelet":     {v1alpha1.ProtocolSelkies1, []corev1.EnvVar{{Name: "SELKIES_PORT", Value: "$(OTHER)"}}, ""},
+		"another protocol":             {v1alpha1.ProtocolSelkies2WebRTC, nil, ""},
+		"a protocol that is not known": {v1alpha1.ProtocolAuto, nil, "--behind-port=8081"},
+	} {
+		tm := template()
+		tm.Spec.Streaming.Protocol, tm.Spec.Env = tc.protocol, tc.env
+		shape, err := Build(withAgent(), tm, session(), 0)
+		require.NoError(t, err, name)
+		args := shape.Pod.Spec.Containers[1].Args[2:]
+		assert.Equal(t, tc.want, strings.Join(args, " "), name)
+	}
+}
+
 func TestAPodTemplateMaySizeOrRemoveTheAgentAndNothingElse(t *testing.T) {
 	c := containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","image":"evil","args":["--x"],"resources":{"limits":{"memory":"64Mi"}}},{"name":"helper","image":"h"}]}}`)
 	i := slices.IndexFunc(c, func(c corev1.Container) bool { return c.Name == v1alpha1.ContainerAgent })
 	require.Len(t, c, 3)
 	require.GreaterOrEqual(t, i, 0)
 	equal(t, "image", c[i].Image, "agent:1")
-	equal(t, "arguments", len(c[i].Args), 2)
+	equal(t, "arguments", len(c[i].Args), 3)
 	equal(t, "limit", c[i].Resources.Limits, map[string]string{"cpu": "500m", "memory": "64Mi"})
 
 	assert.Len(t, containers(t, withAgent(), `{"spec":{"containers":[{"name":"vdi-agent","$patch":"delete"}]}}`), 1,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,7 +144,11 @@ func (in *Installation) Describe(ctx context.Context, w io.Writer, namespace str
 	for i := range pods.Items {
 		p := &pods.Items[i]
 		fmt.Fprintf(w, "pod %s: %s\n", p.Name, p.Status.Phase)
-		in.log(ctx, w, p, v1alpha1.ContainerDesktop)
+		for _, c := range []string{v1alpha1.ContainerDesktop, v1alpha1.ContainerAgent} {
+			if slices.ContainsFunc(p.Spec.Containers, func(has corev1.Container) bool { return has.Name == c }) {
+				in.log(ctx, w, p, c)
+			}
+		}
 	}
 	if err := in.Client.List(ctx, &pods, client.InNamespace(in.SystemNamespace)); err == nil {
 		for i := range pods.Items {

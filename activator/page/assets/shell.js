@@ -433,12 +433,17 @@
   };
   const listening = () => events?.readyState === EventSource.OPEN;
   const query = () => "?" + page.eventsQuery + "=" + encodeURIComponent(path()) + "&" + page.pageQuery + "=" + name;
+  // The screen that a client in the frame has, as Selkies 1.6's counts it (v1.6.2, input.js:744).
+  const screenOf = () => {
+    const pixels = (size) => Math.trunc(size * devicePixelRatio - ((size * devicePixelRatio) % 2));
+    return pixels(document.documentElement.clientWidth) + "x" + pixels(document.documentElement.clientHeight) + "@" + devicePixelRatio;
+  };
   const listen = () => {
     clearTimeout(again);
     if (!name || !seen) return; // the name is being made
     events?.close();
     heardAt = performance.now();
-    events = new EventSource(page.eventsPath + query());
+    events = new EventSource(page.eventsPath + query() + (page.looks ? "" : "&" + page.screenQuery + "=" + screenOf()));
     events.addEventListener("beat", heard);
     events.addEventListener("reload", () => location.reload());
     events.onmessage = (event) => {

@@ -38,6 +38,7 @@ func (d *desktops) setUp(ctx context.Context) error {
 	spec := d.in.DemoTemplate()
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
+	spec.Streaming.Protocol = v1alpha1.ProtocolSelkies1
 	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
 	spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
 	if err := d.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
@@ -62,6 +63,11 @@ func (d *desktops) session(ctx context.Context, name string, power v1alpha1.Powe
 		return nil, err
 	}
 	return d.in.Session(ctx, client.ObjectKeyFromObject(s), string(until), harness.InPhase(until))
+}
+
+// link leads to the warm desktop through the activator.
+func (d *desktops) link(ctx context.Context) (string, error) {
+	return d.in.Link(ctx, client.ObjectKeyFromObject(d.warm), linkTTL)
 }
 
 // direct is the warm desktop's own address.

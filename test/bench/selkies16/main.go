@@ -6,11 +6,13 @@
 //
 //   - first: a visit through the activator to a session that has never been awake;
 //   - cold: the second visit to that session, asleep again at zero pods;
-//   - warm: a visit to a desktop that has been up for some time, at its pod's own address,
-//     whose page it serves itself.
+//   - left: a visit through the activator to a desktop that is awake and was left alone;
+//   - warm: a visit to that desktop, left alone again, at its pod's own address, whose page it
+//     serves itself.
 //
-// All three get the installation's TURN server. The rounds alternate, so that what else the
-// machine does meets all of them. The last line printed is one line of JSON.
+// All get the installation's TURN server. The rounds alternate, so that what else the
+// machine does meets all of them. With --busy every processor has something else to do, too.
+// The last line printed is one line of JSON.
 package main
 
 import (
@@ -21,6 +23,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -51,16 +55,17 @@ const (
 func main() {
 	rounds := flag.Int("rounds", 5, "visits of each kind")
 	startDelay := flag.Duration("start-delay", startsIn, "how long after its start the desktop listens: real images take longer, the bare stand-in 15 ms")
+	busy := flag.Bool("busy", false, "keep every processor busy meanwhile")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *rounds, *startDelay); err != nil {
+	if err := run(ctx, *rounds, *startDelay, *busy); err != nil {
 		fmt.Fprintln(os.Stderr, "selkies16:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) {
+func run(ctx context.Context, rounds int, startDelay time.Duration, busy bool) (err error) {
 	if rounds < 1 {
 		return fmt.Errorf("--rounds %d: must be 1 or more", rounds)
 	}
@@ -83,13 +88,16 @@ func run(ctx context.Context, rounds int, startDelay time.Duration) (err error) 
 	if err := within(ctx, d.setUp); err != nil {
 		return err
 	}
+	if busy {
+		defer load(ctx)()
+	}
 	results := map[string][]look.Timeline{}
 	for round := range rounds {
 		if err := d.round(ctx, round, results); err != nil {
 			return fmt.Errorf("round %d: %w", round+1, err)
 		}
 	}
-	report(os.Stdout, results, startDelay)
+	report(os.Stdout, results, startDelay, busy)
 	return nil
 }
 
@@ -110,6 +118,7 @@ func (d *desktops) round(ctx context.Context, round int, results map[string][]lo
 	}{
 		{nameFirst, s.asleep, s.link},
 		{nameCold, s.asleep, s.link},
+		{nameLeft, d.settle, d.link},
 		{nameWarm, d.settle, d.direct},
 	} {
 		var took look.Timeline
@@ -131,6 +140,22 @@ func (d *desktops) round(ctx context.Context, round int, results map[string][]lo
 		results[visit.name] = append(results[visit.name], took)
 	}
 	return nil
+}
+
+// load keeps every processor busy until it is ended.
+func load(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for range runtime.NumCPU() {
+		running.Go(func() {
+			for ctx.Err() == nil { //nolint:revive // that is all
+			}
+		})
+	}
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // settle leaves the warm desktop alone for a while.

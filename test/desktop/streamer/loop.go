@@ -39,6 +39,7 @@ type loop struct {
 	mu      sync.Mutex // guards all below
 	phase   phase
 	gaps    int             // how many have begun
+	sleeps  int             // how often an app slept
 	granted map[string]bool // peers whose app was told that they are there
 	begins  map[string]bool // those of them whose app has not made its offer yet
 	changed chan struct{}   // closes and is replaced when any of these changes
@@ -74,7 +75,7 @@ func (l *loop) run(ctx context.Context) {
 				continue
 			}
 			l.pipelines(ctx)
-			l.set(func() { l.phase = asleep })
+			l.set(func() { l.phase, l.sleeps = asleep, l.sleeps+1 })
 			pause(ctx, l.block)
 			l.set(func() { l.phase, l.gaps = inGap, l.gaps+1 })
 			pause(ctx, gap)
@@ -120,6 +121,16 @@ func (l *loop) has(peer string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.granted[peer]
+}
+
+// slept is how often an app slept.
+func (l *loop) slept() int {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sleeps
 }
 
 func (l *loop) set(change func()) {

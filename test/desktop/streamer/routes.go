@@ -112,11 +112,12 @@ func (d *desktop) status(w http.ResponseWriter, _ *http.Request) {
 		Home         string             `json:"home"`
 		HomePersists bool               `json:"homePersists"`
 		Milestones   map[string]float64 `json:"milestonesMillis"`
+		LoopSleeps   int                `json:"loopSleeps"`
 	}{
 		StandIn: d.speaks.client.StandIn + " (test double)", Layout: d.config.layout, Protocol: d.config.protocol, UptimeMillis: time.Since(d.marks.start).Milliseconds(),
 		Resolution: d.config.size.String(), FrameRate: d.config.frameRate,
 		Viewers:    d.speaks.connected(),
-		FramesSent: d.app.FramesSent() + d.streamed.Load(), Home: d.home, HomePersists: d.persists, Milestones: d.marks.all(),
+		FramesSent: d.app.FramesSent() + d.streamed.Load(), Home: d.home, HomePersists: d.persists, Milestones: d.marks.all(), LoopSleeps: d.loop.slept(),
 	}
 	if d.screen.isReady() {
 		status.Display = d.screen.display.Name

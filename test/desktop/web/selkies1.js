@@ -37,7 +37,8 @@ function peer(id, configuration, { onTrack, onChannel, onState, onEnd }) {
       connecting = false;
       failures = 0;
       onState("open");
-      const size = { res: Math.round(screen_.clientWidth * devicePixelRatio) + "x" + Math.round(screen_.clientHeight * devicePixelRatio), scale: devicePixelRatio };
+      const even = (size) => Math.trunc(size * devicePixelRatio - ((size * devicePixelRatio) % 2));
+      const size = { res: even(document.body.offsetWidth) + "x" + even(document.body.offsetHeight), scale: devicePixelRatio };
       socket.send("HELLO " + id + " " + btoa(JSON.stringify(size)));
     };
     mine.onmessage = (event) => said(event.data);
