@@ -112,7 +112,7 @@ var (
 		Text:  "What may pass between this desktop and your computer is set by your administrator: files may not, or not this way."})
 	AccessPassage = row(Refusal{Label: "access_passage", Code: CodePolicy, Status: http.StatusForbidden,
 		Title: "This does not pass here",
-		Text:  "At this address programs in the desktop say what they like. What may pass between it and your computer is set by your administrator."})
+		Text:  "At this address a program in the desktop could say anything, so your administrator lets nothing pass."})
 	AccessProtocol = row(Refusal{Label: "access_protocol", Code: CodePolicy, Status: http.StatusForbidden,
 		Text: "this desktop's access policy lets no WebSocket of this path pass"})
 	AccessChanged = row(Refusal{Label: "access_changed", Code: CodeRestart, Status: http.StatusServiceUnavailable,

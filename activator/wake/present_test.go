@@ -68,6 +68,7 @@ func TestWhoOnlyLooksIsNamedAndKeepsNothingAwake(t *testing.T) {
 		ada := w.Attend(w.session, "ada", "", "Owner", true)
 		time.Sleep(reportEvery)
 		w.written()
+		time.Sleep(time.Second)
 		left := time.Now()
 		ada.Leave()
 		time.Sleep(lingerFor)

@@ -278,7 +278,7 @@ func TestDescribeSaysWhatASessionWaitsForAndWhy(t *testing.T) {
 		`Phase: +Creating`, `Waiting for: +WaitingForGPU nvidia.com/gpu, for 3m\d*s?: 0/3 nodes have one`, `Awake: +for 5m\d*s?, not reachable yet`,
 		`  startupTimeout +10m30s +runs out in 5m\d*s`, `  idleTimeout +1h0m0s +does not run`, `  maxDuration +0s +is off`,
 		`  Ready +no, WaitingForGPU +for .* Waiting for a GPU.`, `  viewer-1 +Viewer +bob`,
-		`Connected:\n  link of share review +Viewer +for 60m\n  bob +Viewer +for 3m\d*s?`, `  5m\d*s? ago +Normal +Awake +The desktop wakes: Visited`,
+		`Connected:\n  link of share review +Viewer +for 60m *\n  bob +Viewer +for 3m\d*s?`, `  5m\d*s? ago +Normal +Awake +The desktop wakes: Visited`,
 	} {
 		assert.Regexp(t, `(?m)^`+line, out)
 	}
