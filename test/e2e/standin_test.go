@@ -56,7 +56,7 @@ func TestASelkies16NeverSleepsWhileAPersonWaitsForIt(t *testing.T) {
 			var key types.NamespacedName
 			var p *person
 			var visitor *harness.Visitor
-			// On a machine without a free processor for 9 ms the loop may be sooner, which is no
+			// On a machine without a free processor for 90 ms the loop may be sooner, which is no
 			// fault: another desktop is tried, until the story's time is over.
 			for run := 1; ; run++ {
 				key = session(ctx, t, fmt.Sprintf("stands-%s-%d", layout, run), desktop, nil)

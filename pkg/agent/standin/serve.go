@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,9 +122,9 @@ func (k *Keeper) serveClient(w http.ResponseWriter, r *http.Request) {
 	defer k.passing.Done()
 	defer func() { _ = p.conn.Close() }()
 	_ = client.SetDeadline(time.Time{})
-	heard := append(p.kept, p.coming...)
+	heard := slices.Concat(p.kept, p.coming)
 	p.kept, p.coming = nil, nil
-	said, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	said, _ := rw.Peek(rw.Reader.Buffered())
 	if _, err := client.Write(heard); err != nil {
 		return
 	}

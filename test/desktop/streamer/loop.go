@@ -11,11 +11,11 @@ import (
 )
 
 // How the one thread of Selkies 1.6.2 passes its time was seen by running it: where nobody
-// waits, its first sleep comes 9 to 11 ms after the port listens, and 5 to 7 ms with its
-// signaling alone (signalling_web.py, webrtc_signalling.py); later on a busy machine. Between
-// two sleeps the loop turns a few times, for 1 to 3 ms.
+// waits, its first sleep comes about 90 ms after the port listens (24 starts with its X server and
+// sound), 9 to 11 ms at best, and 5 to 7 ms with its signaling alone (signalling_web.py,
+// webrtc_signalling.py). Between two sleeps the loop turns a few times, for 1 to 3 ms.
 const (
-	firstAsk = 9 * time.Millisecond
+	firstAsk = 90 * time.Millisecond
 	// gap is a little longer than seen, so that on a busy machine too every waiting
 	// goroutine gets its one step.
 	gap = 5 * time.Millisecond
