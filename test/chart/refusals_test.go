@@ -169,7 +169,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"a rule of Prometheus' own file": {[]string{"serviceMonitor.relabelings[0].source_labels={a}"}, []string{"/serviceMonitor/relabelings/0", "source_labels"}},
 		"a scrape longer than its turn": {[]string{"podMonitor.interval=10s", "podMonitor.scrapeTimeout=30s"},
 			[]string{"podMonitor.scrapeTimeout is 30s", "podMonitor.interval, 10s"}},
-		"a key of a label that is none":   {[]string{"commonLabels.a b=c"}, []string{"/commonLabels", "'a b'"}},
+		"a key of a label that is none":   {[]string{"commonLabels.a b=c"}, []string{"at '/commonLabels'", "'a b'"}},
 		"a kind of affinity there is not": {[]string{"operator.affinity.podAntiAfinity=a"}, []string{"/operator/affinity", "podAntiAfinity"}},
 		"a resolver in the singular":      {[]string{"portal.dnsConfig.nameserver=10.0.0.1"}, []string{"/portal/dnsConfig", "nameserver"}},
 		"a field that no template has":    {[]string{"selkies.spec.tolerations[0].operator=Exists"}, []string{"/selkies/spec", "tolerations"}},
