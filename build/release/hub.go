@@ -10,12 +10,20 @@ import (
 )
 
 // Annotations that Artifact Hub reads of a chart: https://artifacthub.io/docs/topics/annotations/helm/.
-// These two say what a release's own files say, so they are written when one is made; those that
+// These say what a release's own files say, so they are written when one is made; those that
 // change by hand are in Chart.yaml.
 const (
 	hubChanges = "artifacthub.io/changes"
 	hubImages  = "artifacthub.io/images"
+	hubSignKey = "artifacthub.io/signKey"
 )
+
+// hubKey is the key that a release is signed with: the SHA-256 of its public half in DER, and where
+// that is.
+type hubKey struct {
+	Fingerprint string `json:"fingerprint"`
+	URL         string `json:"url"`
+}
 
 // hubChange is one line of the changelog.
 type hubChange struct {
@@ -44,10 +52,15 @@ func (m *maker) hub(chart string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, a := range []struct {
+	type told struct {
 		key string
 		of  any
-	}{{hubImages, images}, {hubChanges, changes(m.notes)}} {
+	}
+	all := []told{{hubImages, images}, {hubChanges, changes(m.notes)}}
+	if m.signedBy != nil {
+		all = append(all, told{hubSignKey, m.signedBy})
+	}
+	for _, a := range all {
 		text, err := yaml.Marshal(a.of)
 		if err != nil {
 			return "", err

@@ -51,6 +51,9 @@ type maker struct {
 	number string
 	// notes are the version's section of the changelog.
 	notes string
+	// signedBy is the key by which the release can be checked, as Artifact Hub shows it; nil: nobody
+	// signs it.
+	signedBy *hubKey
 	// layouts are the images and the chart.
 	layouts []product
 }
@@ -82,6 +85,7 @@ func Make(ctx context.Context, o Options) (string, error) {
 		do   func(context.Context) error
 	}{
 		{"release notes", func(context.Context) error { return m.write("release-notes.md", []byte(notes)) }},
+		{"the public key", m.publicKey},
 		{"the plugin's archives", m.plugin},
 		{"the chart", m.chart},
 		{"images", m.images},

@@ -181,8 +181,15 @@ func TestARegistryWithPasswordsTakesARelease(t *testing.T) {
 	assert.NoError(t, err, string(out))
 }
 
-// recorder is a cosign that writes down what it is asked.
-const recorder = "#!/bin/sh\necho \"$@\" >>\"$COSIGN_LOG\"\n"
+// recorder is a cosign that writes down what it is asked, and has a key.
+const recorder = "#!/bin/sh\necho \"$@\" >>\"$COSIGN_LOG\"\ntest $1 != public-key || printf -- '" +
+	`-----BEGIN PUBLIC KEY-----\n` + publicKey + `\n-----END PUBLIC KEY-----\n` + "'\n"
+
+// publicKey is the recorder's, and keyFingerprint what Artifact Hub is told of it.
+const (
+	publicKey      = "bm8ga2V5IGF0IGFsbA=="
+	keyFingerprint = "ec9afd6a0470e8675218568d7fc0f59ae6fb12f2a4a47cc49edd109d4035bce6"
+)
 
 func TestAKeySignsChecksumsAndWhatWasPushedByItsDigest(t *testing.T) {
 	programs := t.TempDir()
@@ -207,6 +214,16 @@ func TestAKeySignsChecksumsAndWhatWasPushedByItsDigest(t *testing.T) {
 	} {
 		assert.Contains(t, string(raw), want)
 	}
+	public, err := os.ReadFile(filepath.Join(folder, publicKeyFile))
+	require.NoError(t, err)
+	assert.Contains(t, string(public), publicKey)
+	listed, err := os.ReadFile(list)
+	require.NoError(t, err)
+	assert.Contains(t, string(listed), "  "+publicKeyFile+"\n")
+	shown, err := exec.Command(o.Helm, "show", "chart", filepath.Join(folder, "vdi-operator-0.3.0.tgz")).Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(shown), "fingerprint: "+keyFingerprint)
+	assert.Contains(t, string(shown), "/releases/download/v0.3.0/"+publicKeyFile)
 }
 
 func pull(t *testing.T, reference string) *remote.Descriptor {

@@ -2,6 +2,8 @@ package release
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +31,32 @@ func (m *maker) push(ctx context.Context) error {
 		fmt.Fprintln(m.Progress, "   ", reference)
 	}
 	return nil
+}
+
+// publicKeyFile is what signatures are checked with.
+const publicKeyFile = "cosign.pub"
+
+// publicKey writes the public half of the key that signs, before anything is signed: the chart names
+// it.
+func (m *maker) publicKey(ctx context.Context) error {
+	if m.Key == "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, cosign, "public-key", "--key", m.Key)
+	cmd.Stderr = m.Progress
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("cosign public-key: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return fmt.Errorf("cosign public-key --key %s printed no key in PEM: %q", m.Key, text)
+	}
+	m.signedBy = &hubKey{
+		Fingerprint: fmt.Sprintf("%x", sha256.Sum256(block.Bytes)),
+		URL:         fmt.Sprintf("%s/releases/download/%s/%s", image.Source, m.Builder.Version, publicKeyFile),
+	}
+	return m.write(publicKeyFile, text)
 }
 
 // sign signs the list of checksums, and what was pushed with how it was made.

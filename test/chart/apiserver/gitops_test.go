@@ -55,7 +55,8 @@ func TestWhatHelmTemplateRendersIsAppliedTwiceWithoutDamage(t *testing.T) {
 	// The definitions are there, and are other tests' too.
 	template := func(more ...string) string {
 		t.Helper()
-		text, err := r.Template(t.Context(), append([]string{"--skip-tests", "--set", "crds.enabled=false"}, more...)...)
+		text, err := r.Template(t.Context(), append([]string{"--skip-tests", "--set", "crds.enabled=false,doze.enabled=true,prePull.enabled=true," +
+			"auth.oidc.issuer=https://login.example.com,auth.oidc.clientID=vdi"}, more...)...)
 		require.NoError(t, err)
 		return text
 	}

@@ -52,15 +52,16 @@
 {{- if and (hasPrefix "http:" .url) (not (regexMatch (printf "^http://(([^/:]+[.])?localhost|%s)([:/]|$)" $private) .url)) -}}
 {{- fail (printf "\n\n%s has %q: whoever is on the way there could say who people are. Give it with https://; http:// is for localhost and private addresses." .key .url) -}}
 {{- end -}}
+{{- if contains "/.well-known/" .url -}}
+{{- fail (printf "\n\n%s has %q, the address of a document. Give the URL before it: %q." .key .url (regexReplaceAll "/[.]well-known/.*$" .url "")) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The portal's host is a name that no session has. */}}
 {{- define "vdi-operator.portal.host.guard" -}}
 {{- $host := include "vdi-operator.portal.host" . -}}
 {{- $domain := .Values.ingress.domain -}}
-{{- if regexMatch "(^|[.])[0-9]+$" $host -}}
-{{- fail (printf "\n\nThe portal's host is %q, and a browser takes no address, and nothing below one, for a host's name. Set portal.host to a name that resolves to it." $host) -}}
-{{- end -}}
+{{- include "vdi-operator.hostName.guard" (dict "key" "The portal's host (portal.host)" "value" $host "example" "portal.example.com" "address" "a browser takes no address, and nothing below one, for a host's name. Set portal.host to a name that resolves to it") -}}
 {{- if or (gt (len $host) 253) (contains "--" (first (splitList "." $host))) -}}
 {{- fail (printf "\n\nThe portal's host is %q, which is longer than 253 characters, or has \"--\" before its first dot as sessions' hosts do. Set portal.host to another, such as \"portal.example.com\"." $host) -}}
 {{- end -}}
