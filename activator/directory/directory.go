@@ -67,6 +67,7 @@ type Directory struct {
 	mu        sync.RWMutex
 	byAddress map[string]types.NamespacedName
 	entries   map[types.NamespacedName]*entry
+	pool      pool
 }
 
 type entry struct {
@@ -87,7 +88,8 @@ func New(address func(namespace, name string) string, onDrop func(types.Namespac
 		onDrop = func(types.NamespacedName) {}
 	}
 	return &Directory{address: address, onDrop: onDrop,
-		byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{}}
+		byAddress: map[string]types.NamespacedName{}, entries: map[types.NamespacedName]*entry{},
+		pool: pool{owners: map[types.UID]owner{}, claims: make(chan struct{})}}
 }
 
 // Find returns the session that an address belongs to, as it is now; false when there is
@@ -144,6 +146,9 @@ func (d *Directory) set(s *v1alpha1.VDISession) (before *v1alpha1.VDISession) {
 	defer d.mu.Unlock()
 	e := d.entry(key)
 	before, e.session = e.session, s
+	if before == nil { // a pod may have been claimed for it that was shown first
+		d.pool.notify()
+	}
 	// Nobody takes a live session's address over.
 	if address := d.address(key.Namespace, key.Name); d.byAddress[address] == (types.NamespacedName{}) {
 		d.byAddress[address] = key

@@ -18,16 +18,17 @@ type record struct {
 // deleted or has ended is dropped: nobody must be sent there. The pod is shared
 // with the informer.
 func (d *Directory) SetPod(p *corev1.Pod) {
-	key, ok := sessionOf(p)
-	if !ok {
-		return
-	}
 	if p.DeletionTimestamp != nil || pods.Ended(p) {
 		d.DropPod(p)
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.pool.set(p) // after all that is known of it
+	key, ok := sessionOf(p)
+	if !ok {
+		return
+	}
 	e := d.entry(key)
 	r := e.pods[p.UID]
 	if r == nil {
@@ -40,12 +41,13 @@ func (d *Directory) SetPod(p *corev1.Pod) {
 
 // DropPod forgets a pod.
 func (d *Directory) DropPod(p *corev1.Pod) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.pool.owners, p.UID)
 	key, ok := sessionOf(p)
 	if !ok {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	e := d.entries[key]
 	if e == nil {
 		return

@@ -6,15 +6,19 @@
 package podapi
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/org/vdi-operator/activator/directory"
 	"github.com/org/vdi-operator/activator/turnconfig"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/agentapi"
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 )
@@ -47,6 +51,7 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET "+TURNPath, a.serveTURN)
 	mux.HandleFunc("POST "+agentapi.AnnouncePath, a.serveAnnouncement)
 	mux.HandleFunc("POST "+agentapi.ActivityPath, a.serveActivity)
+	mux.HandleFunc("POST "+agentapi.ClaimPath, a.serveClaim)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		mux.ServeHTTP(w, r)
@@ -56,6 +61,9 @@ func (a *API) Handler() http.Handler {
 // session is the one that a pod's token is for, as it is now.
 func (a *API) session(aud token.Audience, raw string) (directory.View, error) {
 	sub, _, err := a.Verifier.Verify(aud, raw, time.Now())
+	if errors.Is(err, token.ErrMalformed) { // or it is for a pod, whose session it takes
+		return a.claimed(aud, raw)
+	}
 	if err != nil {
 		return directory.View{}, err
 	}
@@ -66,13 +74,21 @@ func (a *API) session(aud token.Audience, raw string) (directory.View, error) {
 	return view, sub.Opens(view.Session)
 }
 
-// serveTURN answers a desktop, which shows the token that the operator gave to it.
+// serveTURN answers a desktop, which shows the token that the operator gave to it. One that waits
+// in a warm pool asks at its start, before it is anybody's.
 func (a *API) serveTURN(w http.ResponseWriter, r *http.Request) {
-	view, err := a.session(token.AudienceTURN, r.Header.Get(podTokenHeader))
-	if err != nil {
-		a.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
-		http.Error(w, err.Error(), http.StatusForbidden)
+	raw := r.Header.Get(podTokenHeader)
+	view, err := a.session(token.AudienceTURN, raw)
+	switch pod := (token.Pod{}); {
+	case err == nil:
+		a.TURN.Serve(w, view.Session)
 		return
+	case errors.Is(err, errWaits):
+		if pod, err = a.Verifier.VerifyPod(token.AudienceTURN, raw, time.Now()); err == nil {
+			a.TURN.Serve(w, &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Name.Namespace, Name: pod.Name.Name}})
+			return
+		}
 	}
-	a.TURN.Serve(w, view.Session)
+	a.Log.Info("refused a desktop's request for TURN credentials", "reason", err)
+	http.Error(w, err.Error(), http.StatusForbidden)
 }

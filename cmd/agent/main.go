@@ -20,6 +20,7 @@ func main() {
 	activators := flag.String("activators", "", "host:port of the Service with the address of each activator")
 	port := flag.Uint("desktop-port", 0, "where the desktop listens")
 	behind := flag.Uint("behind-port", 0, "where a Selkies 1.6 may listen behind its image's web server; 0 is nowhere")
+	claim := flag.String("claim-file", "", "in a warm pool: where to write whose the pod has become, before it is announced")
 	flag.BoolFunc("version", "print the version and end", version.Flag("agent", os.Stdout, os.Exit))
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
@@ -49,10 +50,13 @@ func main() {
 	case token == "":
 		log.Error("VDI_AGENT_TOKEN is empty: nothing can be announced, and the desktop's address comes from the API")
 	default:
-		agent.New(agent.Options{
+		a := agent.New(agent.Options{
 			Activators: agent.ByService(*activators), Pod: pod, Token: token, DesktopPort: uint16(*port), BehindPort: uint16(*behind),
 			Proc: "/proc", Log: log,
-		}).Run(ctx)
+		})
+		if *claim == "" || a.AwaitClaim(ctx, *claim) {
+			a.Run(ctx)
+		}
 	}
 	// An agent that ended would be restarted without end, and keep the pod from being ready.
 	<-ctx.Done()

@@ -132,13 +132,16 @@ func desktopsOn(ctx context.Context, c client.Client, node string) ([]types.Name
 	return slices.Compact(keys), nil
 }
 
-// podsOn are the desktops' pods on a node that have not ended, in the order of their sessions.
+// podsOn are the pods of sessions on a node that have not ended, in the order of their sessions. One
+// that waits in a warm pool is nobody's, and goes as every other pod does.
 func podsOn(ctx context.Context, c client.Client, node string) ([]corev1.Pod, error) {
 	var list corev1.PodList
 	if err := c.List(ctx, &list, client.HasLabels{v1alpha1.LabelSession}); err != nil {
 		return nil, fmt.Errorf("listing desktops' pods: %w", err)
 	}
-	on := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.Spec.NodeName != node || pods.Ended(&p) })
+	on := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return p.Spec.NodeName != node || pods.Ended(&p) || p.Labels[v1alpha1.LabelSession] == ""
+	})
 	slices.SortFunc(on, func(a, b corev1.Pod) int { return strings.Compare(sessionOf(&a).String(), sessionOf(&b).String()) })
 	return on, nil
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/prepull"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
+	"github.com/org/vdi-operator/pkg/controller/warmpool"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/nodeprograms"
@@ -78,6 +79,8 @@ type operator struct {
 	// namespaces are those of the configuration, config's those that can be served.
 	namespaces *watched.Namespaces
 	tracer     trace.Tracer
+	// pools keep desktops waiting; controllers makes it.
+	pools *warmpool.Reconciler
 
 	started atomic.Bool
 }
@@ -143,7 +146,7 @@ func (o *operator) addControllers(ctx context.Context) error {
 			return fmt.Errorf("%T: %w", c, err)
 		}
 	}
-	for _, m := range sessionMetrics(o.manager.GetClient(), o.manager.Elected()) {
+	for _, m := range sessionMetrics(o.manager.GetClient(), o.pools, o.manager.Elected()) {
 		if err := metrics.Registry.Register(m); err != nil {
 			return err
 		}
@@ -160,19 +163,24 @@ func (o *operator) controllers() []controller {
 	c := o.manager.GetClient()
 	owned := &claims.Claims{API: o.manager.GetAPIReader(), Client: c, Installation: o.config.Installation.String(), Conditions: o.conditions, Now: time.Now}
 	owned.Report()
+	desktops := workload.New(o.config, c, o.manager.GetAPIReader())
+	o.pools = &warmpool.Reconciler{Client: c, API: o.manager.GetAPIReader(), Config: o.config, Workload: desktops, Signer: o.signer, Metrics: o.metrics,
+		Namespaces: o.namespaces, Claims: owned, Now: time.Now}
 	sessions := &session.Reconciler{
-		Client: c, API: o.manager.GetAPIReader(), Workload: workload.New(o.config, c, o.manager.GetAPIReader()), Config: o.config, Defaults: o.defaults, Signer: o.signer,
+		Client: c, API: o.manager.GetAPIReader(), Workload: desktops, Pool: o.pools, Config: o.config, Defaults: o.defaults, Signer: o.signer,
 		Events: o.manager.GetEventRecorder("vdi-operator"), Metrics: o.metrics, Audit: o.audit, Now: time.Now, Tracer: o.tracer, Activators: o.activators, Namespaces: o.namespaces, Claims: owned,
 		Tidying: rate.NewLimiter(session.TidiedPerSecond, session.TidiedAtOnce),
 	}
 	if o.config.Doze.Enabled {
 		sessions.Programs, sessions.Orders = o.programs, nodeapi.NewClient()
+		o.pools.Programs, o.pools.Orders = sessions.Programs, sessions.Orders
 	}
 	all := []controller{
 		sessions,
-		&template.Reconciler{Client: c, Config: o.config, PrePull: o.prePull(), Now: time.Now},
+		o.pools,
+		&template.Reconciler{Client: c, Config: o.config, PrePull: o.prePull(), WarmPools: o.pools, Now: time.Now},
 		&desktopnamespace.Reconciler{Client: c, API: o.manager.GetAPIReader(), NetworkPolicy: o.config.DesktopNetworkPolicy,
-			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Namespaces: o.namespaces, Claims: owned},
+			ProtectFromEviction: o.config.Desktops.ProtectFromEviction, Serves: o.config.Namespaces, Namespaces: o.namespaces, Claims: owned},
 	}
 	if o.config.Knative.Enabled {
 		all = append(all,

@@ -9,14 +9,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/warmpool"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 	vdimetrics "github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// sessionMetrics are read from the sessions of the cache at each scrape, by the leader
-// alone.
-func sessionMetrics(c client.Reader, elected <-chan struct{}) []prometheus.Collector {
+// sessionMetrics are read from the sessions of the cache, and from what is known of warm pools, at
+// each scrape, by the leader alone.
+func sessionMetrics(c client.Reader, pools *warmpool.Reconciler, elected <-chan struct{}) []prometheus.Collector {
 	leads := func() bool {
 		select {
 		case <-elected:
@@ -27,6 +28,7 @@ func sessionMetrics(c client.Reader, elected <-chan struct{}) []prometheus.Colle
 	}
 	return []prometheus.Collector{
 		vdimetrics.NewSessions(countSessions(c, time.Now), leads),
+		vdimetrics.NewWarmPools(pools.Reports, leads),
 		vdimetrics.NewGPUSeconds(gpuDesktops(c), leads, time.Now, workload.DefaultGPUResource),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/controller/warmpool"
 	"github.com/org/vdi-operator/pkg/metrics"
 )
 
@@ -50,7 +51,7 @@ func TestTheLeaderCountsSessionsAndTheirGPUs(t *testing.T) {
 
 	elected := make(chan struct{})
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(sessionMetrics(c, elected)...)
+	reg.MustRegister(sessionMetrics(c, &warmpool.Reconciler{}, elected)...)
 	n, err := testutil.GatherAndCount(reg)
 	require.Equal(t, 0, n)
 	require.NoError(t, err, "series of a replica that stands by")

@@ -3,6 +3,10 @@
 // agent's token as bearer. An activator answers 204 when it accepts it, 403 when the token is not
 // for the pod's session, 409 when the pod is not the session's or its address is not believed, and
 // 400 when it cannot parse it. Activators order a StandIn at the agent's own port.
+//
+// The agent of a pod in a warm pool first waits at ClaimPath, with a token for its pod: the answer
+// is 200 with a Claim once a session has claimed the pod, and 204 when none has within ClaimWait;
+// it asks again then.
 package agentapi
 
 import (
@@ -14,7 +18,11 @@ import (
 const (
 	AnnouncePath = "/v1/announce"
 	ActivityPath = "/v1/activity"
+	ClaimPath    = "/v1/claim"
 )
+
+// ClaimWait is how long an activator keeps an agent waiting at ClaimPath, at most.
+const ClaimWait = 30 * time.Second
 
 // ReportEvery is the least pause between two reports of input, unless the answer to
 // the last one names a shorter one in ReportEveryHeader, as Go writes durations: a
@@ -27,6 +35,14 @@ const (
 // MaxLength is the longest body, in bytes, that is read: a pod's name of 253
 // characters and an address fit twice.
 const MaxLength = 1024
+
+// Claim says whose a pod has become.
+type Claim struct {
+	Namespace string `json:"namespace"`
+	Session   string `json:"session"`
+	Template  string `json:"template"`
+	User      string `json:"user"`
+}
 
 // Announcement says that a pod is there.
 type Announcement struct {

@@ -19,8 +19,11 @@ type Operator struct {
 	sleeps    *prometheus.CounterVec
 	startup   prometheus.Histogram
 	conflicts prometheus.Counter
-	reloads   *prometheus.CounterVec
-	reloaded  prometheus.Gauge
+
+	poolClaims, poolRefusals *prometheus.CounterVec
+
+	reloads  *prometheus.CounterVec
+	reloaded prometheus.Gauge
 
 	corrections prometheus.Counter
 	conditions  *prometheus.GaugeVec
@@ -40,7 +43,13 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 		}
 	}
 	m := &Operator{
-		wakes: counters(r, "vdi_session_wakes_total", "Desktops that were woken, by what they woke from: zero pods, or a doze in their pod.", "from", WokeFromZero, WokeFromDoze),
+		wakes: counters(r, "vdi_session_wakes_total", "Desktops that were woken, by what they woke from: zero pods, a desktop of a warm pool, or a doze in their pod.", "from",
+			WokeFromZero, WokeFromPool, WokeFromDoze),
+		poolClaims: counters(r, "vdi_warm_pool_claims_total",
+			"Desktops that would start from zero and whose template has a warm pool, by what they found there: one that they claimed, none that was ready, or desktops of another shape.",
+			"result", PoolClaimed, PoolEmpty, PoolDiffers),
+		poolRefusals: counters(r, "vdi_warm_pool_refusals_total", "Desktops of warm pools that the API server refused to make, by the reason.", "reason",
+			PoolRefusedQuota, PoolRefusedPolicy, PoolRefusedInvalid, PoolRefusedOther),
 		freeze: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_freeze_seconds",
 			Help: "Time that the program on the node took to freeze a desktop.", Buckets: freezeBuckets}),
 		dozed:  r.counter("vdi_session_doze_seconds_total", "Seconds that desktops were frozen for, counted when each doze ends."),
@@ -73,13 +82,14 @@ func RegisterActivatorsListening(reg prometheus.Registerer, activators func() in
 // What a desktop wakes from, in the label from.
 const (
 	WokeFromZero = "zero"
+	WokeFromPool = "pool"
 	WokeFromDoze = "doze"
 )
 
 // freezeBuckets are in seconds: a freeze waits for each process to stop.
 var freezeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// Woke counts a wake; from is WokeFromZero or WokeFromDoze.
+// Woke counts a wake; from is WokeFromZero, WokeFromPool or WokeFromDoze.
 func (m *Operator) Woke(from string) { m.wakes.WithLabelValues(from).Inc() }
 
 // Dozed observes how long a freeze took.

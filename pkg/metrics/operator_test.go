@@ -27,6 +27,11 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	}, leads))
 	reg.MustRegister(NewGPUSeconds(func(context.Context) ([]GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
 	RegisterActivatorsListening(reg, func() int { return 2 })
+	reg.MustRegister(NewWarmPools(func() map[string]v1alpha1.TemplateWarmPool {
+		return map[string]v1alpha1.TemplateWarmPool{"classroom": {Desired: 3, Ready: 2, Dozing: 1, Claimed: 4}}
+	}, leads))
+	m.PoolClaim(PoolClaimed)
+	m.PoolRefused(PoolRefusedQuota)
 	m.Woke(WokeFromZero)
 	m.DozeEnded(90 * time.Second)
 	m.DozeEnded(-time.Second)
@@ -74,9 +79,10 @@ vdi_session_sleeps_total{reason="MaxDuration"} 0
 vdi_session_sleeps_total{reason="PoweredOff"} 0
 vdi_session_sleeps_total{reason="SleepRequested"} 0
 vdi_session_sleeps_total{reason="StartupTimeout"} 0
-# HELP vdi_session_wakes_total Desktops that were woken, by what they woke from: zero pods, or a doze in their pod.
+# HELP vdi_session_wakes_total Desktops that were woken, by what they woke from: zero pods, a desktop of a warm pool, or a doze in their pod.
 # TYPE vdi_session_wakes_total counter
 vdi_session_wakes_total{from="doze"} 0
+vdi_session_wakes_total{from="pool"} 0
 vdi_session_wakes_total{from="zero"} 1
 # HELP vdi_sessions Sessions by phase.
 # TYPE vdi_sessions gauge
@@ -90,9 +96,27 @@ vdi_sessions{phase="Terminating"} 0
 # HELP vdi_sessions_waiting_for_gpu Sessions that wake and for which no GPU is free.
 # TYPE vdi_sessions_waiting_for_gpu gauge
 vdi_sessions_waiting_for_gpu 1
+# HELP vdi_warm_pool_claims_total Desktops that would start from zero and whose template has a warm pool, by what they found there: one that they claimed, none that was ready, or desktops of another shape.
+# TYPE vdi_warm_pool_claims_total counter
+vdi_warm_pool_claims_total{result="claimed"} 1
+vdi_warm_pool_claims_total{result="differs"} 0
+vdi_warm_pool_claims_total{result="empty"} 0
+# HELP vdi_warm_pool_desktops Desktops of warm pools, by template and state: missing or starting, ready and running, ready and dozing, or claimed by a session.
+# TYPE vdi_warm_pool_desktops gauge
+vdi_warm_pool_desktops{state="claimed",template="classroom"} 4
+vdi_warm_pool_desktops{state="dozing",template="classroom"} 1
+vdi_warm_pool_desktops{state="missing",template="classroom"} 1
+vdi_warm_pool_desktops{state="ready",template="classroom"} 1
+# HELP vdi_warm_pool_refusals_total Desktops of warm pools that the API server refused to make, by the reason.
+# TYPE vdi_warm_pool_refusals_total counter
+vdi_warm_pool_refusals_total{reason="invalid"} 0
+vdi_warm_pool_refusals_total{reason="other"} 0
+vdi_warm_pool_refusals_total{reason="policy"} 0
+vdi_warm_pool_refusals_total{reason="quota"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_activators_listening", "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu"); err != nil {
+		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu",
+		"vdi_warm_pool_claims_total", "vdi_warm_pool_desktops", "vdi_warm_pool_refusals_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -28,7 +28,7 @@ type Sessions struct {
 var _ desktops.Sessions = Sessions{}
 
 // Ask says whether the session's status.doze is of the pod. A session that is gone runs: its pod
-// is about to end.
+// is about to end. A pod without a session waits in a warm pool, and dozes until it has one.
 func (s Sessions) Ask(ctx context.Context, session types.NamespacedName, pod types.UID) (desktops.Says, error) {
 	holder, err := claims.Holder(ctx, s.API, session.Namespace)
 	switch {
@@ -37,6 +37,9 @@ func (s Sessions) Ask(ctx context.Context, session types.NamespacedName, pod typ
 		return "", fmt.Errorf("who serves the namespace: %w", err)
 	case holder != "" && holder != s.Installation:
 		return desktops.NotOurs, nil
+	}
+	if session.Name == "" {
+		return desktops.Dozes, nil
 	}
 	found := &v1alpha1.VDISession{}
 	if err := s.API.Get(ctx, session, found); err != nil {

@@ -52,6 +52,8 @@ func TestASessionSaysWhichPodDozes(t *testing.T) {
 		"this pod":                  {session: "ada", pod: "p-1", want: desktops.Dozes},
 		"another pod":               {session: "ada", pod: "p-2", want: desktops.Runs},
 		"one that is awake":         {session: "bob", pod: "p-1", want: desktops.Runs},
+		"none yet, in a warm pool":  {pod: "p-1", want: desktops.Dozes},
+		"a pool's of others":        {pod: "p-1", with: []client.Object{held("vdi-b/vdi")}, want: desktops.NotOurs},
 		"one that is gone":          {session: "eve", pod: "p-1", want: desktops.Runs},
 		"ours":                      {session: "ada", pod: "p-1", with: []client.Object{held("vdi-system/vdi")}, want: desktops.Dozes},
 		"another installation's":    {session: "ada", pod: "p-1", with: []client.Object{held("vdi-b/vdi")}, want: desktops.NotOurs},

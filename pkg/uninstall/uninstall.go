@@ -118,15 +118,16 @@ func (u *Uninstaller) removeFromNamespaces(ctx context.Context) error {
 	var errs []error
 	for _, namespace := range u.spaces() {
 		errs = append(errs,
-			u.removeLabelled(ctx, &networkingv1.NetworkPolicyList{}, namespace, v1alpha1.LabelDesktopNetwork),
-			u.removeLabelled(ctx, &policyv1.PodDisruptionBudgetList{}, namespace, v1alpha1.LabelDesktopBudget))
+			u.removeLabelled(ctx, &corev1.PodList{}, namespace, client.MatchingLabels{v1alpha1.LabelSession: ""}), // of warm pools
+			u.removeLabelled(ctx, &networkingv1.NetworkPolicyList{}, namespace, client.HasLabels{v1alpha1.LabelDesktopNetwork}),
+			u.removeLabelled(ctx, &policyv1.PodDisruptionBudgetList{}, namespace, client.HasLabels{v1alpha1.LabelDesktopBudget}))
 	}
 	return errors.Join(append(errs, u.releaseNamespaces(ctx))...)
 }
 
-func (u *Uninstaller) removeLabelled(ctx context.Context, list client.ObjectList, namespace, label string) error {
-	if err := u.Client.List(ctx, list, client.InNamespace(namespace), client.HasLabels{label}); err != nil {
-		return fmt.Errorf("list what has the label %s: %w", label, err)
+func (u *Uninstaller) removeLabelled(ctx context.Context, list client.ObjectList, namespace string, which client.ListOption) error {
+	if err := u.Client.List(ctx, list, client.InNamespace(namespace), which); err != nil {
+		return fmt.Errorf("list what the operator has made: %T: %w", list, err)
 	}
 	return meta.EachListItem(list, func(item runtime.Object) error {
 		o := item.(client.Object)

@@ -164,7 +164,7 @@ func (d *Deployment) left(ctx context.Context, s *v1alpha1.VDISession) (string, 
 	case has:
 		return fmt.Sprintf("Deployment %q", s.Name), nil
 	}
-	return podOf(ctx, d.Client, s, func(p *corev1.Pod) bool { return !ofRevision(p) })
+	return podOf(ctx, d.Client, s, func(p *corev1.Pod) bool { return !ofRevision(p) && !Claimed(s, p) })
 }
 
 // Delete implements Workload. The Deployment goes last, after its pods: as long as it
@@ -203,11 +203,11 @@ func (d *Deployment) abandon(ctx context.Context, s *v1alpha1.VDISession, deploy
 // defaults, so that a change is one of template, session or configuration.
 func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 	pod := *shape.Pod.DeepCopy()
-	if pod.Spec.TerminationGracePeriodSeconds == nil {
-		pod.Spec.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
+	complete(&pod.Spec)
+	// One name at each wake, by which browsers know whose locks in the home are their own.
+	if pod.Spec.Hostname == "" {
+		pod.Spec.Hostname = shape.Name
 	}
-	setPort(pod.Spec.Containers)
-	settleIn(&pod.Spec, shape.Name)
 	deployment := &appsv1.Deployment{
 		ObjectMeta: shape.meta(),
 		Spec: appsv1.DeploymentSpec{
@@ -224,13 +224,13 @@ func plain(shape Shape) (*appsv1.Deployment, *corev1.Service, error) {
 	return deployment, service, errors.Join(err, stamp(deployment, shape))
 }
 
-// settleIn gives a pod what Knative allows none to have (serving v0.50.0, fieldmask.go): one
-// name at each wake, by which browsers know whose locks in the home are their own, and a home
-// of a million files that kubelet does not walk through each time.
-func settleIn(pod *corev1.PodSpec, name string) {
-	if pod.Hostname == "" {
-		pod.Hostname = name
+// complete gives a pod what Knative gives to its own, and what it allows none to have (serving
+// v0.50.0, fieldmask.go): a home of a million files that kubelet does not walk through each time.
+func complete(pod *corev1.PodSpec) {
+	if pod.TerminationGracePeriodSeconds == nil {
+		pod.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
 	}
+	setPort(pod.Containers)
 	if s := pod.SecurityContext; s != nil && s.FSGroup != nil && s.FSGroupChangePolicy == nil {
 		s.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
 	}

@@ -102,10 +102,12 @@ func protection(d config.Desktops) map[string]string {
 	if !d.ProtectFromEviction {
 		return nil
 	}
-	return map[string]string{
-		"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-		"karpenter.sh/do-not-disrupt":                    "true",
-	}
+	return maps.Clone(protected)
+}
+
+var protected = map[string]string{
+	"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+	"karpenter.sh/do-not-disrupt":                    "true",
 }
 
 // tolerateNodeLoss adds how long a desktop stays on a node that is lost, where its template

@@ -19,18 +19,21 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
-// New is what an installation runs its desktops on, and what takes away a workload of
-// the other kind that it ran them on before.
+// New is what an installation runs its desktops on, besides pods of warm pools, and what takes
+// away a workload of the other kind that it ran them on before.
 //
 // c need not know the other kind by its cache, and must not learn of it that way; api
 // reads from the API server itself.
-func New(cfg config.Config, c client.Client, api client.Reader) Workload {
+func New(cfg config.Config, c client.Client, api client.Reader) *Pooled {
 	knative, deployment := &Knative{Client: c, API: api}, &Deployment{Client: c, API: api}
+	p := &Pooled{client: c, api: api}
 	if cfg.Knative.Enabled {
-		return &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
+		p.inner = &changeover{client: c, now: knative, former: deployment, to: "a Knative Service"}
+		return p
 	}
-	return &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, namespaces: cfg.Namespaces},
+	p.inner = &changeover{client: c, now: deployment, former: &formerKnative{Knative: knative, namespaces: cfg.Namespaces},
 		to: "a Deployment"}
+	return p
 }
 
 // Live says whether a change or a stop would take a desktop away from somebody. It may ask the

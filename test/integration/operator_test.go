@@ -33,7 +33,8 @@ import (
 // apart are the namespaces of installations of their own: the controllers that all
 // other tests share look at every namespace but these.
 var apart = []string{"plain", "edited", "finishing", "changing", "mine", "theirs", "nobodys", "tried", "listened", "claims-a", "claims-b", "shared",
-	"lost", "lostdeleted", "lagging", "leaving", "staying", "returning", "remaining", "nowhere", "keyed", "prepulled", unserved}
+	"lost", "lostdeleted", "lagging", "leaving", "staying", "returning", "remaining", "nowhere", "keyed", "prepulled", "warmplain", "warmrace", "warmtwice",
+	"warmkilled", unserved}
 
 // stopWithin bounds how long an operator takes to end.
 const stopWithin = 30 * time.Second

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ import (
 	"github.com/org/vdi-operator/pkg/controller/ingress"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/controller/template"
+	"github.com/org/vdi-operator/pkg/controller/warmpool"
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/nodeprograms"
@@ -172,6 +174,16 @@ func everywhereElse() cache.Options {
 	return cache.Options{DefaultNamespaces: map[string]cache.Config{cache.AllNamespaces: {FieldSelector: fields.AndSelectors(not...)}}}
 }
 
+// ofOthers are the namespaces of installations of their own.
+type ofOthers struct{}
+
+func (ofOthers) Other(_ context.Context, namespace string) (string, error) {
+	if slices.Contains(apart, namespace) {
+		return "another", nil
+	}
+	return "", nil
+}
+
 func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	signer, err := tokentest.NewSigner()
 	if err != nil {
@@ -187,8 +199,11 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	counters := metrics.NewOperator(prometheus.NewRegistry())
 	c := mgr.GetClient()
 	recorder = mgr.GetEventRecorder("vdi-operator")
+	desktops := workload.New(cfg, c, mgr.GetAPIReader())
+	pools := &warmpool.Reconciler{Client: c, API: mgr.GetAPIReader(), Config: cfg, Workload: desktops, Signer: signer, Metrics: counters,
+		Claims: ofOthers{}, Programs: programs, Orders: nodeapi.NewClient(), Now: time.Now}
 	sessions := &session.Reconciler{
-		Client: c, API: mgr.GetAPIReader(), Workload: workload.New(cfg, c, mgr.GetAPIReader()), Config: cfg, Defaults: defaults, Signer: signer,
+		Client: c, API: mgr.GetAPIReader(), Workload: desktops, Pool: pools, Config: cfg, Defaults: defaults, Signer: signer,
 		Events: recorder, Metrics: counters, Now: time.Now, Tracer: tracer, Programs: programs, Orders: nodeapi.NewClient(),
 	}
 	if err := sessions.SetupWithManager(ctx, mgr); err != nil {
@@ -198,7 +213,10 @@ func addControllers(ctx context.Context, mgr ctrl.Manager) error {
 	if err != nil {
 		return err
 	}
-	if err := (&template.Reconciler{Client: c, Config: here, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+	if err := (&template.Reconciler{Client: c, Config: here, WarmPools: pools, Now: time.Now}).SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	if err := pools.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	if err := (&autoscaler.Reconciler{Client: c}).SetupWithManager(ctx, mgr); err != nil {

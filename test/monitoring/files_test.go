@@ -57,7 +57,9 @@ func registered(t *testing.T) map[string]bool {
 	metrics.NewPortal(reg, portal.Reasons()...)
 	metrics.RegisterPortalReady(reg, func() error { return nil })
 	metrics.RegisterSignInsLive(reg, func() int { return 1 })
+	pools := map[string]v1alpha1.TemplateWarmPool{"classroom": {Desired: 1}}
 	reg.MustRegister(
+		metrics.NewWarmPools(func() map[string]v1alpha1.TemplateWarmPool { return pools }, leads),
 		metrics.NewSessions(func(context.Context) (metrics.Sessions, error) { return metrics.Sessions{}, nil }, leads),
 		metrics.NewGPUSeconds(func(context.Context) ([]metrics.GPUDesktop, error) { return nil, nil }, leads, time.Now, "nvidia.com/gpu"))
 	families, err := reg.Gather()

@@ -1,4 +1,4 @@
-// Package desktopnamespace keeps what each namespace with sessions has one of: a
+// Package desktopnamespace keeps what each namespace with sessions, or a warm pool, has one of: a
 // NetworkPolicy, which says who may reach desktops there and what they may reach, and a
 // PodDisruptionBudget, which lets nobody evict a desktop in use.
 //
@@ -9,6 +9,7 @@ package desktopnamespace
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -62,6 +63,8 @@ type Reconciler struct {
 	NetworkPolicy *networkingv1.NetworkPolicySpec
 	// ProtectFromEviction makes the budgets; false takes away those that were made.
 	ProtectFromEviction bool
+	// Serves are the only namespaces that the installation serves; none is all.
+	Serves []string
 	// Namespaces says which are being deleted, with all in them; nil knows none.
 	Namespaces Namespaces
 	// Claims says which are another installation's; nil knows none.
@@ -80,17 +83,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if r.Namespaces != nil && r.Namespaces.Ending(req.Namespace) {
 		return ctrl.Result{}, nil
 	}
-	sessions := &v1alpha1.VDISessionList{}
-	if err := r.Client.List(ctx, sessions, client.InNamespace(req.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy); err != nil {
+	desktops, err := r.desktops(ctx, req.Namespace)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if other, err := r.other(ctx, req.Namespace, len(sessions.Items) > 0); err != nil || other {
+	if other, err := r.other(ctx, req.Namespace, desktops); err != nil || other {
 		return ctrl.Result{RequeueAfter: claims.LookAgain}, err
 	}
 	var errs []error
 	again := time.Duration(0)
 	for _, o := range []object{r.networkPolicy(req.Namespace), r.disruptionBudget(req.Namespace)} {
-		o.wanted = o.wanted && len(sessions.Items) > 0
+		o.wanted = o.wanted && desktops
 		switch err := r.settle(ctx, o); {
 		case apierrors.IsConflict(err): // somebody else wrote at the same moment
 			again = conflictRetry
@@ -102,13 +105,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: again}, errors.Join(errs...)
 }
 
+// desktops is whether there may be any in a namespace: it has sessions, or a template keeps some
+// waiting there.
+func (r *Reconciler) desktops(ctx context.Context, namespace string) (bool, error) {
+	sessions, templates := &v1alpha1.VDISessionList{}, &v1alpha1.VDITemplateList{}
+	err := r.Client.List(ctx, sessions, client.InNamespace(namespace), client.Limit(1), client.UnsafeDisableDeepCopy)
+	if err != nil || len(sessions.Items) > 0 {
+		return true, err
+	}
+	err = r.Client.List(ctx, templates, client.UnsafeDisableDeepCopy)
+	return slices.ContainsFunc(templates.Items, func(t v1alpha1.VDITemplate) bool {
+		return t.Spec.WarmPool != nil && t.DeletionTimestamp.IsZero() && slices.Contains(t.Spec.WarmPool.Namespaces, namespace)
+	}), err
+}
+
 // other is whether another installation serves the namespace. What is left in one without
-// sessions is taken away all the same.
-func (r *Reconciler) other(ctx context.Context, namespace string, sessions bool) (bool, error) {
+// desktops is taken away all the same.
+func (r *Reconciler) other(ctx context.Context, namespace string, desktops bool) (bool, error) {
 	if r.Claims == nil {
 		return false, nil
 	}
-	if !sessions {
+	if !desktops {
 		return false, r.Claims.Release(ctx, namespace)
 	}
 	other, err := r.Claims.Other(ctx, namespace)
@@ -165,7 +182,23 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error
 		Watches(&networkingv1.NetworkPolicy{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(changes)).
 		Watches(&policyv1.PodDisruptionBudget{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(changes)).
 		Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(ofSession), builder.WithPredicates(comesOrGoes)).
+		Watches(&v1alpha1.VDITemplate{}, handler.EnqueueRequestsFromMapFunc(r.ofTemplate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
+}
+
+// ofTemplate are the namespaces in which a template keeps desktops waiting, before and after a
+// change of it, that are this installation's.
+func (r *Reconciler) ofTemplate(_ context.Context, o client.Object) (all []reconcile.Request) {
+	w := o.(*v1alpha1.VDITemplate).Spec.WarmPool
+	if w == nil {
+		return nil
+	}
+	for _, namespace := range w.Namespaces {
+		if len(r.Serves) == 0 || slices.Contains(r.Serves, namespace) {
+			all = append(all, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: Name}})
+		}
+	}
+	return all
 }
 
 func ofSession(_ context.Context, o client.Object) []reconcile.Request {

@@ -54,6 +54,8 @@ func budget() policyv1.PodDisruptionBudgetSpec {
 		UnhealthyPodEvictionPolicy: &always,
 		Selector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: v1alpha1.LabelSession, Operator: metav1.LabelSelectorOpExists},
+			// Nor does anybody work in one that waits in a warm pool.
+			{Key: v1alpha1.LabelSession, Operator: metav1.LabelSelectorOpNotIn, Values: []string{""}},
 		}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -43,7 +44,7 @@ const (
 
 // Metrics counts what happens to sessions.
 type Metrics interface {
-	// Woke takes what the desktop woke from: metrics.WokeFromZero or metrics.WokeFromDoze.
+	// Woke takes what the desktop woke from: metrics.WokeFromZero, WokeFromPool or WokeFromDoze.
 	Woke(from string)
 	// Dozed takes how long a freeze took, DozeEnded how long a desktop was frozen.
 	Dozed(took time.Duration)
@@ -70,6 +71,12 @@ type Namespaces interface {
 type Claims interface {
 	// Other is another installation that serves it; empty where this one does.
 	Other(ctx context.Context, namespace string) (string, error)
+}
+
+// Pool has desktops that wait for sessions which start from zero.
+type Pool interface {
+	// Take is the pod of one that is the session's from now on; nil where there is none for it.
+	Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alpha1.VDITemplate, shape workload.Shape) (*corev1.Pod, error)
 }
 
 // Reconciler reconciles VDISessions.
@@ -99,6 +106,8 @@ type Reconciler struct {
 	// Activators says when somebody has received reports; nil believes that who is not
 	// reported is not there.
 	Activators Activators
+	// Pool has desktops that wait; nil has none.
+	Pool Pool
 	// Programs freeze desktops on their nodes, by Orders; nil freezes none.
 	Programs Programs
 	Orders   Orders
@@ -137,7 +146,7 @@ func (r *Reconciler) listening(now time.Time) *lifecycle.Listening {
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=get;patch
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;update;patch;delete
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
@@ -227,6 +236,8 @@ type pass struct {
 	observed workload.Observation
 	decision lifecycle.Decision
 
+	// fromPool says that the desktop, which wakes, was taken from a warm pool.
+	fromPool bool
 	// noDoze is why no doze begins.
 	noDoze noDoze
 	// blocked is what keeps the wanted shape from being applied; zero if nothing does.

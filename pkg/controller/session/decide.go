@@ -96,7 +96,11 @@ func (p *pass) wake() {
 	st := &p.session.Status
 	st.StartTime, st.ReadyTime, st.LostTime, st.PodName, st.Waiting = p.micro(), nil, nil, "", nil
 	p.happened = append(p.happened, func() {
-		p.Metrics.Woke(metrics.WokeFromZero)
+		from := metrics.WokeFromZero
+		if p.fromPool {
+			from = metrics.WokeFromPool
+		}
+		p.Metrics.Woke(from)
 		p.Audit.Event(audit.Event{Event: audit.Wake, Via: audit.ViaOperator, Reason: string(p.decision.Reason)}.Of(p.session))
 		tracing.RecordWake(context.Background(), p.Tracer, p.session, "decide", p.now, p.Now())
 		p.event(corev1.EventTypeNormal, v1alpha1.EventAwake, "Wake", "The desktop wakes: %s", p.decision.Reason)

@@ -31,9 +31,35 @@ func (p *pass) apply(ctx context.Context) error {
 	if err != nil || !ok {
 		return err
 	}
+	if err := p.takeFromPool(ctx, shape); err != nil {
+		return err
+	}
+	// A pod of a pool has tokens of its own.
+	if workload.Claimed(p.session, p.observed.Pod) {
+		return p.applied(ctx, shape)
+	}
 	if err := p.ensurePodTokens(ctx); err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the Secret with the tokens of the desktop's pod")
 	}
+	return p.applied(ctx, shape)
+}
+
+// takeFromPool has a desktop that wakes from zero take one that waits for it.
+func (p *pass) takeFromPool(ctx context.Context, shape workload.Shape) error {
+	if p.Pool == nil || !p.wakes() || p.observed.Pod != nil {
+		return nil
+	}
+	pod, err := p.Pool.Take(ctx, p.session, p.template, shape)
+	if err != nil || pod == nil {
+		return err
+	}
+	p.fromPool, p.session.Status.PodName = true, pod.Name
+	p.observed = workload.Observation{Exists: true, Pod: pod, Pods: p.observed.Pods + 1}
+	return nil
+}
+
+// applied applies the desktop's shape.
+func (p *pass) applied(ctx context.Context, shape workload.Shape) error {
 	delay, err := p.Workload.Apply(ctx, p.session, shape, p.live)
 	if err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")

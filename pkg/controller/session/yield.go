@@ -14,11 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/pods"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -131,11 +133,12 @@ func (p *pass) dozesLongestThere(ctx context.Context, d *v1alpha1.SessionDoze) b
 	})
 }
 
-// seekRoom has a dozing desktop give way that holds the GPUs which this one waits for: the one
-// that has dozed longest, and one for each that waits. Whoever is back at it meanwhile keeps it.
+// seekRoom has a desktop give way that holds the GPUs which this one waits for: one of a warm
+// pool, which nobody has used, or else the one that has dozed longest, and one for each that waits.
+// Whoever is back at it meanwhile keeps it.
 func (p *pass) seekRoom(ctx context.Context) error {
 	progress := p.observed.Progress
-	if p.Programs == nil || !p.decision.Awake || p.observed.Pod == nil ||
+	if p.Programs == nil && p.Pool == nil || !p.decision.Awake || p.observed.Pod == nil ||
 		progress.Reason != v1alpha1.ReasonWaitingForGPU || progress.Resource == "" {
 		return nil
 	}
@@ -165,6 +168,9 @@ func (p *pass) seekRoom(ctx context.Context) error {
 		return nil
 	}
 	maps.DeleteFunc(p.hopes, func(of types.UID, h hope) bool { return of != p.session.UID && p.now.Sub(h.at) >= 2*h.pause() })
+	if waits := slices.DeleteFunc(holds.pool, helpsNot); len(waits) > 0 {
+		return p.takePlace(ctx, waits[0])
+	}
 	holds.dozing = slices.DeleteFunc(holds.dozing, func(h holder) bool { return helpsNot(h.pod) })
 	if len(holds.dozing) == 0 {
 		return nil // the next one that dozes brings another pass
@@ -185,6 +191,21 @@ func (p *pass) seekRoom(ctx context.Context) error {
 	return err
 }
 
+// takePlace ends a pod of a warm pool, as it was read: a session may claim it at this moment.
+func (p *pass) takePlace(ctx context.Context, pod *corev1.Pod) error {
+	err := p.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		p.returnAt(p.now.Add(conflictRetry))
+		return nil
+	}
+	if err == nil {
+		p.hopes[p.session.UID] = hope{p.now, p.hopes[p.session.UID].gave + 1}
+		p.returnAt(p.now.Add(placedWithin))
+		log.FromContext(ctx).Info("a desktop of a warm pool gives way", "namespace", pod.Namespace, "pod", pod.Name)
+	}
+	return err
+}
+
 // helped says that a pod that waits may take the place of one that holds so much of a resource.
 func (p *pass) helped(ctx context.Context, waits *corev1.Pod, name corev1.ResourceName, holds *corev1.Pod) bool {
 	asked, held := asks(waits, name), asks(holds, name)
@@ -201,11 +222,27 @@ type holder struct {
 type holders struct {
 	// dozing could give way.
 	dozing []holder
+	// pool are pods of warm pools, which give way first.
+	pool []*corev1.Pod
 	// onTheWay are the pods of those that do, or have, and that still end.
 	onTheWay []*corev1.Pod
 }
 
 func (p *pass) holders(ctx context.Context, name corev1.ResourceName) (h holders, err error) {
+	wait := &corev1.PodList{}
+	if err := p.Client.List(ctx, wait, client.MatchingLabels{v1alpha1.LabelSession: ""}); err != nil {
+		return h, fmt.Errorf("find what warm pools hold: %w", err)
+	}
+	for i := range wait.Items {
+		pod := &wait.Items[i]
+		switch amount := asks(pod, name); {
+		case amount.IsZero() || !scheduled(pod) || pods.Ended(pod):
+		case pod.DeletionTimestamp != nil:
+			h.onTheWay = append(h.onTheWay, pod)
+		default:
+			h.pool = append(h.pool, pod)
+		}
+	}
 	for _, which := range []string{isDozing, gaveWay} {
 		list := &v1alpha1.VDISessionList{}
 		if err := p.Client.List(ctx, list, client.MatchingFields{indexDoze: which}, client.UnsafeDisableDeepCopy); err != nil {
@@ -261,6 +298,13 @@ func (p *pass) waitBefore(ctx context.Context, name corev1.ResourceName, onTheWa
 		}
 	}
 	return n, nil
+}
+
+// WaitFor says that a session waits for a resource of which no node has enough, as GPUs.
+func WaitFor(ctx context.Context, c client.Reader, name corev1.ResourceName) (bool, error) {
+	list := &v1alpha1.VDISessionList{}
+	err := c.List(ctx, list, client.MatchingFields{indexWaits: string(name)}, client.Limit(1), client.UnsafeDisableDeepCopy)
+	return len(list.Items) > 0, err
 }
 
 // dozeChanges are the events by which who waits has more, or less, to hope for.

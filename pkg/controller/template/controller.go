@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -49,12 +50,22 @@ type PrePull interface {
 	Drop(ctx context.Context, template string) error
 }
 
+// WarmPools keep desktops of templates waiting for sessions.
+type WarmPools interface {
+	// Report is how a template's stand; nil where it has none. Changed brings those whose report
+	// has changed.
+	Report(template string) *v1alpha1.TemplateWarmPool
+	Changed() <-chan event.TypedGenericEvent[string]
+}
+
 // Reconciler reconciles VDITemplates, one at a time.
 type Reconciler struct {
 	Client client.Client
 	Config config.Config
 	// PrePull keeps templates' images on nodes; nil does not.
 	PrePull PrePull
+	// WarmPools have desktops waiting; nil have none.
+	WarmPools WarmPools
 	// Now is the clock.
 	Now func() time.Time
 
@@ -99,9 +110,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	noteChange(t, now)
 	setEntry(&t.Status, v1alpha1.TemplateInstallation{Name: Name(r.Config.Installation), ObservedGeneration: t.Generation,
-		Valid: v.valid, Reason: v.reason, Message: v.message, Sessions: sessions, PrePull: pulled})
+		Valid: v.valid, Reason: v.reason, Message: v.message, Sessions: sessions, PrePull: pulled, WarmPool: r.warmPool(t.Name)})
 	summarise(t, now)
 	return r.write(ctx, before, t, sooner(again, soon))
+}
+
+// warmPool is what waits of a template; nil where nothing is to.
+func (r *Reconciler) warmPool(template string) *v1alpha1.TemplateWarmPool {
+	if r.WarmPools == nil {
+		return nil
+	}
+	is := r.WarmPools.Report(template)
+	if is != nil {
+		is.Message = cut(is.Message)
+	}
+	return is
 }
 
 // prePull keeps the images of a template that is valid on nodes.

@@ -86,6 +86,44 @@ func sumPrePull(installations []v1alpha1.TemplateInstallation) *v1alpha1.Templat
 	return sum
 }
 
+// sumWarmPool is what installations have waiting; nil where none has. Its reason is that of one whose
+// pools are not full, where one's are not.
+func sumWarmPool(installations []v1alpha1.TemplateInstallation) *v1alpha1.TemplateWarmPool {
+	var sum *v1alpha1.TemplateWarmPool
+	for _, e := range installations {
+		w := e.WarmPool
+		if w == nil {
+			continue
+		}
+		if sum == nil {
+			sum = &v1alpha1.TemplateWarmPool{Reason: w.Reason}
+		}
+		sum.Desired += w.Desired
+		sum.Ready += w.Ready
+		sum.Dozing += w.Dozing
+		sum.Claimed += w.Claimed
+		if sum.Message == "" && w.Message != "" {
+			sum.Reason, sum.Message = w.Reason, by(e.Name, w.Message, len(installations))
+		}
+	}
+	return sum
+}
+
+// warmPoolReady says by a condition whether all wait that are to.
+func warmPoolReady(t *v1alpha1.VDITemplate, now time.Time) {
+	w := t.Status.WarmPool
+	if w == nil || t.Spec.WarmPool == nil {
+		meta.RemoveStatusCondition(&t.Status.Conditions, v1alpha1.ConditionWarmPoolReady)
+		return
+	}
+	is := metav1.ConditionTrue
+	if w.Reason != v1alpha1.ReasonReady {
+		is = metav1.ConditionFalse
+	}
+	meta.SetStatusCondition(&t.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionWarmPoolReady, Status: is, Reason: w.Reason,
+		Message: w.Message, ObservedGeneration: t.Generation, LastTransitionTime: metav1.NewTime(now)})
+}
+
 // by names the installation that says something, where there are several.
 func by(name, message string, installations int) string {
 	if message == "" || installations == 1 {
@@ -162,7 +200,8 @@ func setEntry(st *v1alpha1.VDITemplateStatus, e v1alpha1.TemplateInstallation) {
 // the same, so that none undoes another's.
 func summarise(t *v1alpha1.VDITemplate, now time.Time) {
 	st := &t.Status
-	st.Sessions, st.PrePull = &v1alpha1.TemplateSessions{}, sumPrePull(st.Installations)
+	st.Sessions, st.PrePull, st.WarmPool = &v1alpha1.TemplateSessions{}, sumPrePull(st.Installations), sumWarmPool(st.Installations)
+	warmPoolReady(t, now)
 	var current []v1alpha1.TemplateInstallation
 	for _, e := range st.Installations {
 		*st.Sessions = add(*st.Sessions, e.Sessions)

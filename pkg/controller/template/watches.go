@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/priority"
@@ -36,20 +37,24 @@ func (r *Reconciler) SetupWithManager(_ context.Context, mgr ctrl.Manager) error
 		// Those of templates that went while no operator ran are found at the start.
 		c.Watches(&appsv1.DaemonSet{}, settled(templateOfDaemonSet))
 	}
+	if r.WarmPools != nil {
+		c.WatchesRawSource(source.TypedChannel(r.WarmPools.Changed(), settled(func(name string) string { return name })))
+	}
 	return c.Complete(r)
 }
 
 // settled has a template looked at once what belongs to it had time to settle, however much
 // changes meanwhile, and after the templates that changed themselves.
-func settled(template func(client.Object) string) handler.EventHandler {
-	later := func(q priority.Queue, o client.Object) {
+func settled[T any](template func(T) string) handler.TypedEventHandler[T, reconcile.Request] {
+	later := func(q priority.Queue, o T) {
 		of := reconcile.Request{NamespacedName: types.NamespacedName{Name: template(o)}}
 		priority.Add(q, priority.Background, settle, of)
 	}
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q priority.Queue) { later(q, e.Object) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q priority.Queue) { later(q, e.ObjectNew) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q priority.Queue) { later(q, e.Object) },
+	return handler.TypedFuncs[T, reconcile.Request]{
+		CreateFunc:  func(_ context.Context, e event.TypedCreateEvent[T], q priority.Queue) { later(q, e.Object) },
+		UpdateFunc:  func(_ context.Context, e event.TypedUpdateEvent[T], q priority.Queue) { later(q, e.ObjectNew) },
+		DeleteFunc:  func(_ context.Context, e event.TypedDeleteEvent[T], q priority.Queue) { later(q, e.Object) },
+		GenericFunc: func(_ context.Context, e event.TypedGenericEvent[T], q priority.Queue) { later(q, e.Object) },
 	}
 }
 

@@ -3,7 +3,7 @@ package v1alpha1
 // Labels and annotations that tie the objects of a session together.
 const (
 	// LabelSession is on every object that a session brings, its pod included;
-	// the value is the session's name.
+	// the value is the session's name, and empty on what waits in a warm pool for one.
 	LabelSession = GroupName + "/session"
 	// LabelSigningKey marks the Secret with the key that signs links.
 	LabelSigningKey = GroupName + "/signing-key"

@@ -32,6 +32,9 @@ const (
 const (
 	// ConditionValid: a desktop can be made of the template.
 	ConditionValid = "Valid"
+	// ConditionWarmPoolReady: as many desktops wait for sessions as spec.warmPool asks for. Absent
+	// without it.
+	ConditionWarmPoolReady = "WarmPoolReady"
 )
 
 // Condition types of an installation, in its ConfigMap. True is good in each.
@@ -65,6 +68,14 @@ const (
 	// ReasonNotTried: a pod can be made of the template; whether the API server would
 	// accept it could not be asked.
 	ReasonNotTried = "NotTried"
+)
+
+// Reasons of WarmPoolReady. The other ones are ReasonInvalidTemplate, ReasonReady and ReasonRefused.
+const (
+	// ReasonRefilling: desktops of the pool start.
+	ReasonRefilling = "Refilling"
+	// ReasonSessionsFirst: sessions wait for a GPU that the pool's desktops would have, or have.
+	ReasonSessionsFirst = "SessionsFirst"
 )
 
 // Reasons of TemplateResolved.

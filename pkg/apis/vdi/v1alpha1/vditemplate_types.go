@@ -11,6 +11,8 @@ import (
 // change of a template that names something twice, which pods may and templates always could.
 
 // VDITemplateSpec says what a desktop is: its image, its resources and its clocks.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.warmPool) || has(self.persistence) && has(self.persistence.enabled) && !self.persistence.enabled",message="warmPool keeps pods that run before anybody has come, and a running pod cannot gain a volume: set persistence.enabled to false, or remove warmPool; an image may mount a home by itself, see docs/warm-pool.md"
 type VDITemplateSpec struct {
 	// DisplayName is what people see.
 	// +optional
@@ -96,6 +98,11 @@ type VDITemplateSpec struct {
 	// +optional
 	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 
+	// WarmPool keeps desktops that have started before anybody asks for one. The next session
+	// that would start from zero takes one, if it asks for nothing else than the template does.
+	// +optional
+	WarmPool *WarmPool `json:"warmPool,omitempty"`
+
 	// PodTemplate is a partial pod template ({metadata, spec}) merged over the
 	// generated one by strategic merge: node selectors, tolerations, a runtime
 	// class, sidecars. The desktop's container is named "desktop".
@@ -114,6 +121,31 @@ type Application struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Icon string `json:"icon,omitempty"`
+}
+
+// WarmPool is how many desktops of a template wait for sessions, and where.
+type WarmPool struct {
+	// Replicas is how many wait in each of the namespaces.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Replicas int32 `json:"replicas,omitempty"`
+
+	// Namespaces are those whose sessions find desktops waiting: a pod cannot go from one
+	// namespace to another, so each has its own.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a namespace, such as default"
+	Namespaces []string `json:"namespaces"`
+
+	// MaxAge is how long a desktop waits until it is replaced by one that starts anew; 0s is
+	// without end.
+	// +optional
+	// +kubebuilder:default="24h"
+	MaxAge *Duration `json:"maxAge,omitempty"`
 }
 
 // TemplateResources are a template's default resources.
@@ -275,7 +307,8 @@ type VDITemplateStatus struct {
 	// ObservedGeneration is the generation of the template that the rest is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions has Valid: whether a desktop can be made of the template.
+	// Conditions has Valid: whether a desktop can be made of the template; and, with
+	// spec.warmPool, WarmPoolReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -287,6 +320,10 @@ type VDITemplateStatus struct {
 	// them; unset without prePull.enabled. It follows some seconds later.
 	// +optional
 	PrePull *TemplatePrePull `json:"prePull,omitempty"`
+	// WarmPool is how many desktops wait for sessions; unset without spec.warmPool. It follows
+	// some seconds later.
+	// +optional
+	WarmPool *TemplateWarmPool `json:"warmPool,omitempty"`
 	// LastChange is what of spec was changed last; unset until something was.
 	// +optional
 	LastChange *TemplateChange `json:"lastChange,omitempty"`
@@ -341,6 +378,25 @@ type TemplatePrePull struct {
 	Message string `json:"message,omitempty"`
 }
 
+// TemplateWarmPool says how a template's warm pool stands.
+type TemplateWarmPool struct {
+	// Desired is how many desktops are to wait.
+	Desired int32 `json:"desired"`
+	// Ready is how many of them a session can take now.
+	Ready int32 `json:"ready"`
+	// Dozing is how many of those that are ready are frozen.
+	// +optional
+	Dozing int32 `json:"dozing,omitempty"`
+	// Claimed is how many sessions use a desktop of the pool.
+	// +optional
+	Claimed int32 `json:"claimed,omitempty"`
+	// Reason is one of the condition WarmPoolReady.
+	Reason string `json:"reason"`
+	// Message says what keeps the others from it, for people.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
 // TemplateChange is what one change of a template was about.
 type TemplateChange struct {
 	// Generation is the template's since then.
@@ -371,6 +427,9 @@ type TemplateInstallation struct {
 	// PrePull is on how many nodes this installation keeps the template's images.
 	// +optional
 	PrePull *TemplatePrePull `json:"prePull,omitempty"`
+	// WarmPool is how many desktops of the template this installation keeps waiting.
+	// +optional
+	WarmPool *TemplateWarmPool `json:"warmPool,omitempty"`
 }
 
 // VDITemplate says what a desktop is. Sessions name a template and take from it
@@ -387,6 +446,7 @@ type TemplateInstallation struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Nodes",type=integer,priority=1,JSONPath=`.status.prePull.desired`
 // +kubebuilder:printcolumn:name="Pulled",type=integer,priority=1,JSONPath=`.status.prePull.ready`
+// +kubebuilder:printcolumn:name="Warm",type=integer,priority=1,JSONPath=`.status.warmPool.ready`
 // +kubebuilder:printcolumn:name="Image",type=string,priority=1,JSONPath=`.spec.image`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Valid")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 characters of a-z, 0-9 and '-', because it becomes a label value"
