@@ -260,8 +260,7 @@ func TestADesktopThatSaysTooMuchIsGivenBack(t *testing.T) {
 	end, _ := a.order(small)
 	eventually.True(t, "it stands in", a.stands)
 	eventually.Equal(t, "registered", 2, s.Registered)
-	s.Say(t, videoPeer, strings.Repeat("x", 1000))
-	s.Say(t, audioPeer, strings.Repeat("x", 1000))
+	s.Say(t, videoPeer, strings.Repeat("x", 2000))
 	assert.Equal(t, agentapi.EndGivenBack, <-end)
 }
 
