@@ -38,8 +38,7 @@ func main() {
 		<-ctx.Done()
 		return
 	}
-	// A pod's host name is its name.
-	pod, err := os.Hostname()
+	pod, err := podName()
 	token := os.Getenv("VDI_AGENT_TOKEN")
 	switch {
 	case err != nil:
@@ -60,4 +59,12 @@ func main() {
 	}
 	// An agent that ended would be restarted without end, and keep the pod from being ready.
 	<-ctx.Done()
+}
+
+// podName is this pod's: its host name, where it has no other.
+func podName() (string, error) {
+	if name := os.Getenv("VDI_AGENT_POD"); name != "" {
+		return name, nil
+	}
+	return os.Hostname()
 }

@@ -12,8 +12,12 @@ import (
 	"github.com/org/vdi-operator/pkg/config"
 )
 
-// agentTokenEnv is where the agent finds its token.
-const agentTokenEnv = "VDI_AGENT_TOKEN"
+// agentTokenEnv and agentPodEnv are where the agent finds its token, and its pod's name where that
+// is not the host name.
+const (
+	agentTokenEnv = "VDI_AGENT_TOKEN"
+	agentPodEnv   = "VDI_AGENT_POD"
+)
 
 // imagesSelkiesPort is SELKIES_PORT of docker-nvidia-egl-desktop and -glx-desktop (see env.go).
 const imagesSelkiesPort = 8081

@@ -231,8 +231,20 @@ func complete(pod *corev1.PodSpec) {
 		pod.TerminationGracePeriodSeconds = new(int64(terminationGraceSeconds))
 	}
 	setPort(pod.Containers)
+	namePod(pod.Containers)
 	if s := pod.SecurityContext; s != nil && s.FSGroup != nil && s.FSGroupChangePolicy == nil {
 		s.FSGroupChangePolicy = new(corev1.FSGroupChangeOnRootMismatch)
+	}
+}
+
+// namePod tells the agent its pod's name, which the host name is not. Knative allows fields of the
+// pod in the environment only with a feature of its own, and its pods' host names are their names.
+func namePod(containers []corev1.Container) {
+	for i := range containers {
+		if c := &containers[i]; c.Name == v1alpha1.ContainerAgent {
+			c.Env = append(c.Env, corev1.EnvVar{Name: agentPodEnv, ValueFrom: &corev1.EnvVarSource{
+				FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}})
+		}
 	}
 }
 

@@ -51,6 +51,31 @@ func TestAPlainDesktopsPodIsKnativesButForWhatKnativeAdds(t *testing.T) {
 	equal(t, "pod", have, want)
 }
 
+// A Deployment's pods have their session's name as host name, which is not by which activators know them.
+func TestAPlainDesktopsAgentIsToldItsPodsName(t *testing.T) {
+	shape, err := Build(withAgent(), template(), session(), time.Minute)
+	require.NoError(t, err)
+	d, _, err := plain(shape)
+	require.NoError(t, err)
+	pool, err := PoolPod(shape, "tokens")
+	require.NoError(t, err)
+	service, err := knativeService(shape)
+	require.NoError(t, err)
+	names := func(pod corev1.PodSpec) (paths []string) {
+		for _, c := range pod.Containers {
+			for _, e := range c.Env {
+				if c.Name == v1alpha1.ContainerAgent && e.Name == agentPodEnv {
+					paths = append(paths, e.ValueFrom.FieldRef.FieldPath)
+				}
+			}
+		}
+		return paths
+	}
+	assert.Equal(t, []string{"metadata.name"}, names(d.Spec.Template.Spec))
+	assert.Equal(t, []string{"metadata.name"}, names(pool.Spec))
+	assert.Empty(t, names(service.Spec.Template.Spec.PodSpec), "Knative refuses fields of the pod")
+}
+
 func TestATemplateDecidesOverGraceAndPort(t *testing.T) {
 	tmpl := template()
 	tmpl.Spec.Env = []corev1.EnvVar{{Name: "PORT", Value: "9"}}

@@ -44,7 +44,7 @@ func TestNothingOfOneSessionIsInAPodThatWaits(t *testing.T) {
 	desktop, agent := pod.Spec.Containers[0], pod.Spec.Containers[1]
 	for _, c := range []corev1.Container{desktop, agent} {
 		for _, v := range c.Env {
-			if v.ValueFrom != nil {
+			if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
 				assert.Equal(t, "vdi-pool-1", v.ValueFrom.SecretKeyRef.Name, v.Name)
 				assert.Nil(t, v.ValueFrom.SecretKeyRef.Optional, "%s: the Secret comes after the pod", v.Name)
 			}
