@@ -172,7 +172,7 @@ bench-coldstart: platform-tools build bench-programs ## A cold start, and one fr
 	out/bin/platform run -- out/bench/coldstart
 bench-hold: platform-tools build bench-programs ## 1,000 to 10,000 held connections: memory, processor, replay; ours, stock Knative's and a minimal server's (12 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bin/platform run -- out/bench/hold
-bench-instant: platform-tools build bench-programs chromium ## Ten desktops: from a doze, paged out or not, and from zero, to the first byte and to the first frame; what a doze frees (15 min)
+bench-instant: platform-tools build bench-programs chromium ## Ten desktops: from a doze, paged out or not, from a warm pool and from zero, to the first byte and to the first frame; what a doze frees (30 min)
 	out/bin/platform run -- out/bench/instant
 bench-relay: $(CLUSTER) build bench-programs haproxy-nginx ## The relay's latency and throughput; ours, HAProxy's, nginx's and none (6 min)
 	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" out/bench/relay

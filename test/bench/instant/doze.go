@@ -34,8 +34,12 @@ type cost struct {
 func (b *bench) dozes(ctx context.Context) (err error) {
 	var all []desktop
 	err = within(ctx, func(ctx context.Context) (err error) {
-		all, err = b.make(ctx, nameDoze, v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(longer),
-			DozeAfter: v1alpha1.NewDuration(lifecycle.Shortest), DozeFor: v1alpha1.NewDuration(longer)})
+		err = b.template(ctx, nameDoze, v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(longer),
+			DozeAfter: v1alpha1.NewDuration(lifecycle.Shortest), DozeFor: v1alpha1.NewDuration(longer)}, nil)
+		if err != nil {
+			return err
+		}
+		all, err = b.sessions(ctx, nameDoze, b.desktops)
 		return err
 	})
 	if err != nil {

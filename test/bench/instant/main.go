@@ -3,6 +3,7 @@
 //
 //   - doze: they are frozen on a node without swap, so that their memory stays where it is;
 //   - paged: they are frozen, and their memory is in swap: /dev/zram0, compressed;
+//   - pool: they are frozen in a warm pool, and each visit is its session's first;
 //   - zero: they sleep at zero pods;
 //   - floor: a plain Deployment of the same image, scaled from 0 to 1 and visited at its pod's
 //     own address.
@@ -87,7 +88,7 @@ func run(ctx context.Context, n, rounds int) (err error) {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{nameFloor, b.floor}, {nameZero, b.zero}, {nameDoze, b.dozes}} {
+	}{{nameFloor, b.floor}, {nameZero, b.zero}, {namePool, b.pool}, {nameDoze, b.dozes}} {
 		fmt.Fprintf(os.Stderr, "%s: %d desktops\n", part.name, n)
 		if err := part.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)

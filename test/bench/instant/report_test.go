@@ -20,7 +20,7 @@ func TestTheLastLineIsJSONWithPercentilesAndShares(t *testing.T) {
 		return all
 	}
 	b := &bench{desktops: 2, results: map[string]*visits{
-		nameDoze: {bytes: times(3, 40, 1), frames: times(300)}, namePaged: {bytes: times(90)},
+		nameDoze: {bytes: times(3, 40, 1), frames: times(300)}, namePaged: {bytes: times(90)}, namePool: {bytes: times(20, 30)},
 		nameZero: {bytes: times(900, 1100, 1000)}, nameFloor: {bytes: times(1300)},
 	}, cost: cost{awake: process.Memory{Anonymous: 50 << 20, Proportional: 100 << 20}, dozing: process.Memory{Anonymous: 5 << 20, Proportional: 30 << 20},
 		swapped: 10 << 20}}
@@ -29,7 +29,7 @@ func TestTheLastLineIsJSONWithPercentilesAndShares(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last map[string]any
 	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
-	for name, want := range map[string]any{"bench": "instant", "doze_p95_ms": 40., "paged_p95_ms": 90., "zero_p50_ms": 1000., "floor_p50_ms": 1300.,
+	for name, want := range map[string]any{"bench": "instant", "doze_p95_ms": 40., "paged_p95_ms": 90., "pool_p50_ms": 30., "pool_p99_ms": 30., "zero_p50_ms": 1000., "floor_p50_ms": 1300.,
 		"doze_frame_p50_ms": 300., "anon_freed": .9, "fit_ratio": 2.5} {
 		assert.Equal(t, want, last[name], name)
 	}

@@ -24,6 +24,7 @@ const longer = 2 * time.Hour
 const (
 	nameDoze  = "doze"
 	namePaged = "paged"
+	namePool  = "pool"
 	nameZero  = "zero"
 	nameFloor = "floor"
 )
@@ -55,17 +56,19 @@ type desktop struct {
 	visitor *harness.Visitor
 }
 
-// make creates the sessions of a template with these clocks.
-func (b *bench) make(ctx context.Context, kind string, clocks v1alpha1.Lifecycle) (all []desktop, err error) {
+// template makes one with these clocks, and with a warm pool where one is given.
+func (b *bench) template(ctx context.Context, kind string, clocks v1alpha1.Lifecycle, pool *v1alpha1.WarmPool) error {
 	no, gpus := false, int32(0)
 	spec := b.in.DemoTemplate()
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
-	spec.Lifecycle = &clocks
-	if err := b.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: templateOf(kind)}, Spec: spec}); err != nil {
-		return nil, err
-	}
-	for i := range b.desktops {
+	spec.Lifecycle, spec.WarmPool = &clocks, pool
+	return b.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: templateOf(kind)}, Spec: spec})
+}
+
+// sessions makes n of the kind's template.
+func (b *bench) sessions(ctx context.Context, kind string, n int) (all []desktop, err error) {
+	for i := range n {
 		s := &v1alpha1.VDISession{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-%d", kind, i)},
 			Spec:       v1alpha1.VDISessionSpec{User: fmt.Sprintf("%s-%d@example.com", kind, i), Template: templateOf(kind)},
@@ -92,7 +95,7 @@ func (b *bench) make(ctx context.Context, kind string, clocks v1alpha1.Lifecycle
 func templateOf(kind string) string { return "bench-instant-" + kind }
 
 func (b *bench) removeTemplates(ctx context.Context) error {
-	for _, kind := range []string{nameDoze, nameZero} {
+	for _, kind := range []string{nameDoze, nameZero, namePool} {
 		tpl := &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: templateOf(kind)}}
 		if err := client.IgnoreNotFound(b.in.Client.Delete(ctx, tpl)); err != nil {
 			return err
@@ -136,7 +139,10 @@ func (b *bench) firstFrame(ctx context.Context, kind string, d desktop) error {
 func (b *bench) zero(ctx context.Context) error {
 	var all []desktop
 	err := within(ctx, func(ctx context.Context) (err error) {
-		all, err = b.make(ctx, nameZero, v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(lifecycle.Shortest)})
+		if err := b.template(ctx, nameZero, v1alpha1.Lifecycle{DisconnectTimeout: v1alpha1.NewDuration(lifecycle.Shortest)}, nil); err != nil {
+			return err
+		}
+		all, err = b.sessions(ctx, nameZero, b.desktops)
 		return err
 	})
 	if err != nil {
