@@ -158,8 +158,6 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"a label of a domain too long": {[]string{"ingress.domain=" + strings.Repeat("a", 64) + ".example.com"},
 			[]string{"ingress.domain", "63 characters at most"}},
 		"a class in capitals": {[]string{"ingress.enabled=true", "ingress.className=Traefik"}, []string{"/ingress/className", "Traefik"}},
-		"a port of nodes for a Service inside": {[]string{"activator.service.nodePort=30080"},
-			[]string{"activator.service.nodePort is 30080", "activator.service.type is ClusterIP", "Set activator.service.type=NodePort"}},
 		"an address without brackets": {[]string{"turn.urls={turn:2001:db8::1:3478}"}, []string{"/turn/urls/0", "turn:2001:db8::1:3478"}},
 		"a transport of no browser's": {[]string{"turn.urls={turn:turn.example.com?transport=sctp}"}, []string{"/turn/urls/0", "transport=sctp"}},
 		"a peer that is none":         {[]string{"networkPolicy.visitors[0].namespaceSelectors.a=b"}, []string{"/networkPolicy/visitors/0", "namespaceSelectors"}},

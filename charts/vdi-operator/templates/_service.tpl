@@ -24,8 +24,8 @@ loadBalancerSourceRanges:
 
 {{/* Refuses what a Service of its type has no use for; takes {key, service}. */}}
 {{- define "vdi-operator.service.guard" -}}
-{{- range $field := list "loadBalancerIP" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" "nodePort" -}}
-{{- $types := get (dict "externalTrafficPolicy" (list "LoadBalancer" "NodePort") "nodePort" (list "NodePort" "LoadBalancer")) $field | default (list "LoadBalancer") -}}
+{{- range $field := list "loadBalancerIP" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" -}}
+{{- $types := ternary (list "LoadBalancer" "NodePort") (list "LoadBalancer") (eq $field "externalTrafficPolicy") -}}
 {{- with get $.service $field -}}
 {{- if not (has $.service.type $types) -}}
 {{- fail (printf "\n\n%s.%s is %s, and %s.type is %s, which has no use for it. Set %s.type=%s, or leave it empty." $.key $field (toJson .) $.key $.service.type $.key (first $types)) -}}
