@@ -3,6 +3,7 @@ package activator
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +73,11 @@ func (s *Server) attendAs(who auth.Visitor, session *v1alpha1.VDISession, from s
 		s.wakes(who, session, from)
 	}
 	by := said(who, from)
-	return s.Tracker.Attend(session, by.User, by.Share, string(by.Role), may)
+	role := by.Role
+	if i := slices.IndexFunc(who.Roles, func(r access.Role) bool { return access.Allows([]access.Role{r}, access.Control) }); i >= 0 {
+		role = who.Roles[i] // of several shares what they may do most by
+	}
+	return s.Tracker.Attend(session, by.User, by.Share, string(role), may)
 }
 
 // countVisit counts those who come without an exchange for a cookie.

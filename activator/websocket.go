@@ -294,7 +294,7 @@ func (h *socket) Held() error {
 		return err
 	}
 	before := h.visit
-	h.visit = s.enterAs(h.who, view.Session, h.from)
+	h.visit = s.attendAs(h.who, view.Session, h.from)
 	before.Leave()
 	s.Metrics.Relayed.Dec()
 	h.release = release

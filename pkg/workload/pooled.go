@@ -60,8 +60,16 @@ func (p *Pooled) Claim(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 func (p *Pooled) Runs(ctx context.Context, s *v1alpha1.VDISession) (bool, error) {
 	of := []client.ListOption{client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelSession: s.Name}}
 	all, deployments := &corev1.PodList{}, &appsv1.DeploymentList{}
-	if err := p.api.List(ctx, all, of...); err != nil || slices.ContainsFunc(all.Items, func(pod corev1.Pod) bool { return serves(&pod) }) {
+	if err := p.api.List(ctx, all, of...); err != nil {
 		return true, err
+	}
+	for i := range all.Items {
+		if pod := &all.Items[i]; serves(pod) {
+			if Claimed(s, pod) { // by a write whose answer was lost, or by an operator before this one
+				p.claims.Store(s.UID, pod.Name)
+			}
+			return true, nil
+		}
 	}
 	err := p.api.List(ctx, deployments, of...)
 	return slices.ContainsFunc(deployments.Items, func(d appsv1.Deployment) bool { return Replicas(&d) > 0 }), err

@@ -404,7 +404,7 @@ func TestADesktopThatWaitsGivesItsGPUToASessionThatWaitsForOne(t *testing.T) {
 	require.NoError(t, api.Create(t.Context(), pod))
 	require.NoError(t, api.Status().Patch(t.Context(), pod, client.RawPatch(types.MergePatchType, []byte(
 		`{"status":{"conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient example.com/warm."}]}}`))))
-	soon, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // nodes are listed once a minute
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // nodes are listed once a minute, and the session looks less often
 	defer cancel()
 	require.NoError(t, eventually.Wait(soon, "it waits for a GPU", func() error {
 		if w := get(t, s).Status.Waiting; w == nil || w.Reason != v1alpha1.ReasonWaitingForGPU {

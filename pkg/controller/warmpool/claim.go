@@ -60,6 +60,7 @@ func (r *Reconciler) Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alph
 		if claimed != nil || err != nil {
 			return claimed, err
 		}
+		r.unclaimed(pod)
 	}
 	r.Metrics.PoolClaim(metrics.PoolEmpty)
 	return nil, nil //nolint:nilnil // It says so.

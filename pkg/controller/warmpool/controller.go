@@ -137,7 +137,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			errs = append(errs, fmt.Errorf("warm pool of template %q in namespace %s: %w", t.Name, namespace, err))
 		}
 	}
-	r.say(t, said)
+	if len(errs) == 0 { // otherwise not all is known
+		r.say(t, said)
+	}
 	var again time.Duration
 	if !said.again.IsZero() {
 		again = max(said.again.Sub(r.Now()), time.Second)
@@ -303,8 +305,9 @@ func (r *Reconciler) make(ctx context.Context, t *v1alpha1.VDITemplate, namespac
 	r.Metrics.PoolRefused(refusedBy(err))
 	ctrl.LoggerFrom(ctx).Info("a desktop of a warm pool could not be made", "template", t.Name, "namespace", namespace,
 		"retryAfter", refusedPause.String(), "error", err.Error())
+	same := strings.ReplaceAll(err.Error(), name, base) // at each attempt: what is new is written
 	return refusal{until: r.Now().Add(refusedPause), message: fmt.Sprintf("In namespace %s: %s. It is tried again within %s.", namespace,
-		strings.TrimSuffix(err.Error(), "."), refusedPause)}
+		strings.TrimSuffix(same, "."), refusedPause)}
 }
 
 // ensureTokens makes the Secret of a pod that starts, which its containers wait for. The tokens

@@ -169,6 +169,16 @@ func (r *Reconciler) thaw(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
+// unclaimed lets a pod be frozen that was thawed in vain.
+func (r *Reconciler) unclaimed(pod *corev1.Pod) {
+	r.ordering.Lock()
+	defer r.ordering.Unlock()
+	if f, is := r.of[pod.UID]; is {
+		f.claimed, f.told = false, false
+		r.set(pod, f)
+	}
+}
+
 // unobeyed says that the program did nothing for an order.
 func unobeyed(err error) bool {
 	return errors.Is(err, nodeapi.ErrRefused) || errors.Is(err, nodeapi.ErrNoPod) || errors.Is(err, nodeapi.ErrCannot)

@@ -115,7 +115,7 @@ var (
 	// operatorOfSessions is what the operator does where sessions are, either way.
 	operatorOfSessions = []right{
 		"list vdi.kasm.io:vdisessions", "watch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions", "patch vdi.kasm.io:vdisessions/status",
-		"list pods", "watch pods", "create secrets", "patch secrets", "delete secrets", "create services", "patch services", "create persistentvolumeclaims", "delete persistentvolumeclaims",
+		"list pods", "watch pods", "create pods", "patch pods", "delete pods", "create secrets", "patch secrets", "delete secrets", "create services", "patch services", "create persistentvolumeclaims", "delete persistentvolumeclaims",
 		"list apps:deployments", "create events", "create events.k8s.io:events", "create networking.k8s.io:networkpolicies",
 		"delete networking.k8s.io:networkpolicies", "create policy:poddisruptionbudgets", "delete policy:poddisruptionbudgets",
 	}
@@ -149,6 +149,9 @@ var (
 		in(systemNamespace, "create pods", "patch apps:deployments"),
 		in(elsewhere, signIns...),
 	)
+	// podsOfPools is of these what the operator does for warm pools, where it serves team-a.
+	podsOfPools    = in("team-a", "create pods", "delete pods")
+	podsEverywhere = join(podsOfPools, in("kube-system", "create pods"), in(systemNamespace, "create pods"))
 	// signIns is what the portal does with them in its own namespace, readsSignIns what the activator does.
 	signIns = join(readsSignIns, []right{"create vdi.kasm.io:vdisignins", "patch vdi.kasm.io:vdisignins", "delete vdi.kasm.io:vdisignins",
 		"patch vdi.kasm.io:vdisignins/status", "update vdi.kasm.io:vdisignins/status"})
@@ -215,7 +218,7 @@ func TestRightsEverywhere(t *testing.T) {
 		[]right{"list vdi.kasm.io:vditemplates", "watch vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "list configmaps", "watch configmaps", "patch configmaps named config-features",
 			"patch configmaps named config-autoscaler"),
-	), join(neverAllowed,
+	), join(besides(neverAllowed, podsEverywhere...),
 		// Knative makes them.
 		in("team-a", "create apps:deployments", "patch apps:deployments"),
 		in("kube-system", "get coordination.k8s.io:leases", "list configmaps"),
@@ -258,7 +261,7 @@ func TestTheProgramOnNodesSeesPodsAndAsksSessions(t *testing.T) {
 			install(t, append(c.flags, "--set", "doze.enabled=true")...)
 			expectRights(t, nodeAccount, join(c.may, in("team-a", nodesWork...)), join(nodesNever, c.mayNot))
 			// Who finds the programs by their pods.
-			expectRights(t, operatorAccount, in(systemNamespace, "list pods", "watch pods"), in("kube-system", "create pods"))
+			expectRights(t, operatorAccount, in(systemNamespace, "list pods", "watch pods"), in("kube-system", "patch configmaps"))
 		})
 	}
 }
@@ -285,7 +288,7 @@ func TestTheUninstallNeedsNoNamespaceOfSessions(t *testing.T) {
 	create(t, admin, hooks...)
 	expectRights(t, operatorAccount, join(operatorsUninstall, in("team-a", sessionsUninstall...),
 		[]right{"get namespaces named gone", "get namespaces named team-a"}),
-		join(neverAllowed, in(elsewhere, sessionsUninstall...), []right{right("get namespaces named " + elsewhere)}))
+		join(besides(neverAllowed, podsOfPools...), in(elsewhere, sessionsUninstall...), []right{right("get namespaces named " + elsewhere)}))
 }
 
 func TestTheUninstallMayWhatItDoes(t *testing.T) {
@@ -310,7 +313,7 @@ func TestRightsInWatchedNamespacesEndThere(t *testing.T) {
 		in("team-a", operatorOnKnative...), in("team-a", "get namespaces named team-a"),
 		[]right{"list vdi.kasm.io:vditemplates", "patch vdi.kasm.io:vditemplates/status"},
 		in("knative-serving", "patch configmaps named config-features", "create events"),
-	), join(neverAllowed, keysNever, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
+	), join(besides(neverAllowed, podsOfPools...), keysNever, operatorOnKnative, in(elsewhere, operatorOfSessions...), in(elsewhere, operatorOnKnative...),
 		in(elsewhere, right("get namespaces named "+elsewhere)),
 		[]right{"list secrets", "get secrets", "list pods", "list vdi.kasm.io:vdisessions"},
 		in("kube-system", "get secrets", "list pods"), in(systemNamespace, "get secrets", "list vdi.kasm.io:vdisessions"),
@@ -333,7 +336,7 @@ func TestTheOperatorMakesDaemonSetsOnlyInItsNamespaceAndOnlyToKeepImages(t *test
 	})
 	t.Run("on", func(t *testing.T) {
 		install(t, "--values", values("watched-namespaces"), "--set", "prePull.enabled=true")
-		expectRights(t, operatorAccount, work, join(neverAllowed, in("team-a", "create apps:daemonsets", "list apps:daemonsets"), []right{"list apps:daemonsets"},
+		expectRights(t, operatorAccount, work, join(besides(neverAllowed, podsOfPools...), in("team-a", "create apps:daemonsets", "list apps:daemonsets"), []right{"list apps:daemonsets"},
 			in(systemNamespace, "create serviceaccounts", "create serviceaccounts/token", "watch pods")))
 	})
 }
@@ -344,7 +347,7 @@ func TestWithoutKnativeItsObjectsAreLeftAlone(t *testing.T) {
 	expectRights(t, operatorAccount, join(operatorOfSessions,
 		// What is left from before goes.
 		in("team-a", "list serving.knative.dev:services", "delete serving.knative.dev:services"),
-	), join(besides(neverAllowed, in(systemNamespace, "patch apps:deployments")...),
+	), join(besides(neverAllowed, append(in(systemNamespace, "patch apps:deployments"), podsEverywhere...)...),
 		in("team-a", "create serving.knative.dev:services", "patch serving.knative.dev:services",
 			"list autoscaling.internal.knative.dev:podautoscalers",
 			"create networking.internal.knative.dev:serverlessservices", "patch networking.internal.knative.dev:ingresses/status"),
