@@ -174,6 +174,19 @@ func TestADesktopThatDiesBeforeItsFirstMessageIsReplaced(t *testing.T) {
 	held, relayed := testutil.ToFloat64(g.Metrics.Held), testutil.ToFloat64(g.Metrics.Relayed)
 	require.EqualValues(t, 0, held)
 	assert.EqualValues(t, 1, relayed, "held, relayed")
+	g.mu.Lock()
+	before := len(g.writes)
+	g.mu.Unlock()
+	eventually.True(t, "it is written that the owner is still connected", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, a := range g.writes[before:] {
+			if a.Present != nil && len(a.Present.People) == 1 {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func TestAPlainRequestIsHeldAndThenServed(t *testing.T) {
