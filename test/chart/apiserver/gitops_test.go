@@ -134,7 +134,7 @@ func TestKustomizeRendersWhatHelmTemplateDoes(t *testing.T) {
 		assert.NotContains(t, o.GetAnnotations(), "helm.sh/hook", "%s %s", o.GetKind(), o.GetName())
 		seen[types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}.String()+" "+o.GetKind()] = true
 	}
-	for _, want := range []string{"vdi-system/vdi-operator Deployment", "/selkies VDITemplate", "knative-serving/vdi-system-vdi-operator Role"} {
+	for _, want := range []string{"vdi-system/vdi-operator Deployment", "/vditemplates.vdi.kasm.io CustomResourceDefinition", "knative-serving/vdi-system-vdi-operator Role"} {
 		assert.True(t, seen[want], want)
 	}
 }

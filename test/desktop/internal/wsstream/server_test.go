@@ -177,10 +177,10 @@ func TestTheNewestControllerWins(t *testing.T) {
 	p.greeted(first)
 	p.say(first, "SETTINGS,{}")
 	p.expect(first, websocket.TextMessage, "PIPELINE_RESETTING primary")
+	p.expect(first, websocket.TextMessage, "VIDEO_STARTED")
 	second := p.dial("")
 	p.greeted(second)
 	p.say(second, "SETTINGS,{}")
-	p.expect(first, websocket.TextMessage, "VIDEO_STARTED")
 	p.expect(first, websocket.TextMessage, "KILL ")
 	p.expectClose(first, websocket.CloseNormalClosure, "Superseded by new client")
 }
