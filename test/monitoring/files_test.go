@@ -54,6 +54,7 @@ func registered(t *testing.T) map[string]bool {
 	metrics.RegisterReady(reg, func() error { return nil })
 	metrics.NewOperator(reg).Condition(v1alpha1.ConditionKeysCurrent, metav1.ConditionTrue)
 	metrics.RegisterActivatorsListening(reg, func() int { return 1 })
+	metrics.NewNode(reg, func() int { return 1 })
 	metrics.NewPortal(reg, portal.Reasons()...)
 	metrics.RegisterPortalReady(reg, func() error { return nil })
 	metrics.RegisterSignInsLive(reg, func() int { return 1 })
