@@ -30,7 +30,7 @@ func (b *bench) pool(ctx context.Context) error {
 	for i, d := range all {
 		err := within(ctx, func(ctx context.Context) error {
 			// As many as there were: what starts in the place of others would count.
-			if err := b.waiting(ctx, n); err != nil {
+			if err := b.waiting(ctx, n, i); err != nil {
 				return err
 			}
 			if i < n {
@@ -62,14 +62,15 @@ func (b *bench) gone(ctx context.Context, all []desktop) error {
 	return nil
 }
 
-// waiting waits until n desktops are frozen in the pool.
-func (b *bench) waiting(ctx context.Context, n int) error {
+// waiting waits until n desktops are frozen in the pool, and the template knows of the claims
+// before.
+func (b *bench) waiting(ctx context.Context, n, claimed int) error {
 	return eventually.Wait(ctx, fmt.Sprintf("%d desktops to be frozen in the pool", n), func() error {
 		tpl := &v1alpha1.VDITemplate{}
 		if err := b.in.Client.Get(ctx, types.NamespacedName{Name: templateOf(namePool)}, tpl); err != nil {
 			return err
 		}
-		if w := tpl.Status.WarmPool; w == nil || int(w.Dozing) != n {
+		if w := tpl.Status.WarmPool; w == nil || int(w.Dozing) != n || int(w.Claimed) != claimed {
 			return fmt.Errorf("the template says %+v", w)
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -63,6 +64,9 @@ func (b *bench) template(ctx context.Context, kind string, clocks v1alpha1.Lifec
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
 	spec.Lifecycle, spec.WarmPool = &clocks, pool
+	// All fit on a small node.
+	spec.PodTemplate = &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"spec":{"containers":[{"name":%q,"resources":{"requests":{"cpu":"10m"}}}]}}`,
+		v1alpha1.ContainerDesktop)}
 	return b.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: templateOf(kind)}, Spec: spec})
 }
 
