@@ -42,7 +42,7 @@ func (b *bench) start(ctx context.Context, deployments *plain.Deployments, i int
 	}
 	page := "http://" + address + "/"
 	began := time.Now()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+asked, nil)
 	if err != nil {
 		return err
 	}
