@@ -155,6 +155,8 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"a domain whose end is a number": {[]string{"ingress.domain=vdi.7"}, []string{`ingress.domain is "vdi.7"`, "a domain that resolves to it"}},
 		"a label of a domain too long": {[]string{"ingress.domain=" + strings.Repeat("a", 64) + ".example.com"},
 			[]string{"ingress.domain", "63 characters at most"}},
+		"a part of a name that ends in a dash": {[]string{"auth.signingKey.existingSecret=a-.b"},
+			[]string{"/auth/signingKey/existingSecret", "a-.b"}},
 		"a class in capitals":         {[]string{"ingress.enabled=true", "ingress.className=Traefik"}, []string{"/ingress/className", "Traefik"}},
 		"an address without brackets": {[]string{"turn.urls={turn:2001:db8::1:3478}"}, []string{"/turn/urls/0", "turn:2001:db8::1:3478"}},
 		"a transport of no browser's": {[]string{"turn.urls={turn:turn.example.com?transport=sctp}"}, []string{"/turn/urls/0", "transport=sctp"}},

@@ -63,7 +63,7 @@ type VDITemplateSpec struct {
 	// +optional
 	// +kubebuilder:default="nvidia.com/gpu"
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",message="must be an extended resource name with a domain, such as nvidia.com/gpu"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",message="must be an extended resource name with a domain, such as nvidia.com/gpu"
 	GPUResourceName string `json:"gpuResourceName,omitempty"`
 
 	// Streaming says where and how the desktop serves its viewer.
