@@ -54,10 +54,13 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 	)
 	options = append(options, more...)
-	allocator, endAllocator := chromedp.NewExecAllocator(ctx, options...)
+	// What it shows can still be told when the time of a story has run out.
+	outliving, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(2*describeWithin, end) })
+	allocator, endAllocator := chromedp.NewExecAllocator(outliving, options...)
 	// Messages that the library is too old to know would only confuse.
 	tab, endTab := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	b := &Browser{Ctx: tab, end: []func(){endTab, endAllocator, func() { _ = os.RemoveAll(profile) }}}
+	b := &Browser{Ctx: tab, end: []func(){endTab, endAllocator, end, func() { _ = os.RemoveAll(profile) }}}
 	if err := chromedp.Run(tab); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("starting Chromium: %w", err)
@@ -68,10 +71,13 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 // Until waits until a JavaScript expression is true in the page, whatever pages come
 // and go meanwhile.
 func (b *Browser) Until(ctx context.Context, expression string) error {
+	asking, end := context.WithCancel(b.Ctx)
+	defer end()
+	defer context.AfterFunc(ctx, end)()
 	return eventually.Wait(ctx, "the page to show "+expression, func() error {
 		var is bool
 		// A page that is just being left answers with an error.
-		if err := chromedp.Run(b.Ctx, chromedp.Evaluate("!!("+expression+")", &is)); err != nil {
+		if err := chromedp.Run(asking, chromedp.Evaluate("!!("+expression+")", &is)); err != nil {
 			return err
 		}
 		if !is {
