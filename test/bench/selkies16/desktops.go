@@ -25,11 +25,26 @@ const (
 	desktopPort = 8080
 )
 
+// desktop is how each of them is.
+type desktop struct {
+	startDelay time.Duration
+	// nginx stands before Selkies, as in the images that have it.
+	nginx bool
+}
+
+func (d desktop) env() []corev1.EnvVar {
+	env := []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
+	if d.nginx {
+		env = append(env, corev1.EnvVar{Name: "DESKTOP_LAYOUT", Value: "egl"}, corev1.EnvVar{Name: "SELKIES_ENABLE_BASIC_AUTH", Value: "false"})
+	}
+	return env
+}
+
 // desktops are the sessions that are visited.
 type desktops struct {
-	in         *harness.Installation
-	startDelay time.Duration
-	warm       *v1alpha1.VDISession
+	in *harness.Installation
+	desktop
+	warm *v1alpha1.VDISession
 }
 
 // setUp makes the template and the desktop that stays up.
@@ -39,7 +54,7 @@ func (d *desktops) setUp(ctx context.Context) error {
 	spec.Resources.DefaultGPU = &gpus
 	spec.Persistence = v1alpha1.TemplatePersistence{Enabled: &no}
 	spec.Streaming.Protocol = v1alpha1.ProtocolSelkies1
-	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
+	spec.Env = d.env()
 	spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: &v1alpha1.Duration{Duration: metav1.Duration{Duration: asleepSoon}}}
 	if err := d.in.Recreate(ctx, &v1alpha1.VDITemplate{ObjectMeta: metav1.ObjectMeta{Name: template}, Spec: spec}); err != nil {
 		return err

@@ -12,6 +12,7 @@
 //
 // All get the installation's TURN server. The rounds alternate, so that what else the
 // machine does meets all of them. With --busy every processor has something else to do, too.
+// With --nginx the desktop is laid out as the images with nginx before Selkies.
 // The last line printed is one line of JSON.
 package main
 
@@ -56,16 +57,17 @@ func main() {
 	rounds := flag.Int("rounds", 5, "visits of each kind")
 	startDelay := flag.Duration("start-delay", startsIn, "how long after its start the desktop listens: real images take longer, the bare stand-in 15 ms")
 	busy := flag.Bool("busy", false, "keep every processor busy meanwhile")
+	nginx := flag.Bool("nginx", false, "lay the desktop out as the images that have nginx before Selkies")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *rounds, *startDelay, *busy); err != nil {
+	if err := run(ctx, *rounds, desktop{startDelay: *startDelay, nginx: *nginx}, *busy); err != nil {
 		fmt.Fprintln(os.Stderr, "selkies16:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds int, startDelay time.Duration, busy bool) (err error) {
+func run(ctx context.Context, rounds int, each desktop, busy bool) (err error) {
 	if rounds < 1 {
 		return fmt.Errorf("--rounds %d: must be 1 or more", rounds)
 	}
@@ -83,7 +85,7 @@ func run(ctx context.Context, rounds int, startDelay time.Duration, busy bool) (
 		}
 		err = errors.Join(err, in.Client.Delete(context.WithoutCancel(ctx), ns))
 	}()
-	d := &desktops{in: in, startDelay: startDelay}
+	d := &desktops{in: in, desktop: each}
 	defer func() { err = errors.Join(err, d.remove(context.WithoutCancel(ctx))) }()
 	if err := within(ctx, d.setUp); err != nil {
 		return err
@@ -97,7 +99,7 @@ func run(ctx context.Context, rounds int, startDelay time.Duration, busy bool) (
 			return fmt.Errorf("round %d: %w", round+1, err)
 		}
 	}
-	report(os.Stdout, results, startDelay, busy)
+	report(os.Stdout, results, each, busy)
 	return nil
 }
 

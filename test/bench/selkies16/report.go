@@ -19,12 +19,17 @@ const (
 )
 
 // report prints the table, what comes before the frame, and the line of JSON.
-func report(w io.Writer, results map[string][]look.Timeline, startDelay time.Duration, busy bool) {
+func report(w io.Writer, results map[string][]look.Timeline, each desktop, busy bool) {
 	machine := "quiet"
 	if busy {
 		machine = "busy"
 	}
-	fmt.Fprintf(w, "a desktop listens %s after its start, and its loop sleeps for %s at a time; the machine is %s\n\n", startDelay, blockLoop, machine)
+	before := "nothing"
+	if each.nginx {
+		before = "nginx"
+	}
+	fmt.Fprintf(w, "a desktop listens %s after its start, with %s before it, and its loop sleeps for %s at a time; the machine is %s\n\n",
+		each.startDelay, before, blockLoop, machine)
 	table := figure.Table(w)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
 	warm := figure.Median(of(results[nameWarm], look.Frame))
@@ -58,9 +63,10 @@ func report(w io.Writer, results map[string][]look.Timeline, startDelay time.Dur
 		WarmOffer int64   `json:"offer_warm_direct_p50_ms"`
 		Start     int64   `json:"start_delay_ms"`
 		Busy      bool    `json:"busy"`
+		Nginx     bool    `json:"nginx"`
 	}{"selkies16", cold.Milliseconds(), figure.Median(of(results[nameFirst], look.Frame)).Milliseconds(), figure.Median(of(results[nameLeft], look.Frame)).Milliseconds(),
 		warm.Milliseconds(), figure.Ratio(cold, warm),
-		figure.Median(of(results[nameCold], look.Offer)).Milliseconds(), figure.Median(of(results[nameWarm], look.Offer)).Milliseconds(), startDelay.Milliseconds(), busy})
+		figure.Median(of(results[nameCold], look.Offer)).Milliseconds(), figure.Median(of(results[nameWarm], look.Offer)).Milliseconds(), each.startDelay.Milliseconds(), busy, each.nginx})
 }
 
 // of are the times of one mark.

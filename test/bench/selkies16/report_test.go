@@ -22,7 +22,7 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	}
 	var out strings.Builder
 	report(&out, map[string][]look.Timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameLeft: visits(3000),
-		nameWarm: visits(20000, 30000)}, time.Second, true)
+		nameWarm: visits(20000, 30000)}, desktop{startDelay: time.Second, nginx: true}, true)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench     string  `json:"bench"`
