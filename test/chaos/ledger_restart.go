@@ -3,11 +3,13 @@ package chaos
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // judgeEnd looks, when a pod that was ready begins to end, whether its desktop has slept since
@@ -26,7 +28,7 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 		// It was decided while nobody could be in there: in the moments after a wake, in which the
 		// operator does not see yet that it has recorded it, a change still replaces what starts.
 		early := l.reshaped(one, one.ready)
-		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) {
+		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) {
 			return ""
 		}
 		return fmt.Sprintf("pod %s/%s of the awake session %s was taken away at revision %d; it was ready since %d", one.Namespace, one.Name, name, revision, one.ready)
@@ -39,14 +41,42 @@ func (l *Ledger) reshaped(one *podLife, before uint64) bool {
 	return s != nil && slices.ContainsFunc(s.changed, func(r uint64) bool { return r > one.made && r < before })
 }
 
-// orphaned says that a pod's session was gone, or was being deleted, at a revision, or that none
-// was ever seen.
-func (l *Ledger) orphaned(one *podLife, at uint64) bool {
-	var owner *life
+// unwanted says that a pod's session was recorded as asleep all the time, and that nobody asked for
+// it at a revision: somebody switched it on, and off again before the operator had recorded a wake.
+func (l *Ledger) unwanted(one *podLife, at uint64) bool {
+	owner := l.owner(one)
+	if owner == nil {
+		return false
+	}
+	until := owner.inForce(at)
+	for i := owner.inForce(one.made); i <= until; i++ {
+		if !lifecycle.Asleep(owner.versions[i].VDISession) {
+			return false
+		}
+	}
+	last := owner.versions[until]
+	return last.Spec.Power != v1alpha1.PowerAlwaysOn && (lifecycle.PoweredOff(last.VDISession) || !lifecycle.Called(last.VDISession, last.at))
+}
+
+// owner is the life of a pod's session that the pod was made in; nil is that none was ever seen.
+func (l *Ledger) owner(one *podLife) (owner *life) {
 	for _, s := range l.of(one.Namespace, one.Labels[v1alpha1.LabelSession]) {
 		if s.versions[0].revision < one.made {
 			owner = s
 		}
 	}
+	return owner
+}
+
+// inForce is the index of the version that a session had at a revision after its creation.
+func (l *life) inForce(at uint64) int {
+	n := sort.Search(len(l.versions), func(i int) bool { return l.versions[i].revision > at })
+	return max(n-1, 0)
+}
+
+// orphaned says that a pod's session was gone, or was being deleted, at a revision, or that none
+// was ever seen.
+func (l *Ledger) orphaned(one *podLife, at uint64) bool {
+	owner := l.owner(one)
 	return owner == nil || owner.gone || slices.ContainsFunc(owner.versions, func(v version) bool { return v.DeletionTimestamp != nil && v.revision < at })
 }

@@ -182,6 +182,37 @@ func TestAPodMayGo(t *testing.T) {
 	}
 }
 
+// A wake is recorded after its pod was asked for: an administrator may have changed his mind before.
+func TestAPodOfASessionThatSleptAllTheTimeMayGoUnlessSomebodyAsksForIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		power   v1alpha1.Power
+		visited time.Duration
+		breaks  string
+	}{
+		"switched on and off":            {v1alpha1.PowerOff, -2 * time.Minute, ""},
+		"switched on, and then left":     {v1alpha1.PowerOnDemand, -2 * time.Minute, ""},
+		"visited, and not switched off":  {v1alpha1.PowerOnDemand, 0, NoRestartInUse},
+		"switched on, and not off again": {v1alpha1.PowerAlwaysOn, -2 * time.Minute, NoRestartInUse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			version := func(power v1alpha1.Power, visited time.Duration) {
+				s.session(func(o *v1alpha1.VDISession) {
+					o.Spec.Power = power
+					o.Status.SleepTime, o.Status.SleepReason = s.at(-time.Minute), v1alpha1.ReasonPoweredOff
+					o.Status.Activity = &v1alpha1.SessionActivity{LastWakeTime: s.at(visited)}
+				})
+			}
+			version(v1alpha1.PowerAlwaysOn, -2*time.Minute)
+			s.made("first")
+			version(c.power, c.visited)
+			s.ready()
+			s.ends()
+			s.breaks(c.breaks, "")
+		})
+	}
+}
+
 // deployment is a version of ada's.
 func (s *tale) deployment(image string, replicas int32) {
 	s.SawDeployment(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "t-a", Name: "ada", ResourceVersion: s.next()},
