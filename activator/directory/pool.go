@@ -8,9 +8,6 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// kindSession is the kind of who controls a pod that was claimed.
-const kindSession = "VDISession"
-
 // pool are the pods that wait in warm pools, and those that were claimed from one; the
 // directory's lock guards it.
 type pool struct {
@@ -30,7 +27,7 @@ func (p *pool) set(pod *corev1.Pod) {
 	of := owner{session: types.NamespacedName{Namespace: pod.Namespace, Name: pod.Labels[v1alpha1.LabelSession]}}
 	_, is := pod.Labels[v1alpha1.LabelSession]
 	if by := metav1.GetControllerOf(pod); of.session.Name != "" {
-		is = by != nil && by.Kind == kindSession
+		is = by != nil && by.Kind == v1alpha1.KindSession
 		if is {
 			of.uid = by.UID
 		}

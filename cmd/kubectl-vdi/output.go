@@ -94,7 +94,7 @@ func plain(object runtime.Object) (*unstructured.Unstructured, error) {
 	case *v1alpha1.VDITemplate:
 		u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDITemplate"))
 	default:
-		u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("VDISession"))
+		u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.KindSession))
 	}
 	return u, nil
 }

@@ -48,7 +48,7 @@ const definitionsRetry = 5 * time.Second
 // Knative they are this product's own.
 func neededKinds(cfg config.Config) []schema.GroupVersionKind {
 	kinds := []schema.GroupVersionKind{
-		v1alpha1.GroupVersion.WithKind("VDISession"),
+		v1alpha1.GroupVersion.WithKind(v1alpha1.KindSession),
 		v1alpha1.GroupVersion.WithKind("VDITemplate"),
 	}
 	if !cfg.Knative.Enabled {

@@ -22,7 +22,7 @@ import (
 
 var (
 	templateKind = v1alpha1.GroupVersion.WithKind("VDITemplate")
-	sessionKind  = v1alpha1.GroupVersion.WithKind("VDISession")
+	sessionKind  = v1alpha1.GroupVersion.WithKind(v1alpha1.KindSession)
 	homeKind     = corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim")
 	secretKind   = corev1.SchemeGroupVersion.WithKind("Secret")
 )

@@ -49,7 +49,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	if apierrors.IsNotFound(err) {
 		err := c.Create(ctx, desired)
 		if apierrors.IsAlreadyExists(err) {
-			return a.exists(ctx, api, s, desired)
+			return a.exists(ctx, c, api, s, desired)
 		}
 		return Delay{}, a.written(desired, err)
 	}
@@ -57,7 +57,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return Delay{}, err
 	}
 	if !metav1.IsControlledBy(existing, s) {
-		return Delay{}, a.foreign(existing)
+		return a.foreign(ctx, c, api, s, existing)
 	}
 	if !existing.GetDeletionTimestamp().IsZero() {
 		return a.beingDeleted(existing), nil
@@ -94,14 +94,14 @@ func (a applied[T]) changed(existing, desired T) T {
 
 // exists reads an object that the cache does not have: it was made a moment ago, or
 // is somebody else's.
-func (a applied[T]) exists(ctx context.Context, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
+func (a applied[T]) exists(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, desired T) (Delay, error) {
 	existing := desired.DeepCopyObject().(T)
 	err := api.Get(ctx, client.ObjectKeyFromObject(desired), existing)
 	switch {
 	case apierrors.IsNotFound(err):
 		return a.beingDeleted(desired), nil
 	case err == nil && !metav1.IsControlledBy(existing, s):
-		return Delay{}, a.foreign(existing)
+		return a.foreign(ctx, c, api, s, existing)
 	}
 	return Delay{}, err
 }
@@ -111,11 +111,20 @@ func (a applied[T]) beingDeleted(o client.Object) Delay {
 		a.what, o.GetName()), Again: pollEvery}
 }
 
-func (a applied[T]) foreign(o client.Object) error {
+// foreign removes what an earlier session of this name has left, and refuses what is somebody
+// else's.
+func (a applied[T]) foreign(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, o client.Object) (Delay, error) {
+	former, err := Former(ctx, api, s, o)
+	if err != nil {
+		return Delay{}, err
+	}
+	if former {
+		return a.beingDeleted(o), remove(ctx, c, o)
+	}
 	holder := "somebody else"
 	if owner := metav1.GetControllerOf(o); owner != nil {
 		holder += fmt.Sprintf(", %s %q of %s", owner.Kind, owner.Name, owner.APIVersion)
 	}
-	return apierrors.NewForbidden(a.resource, o.GetName(),
+	return Delay{}, apierrors.NewForbidden(a.resource, o.GetName(),
 		fmt.Errorf("a %s of this name exists and belongs to %s; delete it or choose another name for the session", a.what, holder))
 }

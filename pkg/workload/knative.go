@@ -136,19 +136,19 @@ func (k *Knative) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Shape,
 	}
 	waits, err := applyName(ctx, k.Client, k.API, s, service)
 	if apierrors.IsForbidden(err) {
-		err = cmp.Or(k.foreign(ctx, s), err)
+		waits, err = k.foreign(ctx, s, err)
 	}
 	return Rested{Again: waits.Again, Stopped: still}, err
 }
 
-// foreign says that a Knative Service of somebody else has the session's name.
-func (k *Knative) foreign(ctx context.Context, s *v1alpha1.VDISession) error {
+// foreign is why a session's name was refused: a Knative Service of somebody else may have it.
+func (k *Knative) foreign(ctx context.Context, s *v1alpha1.VDISession, refused error) (Delay, error) {
 	service := &servingv1.Service{}
 	err := k.API.Get(ctx, client.ObjectKeyFromObject(s), service)
 	if err == nil && !metav1.IsControlledBy(service, s) {
-		return k.services(s, nil).foreign(service)
+		return k.services(s, nil).foreign(ctx, k.Client, k.API, s, service)
 	}
-	return client.IgnoreNotFound(err)
+	return Delay{}, cmp.Or(client.IgnoreNotFound(err), refused)
 }
 
 // Observe implements Workload.

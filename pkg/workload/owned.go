@@ -4,6 +4,7 @@ import (
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -16,6 +17,24 @@ func own(ctx context.Context, c client.Reader, s *v1alpha1.VDISession, o client.
 		return false, client.IgnoreNotFound(err)
 	}
 	return metav1.IsControlledBy(o, s), nil
+}
+
+// Former says that an object belongs to a session of this name that was deleted before, which
+// Kubernetes' garbage collector has yet to notice. A cache may be behind and show that session
+// still, so the API server is asked which one is there; nil knows of none.
+func Former(ctx context.Context, api client.Reader, s *v1alpha1.VDISession, o client.Object) (bool, error) {
+	by := metav1.GetControllerOf(o)
+	if by == nil || by.Kind != v1alpha1.KindSession || by.Name != s.Name || by.UID == s.UID || api == nil {
+		return false, nil
+	}
+	if of, err := schema.ParseGroupVersion(by.APIVersion); err != nil || of.Group != v1alpha1.GroupName {
+		return false, nil //nolint:nilerr // Another API's kind of this name.
+	}
+	now := &v1alpha1.VDISession{}
+	if err := api.Get(ctx, client.ObjectKeyFromObject(s), now); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return now.UID == s.UID, nil
 }
 
 // remove deletes an object that own has read, if nobody has deleted it.

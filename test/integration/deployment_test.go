@@ -57,6 +57,47 @@ func collect(t *testing.T, d *appsv1.Deployment) {
 	merge(t, d, `{"metadata":{"finalizers":null}}`)
 }
 
+// Kubernetes' garbage collector may be late: what is left of a deleted session of this name is
+// nobody's, and the next session does not wait for it.
+func TestASessionStartsUnderANameWhoseFormerSessionIsNotCollectedYet(t *testing.T) {
+	for name, knative := range map[string]bool{"former": false, "former-knative": true} {
+		t.Run(name, func(t *testing.T) {
+			install(t, cluster, api, name).run(knative)
+			meta := func(object string) metav1.ObjectMeta {
+				return metav1.ObjectMeta{Namespace: name, Name: object, OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(),
+					Kind: v1alpha1.KindSession, Name: "ada", UID: "a-former-life", Controller: new(true)}}}
+			}
+			left := []client.Object{&corev1.Secret{ObjectMeta: meta(workload.TokenSecretName("ada")), Data: map[string][]byte{workload.TokenKey: []byte("of the former")}}}
+			if knative {
+				left = append(left, &servingv1.Service{ObjectMeta: meta("ada"), Spec: servingv1.ServiceSpec{ConfigurationSpec: servingv1.ConfigurationSpec{
+					Template: servingv1.RevisionTemplateSpec{Spec: servingv1.RevisionSpec{PodSpec: corev1.PodSpec{Containers: []corev1.Container{{Image: "a"}}}}}}}})
+			} else {
+				labels := map[string]string{"a": "b"}
+				left = append(left, &corev1.Service{ObjectMeta: meta("ada"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "elsewhere.example.com"}},
+					&appsv1.Deployment{ObjectMeta: meta("ada"), Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels},
+						Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "a"}}}}}})
+			}
+			for _, o := range left {
+				require.NoError(t, api.Create(t.Context(), o))
+			}
+			s := given(t, name, "ada")
+			visit(t, s)
+			for _, o := range left {
+				eventually.NoError(t, fmt.Sprintf("%T of the new session", o), func() error {
+					if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+						return err
+					}
+					if !metav1.IsControlledBy(o, get(t, s)) {
+						return fmt.Errorf("it is of %v", o.GetOwnerReferences())
+					}
+					return nil
+				})
+			}
+			assert.NotEqual(t, "of the former", string(left[0].(*corev1.Secret).Data[workload.TokenKey]))
+		})
+	}
+}
+
 func TestWithoutKnativeASessionIsADeploymentAndAServiceThatWakeAndSleep(t *testing.T) {
 	in := install(t, cluster, api, "plain")
 	in.run(false)

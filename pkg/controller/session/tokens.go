@@ -36,9 +36,8 @@ var podTokens = map[string]token.Audience{
 func (p *pass) ensurePodTokens(ctx context.Context) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: workload.TokenSecretName(p.session.Name), Namespace: p.session.Namespace}}
 	_, err := controllerutil.CreateOrPatch(ctx, p.Client, secret, func() error {
-		if secret.ResourceVersion != "" && !metav1.IsControlledBy(secret, p.session) {
-			return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
-				errors.New("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))
+		if err := p.takeOver(ctx, secret); err != nil {
+			return err
 		}
 		data := make(map[string][]byte, len(podTokens))
 		for key, audience := range podTokens {
@@ -54,6 +53,24 @@ func (p *pass) ensurePodTokens(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// takeOver makes sure that a Secret is the session's. One of an earlier session of this name has
+// the same keys, and tokens that do not open this one.
+func (p *pass) takeOver(ctx context.Context, secret *corev1.Secret) error {
+	if secret.ResourceVersion == "" || metav1.IsControlledBy(secret, p.session) {
+		return nil
+	}
+	former, err := workload.Former(ctx, p.API, p.session, secret)
+	if err != nil {
+		return err
+	}
+	if former {
+		secret.OwnerReferences = nil
+		return nil
+	}
+	return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
+		errors.New("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))
 }
 
 // behind reads an object by the API server itself that could not be created because it

@@ -55,5 +55,5 @@ func behind() handler.EventHandler {
 // ofPool says that a pod waits in a warm pool, or was claimed from one.
 func ofPool(pod *corev1.Pod) bool {
 	by := metav1.GetControllerOf(pod)
-	return workload.Waits(pod) || by != nil && by.Kind == "VDISession"
+	return workload.Waits(pod) || by != nil && by.Kind == v1alpha1.KindSession
 }

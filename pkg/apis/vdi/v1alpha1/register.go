@@ -12,6 +12,9 @@ const GroupName = "vdi.kasm.io"
 // GroupVersion identifies this version of the group.
 var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
+// KindSession is VDISession's kind, by which owners are named.
+const KindSession = "VDISession"
+
 // AddToScheme registers the types of this package with a scheme.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
