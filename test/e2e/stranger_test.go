@@ -124,7 +124,8 @@ func arrive(ctx context.Context, t *testing.T, made releases) *stranger {
 
 	file := filepath.Join(t.TempDir(), "here.yaml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, here, harness.ReleaseVersion, strangersTLS, in.Knative), 0o600))
-	s.values = []string{"--values", sketch, "--values", file}
+	// The registry has the desktop's image, which the pages' commands do not count on.
+	s.values = []string{"--values", sketch, "--values", file, "--set", "selkies.enabled=true"}
 	s.traefik.ready(ctx, 1)
 	s.at = s.traefik.behind(websecure, trusts)
 	s.at.PluginProgram, err = s.InstallPlugin(ctx)
