@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,10 @@ const (
 
 // cost is what a program has after a round.
 type cost struct {
-	starts             int
-	rounds             int
+	starts int
+	// leads says that it is the operator that leads: that has more to do than one that waits.
+	leads  bool
+	rounds int
 	goroutines, memory int64
 }
 
@@ -37,6 +40,9 @@ func newLeaks(w *World) *leaks { return &leaks{world: w, before: map[string]cost
 func (l *leaks) look(ctx context.Context) ([]Violation, error) {
 	for _, p := range append(append([]*Program{}, l.world.Operators...), l.world.Activators...) {
 		now, err := costOf(ctx, p)
+		if err == nil && slices.Contains(l.world.Operators, p) {
+			now.leads, err = leads(ctx, p)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
@@ -47,10 +53,10 @@ func (l *leaks) look(ctx context.Context) ([]Violation, error) {
 	return nil, nil
 }
 
-// grown says by what a program has grown since its first round; empty for as much as it may.
+// grown says by what a program has grown since its first round in its role; empty for as much as it may.
 func (l *leaks) grown(name string, now cost) string {
 	first, known := l.before[name]
-	if !known || first.starts != now.starts {
+	if !known || first.starts != now.starts || first.leads != now.leads {
 		l.before[name] = now
 		return ""
 	}
@@ -67,20 +73,25 @@ func (l *leaks) grown(name string, now cost) string {
 }
 
 func costOf(ctx context.Context, p *Program) (c cost, err error) {
-	address, _ := p.At()
-	fields := strings.Fields(address)
 	running, starts := p.Running()
 	c.starts = starts
 	if c.memory, err = running.Resident(); err != nil {
 		return c, err
 	}
-	c.goroutines, err = gauge(ctx, fields[len(fields)-1], "go_goroutines")
+	c.goroutines, err = gauge(ctx, p, "go_goroutines")
 	return c, err
 }
 
+func leads(ctx context.Context, p *Program) (bool, error) {
+	n, err := gauge(ctx, p, `leader_election_master_status{name="vdi-operator"}`)
+	return n > 0, err
+}
+
 // gauge is a number of a program that may stand still.
-func gauge(ctx context.Context, address, name string) (int64, error) {
+func gauge(ctx context.Context, p *Program, series string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	return replica.Metric(ctx, address, name)
+	address, _ := p.At()
+	fields := strings.Fields(address)
+	return replica.Metric(ctx, fields[len(fields)-1], series)
 }

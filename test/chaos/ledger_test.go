@@ -351,3 +351,14 @@ func TestAProgramThatGrowsWithRoundsIsFound(t *testing.T) {
 	assert.Contains(t, l.grown("operator", cost{starts: 1, goroutines: 100, memory: 150 << 20}), "150 MiB")
 	assert.Empty(t, l.grown("operator", cost{starts: 2, goroutines: 500, memory: 150 << 20}), "it was started anew")
 }
+
+func TestAnOperatorThatComesToLeadHasGrownByThat(t *testing.T) {
+	l := newLeaks(nil)
+	for range leaksAfter + 1 {
+		require.Empty(t, l.grown("operator", cost{starts: 1, goroutines: 54}))
+	}
+	for range leaksAfter + 1 {
+		require.Empty(t, l.grown("operator", cost{starts: 1, goroutines: 282, leads: true}))
+	}
+	assert.Contains(t, l.grown("operator", cost{starts: 1, goroutines: 400, leads: true}), "400 goroutines")
+}

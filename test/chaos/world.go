@@ -159,8 +159,7 @@ func (w *World) start(ctx context.Context) error {
 // lack of use, and that none does while it is in use says nothing.
 func (w *World) heard(ctx context.Context) error {
 	for _, p := range w.Operators {
-		address, _ := p.At()
-		if n, err := gauge(ctx, address, "vdi_activators_listening"); err != nil || n != replicas {
+		if n, err := gauge(ctx, p, "vdi_activators_listening"); err != nil || n != replicas {
 			return errors.Join(err, fmt.Errorf("%s hears %d activators, want %d", p.Name, n, replicas))
 		}
 	}
