@@ -22,6 +22,8 @@ import (
 	"github.com/org/vdi-operator/pkg/node"
 	"github.com/org/vdi-operator/pkg/node/cgroup"
 	"github.com/org/vdi-operator/pkg/node/desktops"
+	"github.com/org/vdi-operator/pkg/node/pressure"
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/token/certfile"
 )
 
@@ -67,6 +69,14 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Metrics: m, Log: log, Now: time.Now})
 	defer ds.Close()
 	ready := &readiness{stopping: ctx}
+	if _, err := memoryPressure(); err != nil {
+		log.Warn("nothing on this node gives way to memory pressure before kubelet reports it", "error", err)
+	} else {
+		metrics.RegisterMemoryStalled(reg, func() float64 {
+			is, _ := memoryPressure()
+			return is.Stalled / 100
+		})
+	}
 
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -75,7 +85,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	if _, err := serve.serve(f.metricsAddress, health.Handler(reg, nil, ready.check)); err != nil {
 		return err
 	}
-	api := &node.API{Node: f.node, Verifier: cert.Verifier, Desktops: ds, Metrics: m, Log: log, Now: time.Now}
+	api := &node.API{Node: f.node, Verifier: cert.Verifier, Desktops: ds, Pressure: memoryPressure, Metrics: m, Log: log, Now: time.Now}
 	orders, err := serve.serve(f.listen, api.Handler())
 	if err != nil {
 		return err
@@ -114,6 +124,9 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	_ = group.Wait() // a failure during the end does not make it a failed one
 	return nil
 }
+
+// memoryPressure is the node's: /proc/pressure and /proc/meminfo are the same in every container.
+func memoryPressure() (nodeapi.Pressure, error) { return pressure.Read("/proc") }
 
 // shutdown waits for orders that were taken.
 func shutdown(ctx context.Context, srv *http.Server) {

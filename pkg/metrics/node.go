@@ -60,6 +60,12 @@ func NewNode(reg prometheus.Registerer, frozen func() int) *Node {
 	}
 }
 
+// RegisterMemoryStalled registers the share of the last ten seconds in which a process waited for memory.
+func RegisterMemoryStalled(reg prometheus.Registerer, stalled func() float64) {
+	with(reg).gaugeFunc("vdi_node_memory_stalled_ratio",
+		"Share of the last ten seconds in which some process of the node waited for memory, as the kernel counts it: doze.memoryPressure is of it, in percent.", stalled)
+}
+
 // Froze counts an order to freeze.
 func (m *Node) Froze(r OrderResult) { m.freezes.WithLabelValues(string(r)).Inc() }
 

@@ -1,5 +1,5 @@
-// Package node is the program on a node that freezes and thaws desktops: package nodeapi says
-// what it is asked, package desktops does it.
+// Package node is the program on a node that freezes and thaws desktops, and says how short of
+// memory the node is: package nodeapi says what it is asked, packages desktops and pressure do it.
 //
 // It promises that an order is obeyed only if this installation signed it, for this node, this
 // action and this moment, and that it takes nothing else from a request.
@@ -7,6 +7,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,8 @@ type API struct {
 	Node     string
 	Verifier *token.Verifier
 	Desktops *desktops.Desktops
+	// Pressure is how short of memory the node is.
+	Pressure func() (nodeapi.Pressure, error)
 	Metrics  *metrics.Node
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -48,6 +51,7 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("POST "+nodeapi.FreezePath, a.orders(token.ActionFreeze, MaxFreezes, a.Desktops.Freeze,
 		func(r metrics.OrderResult, _ time.Duration) { a.Metrics.Froze(r) }))
 	mux.Handle("POST "+nodeapi.ThawPath, a.orders(token.ActionThaw, MaxThaws, a.Desktops.Thaw, a.Metrics.Thawed))
+	mux.HandleFunc("GET "+nodeapi.PressurePath, a.pressure)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		mux.ServeHTTP(w, r)
@@ -87,6 +91,22 @@ func (a *API) orders(action token.Action, atOnce int, obey func(context.Context,
 		a.Log.Info("did not obey an order", "action", action, "namespace", order.Pod.Namespace, "pod", order.Pod.Name, "reason", err)
 		http.Error(w, err.Error(), status)
 	})
+}
+
+// pressure says how short of memory the node is. It takes a moment, so nothing bounds how many ask.
+func (a *API) pressure(w http.ResponseWriter, r *http.Request) {
+	if _, reason := a.order(r, token.ActionPressure); reason != "" {
+		a.Log.Info("refused to tell memory pressure", "from", r.RemoteAddr, "reason", reason)
+		http.Error(w, reason, http.StatusForbidden)
+		return
+	}
+	is, err := a.Pressure()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(is) // whose connection breaks asks again
 }
 
 // order reads the order of a request; reason says why there is none for this program to obey.

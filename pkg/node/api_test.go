@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -69,7 +70,8 @@ func each(t *testing.T, test func(*fixture)) {
 			Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: v1alpha1.ContainerDesktop, ContainerID: "containerd://" + id,
 				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}})
 		f.order = token.Order{Pod: types.NamespacedName{Namespace: "team", Name: "ada-0"}, PodUID: uid, Session: "1-2-3", Node: nodeName}
-		f.api = &API{Node: nodeName, Verifier: f.signer.Verifier(), Desktops: ds, Metrics: m, Log: log, Now: time.Now}
+		f.api = &API{Node: nodeName, Verifier: f.signer.Verifier(), Desktops: ds, Metrics: m, Log: log, Now: time.Now,
+			Pressure: func() (nodeapi.Pressure, error) { return nodeapi.Pressure{Stalled: 12.5, Available: 30}, nil }}
 		srv := httptest.NewServer(f.api.Handler())
 		t.Cleanup(srv.Close)
 		f.at = netip.MustParseAddrPort(srv.Listener.Addr().String())
@@ -157,6 +159,35 @@ func TestAnOrderThatIsNotForThisProgramIsRefused(t *testing.T) {
 		require.ErrorIs(t, client.Thaw(t.Context(), f.at, thaw), nodeapi.ErrOvertaken, "a thaw shown again")
 		f.expectFrozen(true)
 		assert.NotContains(t, f.log.String(), "eyJ", "a token is in the log")
+	})
+}
+
+func TestMemoryPressureIsToldToWhoHasAnOrderForIt(t *testing.T) {
+	each(t, func(f *fixture) {
+		ask := func(order string) (nodeapi.Pressure, error) {
+			return nodeapi.NewClient().Pressure(t.Context(), f.at, order)
+		}
+		of := func(node string) string {
+			raw, err := f.signer.SignOrder(token.Order{Action: token.ActionPressure, Node: node, Issued: time.Now()}, token.OrderLife)
+			require.NoError(t, err)
+			return raw
+		}
+		got, err := ask(of(nodeName))
+		require.NoError(t, err)
+		assert.Equal(t, nodeapi.Pressure{Stalled: 12.5, Available: 30}, got)
+		stranger, err := tokentest.Signer(t).SignOrder(token.Order{Action: token.ActionPressure, Node: nodeName, Issued: time.Now()}, token.OrderLife)
+		require.NoError(t, err)
+		for name, order := range map[string]string{"none": "", "another key": stranger, "another node": of("node-b"), "another action": f.sign(token.ActionThaw, nil)} {
+			_, err = ask(order)
+			require.ErrorIs(t, err, nodeapi.ErrRefused, name)
+		}
+		f.freeze()
+		require.ErrorIs(t, nodeapi.NewClient().Thaw(t.Context(), f.at, of(nodeName)), nodeapi.ErrRefused, "it orders nothing")
+		f.expectFrozen(true)
+		f.api.Pressure = func() (nodeapi.Pressure, error) { return nodeapi.Pressure{}, errors.New("the kernel does not tell") }
+		_, err = ask(of(nodeName))
+		require.ErrorIs(t, err, nodeapi.ErrCannot)
+		assert.ErrorContains(t, err, "the kernel does not tell")
 	})
 }
 

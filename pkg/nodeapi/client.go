@@ -36,7 +36,7 @@ const (
 	maxHeader = 4 << 10
 )
 
-// Client gives orders to the programs of all nodes.
+// Client gives orders to the programs of all nodes, and asks how the nodes are.
 type Client struct{ http *http.Client }
 
 // NewClient makes a client. It keeps no connection: orders are rare.
@@ -60,19 +60,32 @@ func (c *Client) Thaw(ctx context.Context, address netip.AddrPort, order string)
 }
 
 func (c *Client) post(ctx context.Context, address netip.AddrPort, path, order string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address.String()+path, http.NoBody)
+	answer, err := c.do(ctx, http.MethodPost, address, path, order)
 	if err != nil {
-		return fmt.Errorf("the node program's address %s: %w", address, err)
-	}
-	r.Header.Set("Authorization", "Bearer "+order)
-	answer, err := c.http.Do(r)
-	if err != nil {
-		return fmt.Errorf("asking the program on the node: %w", err)
+		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusNoContent {
 		return nil
 	}
+	return refusal(answer)
+}
+
+func (c *Client) do(ctx context.Context, method string, address netip.AddrPort, path, order string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+address.String()+path, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("the node program's address %s: %w", address, err)
+	}
+	r.Header.Set("Authorization", "Bearer "+order)
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("asking the program on the node: %w", err)
+	}
+	return answer, nil
+}
+
+// refusal is the error of an answer that is not what was asked for.
+func refusal(answer *http.Response) (err error) {
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, MaxReason))
 	reason := strings.TrimSpace(strings.ToValidUTF8(string(text), ""))
 	switch answer.StatusCode {

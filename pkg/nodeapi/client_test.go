@@ -69,3 +69,30 @@ func TestWhereNothingListensTheErrorSaysSo(t *testing.T) {
 	srv.Close()
 	assert.ErrorContains(t, NewClient().Thaw(t.Context(), at, "signed"), "asking the program on the node")
 }
+
+func TestAnAnswerThatIsNoPressureIsAnError(t *testing.T) {
+	for body, says := range map[string]string{
+		`{"stalled":12.5,"available":30}`:  "",
+		`{"stalled":101,"available":30}`:   "stalled is 101: must be a share in percent, from 0 to 100",
+		`{"stalled":1,"available":-1}`:     "available is -1",
+		`pressure`:                         "answered no pressure",
+		"":                                 "answered no pressure",
+		strings.Repeat(" ", maxPressure+1): "answered no pressure",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, []string{http.MethodGet, PressurePath, "Bearer signed"}, []string{r.Method, r.URL.Path, r.Header.Get("Authorization")})
+			_, _ = w.Write([]byte(body))
+		}))
+		got, err := NewClient().Pressure(t.Context(), netip.MustParseAddrPort(srv.Listener.Addr().String()), "signed")
+		srv.Close()
+		if says != "" {
+			require.ErrorContains(t, err, says)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, Pressure{Stalled: 12.5, Available: 30}, got)
+	}
+	at, _ := answering(t, http.StatusNotFound, "404 page not found")
+	_, err := NewClient().Pressure(t.Context(), at, "signed")
+	assert.ErrorIs(t, err, ErrNoPod, "a program from before this was asked")
+}

@@ -7,6 +7,8 @@
 // is not for this node, this path or this time, 404 when no such pod of this installation is on
 // the node, 409 when a later order of the pod was obeyed or the pod ends, and 503, with the
 // reason as text, when it cannot.
+//
+// It answers GET of PressurePath, with such an order of no pod, by a Pressure in JSON.
 package nodeapi
 
 // Port is where the program listens, at its pod's address.
@@ -16,6 +18,8 @@ const Port = 7080
 const (
 	FreezePath = "/v1/freeze"
 	ThawPath   = "/v1/thaw"
+	// PressurePath is asked by the operator alone.
+	PressurePath = "/v1/pressure"
 )
 
 // ComponentLabel has the value Component on the program's pods, beside the labels that all of an

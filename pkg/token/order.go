@@ -16,13 +16,15 @@ type Action string
 const (
 	ActionFreeze Action = "freeze"
 	ActionThaw   Action = "thaw"
+	// ActionPressure asks for the node's memory pressure: such an order names no pod.
+	ActionPressure Action = "pressure"
 )
 
 // OrderLife is how long an order is good that is sent as soon as it is signed; a verifier
 // adds the leeway for clocks that differ.
 const OrderLife = 30 * time.Second
 
-// Order asks the program on a node to freeze or to thaw the desktop of one pod.
+// Order asks the program on a node to freeze or to thaw the desktop of one pod, or how the node is.
 //
 // Orders of one pod are obeyed in the order of Issued, so whoever gives several of one pod
 // gives each another millisecond. An order may be shown again: it asks for the same, and
@@ -51,12 +53,15 @@ type orderClaims struct {
 
 // check says what an order lacks.
 func (o Order) check() error {
+	ofPod := o.Action == ActionFreeze || o.Action == ActionThaw
 	switch {
-	case o.Action != ActionFreeze && o.Action != ActionThaw:
-		return fmt.Errorf("action %q: must be %s or %s", o.Action, ActionFreeze, ActionThaw)
-	case o.Pod.Namespace == "" || o.Pod.Name == "" || o.PodUID == "":
+	case !ofPod && o.Action != ActionPressure:
+		return fmt.Errorf("action %q: must be %s, %s or %s", o.Action, ActionFreeze, ActionThaw, ActionPressure)
+	case !ofPod && (o.Pod != types.NamespacedName{} || o.PodUID != "" || o.Session != ""):
+		return fmt.Errorf("action %s is of no pod, and the order names %q of session %q", o.Action, o.Pod, o.Session)
+	case ofPod && (o.Pod.Namespace == "" || o.Pod.Name == "" || o.PodUID == ""):
 		return fmt.Errorf("pod %q with UID %q: namespace, name and UID are required", o.Pod, o.PodUID)
-	case o.Session == "":
+	case ofPod && o.Session == "":
 		return errors.New("the session's UID is missing")
 	case o.Node == "":
 		return errors.New("the node's name is missing")
@@ -98,6 +103,9 @@ func (v *Verifier) VerifyOrder(raw string, now time.Time) (Order, error) {
 		return Order{}, err
 	}
 	pod, ok := parseName(c.Pod)
+	if c.Action == ActionPressure {
+		ok = c.Pod == pod.String()
+	}
 	o := Order{Action: c.Action, Pod: pod, PodUID: c.PodUID, Session: c.Session, Node: c.Subject, Issued: time.UnixMilli(c.Milliseconds)}
 	if !ok || o.check() != nil {
 		return Order{}, ErrMalformed

@@ -22,6 +22,14 @@ func TestAnOrderComesBackAsItWasSigned(t *testing.T) {
 	assert.True(t, got.Issued.Equal(order.Issued), "the millisecond of issue is %s", got.Issued)
 	got.Issued = order.Issued
 	assert.Equal(t, order, got)
+
+	asked := Order{Action: ActionPressure, Node: "node-a", Issued: order.Issued}
+	raw, err = s.SignOrder(asked, OrderLife)
+	require.NoError(t, err)
+	got, err = v.VerifyOrder(raw, now)
+	require.NoError(t, err)
+	got.Issued = asked.Issued
+	assert.Equal(t, asked, got)
 }
 
 func TestAnOrderIsGoodForItsLifeAndTheLeeway(t *testing.T) {
@@ -64,6 +72,7 @@ func TestAnOrderThatLacksSomethingIsNeitherSignedNorObeyed(t *testing.T) {
 		"no session":     func(o *Order) { o.Session = "" },
 		"no node":        func(o *Order) { o.Node = "" },
 		"no time":        func(o *Order) { o.Issued = time.Time{} },
+		"a pod too many": func(o *Order) { o.Action = ActionPressure },
 	} {
 		o := order
 		change(&o)

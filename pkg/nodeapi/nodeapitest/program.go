@@ -3,6 +3,7 @@
 package nodeapitest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -38,6 +39,9 @@ type Program struct {
 	frozen map[types.UID]bool
 	last   map[types.UID]time.Time
 	obeyed []token.Action
+	// pressure is the node's; asked counts who asked for it.
+	pressure nodeapi.Pressure
+	asked    int
 	// before is called with each order before it is obeyed; it may answer instead.
 	before func(http.ResponseWriter, token.Order) (answered bool)
 }
@@ -45,7 +49,8 @@ type Program struct {
 // Start starts a program that ends with the test.
 func Start(t testing.TB, verifier *token.Verifier, node string) *Program {
 	t.Helper()
-	p := &Program{Node: node, Now: time.Now, verifier: verifier, frozen: map[types.UID]bool{}, last: map[types.UID]time.Time{}}
+	p := &Program{Node: node, Now: time.Now, verifier: verifier, frozen: map[types.UID]bool{}, last: map[types.UID]time.Time{},
+		pressure: nodeapi.Pressure{Available: 100}}
 	listener := listen(t)
 	p.Address = netip.MustParseAddrPort(listener.Addr().String())
 	p.pod = &corev1.Pod{
@@ -95,6 +100,20 @@ func (p *Program) Before(f func(http.ResponseWriter, token.Order) (answered bool
 	p.before = f
 }
 
+// Feels sets the node's memory pressure; at the start it has none.
+func (p *Program) Feels(pressure nodeapi.Pressure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pressure = pressure
+}
+
+// Asked is how often it was asked for that.
+func (p *Program) Asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
 // Freeze gives the program an order to freeze, as the operator does.
 func (p *Program) Freeze(t testing.TB, order string) {
 	t.Helper()
@@ -122,12 +141,16 @@ func (p *Program) Obeyed() string {
 func (p *Program) serve(w http.ResponseWriter, r *http.Request) {
 	raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	order, err := p.verifier.VerifyOrder(raw, p.Now())
-	path := map[token.Action]string{token.ActionFreeze: nodeapi.FreezePath, token.ActionThaw: nodeapi.ThawPath}[order.Action]
+	method, path := http.MethodPost, map[token.Action]string{token.ActionFreeze: nodeapi.FreezePath, token.ActionThaw: nodeapi.ThawPath,
+		token.ActionPressure: nodeapi.PressurePath}[order.Action]
+	if order.Action == token.ActionPressure {
+		method = http.MethodGet
+	}
 	switch {
 	case err != nil:
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
-	case r.Method != http.MethodPost || r.URL.Path != path || order.Node != p.Node:
+	case r.Method != method || r.URL.Path != path || order.Node != p.Node:
 		http.Error(w, "not this node or action", http.StatusForbidden)
 		return
 	}
@@ -139,6 +162,11 @@ func (p *Program) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if order.Action == token.ActionPressure {
+		p.asked++
+		_ = json.NewEncoder(w).Encode(p.pressure)
+		return
+	}
 	if order.Issued.Before(p.last[order.PodUID]) {
 		http.Error(w, "a later order was obeyed", http.StatusConflict)
 		return
