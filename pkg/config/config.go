@@ -162,6 +162,7 @@ func Default() Config {
 		Desktops:  Desktops{ProtectFromEviction: true, NodeLossTolerationSeconds: 60, PodSecurityContext: desktopPodSecurity()},
 		Activator: Activator{Service: "vdi-activator-internal", Namespace: "vdi-system", InternalPort: 8081},
 		Agent:     Agent{Peers: "vdi-activator-peers", Resources: agentResources(), SecurityContext: agentSecurity()},
+		Doze:      Doze{MemoryPressure: defaultMemoryPressure},
 		PrePull:   PrePull{ServiceAccount: "vdi-prepull", MaxUnavailable: intstr.FromString("25%"), Resources: prePullResources()},
 		Limits:    defaultLimits(),
 		// Where an ingress in or near the cluster lives: private networks and this machine.

@@ -161,6 +161,8 @@ func TestABadConfigurationNamesFieldValueAndRemedy(t *testing.T) {
 		"Knative perhaps":        {least + "knative: {enabled: maybe}", []string{"enabled"}},
 		"a namespace's pattern":  {least + "namespaces: [a, 'team-*']", []string{"namespaces[1]", "team-*", "be empty for all"}},
 		"no namespace's name":    {least + "namespaces: ['']", []string{"namespaces[0]"}},
+		"all the time and more":  {least + "doze: {memoryPressure: 101}", []string{"doze.memoryPressure", "101", "from 1 to 100, or 0 for off"}},
+		"a pressure below none":  {least + "doze: {memoryPressure: -1}", []string{"doze.memoryPressure", "-1"}},
 		"a namespace twice":      {least + "namespaces: [a, b, a]", []string{"namespaces[2]", `"a"`, "twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {

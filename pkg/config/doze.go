@@ -9,11 +9,21 @@ type Doze struct {
 	// Selector are the labels of their pods, in the installation's namespace; it must be set
 	// where Enabled is.
 	Selector map[string]string `json:"selector"`
+	// MemoryPressure is for how much of ten seconds processes of a node wait for memory, in percent,
+	// from which on what waits and dozes there gives way; 0 leaves it to kubelet's MemoryPressure.
+	MemoryPressure int `json:"memoryPressure"`
 }
+
+// defaultMemoryPressure is felt by who works on the node, and far below where kernels and
+// systemd-oomd (DefaultMemoryPressureLimit, 60%) begin to kill.
+const defaultMemoryPressure = 20
 
 // validate says what is missing; sessions ask for more than there is where they doze without it.
 func (d Doze) validate(sessions Sessions) (errs field.ErrorList) {
 	path := field.NewPath("doze")
+	if d.MemoryPressure < 0 || d.MemoryPressure > 100 {
+		errs = append(errs, field.Invalid(path.Child("memoryPressure"), d.MemoryPressure, "must be a share in percent, from 1 to 100, or 0 for off"))
+	}
 	switch {
 	case d.Enabled && len(d.Selector) == 0:
 		errs = append(errs, field.Required(path.Child("selector"),

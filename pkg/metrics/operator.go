@@ -17,6 +17,7 @@ type Operator struct {
 	freeze    prometheus.Histogram
 	dozed     prometheus.Counter
 	sleeps    *prometheus.CounterVec
+	gaveWay   *prometheus.CounterVec
 	startup   prometheus.Histogram
 	conflicts prometheus.Counter
 
@@ -54,6 +55,9 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 			Help: "Time that the program on the node took to freeze a desktop.", Buckets: freezeBuckets}),
 		dozed:  r.counter("vdi_session_doze_seconds_total", "Seconds that desktops were frozen for, counted when each doze ends."),
 		sleeps: counters(r, "vdi_session_sleeps_total", "Desktops that were put to sleep, by the reason of the decision.", "reason", sleeps...),
+		gaveWay: counters(r, "vdi_gave_way_total",
+			"Dozing desktops, and desktops that waited in warm pools, that were told to give way, by what needed what they held: a session without a GPU, a node that is drained, one that is short of memory, or a change of their own.",
+			"to", GaveWayToGPU, GaveWayToDrain, GaveWayToMemory, GaveWayToChange),
 		startup: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_startup_seconds",
 			Help: "Time from the decision to wake a desktop until it is reachable.", Buckets: startupBuckets}),
 		conflicts: r.counter("vdi_knative_config_conflicts_total",
@@ -86,6 +90,17 @@ const (
 	WokeFromDoze = "doze"
 )
 
+// GaveWayTo is what needed what a desktop held that nobody used.
+type GaveWayTo string
+
+// What a desktop gives way to, in the label to.
+const (
+	GaveWayToGPU    GaveWayTo = "gpu"
+	GaveWayToDrain  GaveWayTo = "drain"
+	GaveWayToMemory GaveWayTo = "memory"
+	GaveWayToChange GaveWayTo = "change"
+)
+
 // freezeBuckets are in seconds: a freeze waits for each process to stop.
 var freezeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
@@ -97,6 +112,9 @@ func (m *Operator) Dozed(took time.Duration) { m.freeze.Observe(took.Seconds()) 
 
 // DozeEnded adds how long a desktop was frozen.
 func (m *Operator) DozeEnded(after time.Duration) { m.dozed.Add(max(0, after.Seconds())) }
+
+// GaveWay counts a desktop that is told to give way.
+func (m *Operator) GaveWay(to GaveWayTo) { m.gaveWay.WithLabelValues(string(to)).Inc() }
 
 // Slept counts a sleep; reason is one of pkg/lifecycle's.
 func (m *Operator) Slept(reason string) { m.sleeps.WithLabelValues(reason).Inc() }

@@ -36,6 +36,7 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.DozeEnded(90 * time.Second)
 	m.DozeEnded(-time.Second)
 	m.Slept("IdleTimeout")
+	m.GaveWay(GaveWayToMemory)
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
 	m.ConfigCorrected()
@@ -51,6 +52,12 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	want := `# HELP vdi_activators_listening Activators that this replica sees listen to what is reported of desktops in use; without any, no desktop falls asleep by its disconnect or idle timeout.
 # TYPE vdi_activators_listening gauge
 vdi_activators_listening 2
+# HELP vdi_gave_way_total Dozing desktops, and desktops that waited in warm pools, that were told to give way, by what needed what they held: a session without a GPU, a node that is drained, one that is short of memory, or a change of their own.
+# TYPE vdi_gave_way_total counter
+vdi_gave_way_total{to="change"} 0
+vdi_gave_way_total{to="drain"} 0
+vdi_gave_way_total{to="gpu"} 0
+vdi_gave_way_total{to="memory"} 1
 # HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
 # TYPE vdi_knative_config_corrections_total counter
 vdi_knative_config_corrections_total 1
@@ -115,7 +122,7 @@ vdi_warm_pool_refusals_total{reason="policy"} 0
 vdi_warm_pool_refusals_total{reason="quota"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_activators_listening", "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu",
+		"vdi_gave_way_total", "vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu",
 		"vdi_warm_pool_claims_total", "vdi_warm_pool_desktops", "vdi_warm_pool_refusals_total"); err != nil {
 		t.Error(err)
 	}

@@ -102,6 +102,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 		"an update of nodes that never ends": {[]string{"doze.enabled=true", "doze.updateStrategy.rollingUpdate.maxUnavailable=0"},
 			[]string{"doze.updateStrategy.rollingUpdate.maxUnavailable is 0", "1 or more"}},
 		"pulses without end":                      {[]string{"doze.pulseEvery=1s"}, []string{"doze.pulseEvery is 1s", "between 10s and 1h"}},
+		"more pressure than there is":             {[]string{"doze.memoryPressure=101"}, []string{"/doze/memoryPressure", "100"}},
 		"a node's whole disk":                     {[]string{"doze.cgroupRoot=/"}, []string{"/doze/cgroupRoot"}},
 		"a way out of cgroups":                    {[]string{"doze.cgroupRoot=/sys/fs/cgroup/../../etc"}, []string{"/doze/cgroupRoot"}},
 		"the program on nodes of another version": {[]string{"doze.enabled=true", "doze.image.tag=0.1.0"}, []string{"0.1.0 of doze", "doze.image.tag", "set image.tag for all"}},

@@ -197,6 +197,82 @@ func TestADozingDesktopGivesItsGPUToWhoWaitsForIt(t *testing.T) {
 	awaitEvent(t, ns, "holder", v1alpha1.ReasonAsleep, v1alpha1.ReasonGaveWay, "waiter")
 }
 
+// pressed is the pressure of a node whose programs wait for memory most of the time.
+var pressed = nodeapi.Pressure{Stalled: 80, Available: 3}
+
+// dozesOn is a session whose desktop dozes on a node.
+func dozesOn(t *testing.T, ns, name, node string) (*v1alpha1.VDISession, *corev1.Pod) {
+	t.Helper()
+	require.NoError(t, client.IgnoreAlreadyExists(api.Create(t.Context(), newTemplate(ns))))
+	s := newSession(ns, name, ns)
+	s.Spec.User = name + "@example.com" // a home of its own
+	require.NoError(t, api.Create(t.Context(), s))
+	woken(t, s)
+	pod := startPodOn(t, s, node)
+	require.NoError(t, patchSession(t, s, dozesAfter))
+	eventually.NoError(t, "it dozes", func() error { // after 10 s, and an edit's notice
+		if now := get(t, s); now.Status.Phase != v1alpha1.PhaseDozing || now.Status.Doze.FrozenAt == nil {
+			return fmt.Errorf("phase %s, %+v", now.Status.Phase, now.Status.Doze)
+		}
+		return nil
+	})
+	return s, pod
+}
+
+func TestUnderMemoryPressureWhatNobodyUsesOnTheNodeGivesWay(t *testing.T) {
+	ns, pool := space(t), space(t)
+	alone, shared := programOn(t, verifier, ns), programOn(t, verifier, pool)
+	inUse := given(t, ns, "inuse")
+	woken(t, inUse)
+	startPodOn(t, inUse, ns)
+	awaitPhase(t, inUse, v1alpha1.PhaseRunning)
+	pooled(t, pool, 1, nil)
+	waits := awaitWaiting(t, pool, 1)[0]
+	getsReady(t, &waits, pool)
+	dozes, pod := dozesOn(t, ns, "dozes", ns)
+	beside, _ := dozesOn(t, ns, "beside", pool)
+	alone.Feels(pressed)
+	shared.Feels(pressed)
+
+	soon, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a node is under pressure for half a minute
+	defer cancel()
+	require.NoError(t, eventually.Wait(soon, "it gives way", func() error {
+		if now := get(t, dozes).Status; now.SleepReason != v1alpha1.ReasonGaveWay || now.Doze != nil {
+			return fmt.Errorf("%s for %q: %+v", now.Phase, now.SleepReason, now.Doze)
+		}
+		return nil
+	}))
+	assert.False(t, alone.Frozen(pod.UID), "it is thawed before it is ended")
+	c := awaitCondition(t, dozes, v1alpha1.ConditionAwake, metav1.ConditionFalse, v1alpha1.ReasonGaveWay)
+	wantText(t, c.Message, "node "+ns+", which is short of memory")
+	awaitEvent(t, ns, "dozes", v1alpha1.ReasonAsleep, v1alpha1.ReasonGaveWay, "short of memory")
+
+	require.NoError(t, eventually.Wait(soon, "what waits for nobody goes before who dozes", func() error {
+		if n := len(waiting(t, pool)); n != 0 {
+			return fmt.Errorf("%d wait", n)
+		}
+		return nil
+	}))
+	eventually.NoError(t, "the template to say so", func() error {
+		if is := statusOf(t, pool).WarmPool; is == nil || is.Reason != v1alpha1.ReasonNodeNeedsRoom || is.Ready != 0 {
+			return fmt.Errorf("%+v", is)
+		}
+		return nil
+	})
+	always(t, "none is made, who dozes has time, and who works goes on", func() error {
+		if n := len(waiting(t, pool)); n != 0 {
+			return fmt.Errorf("%d wait", n)
+		}
+		if now := get(t, beside).Status; now.Phase != v1alpha1.PhaseDozing || now.Doze.GivesWayTo != "" {
+			return fmt.Errorf("%s: %+v", now.Phase, now.Doze)
+		}
+		if now := get(t, inUse).Status; now.Phase != v1alpha1.PhaseRunning {
+			return fmt.Errorf("%s: %s", now.Phase, now.SleepReason)
+		}
+		return nil
+	})
+}
+
 // podWithGPU is a pod with a GPU on a node; without one it is one that no node has room for.
 func podWithGPU(t *testing.T, s *v1alpha1.VDISession, node string) *corev1.Pod {
 	t.Helper()

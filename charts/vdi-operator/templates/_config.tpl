@@ -77,6 +77,7 @@ doze:
   enabled: true
   selector:
     {{- include "vdi-operator.selectorLabels" (dict "context" $ "component" "node") | nindent 4 }}
+  memoryPressure: {{ $.Values.doze.memoryPressure }}
 {{- end }}
 knative:
   enabled: {{ $.Values.knative.enabled }}

@@ -28,6 +28,7 @@ import (
 	"github.com/org/vdi-operator/pkg/claims"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/watched"
 	"github.com/org/vdi-operator/pkg/workload"
@@ -49,6 +50,8 @@ type Metrics interface {
 	// Dozed takes how long a freeze took, DozeEnded how long a desktop was frozen.
 	Dozed(took time.Duration)
 	DozeEnded(after time.Duration)
+	// GaveWay counts a dozing desktop, or one that waits in a warm pool, that is told to give way.
+	GaveWay(to metrics.GaveWayTo)
 	Slept(reason string)
 	Started(took time.Duration)
 }
@@ -77,6 +80,8 @@ type Claims interface {
 type Pool interface {
 	// Take is the pod of one that is the session's from now on; nil where there is none for it.
 	Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alpha1.VDITemplate, shape workload.Shape) (*corev1.Pod, error)
+	// Pause makes none for a template in a namespace until then; why is for people.
+	Pause(template, namespace string, until time.Time, why string)
 }
 
 // Reconciler reconciles VDISessions.
@@ -116,6 +121,7 @@ type Reconciler struct {
 	start time.Time
 	nodes nodes
 	yields
+	relief relief
 	// failedFreezes has for how long and why a desktop is not frozen again: failedFreeze by name.
 	failedFreezes sync.Map
 	// toldToFreeze has the order to thaw of the doze for which an order to freeze may have been

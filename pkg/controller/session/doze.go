@@ -60,10 +60,11 @@ type Programs interface {
 	Nodes() map[string]bool
 }
 
-// Orders gives orders to these programs; see nodeapi.Client.
+// Orders gives orders to these programs, and asks them; see nodeapi.Client.
 type Orders interface {
 	Freeze(ctx context.Context, address netip.AddrPort, order string) error
 	Thaw(ctx context.Context, address netip.AddrPort, order string) error
+	Pressure(ctx context.Context, address netip.AddrPort, order string) (nodeapi.Pressure, error)
 }
 
 var (
@@ -160,7 +161,7 @@ func (p *pass) nodeNeedsRoom(ctx context.Context) bool {
 		return false
 	}
 	node := p.nodes.needs(ctx, p.API, p.now, pod.Spec.NodeName)
-	if !node.leaves && !node.short {
+	if _, short := p.relief.short.Load(pod.Spec.NodeName); !node.leaves && !node.short && !short {
 		return false
 	}
 	p.noDoze = noDoze{reason: v1alpha1.ReasonNodeNeedsRoom, until: p.now.Add(nodeLookedAt),

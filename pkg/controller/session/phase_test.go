@@ -92,6 +92,9 @@ func (s *stage) Dozed(time.Duration) { s.counted = append(s.counted, "dozed") }
 func (s *stage) DozeEnded(after time.Duration) {
 	s.counted = append(s.counted, "dozed for "+after.String())
 }
+func (s *stage) GaveWay(to metrics.GaveWayTo) {
+	s.counted = append(s.counted, "gave way to "+string(to))
+}
 func (s *stage) Slept(reason string) { s.counted = append(s.counted, "slept "+reason) }
 func (s *stage) Started(took time.Duration) {
 	s.counted = append(s.counted, "started in "+took.String())

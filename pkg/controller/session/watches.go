@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -73,6 +74,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		b = b.Watches(o, handler.EnqueueRequestsFromMapFunc(ofLabel), later)
 	}
 	if r.Programs != nil {
+		if err := mgr.Add(manager.RunnableFunc(r.relieveNodes)); err != nil { // of the leader alone
+			return fmt.Errorf("look at nodes: %w", err)
+		}
 		b = b.Watches(&v1alpha1.VDISession{}, handler.EnqueueRequestsFromMapFunc(r.waiting), builder.WithPredicates(dozeChanges())).
 			WatchesRawSource(source.TypedChannel(r.Programs.Changed(), handler.TypedEnqueueRequestsFromMapFunc(r.onNodes)))
 	}

@@ -12,14 +12,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/lifecycle"
+	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/pods"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -108,29 +109,19 @@ func (p *pass) makeRoom(ctx context.Context) {
 		return
 	}
 	if p.changeWaits() {
-		d.GivesWayTo = "a change of its template or its session"
+		p.gives("a change of its template or its session", metrics.GaveWayToChange)
 		return
 	}
 	p.returnAt(p.now.Add(nodeLookedAt))
-	node := p.nodes.needs(ctx, p.API, p.now, d.Node)
-	switch {
-	case node.leaves:
-		d.GivesWayTo = fmt.Sprintf("node %s, which takes no pods: it is cordoned or drained", d.Node)
-	case node.short && p.dozesLongestThere(ctx, d):
-		d.GivesWayTo = fmt.Sprintf("node %s, which is short of memory", d.Node)
+	if p.nodes.needs(ctx, p.API, p.now, d.Node).leaves {
+		p.gives(fmt.Sprintf("node %s, which takes no pods: it is cordoned or drained", d.Node), metrics.GaveWayToDrain)
 	}
 }
 
-// dozesLongestThere says that no desktop on its node has dozed for longer: one goes at a time.
-func (p *pass) dozesLongestThere(ctx context.Context, d *v1alpha1.SessionDoze) bool {
-	list := &v1alpha1.VDISessionList{}
-	if err := p.Client.List(ctx, list, client.MatchingFields{indexDoze: isDozing}, client.UnsafeDisableDeepCopy); err != nil {
-		return false
-	}
-	return !slices.ContainsFunc(list.Items, func(s v1alpha1.VDISession) bool {
-		other := s.Status.Doze
-		return s.UID != p.session.UID && other.Node == d.Node && s.Spec.Power != v1alpha1.PowerAlwaysOn && other.Since.Before(&d.Since)
-	})
+// gives has this dozing desktop give way.
+func (p *pass) gives(to string, counted metrics.GaveWayTo) {
+	p.session.Status.Doze.GivesWayTo = to
+	p.happened = append(p.happened, func() { p.Metrics.GaveWay(counted) })
 }
 
 // seekRoom has a desktop give way that holds the GPUs which this one waits for: one of a warm
@@ -178,9 +169,8 @@ func (p *pass) seekRoom(ctx context.Context) error {
 	longest := slices.MinFunc(holds.dozing, func(a, b holder) int {
 		return cmp.Or(a.session.Status.Doze.Since.Compare(b.session.Status.Doze.Since.Time), cmp.Compare(a.session.UID, b.session.UID))
 	}).session
-	gives := longest.DeepCopy()
-	gives.Status.Doze.GivesWayTo = fmt.Sprintf("session %s, which waits for %s", client.ObjectKeyFromObject(p.session), progress.Resource)
-	err = p.Client.Status().Patch(ctx, gives, client.MergeFromWithOptions(longest, client.MergeFromWithOptimisticLock{}))
+	err = p.endDozing(ctx, longest, fmt.Sprintf("session %s, which waits for %s", client.ObjectKeyFromObject(p.session), progress.Resource),
+		metrics.GaveWayToGPU)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		p.returnAt(p.now.Add(conflictRetry))
 		return nil
@@ -191,9 +181,30 @@ func (p *pass) seekRoom(ctx context.Context) error {
 	return err
 }
 
-// takePlace ends a pod of a warm pool, as it was read: a session may claim it at this moment.
+// endDozing tells a dozing desktop to give way. Whoever is back at it meanwhile keeps it.
+func (r *Reconciler) endDozing(ctx context.Context, s *v1alpha1.VDISession, to string, counted metrics.GaveWayTo) error {
+	gives := s.DeepCopy()
+	gives.Status.Doze.GivesWayTo = to
+	if err := r.Client.Status().Patch(ctx, gives, client.MergeFromWithOptions(s, client.MergeFromWithOptimisticLock{})); err != nil {
+		return err
+	}
+	r.Metrics.GaveWay(counted)
+	return nil
+}
+
+// endWaiting ends a pod of a warm pool, as it was read: a session may claim it at this moment.
+func (r *Reconciler) endWaiting(ctx context.Context, pod *corev1.Pod, counted metrics.GaveWayTo) error {
+	if err := r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion}); err != nil {
+		return err
+	}
+	r.Metrics.GaveWay(counted)
+	ctrl.LoggerFrom(ctx).Info("a desktop of a warm pool gives way", "namespace", pod.Namespace, "pod", pod.Name, "to", counted)
+	return nil
+}
+
+// takePlace ends a pod of a warm pool.
 func (p *pass) takePlace(ctx context.Context, pod *corev1.Pod) error {
-	err := p.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})
+	err := p.endWaiting(ctx, pod, metrics.GaveWayToGPU)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		p.returnAt(p.now.Add(conflictRetry))
 		return nil
@@ -201,7 +212,6 @@ func (p *pass) takePlace(ctx context.Context, pod *corev1.Pod) error {
 	if err == nil {
 		p.hopes[p.session.UID] = hope{p.now, p.hopes[p.session.UID].gave + 1}
 		p.returnAt(p.now.Add(placedWithin))
-		log.FromContext(ctx).Info("a desktop of a warm pool gives way", "namespace", pod.Namespace, "pod", pod.Name)
 	}
 	return err
 }

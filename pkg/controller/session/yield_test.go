@@ -160,30 +160,15 @@ func short(n *corev1.Node) {
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}}
 }
 
-func TestADozingDesktopGivesWayToItsNode(t *testing.T) {
-	for name, state := range map[string]func(*corev1.Node){"cordoned": cordoned, "short of memory": short} {
-		n := dozing(t)
-		n.node(func(*corev1.Node) {})
-		now, _ := n.passes(time.Second)
-		n.wants(now, v1alpha1.PhaseDozing, "")
-		n.node(state)
-		now, _ = n.passes(nodeLookedAt)
-		assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason, name)
-		assert.False(t, n.program.Frozen(thePod), name)
-	}
-}
-
-func TestUnderPressureTheLongestDozingDesktopOfTheNodeGoesFirst(t *testing.T) {
+func TestADozingDesktopGivesWayToANodeThatIsDrained(t *testing.T) {
 	n := dozing(t)
-	n.neighbour("old", time.Hour, 1)
-	n.node(short)
-	now, _ := n.passes(nodeLookedAt)
+	n.node(func(*corev1.Node) {})
+	now, _ := n.passes(time.Second)
 	n.wants(now, v1alpha1.PhaseDozing, "")
-	old := &v1alpha1.VDISession{}
-	require.NoError(t, n.r.Client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: "old"}, old))
-	require.NoError(t, n.r.Client.Delete(t.Context(), old))
+	n.node(cordoned)
 	now, _ = n.passes(nodeLookedAt)
 	assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason)
+	assert.False(t, n.program.Frozen(thePod))
 }
 
 func TestWhereTheNodeNeedsRoomNoDozeBegins(t *testing.T) {

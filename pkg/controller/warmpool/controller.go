@@ -90,9 +90,10 @@ type Reconciler struct {
 
 	freezes
 	mu sync.Mutex
-	// refusals are the last of each pool, reports what there is to say of each template; mu
-	// guards them, and made.
+	// refusals are the last of each pool, pauses what nodes ask of each, reports what there is to say
+	// of each template; mu guards them, and made.
 	refusals map[place]refusal
+	pauses   map[place]refusal
 	// made are when pods of each pool were made that the cache has not shown yet, by name.
 	made    map[place]map[string]time.Time
 	reports map[string]v1alpha1.TemplateWarmPool
@@ -103,7 +104,7 @@ type Reconciler struct {
 // place is one pool.
 type place struct{ template, namespace string }
 
-// refusal is what the API server said of a pod.
+// refusal is what the API server said of a pod, or why none is to be made.
 type refusal struct {
 	until   time.Time
 	message string
@@ -214,7 +215,11 @@ func (r *Reconciler) keep(ctx context.Context, t *v1alpha1.VDITemplate, namespac
 	r.mu.Lock()
 	refused := r.refusals[at]
 	r.mu.Unlock()
+	pause := r.paused(at)
 	p.refusedUntil = refused.until
+	if pause.until.After(p.refusedUntil) {
+		p.refusedUntil = pause.until
+	}
 	plan := p.decide(r.Now())
 	for _, pod := range plan.remove {
 		switch err := remove(ctx, r.Client, pod); {
@@ -238,7 +243,7 @@ func (r *Reconciler) keep(ctx context.Context, t *v1alpha1.VDITemplate, namespac
 	}
 	said.Ready += int32(len(plan.ready))               //nolint:gosec // Replicas at most.
 	said.Dozing += int32(r.freeze(ctx, t, plan.ready)) //nolint:gosec // As above.
-	said.of(p, plan, refused)
+	said.of(p, plan, refused, pause)
 	said.returnAt(plan.again)
 	if p.replicas > 0 && (len(plan.ready) < p.replicas || r.Programs != nil) {
 		said.returnAt(r.Now().Add(lookAgain))
@@ -358,6 +363,26 @@ func (r *Reconciler) setMade(at place, name string) {
 		r.made[at] = map[string]time.Time{}
 	}
 	r.made[at][name] = r.Now()
+}
+
+// Pause makes none of a pool until then.
+func (r *Reconciler) Pause(template, namespace string, until time.Time, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pauses == nil {
+		r.pauses = map[place]refusal{}
+	}
+	r.pauses[place{template, namespace}] = refusal{until, why}
+}
+
+// paused is the pause of a pool; the zero value is none.
+func (r *Reconciler) paused(at place) refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.Now().Before(r.pauses[at].until) {
+		delete(r.pauses, at)
+	}
+	return r.pauses[at]
 }
 
 func (r *Reconciler) setRefusal(at place, is refusal) {

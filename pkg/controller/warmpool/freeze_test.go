@@ -145,3 +145,16 @@ func TestADesktopThatCannotBeThawedIsNobodysAndIsReplaced(t *testing.T) {
 		})
 	}
 }
+
+func TestAPoolMakesNoneForAWhileAfterOneGaveWayToItsNode(t *testing.T) {
+	n := newNight(t)
+	n.Pause("egl", "team", time.Now().Add(time.Minute), "Node a is short of memory.")
+	n.Pause("other", "team", time.Now().Add(time.Hour), "It is another pool's.")
+	require.NoError(t, n.Client.Delete(t.Context(), n.pod))
+	n.reconciles()
+	require.Empty(t, n.waiting())
+	assert.Equal(t, &v1alpha1.TemplateWarmPool{Desired: 1, Reason: v1alpha1.ReasonNodeNeedsRoom, Message: "Node a is short of memory."}, n.Report("egl"))
+	n.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+	n.reconciles()
+	assert.Len(t, n.waiting(), 1)
+}

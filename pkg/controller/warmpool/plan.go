@@ -25,7 +25,8 @@ type pool struct {
 	maxAge time.Duration
 	// sessionsFirst says that sessions wait for a device that such a desktop asks for.
 	sessionsFirst bool
-	// refusedUntil is until when none is made, after the API server has refused one.
+	// refusedUntil is until when none is made, after the API server has refused one, or one has given
+	// way to its node.
 	refusedUntil time.Time
 	// waiting are the pods; unseen is how many were made that are not among them yet.
 	waiting []*corev1.Pod

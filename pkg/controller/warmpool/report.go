@@ -36,11 +36,13 @@ func (r *report) because(reason, message string) {
 }
 
 // of says how one pool stands.
-func (r *report) of(p pool, plan plan, refused refusal) {
+func (r *report) of(p pool, plan plan, refused, pause refusal) {
 	switch {
 	case len(plan.ready) >= p.replicas:
 	case p.sessionsFirst:
 		r.because(v1alpha1.ReasonSessionsFirst, "Sessions wait for a GPU, and desktops of the pool come after them.")
+	case pause.message != "":
+		r.because(v1alpha1.ReasonNodeNeedsRoom, pause.message)
 	case refused.message != "":
 		r.because(v1alpha1.ReasonRefused, refused.message)
 	default:

@@ -189,7 +189,8 @@ const (
 	ReasonDozeOff = "DozeOff"
 	// ReasonNodeProgramMissing: the desktop's node has no program that is ready to freeze it.
 	ReasonNodeProgramMissing = "NodeProgramMissing"
-	// ReasonNodeNeedsRoom: the node takes no pods, or is short of memory: what dozes there gives way.
+	// ReasonNodeNeedsRoom: the node takes no pods, or is short of memory: what dozes there gives way. Of
+	// a warm pool: one of its desktops gave way to such a node, and none is made for a while.
 	ReasonNodeNeedsRoom = "NodeNeedsRoom"
 	// ReasonFreezeFailed: the program on the node did not freeze the desktop; it is tried again.
 	ReasonFreezeFailed = "FreezeFailed"
