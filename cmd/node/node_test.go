@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/node/pressure"
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
 
@@ -104,4 +110,18 @@ func TestTheProgramIsReadyOncePodsAreKnownAndUntilTheSignal(t *testing.T) {
 func TestNoSessionIsAskedBeforeTheAPIServerHasAnswered(t *testing.T) {
 	_, err := (&sessions{}).Ask(t.Context(), types.NamespacedName{}, "1")
 	assert.ErrorContains(t, err, "not answered yet")
+}
+
+func TestANodeWhoseKernelTellsNoPressureSaysSoOnce(t *testing.T) {
+	reg, log := prometheus.NewRegistry(), &bytes.Buffer{}
+	unknown := func() (nodeapi.Pressure, error) { return nodeapi.Pressure{}, pressure.ErrUnknown }
+	showPressure(reg, unknown, slog.New(slog.NewTextHandler(log, nil)))
+	assert.Contains(t, log.String(), "psi=1")
+	n, err := testutil.GatherAndCount(reg)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+
+	showPressure(reg, func() (nodeapi.Pressure, error) { return nodeapi.Pressure{Stalled: 25, Available: 50}, nil }, slog.New(slog.DiscardHandler))
+	assert.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader("# HELP vdi_node_memory_stalled_ratio Share of the last ten seconds in which some process of the node waited for memory, "+
+		"as the kernel counts it: doze.memoryPressure is of it, in percent.\n# TYPE vdi_node_memory_stalled_ratio gauge\nvdi_node_memory_stalled_ratio 0.25\n")))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -69,14 +70,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		Metrics: m, Log: log, Now: time.Now})
 	defer ds.Close()
 	ready := &readiness{stopping: ctx}
-	if _, err := memoryPressure(); err != nil {
-		log.Warn("nothing on this node gives way to memory pressure before kubelet reports it", "error", err)
-	} else {
-		metrics.RegisterMemoryStalled(reg, func() float64 {
-			is, _ := memoryPressure()
-			return is.Stalled / 100
-		})
-	}
+	showPressure(reg, memoryPressure, log)
 
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -127,6 +121,21 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 
 // memoryPressure is the node's: /proc/pressure and /proc/meminfo are the same in every container.
 func memoryPressure() (nodeapi.Pressure, error) { return pressure.Read("/proc") }
+
+// showPressure has a metric of it, or says once that this node's kernel does not tell it.
+func showPressure(reg prometheus.Registerer, read func() (nodeapi.Pressure, error), log *slog.Logger) {
+	if _, err := read(); err != nil {
+		log.Warn("nothing on this node gives way to memory pressure before kubelet reports it", "error", err)
+		return
+	}
+	metrics.RegisterMemoryStalled(reg, func() float64 {
+		is, err := read()
+		if err != nil {
+			return math.NaN()
+		}
+		return is.Stalled / 100
+	})
+}
 
 // shutdown waits for orders that were taken.
 func shutdown(ctx context.Context, srv *http.Server) {
