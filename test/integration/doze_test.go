@@ -220,6 +220,7 @@ func dozesOn(t *testing.T, ns, name, node string) (*v1alpha1.VDISession, *corev1
 }
 
 func TestUnderMemoryPressureWhatNobodyUsesOnTheNodeGivesWay(t *testing.T) {
+	t.Parallel() // it waits for minutes, and its nodes are its own
 	ns, pool := space(t), space(t)
 	alone, shared := programOn(t, verifier, ns), programOn(t, verifier, pool)
 	inUse := given(t, ns, "inuse")

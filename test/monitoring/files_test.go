@@ -55,6 +55,7 @@ func registered(t *testing.T) map[string]bool {
 	metrics.NewOperator(reg).Condition(v1alpha1.ConditionKeysCurrent, metav1.ConditionTrue)
 	metrics.RegisterActivatorsListening(reg, func() int { return 1 })
 	metrics.NewNode(reg, func() int { return 1 })
+	metrics.RegisterMemoryStalled(reg, func() float64 { return 0 })
 	metrics.NewPortal(reg, portal.Reasons()...)
 	metrics.RegisterPortalReady(reg, func() error { return nil })
 	metrics.RegisterSignInsLive(reg, func() int { return 1 })
