@@ -24,6 +24,9 @@ const (
 	changelog = "docs/changelog.md"
 	// cosign signs.
 	cosign = "cosign"
+	// passwordVariable has the password of a key in a file. Without it cosign asks a terminal, once for
+	// each of a release's signatures.
+	passwordVariable = "COSIGN_PASSWORD"
 )
 
 // check refuses what is no release, naming all that is wrong, and returns the release's notes.
@@ -34,16 +37,25 @@ func check(ctx context.Context, o Options) (notes string, err error) {
 		return "", err
 	}
 	notes, noNotes := cutNotes(string(text), o.Builder.Version)
-	problems := []error{clean(ctx, root), versions(root, o.Builder.Version), noNotes}
-	if o.Key != "" {
-		if _, err := exec.LookPath(cosign); err != nil {
-			problems = append(problems, errors.New("COSIGN_KEY is set, but the program cosign, which signs, is not on the PATH: install it (https://docs.sigstore.dev/cosign/system_config/installation/), or leave COSIGN_KEY out"))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := errors.Join(clean(ctx, root), versions(root, o.Builder.Version), noNotes, maySign(o.Key)); err != nil {
 		return "", err
 	}
 	return notes, o.mayPush()
+}
+
+// maySign refuses a key that nothing can sign with.
+func maySign(key string) error {
+	if key == "" {
+		return nil
+	}
+	if _, err := exec.LookPath(cosign); err != nil {
+		return errors.New("COSIGN_KEY is set, but the program cosign, which signs, is not on the PATH: install it (https://docs.sigstore.dev/cosign/system_config/installation/), or leave COSIGN_KEY out")
+	}
+	scheme, _, isURI := strings.Cut(key, "://")
+	if _, given := os.LookupEnv(passwordVariable); !given && (!isURI || scheme == "env") {
+		return fmt.Errorf("COSIGN_KEY is %s, and %s is not set: set it to the key's password, to nothing if it has none", key, passwordVariable)
+	}
+	return nil
 }
 
 // mayPush asks the registry before anything is built.

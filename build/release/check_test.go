@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,6 +50,32 @@ func TestAKeyWithoutTheProgramThatSignsIsRefusedBeforeAnythingIsBuilt(t *testing
 	_, err = Make(t.Context(), o)
 	require.ErrorContains(t, err, "COSIGN_KEY is set, but the program cosign")
 	assert.NotContains(t, err.Error(), "dirty")
+}
+
+// cosign would ask a terminal that it does not have.
+func TestAKeyWithoutItsPasswordIsRefusedBeforeAnythingIsBuilt(t *testing.T) {
+	programs := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(programs, cosign), nil, 0o755))
+	t.Setenv("PATH", programs+":"+os.Getenv("PATH"))
+	t.Setenv(passwordVariable, "") // for the test's end to restore it
+	for key, complaint := range map[string]string{
+		"cosign.key":    "COSIGN_KEY is cosign.key, and COSIGN_PASSWORD is not set: set it to the key's password, to nothing if it has none",
+		"env://KEY":     "COSIGN_KEY is env://KEY, and COSIGN_PASSWORD is not set",
+		"awskms:///key": "", // it has no password
+	} {
+		require.NoError(t, os.Unsetenv(passwordVariable))
+		if complaint == "" {
+			assert.NoError(t, maySign(key))
+			continue
+		}
+		o := given(t, nil)
+		o.Key = key
+		_, err := Make(t.Context(), o)
+		require.ErrorContains(t, err, complaint)
+		assert.Empty(t, o.Progress.(*strings.Builder).String())
+		require.NoError(t, os.Setenv(passwordVariable, ""))
+		assert.NoError(t, maySign(key), "a key without a password")
+	}
 }
 
 func TestNotesAreAVersionsSectionWithLinksThatWorkElsewhere(t *testing.T) {

@@ -197,6 +197,7 @@ func TestAKeySignsChecksumsAndWhatWasPushedByItsDigest(t *testing.T) {
 	asked := filepath.Join(t.TempDir(), "asked")
 	t.Setenv("PATH", programs+":"+os.Getenv("PATH"))
 	t.Setenv("COSIGN_LOG", asked)
+	t.Setenv(passwordVariable, "")
 	host := startRegistry(t, nil)
 	o := given(t, nil)
 	o.Registry, o.Key, o.Insecure = host, "cosign.key", true
