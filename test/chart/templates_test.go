@@ -24,10 +24,12 @@ func TestTheChartMakesTheTemplatesOfItsValues(t *testing.T) {
 		"further ones": {
 			[]string{"selkies.enabled=false", `templates=@json:[{"name":"a","spec":{"image":"a:1","security":"ImageRoot"}},{"name":"b","spec":{"image":"b:1"}}]`},
 			map[string]string{
-				"VDITemplate/a .spec.security":                                  "ImageRoot",
-				"VDITemplate/b .spec.image":                                     "b:1",
-				"VDITemplate/b .metadata.annotations.helm\\.sh/resource-policy": "keep",
-				ours + ".spec.image":                                            "",
+				"VDITemplate/a .spec.security":                                               "ImageRoot",
+				"VDITemplate/b .spec.image":                                                  "b:1",
+				"VDITemplate/b .metadata.annotations.helm\\.sh/resource-policy":              "keep",
+				"VDITemplate/b .metadata.annotations.argocd\\.argoproj\\.io/sync-options":    "Prune=false",
+				"VDITemplate/b .metadata.annotations.argocd\\.argoproj\\.io/compare-options": "IgnoreExtraneous",
+				ours + ".spec.image":                                                         "",
 			}},
 	})
 }
