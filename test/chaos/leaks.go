@@ -24,8 +24,8 @@ const (
 type cost struct {
 	starts int
 	// leads says that it is the operator that leads: that has more to do than one that waits.
-	leads  bool
-	rounds int
+	leads              bool
+	rounds             int
 	goroutines, memory int64
 }
 

@@ -57,11 +57,12 @@ type version struct {
 	gap bool
 }
 
-// shape is what a Deployment's pods are like, when that was changed, and when it asked for a pod
-// after it had asked for none.
+// shape is what a Deployment's pods are like, when that was changed, when it asked for a pod after
+// it had asked for none, and when it asked for none any more.
 type shape struct {
 	now            *appsv1.Deployment
 	changed, asked []uint64
+	stopped        []uint64
 }
 
 // gap is between two revisions.
@@ -188,6 +189,9 @@ func (l *Ledger) SawDeployment(d *appsv1.Deployment) {
 	}
 	if asks(d) && (s.now == d || s.now.UID != d.UID || !asks(s.now)) {
 		s.asked = append(s.asked, revision(d))
+	}
+	if s.now != d && asks(s.now) && !asks(d) {
+		s.stopped = append(s.stopped, revision(d))
 	}
 	s.now = d
 }

@@ -26,7 +26,8 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 		name := one.Labels[v1alpha1.LabelSession]
 		rested := l.between(one.Namespace, name, one.made, revision, func(before, now version) bool { return sleeps(before, now) || forgets(before, now) })
 		// It was decided while nobody could be in there: in the moments after a wake, in which the
-		// operator does not see yet that it has recorded it, a change still replaces what starts.
+		// operator does not see yet that it has recorded it, a change still replaces what starts. So
+		// does a report of an impossible time in place of the visit: the next one starts it again.
 		early := l.reshaped(one, one.ready)
 		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) {
 			return ""
@@ -35,10 +36,11 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 	}})
 }
 
-// reshaped says that a pod's Deployment got another shape between the pod's making and a revision.
+// reshaped says that a pod's Deployment got another shape, or asked for no pod any more, between the
+// pod's making and a revision.
 func (l *Ledger) reshaped(one *podLife, before uint64) bool {
 	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
-	return s != nil && slices.ContainsFunc(s.changed, func(r uint64) bool { return r > one.made && r < before })
+	return s != nil && slices.ContainsFunc(slices.Concat(s.changed, s.stopped), func(r uint64) bool { return r > one.made && r < before })
 }
 
 // unwanted says that a pod's session was recorded as asleep all the time, and that nobody asked for

@@ -241,6 +241,28 @@ func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *tes
 	}
 }
 
+func TestAScaleToZeroBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
+	for name, late := range map[string]bool{"before": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			s.awake()
+			s.deployment("1", 1)
+			s.made("first")
+			if late {
+				s.ready()
+			}
+			s.deployment("1", 0)
+			s.ready()
+			s.ends()
+			if late {
+				s.breaks(NoRestartInUse, "")
+			} else {
+				s.breaks("", "")
+			}
+		})
+	}
+}
+
 func TestAPodThatIsReadyAfterItsSessionsDeletionMayGo(t *testing.T) {
 	s := tell(t)
 	s.awake()
