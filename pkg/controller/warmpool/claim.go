@@ -48,8 +48,14 @@ func (r *Reconciler) Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alph
 		return nil, err
 	}
 	log := ctrl.LoggerFrom(ctx)
+	unreachable := map[string]bool{} // nodes whose program did not answer: a visitor waits for each try
 	for _, pod := range usable {
+		if unreachable[pod.Spec.NodeName] {
+			continue
+		}
 		if err := r.thaw(ctx, pod); err != nil {
+			_, asked := r.Programs.On(pod.Spec.NodeName)
+			unreachable[pod.Spec.NodeName] = asked && !unobeyed(err)
 			log.Info("a desktop of a warm pool could not be thawed and is replaced", "pod", pod.Name, "error", err.Error())
 			if err := remove(ctx, r.Client, pod); err != nil && !apierrors.IsConflict(err) {
 				return nil, err

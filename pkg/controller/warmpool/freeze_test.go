@@ -65,13 +65,19 @@ func newNight(t *testing.T) *night {
 	n.known.OnAdd(n.program.Pod(), true)
 	n.reconciles()
 	n.pod = n.waiting()[0]
-	n.pod.Spec.NodeName = "a"
-	require.NoError(t, c.Update(t.Context(), n.pod))
-	n.pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue,
-		LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Minute))}}
-	require.NoError(t, c.Status().Update(t.Context(), n.pod))
+	n.runs(n.pod)
 	n.reconciles()
 	return n
+}
+
+// runs has a pod be ready on the node, for a minute.
+func (n *night) runs(pod *corev1.Pod) {
+	n.t.Helper()
+	pod.Spec.NodeName = "a"
+	require.NoError(n.t, n.Client.Update(n.t.Context(), pod))
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Minute))}}
+	require.NoError(n.t, n.Client.Status().Update(n.t.Context(), pod))
 }
 
 func (n *night) reconciles() {
@@ -144,6 +150,27 @@ func TestADesktopThatCannotBeThawedIsNobodysAndIsReplaced(t *testing.T) {
 			assert.NotEqual(t, n.pod.Name, n.waiting()[0].Name)
 		})
 	}
+}
+
+// A visitor waits for each order that nobody answers.
+func TestANodeThatDoesNotAnswerIsAskedOnceForAVisitor(t *testing.T) {
+	n := newNight(t)
+	n.template.Spec.WarmPool.Replicas = 2
+	require.NoError(t, n.Client.Update(t.Context(), n.template))
+	n.reconciles()
+	for _, pod := range n.waiting() {
+		n.runs(pod)
+	}
+	n.reconciles()
+	asked := 0
+	n.program.Before(func(w http.ResponseWriter, _ token.Order) bool {
+		asked++
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	})
+	require.Nil(t, n.takes(), "the session starts from zero")
+	assert.Equal(t, 1, asked)
+	assert.Len(t, n.waiting(), 1)
 }
 
 func TestAPoolMakesNoneForAWhileAfterOneGaveWayToItsNode(t *testing.T) {
