@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -51,8 +52,10 @@ func maySign(key string) error {
 	if _, err := exec.LookPath(cosign); err != nil {
 		return errors.New("COSIGN_KEY is set, but the program cosign, which signs, is not on the PATH: install it (https://docs.sigstore.dev/cosign/system_config/installation/), or leave COSIGN_KEY out")
 	}
-	scheme, _, isURI := strings.Cut(key, "://")
-	if _, given := os.LookupEnv(passwordVariable); !given && (!isURI || scheme == "env") {
+	// The others are keys of a device or a service, which has rights of its own.
+	scheme, _, isURI := strings.Cut(key, ":")
+	isFile := !isURI || slices.Contains([]string{"env", "http", "https"}, scheme)
+	if _, given := os.LookupEnv(passwordVariable); !given && isFile {
 		return fmt.Errorf("COSIGN_KEY is %s, and %s is not set: set it to the key's password, to nothing if it has none", key, passwordVariable)
 	}
 	return nil

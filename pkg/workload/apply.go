@@ -114,12 +114,12 @@ func (a applied[T]) beingDeleted(o client.Object) Delay {
 // foreign removes what an earlier session of this name has left, and refuses what is somebody
 // else's.
 func (a applied[T]) foreign(ctx context.Context, c client.Client, api client.Reader, s *v1alpha1.VDISession, o client.Object) (Delay, error) {
-	former, err := Former(ctx, api, s, o)
+	left, err := LeftByDeleted(ctx, api, s, o)
 	if err != nil {
 		return Delay{}, err
 	}
-	if former {
-		return a.beingDeleted(o), remove(ctx, c, o)
+	if left {
+		return a.beingDeleted(o), RemoveLeft(ctx, c, o)
 	}
 	holder := "somebody else"
 	if owner := metav1.GetControllerOf(o); owner != nil {

@@ -64,7 +64,7 @@ func TestASessionStartsUnderANameWhoseFormerSessionIsNotCollectedYet(t *testing.
 		t.Run(name, func(t *testing.T) {
 			install(t, cluster, api, name).run(knative)
 			meta := func(object string) metav1.ObjectMeta {
-				return metav1.ObjectMeta{Namespace: name, Name: object, OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(),
+				return metav1.ObjectMeta{Namespace: name, Name: object, Labels: map[string]string{v1alpha1.LabelSession: "ada"}, OwnerReferences: []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(),
 					Kind: v1alpha1.KindSession, Name: "ada", UID: "a-former-life", Controller: new(true)}}}
 			}
 			left := []client.Object{&corev1.Secret{ObjectMeta: meta(workload.TokenSecretName("ada")), Data: map[string][]byte{workload.TokenKey: []byte("of the former")}}}

@@ -80,8 +80,9 @@ type Claims interface {
 type Pool interface {
 	// Take is the pod of one that is the session's from now on; nil where there is none for it.
 	Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alpha1.VDITemplate, shape workload.Shape) (*corev1.Pod, error)
-	// Pause makes none for a template in a namespace until then; why is for people.
-	Pause(template, namespace string, until time.Time, why string)
+	// Pause replaces so many fewer of a template in a namespace until then: they gave way to a node
+	// that is short of memory. What was said of the node before counts no more.
+	Pause(template, namespace, node string, fewer int, until time.Time)
 }
 
 // Reconciler reconciles VDISessions.

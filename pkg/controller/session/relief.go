@@ -31,16 +31,16 @@ const (
 
 // relief has what waits and what dozes give way to nodes that are short of memory.
 type relief struct {
-	// strains are of the nodes that are looked at, pools the warm pools that gave one of them a
-	// desktop, with its name; relieve alone has them.
+	// strains are of the nodes that are looked at, given how many desktops warm pools gave to those
+	// that are short; relieve alone has them.
 	strains map[string]strain
-	pools   map[poolOf]string
+	given   map[gift]int
 	// short has the nodes that are.
 	short sync.Map
 }
 
-// poolOf is the warm pool of a template in a namespace.
-type poolOf struct{ template, namespace string }
+// gift is of the warm pool of a template in a namespace to a node.
+type gift struct{ template, namespace, node string }
 
 // relieveNodes looks at nodes until ctx ends.
 func (r *Reconciler) relieveNodes(ctx context.Context) error {
@@ -67,49 +67,60 @@ func (r *Reconciler) relieve(ctx context.Context) {
 	r.relief.strains = r.look(ctx, spares)
 	now := r.Now()
 	for node, is := range r.relief.strains {
-		if !is.due(now) {
-			continue
-		}
-		switch gave, err := r.relieveBy(ctx, node, spares[node], now); {
-		case apierrors.IsConflict(err), apierrors.IsNotFound(err): // somebody came, or it goes by itself
-		case err != nil:
-			log.Error(err, "a node that is short of memory gets no room", "node", node)
-		case gave:
+		is = is.with(spares[node], now)
+		if is.due(now) && r.relieveBy(ctx, node, spares[node].inOrder(now), now) {
 			is.gave = now
-			r.relief.strains[node] = is
 		}
+		r.relief.strains[node] = is
 	}
-	for of, node := range r.relief.pools {
-		if !r.relief.strains[node].short {
-			delete(r.relief.pools, of)
+	for of := range r.relief.given {
+		if !r.relief.strains[of.node].short {
+			delete(r.relief.given, of)
 			continue
 		}
-		r.pause(of, node, now)
+		r.pause(of, now)
 	}
 }
 
-// relieveBy has one give way to a node.
-func (r *Reconciler) relieveBy(ctx context.Context, node string, spare spare, now time.Time) (bool, error) {
-	pod, dozes := spare.next(now)
-	switch {
-	case pod != nil:
-		of := poolOf{pod.Labels[v1alpha1.LabelTemplate], pod.Namespace}
-		if r.relief.pools == nil {
-			r.relief.pools = map[poolOf]string{}
+// relieveBy has the first of those give way to a node that can.
+func (r *Reconciler) relieveBy(ctx context.Context, node string, order []candidate, now time.Time) bool {
+	for _, c := range order {
+		var err error
+		if c.pod != nil {
+			err = r.endPooled(ctx, node, c.pod, now)
+		} else {
+			err = r.endDozing(ctx, c.session, fmt.Sprintf("node %s, which is short of memory", node), metrics.GaveWayToMemory)
 		}
-		r.relief.pools[of] = node
-		r.pause(of, node, now) // before its pool sees that one is missing
-		return true, r.endWaiting(ctx, pod, metrics.GaveWayToMemory)
-	case dozes != nil:
-		return true, r.endDozing(ctx, dozes, fmt.Sprintf("node %s, which is short of memory", node), metrics.GaveWayToMemory)
+		switch {
+		case err == nil:
+			return true
+		case apierrors.IsConflict(err), apierrors.IsNotFound(err): // somebody came, or it goes by itself
+			return false
+		}
+		ctrl.LoggerFrom(ctx).Error(err, "a desktop does not give way to a node that is short of memory", "node", node)
 	}
-	return false, nil
+	return false
 }
 
-// pause has a warm pool make none for a while.
-func (r *Reconciler) pause(of poolOf, node string, now time.Time) {
-	r.Pool.Pause(of.template, of.namespace, now.Add(refillPause), fmt.Sprintf(
-		"Node %s is short of memory, and a desktop that waited there gave way to it. Others are made %s after that.", node, refillPause))
+// endPooled has a desktop of a warm pool give way to a node.
+func (r *Reconciler) endPooled(ctx context.Context, node string, pod *corev1.Pod, now time.Time) error {
+	of := gift{pod.Labels[v1alpha1.LabelTemplate], pod.Namespace, node}
+	if r.relief.given == nil {
+		r.relief.given = map[gift]int{}
+	}
+	r.relief.given[of]++
+	r.pause(of, now) // before its pool sees that one is missing
+	err := r.endWaiting(ctx, pod, metrics.GaveWayToMemory)
+	if err != nil {
+		r.relief.given[of]--
+		r.pause(of, now)
+	}
+	return err
+}
+
+// pause has a warm pool not replace, for a while, what it gave.
+func (r *Reconciler) pause(of gift, now time.Time) {
+	r.Pool.Pause(of.template, of.namespace, of.node, r.relief.given[of], now.Add(refillPause))
 }
 
 // look looks at each node that could be spared something, and at those that are short.
@@ -130,8 +141,12 @@ func (r *Reconciler) look(ctx context.Context, spares map[string]spare) map[stri
 	for node, before := range was {
 		asking.Go(func() error {
 			kubelet := r.nodes.needs(ctx, r.API, r.Now(), node).short
-			is := before.seen(r.Now(), kubelet, r.pressure(ctx, node), r.Config.Doze.MemoryPressure)
+			tells, known := r.pressure(ctx, node)
+			is := before.seen(r.Now(), kubelet, tells, r.Config.Doze.MemoryPressure)
+			is.unknown = !known
 			switch log := ctrl.LoggerFrom(ctx); {
+			case is.unknown && !before.unknown:
+				log.Info("a node's program does not tell how short of memory the node is; kubelet's word alone counts", "node", node)
 			case is.short && !before.short:
 				r.relief.short.Store(node, true)
 				log.Info("a node is short of memory; what waits and dozes there gives way, one at a time", "node", node, "kubelet", kubelet)
@@ -149,11 +164,11 @@ func (r *Reconciler) look(ctx context.Context, spares map[string]spare) map[stri
 	return strains
 }
 
-// pressure is what the node's kernel tells; nil is not known.
-func (r *Reconciler) pressure(ctx context.Context, node string) *nodeapi.Pressure {
+// pressure is what the node's kernel tells; known is false where its program was asked and did not.
+func (r *Reconciler) pressure(ctx context.Context, node string) (tells *nodeapi.Pressure, known bool) {
 	program, ready := r.Programs.On(node)
 	if !ready || r.Config.Doze.MemoryPressure == 0 {
-		return nil
+		return nil, true
 	}
 	order, err := r.Signer.SignOrder(token.Order{Action: token.ActionPressure, Node: node, Issued: r.Now()}, token.OrderLife)
 	if err == nil {
@@ -161,18 +176,18 @@ func (r *Reconciler) pressure(ctx context.Context, node string) *nodeapi.Pressur
 		defer cancel()
 		var is nodeapi.Pressure
 		if is, err = r.Orders.Pressure(ctx, program.Address, order); err == nil {
-			return &is
+			return &is, true
 		}
 	}
 	ctrl.LoggerFrom(ctx).V(1).Info("a node's memory pressure is not known", "node", node, "error", err.Error())
-	return nil
+	return nil, false
 }
 
 // spares are what each node can do without, as far as it is this installation's.
 func (r *Reconciler) spares(ctx context.Context) (map[string]spare, error) {
 	found := map[string]spare{}
 	waits := &corev1.PodList{}
-	if err := r.Client.List(ctx, waits, client.MatchingLabels{v1alpha1.LabelSession: ""}); err != nil {
+	if err := r.Client.List(ctx, waits, client.MatchingLabels{v1alpha1.LabelSession: ""}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("find what warm pools have: %w", err)
 	}
 	for i := range waits.Items {
@@ -183,7 +198,7 @@ func (r *Reconciler) spares(ctx context.Context) (map[string]spare, error) {
 		}
 	}
 	dozing := &v1alpha1.VDISessionList{}
-	if err := r.Client.List(ctx, dozing, client.MatchingFields{indexDoze: isDozing}); err != nil {
+	if err := r.Client.List(ctx, dozing, client.MatchingFields{indexDoze: isDozing}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("find who dozes: %w", err)
 	}
 	for i := range dozing.Items {

@@ -2,25 +2,35 @@ package session
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// pausing is a warm pool that has nothing for anybody, and remembers its pauses.
-type pausing map[poolOf]time.Time
+// pausing is a warm pool that has nothing for anybody, and remembers until when it is to replace how
+// many fewer.
+type (
+	pausing map[gift]fewer
+	fewer   struct {
+		n     int
+		until time.Time
+	}
+)
 
-func (p pausing) Pause(template, namespace string, until time.Time, _ string) {
-	p[poolOf{template, namespace}] = until
+func (p pausing) Pause(template, namespace, node string, n int, until time.Time) {
+	p[gift{template, namespace, node}] = fewer{n, until}
 }
 func (pausing) Take(context.Context, *v1alpha1.VDISession, *v1alpha1.VDITemplate, workload.Shape) (*corev1.Pod, error) {
 	return nil, nil
@@ -69,7 +79,7 @@ func TestUnderPressureTheLongestDozingDesktopOfTheNodeGoesFirst(t *testing.T) {
 		}
 		n.wants(n.session(), v1alpha1.PhaseDozing, "")
 		n.goes("old")
-		n.wants(n.relieves(reliefWithin-pressureLookedAt), v1alpha1.PhaseDozing, "")
+		n.wants(n.relieves(reliefPause-pressureLookedAt), v1alpha1.PhaseDozing, "")
 		now := n.relieves(pressureLookedAt)
 		assert.Equal(t, v1alpha1.ReasonGaveWay, now.Status.SleepReason, name)
 		assert.False(t, n.program.Frozen(thePod), "%s: it is thawed before it ends", name)
@@ -128,13 +138,56 @@ func TestADesktopOfAWarmPoolGivesWayBeforeAnyThatDozes(t *testing.T) {
 	n.program.Feels(*low(40))
 	n.wants(n.relieves(strainedFor+pressureLookedAt), v1alpha1.PhaseDozing, "")
 	require.Error(t, n.r.Client.Get(t.Context(), client.ObjectKeyFromObject(pod), pod), "it is gone")
-	of := poolOf{"egl", key.Namespace}
-	assert.Equal(t, n.now.Add(refillPause), pauses[of])
+	of := gift{"egl", key.Namespace, pod.Spec.NodeName}
+	assert.Equal(t, fewer{1, n.now.Add(refillPause)}, pauses[of])
 	n.relieves(time.Minute)
-	assert.Equal(t, n.now.Add(refillPause), pauses[of], "as long as the node is short")
+	assert.Equal(t, fewer{1, n.now.Add(refillPause)}, pauses[of], "as long as the node is short")
 	n.program.Feels(*low(0))
 	n.relieves(time.Minute)
-	assert.Less(t, pauses[of], n.now.Add(refillPause))
+	assert.True(t, pauses[of].until.Before(n.now.Add(refillPause)))
+}
+
+// A webhook, a policy or somebody's finalizer may keep one: the next one goes, and a pool replaces
+// what it has kept.
+func TestOneThatCannotGoKeepsNobodyElse(t *testing.T) {
+	for name, keeps := range map[string]func(*night, *corev1.Pod){
+		"refused": func(n *night, _ *corev1.Pod) {
+			n.r.Client = interceptor.NewClient(n.r.Client.(client.WithWatch), interceptor.Funcs{
+				Delete: func(ctx context.Context, c client.WithWatch, o client.Object, how ...client.DeleteOption) error {
+					if o.GetName() == "waits-1" {
+						return apierrors.NewForbidden(corev1.Resource("pods"), o.GetName(), errors.New("a webhook refuses it"))
+					}
+					return c.Delete(ctx, o, how...)
+				}})
+		},
+		"it never ends": func(n *night, pod *corev1.Pod) {
+			pod.Finalizers = []string{"a.io/x"}
+			require.NoError(n.t, n.r.Client.Update(n.t.Context(), pod))
+			require.NoError(n.t, n.r.Client.Delete(n.t.Context(), pod))
+		},
+		"its session is being deleted, and stays": func(n *night, pod *corev1.Pod) {
+			require.NoError(n.t, n.r.Client.Delete(n.t.Context(), pod))
+			n.neighbour("going", 3*time.Hour, 1, func(s *v1alpha1.VDISession) {
+				s.Finalizers, s.Status.Doze.GivesWayTo = []string{"a.io/x"}, "somebody"
+			})
+			require.NoError(n.t, n.r.Client.Delete(n.t.Context(), &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "going"}}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := dozing(t)
+			pauses := pausing{}
+			n.r.Pool = pauses
+			n.neighbour("old", time.Hour, 1)
+			pod := withGPUs("waits", 0)
+			pod.Labels = map[string]string{v1alpha1.LabelSession: "", v1alpha1.LabelTemplate: "egl"}
+			require.NoError(t, n.r.Client.Create(t.Context(), pod))
+			keeps(n, pod)
+			n.program.Feels(*low(40))
+			n.relieves(strainedFor + endsWithin + 2*pressureLookedAt)
+			assert.False(t, n.left("old"), "it gives way")
+			assert.Zero(t, pauses[gift{"egl", key.Namespace, pod.Spec.NodeName}].n)
+		})
+	}
 }
 
 func TestWhereNothingDozesNobodyIsAsked(t *testing.T) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,9 +21,9 @@ const (
 	// whoever waits: some container is at a limit of its own. It is above what kubelet reserves on a
 	// small node, which pods cannot have.
 	leastAvailable = 25
-	// reliefWithin is when another one gives way to a node at the earliest: a pod ends within a minute,
+	// reliefPause is when another one gives way to a node at the earliest: a pod ends within a minute,
 	// and pressure is an average of ten seconds.
-	reliefWithin = 90 * time.Second
+	reliefPause = 90 * time.Second
 )
 
 // strain is how a node stood for memory, look by look.
@@ -31,8 +32,10 @@ type strain struct {
 	since time.Time
 	// short says that what it can spare gives way.
 	short bool
-	// gave is when the last one was told to.
-	gave time.Time
+	// gave is when the last one was told to, ending since when something there ends.
+	gave, ending time.Time
+	// unknown says that the node's program was asked for the pressure, and did not tell it.
+	unknown bool
 }
 
 // seen is the strain after a look: kubelet says that the node is short of memory, and its kernel
@@ -54,7 +57,23 @@ func (s strain) seen(now time.Time, kubelet bool, is *nodeapi.Pressure, limit in
 }
 
 // due says that the node is short, and that the last one that gave way was not enough.
-func (s strain) due(now time.Time) bool { return s.short && now.Sub(s.gave) >= reliefWithin }
+func (s strain) due(now time.Time) bool {
+	return s.short && now.Sub(s.gave) >= reliefPause && !s.ends(now)
+}
+
+// with is the strain with what is seen of who gives way there.
+func (s strain) with(there spare, now time.Time) strain {
+	switch {
+	case !there.ends(now):
+		s.ending = time.Time{}
+	case s.ending.IsZero():
+		s.ending = now
+	}
+	return s
+}
+
+// ends says that the end of something there is to be waited for. What takes longer may never end.
+func (s strain) ends(now time.Time) bool { return !s.ending.IsZero() && now.Sub(s.ending) < endsWithin }
 
 // spare is what a node can do without.
 type spare struct {
@@ -63,37 +82,51 @@ type spare struct {
 	dozing []*v1alpha1.VDISession
 }
 
-// next is who gives way next: one of a warm pool, which nobody has used, or the one that has dozed
-// longest and that nobody is back at. It is none while another one does.
-func (s spare) next(now time.Time) (pod *corev1.Pod, dozes *v1alpha1.VDISession) {
-	for _, waits := range s.waits {
-		if waits.DeletionTimestamp != nil && now.Sub(waits.DeletionTimestamp.Time) < endsWithin {
-			return nil, nil
-		}
-		if waits.DeletionTimestamp == nil && (pod == nil || before(pod, waits)) {
-			pod = waits
-		}
-	}
-	for _, of := range s.dozing {
-		switch d := of.Status.Doze; {
-		case of.Spec.Power == v1alpha1.PowerAlwaysOn || d.Lost || lifecycle.Returned(of, now):
-		case d.GivesWayTo != "":
-			return nil, nil
-		case dozes == nil || cmp.Or(d.Since.Compare(dozes.Status.Doze.Since.Time), cmp.Compare(of.UID, dozes.UID)) < 0:
-			dozes = of
-		}
-	}
-	if pod != nil {
-		return pod, nil
-	}
-	return nil, dozes
+// candidate is one that can give way: a pod of a warm pool, or a session that dozes.
+type candidate struct {
+	pod     *corev1.Pod
+	session *v1alpha1.VDISession
 }
 
-// before says that a would be claimed before b, and holds less memory if it is frozen: who starts, or
-// is younger, goes first.
-func before(a, b *corev1.Pod) bool {
-	if pods.Ready(a) != pods.Ready(b) {
-		return pods.Ready(a)
+// ends says that something there is going already.
+func (s spare) ends(now time.Time) bool {
+	return slices.ContainsFunc(s.waits, func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil }) ||
+		slices.ContainsFunc(s.dozing, func(of *v1alpha1.VDISession) bool { return mayGive(of, now) && of.Status.Doze.GivesWayTo != "" })
+}
+
+// inOrder is who gives way, the first one first: those of warm pools, which nobody has used, and then
+// those that have dozed longest and that nobody is back at.
+func (s spare) inOrder(now time.Time) (order []candidate) {
+	waits := slices.DeleteFunc(slices.Clone(s.waits), func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+	slices.SortFunc(waits, func(a, b *corev1.Pod) int { return -claimOrder(a, b) })
+	dozing := slices.DeleteFunc(slices.Clone(s.dozing), func(of *v1alpha1.VDISession) bool {
+		return !mayGive(of, now) || of.Status.Doze.GivesWayTo != ""
+	})
+	slices.SortFunc(dozing, func(a, b *v1alpha1.VDISession) int {
+		return cmp.Or(a.Status.Doze.Since.Compare(b.Status.Doze.Since.Time), cmp.Compare(a.UID, b.UID))
+	})
+	for _, pod := range waits {
+		order = append(order, candidate{pod: pod})
 	}
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) < 0
+	for _, of := range dozing {
+		order = append(order, candidate{session: of})
+	}
+	return order
+}
+
+// mayGive says that a dozing desktop may be taken from its session.
+func mayGive(of *v1alpha1.VDISession, now time.Time) bool {
+	return of.DeletionTimestamp.IsZero() && of.Spec.Power != v1alpha1.PowerAlwaysOn && !of.Status.Doze.Lost && !lifecycle.Returned(of, now)
+}
+
+// claimOrder is the order in which a pool's desktops are claimed. The last one holds least memory if
+// they are frozen: who starts, or is younger, goes first.
+func claimOrder(a, b *corev1.Pod) int {
+	if pods.Ready(a) != pods.Ready(b) {
+		if pods.Ready(a) {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 }

@@ -56,8 +56,11 @@ func TestANodeHasTimeToFeelTheRelief(t *testing.T) {
 	s := strain{short: true}
 	assert.True(t, s.due(noon))
 	s.gave = noon
-	assert.False(t, s.due(noon.Add(reliefWithin-time.Second)))
-	assert.True(t, s.due(noon.Add(reliefWithin)))
+	assert.False(t, s.due(noon.Add(reliefPause-time.Second)))
+	assert.True(t, s.due(noon.Add(reliefPause)))
+	s.ending = noon.Add(reliefPause)
+	assert.False(t, s.due(noon.Add(reliefPause+endsWithin-time.Second)), "while something ends there")
+	assert.True(t, s.due(noon.Add(reliefPause+endsWithin)), "what takes longer may never end")
 	s.short = false
 	assert.False(t, s.due(noon.Add(time.Hour)))
 }
@@ -72,9 +75,7 @@ func TestWhoGivesWayToANodeFirst(t *testing.T) {
 		return p
 	}
 	starts := func(p *corev1.Pod) { p.Status.Conditions = nil }
-	ends := func(ago time.Duration) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: noon.Add(-ago)} }
-	}
+	ends := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: noon.Add(time.Hour)} }
 	dozes := func(name string, since time.Duration, how ...func(*v1alpha1.VDISession)) *v1alpha1.VDISession {
 		s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}}
 		s.Status.Doze = &v1alpha1.SessionDoze{Since: metav1.NewMicroTime(noon.Add(-since))}
@@ -93,6 +94,9 @@ func TestWhoGivesWayToANodeFirst(t *testing.T) {
 	}
 	always := func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerAlwaysOn }
 	lost := func(s *v1alpha1.VDISession) { s.Status.Doze.Lost = true }
+	goes := func(s *v1alpha1.VDISession) {
+		s.DeletionTimestamp, s.Status.Doze.GivesWayTo = &metav1.Time{Time: noon}, "somebody"
+	}
 	gives := func(s *v1alpha1.VDISession) { s.Status.Doze.GivesWayTo = "somebody" }
 	type (
 		waits  = []*corev1.Pod
@@ -107,22 +111,23 @@ func TestWhoGivesWayToANodeFirst(t *testing.T) {
 		"who waits, before who dozes":             {waits{pod("a", time.Minute)}, dozing{dozes("ada", time.Hour)}, "a"},
 		"the youngest, which is claimed last":     {waits{pod("a", time.Hour), pod("b", time.Minute), pod("c", 2*time.Hour)}, nil, "b"},
 		"one that still starts, before":           {waits{pod("a", time.Minute), pod("b", time.Hour, starts)}, nil, "b"},
-		"none while one ends":                     {waits{pod("a", time.Minute), pod("b", time.Hour, ends(time.Minute))}, dozing{dozes("ada", time.Hour)}, ""},
-		"but for one that never does":             {waits{pod("a", time.Minute), pod("b", time.Hour, ends(endsWithin))}, nil, "a"},
+		"none while one ends":                     {waits{pod("a", time.Minute), pod("b", time.Hour, ends)}, dozing{dozes("ada", time.Hour)}, ""},
 		"who has dozed for longest":               {nil, dozing{dozes("bob", time.Minute), dozes("ada", time.Hour), dozes("eve", 2*time.Minute)}, "ada"},
 		"of two that began together always one":   {nil, dozing{dozes("bob", time.Hour), dozes("ada", time.Hour)}, "ada"},
 		"never one that wakes":                    {nil, dozing{dozes("ada", time.Hour, isBack), dozes("bob", time.Minute)}, "bob"},
 		"nor one in use":                          {nil, dozing{dozes("ada", time.Hour, inUse)}, ""},
 		"nor one that is always on, or lost":      {nil, dozing{dozes("ada", time.Hour, always), dozes("bob", time.Hour, lost)}, ""},
 		"none while another gives way":            {nil, dozing{dozes("ada", time.Hour), dozes("bob", time.Minute, gives)}, ""},
+		"nor one whose session goes":              {nil, dozing{dozes("ada", time.Hour, goes), dozes("bob", time.Minute)}, "bob"},
 		"one that will not, for somebody is back": {nil, dozing{dozes("ada", time.Minute), dozes("bob", time.Hour, gives, isBack)}, "ada"},
 	} {
-		got := ""
-		switch pod, session := (spare{test.waits, test.dozing}).next(noon); {
-		case pod != nil:
-			got = pod.Name
-		case session != nil:
-			got = session.Name
+		got, there := "", spare{test.waits, test.dozing}
+		if order := there.inOrder(noon); !there.ends(noon) && len(order) > 0 {
+			if first := order[0]; first.pod != nil {
+				got = first.pod.Name
+			} else {
+				got = first.session.Name
+			}
 		}
 		assert.Equal(t, test.want, got, name)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -36,7 +37,7 @@ var podTokens = map[string]token.Audience{
 func (p *pass) ensurePodTokens(ctx context.Context) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: workload.TokenSecretName(p.session.Name), Namespace: p.session.Namespace}}
 	_, err := controllerutil.CreateOrPatch(ctx, p.Client, secret, func() error {
-		if err := p.takeOver(ctx, secret); err != nil {
+		if err := p.makeWay(ctx, secret); err != nil {
 			return err
 		}
 		data := make(map[string][]byte, len(podTokens))
@@ -55,19 +56,19 @@ func (p *pass) ensurePodTokens(ctx context.Context) error {
 	return err
 }
 
-// takeOver makes sure that a Secret is the session's. One of an earlier session of this name has
-// the same keys, and tokens that do not open this one.
-func (p *pass) takeOver(ctx context.Context, secret *corev1.Secret) error {
+// makeWay refuses a Secret that is not the session's. One of an earlier session of this name is
+// deleted, and made anew in a moment: the garbage collector may be about to delete it.
+func (p *pass) makeWay(ctx context.Context, secret *corev1.Secret) error {
 	if secret.ResourceVersion == "" || metav1.IsControlledBy(secret, p.session) {
 		return nil
 	}
-	former, err := workload.Former(ctx, p.API, p.session, secret)
+	left, err := workload.LeftByDeleted(ctx, p.API, p.session, secret)
 	if err != nil {
 		return err
 	}
-	if former {
-		secret.OwnerReferences = nil
-		return nil
+	if left {
+		return cmp.Or(workload.RemoveLeft(ctx, p.Client, secret.DeepCopy()),
+			error(apierrors.NewConflict(corev1.Resource("secrets"), secret.Name, errors.New("it is of a session that was deleted, and goes"))))
 	}
 	return apierrors.NewForbidden(corev1.Resource("secrets"), secret.Name,
 		errors.New("a Secret of this name exists and belongs to somebody else; delete it or choose another name for the session"))

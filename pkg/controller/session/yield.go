@@ -98,7 +98,7 @@ func waitsIndex(s *v1alpha1.VDISession) []string {
 // makeRoom has this dozing desktop give way to its node, and to a change of its own.
 func (p *pass) makeRoom(ctx context.Context) {
 	d := p.session.Status.Doze
-	if d == nil || d.Lost {
+	if d == nil || d.Lost || lifecycle.Returned(p.session, p.now) { // a visitor waits for nobody's room
 		return
 	}
 	if p.session.Spec.Power == v1alpha1.PowerAlwaysOn { // it never does, whoever hopes for it

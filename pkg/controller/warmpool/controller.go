@@ -93,7 +93,7 @@ type Reconciler struct {
 	// refusals are the last of each pool, pauses what nodes ask of each, reports what there is to say
 	// of each template; mu guards them, and made.
 	refusals map[place]refusal
-	pauses   map[place]refusal
+	pauses   map[place]map[string]pause
 	// made are when pods of each pool were made that the cache has not shown yet, by name.
 	made    map[place]map[string]time.Time
 	reports map[string]v1alpha1.TemplateWarmPool
@@ -215,11 +215,9 @@ func (r *Reconciler) keep(ctx context.Context, t *v1alpha1.VDITemplate, namespac
 	r.mu.Lock()
 	refused := r.refusals[at]
 	r.mu.Unlock()
-	pause := r.paused(at)
 	p.refusedUntil = refused.until
-	if pause.until.After(p.refusedUntil) {
-		p.refusedUntil = pause.until
-	}
+	paused := r.paused(at)
+	p.fewer, p.fewerUntil = paused.fewer, paused.until
 	plan := p.decide(r.Now())
 	for _, pod := range plan.remove {
 		switch err := remove(ctx, r.Client, pod); {
@@ -243,7 +241,7 @@ func (r *Reconciler) keep(ctx context.Context, t *v1alpha1.VDITemplate, namespac
 	}
 	said.Ready += int32(len(plan.ready))               //nolint:gosec // Replicas at most.
 	said.Dozing += int32(r.freeze(ctx, t, plan.ready)) //nolint:gosec // As above.
-	said.of(p, plan, refused, pause)
+	said.of(p, plan, refused, paused)
 	said.returnAt(plan.again)
 	if p.replicas > 0 && (len(plan.ready) < p.replicas || r.Programs != nil) {
 		said.returnAt(r.Now().Add(lookAgain))
@@ -363,26 +361,6 @@ func (r *Reconciler) setMade(at place, name string) {
 		r.made[at] = map[string]time.Time{}
 	}
 	r.made[at][name] = r.Now()
-}
-
-// Pause makes none of a pool until then.
-func (r *Reconciler) Pause(template, namespace string, until time.Time, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.pauses == nil {
-		r.pauses = map[place]refusal{}
-	}
-	r.pauses[place{template, namespace}] = refusal{until, why}
-}
-
-// paused is the pause of a pool; the zero value is none.
-func (r *Reconciler) paused(at place) refusal {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.Now().Before(r.pauses[at].until) {
-		delete(r.pauses, at)
-	}
-	return r.pauses[at]
 }
 
 func (r *Reconciler) setRefusal(at place, is refusal) {

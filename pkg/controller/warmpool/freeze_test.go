@@ -175,12 +175,15 @@ func TestANodeThatDoesNotAnswerIsAskedOnceForAVisitor(t *testing.T) {
 
 func TestAPoolMakesNoneForAWhileAfterOneGaveWayToItsNode(t *testing.T) {
 	n := newNight(t)
-	n.Pause("egl", "team", time.Now().Add(time.Minute), "Node a is short of memory.")
-	n.Pause("other", "team", time.Now().Add(time.Hour), "It is another pool's.")
+	n.Pause("egl", "team", "a", 1, time.Now().Add(time.Minute))
+	n.Pause("egl", "team", "b", 3, time.Now().Add(time.Hour))
+	n.Pause("egl", "team", "b", 0, time.Now().Add(time.Hour))
+	n.Pause("other", "team", "a", 1, time.Now().Add(time.Hour))
 	require.NoError(t, n.Client.Delete(t.Context(), n.pod))
 	n.reconciles()
 	require.Empty(t, n.waiting())
-	assert.Equal(t, &v1alpha1.TemplateWarmPool{Desired: 1, Reason: v1alpha1.ReasonNodeNeedsRoom, Message: "Node a is short of memory."}, n.Report("egl"))
+	assert.Equal(t, &v1alpha1.TemplateWarmPool{Desired: 1, Reason: v1alpha1.ReasonNodeNeedsRoom,
+		Message: "Short of memory: node a. Desktops that waited there gave way (1); others are made 10 minutes after that."}, n.Report("egl"))
 	n.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
 	n.reconciles()
 	assert.Len(t, n.waiting(), 1)

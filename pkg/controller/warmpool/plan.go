@@ -25,9 +25,11 @@ type pool struct {
 	maxAge time.Duration
 	// sessionsFirst says that sessions wait for a device that such a desktop asks for.
 	sessionsFirst bool
-	// refusedUntil is until when none is made, after the API server has refused one, or one has given
-	// way to its node.
+	// refusedUntil is until when none is made, after the API server has refused one.
 	refusedUntil time.Time
+	// fewer have given way to their nodes, and are not replaced before fewerUntil.
+	fewer      int
+	fewerUntil time.Time
 	// waiting are the pods; unseen is how many were made that are not among them yet.
 	waiting []*corev1.Pod
 	unseen  int
@@ -80,7 +82,7 @@ func (p pool) decide(now time.Time) (out plan) {
 		switch ends := oldest.CreationTimestamp.Add(p.maxAge); {
 		case now.Before(ends):
 			out.again = ends
-		case len(out.starting) == 0:
+		case len(out.starting) == 0 && !now.Before(p.refusedUntil):
 			out.remove = append(out.remove, oldest)
 			out.ready = out.ready[1:]
 		}
@@ -88,10 +90,12 @@ func (p pool) decide(now time.Time) (out plan) {
 	missing := p.replicas - len(out.ready) - len(out.starting) - p.unseen
 	switch {
 	case missing <= 0 || p.sessionsFirst:
+	case missing <= p.fewer:
+		out.again = p.fewerUntil
 	case now.Before(p.refusedUntil):
 		out.again = p.refusedUntil
 	default:
-		out.create = max(0, min(missing, startsAtOnce-len(out.starting)-p.unseen))
+		out.create = max(0, min(missing-p.fewer, startsAtOnce-len(out.starting)-p.unseen))
 	}
 	return out
 }

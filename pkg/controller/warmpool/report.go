@@ -36,15 +36,15 @@ func (r *report) because(reason, message string) {
 }
 
 // of says how one pool stands.
-func (r *report) of(p pool, plan plan, refused, pause refusal) {
+func (r *report) of(p pool, plan plan, refused refusal, paused paused) {
 	switch {
 	case len(plan.ready) >= p.replicas:
 	case p.sessionsFirst:
 		r.because(v1alpha1.ReasonSessionsFirst, "Sessions wait for a GPU, and desktops of the pool come after them.")
-	case pause.message != "":
-		r.because(v1alpha1.ReasonNodeNeedsRoom, pause.message)
 	case refused.message != "":
 		r.because(v1alpha1.ReasonRefused, refused.message)
+	case paused.fewer > 0:
+		r.because(v1alpha1.ReasonNodeNeedsRoom, paused.says())
 	default:
 		r.because(v1alpha1.ReasonRefilling, starts(plan.starting))
 	}
