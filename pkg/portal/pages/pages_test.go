@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr/testr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -313,8 +314,10 @@ func TestADesktopThatCannotBeStartedSaysWhy(t *testing.T) {
 		status   int
 		says     string
 	}{
-		"unknown":     {template: "none", status: 404, says: "There is no such template"},
-		"has a home":  {objects: []client.Object{desk("one", "ada")}, status: 409, says: "one has your files"},
+		"unknown":    {template: "none", status: 404, says: "There is no such template"},
+		"has a home": {objects: []client.Object{desk("one", "ada")}, status: 409, says: "one has your files"},
+		"a namespace that is not there": {refuse: apierrors.NewNotFound(corev1.Resource("namespaces"), "people"), status: 409,
+			says: `namespaces &#34;people&#34; not found`},
 		"quota":       {refuse: quota, status: 409, says: "exceeded quota: desktops, used: count=3"},
 		"no rights":   {refuse: rights, status: 403, says: "service account"},
 		"unreachable": {refuse: errors.New("dial tcp 10.0.0.1:443: refused"), status: 503, says: "Try again"},

@@ -166,6 +166,10 @@ func (v *visit) newSession(template, suffix string) (*v1alpha1.VDISession, *prob
 		s.Name = nameFor(template, "")
 		err = v.Pages.Client.Create(v.r.Context(), s)
 	}
+	if apierrors.IsNotFound(err) { // of its namespace
+		v.Pages.Log.Error(err, "portal.sessionsNamespace does not exist", "namespace", s.Namespace)
+		return nil, &problem{status: http.StatusConflict, key: "refused", said: plain(err)}
+	}
 	if err != nil {
 		return nil, v.failed(err)
 	}
