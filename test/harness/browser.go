@@ -134,7 +134,8 @@ func (b *Browser) Opened() (*Browser, error) {
 		if t.Type == "page" && t.TargetID != chromedp.FromContext(b.Ctx).Target.TargetID {
 			tab, end := chromedp.NewContext(b.Ctx, chromedp.WithTargetID(t.TargetID))
 			b.end = append([]func(){end}, b.end...)
-			return &Browser{Ctx: tab}, nil
+			// What is run first keeps the tab attached for as long as its context.
+			return &Browser{Ctx: tab}, chromedp.Run(tab)
 		}
 	}
 	return nil, errors.New("there is none yet")
