@@ -148,7 +148,7 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) $(REGISTRY_PROGRAM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd; a release against a real registry
 	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
-		$(TEST) -tags integration -timeout 10m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/node/ ./cmd/operator/ && \
+		$(TEST) -tags integration -timeout 20m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/node/ ./cmd/operator/ && \
 		$(CHAOS)
 	cd build && $(GO_TEST) -tags integration -count=1 -timeout 10m ./release/
 

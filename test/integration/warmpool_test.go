@@ -373,6 +373,7 @@ func TestAnOperatorThatIsKilledAfterTheClaimLeavesTheSessionItsDesktop(t *testin
 }
 
 func TestADesktopThatWaitsGivesItsGPUToASessionThatWaitsForOne(t *testing.T) {
+	t.Parallel() // it waits for minutes
 	ns := space(t)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns}}
 	require.NoError(t, api.Create(t.Context(), node))
