@@ -68,6 +68,7 @@ func (p *pass) explainSize(ctx context.Context, progress *workload.Progress) {
 	if !known || asked.Cmp(largest) <= 0 {
 		return
 	}
+	p.returnAt(p.now.Add(nodesLookedAt)) // a node, or what it offers, may be newer than the list
 	*progress = progress.Because(v1alpha1.ReasonNoNodeLargeEnough, "No node of the cluster is large enough", fmt.Sprintf(
 		"the desktop asks for %s of %s, and the largest node has %s. Ask for less in spec.resources of the session or its template; "+
 			"otherwise it waits for a larger node. %s", asked.String(), progress.Resource, largest.String(), progress.Detail))
