@@ -144,9 +144,11 @@ func (r *Reconciler) look(ctx context.Context, spares map[string]spare) map[stri
 			tells, known := r.pressure(ctx, node)
 			is := before.seen(r.Now(), kubelet, tells, r.Config.Doze.MemoryPressure)
 			is.unknown = !known
-			switch log := ctrl.LoggerFrom(ctx); {
-			case is.unknown && !before.unknown:
+			log := ctrl.LoggerFrom(ctx)
+			if is.unknown && !before.unknown {
 				log.Info("a node's program does not tell how short of memory the node is; kubelet's word alone counts", "node", node)
+			}
+			switch {
 			case is.short && !before.short:
 				r.relief.short.Store(node, true)
 				log.Info("a node is short of memory; what waits and dozes there gives way, one at a time", "node", node, "kubelet", kubelet)

@@ -128,6 +128,17 @@ func TestOnANodeThatIsShortOfMemoryNoDozeBegins(t *testing.T) {
 	assert.NotNil(t, n.session().Status.Doze)
 }
 
+func TestANodeWhoseProgramTellsNoMoreIsShortNoMore(t *testing.T) {
+	n := newNight(t)
+	n.neighbour("old", time.Hour, 1)
+	n.program.Feels(*low(40))
+	now := n.relieves(dozeSoon + pressureLookedAt)
+	n.says(now, metav1.ConditionFalse, v1alpha1.ReasonNodeNeedsRoom)
+	n.program.Feels(nodeapi.Pressure{Stalled: 1000, Available: -1})
+	n.relieves(nodeLookedAt + 2*pressureLookedAt)
+	assert.NotNil(t, n.session().Status.Doze)
+}
+
 func TestADesktopOfAWarmPoolGivesWayBeforeAnyThatDozes(t *testing.T) {
 	n := dozing(t)
 	pauses := pausing{}
