@@ -36,3 +36,14 @@ func newer(a, b *corev1.Pod) bool {
 	}
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) > 0
 }
+
+// ReadyFirst orders pods: those that are ready before those that are not, and then the oldest first.
+func ReadyFirst(a, b *corev1.Pod) int {
+	if Ready(a) != Ready(b) {
+		if Ready(a) {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}

@@ -219,42 +219,26 @@ func (s *tale) deployment(image string, replicas int32) {
 		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}})
 }
 
-func TestAChangeBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
-	for name, late := range map[string]bool{"before": false, "after": true} {
+func TestAChangeOrAScaleToZeroBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		late     bool
+		image    string
+		replicas int32
+	}{
+		"a change before": {false, "2", 1}, "a change after": {true, "2", 1}, "to zero before": {false, "1", 0}, "to zero after": {true, "1", 0},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := tell(t)
 			s.awake()
 			s.deployment("1", 1)
 			s.made("first")
-			if late {
+			if c.late {
 				s.ready()
 			}
-			s.deployment("2", 1)
+			s.deployment(c.image, c.replicas)
 			s.ready()
 			s.ends()
-			if late {
-				s.breaks(NoRestartInUse, "")
-			} else {
-				s.breaks("", "")
-			}
-		})
-	}
-}
-
-func TestAScaleToZeroBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
-	for name, late := range map[string]bool{"before": false, "after": true} {
-		t.Run(name, func(t *testing.T) {
-			s := tell(t)
-			s.awake()
-			s.deployment("1", 1)
-			s.made("first")
-			if late {
-				s.ready()
-			}
-			s.deployment("1", 0)
-			s.ready()
-			s.ends()
-			if late {
+			if c.late {
 				s.breaks(NoRestartInUse, "")
 			} else {
 				s.breaks("", "")

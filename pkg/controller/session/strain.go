@@ -98,7 +98,8 @@ func (s spare) ends(now time.Time) bool {
 // those that have dozed longest and that nobody is back at.
 func (s spare) inOrder(now time.Time) (order []candidate) {
 	waits := slices.DeleteFunc(slices.Clone(s.waits), func(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
-	slices.SortFunc(waits, func(a, b *corev1.Pod) int { return -claimOrder(a, b) })
+	// Who starts, or is younger, holds least memory if they are frozen.
+	slices.SortFunc(waits, func(a, b *corev1.Pod) int { return pods.ReadyFirst(b, a) })
 	dozing := slices.DeleteFunc(slices.Clone(s.dozing), func(of *v1alpha1.VDISession) bool {
 		return !mayGive(of, now) || of.Status.Doze.GivesWayTo != ""
 	})
@@ -117,16 +118,4 @@ func (s spare) inOrder(now time.Time) (order []candidate) {
 // mayGive says that a dozing desktop may be taken from its session.
 func mayGive(of *v1alpha1.VDISession, now time.Time) bool {
 	return of.DeletionTimestamp.IsZero() && of.Spec.Power != v1alpha1.PowerAlwaysOn && !of.Status.Doze.Lost && !lifecycle.Returned(of, now)
-}
-
-// claimOrder is the order in which a pool's desktops are claimed. The last one holds least memory if
-// they are frozen: who starts, or is younger, goes first.
-func claimOrder(a, b *corev1.Pod) int {
-	if pods.Ready(a) != pods.Ready(b) {
-		if pods.Ready(a) {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 }

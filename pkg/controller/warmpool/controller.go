@@ -104,7 +104,7 @@ type Reconciler struct {
 // place is one pool.
 type place struct{ template, namespace string }
 
-// refusal is what the API server said of a pod, or why none is to be made.
+// refusal is what the API server said of a pod.
 type refusal struct {
 	until   time.Time
 	message string

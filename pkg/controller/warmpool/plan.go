@@ -1,7 +1,6 @@
 package warmpool
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -58,15 +57,7 @@ func (p pool) decide(now time.Time) (out plan) {
 			stay = append(stay, pod)
 		}
 	}
-	slices.SortFunc(stay, func(a, b *corev1.Pod) int {
-		if pods.Ready(a) != pods.Ready(b) {
-			if pods.Ready(a) {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(stay, pods.ReadyFirst)
 	if len(stay) > p.replicas {
 		out.remove = append(out.remove, stay[p.replicas:]...)
 		stay = stay[:p.replicas]
