@@ -189,7 +189,7 @@ func (p *Prober) address(v directory.View) string {
 // at is a port of the session's pod. The pod of a desktop that sleeps is about to end: a visitor
 // who comes now gets the next one.
 func (p *Prober) at(v directory.View, port int) string {
-	if v.Session == nil || lifecycle.Asleep(v.Session) || v.Pod.IP == "" || port == 0 || p.Frozen(v) {
+	if v.Session == nil || lifecycle.Asleep(v.Session) || lifecycle.Finishing(v.Session) || v.Pod.IP == "" || port == 0 || p.Frozen(v) {
 		return ""
 	}
 	return net.JoinHostPort(v.Pod.IP, strconv.Itoa(port))

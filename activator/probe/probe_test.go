@@ -132,6 +132,19 @@ func TestAPortThatRefusesIsTriedUntilItAccepts(t *testing.T) {
 	expectConn(t, got)
 }
 
+func TestAPodForWhoseEndTheDesktopWaitsIsNotDialled(t *testing.T) {
+	s := awake()
+	s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonHomeFinishing}
+	r, d := newProber(s, network)
+	l := listen(t, "127.0.0.1:0")
+	d.SetPod(podAt(l.Addr()))
+	assert.False(t, accepts(t, r, d), "the last session's pod")
+	s = awake()
+	s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonStarting}
+	d.SetSession(s)
+	assert.True(t, accepts(t, r, d), "the pod that starts")
+}
+
 func TestADesktopThatIsBeingPutToSleepIsNotDialled(t *testing.T) {
 	r, d := newProber(asleep(noon, lifecycle.ReasonDisconnected), network)
 	d.SetPod(podAt(listen(t, "127.0.0.1:0").Addr()))

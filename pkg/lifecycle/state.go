@@ -62,6 +62,13 @@ func StartBegan(s *v1alpha1.VDISession) time.Time {
 	return latest(at(s.Status.StartTime), at(s.Status.LostTime))
 }
 
+// Finishing says that the awake desktop does not start before a pod has ended. Until then the pod
+// that it has is the last session's.
+func Finishing(s *v1alpha1.VDISession) bool {
+	w := s.Status.Waiting
+	return Awake(s) && !Started(s) && w != nil && w.Reason == v1alpha1.ReasonHomeFinishing
+}
+
 // NotReached says that the operator takes the awake desktop for ready, and asks the
 // activators whether it can be reached.
 func NotReached(s *v1alpha1.VDISession) bool {

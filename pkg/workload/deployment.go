@@ -135,14 +135,12 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 	}
 	o.Exists = true
 	switch {
-	case o.Pod != nil:
-		return o, nil
-	case Replicas(deployment) > 0:
+	case Replicas(deployment) == 0:
+		return atZero(ctx, d.Client, s, deployment, o)
+	case o.Pod == nil:
 		o.Progress = noPod(deployment)
-		return o, nil
 	}
-	o.Progress, err = atZero(ctx, d.Client, s, deployment)
-	return o, err
+	return o, nil
 }
 
 // noPod says why a deployment that is to run has no pod, such as a quota that is full.

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -37,6 +38,31 @@ func finishing(ctx context.Context, c client.Reader, namespace string, spec *cor
 		return nil, nil
 	}
 	return users[0].DeepCopy(), nil
+}
+
+// ends finds the pod for whose end a desktop at zero waits before it starts; nil without one.
+func ends(ctx context.Context, c client.Reader, d *appsv1.Deployment) (*corev1.Pod, error) {
+	if homeOf(&d.Spec.Template.Spec) != "" {
+		return finishing(ctx, c, d.Namespace, &d.Spec.Template.Spec)
+	}
+	return leaving(ctx, c, d)
+}
+
+// leaving finds the pod of a desktop at zero that Kubernetes has not begun to delete: it will,
+// even where the desktop is to run again by then. Whoever was let in would lose it.
+func leaving(ctx context.Context, c client.Reader, d *appsv1.Deployment) (*corev1.Pod, error) {
+	list := &corev1.PodList{}
+	session := d.Spec.Template.Labels[v1alpha1.LabelSession]
+	if err := c.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelSession: session}); err != nil {
+		return nil, fmt.Errorf("list the pods of the session %s: %w", session, err)
+	}
+	for i := range list.Items {
+		p := &list.Items[i]
+		if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind == "ReplicaSet" && p.DeletionTimestamp == nil && !pods.Ended(p) {
+			return p, nil
+		}
+	}
+	return nil, nil
 }
 
 // byName orders pods: of several, always the same is spoken of.
@@ -71,19 +97,21 @@ func homeOf(spec *corev1.PodSpec) string {
 	return ""
 }
 
-// atZero is the progress of an awake desktop whose deployment has not been scaled up.
-func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment) (Progress, error) {
-	if s.Status.StartTime == nil {
-		return Progress{}, nil
+// atZero completes what is observed of a desktop whose deployment has not been scaled up. While it
+// starts, the pod that is there is the last session's, and ends: unless a warm pool gave it.
+func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment, o Observation) (Observation, error) {
+	if s.Status.StartTime == nil || o.Pod != nil && (s.Status.ReadyTime != nil || Claimed(s, o.Pod)) {
+		return o, nil
 	}
-	pod, err := finishing(ctx, c, s.Namespace, &d.Spec.Template.Spec)
-	switch {
-	case err != nil || pod == nil:
-		return Progress{}, err
-	case pods.NodeLost(pod):
-		return homeLost(ctx, c, pod)
+	pod, err := ends(ctx, c, d)
+	if err != nil || pod == nil {
+		return o, err
 	}
-	return finishingProgress(pod), nil
+	o.Pod, o.Progress = nil, finishingProgress(pod)
+	if pods.NodeLost(pod) {
+		o.Progress, err = homeLost(ctx, c, pod)
+	}
+	return o, err
 }
 
 // OverdueAfter is how long after its Until a Progress is taken for one that does not pass by
@@ -114,6 +142,9 @@ func finishingProgress(p *corev1.Pod) Progress {
 	if p.DeletionTimestamp != nil {
 		progress.Overdue = overdue(p)
 		progress.Detail += fmt.Sprintf(", until %s at the latest", inUTC(p.DeletionTimestamp.Time))
+	}
+	if homeOf(&p.Spec) == "" {
+		return progress.say("The desktop's last pod is ending", "")
 	}
 	return progress.say("The last use of the home is ending", "")
 }

@@ -1,15 +1,59 @@
 package workload
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
+
+var home = corev1.Volume{Name: volumeHome, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "home"}}}
+
+func TestADesktopWithoutAHomeWaitsForItsOwnPodToBeToldToEnd(t *testing.T) {
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "VDISession"}, Status: v1alpha1.VDISessionStatus{StartTime: &metav1.MicroTime{}}}
+	labels := map[string]string{v1alpha1.LabelSession: "ada"}
+	atZeroNow := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada"},
+		Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}}}}
+	for name, c := range map[string]struct {
+		kind  string
+		phase corev1.PodPhase
+		ends  bool
+		waits bool
+	}{
+		"of its deployment": {kind: "ReplicaSet", phase: corev1.PodRunning, waits: true},
+		"that ends":         {kind: "ReplicaSet", ends: true},
+		"that has ended":    {kind: "ReplicaSet", phase: corev1.PodSucceeded},
+		"of a warm pool":    {kind: "VDISession"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: labels, Finalizers: []string{"a.io/x"},
+				OwnerReferences: []metav1.OwnerReference{{Kind: c.kind, Name: "o", UID: types.UID(c.kind), Controller: new(true)}}}, Status: corev1.PodStatus{Phase: c.phase}}
+			if c.ends {
+				pod.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+			}
+			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod, atZeroNow).Build()
+			o, err := atZero(t.Context(), cluster, s, atZeroNow, Observation{Pod: pod})
+			require.NoError(t, err)
+			assert.Equal(t, c.waits, o.Progress.Reason == v1alpha1.ReasonHomeFinishing)
+			assert.Equal(t, c.waits, o.Pod == nil, "it is the desktop")
+			_, err = scaleDeployment(t.Context(), cluster, atZeroNow, 1)
+			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
+		})
+	}
+}
 
 func TestAPodThatDoesNotEndInTimeIsAnAdministrators(t *testing.T) {
 	until := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -31,7 +75,7 @@ func TestAPodThatDoesNotEndInTimeIsAnAdministrators(t *testing.T) {
 		"when a finalizer keeps": {at: overdue, finalizers: []string{"a.io/x", "b.io/y"}, stuck: true, want: "The last use of the home does not end: pod ada-1 was to end by 2026-11-23 12:00:00 UTC. It is kept by a.io/x and b.io/y: an administrator has whoever set that take it away, as docs/troubleshooting.md#a-pod-that-does-not-end says."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1", Finalizers: c.finalizers}, Spec: corev1.PodSpec{NodeName: "n-1"}}
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "ada-1", Finalizers: c.finalizers}, Spec: corev1.PodSpec{NodeName: "n-1", Volumes: []corev1.Volume{home}}}
 			if !c.undated {
 				pod.DeletionTimestamp = &metav1.Time{Time: until}
 			}

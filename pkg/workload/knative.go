@@ -162,20 +162,18 @@ func (k *Knative) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observat
 		return o, client.IgnoreNotFound(err)
 	}
 	o.Exists = metav1.IsControlledBy(service, s)
-	if o.Pod != nil {
-		return o, nil
-	}
 	revisions, err := k.revisions(ctx, k.Client, s)
 	if err != nil {
 		return o, err
 	}
-	if d := running(revisions); d != nil {
+	switch d, newest := running(revisions), revisions[newestRevision(service)]; {
+	case d == nil && newest != nil:
+		return atZero(ctx, k.Client, s, newest, o)
+	case o.Pod != nil:
+		return o, nil
+	case d != nil:
 		o.Progress = noPod(d)
 		return o, nil
-	}
-	if d := revisions[newestRevision(service)]; d != nil {
-		o.Progress, err = atZero(ctx, k.Client, s, d)
-		return o, err
 	}
 	if c := service.Status.GetCondition(servingv1.ServiceConditionConfigurationsReady); c.IsFalse() {
 		o.Progress = Progress{Reason: v1alpha1.ReasonKnativeFailed, Detail: c.Message, Stuck: true}.

@@ -19,18 +19,18 @@ import (
 // to those whose session it is.
 const FinishingRetry = time.Second
 
-// ErrFinishing says that a pod which ends still has the desktop's home.
-var ErrFinishing = errors.New("a pod that ends still has the home")
+// ErrFinishing says that a pod ends first: one that has the desktop's home, or its own.
+var ErrFinishing = errors.New("a pod has to end first")
 
 // scaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
 // right or the deployment is gone; it returns whether it set them. While a pod that ends has
-// the home, the desktop stays at zero, with ErrFinishing.
+// the home, or is the desktop's own, the desktop stays at zero, with ErrFinishing.
 func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
 	if Replicas(d) == replicas {
 		return false, nil
 	}
 	if replicas > 0 {
-		pod, err := finishing(ctx, c, d.Namespace, &d.Spec.Template.Spec)
+		pod, err := ends(ctx, c, d)
 		if err != nil {
 			return false, err
 		}

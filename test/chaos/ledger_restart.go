@@ -29,7 +29,7 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 		// operator does not see yet that it has recorded it, a change still replaces what starts. So
 		// does a report of an impossible time in place of the visit: the next one starts it again.
 		early := l.reshaped(one, one.ready)
-		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) {
+		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) || l.waitedFor(one, revision) {
 			return ""
 		}
 		return fmt.Sprintf("pod %s/%s of the awake session %s was taken away at revision %d; it was ready since %d", one.Namespace, one.Name, name, revision, one.ready)
@@ -58,6 +58,22 @@ func (l *Ledger) unwanted(one *podLife, at uint64) bool {
 	}
 	last := owner.versions[until]
 	return last.Spec.Power != v1alpha1.PowerAlwaysOn && (lifecycle.PoweredOff(last.VDISession) || !lifecycle.Called(last.VDISession, last.at))
+}
+
+// waitedFor says that a pod's session slept, and then waited for a pod's end until a revision:
+// nobody was let into it.
+func (l *Ledger) waitedFor(one *podLife, at uint64) bool {
+	owner := l.owner(one)
+	if owner == nil {
+		return false
+	}
+	until := owner.inForce(at)
+	for i := owner.inForce(one.made); i <= until; i++ {
+		if s := owner.versions[i].VDISession; !lifecycle.Asleep(s) && !lifecycle.Finishing(s) {
+			return false
+		}
+	}
+	return lifecycle.Finishing(owner.versions[until].VDISession)
 }
 
 // owner is the life of a pod's session that the pod was made in; nil is that none was ever seen.

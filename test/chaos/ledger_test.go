@@ -213,6 +213,27 @@ func TestAPodOfASessionThatSleptAllTheTimeMayGoUnlessSomebodyAsksForIt(t *testin
 	}
 }
 
+// Kubernetes may learn late that a sleeping desktop's pod is to end: the next start waits for that.
+func TestAPodMayGoForWhoseEndItsSessionWaits(t *testing.T) {
+	for name, c := range map[string]struct{ waits, breaks string }{
+		"it waits for the end": {v1alpha1.ReasonHomeFinishing, ""},
+		"it waits for a node":  {v1alpha1.ReasonScheduling, NoRestartInUse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			s.asleep(v1alpha1.ReasonPoweredOff)
+			s.made("first")
+			s.ready()
+			s.session(func(o *v1alpha1.VDISession) {
+				o.Status.StartTime = s.at(0)
+				o.Status.Waiting = &v1alpha1.SessionWaiting{Reason: c.waits}
+			})
+			s.ends()
+			s.breaks(c.breaks, "")
+		})
+	}
+}
+
 // deployment is a version of ada's.
 func (s *tale) deployment(image string, replicas int32) {
 	s.SawDeployment(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "t-a", Name: "ada", ResourceVersion: s.next()},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/eventually"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 // ends lets a pod end and take its time: it stays until the returned function is called.
@@ -84,6 +85,24 @@ func TestADesktopDoesNotStartBesideAPodThatStillHasItsHome(t *testing.T) {
 				ended := ends(t, pod)
 				require.NoError(t, patchSession(t, s, `{"spec":{"power":"OnDemand"}}`))
 				staysAtZero(t, s, d, ended)
+			})
+			t.Run("its own, of which Kubernetes has not learnt yet that it is to end", func(t *testing.T) {
+				pod := startPod(t, s)
+				awaitPhase(t, s, v1alpha1.PhaseRunning)
+				require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
+				eventually.NoError(t, "the desktop sleeps", hasScale(t, d, 0))
+				require.NoError(t, patchSession(t, s, `{"spec":{"power":"OnDemand"}}`))
+				visit(t, s)
+				awaitCondition(t, s, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonHomeFinishing)
+				always(t, "nobody is let into the pod that ends", func() error {
+					now := get(t, s)
+					if now.Status.Phase == v1alpha1.PhaseRunning || now.Status.PodName != "" || !lifecycle.Finishing(now) {
+						return fmt.Errorf("it is %s in pod %q, and waits for %+v", now.Status.Phase, now.Status.PodName, now.Status.Waiting)
+					}
+					return hasScale(t, d, 0)()
+				})
+				ends(t, pod)()
+				eventually.NoError(t, "the desktop starts when its pod has ended", hasScale(t, d, 1))
 			})
 			require.NoError(t, patchSession(t, s, `{"spec":{"power":"Off"}}`))
 			eventually.NoError(t, "the desktop sleeps", hasScale(t, d, 0))
