@@ -109,16 +109,27 @@ test-unit: gcc ## Unit tests with the race detector
 	$(TEST) -race ./bench/... ./chaos/... ./desktop/... ./docs/... ./monitoring/... ./platform/...
 	cd test/cluster && $(GO_TEST) ./...
 	cd build && $(GO_TEST) ./...
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+	@$(MAKE) --no-print-directory fuzz-blind FUZZTIME=2s
 
 # How long each fuzz test looks for inputs that break it. Minimizing is cut short: it
 # would take up to a minute for a long input that is merely interesting.
 FUZZTIME ?= 10s
-.PHONY: fuzz
-fuzz: ## Every fuzz test, FUZZTIME (10s) each
-	@grep -rHoE '^func Fuzz\w+' --include='*_test.go' activator cmd pkg | sed 's/:func / /' | while read -r file name; do \
-		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "./$$(dirname "$$file")" | sed "s/^/$$name: /" || exit 1; \
+# Takes flags of the build. With -fuzz=. the tests are led by what an input reaches, for which
+# all packages are compiled once more; without, they try what comes.
+define run-fuzz
+	@for package in $$(grep -rlE '^func Fuzz' --include='*_test.go' activator cmd pkg | xargs -n1 dirname | sort -u); do \
+		program="$(CURDIR)/out/fuzz/$$package.test"; go test -c $(1) -o "$$program" "./$$package" || exit 1; \
+		for name in $$(grep -hoE '^func Fuzz\w+' "$$package"/*_test.go | cut -d' ' -f2); do \
+			(cd "$$package" && "$$program" -test.run '^$$' -test.fuzz "^$$name$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x \
+				-test.fuzzcachedir "$(VDI_CACHE)/fuzz/$$package") | sed "s/^/$$name: /" || exit 1; \
+		done; \
 	done
+endef
+.PHONY: fuzz fuzz-blind
+fuzz: ## Every fuzz test, FUZZTIME (10s) each
+	$(call run-fuzz,-fuzz=.)
+fuzz-blind:
+	$(call run-fuzz)
 
 .PHONY: test-chart
 test-chart: $(HELM) ## What the chart renders: fields, golden files, refusals, who may speak with whom
