@@ -25,8 +25,8 @@ const (
 	pressureLookedAt = 10 * time.Second
 	// pressureWithin bounds an answer, pressuresAtOnce how many are waited for.
 	pressureWithin, pressuresAtOnce = 2 * time.Second, 16
-	// refillPause is how long after the pressure a warm pool makes no desktop that gave one to it.
-	refillPause = 10 * time.Minute
+	// RefillPause is how long after the pressure a warm pool makes no desktop that gave one to it.
+	RefillPause = 10 * time.Minute
 )
 
 // relief has what waits and what dozes give way to nodes that are short of memory.
@@ -120,7 +120,7 @@ func (r *Reconciler) endPooled(ctx context.Context, node string, pod *corev1.Pod
 
 // pause has a warm pool not replace, for a while, what it gave.
 func (r *Reconciler) pause(of gift, now time.Time) {
-	r.Pool.Pause(of.template, of.namespace, of.node, r.relief.given[of], now.Add(refillPause))
+	r.Pool.Pause(of.template, of.namespace, of.node, r.relief.given[of], now.Add(RefillPause))
 }
 
 // look looks at each node that could be spared something, and at those that are short.
