@@ -100,13 +100,9 @@ func (s *Server) wakes(v auth.Visitor, session *v1alpha1.VDISession, from string
 	s.Audit.Event(e)
 }
 
-// said is what an event says of a visitor.
+// said is what an event says of a visitor at a desktop.
 func said(v auth.Visitor, from string) audit.Event {
-	e := audit.Event{User: v.User, Via: vias[v.By], Share: v.Share(), From: from}
-	if len(v.Roles) > 0 {
-		e.Role = v.Roles[0]
-	}
-	return e
+	return audit.Event{User: v.User, Via: vias[v.By], Share: v.Share(), From: from, Role: access.By(v.Roles, access.See)}
 }
 
 // turnedAway says to the audit that somebody showed something that does not let them in. Who

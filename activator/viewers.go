@@ -3,7 +3,6 @@ package activator
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -73,11 +72,7 @@ func (s *Server) attendAs(who auth.Visitor, session *v1alpha1.VDISession, from s
 		s.wakes(who, session, from)
 	}
 	by := said(who, from)
-	role := by.Role
-	if i := slices.IndexFunc(who.Roles, func(r access.Role) bool { return access.Allows([]access.Role{r}, access.Control) }); i >= 0 {
-		role = who.Roles[i] // of several shares what they may do most by
-	}
-	return s.Tracker.Attend(session, by.User, by.Share, string(role), may)
+	return s.Tracker.Attend(session, by.User, by.Share, string(by.Role), may)
 }
 
 // countVisit counts those who come without an exchange for a cookie.
