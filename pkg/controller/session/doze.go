@@ -161,7 +161,7 @@ func (p *pass) nodeNeedsRoom(ctx context.Context) bool {
 		return false
 	}
 	node := p.nodes.needs(ctx, p.API, p.now, pod.Spec.NodeName)
-	if _, short := p.relief.short.Load(pod.Spec.NodeName); !node.leaves && !node.short && !short {
+	if !node.leaves && !node.short && !p.relief.short(pod.Spec.NodeName) {
 		return false
 	}
 	p.noDoze = noDoze{reason: v1alpha1.ReasonNodeNeedsRoom, until: p.now.Add(nodeLookedAt),

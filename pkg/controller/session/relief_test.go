@@ -216,6 +216,7 @@ func TestAProgramThatDoesNotAnswerIsNoPressure(t *testing.T) {
 	n := dozing(t)
 	n.program.Feels(nodeapi.Pressure{Stalled: 1000, Available: -1})
 	n.wants(n.relieves(2*time.Minute), v1alpha1.PhaseDozing, "")
+	assert.EqualValues(t, 2*time.Minute/pressureLookedAt, n.unknown.Load(), "each is counted")
 	n.program.Feels(*low(100))
 	n.program.Node = "another"
 	n.wants(n.relieves(2*time.Minute), v1alpha1.PhaseDozing, "")
