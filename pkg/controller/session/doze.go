@@ -55,6 +55,8 @@ const (
 type Programs interface {
 	// On is the one that is ready on a node.
 	On(node string) (nodeprograms.Program, bool)
+	// Has says that a node has one, ready or not.
+	Has(node string) bool
 	// Changed brings something when programs have come, gone or started anew, Nodes where.
 	Changed() <-chan event.TypedGenericEvent[string]
 	Nodes() map[string]bool
