@@ -61,7 +61,7 @@ func check(err error) {
 }
 
 // holder runs the program in a container of its own.
-func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, pid int, sum func() string) {
+func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, dir string, pid int, sum func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, make([]byte, held), 0o600))
@@ -76,9 +76,10 @@ func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, pid int, 
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	id := cgrouptest.ID()
-	c = h.Start(t, h.Pod(t, id), id, cmd)
+	pod := h.Pod(t, id)
+	c = h.Start(t, pod, id, cmd)
 	lines := bufio.NewReader(out)
-	return c, cmd.Process.Pid, func() string {
+	return c, h.Dir(pod, id), cmd.Process.Pid, func() string {
 		_, err := in.Write([]byte("\n"))
 		require.NoError(t, err)
 		line, err := lines.ReadString('\n')
@@ -108,7 +109,7 @@ func swaps(t *testing.T) bool {
 
 func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
 	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
-		c, pid, sum := holder(t, h)
+		c, _, pid, sum := holder(t, h)
 		before := sum()
 		require.NoError(t, c.Freeze(t.Context()))
 		rss, anonymous := resident(t, pid, "Rss"), resident(t, pid, "Anonymous")
@@ -126,7 +127,7 @@ func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
 
 func TestPagingOutEndsWithItsContext(t *testing.T) {
 	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
-		c, pid, sum := holder(t, h)
+		c, _, pid, sum := holder(t, h)
 		sum()
 		require.NoError(t, c.Freeze(t.Context()))
 		rss := resident(t, pid, "Rss")
@@ -135,5 +136,37 @@ func TestPagingOutEndsWithItsContext(t *testing.T) {
 		_, err := Run(ctx, c)
 		require.NoError(t, err, "that a thaw came is no failure")
 		assert.Equal(t, rss, resident(t, pid, "Rss"))
+	})
+}
+
+// Version 2's kernel can be asked for what cannot go.
+func TestPagingOutEndsWhereNothingMoreCanGo(t *testing.T) {
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		c, dir, pid, sum := holder(t, h)
+		before := sum()
+		if c.CanReclaim() {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0))
+		}
+		require.NoError(t, c.Freeze(t.Context()))
+		_, err := Run(t.Context(), c)
+		require.NoError(t, err)
+		if c.CanReclaim() {
+			assert.Greater(t, resident(t, pid, "Anonymous"), held/2, "without swap it stays")
+		}
+		require.NoError(t, c.Thaw(t.Context()))
+		assert.Equal(t, before, sum())
+	})
+}
+
+func TestThatAContainerEndedIsNoFailure(t *testing.T) {
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		id := cgrouptest.ID()
+		pod := h.Pod(t, id)
+		c, err := h.Container(pod, id)
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(h.Dir(pod, id)))
+		out, err := Run(t.Context(), c)
+		require.NoError(t, err)
+		assert.Zero(t, out)
 	})
 }
