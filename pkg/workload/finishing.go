@@ -56,13 +56,18 @@ func leaving(ctx context.Context, c client.Reader, d *appsv1.Deployment) (*corev
 	if err := c.List(ctx, list, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelSession: session}); err != nil {
 		return nil, fmt.Errorf("list the pods of the session %s: %w", session, err)
 	}
+	var first *corev1.Pod
 	for i := range list.Items {
 		p := &list.Items[i]
-		if owner := metav1.GetControllerOf(p); owner != nil && owner.Kind == "ReplicaSet" && p.DeletionTimestamp == nil && !pods.Ended(p) {
-			return p, nil
+		owner := metav1.GetControllerOf(p)
+		if owner == nil || owner.Kind != "ReplicaSet" || p.DeletionTimestamp != nil || pods.Ended(p) {
+			continue
+		}
+		if first == nil || byName(p, first) < 0 {
+			first = p
 		}
 	}
-	return nil, nil
+	return first, nil
 }
 
 // byName orders pods: of several, always the same is spoken of.
@@ -108,7 +113,7 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 		return o, err
 	}
 	o.Pod, o.Progress = nil, finishingProgress(pod)
-	if pods.NodeLost(pod) {
+	if pods.NodeLost(pod) && homeOf(&pod.Spec) != "" {
 		o.Progress, err = homeLost(ctx, c, pod)
 	}
 	return o, err
@@ -135,8 +140,8 @@ func (p Progress) At(now time.Time) (Progress, time.Time) {
 	return p.say(meaning, ""), time.Time{}
 }
 
-// finishingProgress is that of a desktop whose home a pod has not let go of yet. A pod's
-// time of deletion is when kubelet kills it.
+// finishingProgress is that of a desktop that waits for the end of this pod, which has its home or
+// was its last. A pod's time of deletion is when kubelet kills it.
 func finishingProgress(p *corev1.Pod) Progress {
 	progress := Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: p.DeletionTimestamp, Detail: "pod " + p.Name}
 	if p.DeletionTimestamp != nil {

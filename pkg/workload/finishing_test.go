@@ -30,10 +30,12 @@ func TestADesktopWithoutAHomeWaitsForItsOwnPodToBeToldToEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind  string
 		phase corev1.PodPhase
+		lost  bool
 		ends  bool
 		waits bool
 	}{
 		"of its deployment": {kind: "ReplicaSet", phase: corev1.PodRunning, waits: true},
+		"of a lost node":    {kind: "ReplicaSet", phase: corev1.PodRunning, lost: true, waits: true},
 		"that ends":         {kind: "ReplicaSet", ends: true},
 		"that has ended":    {kind: "ReplicaSet", phase: corev1.PodSucceeded},
 		"of a warm pool":    {kind: "VDISession"},
@@ -44,11 +46,16 @@ func TestADesktopWithoutAHomeWaitsForItsOwnPodToBeToldToEnd(t *testing.T) {
 			if c.ends {
 				pod.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 			}
+			if c.lost {
+				pod.Spec.NodeName = "n-1"
+				pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}, {Type: corev1.ContainersReady, Status: corev1.ConditionTrue}}
+			}
 			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(pod, atZeroNow).Build()
 			o, err := atZero(t.Context(), cluster, s, atZeroNow, Observation{Pod: pod})
 			require.NoError(t, err)
 			assert.Equal(t, c.waits, o.Progress.Reason == v1alpha1.ReasonHomeFinishing)
 			assert.Equal(t, c.waits, o.Pod == nil, "it is the desktop")
+			assert.NotContains(t, o.Progress.Message, "home")
 			_, err = scaleDeployment(t.Context(), cluster, atZeroNow, 1)
 			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
 		})

@@ -115,6 +115,11 @@ func TestWithoutCoturnNothingOfItIsScrapedOrMissed(t *testing.T) {
 	assert.True(t, sameStrings(c.Jobs(), []string{"desk-operator", "desk-activator"}), "jobs %v", c.Jobs())
 	misses := `absent(up{job="desk-coturn"`
 	assert.NotContains(t, text, misses)
+	for _, unscraped := range []string{"podMonitor.enabled=false", "coturn.metrics.enabled=false"} {
+		text, err := render(t, append(everything, unscraped)...)
+		require.NoError(t, err, text)
+		assert.NotContains(t, text, misses, unscraped)
+	}
 	with, err := render(t, everything...)
 	require.NoError(t, err, with)
 	assert.Contains(t, with, misses)

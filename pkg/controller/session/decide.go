@@ -19,15 +19,20 @@ import (
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
-// observe reads what exists of the desktop and records what is new.
-func (p *pass) observe(ctx context.Context) (err error) {
+// find reads what exists of the desktop, and what its start waits for.
+func (p *pass) find(ctx context.Context) (err error) {
 	if p.observed, err = p.Workload.Observe(ctx, p.session); err != nil {
 		return err
 	}
 	var changes time.Time
 	p.observed.Progress, changes = p.observed.Progress.At(p.now)
 	p.returnAt(changes)
-	if err := p.explain(ctx); err != nil {
+	return p.explain(ctx)
+}
+
+// observe finds what exists of the desktop and records what is new.
+func (p *pass) observe(ctx context.Context) error {
+	if err := p.find(ctx); err != nil {
 		return err
 	}
 	st := &p.session.Status

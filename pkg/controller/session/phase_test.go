@@ -51,6 +51,7 @@ type stage struct {
 	rest    workload.Rested
 	kept    bool   // whether the last call was to keep what fits
 	scaled  []bool // whether each call made it run
+	ending  bool   // whether a pod has to end before it runs
 	remains string // of a desktop that is deleted
 	counted []string
 	// unknown is how often a node's program did not tell its memory pressure.
@@ -79,6 +80,9 @@ func (s *stage) Rest(_ context.Context, _ *v1alpha1.VDISession, _ workload.Shape
 }
 func (s *stage) Scale(_ context.Context, _ *v1alpha1.VDISession, awake bool, _ workload.Live) (bool, error) {
 	s.scaled = append(s.scaled, awake)
+	if awake && s.ending {
+		return false, workload.ErrFinishing
+	}
 	return false, nil
 }
 func (s *stage) Observe(context.Context, *v1alpha1.VDISession) (workload.Observation, error) {
@@ -416,14 +420,15 @@ func TestTheLogHasEachWakeSleepAndFailureOnce(t *testing.T) {
 func TestAHomeThatIsNotLetGoOfInTimeIsSaidWithTheRemedy(t *testing.T) {
 	s := newStage(t)
 	s.visit()
+	s.ending = true
 	until := metav1.NewTime(s.now.Add(30 * time.Second))
 	s.Progress = workload.Progress{Reason: v1alpha1.ReasonHomeFinishing, Until: &until, Detail: "until then", Message: "Ending: until then", Overdue: "Do this."}
 	now, after := s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "Ending: until then")
 	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonHomeFinishing, Detail: "until then", Since: metav1.NewTime(s.now), Until: now.Status.Waiting.Until})
-	assert.Equal(t, 30*time.Second+workload.OverdueAfter, after, "nothing else brings it back")
+	assert.Equal(t, workload.FinishingRetry, after, "nothing else brings it back")
 	since := s.now
-	s.now = s.now.Add(after)
+	s.now = until.Add(workload.OverdueAfter)
 	now, _ = s.look()
 	s.wants(now, v1alpha1.PhaseCreating, "The last use of the home does not end: Do this.")
 	s.waitsFor(now, v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonHomeFinishing, Detail: "Do this.", Since: metav1.NewTime(since), Until: now.Status.Waiting.Until})

@@ -109,8 +109,7 @@ func (p *pass) scale(ctx context.Context) error {
 	scaled, err := p.Workload.Scale(ctx, p.session, p.decision.Awake, p.live)
 	if errors.Is(err, workload.ErrFinishing) {
 		p.returnAt(p.now.Add(workload.FinishingRetry))
-		p.observed, err = p.Workload.Observe(ctx, p.session) // now that it is awake, what is there ends
-		return err
+		return p.find(ctx) // now that it is awake, what is there ends
 	}
 	if scaled && p.decision.Awake {
 		tracing.RecordWake(ctx, p.Tracer, p.session, "scale", p.now, p.Now())

@@ -215,7 +215,8 @@ const (
 const (
 	// ReasonWaking: the desktop is to run and has no pod yet.
 	ReasonWaking = "Waking"
-	// ReasonHomeFinishing: a pod that ends has the home still mounted; the start follows.
+	// ReasonHomeFinishing: a pod that ends has the home still mounted, or is the last of a desktop
+	// without a home; the start follows.
 	ReasonHomeFinishing = "HomeFinishing"
 	// ReasonScheduling: the scheduler looks for a node.
 	ReasonScheduling = "Scheduling"
