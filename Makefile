@@ -126,7 +126,7 @@ define run-fuzz
 	done
 endef
 .PHONY: fuzz fuzz-blind
-fuzz: ## Every fuzz test, FUZZTIME (10s) each
+fuzz: ## Every fuzz test of the product, FUZZTIME (10s) each
 	$(call run-fuzz,-fuzz=.)
 fuzz-blind:
 	$(call run-fuzz)

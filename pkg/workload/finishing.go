@@ -40,12 +40,13 @@ func finishing(ctx context.Context, c client.Reader, namespace string, spec *cor
 	return users[0].DeepCopy(), nil
 }
 
-// ends finds the pod for whose end a desktop at zero waits before it starts; nil without one.
-func ends(ctx context.Context, c client.Reader, d *appsv1.Deployment) (*corev1.Pod, error) {
-	if homeOf(&d.Spec.Template.Spec) != "" {
-		return finishing(ctx, c, d.Namespace, &d.Spec.Template.Spec)
+// waitsFor finds the pod for whose end a desktop at zero waits before it starts; nil without one.
+func waitsFor(ctx context.Context, c client.Reader, d *appsv1.Deployment) (*corev1.Pod, error) {
+	pod, err := finishing(ctx, c, d.Namespace, &d.Spec.Template.Spec)
+	if err != nil || pod != nil {
+		return pod, err
 	}
-	return leaving(ctx, c, d)
+	return leaving(ctx, c, d) // of a template that had no home, or another one
 }
 
 // leaving finds the pod of a desktop at zero that Kubernetes has not begun to delete: it will,
@@ -108,7 +109,7 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 	if s.Status.StartTime == nil || o.Pod != nil && (s.Status.ReadyTime != nil || Claimed(s, o.Pod)) {
 		return o, nil
 	}
-	pod, err := ends(ctx, c, d)
+	pod, err := waitsFor(ctx, c, d)
 	if err != nil || pod == nil {
 		return o, err
 	}

@@ -185,8 +185,8 @@ func (p *Pooled) Observe(ctx context.Context, s *v1alpha1.VDISession) (Observati
 	}
 	o.Exists = o.Exists || slices.ContainsFunc(claimed, serves)
 	if o.Pod == nil {
-		if pod := current(claimed); pod != nil { // of a claim that the cache does not know yet
-			o.Pod, o.Pods, o.Progress = pod, o.Pods+1, podProgress(pod)
+		if pod := current(claimed); pod != nil { // which the cache may not know yet
+			o.Pod, o.Pods, o.Progress = pod, max(o.Pods, 1), podProgress(pod)
 		}
 	}
 	return o, nil

@@ -30,7 +30,7 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 		return false, nil
 	}
 	if replicas > 0 {
-		pod, err := ends(ctx, c, d)
+		pod, err := waitsFor(ctx, c, d)
 		if err != nil {
 			return false, err
 		}

@@ -2,6 +2,7 @@ package warmpool
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/session"
 	"github.com/org/vdi-operator/pkg/metrics"
+	"github.com/org/vdi-operator/pkg/nodeapi"
 	"github.com/org/vdi-operator/pkg/workload"
 )
 
@@ -48,14 +50,13 @@ func (r *Reconciler) Take(ctx context.Context, s *v1alpha1.VDISession, t *v1alph
 		return nil, err
 	}
 	log := ctrl.LoggerFrom(ctx)
-	unreachable := map[string]bool{} // nodes whose program did not answer: a visitor waits for each try
+	unreachable := map[string]bool{} // nodes whose program did not answer: a visitor waits for each try, or loses another desktop
 	for _, pod := range usable {
 		if unreachable[pod.Spec.NodeName] {
 			continue
 		}
 		if err := r.thaw(ctx, pod); err != nil {
-			_, asked := r.Programs.On(pod.Spec.NodeName)
-			unreachable[pod.Spec.NodeName] = asked && !unobeyed(err)
+			unreachable[pod.Spec.NodeName] = !errors.Is(err, nodeapi.ErrNoPod) && !errors.Is(err, nodeapi.ErrCannot)
 			log.Info("a desktop of a warm pool could not be thawed and is replaced", "pod", pod.Name, "error", err.Error())
 			if err := remove(ctx, r.Client, pod); err != nil && !apierrors.IsConflict(err) {
 				return nil, err

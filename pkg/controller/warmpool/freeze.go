@@ -160,13 +160,13 @@ func (r *Reconciler) thaw(ctx context.Context, pod *corev1.Pod) error {
 	r.ordering.Lock()
 	r.begin()
 	f := r.of[pod.UID]
-	maybe := f.told || !pod.CreationTimestamp.After(r.began) && r.Programs.Has(pod.Spec.NodeName)
+	mayBeFrozen := f.told || !pod.CreationTimestamp.After(r.began) && r.Programs.Has(pod.Spec.NodeName)
 	f.template, f.claimed, f.issued = pod.Labels[v1alpha1.LabelTemplate], true, r.later(f)
 	r.set(pod, f)
 	r.ordering.Unlock()
 	program, is := r.Programs.On(pod.Spec.NodeName)
 	if !is {
-		if maybe {
+		if mayBeFrozen {
 			return fmt.Errorf("no program is ready on node %s", pod.Spec.NodeName)
 		}
 		return nil
@@ -179,7 +179,7 @@ func (r *Reconciler) thaw(ctx context.Context, pod *corev1.Pod) error {
 	switch {
 	case !f.told && errors.Is(err, nodeapi.ErrNoPod): // the program has looked for it on the node
 		return nil
-	case !maybe && errors.Is(err, nodeapi.ErrRefused): // nor has it obeyed an order to freeze
+	case !mayBeFrozen && errors.Is(err, nodeapi.ErrRefused): // nor has it obeyed an order to freeze
 		return nil
 	}
 	return err

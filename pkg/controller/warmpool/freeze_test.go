@@ -152,6 +152,24 @@ func TestADesktopThatCannotBeThawedIsNobodysAndIsReplaced(t *testing.T) {
 	}
 }
 
+// As while the programs on nodes are replaced: a visit does not cost the node's whole pool.
+func TestOneDesktopOfANodeIsReplacedWhereItsProgramIsGone(t *testing.T) {
+	n := newNight(t)
+	n.template.Spec.WarmPool.Replicas = 3
+	require.NoError(t, n.Client.Update(t.Context(), n.template))
+	n.reconciles()
+	for _, pod := range n.waiting() {
+		if pod.Name != n.pod.Name {
+			n.runs(pod)
+		}
+	}
+	n.reconciles()
+	require.Len(t, n.waiting(), 3)
+	n.known.OnDelete(n.program.Pod())
+	require.Nil(t, n.takes(), "the session starts from zero")
+	assert.Len(t, n.waiting(), 2)
+}
+
 // What an operator before told the node's program is not known.
 func TestADesktopThatAnotherOperatorMayHaveFrozenIsThawedOrNobodys(t *testing.T) {
 	restarts := func(n *night) {
