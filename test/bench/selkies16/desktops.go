@@ -28,12 +28,15 @@ const (
 // desktop is how each of them is.
 type desktop struct {
 	startDelay time.Duration
+	// firstAsk is how long after that its apps first ask for a viewer.
+	firstAsk time.Duration
 	// nginx stands before Selkies, as in the images that have it.
 	nginx bool
 }
 
 func (d desktop) env() []corev1.EnvVar {
-	env := []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()}}
+	env := []corev1.EnvVar{{Name: "DESKTOP_BLOCK_LOOP", Value: blockLoop.String()}, {Name: "DESKTOP_START_DELAY", Value: d.startDelay.String()},
+		{Name: "DESKTOP_FIRST_ASK", Value: d.firstAsk.String()}}
 	if d.nginx {
 		env = append(env, corev1.EnvVar{Name: "DESKTOP_LAYOUT", Value: "egl"}, corev1.EnvVar{Name: "SELKIES_ENABLE_BASIC_AUTH", Value: "false"})
 	}

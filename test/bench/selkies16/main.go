@@ -46,6 +46,9 @@ const (
 	// 1.6.2 took 0.27 to 1.2 s (interpreter and imports, everything in memory); in its
 	// images supervisord and the X server come before it.
 	startsIn = 500 * time.Millisecond
+	// asksAfter is how long after that 1.6.2 misses its own port as its images have it: it comes too
+	// early, and again 2 s later.
+	asksAfter = 2 * time.Second
 	// settled is how long a warm desktop has been up, or left alone, before its visit.
 	settled = 10 * time.Second
 	// cycle is how long the sleeps of Selkies' two apps take together. Without a random
@@ -56,12 +59,13 @@ const (
 func main() {
 	rounds := flag.Int("rounds", 5, "visits of each kind")
 	startDelay := flag.Duration("start-delay", startsIn, "how long after its start the desktop listens: real images take longer, the bare stand-in 15 ms")
+	firstAsk := flag.Duration("first-ask", asksAfter, "how long after it listens the desktop first asks for its viewers: 90ms with old versions of its libraries")
 	busy := flag.Bool("busy", false, "keep every processor busy meanwhile")
 	nginx := flag.Bool("nginx", false, "lay the desktop out as the images that have nginx before Selkies")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *rounds, desktop{startDelay: *startDelay, nginx: *nginx}, *busy); err != nil {
+	if err := run(ctx, *rounds, desktop{startDelay: *startDelay, firstAsk: *firstAsk, nginx: *nginx}, *busy); err != nil {
 		fmt.Fprintln(os.Stderr, "selkies16:", err)
 		os.Exit(1)
 	}

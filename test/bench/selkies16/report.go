@@ -28,8 +28,8 @@ func report(w io.Writer, results map[string][]look.Timeline, each desktop, busy 
 	if each.nginx {
 		before = "nginx"
 	}
-	fmt.Fprintf(w, "a desktop listens %s after its start, with %s before it, and its loop sleeps for %s at a time; the machine is %s\n\n",
-		each.startDelay, before, blockLoop, machine)
+	fmt.Fprintf(w, "a desktop listens %s after its start, with %s before it, asks for viewers %s later, and its loop sleeps for %s at a time; the machine is %s\n\n",
+		each.startDelay, before, each.firstAsk, blockLoop, machine)
 	table := figure.Table(w)
 	fmt.Fprintln(table, "visit to first video frame\tn\tp50 ms\tmin ms\tmax ms\t/ warm\t")
 	warm := figure.Median(of(results[nameWarm], look.Frame))

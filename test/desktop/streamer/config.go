@@ -31,6 +31,7 @@ type config struct {
 	startDelay time.Duration
 	slowAccept time.Duration
 	blockLoop  time.Duration
+	firstAsk   time.Duration // of that loop, from when the port listens
 	starting   time.Duration // Selkies 2: answers 503
 	peerDelay  time.Duration // Selkies 2, WebRTC: the app is not registered yet
 	crashes    int           // how many starts fail; crashAlways for all
@@ -61,14 +62,15 @@ func readConfig(getenv func(string) string) (config, error) {
 		}
 		return n
 	}
-	duration := func(name string) time.Duration {
-		text := or(name, "0s")
+	durationOr := func(name string, otherwise time.Duration) time.Duration {
+		text := or(name, otherwise.String())
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 || d > longestKnob {
 			problems = append(problems, fmt.Errorf("%s %q: want a duration such as 500ms or 3s, at most %s", name, text, longestKnob))
 		}
 		return d
 	}
+	duration := func(name string) time.Duration { return durationOr(name, 0) }
 	flag := func(name string) bool {
 		text := or(name, "false")
 		on, err := strconv.ParseBool(text)
@@ -85,6 +87,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		size: size, frameRate: number("DESKTOP_FRAMERATE", 15, 1, 60), bitrate: number("DESKTOP_BITRATE", 2500, 100, 50000),
 		loopback:   flag("DESKTOP_LOOPBACK_ONLY"),
 		startDelay: duration("DESKTOP_START_DELAY"), slowAccept: duration("DESKTOP_SLOW_ACCEPT"), blockLoop: duration("DESKTOP_BLOCK_LOOP"),
+		firstAsk: durationOr("DESKTOP_FIRST_ASK", firstAsk),
 		starting: duration("DESKTOP_STARTING"), peerDelay: duration("DESKTOP_PEER_DELAY"), token: getenv("SELKIES_MASTER_TOKEN"),
 		exits: number("DESKTOP_EXIT_ON_UPGRADE", 0, 0, 1000), exitAfter: duration("DESKTOP_EXIT_AFTER"), allowExit: flag("DESKTOP_ALLOW_EXIT"),
 		stateDir: or("DESKTOP_STATE_DIR", "/dev/shm"),

@@ -13,7 +13,10 @@ import (
 // How the one thread of Selkies 1.6.2 passes its time was seen by running it: where nobody
 // waits, its first sleep comes about 90 ms after the port listens (24 starts with its X server and
 // sound), 9 to 11 ms at best, and 5 to 7 ms with its signaling alone (signalling_web.py,
-// webrtc_signalling.py). Between two sleeps the loop turns a few times, for 1 to 3 ms.
+// webrtc_signalling.py). So with version 10 of Python's websockets; with 13, which its images have,
+// its own first connection comes just before its port listens, and the next 2 s later
+// (asyncio.sleep(2), which blocks nobody): DESKTOP_FIRST_ASK. Between two sleeps the loop turns a few
+// times, for 1 to 3 ms.
 const (
 	firstAsk = 90 * time.Millisecond
 	// gap is a little longer than seen, so that on a busy machine too every waiting
@@ -34,6 +37,7 @@ const (
 // sleeps.
 type loop struct {
 	block   time.Duration
+	first   time.Duration // from when the port listens to the apps' first question
 	present func(uid string) bool
 
 	mu      sync.Mutex // guards all below
@@ -55,13 +59,13 @@ const (
 	inGap               // between two sleeps
 )
 
-func newLoop(block time.Duration, present func(uid string) bool) *loop {
-	return &loop{block: block, present: present, granted: map[string]bool{}, begins: map[string]bool{}, changed: make(chan struct{})}
+func newLoop(block, first time.Duration, present func(uid string) bool) *loop {
+	return &loop{block: block, first: first, present: present, granted: map[string]bool{}, begins: map[string]bool{}, changed: make(chan struct{})}
 }
 
 // run passes the loop's time from the moment the port listens until ctx ends.
 func (l *loop) run(ctx context.Context) {
-	pause(ctx, firstAsk)
+	pause(ctx, l.first)
 	apps := []string{signaling.BrowserVideo, signaling.BrowserAudio}
 	for _, peer := range apps {
 		l.ask(peer)

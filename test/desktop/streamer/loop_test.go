@@ -39,7 +39,7 @@ const selkiesSleep = 2 * time.Second
 func inLoop(t *testing.T, test func(ctx context.Context, l *loop, c *crowd)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &crowd{there: map[string]bool{}}
-		l := newLoop(selkiesSleep, c.present)
+		l := newLoop(selkiesSleep, firstAsk, c.present)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { l.run(ctx) })

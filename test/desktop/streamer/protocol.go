@@ -88,7 +88,7 @@ func (d *desktop) selkies1() *protocol {
 		return d.app.Open(ctx, h.UID, app.Media{Video: video, Input: video, Audio: !video}, send)
 	}, d.marks.log)
 	if d.config.blockLoop > 0 {
-		d.loop = newLoop(d.config.blockLoop, s.Present)
+		d.loop = newLoop(d.config.blockLoop, d.config.firstAsk, s.Present)
 		s.Loop = d.loop
 	}
 	return &protocol{
