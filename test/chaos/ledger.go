@@ -63,6 +63,14 @@ type shape struct {
 	now            *appsv1.Deployment
 	changed, asked []uint64
 	stopped        []uint64
+	// shapes are those that it had, each from a revision on.
+	shapes []podShape
+}
+
+// podShape is what a Deployment asks of its pods from a revision on.
+type podShape struct {
+	from       uint64
+	containers []corev1.Container
 }
 
 // gap is between two revisions.
@@ -181,11 +189,12 @@ func (l *Ledger) SawDeployment(d *appsv1.Deployment) {
 	defer l.mu.Unlock()
 	s := l.shapes[client.ObjectKeyFromObject(d)]
 	if s == nil {
-		s = &shape{now: d}
+		s = &shape{now: d, shapes: []podShape{{revision(d), d.Spec.Template.Spec.Containers}}}
 		l.shapes[client.ObjectKeyFromObject(d)] = s
 	}
 	if !equality.Semantic.DeepEqual(&s.now.Spec.Template, &d.Spec.Template) {
 		s.changed = append(s.changed, revision(d))
+		s.shapes = append(s.shapes, podShape{revision(d), d.Spec.Template.Spec.Containers})
 	}
 	if asks(d) && (s.now == d || s.now.UID != d.UID || !asks(s.now)) {
 		s.asked = append(s.asked, revision(d))

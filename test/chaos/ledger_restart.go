@@ -6,6 +6,8 @@ import (
 	"sort"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -29,7 +31,7 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 		// operator does not see yet that it has recorded it, a change still replaces what starts. So
 		// does a report of an impossible time in place of the visit: the next one starts it again.
 		early := l.reshaped(one, one.ready)
-		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) || l.waitedFor(one, revision) {
+		if rested || early || l.unknown(one.ready, revision) || l.killed[one.UID] > 0 || l.crashed[one.UID] > 0 || l.orphaned(one, revision) || l.unwanted(one, revision) || l.waitedFor(one, revision) || l.outdated(one) {
 			return ""
 		}
 		return fmt.Sprintf("pod %s/%s of the awake session %s was taken away at revision %d; it was ready since %d", one.Namespace, one.Name, name, revision, one.ready)
@@ -41,6 +43,22 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 func (l *Ledger) reshaped(one *podLife, before uint64) bool {
 	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
 	return s != nil && slices.ContainsFunc(slices.Concat(s.changed, s.stopped), func(r uint64) bool { return r > one.made && r < before })
+}
+
+// outdated says that a pod was made of a shape that its Deployment had before: Kubernetes learnt late
+// of a change that was applied while there was no pod, and replaces it.
+func (l *Ledger) outdated(one *podLife) bool {
+	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	if s == nil {
+		return false
+	}
+	var asked []corev1.Container
+	for _, shape := range s.shapes {
+		if shape.from < one.made {
+			asked = shape.containers
+		}
+	}
+	return asked != nil && !equality.Semantic.DeepEqual(asked, one.Spec.Containers)
 }
 
 // unwanted says that a pod's session was recorded as asleep all the time, and that nobody asked for

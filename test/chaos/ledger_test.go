@@ -60,7 +60,7 @@ func (s *tale) asleep(reason string) {
 // pod is a version of one of ada's pods.
 func (s *tale) pod(name string, change func(*corev1.Pod)) {
 	one := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "t-a", Name: name, UID: types.UID(name), ResourceVersion: s.next(), Labels: map[string]string{v1alpha1.LabelSession: "ada"}},
-		Spec: corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: homes + "1"}}}}}}
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "1"}}, Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: homes + "1"}}}}}}
 	change(one)
 	s.SawPod(one, s.now)
 }
@@ -264,6 +264,26 @@ func TestAChangeOrAScaleToZeroBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAf
 			} else {
 				s.breaks("", "")
 			}
+		})
+	}
+}
+
+// Kubernetes may learn late of a change that was applied while there was no pod.
+func TestAPodOfTheShapeBeforeMayGo(t *testing.T) {
+	for image, breaks := range map[string]string{"1": "", "2": NoRestartInUse} {
+		t.Run("image "+image, func(t *testing.T) {
+			s := tell(t)
+			s.awake()
+			s.deployment("1", 1)
+			s.deployment("2", 1)
+			shape := func(p *corev1.Pod) { p.Spec.Containers = []corev1.Container{{Image: image}} }
+			s.pod("first", shape)
+			s.pod("first", func(p *corev1.Pod) {
+				shape(p)
+				p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+			})
+			s.pod("first", func(p *corev1.Pod) { shape(p); p.DeletionTimestamp = &metav1.Time{Time: s.now} })
+			s.breaks(breaks, "")
 		})
 	}
 }
