@@ -33,7 +33,8 @@ func sessionOf(p *corev1.Pod) string { return p.Namespace + "/" + p.Labels[v1alp
 //
 // One case is not the operator's: where a step took the other pod away, Kubernetes itself makes
 // the next one at once, as docs/concepts.md says. It is excused unless the operator itself asked
-// for the new one.
+// for the new one. So is a pod that Kubernetes made of a shape that is asked for no more, such as that
+// of a deleted Deployment whose ReplicaSet its collector had yet to find: it ends in the same moment.
 func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 	for _, other := range l.pods {
 		if other == made || other.gone || other.Namespace != made.Namespace || homeOf(made.Pod) == "" || homeOf(other.Pod) != homeOf(made.Pod) || pods.Ended(other.Pod) {
@@ -43,7 +44,7 @@ func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 		l.later(judgement{at: at, revision: made.made, of: OnePodPerHome, session: sessionOf(made.Pod), judge: func() string {
 			killed := l.killed[other.UID] > 0
 			same := other.Labels[v1alpha1.LabelSession] == made.Labels[v1alpha1.LabelSession]
-			if killed && same && !l.asked(made, other.made) {
+			if killed && same && !l.asked(made, other.made) || same && l.outdated(other) && other.ready == 0 {
 				return ""
 			}
 			return fmt.Sprintf("pod %s/%s of session %s was made while pod %s of session %s was there (killed by a step: %t), and both have %s",

@@ -120,6 +120,20 @@ func TestAPodThatAStepTookAwayIsReplacedByKubernetesItself(t *testing.T) {
 	s.breaks("", "")
 }
 
+func TestAPodOfAShapeThatIsAskedForNoMoreEndsBesideTheNext(t *testing.T) {
+	for image, breaks := range map[string]string{"1": "", "2": OnePodPerHome} {
+		t.Run("image "+image, func(t *testing.T) {
+			s := tell(t)
+			s.awake()
+			s.deployment("1", 1)
+			s.deployment("2", 1)
+			s.pod("first", func(p *corev1.Pod) { p.Spec.Containers = []corev1.Container{{Image: image}} })
+			s.made("second")
+			s.breaks(breaks, "")
+		})
+	}
+}
+
 func TestAPodThatAStepTookAwayIsNoExcuseWhereTheOperatorAsksForAnother(t *testing.T) {
 	s := tell(t)
 	s.awake()
