@@ -68,14 +68,6 @@ func newPortal(t testing.TB) string {
 	return srv.URL
 }
 
-// aliceSignsIn is what the portal records of her.
-func (g *gateway) aliceSignsIn(name string) {
-	later := metav1.NewTime(time.Now().Add(time.Hour))
-	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: "alice@example.com", ExpiresAt: later},
-		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
-	g.SignIns.Set(s)
-}
-
 // visiting is a kind of visitor with a cookie that rests on a grant.
 func (g *gateway) visiting(kind http.Header, user string, grant visit.Grant) http.Header {
 	g.T.Helper()
@@ -124,7 +116,7 @@ func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
 	assert.True(t, browser.HttpOnly)
 	g.expectNothingWritten()
 
-	g.aliceSignsIn("signin-alice")
+	g.SignsIn("signin-alice", "alice@example.com")
 	handed := navigating.Clone()
 	handed.Set("Cookie", "vdi-browser="+browser.Value)
 	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode+"&to=%2Fdesk%3Fa%3D%252f", handed)
@@ -353,14 +345,14 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 	}{
 		"a sign-in that is deleted": {
 			func(g *gateway) (string, visit.Grant) {
-				g.aliceSignsIn("signin-a")
+				g.SignsIn("signin-a", "alice@example.com")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
 			func(g *gateway) { g.SignIns.Drop(&v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "signin-a"}}) }, closing.SignedOut,
 		},
 		"a sign-in that nobody confirms": {
 			func(g *gateway) (string, visit.Grant) {
-				g.aliceSignsIn("signin-a")
+				g.SignsIn("signin-a", "alice@example.com")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
 			func(g *gateway) {
@@ -432,7 +424,7 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 
 func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 	g := newGateway(t, gatewaytest.WithPortal)
-	g.aliceSignsIn("signin-a")
+	g.SignsIn("signin-a", "alice@example.com")
 	grant := visit.Grant{SignIn: "signin-a"}
 	since := time.Now().Add(-visit.ForSignIn / 2)
 	old := g.visitingSince(fetching, "alice@example.com", grant, since)

@@ -98,6 +98,17 @@ func (g *Gateway) Sleeps(reason lifecycle.Reason, message string) {
 	})
 }
 
+// SignsIn is what the portal records of a person who signs in for an hour.
+func (g *Gateway) SignsIn(name, user string, changes ...func(*v1alpha1.VDISignIn)) {
+	later := metav1.NewTime(time.Now().Add(time.Hour))
+	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: user, ExpiresAt: later},
+		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
+	for _, change := range changes {
+		change(s)
+	}
+	g.SignIns.Set(s)
+}
+
 // Wakes is what operator and kubelet record when the desktop comes.
 func (g *Gateway) Wakes(desktop *httptest.Server) {
 	g.Change(func(s *v1alpha1.VDISession) {
