@@ -90,23 +90,23 @@ func (w *wakings) first(session types.UID, slept time.Time) bool {
 	return true
 }
 
-// wakes says to the audit that a visitor wakes a desktop, if it is asleep.
-func (s *Server) wakes(v auth.Visitor, session *v1alpha1.VDISession, from string) {
+// wakes says whether a visitor may wake a desktop, and to the audit that they do, if it is asleep.
+func (s *Server) wakes(v auth.Visitor, session *v1alpha1.VDISession, from string) bool {
+	if !v.May(access.Wake) {
+		return false
+	}
 	if s.Audit == nil || lifecycle.Awake(session) || lifecycle.PoweredOff(session) || !s.wakings.first(session.UID, lifecycle.Slept(session)) {
-		return
+		return true
 	}
 	e := said(v, from).Of(session)
 	e.Event = audit.Wake
 	s.Audit.Event(e)
+	return true
 }
 
-// said is what an event says of a visitor.
+// said is what an event says of a visitor at a desktop.
 func said(v auth.Visitor, from string) audit.Event {
-	e := audit.Event{User: v.User, Via: vias[v.By], Share: v.Share(), From: from}
-	if len(v.Roles) > 0 {
-		e.Role = v.Roles[0]
-	}
-	return e
+	return audit.Event{User: v.User, Via: vias[v.By], Share: v.Share(), From: from, Role: access.By(v.Roles, access.See)}
 }
 
 // turnedAway says to the audit that somebody showed something that does not let them in. Who

@@ -3,6 +3,7 @@ package activator
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestTheAuditHearsOfSomebodysFirstConnectionAndOfTheirLast(t *testing.T) {
 	desk := &v1alpha1.VDISession{}
 	desk.Name, desk.UID, desk.Spec.User = "ada", "1", "ada@example.com"
 	ada := auth.Visitor{User: "ada@example.com", By: auth.BySignIn, Roles: []access.Role{access.Owner}}
-	bob := auth.Visitor{User: "bob@example.com", By: auth.BySignIn, Roles: []access.Role{access.Viewer}}
+	bob := auth.Visitor{User: "bob@example.com", By: auth.BySignIn, Roles: []access.Role{access.Viewer, access.Controller}}
 	first := s.attends(desk, ada, "192.0.2.1")
 	second := s.attends(desk, ada, "192.0.2.1")
 	bobs := s.attends(desk, bob, "")
@@ -34,9 +35,10 @@ func TestTheAuditHearsOfSomebodysFirstConnectionAndOfTheirLast(t *testing.T) {
 		require.NoError(t, json.Unmarshal(line, &e))
 		assert.Equal(t, "ada@example.com", e["owner"])
 		assert.Equal(t, "sign_in", e["via"])
-		said = append(said, e["event"].(string)+" "+e["user"].(string))
+		said = append(said, fmt.Sprint(e["event"], " ", e["user"], " ", e["role"]))
 	}
-	assert.Equal(t, []string{"attach ada@example.com", "attach bob@example.com", "detach bob@example.com", "detach ada@example.com"}, said)
+	assert.Equal(t, []string{"attach ada@example.com Owner", "attach bob@example.com Controller", "detach bob@example.com Controller",
+		"detach ada@example.com Owner"}, said)
 	assert.Empty(t, s.attendance.open)
 }
 

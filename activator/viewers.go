@@ -3,7 +3,6 @@ package activator
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,25 +58,16 @@ func (s *Server) turnDown(w http.ResponseWriter, v visitor, from string, why *cl
 
 // enterAs counts a visit from an address, which wakes the desktop if the visitor may do that.
 func (s *Server) enterAs(who auth.Visitor, session *v1alpha1.VDISession, from string) *wake.Visit {
-	if !who.May(access.Wake) {
-		return s.Tracker.Look(session)
+	if s.wakes(who, session, from) {
+		return s.Tracker.Enter(session)
 	}
-	s.wakes(who, session, from)
-	return s.Tracker.Enter(session)
+	return s.Tracker.Look(session)
 }
 
 // attendAs is enterAs for a WebSocket: while it is open, the session says who is connected.
 func (s *Server) attendAs(who auth.Visitor, session *v1alpha1.VDISession, from string) *wake.Visit {
-	may := who.May(access.Wake)
-	if may {
-		s.wakes(who, session, from)
-	}
 	by := said(who, from)
-	role := by.Role
-	if i := slices.IndexFunc(who.Roles, func(r access.Role) bool { return access.Allows([]access.Role{r}, access.Control) }); i >= 0 {
-		role = who.Roles[i] // of several shares what they may do most by
-	}
-	return s.Tracker.Attend(session, by.User, by.Share, string(role), may)
+	return s.Tracker.Attend(session, by.User, by.Share, string(by.Role), s.wakes(who, session, from))
 }
 
 // countVisit counts those who come without an exchange for a cookie.

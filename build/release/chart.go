@@ -57,7 +57,7 @@ func (m *maker) chart(ctx context.Context) error {
 		return err
 	}
 	return m.artefact(ctx, file, func(img v1.Image) error {
-		layout, err := oci.Create(filepath.Join(m.dir, "images", "chart"), chartReference, m.number, img)
+		layout, err := oci.Create(m.folder("chart"), chartReference, m.number, img)
 		if err != nil {
 			return err
 		}

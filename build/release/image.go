@@ -77,7 +77,9 @@ func absolute(file string) string {
 }
 
 // folder is where an image's layout lies.
-func (m *maker) folder(name string) string { return filepath.Join(m.dir, "images", path.Base(name)) }
+func (m *maker) folder(name string) string {
+	return filepath.Join(m.dir, layoutsFolder, path.Base(name))
+}
 
 // listContents attaches to each of an index's images what is in it.
 func (m *maker) listContents(layout oci.Layout, name string, index v1.ImageIndex) error {

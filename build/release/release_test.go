@@ -77,6 +77,7 @@ func TestAReleaseHasAllThatStrangersInstall(t *testing.T) {
 	out, err := check.CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Contains(t, string(out), "vdi-operator-0.3.0.tgz: OK")
+	assert.Contains(t, string(out), "plugins/vdi.yaml: OK")
 	shown, err := exec.Command(o.Helm, "show", "chart", filepath.Join(folder, "vdi-operator-0.3.0.tgz")).Output()
 	require.NoError(t, err)
 	assert.Contains(t, string(shown), image.AnnotationRevision+": "+o.Builder.Revision)

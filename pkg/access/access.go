@@ -6,6 +6,7 @@
 package access
 
 import (
+	"slices"
 	"time"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -86,6 +87,20 @@ func RolesOf(p Person, s *v1alpha1.VDISession, now time.Time) (roles []Role) {
 // Holds says that a share has not ended.
 func Holds(share *v1alpha1.Share, now time.Time) bool {
 	return share.ExpiresAt == nil || now.Before(share.ExpiresAt.Time)
+}
+
+// By is the one of a person's roles by which they do something: of those that may do it the one that
+// may do most; of all where none may.
+func By(roles []Role, do Action) Role {
+	if len(roles) == 0 {
+		return Nobody
+	}
+	return slices.MaxFunc(roles, func(a, b Role) int {
+		if may := Allows([]Role{a}, do); may != Allows([]Role{b}, do) {
+			return map[bool]int{true: 1, false: -1}[may]
+		}
+		return len(table[a]) - len(table[b])
+	})
 }
 
 // Allows says that one of the roles may do it.

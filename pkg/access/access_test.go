@@ -48,3 +48,22 @@ func TestWhatAPersonIsToASession(t *testing.T) {
 	}
 	assert.Nil(t, RolesOf(Person{}, &v1alpha1.VDISession{}, now), "nobody owns a session without a user")
 }
+
+func TestByWhichRoleSomebodyWithSeveralDoesSomething(t *testing.T) {
+	for _, tc := range []struct {
+		roles []Role
+		do    Action
+		want  Role
+	}{
+		{nil, See, Nobody},
+		{[]Role{Viewer}, Control, Viewer},
+		{[]Role{Viewer, Controller}, See, Controller},
+		{[]Role{Viewer, Controller, Viewer, Admin}, See, Controller},
+		{[]Role{Owner, Admin}, Delete, Owner},
+		{[]Role{Viewer, Admin}, See, Viewer},
+		{[]Role{Controller, Admin}, Delete, Admin},
+		{[]Role{Viewer, Controller}, Delete, Controller},
+	} {
+		assert.Equal(t, tc.want, By(tc.roles, tc.do), "%v: %s", tc.roles, tc.do)
+	}
+}

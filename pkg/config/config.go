@@ -199,6 +199,9 @@ func Parse(raw []byte) (Config, error) {
 	}
 	c.Agent.SecurityContext = cmp.Or(c.Agent.SecurityContext, agentSecurity())
 	c.Desktops.PodSecurityContext = cmp.Or(c.Desktops.PodSecurityContext, desktopPodSecurity())
+	for i, url := range c.TURN.URLs {
+		c.TURN.URLs[i] = strings.ToLower(url) // it means the same (RFC 7065, section 3.1), and not all who read it know
+	}
 	if c.DesktopNetworkPolicy != nil {
 		completeNetworkPolicy(c.DesktopNetworkPolicy)
 	}

@@ -71,6 +71,13 @@ limits:
 	assert.Equal(t, []string{"192.0.2.0/24"}, c.TrustedProxies)
 }
 
+// Upper case means the same in a TURN URL, which GStreamer and pion do not know.
+func TestATURNURLIsReadInLowerCase(t *testing.T) {
+	c, err := Parse([]byte(least + "turn: {urls: ['TURN:Turn.example.com:3478?Transport=UDP', 'Stuns:[2001:DB8::1]']}"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"turn:turn.example.com:3478?transport=udp", "stuns:[2001:db8::1]"}, c.TURN.URLs)
+}
+
 func TestWithoutKnativeItsNamespaceDoesNotMatter(t *testing.T) {
 	_, err := Parse([]byte(least + "knative: {enabled: false, namespace: ''}"))
 	assert.NoError(t, err)

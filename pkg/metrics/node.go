@@ -36,6 +36,7 @@ const (
 // Node holds the metrics of the program on a node.
 type Node struct {
 	freezes, thaws, own *prometheus.CounterVec
+	strangers           prometheus.Counter
 	thawSeconds         prometheus.Histogram
 	pagedOut            prometheus.Counter
 	pageOutFailures     prometheus.Counter
@@ -52,6 +53,7 @@ func NewNode(reg prometheus.Registerer, frozen func() int) *Node {
 		thaws:   counters(r, "vdi_node_thaws_total", "Orders to thaw a desktop, by what became of them.", "result", orderResults...),
 		own: counters(r, "vdi_node_own_thaws_total", "Desktops that were thawed without an order, by cause.", "cause",
 			ThawPodEnds, ThawNotDozing, ThawProgramEnds, ThawPulse),
+		strangers: r.counter("vdi_node_pressure_refusals_total", "Questions for the node's memory pressure without an order for it, which were refused."),
 		thawSeconds: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_node_thaw_seconds",
 			Help: "Time from an order to thaw a desktop until it ran.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}}),
 		pagedOut: r.counter("vdi_node_paged_out_bytes_total", "Memory that frozen desktops gave back."),
@@ -76,6 +78,9 @@ func (m *Node) Thawed(r OrderResult, took time.Duration) {
 		m.thawSeconds.Observe(took.Seconds())
 	}
 }
+
+// PressureRefused counts who asked for the memory pressure without an order for it.
+func (m *Node) PressureRefused() { m.strangers.Inc() }
 
 // ThawedOwn counts a thaw without an order.
 func (m *Node) ThawedOwn(c ThawCause) { m.own.WithLabelValues(string(c)).Inc() }

@@ -18,6 +18,7 @@ type Operator struct {
 	dozed     prometheus.Counter
 	sleeps    *prometheus.CounterVec
 	gaveWay   *prometheus.CounterVec
+	unknown   prometheus.Counter
 	startup   prometheus.Histogram
 	conflicts prometheus.Counter
 
@@ -58,6 +59,8 @@ func NewOperator(reg prometheus.Registerer) *Operator {
 		gaveWay: counters(r, "vdi_gave_way_total",
 			"Dozing desktops, and desktops that waited in warm pools, that were told to give way, by what needed what they held: a session without a GPU, a node that is drained, one that is short of memory, or a change of their own.",
 			"to", GaveWayToGPU, GaveWayToDrain, GaveWayToMemory, GaveWayToChange),
+		unknown: r.counter("vdi_memory_pressure_unknown_total",
+			"Times that a program on a node was asked for the node's memory pressure and did not tell it: kubelet's word alone counts meanwhile."),
 		startup: r.NewHistogram(prometheus.HistogramOpts{Name: "vdi_session_startup_seconds",
 			Help: "Time from the decision to wake a desktop until it is reachable.", Buckets: startupBuckets}),
 		conflicts: r.counter("vdi_knative_config_conflicts_total",
@@ -115,6 +118,9 @@ func (m *Operator) DozeEnded(after time.Duration) { m.dozed.Add(max(0, after.Sec
 
 // GaveWay counts a desktop that is told to give way.
 func (m *Operator) GaveWay(to GaveWayTo) { m.gaveWay.WithLabelValues(string(to)).Inc() }
+
+// PressureUnknown counts a program that was asked for its node's memory pressure and did not tell it.
+func (m *Operator) PressureUnknown() { m.unknown.Inc() }
 
 // Slept counts a sleep; reason is one of pkg/lifecycle's.
 func (m *Operator) Slept(reason string) { m.sleeps.WithLabelValues(reason).Inc() }

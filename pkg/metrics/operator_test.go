@@ -37,6 +37,7 @@ func TestTheOperatorsMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	m.DozeEnded(-time.Second)
 	m.Slept("IdleTimeout")
 	m.GaveWay(GaveWayToMemory)
+	m.PressureUnknown()
 	m.Started(2 * time.Second)
 	m.ConfigConflict()
 	m.ConfigCorrected()
@@ -61,6 +62,9 @@ vdi_gave_way_total{to="memory"} 1
 # HELP vdi_knative_config_corrections_total Keys of Knative's configuration which desktops need that somebody had taken away and that were set again.
 # TYPE vdi_knative_config_corrections_total counter
 vdi_knative_config_corrections_total 1
+# HELP vdi_memory_pressure_unknown_total Times that a program on a node was asked for the node's memory pressure and did not tell it: kubelet's word alone counts meanwhile.
+# TYPE vdi_memory_pressure_unknown_total counter
+vdi_memory_pressure_unknown_total 1
 # HELP vdi_operator_condition Conditions of the installation, by type: 1 for one that is true, 0 for false, none for unknown.
 # TYPE vdi_operator_condition gauge
 vdi_operator_condition{type="KnativeConfigured"} 1
@@ -122,7 +126,7 @@ vdi_warm_pool_refusals_total{reason="policy"} 0
 vdi_warm_pool_refusals_total{reason="quota"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "vdi_activators_listening", "vdi_operator_config_last_reload_successful", "vdi_operator_config_reloads_total",
-		"vdi_gave_way_total", "vdi_knative_config_corrections_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu",
+		"vdi_gave_way_total", "vdi_knative_config_corrections_total", "vdi_memory_pressure_unknown_total", "vdi_operator_condition", "vdi_session_doze_seconds_total", "vdi_session_sleeps_total", "vdi_session_wakes_total", "vdi_sessions", "vdi_sessions_waiting_for_gpu",
 		"vdi_warm_pool_claims_total", "vdi_warm_pool_desktops", "vdi_warm_pool_refusals_total"); err != nil {
 		t.Error(err)
 	}

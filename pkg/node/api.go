@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/node/desktops"
 	"github.com/org/vdi-operator/pkg/nodeapi"
@@ -30,6 +32,9 @@ const (
 	MaxHeader = 8 << 10
 	// orderWithin bounds one order, whatever its sender has left of patience.
 	orderWithin = 8 * time.Second
+	// refusedPerSecond and refusedAtOnce bound the lines of the log about orders that are refused:
+	// whoever reaches the port can send more, and metrics count them all.
+	refusedPerSecond, refusedAtOnce = 0.1, 20
 )
 
 // API serves orders.
@@ -43,10 +48,14 @@ type API struct {
 	Metrics  *metrics.Node
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// lines paces what is said of refusals.
+	lines *rate.Limiter
 }
 
 // Handler serves the API. No connection is kept: orders are rare.
 func (a *API) Handler() http.Handler {
+	a.lines = rate.NewLimiter(refusedPerSecond, refusedAtOnce)
 	mux := http.NewServeMux()
 	mux.Handle("POST "+nodeapi.FreezePath, a.orders(token.ActionFreeze, MaxFreezes, a.Desktops.Freeze,
 		func(r metrics.OrderResult, _ time.Duration) { a.Metrics.Froze(r) }))
@@ -66,9 +75,8 @@ func (a *API) orders(action token.Action, atOnce int, obey func(context.Context,
 		began := a.Now()
 		order, reason := a.order(r, action)
 		if reason != "" {
-			a.Log.Info("refused an order", "action", action, "from", r.RemoteAddr, "reason", reason)
 			count(metrics.OrderRefused, 0)
-			http.Error(w, reason, http.StatusForbidden)
+			a.refuse(w, r, action, reason)
 			return
 		}
 		select {
@@ -96,8 +104,8 @@ func (a *API) orders(action token.Action, atOnce int, obey func(context.Context,
 // pressure says how short of memory the node is. It takes a moment, so nothing bounds how many ask.
 func (a *API) pressure(w http.ResponseWriter, r *http.Request) {
 	if _, reason := a.order(r, token.ActionPressure); reason != "" {
-		a.Log.Info("refused to tell memory pressure", "from", r.RemoteAddr, "reason", reason)
-		http.Error(w, reason, http.StatusForbidden)
+		a.Metrics.PressureRefused()
+		a.refuse(w, r, token.ActionPressure, reason)
 		return
 	}
 	is, err := a.Pressure()
@@ -107,6 +115,14 @@ func (a *API) pressure(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(is) // whose connection breaks asks again
+}
+
+// refuse answers an order that is not for this program to obey.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, action token.Action, reason string) {
+	if a.lines.AllowN(a.Now(), 1) {
+		a.Log.Info("refused an order", "action", action, "from", r.RemoteAddr, "reason", reason)
+	}
+	http.Error(w, reason, http.StatusForbidden)
 }
 
 // order reads the order of a request; reason says why there is none for this program to obey.

@@ -181,6 +181,10 @@ func TestMemoryPressureIsToldToWhoHasAnOrderForIt(t *testing.T) {
 			_, err = ask(order)
 			require.ErrorIs(t, err, nodeapi.ErrRefused, name)
 		}
+		assert.NoError(t, testutil.GatherAndCompare(f.reg, strings.NewReader(`# HELP vdi_node_pressure_refusals_total Questions for the node's memory pressure without an order for it, which were refused.
+# TYPE vdi_node_pressure_refusals_total counter
+vdi_node_pressure_refusals_total 4
+`), "vdi_node_pressure_refusals_total"))
 		f.freeze()
 		require.ErrorIs(t, nodeapi.NewClient().Thaw(t.Context(), f.at, of(nodeName)), nodeapi.ErrRefused, "it orders nothing")
 		f.expectFrozen(true)
@@ -189,6 +193,29 @@ func TestMemoryPressureIsToldToWhoHasAnOrderForIt(t *testing.T) {
 		require.ErrorIs(t, err, nodeapi.ErrCannot)
 		assert.ErrorContains(t, err, "the kernel does not tell")
 	})
+}
+
+func TestWhoIsRefusedAgainAndAgainFillsNoLog(t *testing.T) {
+	var log bytes.Buffer
+	m := metrics.NewNode(prometheus.NewRegistry(), func() int { return 0 })
+	now := time.Now()
+	a := &API{Node: nodeName, Verifier: tokentest.Signer(t).Verifier(), Desktops: &desktops.Desktops{}, Metrics: m,
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now }}
+	h := a.Handler()
+	asks := func(times int) (lines int) {
+		log.Reset()
+		for range times {
+			for method, path := range map[string]string{http.MethodPost: nodeapi.ThawPath, http.MethodGet: nodeapi.PressurePath} {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(method, path, http.NoBody))
+				assert.Equal(t, http.StatusForbidden, w.Code)
+			}
+		}
+		return bytes.Count(log.Bytes(), []byte("refused an order"))
+	}
+	assert.Equal(t, refusedAtOnce, asks(100))
+	now = now.Add(10 * time.Second)
+	assert.Equal(t, 1, asks(100))
 }
 
 func TestARequestSaysNothingButItsOrder(t *testing.T) {

@@ -57,6 +57,18 @@ func (p *Programs) On(node string) (Program, bool) {
 	return is, ok
 }
 
+// Has says that a node has a program, ready or not.
+func (p *Programs) Has(node string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pod := range p.pods {
+		if pod.Spec.NodeName == node {
+			return true
+		}
+	}
+	return false
+}
+
 // Changed brings something when nodes have other programs than before; Nodes says which.
 func (p *Programs) Changed() <-chan event.TypedGenericEvent[string] { return p.changed }
 

@@ -34,6 +34,7 @@ func TestOnlyAProgramThatIsReadyIsFound(t *testing.T) {
 		programs.OnAdd(pod("1", "a", change), true)
 		_, ok := programs.On("a")
 		assert.False(t, ok, name)
+		assert.Equal(t, name != "no node", programs.Has("a"), name)
 		programs.OnUpdate(nil, pod("1", "a"))
 		is, ok := programs.On("a")
 		require.True(t, ok, name)
@@ -55,6 +56,7 @@ func TestTheNodesWhoseProgramsChangedAreBroughtOnce(t *testing.T) {
 	assert.NotEqual(t, before.Instance, after.Instance, "what it had frozen may run")
 	programs.OnDelete(toolscache.DeletedFinalStateUnknown{Obj: pod("2", "b")})
 	assert.Equal(t, map[string]bool{"a": true, "b": true}, programs.Nodes())
+	assert.False(t, programs.Has("b"))
 	_, ok := programs.On("b")
 	assert.False(t, ok)
 }

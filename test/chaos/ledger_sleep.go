@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+	"github.com/org/vdi-operator/pkg/lifecycle"
 )
 
 const (
@@ -112,8 +113,8 @@ func (l *Ledger) inUse(now version, at time.Time) string {
 // empty where it had.
 func notDue(before, now version, at time.Time) string {
 	st, clocks := before.Status, now.Status.Lifecycle
-	if st.StartTime == nil {
-		return "it was asleep already"
+	if st.StartTime == nil && (!lifecycle.Unknown(before.VDISession) || now.Status.SleepReason != v1alpha1.ReasonPoweredOff) {
+		return "it was asleep already" // one whose status was lost counts as awake until then
 	}
 	if clocks == nil {
 		return "it has no clocks"

@@ -320,6 +320,18 @@ func TestASleepWhenItsClockHasRunOut(t *testing.T) {
 	s.breaks("", "")
 }
 
+// What runs counts as awake where its status was lost, and may be switched off in that moment.
+func TestASleepOfADesktopWhoseStatusWasLost(t *testing.T) {
+	for reason, broken := range map[string]string{v1alpha1.ReasonPoweredOff: "", v1alpha1.ReasonDisconnectTimeout: NoSleepInUse} {
+		t.Run(reason, func(t *testing.T) {
+			s := tell(t)
+			s.session(func(o *v1alpha1.VDISession) { o.Spec.Power, o.Status = v1alpha1.PowerOff, v1alpha1.VDISessionStatus{} })
+			s.asleep(reason)
+			s.breaks(broken, "")
+		})
+	}
+}
+
 // The record says that nobody was there, and somebody was.
 func TestASleepWhileAVisitorIsConnected(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -152,6 +152,8 @@ func template(t *testing.T, change func(*v1alpha1.VDITemplateSpec)) string {
 	spec.Resources.DefaultGPU = ptr(int32(0))
 	// The node is small, and desktops of several stories wait for clocks there at once.
 	spec.PodTemplate = &runtime.RawExtension{Raw: []byte(`{"spec":{"containers":[{"name":"desktop","resources":{"requests":{"cpu":"50m"}}}]}}`)}
+	// A small picture: whoever encodes and shows it has the same processors.
+	spec.Env = []corev1.EnvVar{{Name: "DESKTOP_RESOLUTION", Value: "640x360"}}
 	spec.Lifecycle = &v1alpha1.Lifecycle{DisconnectTimeout: clock(12 * time.Second), StartupTimeout: clock(3 * time.Minute)}
 	if change != nil {
 		change(&spec)

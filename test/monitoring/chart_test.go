@@ -107,12 +107,17 @@ func TestEveryPanelOfTheDashboardAsksInPromQL(t *testing.T) {
 	assert.NoError(t, err, "%s", out)
 }
 
-func TestWithoutCoturnNothingOfItIsScraped(t *testing.T) {
+func TestWithoutCoturnNothingOfItIsScrapedOrMissed(t *testing.T) {
 	text, err := render(t, append(everything, "coturn.enabled=false")...)
 	require.NoError(t, err, text)
 	c, err := ParseChart([]byte(text))
 	require.NoError(t, err)
 	assert.True(t, sameStrings(c.Jobs(), []string{"desk-operator", "desk-activator"}), "jobs %v", c.Jobs())
+	misses := `absent(up{job="desk-coturn"`
+	assert.NotContains(t, text, misses)
+	with, err := render(t, everything...)
+	require.NoError(t, err, with)
+	assert.Contains(t, with, misses)
 }
 
 func TestSwitchesReachThePrograms(t *testing.T) {

@@ -80,7 +80,7 @@ chart's coturn, because that has its node's.
 {{ end -}}
 {{- $ports := list -}}
 {{- range .Values.turn.urls -}}
-{{- $default := ternary 5349 3478 (or (hasPrefix "turns:" .) (hasPrefix "stuns:" .)) -}}
+{{- $default := ternary 5349 3478 (regexMatch "^(turn|stun)s:" (lower .)) -}}
 {{- $ports = append $ports (regexFind ":[0-9]+(\\?|$)" . | trimPrefix ":" | trimSuffix "?" | default $default | int) -}}
 {{- end -}}
 {{- if and $ports .Values.networkPolicy.desktops.turn -}}

@@ -52,6 +52,8 @@ type Metrics interface {
 	DozeEnded(after time.Duration)
 	// GaveWay counts a dozing desktop, or one that waits in a warm pool, that is told to give way.
 	GaveWay(to metrics.GaveWayTo)
+	// PressureUnknown counts a node's program that was asked for memory pressure and did not tell.
+	PressureUnknown()
 	Slept(reason string)
 	Started(took time.Duration)
 }

@@ -55,6 +55,8 @@ const (
 type Programs interface {
 	// On is the one that is ready on a node.
 	On(node string) (nodeprograms.Program, bool)
+	// Has says that a node has one, ready or not.
+	Has(node string) bool
 	// Changed brings something when programs have come, gone or started anew, Nodes where.
 	Changed() <-chan event.TypedGenericEvent[string]
 	Nodes() map[string]bool
@@ -161,7 +163,7 @@ func (p *pass) nodeNeedsRoom(ctx context.Context) bool {
 		return false
 	}
 	node := p.nodes.needs(ctx, p.API, p.now, pod.Spec.NodeName)
-	if _, short := p.relief.short.Load(pod.Spec.NodeName); !node.leaves && !node.short && !short {
+	if !node.leaves && !node.short && !p.relief.short(pod.Spec.NodeName) {
 		return false
 	}
 	p.noDoze = noDoze{reason: v1alpha1.ReasonNodeNeedsRoom, until: p.now.Add(nodeLookedAt),

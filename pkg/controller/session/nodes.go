@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +26,9 @@ const nodesWithin = 5 * time.Second
 
 // nodes knows the largest of a cluster's nodes, by resource, and what those of dozing desktops need.
 type nodes struct {
+	// asking has each list made once for all who wait for it, by the node's name; empty is of all.
+	asking singleflight.Group
+	// mu guards what follows, and is not held while nodes are listed.
 	mu sync.Mutex
 	// at is when they were listed last, most what they had: nil where they may not be read.
 	at   time.Time
@@ -59,18 +64,27 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 		return nodeNeed{}
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if is, known := n.needing[name]; known && now.Sub(is.at) < nodeLookedAt {
+	is, known := n.needing[name]
+	n.mu.Unlock()
+	if known && now.Sub(is.at) < nodeLookedAt {
 		return is
 	}
-	for node, is := range n.needing { // nobody dozes there any more
-		if now.Sub(is.at) > 2*nodeLookedAt {
-			delete(n.needing, node)
+	asked, _, _ := n.asking.Do(name, func() (any, error) {
+		is := needed(ctx, api, now, name)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		maps.DeleteFunc(n.needing, func(_ string, is nodeNeed) bool { return now.Sub(is.at) > 2*nodeLookedAt }) // nobody dozes there any more
+		if n.needing == nil {
+			n.needing = map[string]nodeNeed{}
 		}
-	}
-	if n.needing == nil {
-		n.needing = map[string]nodeNeed{}
-	}
+		n.needing[name] = is
+		return is, nil
+	})
+	return asked.(nodeNeed)
+}
+
+// needed is what a node needs, as the API server has it.
+func needed(ctx context.Context, api client.Reader, now time.Time, name string) nodeNeed {
 	ctx, cancel := context.WithTimeout(ctx, nodesWithin)
 	defer cancel()
 	is, list := nodeNeed{at: now}, &corev1.NodeList{}
@@ -90,7 +104,6 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 			is.short = is.short || c.Type == corev1.NodeMemoryPressure && c.Status == corev1.ConditionTrue
 		}
 	}
-	n.needing[name] = is
 	return is
 }
 
@@ -98,11 +111,19 @@ func (n *nodes) needs(ctx context.Context, api client.Reader, now time.Time, nam
 // is not known without the right to list nodes.
 func (n *nodes) largest(ctx context.Context, api client.Reader, now time.Time, name corev1.ResourceName) (resource.Quantity, bool) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.at.IsZero() || now.Sub(n.at) >= nodesLookedAt {
-		n.at, n.most = now, listed(ctx, api)
+	most, known := n.most, !n.at.IsZero() && now.Sub(n.at) < nodesLookedAt
+	n.mu.Unlock()
+	if !known {
+		asked, _, _ := n.asking.Do("", func() (any, error) {
+			most := listed(ctx, api)
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.at, n.most = now, most
+			return most, nil
+		})
+		most = asked.(corev1.ResourceList)
 	}
-	return n.most[name], n.most != nil
+	return most[name], most != nil
 }
 
 func listed(ctx context.Context, api client.Reader) corev1.ResourceList {

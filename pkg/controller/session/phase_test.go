@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ type stage struct {
 	scaled  []bool // whether each call made it run
 	remains string // of a desktop that is deleted
 	counted []string
+	// unknown is how often a node's program did not tell its memory pressure.
+	unknown atomic.Int32
 	r       *Reconciler
 }
 
@@ -95,6 +98,7 @@ func (s *stage) DozeEnded(after time.Duration) {
 func (s *stage) GaveWay(to metrics.GaveWayTo) {
 	s.counted = append(s.counted, "gave way to "+string(to))
 }
+func (s *stage) PressureUnknown()    { s.unknown.Add(1) }
 func (s *stage) Slept(reason string) { s.counted = append(s.counted, "slept "+reason) }
 func (s *stage) Started(took time.Duration) {
 	s.counted = append(s.counted, "started in "+took.String())

@@ -25,18 +25,24 @@ const (
 	pressureLookedAt = 10 * time.Second
 	// pressureWithin bounds an answer, pressuresAtOnce how many are waited for.
 	pressureWithin, pressuresAtOnce = 2 * time.Second, 16
-	// refillPause is how long after the pressure a warm pool makes no desktop that gave one to it.
-	refillPause = 10 * time.Minute
+	// RefillPause is how long after the pressure a warm pool makes no desktop that gave one to it.
+	RefillPause = 10 * time.Minute
 )
 
 // relief has what waits and what dozes give way to nodes that are short of memory.
 type relief struct {
-	// strains are of the nodes that are looked at, given how many desktops warm pools gave to those
-	// that are short; relieve alone has them.
+	// given is how many desktops warm pools gave to nodes that are short; relieve alone has it.
+	given map[gift]int
+	// strains are of the nodes that are looked at. relieve alone puts others in their place, with mu held.
 	strains map[string]strain
-	given   map[gift]int
-	// short has the nodes that are.
-	short sync.Map
+	mu      sync.Mutex
+}
+
+// short says that a node was short of memory at the last look.
+func (r *relief) short(node string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.strains[node].short
 }
 
 // gift is of the warm pool of a template in a namespace to a node.
@@ -64,17 +70,20 @@ func (r *Reconciler) relieve(ctx context.Context) {
 		log.Error(err, "who could give way to memory pressure cannot be found")
 		return
 	}
-	r.relief.strains = r.look(ctx, spares)
+	strains := r.look(ctx, spares)
 	now := r.Now()
-	for node, is := range r.relief.strains {
+	for node, is := range strains {
 		is = is.with(spares[node], now)
 		if is.due(now) && r.relieveBy(ctx, node, spares[node].inOrder(now), now) {
 			is.gave = now
 		}
-		r.relief.strains[node] = is
+		strains[node] = is
 	}
+	r.relief.mu.Lock()
+	r.relief.strains = strains
+	r.relief.mu.Unlock()
 	for of := range r.relief.given {
-		if !r.relief.strains[of.node].short {
+		if !strains[of.node].short {
 			delete(r.relief.given, of)
 			continue
 		}
@@ -120,7 +129,7 @@ func (r *Reconciler) endPooled(ctx context.Context, node string, pod *corev1.Pod
 
 // pause has a warm pool not replace, for a while, what it gave.
 func (r *Reconciler) pause(of gift, now time.Time) {
-	r.Pool.Pause(of.template, of.namespace, of.node, r.relief.given[of], now.Add(refillPause))
+	r.Pool.Pause(of.template, of.namespace, of.node, r.relief.given[of], now.Add(RefillPause))
 }
 
 // look looks at each node that could be spared something, and at those that are short.
@@ -150,10 +159,8 @@ func (r *Reconciler) look(ctx context.Context, spares map[string]spare) map[stri
 			}
 			switch {
 			case is.short && !before.short:
-				r.relief.short.Store(node, true)
 				log.Info("a node is short of memory; what waits and dozes there gives way, one at a time", "node", node, "kubelet", kubelet)
 			case before.short && !is.short:
-				r.relief.short.Delete(node)
 				log.Info("a node is short of memory no more", "node", node)
 			}
 			mu.Lock()
@@ -181,6 +188,7 @@ func (r *Reconciler) pressure(ctx context.Context, node string) (tells *nodeapi.
 			return &is, true
 		}
 	}
+	r.Metrics.PressureUnknown()
 	ctrl.LoggerFrom(ctx).V(1).Info("a node's memory pressure is not known", "node", node, "error", err.Error())
 	return nil, false
 }

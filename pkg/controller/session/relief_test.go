@@ -150,12 +150,12 @@ func TestADesktopOfAWarmPoolGivesWayBeforeAnyThatDozes(t *testing.T) {
 	n.wants(n.relieves(strainedFor+pressureLookedAt), v1alpha1.PhaseDozing, "")
 	require.Error(t, n.r.Client.Get(t.Context(), client.ObjectKeyFromObject(pod), pod), "it is gone")
 	of := gift{"egl", key.Namespace, pod.Spec.NodeName}
-	assert.Equal(t, fewer{1, n.now.Add(refillPause)}, pauses[of])
+	assert.Equal(t, fewer{1, n.now.Add(RefillPause)}, pauses[of])
 	n.relieves(time.Minute)
-	assert.Equal(t, fewer{1, n.now.Add(refillPause)}, pauses[of], "as long as the node is short")
+	assert.Equal(t, fewer{1, n.now.Add(RefillPause)}, pauses[of], "as long as the node is short")
 	n.program.Feels(*low(0))
 	n.relieves(time.Minute)
-	assert.True(t, pauses[of].until.Before(n.now.Add(refillPause)))
+	assert.True(t, pauses[of].until.Before(n.now.Add(RefillPause)))
 }
 
 // A webhook, a policy or somebody's finalizer may keep one: the next one goes, and a pool replaces
@@ -216,6 +216,7 @@ func TestAProgramThatDoesNotAnswerIsNoPressure(t *testing.T) {
 	n := dozing(t)
 	n.program.Feels(nodeapi.Pressure{Stalled: 1000, Available: -1})
 	n.wants(n.relieves(2*time.Minute), v1alpha1.PhaseDozing, "")
+	assert.EqualValues(t, 2*time.Minute/pressureLookedAt, n.unknown.Load(), "each is counted")
 	n.program.Feels(*low(100))
 	n.program.Node = "another"
 	n.wants(n.relieves(2*time.Minute), v1alpha1.PhaseDozing, "")

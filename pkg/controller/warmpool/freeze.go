@@ -31,8 +31,10 @@ const (
 // freezes are what is known of the orders for pods that wait.
 type freezes struct {
 	ordering sync.Mutex
-	// of has each pod that was ordered about, by UID; ordering guards it.
-	of map[types.UID]frozen
+	// of has each pod that was ordered about, by UID, and began is when this operator first looked at
+	// pools: what another one told pods before is not known. ordering guards both.
+	of    map[types.UID]frozen
+	began time.Time
 }
 
 // frozen is what one pod was told.
@@ -58,10 +60,18 @@ func (r *Reconciler) forget(template string, waiting map[string][]*corev1.Pod) {
 	}
 	r.ordering.Lock()
 	defer r.ordering.Unlock()
+	r.begin()
 	for uid, f := range r.of {
 		if f.template == template && !there[uid] {
 			delete(r.of, uid)
 		}
+	}
+}
+
+// begin is called with ordering held.
+func (r *Reconciler) begin() {
+	if r.began.IsZero() {
+		r.began = r.Now()
 	}
 }
 
@@ -141,19 +151,22 @@ func (r *Reconciler) later(f frozen) time.Time {
 	return now
 }
 
-// thaw has a desktop run that a session is to have. From now on it is not frozen any more.
+// thaw has a desktop run that a session is to have. From now on it is not frozen any more. It fails
+// where that is not known: an operator before this one may have had it frozen.
 func (r *Reconciler) thaw(ctx context.Context, pod *corev1.Pod) error {
 	if r.Programs == nil {
 		return nil
 	}
 	r.ordering.Lock()
+	r.begin()
 	f := r.of[pod.UID]
+	maybe := f.told || !pod.CreationTimestamp.After(r.began) && r.Programs.Has(pod.Spec.NodeName)
 	f.template, f.claimed, f.issued = pod.Labels[v1alpha1.LabelTemplate], true, r.later(f)
 	r.set(pod, f)
 	r.ordering.Unlock()
 	program, is := r.Programs.On(pod.Spec.NodeName)
 	if !is {
-		if f.told {
+		if maybe {
 			return fmt.Errorf("no program is ready on node %s", pod.Spec.NodeName)
 		}
 		return nil
@@ -163,8 +176,11 @@ func (r *Reconciler) thaw(ctx context.Context, pod *corev1.Pod) error {
 		return err
 	}
 	err = r.Orders.Thaw(ctx, program.Address, order)
-	if !f.told && (errors.Is(err, nodeapi.ErrRefused) || errors.Is(err, nodeapi.ErrNoPod)) {
-		return nil // a program that obeys no orders for it has not frozen it
+	switch {
+	case !f.told && errors.Is(err, nodeapi.ErrNoPod): // the program has looked for it on the node
+		return nil
+	case !maybe && errors.Is(err, nodeapi.ErrRefused): // nor has it obeyed an order to freeze
+		return nil
 	}
 	return err
 }

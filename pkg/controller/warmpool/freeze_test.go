@@ -152,6 +152,53 @@ func TestADesktopThatCannotBeThawedIsNobodysAndIsReplaced(t *testing.T) {
 	}
 }
 
+// What an operator before told the node's program is not known.
+func TestADesktopThatAnotherOperatorMayHaveFrozenIsThawedOrNobodys(t *testing.T) {
+	restarts := func(n *night) {
+		p := n.program.Pod()
+		p.Status.Conditions[0].Status = corev1.ConditionFalse
+		n.known.OnUpdate(nil, p)
+	}
+	refuses := func(status int) func(*night) {
+		return func(n *night) {
+			n.program.Before(func(w http.ResponseWriter, _ token.Order) bool {
+				w.WriteHeader(status)
+				return true
+			})
+		}
+	}
+	for name, test := range map[string]struct {
+		was   func(*night)
+		given bool
+	}{
+		"the program obeys":                    {func(*night) {}, true},
+		"it is not ready":                      {restarts, false},
+		"it refuses":                           {refuses(http.StatusForbidden), false},
+		"it does not find the pod on the node": {refuses(http.StatusNotFound), true},
+		"the node has none":                    {func(n *night) { n.known.OnDelete(n.program.Pod()) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNight(t)
+			n.Reconciler = &Reconciler{Client: n.Client, API: n.API, Config: n.Config, Workload: n.Workload, Signer: n.Signer, Metrics: n.Metrics,
+				Programs: n.Programs, Orders: n.Orders, Now: n.Now}
+			test.was(n)
+			assert.Equal(t, test.given, n.takes() != nil)
+		})
+	}
+}
+
+func TestADesktopThatIsYoungerThanTheOperatorRunsWhereNoOrderIsObeyed(t *testing.T) {
+	n := newNight(t)
+	n.Reconciler = &Reconciler{Client: n.Client, API: n.API, Config: n.Config, Workload: n.Workload, Signer: n.Signer, Metrics: n.Metrics,
+		Programs: n.Programs, Orders: n.Orders, Now: n.Now}
+	n.program.Node = "another"
+	n.reconciles()
+	n.pod = n.waiting()[0]
+	n.pod.CreationTimestamp = metav1.NewTime(time.Now().Add(time.Minute))
+	require.NoError(t, n.Client.Update(t.Context(), n.pod))
+	assert.NotNil(t, n.takes())
+}
+
 // A visitor waits for each order that nobody answers.
 func TestANodeThatDoesNotAnswerIsAskedOnceForAVisitor(t *testing.T) {
 	n := newNight(t)

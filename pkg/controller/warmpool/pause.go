@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/org/vdi-operator/pkg/controller/session"
 )
 
 // pause is what a pool gave to one node.
@@ -63,6 +65,6 @@ func (r *Reconciler) paused(at place) (all paused) {
 
 // says is for people.
 func (p paused) says() string {
-	return fmt.Sprintf("Short of memory: node %s. Desktops that waited there gave way (%d); others are made 10 minutes after that.",
-		strings.Join(p.nodes, ", "), p.fewer)
+	return fmt.Sprintf("Short of memory: node %s. Desktops that waited there gave way (%d); others are made %.0f minutes after that.",
+		strings.Join(p.nodes, ", "), p.fewer, session.RefillPause.Minutes())
 }

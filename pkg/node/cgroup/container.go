@@ -31,10 +31,6 @@ const (
 // elsewhere, as those of a runtime with virtual machines are.
 var ErrEmpty = errors.New("the container's cgroup has no process")
 
-// ErrNoReclaim says that the kernel cannot page out a cgroup: version 1, and version 2 before
-// Linux 5.19.
-var ErrNoReclaim = errors.New("the kernel has no memory.reclaim")
-
 // Container is a container's cgroup.
 type Container struct {
 	ID   string
@@ -45,8 +41,27 @@ type Container struct {
 
 func (c Container) file(name string) string { return filepath.Join(c.root.tree, c.path, name) }
 
+// write goes without os.File, which takes EAGAIN for a word to wait: cgroups' files can be polled, and
+// are never heard of again.
 func (c Container) write(name, value string) error {
-	return gone(os.WriteFile(c.file(name), []byte(value), 0))
+	fd, err := again(func() (int, error) { return unix.Open(c.file(name), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0) })
+	if err == nil {
+		_, err = again(func() (int, error) { return unix.Write(fd, []byte(value)) })
+		_ = unix.Close(fd)
+	}
+	if err != nil {
+		return gone(&fs.PathError{Op: "writing", Path: c.file(name), Err: err})
+	}
+	return nil
+}
+
+// again asks the kernel once more where a signal came first.
+func again(ask func() (int, error)) (n int, err error) {
+	for {
+		if n, err = ask(); !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // Frozen says whether all of the container's processes are stopped.
@@ -180,7 +195,7 @@ func (c Container) MemoryUsed() (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
 }
 
-// CanReclaim says whether the kernel pages out a cgroup as a whole.
+// CanReclaim says whether the kernel pages out a cgroup as a whole: version 2's does since Linux 5.19.
 func (c Container) CanReclaim() bool {
 	if !c.root.unified {
 		return false
@@ -189,11 +204,9 @@ func (c Container) CanReclaim() bool {
 	return err == nil
 }
 
-// Reclaim makes the kernel take so many bytes from the container; false where it found less.
+// Reclaim makes the kernel take so many bytes from the container, where it can; false where it
+// found less, as without swap.
 func (c Container) Reclaim(bytes uint64) (all bool, err error) {
-	if !c.CanReclaim() {
-		return false, ErrNoReclaim
-	}
 	err = c.write("memory.reclaim", strconv.FormatUint(bytes, 10))
 	if errors.Is(err, unix.EAGAIN) {
 		return false, nil

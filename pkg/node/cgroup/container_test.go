@@ -156,6 +156,8 @@ func TestACgroupThatWentIsNone(t *testing.T) {
 		assert.ErrorIs(t, c.Freeze(t.Context()), ErrNone, name)
 		assert.ErrorIs(t, c.Thaw(t.Context()), ErrNone, name)
 		_, err = c.MemoryUsed()
+		require.ErrorIs(t, err, ErrNone, name)
+		_, err = c.Reclaim(1)
 		assert.ErrorIs(t, err, ErrNone, name)
 	}
 }
@@ -185,4 +187,34 @@ func TestAFolderThatCannotBeReadHidesNoPod(t *testing.T) {
 			require.ErrorIs(t, err, os.ErrPermission, "it may be in there")
 		})
 	}
+}
+
+// The kernel says EAGAIN of a memory.reclaim that found less than was asked for, and the file can be
+// polled: so can a full pipe.
+func TestAReclaimThatFindsLessDoesNotWaitForMore(t *testing.T) {
+	c := Container{ID: desktopID, root: &Root{unified: true, tree: t.TempDir()}}
+	path := c.file("memory.reclaim")
+	require.NoError(t, unix.Mkfifo(path, 0o600))
+	pipe, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer func() { _ = unix.Close(pipe) }()
+	all, err := c.Reclaim(4096)
+	require.NoError(t, err)
+	assert.True(t, all)
+	for err == nil {
+		_, err = unix.Write(pipe, make([]byte, 4096))
+	}
+	require.ErrorIs(t, err, unix.EAGAIN)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		all, err = c.Reclaim(4096)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+	require.NoError(t, err)
+	assert.False(t, all)
 }

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold touches its memory, says so, and says the sum of it for each line that it reads.
+// hold says the sum of its memory for each line that it reads. It touches none before the first: what
+// it touches counts for the cgroup that it is in by then.
 func hold(path string) {
 	f, err := os.Open(path)
 	check(err)
@@ -41,10 +42,13 @@ func hold(path string) {
 	check(err)
 	own, err := unix.Mmap(-1, 0, held, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	check(err)
-	for at := range own {
-		own[at] = byte(at >> 12)
-	}
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+	lines := bufio.NewScanner(os.Stdin)
+	for first := true; lines.Scan(); first = false {
+		if first {
+			for at := range own {
+				own[at] = byte(at >> 12)
+			}
+		}
 		sum := 0
 		for at := range held {
 			sum += int(file[at]) + int(own[at])
@@ -61,13 +65,14 @@ func check(err error) {
 }
 
 // holder runs the program in a container of its own.
-func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, pid int, sum func() string) {
+func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, dir string, pid int, sum func() string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, make([]byte, held), 0o600))
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	require.NoError(t, f.Sync(), "what is dirty is not dropped")
+	require.NoError(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), "its pages count for who reads them next")
 	_ = f.Close()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), holderFile+"="+path)
@@ -76,9 +81,10 @@ func holder(t *testing.T, h cgrouptest.Hierarchy) (c cgroup.Container, pid int, 
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	id := cgrouptest.ID()
-	c = h.Start(t, h.Pod(t, id), id, cmd)
+	pod := h.Pod(t, id)
+	c = h.Start(t, pod, id, cmd)
 	lines := bufio.NewReader(out)
-	return c, cmd.Process.Pid, func() string {
+	return c, h.Dir(pod, id), cmd.Process.Pid, func() string {
 		_, err := in.Write([]byte("\n"))
 		require.NoError(t, err)
 		line, err := lines.ReadString('\n')
@@ -108,7 +114,7 @@ func swaps(t *testing.T) bool {
 
 func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
 	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
-		c, pid, sum := holder(t, h)
+		c, _, pid, sum := holder(t, h)
 		before := sum()
 		require.NoError(t, c.Freeze(t.Context()))
 		rss, anonymous := resident(t, pid, "Rss"), resident(t, pid, "Anonymous")
@@ -126,7 +132,7 @@ func TestAFrozenProcessIsPagedOutAndHasLostNothing(t *testing.T) {
 
 func TestPagingOutEndsWithItsContext(t *testing.T) {
 	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
-		c, pid, sum := holder(t, h)
+		c, _, pid, sum := holder(t, h)
 		sum()
 		require.NoError(t, c.Freeze(t.Context()))
 		rss := resident(t, pid, "Rss")
@@ -135,5 +141,37 @@ func TestPagingOutEndsWithItsContext(t *testing.T) {
 		_, err := Run(ctx, c)
 		require.NoError(t, err, "that a thaw came is no failure")
 		assert.Equal(t, rss, resident(t, pid, "Rss"))
+	})
+}
+
+// Version 2's kernel can be asked for what cannot go.
+func TestPagingOutEndsWhereNothingMoreCanGo(t *testing.T) {
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		c, dir, pid, sum := holder(t, h)
+		before := sum()
+		if c.CanReclaim() {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0))
+		}
+		require.NoError(t, c.Freeze(t.Context()))
+		_, err := Run(t.Context(), c)
+		require.NoError(t, err)
+		if c.CanReclaim() {
+			assert.Greater(t, resident(t, pid, "Anonymous"), held/2, "without swap it stays")
+		}
+		require.NoError(t, c.Thaw(t.Context()))
+		assert.Equal(t, before, sum())
+	})
+}
+
+func TestThatAContainerEndedIsNoFailure(t *testing.T) {
+	cgrouptest.Each(t, func(t *testing.T, h cgrouptest.Hierarchy) {
+		id := cgrouptest.ID()
+		pod := h.Pod(t, id)
+		c, err := h.Container(pod, id)
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(h.Dir(pod, id)))
+		out, err := Run(t.Context(), c)
+		require.NoError(t, err)
+		assert.Zero(t, out)
 	})
 }

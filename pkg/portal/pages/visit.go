@@ -88,12 +88,14 @@ func (v *visit) allowed(do access.Action) (*v1alpha1.VDISession, *problem) {
 	return s, bad
 }
 
+// acts are what a role lets a person do, by the audit's events of it.
+var acts = map[audit.Kind]access.Action{audit.Wake: access.Wake, audit.Sleep: access.Sleep, audit.Share: access.Share,
+	audit.ShareEnded: access.Share, audit.Delete: access.Delete}
+
 // did tells the audit what the visitor has done with a session, or was refused.
 func (v *visit) did(e audit.Event, s *v1alpha1.VDISession) {
 	e.User, e.Via, e.From = v.User, v.Via, v.From
-	if roles := access.RolesOf(v.Person, s, v.now); len(roles) > 0 {
-		e.Role = roles[0]
-	}
+	e.Role = access.By(access.RolesOf(v.Person, s, v.now), acts[e.Event])
 	v.Pages.Audit.Event(e.Of(s))
 }
 

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
@@ -21,7 +22,6 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	report(&out, map[string][]time.Duration{
 		nameOurs: ms(900, 100, 1100, 1000), nameOursAPI: ms(1500), nameDoze: ms(30, 10, 20), nameKnative: ms(1900), nameFloor: ms(1000, 2000, 500),
 	}, map[string]stages{nameOurs: {"reached": ms(940), "announced": ms(800)}, nameOursAPI: {"reached": ms(1480)}})
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench       string  `json:"bench"`
 		Ours        int     `json:"ours_p50_ms"`
@@ -30,12 +30,12 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		OverFloor   float64 `json:"ours_over_floor"`
 		OverKnative float64 `json:"ours_over_knative"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
+	require.NoError(t, figure.Read(out.String(), &last))
 	if last.Bench != "coldstart" || last.Ours != 950 || last.OursAPI != 1500 || last.Doze != 20 || last.OverFloor != 0.95 || last.OverKnative != 0.5 {
 		t.Errorf("got %+v", last)
 	}
 	rows := map[string]bool{}
-	for _, l := range lines {
+	for _, l := range strings.Split(out.String(), "\n") {
 		rows[strings.Join(strings.Fields(l), " ")] = true
 	}
 	require.True(t, rows["940 1480 reached"])

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -25,6 +26,15 @@ func Line(w io.Writer, summary any) {
 	}
 	fmt.Fprintf(w, "\n%s\n", line)
 }
+
+// Last is a report's last line.
+func Last(report string) string {
+	report = strings.TrimSpace(report)
+	return report[strings.LastIndexByte(report, '\n')+1:]
+}
+
+// Read reads a report's last line.
+func Read(report string, into any) error { return json.Unmarshal([]byte(Last(report)), into) }
 
 // Milliseconds keeps the fraction.
 func Milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 func TestALostRepeatedOrSwappedMessageIsCounted(t *testing.T) {
@@ -55,9 +56,8 @@ func TestTheLastLineIsAboutTheLargestNumber(t *testing.T) {
 		{Name: nameFloor, Held: 100, PerHeld: 8000},
 		{Name: nameKnative, Held: 100, PerHeld: 48000, Resident: 700 << 20, verdict: verdict{Served: 90, Lost: 10}},
 	})
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last map[string]any
-	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
+	require.NoError(t, figure.Read(out.String(), &last))
 	for field, want := range map[string]any{"bench": "hold", "held": 100.0, "bytes_per_held": 12000.0, "over_floor": 1.5, "over_knative": 0.25,
 		"cpu_ms_per_1000_min": 20.0, "replay_last_ms": 1000.0, "lost": 0.0, "knative_lost": 10.0} {
 		assert.False(t, last[field] != want, "%s = %v, want %v", field, last[field], want)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/test/bench/figure"
 	"github.com/org/vdi-operator/test/bench/process"
 )
 
@@ -26,9 +26,8 @@ func TestTheLastLineIsJSONWithPercentilesAndShares(t *testing.T) {
 		swapped: 10 << 20}}
 	var out strings.Builder
 	b.report(&out)
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last map[string]any
-	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
+	require.NoError(t, figure.Read(out.String(), &last))
 	for name, want := range map[string]any{"bench": "instant", "doze_p95_ms": 40., "paged_p95_ms": 90., "pool_p50_ms": 30., "pool_p99_ms": 30., "zero_p50_ms": 1000., "floor_p50_ms": 1300.,
 		"doze_frame_p50_ms": 300., "anon_freed": .9, "fit_ratio": 2.5} {
 		assert.Equal(t, want, last[name], name)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/test/bench/census"
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 func TestTheLastLineIsJSONAboutASessionAndTheWakes(t *testing.T) {
@@ -19,7 +20,7 @@ func TestTheLastLineIsJSONAboutASessionAndTheWakes(t *testing.T) {
 		writes: 0, wake: 87 * time.Millisecond, edit: 3 * time.Second, storm: 1234 * time.Millisecond})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	assert.JSONEq(t, `{"bench":"scale","sessions":100,"objects_each":3,"bytes_each":7500,"made_per_second":25,"operator_mib":60,"activator_mib":40,
-		"idle_writes_per_min":0,"wake_during_edit_ms":87,"edit_s":3,"storm_200_s":1.23}`, lines[len(lines)-1])
+		"idle_writes_per_min":0,"wake_during_edit_ms":87,"edit_s":3,"storm_200_s":1.23}`, figure.Last(out.String()))
 	assert.Equal(t, []string{"deployments.apps", "2.00", "6000"}, strings.Fields(lines[1]), "the heaviest kind comes first")
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/org/vdi-operator/test/bench/figure"
 	"github.com/org/vdi-operator/test/bench/look"
 )
 
@@ -23,7 +23,6 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 	var out strings.Builder
 	report(&out, map[string][]look.Timeline{nameFirst: visits(4000), nameCold: visits(2000, 3000, 1000), nameLeft: visits(3000),
 		nameWarm: visits(20000, 30000)}, desktop{startDelay: time.Second, nginx: true}, true)
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var last struct {
 		Bench     string  `json:"bench"`
 		Cold      int     `json:"cold_p50_ms"`
@@ -33,7 +32,7 @@ func TestTheLastLineIsJSONWithRatiosOfMedians(t *testing.T) {
 		OverWarm  float64 `json:"cold_over_warm"`
 		ColdOffer int     `json:"offer_cold_p50_ms"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
+	require.NoError(t, figure.Read(out.String(), &last))
 	if last.Bench != "selkies16" || last.Cold != 2000 || last.First != 4000 || last.Left != 3000 || last.Warm != 25000 || last.OverWarm != 0.08 || last.ColdOffer != 1000 {
 		t.Errorf("got %+v", last)
 	}

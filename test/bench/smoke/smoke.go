@@ -4,13 +4,14 @@ package smoke
 
 import (
 	"bytes"
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/org/vdi-operator/test/bench/figure"
 )
 
 // Run runs a benchmark in the repository, where make runs it, and returns its last line,
@@ -24,9 +25,8 @@ func Run(t *testing.T, repository string, figures []string, bench string, args .
 	cmd.Dir, cmd.Stderr = repository, &errs
 	out, err := cmd.Output()
 	require.NoError(t, err, "%s %v, %s", bench, args, errs.String())
-	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	var line map[string]any
-	require.NoError(t, json.Unmarshal(lines[len(lines)-1], &line), "the last line is no JSON, %s", out)
+	require.NoError(t, figure.Read(string(out), &line), "the last line is no JSON, %s", out)
 	assert.False(t, line["bench"] != bench, "the line is that of %q, want %q", line["bench"], bench)
 	for _, name := range figures {
 		value, is := line[name].(float64)

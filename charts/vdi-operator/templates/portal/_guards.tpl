@@ -5,12 +5,12 @@
 {{- if not (or $auth.links.enabled $oidc.issuer $auth.forwarded.userHeader) -}}
 {{- fail "\n\nauth.links.enabled is false, and auth.oidc.issuer and auth.forwarded.userHeader are empty: nobody could come in. Set one of them." -}}
 {{- end -}}
+{{- range $key, $bound := dict "recheckEvery" (list "10s" "1h") "keepWhileAway" (list "0s" "24h") "signInFor" (list "1m" "720h") "unconfirmedFor" (list "10m" "720h") "leeway" (list "0s" "5m") -}}
+{{- include "vdi-operator.duration.guard" (dict "key" (printf "auth.oidc.%s" $key) "value" (get $oidc $key) "least" (first $bound) "most" (last $bound) "off" "") -}}
+{{- end -}}
 {{- if $oidc.issuer -}}
 {{- if not $oidc.clientID -}}
 {{- fail (printf "\n\nauth.oidc.issuer is %q and auth.oidc.clientID is empty. Register the portal there, with the redirect URI %s/callback, and give the ID of that client." $oidc.issuer (include "vdi-operator.portal.url" .)) -}}
-{{- end -}}
-{{- range $key, $bound := dict "recheckEvery" (list "10s" "1h") "keepWhileAway" (list "0s" "24h") "signInFor" (list "1m" "720h") "unconfirmedFor" (list "10m" "720h") "leeway" (list "0s" "5m") -}}
-{{- include "vdi-operator.duration.guard" (dict "key" (printf "auth.oidc.%s" $key) "value" (get $oidc $key) "least" (first $bound) "most" (last $bound) "off" "") -}}
 {{- end -}}
 {{- include "vdi-operator.issuer.guard" (dict "key" "auth.oidc.issuer" "url" $oidc.issuer) -}}
 {{- include "vdi-operator.portal.host.guard" . -}}

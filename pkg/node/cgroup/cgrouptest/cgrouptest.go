@@ -3,6 +3,7 @@ package cgrouptest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,10 +58,20 @@ func ID() string { return strings.ReplaceAll(string(uuid.NewUUID()+uuid.NewUUID(
 func (h Hierarchy) Make(t *testing.T, path string) {
 	t.Helper()
 	for at, parts := h.Tree, strings.Split(path, "/"); len(parts) > 0; parts = parts[1:] {
+		if h.Version() == 2 { // it counts memory where it is told to, and not at all beside version 1
+			_ = os.WriteFile(filepath.Join(at, "cgroup.subtree_control"), []byte("+memory"), 0)
+		}
 		at = filepath.Join(at, parts[0])
 		if os.Mkdir(at, 0o755) == nil {
 			dir := at
-			t.Cleanup(func() { eventually.NoError(t, "removing the cgroup", func() error { return os.Remove(dir) }) })
+			t.Cleanup(func() {
+				eventually.NoError(t, "removing the cgroup", func() error {
+					if err := os.Remove(dir); !errors.Is(err, os.ErrNotExist) {
+						return err
+					}
+					return nil
+				})
+			})
 		}
 	}
 }
@@ -80,6 +91,11 @@ func (h Hierarchy) PodOf(t *testing.T, pod types.UID, containers ...string) type
 	return pod
 }
 
+// Dir is a container's folder.
+func (h Hierarchy) Dir(pod types.UID, id string) string {
+	return filepath.Join(h.Tree, "vdi-test-"+string(pod), "kubepods/burstable/pod"+string(pod), id)
+}
+
 // Start starts a program in a container of a pod, and ends it.
 func (h Hierarchy) Start(t *testing.T, pod types.UID, id string, cmd *exec.Cmd) cgroup.Container {
 	t.Helper()
@@ -91,7 +107,7 @@ func (h Hierarchy) Start(t *testing.T, pod types.UID, id string, cmd *exec.Cmd) 
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	procs := filepath.Join(h.Tree, "vdi-test-"+string(pod), "kubepods/burstable/pod"+string(pod), id, "cgroup.procs")
+	procs := filepath.Join(h.Dir(pod, id), "cgroup.procs")
 	require.NoError(t, os.WriteFile(procs, []byte(strconv.Itoa(cmd.Process.Pid)), 0))
 	return c
 }
