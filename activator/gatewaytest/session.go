@@ -189,7 +189,10 @@ func (g *Gateway) WriteViewer(ctx context.Context, key types.NamespacedName, v *
 }
 
 // UseShare implements auth.Shares.
-func (g *Gateway) UseShare(_ context.Context, of *v1alpha1.VDISession, name string) (err error) {
+func (g *Gateway) UseShare(ctx context.Context, of *v1alpha1.VDISession, name string) (err error) {
+	if g.api != nil {
+		return g.api.UseShare(ctx, of, name)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	share := slices.IndexFunc(of.Spec.Shares, func(s v1alpha1.Share) bool { return s.Name == name })
