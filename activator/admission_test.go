@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"net/http"
@@ -17,24 +17,24 @@ import (
 
 // upgrade asks for a WebSocket and returns the answer where it is refused.
 func (g *gateway) upgrade(at string, h http.Header) *http.Response {
-	g.t.Helper()
+	g.T.Helper()
 	h = with(h, "Host", host)
-	ws, resp, err := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+at, h)
+	ws, resp, err := websocket.DefaultDialer.DialContext(g.T.Context(), "ws"+strings.TrimPrefix(g.Front.URL, "http")+at, h)
 	if err == nil {
-		g.t.Cleanup(func() { _ = ws.Close() })
+		g.T.Cleanup(func() { _ = ws.Close() })
 		return nil
 	}
-	require.NotNil(g.t, resp, "%v", err)
+	require.NotNil(g.T, resp, "%v", err)
 	return resp
 }
 
 func (g *gateway) expectTooMany(resp *http.Response) {
-	g.t.Helper()
-	require.NotNil(g.t, resp)
-	require.Equal(g.t, http.StatusTooManyRequests, resp.StatusCode, "answered %v, want 429", resp)
+	g.T.Helper()
+	require.NotNil(g.T, resp)
+	require.Equal(g.T, http.StatusTooManyRequests, resp.StatusCode, "answered %v, want 429", resp)
 	after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	require.NoError(g.t, err)
-	assert.GreaterOrEqual(g.t, after, 1, "Retry-After is %q, want seconds", resp.Header.Get("Retry-After"))
+	require.NoError(g.T, err)
+	assert.GreaterOrEqual(g.T, after, 1, "Retry-After is %q, want seconds", resp.Header.Get("Retry-After"))
 }
 
 func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
@@ -42,12 +42,12 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 	t.Run("a user", func(t *testing.T) {
 		g := newGateway(t, func(c *config.Config) { c.Limits.UpgradesPerUser = slow })
 		for range slow.Burst {
-			resp := g.upgrade("/desk", g.as(fromPage))
+			resp := g.upgrade("/desk", g.As(fromPage))
 			require.Nil(t, resp, "refused within the burst")
 		}
-		g.expectTooMany(g.upgrade("/desk", g.as(fromPage)))
-		g.expectRefusals(closing.UserRate, 1)
-		assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", g.as(navigating)).code, "the same user's page")
+		g.expectTooMany(g.upgrade("/desk", g.As(fromPage)))
+		g.ExpectRefusals(closing.UserRate, 1)
+		assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", g.As(navigating)).code, "the same user's page")
 		// A stranger's attempts must not use up what a user has.
 		g2 := newGateway(t, func(c *config.Config) { c.Limits.UpgradesPerUser = slow })
 		for range 2 * slow.Burst {
@@ -55,7 +55,7 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 			require.NotNil(t, resp)
 			require.Equal(t, http.StatusUnauthorized, resp.StatusCode, "without a token: %v", resp)
 		}
-		resp := g2.upgrade("/desk", g2.as(fromPage))
+		resp := g2.upgrade("/desk", g2.As(fromPage))
 		assert.Nil(t, resp, "strangers used up a user's rate")
 	})
 	t.Run("a guest", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 			require.Nil(t, g.upgrade("/desk", guests))
 		}
 		g.expectTooMany(g.upgrade("/desk", guests))
-		assert.Nil(t, g.upgrade("/desk", g.as(fromPage)), "the owner pays for the guest")
+		assert.Nil(t, g.upgrade("/desk", g.As(fromPage)), "the owner pays for the guest")
 	})
 	t.Run("an address", func(t *testing.T) {
 		g := newGateway(t, func(c *config.Config) { c.Limits.UpgradesPerAddress = slow })
@@ -77,12 +77,12 @@ func TestAClientThatOpensSocketsWithoutEndIsToldToWait(t *testing.T) {
 		}
 		g.expectTooMany(g.upgrade("/desk", from("203.0.113.7")))
 		g.expectTooMany(g.upgrade("/desk", from("198.51.100.9, 203.0.113.7"))) // what it says of itself does not help
-		g.expectRefusals(closing.AddressRate, 2)
-		resp := g.upgrade("/desk", with(g.as(fromPage), "X-Forwarded-For", "203.0.113.8"))
+		g.ExpectRefusals(closing.AddressRate, 2)
+		resp := g.upgrade("/desk", with(g.As(fromPage), "X-Forwarded-For", "203.0.113.8"))
 		assert.Nil(t, resp, "another address is refused")
-		resp = g.upgrade("/desk", g.as(fromPage))
+		resp = g.upgrade("/desk", g.As(fromPage))
 		assert.Nil(t, resp, "who comes by a proxy that names nobody is refused")
-		assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", with(g.as(navigating), "X-Forwarded-For", "203.0.113.7")).code,
+		assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", with(g.As(navigating), "X-Forwarded-For", "203.0.113.7")).code,
 			"a page from that address")
 	})
 }

@@ -1,8 +1,7 @@
-package activator
+package activator_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,8 +22,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/sockets"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
@@ -32,14 +30,6 @@ import (
 )
 
 const portalHost = "portal.vdi.localhost"
-
-// withPortal is an installation at which people sign in.
-func withPortal(c *config.Config) {
-	c.Portal = &config.Portal{Host: portalHost, Service: "vdi-portal", Namespace: "vdi-system", Port: 8080, InternalPort: 8081}
-	oidc := config.DefaultOIDC()
-	oidc.Issuer, oidc.ClientID = "https://login.example.com", "vdi"
-	c.Auth.OIDC = &oidc
-}
 
 // goodCode is the one that the test's portal redeems, for Alice.
 var goodCode = strings.Repeat("A", 43)
@@ -78,45 +68,16 @@ func newPortal(t testing.TB) string {
 	return srv.URL
 }
 
-// UseShare implements auth.Shares.
-func (g *gateway) UseShare(_ context.Context, _ *v1alpha1.VDISession, name string) (err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.changeLocked(func(s *v1alpha1.VDISession) {
-		if s.Status.Activity == nil {
-			s.Status.Activity = &v1alpha1.SessionActivity{}
-		}
-		uses := &s.Status.Activity.Shares
-		if len(*uses) == 0 {
-			*uses = []v1alpha1.ShareUse{{Name: name}}
-		}
-		if most := s.Spec.Shares[0].Link.MaxUses; most > 0 && (*uses)[0].Uses >= most {
-			err = record.ErrUsedUp
-			return
-		}
-		(*uses)[0].Uses++
-	})
-	return err
-}
-
-// aliceSignsIn is what the portal records of her.
-func (g *gateway) aliceSignsIn(name string) {
-	later := metav1.NewTime(time.Now().Add(time.Hour))
-	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: "alice@example.com", ExpiresAt: later},
-		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
-	g.signIns.Set(s)
-}
-
 // visiting is a kind of visitor with a cookie that rests on a grant.
 func (g *gateway) visiting(kind http.Header, user string, grant visit.Grant) http.Header {
-	g.t.Helper()
+	g.T.Helper()
 	return g.visitingSince(kind, user, grant, time.Now())
 }
 
 func (g *gateway) visitingSince(kind http.Header, user string, grant visit.Grant, since time.Time) http.Header {
-	g.t.Helper()
-	raw, err := g.visits.Sign(visit.Visit{User: user, Session: alice, UID: "1", Grant: grant}, since)
-	require.NoError(g.t, err)
+	g.T.Helper()
+	raw, err := g.Visits.Sign(visit.Visit{User: user, Session: alice, UID: "1", Grant: grant}, since)
+	require.NoError(g.T, err)
 	h := kind.Clone()
 	h.Set("Cookie", "vdi-session="+raw)
 	return h
@@ -126,7 +87,7 @@ func (g *gateway) visitingSince(kind http.Header, user string, grant visit.Grant
 func (g *gateway) shares(role v1alpha1.ShareRole, most int32) (link string, grant visit.Grant) {
 	secret := strings.Repeat("B", 42) + "A"
 	hash := signin.Hash(secret)
-	g.change(func(s *v1alpha1.VDISession) {
+	g.Change(func(s *v1alpha1.VDISession) {
 		s.Spec.Shares = []v1alpha1.Share{{Name: "guest", Role: role, Link: &v1alpha1.ShareLink{SecretHash: hash, MaxUses: most}}}
 	})
 	return "/?vdi_share=guest." + secret, visit.Grant{Share: "guest", Secret: hash[:16]}
@@ -142,7 +103,7 @@ func cookieOf(a answer, name string) *http.Cookie {
 }
 
 func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
-	g := newGateway(t, withPortal)
+	g := newGateway(t, gatewaytest.WithPortal)
 	got := g.do(http.MethodGet, "/desk?a=%2f&vdi_refresh=1", navigating)
 	require.Equal(t, http.StatusSeeOther, got.code)
 	to, err := url.Parse(got.header.Get("Location"))
@@ -155,7 +116,7 @@ func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
 	assert.True(t, browser.HttpOnly)
 	g.expectNothingWritten()
 
-	g.aliceSignsIn("signin-alice")
+	g.SignsIn("signin-alice", "alice@example.com")
 	handed := navigating.Clone()
 	handed.Set("Cookie", "vdi-browser="+browser.Value)
 	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode+"&to=%2Fdesk%3Fa%3D%252f", handed)
@@ -169,12 +130,12 @@ func TestAPersonWithoutACookieSignsInAndComesBackToTheSamePath(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, got.code)
 	assert.Contains(t, got.body, "/_vdi/signout")
 	assert.Contains(t, got.header.Get("Content-Security-Policy"), "form-action 'self' http://portal.vdi.localhost")
-	eventually.Equal(t, "it is woken", 1, g.woken)
+	eventually.Equal(t, "it is woken", 1, g.Woken)
 	assert.InDelta(t, 1, value(g.Metrics.Visits.WithLabelValues("signin"))(), 0)
 }
 
 func TestOnlyAPersonIsSentToSignIn(t *testing.T) {
-	g := newGateway(t, withPortal)
+	g := newGateway(t, gatewaytest.WithPortal)
 	for name, h := range map[string]http.Header{
 		"a script": fetching, "a frame": framing, "a program": noBrowser, "a prefetch": with(navigating, "Sec-Purpose", "prefetch"),
 	} {
@@ -190,16 +151,16 @@ func TestOnlyAPersonIsSentToSignIn(t *testing.T) {
 func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
 	long := strings.Repeat("n", 40)
 	for mode, how := range map[string]func(*config.Config){
-		"hosts": withPortal, "folders": func(c *config.Config) { withPortal(c); c.URL.Routing = config.RoutingPath },
+		"hosts": gatewaytest.WithPortal, "folders": func(c *config.Config) { gatewaytest.WithPortal(c); c.URL.Routing = config.RoutingPath },
 	} {
 		g := newGateway(t, how)
-		there := g.session.DeepCopy()
+		there := g.Owned.DeepCopy()
 		there.Name, there.UID = "a"+strings.Repeat("l", 39), "9"
 		there.Namespace = long
 		g.Directory.SetSession(there)
 		foreign := visit.Visit{User: "bob@example.com", Session: types.NamespacedName{Namespace: "desktops", Name: "bob"},
 			UID: "7", Grant: visit.Grant{SignIn: "signin-bob"}}
-		bobs, err := g.visits.Sign(foreign, time.Now())
+		bobs, err := g.Visits.Sign(foreign, time.Now())
 		require.NoError(t, err)
 		ask := func(namespace, name, method, path string, head http.Header) string {
 			u := g.Config.URL
@@ -250,7 +211,7 @@ func TestAHostThatNoSessionHasLooksLikeOneThatASessionHas(t *testing.T) {
 		assert.Contains(t, got, "/open/NAMESPACE/NAME?", mode)
 		g.expectNothingWritten()
 	}
-	g := newGateway(t, withPortal)
+	g := newGateway(t, gatewaytest.WithPortal)
 	for _, at := range []string{"vdi.localhost", "alice.vdi.localhost", "a--b.c.vdi.localhost", "-a--b.vdi.localhost", "a--b.evil.example",
 		strings.Repeat("a", 41) + "--b.vdi.localhost", "a---b.vdi.localhost"} {
 		w := httptest.NewRecorder()
@@ -269,13 +230,13 @@ func TestCodesThatAreMadeUpAreBoundedBeforeThePortalIsAsked(t *testing.T) {
 		_, _ = io.WriteString(w, `{"reason":"used"}`)
 	}))
 	defer portal.Close()
-	g := newGateway(t, withPortal, func(c *config.Config) {
+	g := newGateway(t, gatewaytest.WithPortal, func(c *config.Config) {
 		c.Portal.Service = portal.URL
 		c.Limits.HandoversPerAddress, c.Limits.Handovers = config.Rate{PerSecond: 1e-6, Burst: 20}, config.Rate{PerSecond: 1e-6, Burst: 50}
 		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 1e6, Burst: 1e6}
 	})
 	enter := func(from string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, "http://"+g.host+"/_vdi/enter?code="+signin.NewSecret(), nil)
+		r := httptest.NewRequest(http.MethodGet, "http://"+g.Host+"/_vdi/enter?code="+signin.NewSecret(), nil)
 		r.RemoteAddr = "127.0.0.1:1"
 		r.Header = with(with(navigating, "Cookie", "vdi-browser="+goodCode), "X-Forwarded-For", from)
 		w := httptest.NewRecorder()
@@ -286,40 +247,17 @@ func TestCodesThatAreMadeUpAreBoundedBeforeThePortalIsAsked(t *testing.T) {
 		enter("192.0.2.1")
 	}
 	assert.EqualValues(t, 20, asked.Load())
-	g.expectRefusals(closing.HandOverAddressRate, 9980)
+	g.ExpectRefusals(closing.HandOverAddressRate, 9980)
 	for i := range 100 {
 		enter(fmt.Sprintf("2001:db8:%x::1", i))
 	}
 	assert.EqualValues(t, 50, asked.Load(), "of all addresses")
-	g.expectRefusals(closing.HandOverRate, 70)
+	g.ExpectRefusals(closing.HandOverRate, 70)
 	got := enter("198.51.100.1")
 	assert.Equal(t, http.StatusTooManyRequests, got.Code)
 	assert.NotEmpty(t, got.Header().Get("Retry-After"))
 	assert.Contains(t, got.Body.String(), closing.HandOverRate.Title)
 	g.expectNothingWritten()
-}
-
-func TestAHandOverLeadsToNoOtherHost(t *testing.T) {
-	for raw, want := range map[string]string{
-		"": "/", "/a?b=c": "/a?b=c", "//evil.example/": "/", "/\\evil.example": "/%5Cevil.example", "https://evil.example/": "/", "evil": "/",
-		"/a\r\nSet-Cookie: x": "/", "/" + strings.Repeat("a", longestWay): "/", "javascript:alert(1)": "/", "/%2f%2fevil.example": "/%2f%2fevil.example",
-	} {
-		to := wayTo(raw)
-		assert.Empty(t, to.Host)
-		if raw != "//evil.example/" {
-			assert.Equal(t, want, to.RequestURI(), "%q", raw)
-		}
-	}
-}
-
-func FuzzWayTo(f *testing.F) {
-	f.Add("/a?b#c")
-	f.Add("//evil.example")
-	f.Fuzz(func(t *testing.T, raw string) {
-		if to := wayTo(raw); to.Host != "" || to.Scheme != "" || !strings.HasPrefix(to.Path, "/") {
-			t.Errorf("%q leads to %v", raw, to)
-		}
-	})
 }
 
 func TestAShareLetsInAsOftenAsItMay(t *testing.T) {
@@ -334,7 +272,7 @@ func TestAShareLetsInAsOftenAsItMay(t *testing.T) {
 	got := g.do(http.MethodGet, link, again)
 	assert.Equal(t, http.StatusSeeOther, got.code)
 	assert.Nil(t, cookieOf(got, "vdi-session"), "the same browser does not use it again")
-	got = g.do(http.MethodGet, link, g.as(navigating))
+	got = g.do(http.MethodGet, link, g.As(navigating))
 	assert.Nil(t, cookieOf(got, "vdi-session"), "its owner stays its owner")
 	assert.Equal(t, http.StatusServiceUnavailable, g.do(http.MethodHead, link, navigating).code)
 	assert.Equal(t, http.StatusSeeOther, g.do(http.MethodGet, link, navigating).code)
@@ -359,7 +297,7 @@ func TestAViewerWakesNothingAndMayOnlyLook(t *testing.T) {
 	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/_vdi/status", as(fetching)).code)
 	g.expectNothingWritten()
 
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/app.js", as(fetching)).code)
 	for _, tc := range []struct{ method, path string }{{http.MethodPost, "/x"}, {http.MethodPut, "/x"}, {http.MethodGet, "/files/"}, {http.MethodGet, "/files"},
 		{http.MethodGet, "//files/a"}, {http.MethodGet, "/./files/a"}, {http.MethodGet, "/x/../files/a"}, {http.MethodGet, "/%2ffiles/a"},
@@ -373,16 +311,14 @@ func TestAViewerWakesNothingAndMayOnlyLook(t *testing.T) {
 	expectEcho(t, ws, "START_VIDEO")
 	for _, path := range []string{"/ws", "/webrtc/signalling/", "/other"} {
 		h := as(fromPage)
-		h.Set("Host", g.host)
-		_, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+path, h)
+		h.Set("Host", g.Host)
+		_, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.Front.URL, "http")+path, h)
 		require.Error(t, err)
 		assert.Equal(t, http.StatusForbidden, resp.StatusCode, path)
 		_ = resp.Body.Close()
 	}
 	eventually.True(t, "it is written that the guest is connected", func() bool {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, a := range g.writes {
+		for _, a := range g.Written() {
 			assert.Zero(t, a.Connected, "a viewer keeps nothing awake")
 			if a.Present != nil && len(a.Present.People) == 1 && a.Present.People[0].Share == "guest" && a.Present.People[0].Role == "Viewer" {
 				return true
@@ -397,7 +333,7 @@ func TestAControllerIsAsTheOwnerForInput(t *testing.T) {
 	_, grant := g.shares(v1alpha1.ShareController, 0)
 	h := g.visiting(navigating, "share/guest", grant)
 	assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", h).code)
-	eventually.Equal(t, "it is woken", 1, g.woken)
+	eventually.Equal(t, "it is woken", 1, g.Woken)
 	assert.Equal(t, http.StatusNoContent, g.do(http.MethodPost, "/_vdi/activity", g.visiting(fetching, "share/guest", grant)).code)
 }
 
@@ -409,20 +345,20 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 	}{
 		"a sign-in that is deleted": {
 			func(g *gateway) (string, visit.Grant) {
-				g.aliceSignsIn("signin-a")
+				g.SignsIn("signin-a", "alice@example.com")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
-			func(g *gateway) { g.signIns.Drop(&v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "signin-a"}}) }, closing.SignedOut,
+			func(g *gateway) { g.SignIns.Drop(&v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: "signin-a"}}) }, closing.SignedOut,
 		},
 		"a sign-in that nobody confirms": {
 			func(g *gateway) (string, visit.Grant) {
-				g.aliceSignsIn("signin-a")
+				g.SignsIn("signin-a", "alice@example.com")
 				return "alice@example.com", visit.Grant{SignIn: "signin-a"}
 			},
 			func(g *gateway) {
-				s := g.signIns.Get("signin-a").DeepCopy()
+				s := g.SignIns.Get("signin-a").DeepCopy()
 				s.Status.ValidUntil = &metav1.Time{Time: time.Now()}
-				g.signIns.Set(s)
+				g.SignIns.Set(s)
 			}, closing.SignedOut,
 		},
 		"a share that is taken away": {
@@ -430,7 +366,7 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 				_, grant := g.shares(v1alpha1.ShareController, 0)
 				return "share/guest", grant
 			},
-			func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Shares = nil }) }, closing.ShareEnded,
+			func(g *gateway) { g.Change(func(s *v1alpha1.VDISession) { s.Spec.Shares = nil }) }, closing.ShareEnded,
 		},
 		"a share that becomes a viewer's": {
 			func(g *gateway) (string, visit.Grant) {
@@ -445,28 +381,28 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 			},
 			func(g *gateway) {
 				time.Sleep(5 * time.Second)
-				g.review(func(*sockets.Member) bool { return true })
+				g.ReviewAll()
 			}, closing.LinkExpired,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGateway(t, withPortal)
-			g.wakes(newDesktop(t))
+			g := newGateway(t, gatewaytest.WithPortal)
+			g.Wakes(newDesktop(t))
 			user, grant := tc.let(g)
 			ws := g.dial("/api/websockets", g.visiting(fromPage, user, grant))
 			say(t, ws, "START_VIDEO")
 			expectEcho(t, ws, "START_VIDEO")
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/_vdi/events", nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.Front.URL+"/_vdi/events", nil)
 			require.NoError(t, err)
-			req.Host, req.Header = g.host, g.visiting(fetching, user, grant)
+			req.Host, req.Header = g.Host, g.visiting(fetching, user, grant)
 			resp, err := http.DefaultClient.Do(req)
 			require.NoError(t, err)
 			defer func() { _ = resp.Body.Close() }()
 			events := bufio.NewReader(resp.Body)
 			_, err = events.ReadString('\n')
 			require.NoError(t, err)
-			owners := g.dial("/api/websockets", g.as(fromPage))
+			owners := g.dial("/api/websockets", g.As(fromPage))
 			say(t, owners, "START_VIDEO")
 			expectEcho(t, owners, "START_VIDEO")
 
@@ -479,7 +415,7 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 			} else {
 				assert.Contains(t, string(rest), tc.why.Title)
 			}
-			g.expectRefusals(tc.why, 2)
+			g.ExpectRefusals(tc.why, 2)
 			say(t, owners, "more")
 			expectEcho(t, owners, "more")
 		})
@@ -487,8 +423,8 @@ func TestWhatIsOpenEndsWithWhatLetItIn(t *testing.T) {
 }
 
 func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
-	g := newGateway(t, withPortal)
-	g.aliceSignsIn("signin-a")
+	g := newGateway(t, gatewaytest.WithPortal)
+	g.SignsIn("signin-a", "alice@example.com")
 	grant := visit.Grant{SignIn: "signin-a"}
 	since := time.Now().Add(-visit.ForSignIn / 2)
 	old := g.visitingSince(fetching, "alice@example.com", grant, since)
@@ -496,7 +432,7 @@ func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 	assert.Equal(t, http.StatusNoContent, got.code)
 	renewed := cookieOf(got, "vdi-session")
 	require.NotNil(t, renewed)
-	v, err := g.visits.Read(renewed.Value, time.Now())
+	v, err := g.Visits.Read(renewed.Value, time.Now())
 	require.NoError(t, err)
 	assert.Equal(t, grant, v.Grant)
 	assert.Nil(t, cookieOf(g.do(http.MethodPost, "/_vdi/renew", g.visiting(fetching, "alice@example.com", grant)), "vdi-session"), "a young one")
@@ -506,7 +442,7 @@ func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 		w.Header().Set("Cache-Control", r.URL.Query().Get("c"))
 	}))
 	t.Cleanup(cached.Close)
-	g.wakes(cached)
+	g.Wakes(cached)
 	for control, want := range map[string]bool{"": true, "no-store": true, "private,max-age=9": true, "max-age=9": false, "public": false} {
 		got := g.do(http.MethodGet, "/x?c="+url.QueryEscape(control), old)
 		assert.Equal(t, want, cookieOf(got, "vdi-session") != nil, "%q", control)
@@ -515,7 +451,7 @@ func TestACookieIsRenewedByAnswersThatNobodyElseSees(t *testing.T) {
 }
 
 func TestASignOutDropsTheCookieAndLeadsToThePortals(t *testing.T) {
-	g := newGateway(t, withPortal)
+	g := newGateway(t, gatewaytest.WithPortal)
 	got := g.do(http.MethodPost, "/_vdi/signout", fromPage)
 	assert.Equal(t, http.StatusSeeOther, got.code)
 	assert.Equal(t, "http://portal.vdi.localhost/", got.header.Get("Location"))
@@ -525,7 +461,7 @@ func TestASignOutDropsTheCookieAndLeadsToThePortals(t *testing.T) {
 }
 
 func TestThePortalHearsOfWhoAsksFromTheActivatorAlone(t *testing.T) {
-	g := newGateway(t, withPortal, func(c *config.Config) {
+	g := newGateway(t, gatewaytest.WithPortal, func(c *config.Config) {
 		c.TrustedProxies = nil
 		c.Auth.Forwarded = &config.Forwarded{UserHeader: "X-Forwarded-Email", From: []string{"192.0.2.0/24"}}
 	})
@@ -537,8 +473,8 @@ func TestThePortalHearsOfWhoAsksFromTheActivatorAlone(t *testing.T) {
 }
 
 func TestThePortalsEventsPassAsTheyCome(t *testing.T) {
-	g := newGateway(t, withPortal, func(c *config.Config) { c.Limits.HeaderTimeout.Duration = 300 * time.Millisecond })
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/events", nil)
+	g := newGateway(t, gatewaytest.WithPortal, func(c *config.Config) { c.Limits.HeaderTimeout.Duration = 300 * time.Millisecond })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.Front.URL+"/events", nil)
 	require.NoError(t, err)
 	req.Host = portalHost
 	resp, err := http.DefaultClient.Do(req)
@@ -555,7 +491,7 @@ func TestThePortalsEventsPassAsTheyCome(t *testing.T) {
 func TestAPortalThatIsAwayIsSaidSo(t *testing.T) {
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
-	g := newGateway(t, withPortal, func(c *config.Config) { c.Portal.Service = away.URL })
+	g := newGateway(t, gatewaytest.WithPortal, func(c *config.Config) { c.Portal.Service = away.URL })
 	got := g.do(http.MethodGet, "/", http.Header{"Test-Host": {portalHost}})
 	assert.Equal(t, http.StatusServiceUnavailable, got.code)
 	assert.Equal(t, "5", got.header.Get("Retry-After"))
@@ -565,7 +501,7 @@ func TestAPortalThatIsAwayIsSaidSo(t *testing.T) {
 	got = g.do(http.MethodGet, "/_vdi/enter?code="+goodCode, h)
 	assert.Equal(t, http.StatusServiceUnavailable, got.code)
 	assert.Equal(t, "5", got.header.Get("Retry-After"))
-	g.expectRefusals(closing.PortalAway, 2)
+	g.ExpectRefusals(closing.PortalAway, 2)
 }
 
 func TestAProxysWordIsTakenFromItselfAlone(t *testing.T) {
@@ -584,14 +520,14 @@ func TestAProxysWordIsTakenFromItselfAlone(t *testing.T) {
 	g := newGateway(t, forwarding("127.0.0.0/8"))
 	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, "/", said(navigating, "bob@example.com")).code, "an administrator sees no desktop")
 	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, "/", said(navigating, "alice@example.com", "bob@example.com")).code)
-	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, "/", g.as(navigating)).code, "links are off")
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, "/", g.As(navigating)).code, "links are off")
 	g.expectNothingWritten()
 	assert.Equal(t, http.StatusAccepted, g.do(http.MethodGet, "/", said(navigating, "alice@example.com")).code)
-	eventually.Equal(t, "it is woken", 1, g.woken)
+	eventually.Equal(t, "it is woken", 1, g.Woken)
 	heard := make(chan http.Header, 1)
 	desktop := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { heard <- r.Header }))
 	t.Cleanup(desktop.Close)
-	g.wakes(desktop)
+	g.Wakes(desktop)
 	assert.Equal(t, http.StatusOK, g.do(http.MethodGet, "/x", said(fetching, "alice@example.com")).code)
 	h := <-heard
 	assert.Empty(t, h.Values("X-Forwarded-Email"))

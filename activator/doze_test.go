@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"net"
@@ -40,7 +40,7 @@ type night struct {
 func newNight(t *testing.T, how ...func(*config.Config)) *night {
 	t.Helper()
 	g := newGateway(t, how...)
-	n := &night{gateway: g, program: nodeapitest.Start(t, g.signer.Verifier(), "node-1"), issued: time.Now(),
+	n := &night{gateway: g, program: nodeapitest.Start(t, g.Signer.Verifier(), "node-1"), issued: time.Now(),
 		desktop: httptest.NewUnstartedServer(newDesktop(t).Config.Handler)}
 	n.desktop.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew && n.program.Frozen("p") {
@@ -51,49 +51,49 @@ func newNight(t *testing.T, how ...func(*config.Config)) *night {
 	}
 	n.desktop.Start()
 	t.Cleanup(n.desktop.Close)
-	g.wakes(n.desktop)
+	g.Wakes(n.desktop)
 	n.freezes()
 	return n
 }
 
 // freezes is what the operator records and has done.
 func (n *night) freezes() {
-	n.t.Helper()
+	n.T.Helper()
 	n.issued = n.issued.Add(10 * time.Millisecond)
-	order := token.Order{Action: token.ActionFreeze, Pod: alice, PodUID: "p", Session: n.owned.UID, Node: "node-1", Issued: n.issued}
-	freeze, err := n.signer.SignOrder(order, token.OrderLife)
-	require.NoError(n.t, err)
+	order := token.Order{Action: token.ActionFreeze, Pod: alice, PodUID: "p", Session: n.Owned.UID, Node: "node-1", Issued: n.issued}
+	freeze, err := n.Signer.SignOrder(order, token.OrderLife)
+	require.NoError(n.T, err)
 	order.Action, order.Issued = token.ActionThaw, n.issued.Add(time.Millisecond)
-	thaw, err := n.signer.SignOrder(order, time.Hour)
-	require.NoError(n.t, err)
+	thaw, err := n.Signer.SignOrder(order, time.Hour)
+	require.NoError(n.T, err)
 	at := metav1.NewMicroTime(time.Now())
-	n.change(func(s *v1alpha1.VDISession) {
+	n.Change(func(s *v1alpha1.VDISession) {
 		ready := metav1.NewMicroTime(s.Status.StartTime.Time)
 		s.Status.ReadyTime, s.Status.Phase = &ready, v1alpha1.PhaseDozing
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{DozeAfter: v1alpha1.NewDuration(time.Minute)}
 		s.Status.Doze = &v1alpha1.SessionDoze{Since: at, FrozenAt: &at, Pod: alice.Name, PodUID: "p", Node: "node-1", Address: n.program.Address.String(), Thaw: thaw}
 	})
-	n.program.Freeze(n.t, freeze)
+	n.program.Freeze(n.T, freeze)
 }
 
 func (n *night) expectNotDialledWhileFrozen() {
-	n.t.Helper()
+	n.T.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	assert.False(n.t, n.dialled, "a frozen desktop was connected to")
+	assert.False(n.T, n.dialled, "a frozen desktop was connected to")
 }
 
 func TestWhoComesBackSeesTheDesktopAndNotAPageThatLoads(t *testing.T) {
 	n := newNight(t)
-	got := n.do(http.MethodGet, "/", n.as(navigating))
+	got := n.do(http.MethodGet, "/", n.As(navigating))
 	require.Equal(t, http.StatusOK, got.code, got.body)
 	require.Contains(t, got.body, "Opening your desktop")
 	assert.Equal(t, "freeze thaw", n.program.Obeyed())
-	eventually.Equal(t, "the operator is told", 1, n.woken)
+	eventually.Equal(t, "the operator is told", 1, n.Woken)
 	assert.EqualValues(t, 1, testutil.ToFloat64(n.Metrics.Wakes.WithLabelValues(metrics.WokeFromDoze)))
 	assert.EqualValues(t, 0, testutil.ToFloat64(n.Metrics.Wakes.WithLabelValues(metrics.WokeFromZero)))
 	assert.Zero(t, testutil.CollectAndCount(n.Metrics.ColdStart)-len(metrics.Stages), "a thaw is no cold start")
-	got = n.do(http.MethodGet, "/", n.as(framing))
+	got = n.do(http.MethodGet, "/", n.As(framing))
 	assert.Equal(t, "desktop GET / cookies:", got.body)
 	assert.Equal(t, "freeze thaw", n.program.Obeyed(), "once is enough, though the operator has not answered yet")
 	n.expectNotDialledWhileFrozen()
@@ -107,10 +107,10 @@ func TestVisitorsOfADozingDesktopShareOneOrder(t *testing.T) {
 		<-come
 		return false
 	})
-	ws := n.dial("/desk", n.as(fromPage))
+	ws := n.dial("/desk", n.As(fromPage))
 	var all sync.WaitGroup
 	for range requests {
-		all.Go(func() { assert.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.as(fetching)).code) })
+		all.Go(func() { assert.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.As(fetching)).code) })
 	}
 	eventually.Equal(t, "all wait", requests, func() float64 { return testutil.ToFloat64(n.Metrics.LiveRequests) })
 	close(come)
@@ -123,9 +123,9 @@ func TestVisitorsOfADozingDesktopShareOneOrder(t *testing.T) {
 
 func TestADesktopThatIsFrozenAgainIsThawedAgain(t *testing.T) {
 	n := newNight(t)
-	require.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.as(fetching)).code)
+	require.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.As(fetching)).code)
 	n.freezes()
-	require.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.as(fetching)).code)
+	require.Equal(t, http.StatusOK, n.do(http.MethodGet, "/x", n.As(fetching)).code)
 	assert.Equal(t, "freeze thaw freeze thaw", n.program.Obeyed())
 }
 
@@ -135,16 +135,16 @@ func TestWhereTheProgramDoesNotThawTheVisitorWaitsAndTheOperatorIsTold(t *testin
 		http.Error(w, "no freezer", http.StatusServiceUnavailable)
 		return true
 	})
-	ws := n.dial("/desk", n.as(fromPage))
+	ws := n.dial("/desk", n.As(fromPage))
 	say(t, ws, "first")
-	got := n.do(http.MethodGet, "/", n.as(navigating))
+	got := n.do(http.MethodGet, "/", n.As(navigating))
 	assert.Equal(t, http.StatusAccepted, got.code)
 	assert.Contains(t, got.body, "Your desktop comes back")
 	assert.Contains(t, got.body, "Your desktop rests; it comes back as you left it.")
-	eventually.Equal(t, "the operator is told", 1, n.woken)
+	eventually.Equal(t, "the operator is told", 1, n.Woken)
 	n.expectNotDialledWhileFrozen()
 	// The operator has it thawed.
-	n.change(func(s *v1alpha1.VDISession) { s.Status.Doze = nil })
+	n.Change(func(s *v1alpha1.VDISession) { s.Status.Doze = nil })
 	expectEcho(t, ws, "first")
 }
 
@@ -154,19 +154,19 @@ func TestWhatIsLostInADozeStartsAnewAndThePageSaysSo(t *testing.T) {
 		http.Error(w, "gone", http.StatusServiceUnavailable)
 		return true
 	})
-	ws := n.dial("/desk", n.as(fromPage))
+	ws := n.dial("/desk", n.As(fromPage))
 	say(t, ws, "first")
-	eventually.Equal(t, "the operator is told", 1, n.woken)
-	n.change(func(s *v1alpha1.VDISession) {
+	eventually.Equal(t, "the operator is told", 1, n.Woken)
+	n.Change(func(s *v1alpha1.VDISession) {
 		s.Status.StartTime, s.Status.ReadyTime, s.Status.SleepTime = nil, nil, &s.Status.Doze.Since
 		s.Status.SleepReason, s.Status.Phase, s.Status.Doze.Lost = string(lifecycle.ReasonDozeLost), v1alpha1.PhaseAsleep, true
 	})
-	got := n.do(http.MethodGet, "/", n.as(navigating))
+	got := n.do(http.MethodGet, "/", n.As(navigating))
 	assert.Contains(t, got.body, "starts anew")
-	n.change(func(s *v1alpha1.VDISession) { s.Status.Doze = nil })
-	n.wakes(newDesktop(t))
+	n.Change(func(s *v1alpha1.VDISession) { s.Status.Doze = nil })
+	n.Wakes(newDesktop(t))
 	expectEcho(t, ws, "first")
-	assert.Equal(t, 1, n.woken(), "the visit that found it lost wakes it")
+	assert.Equal(t, 1, n.Woken(), "the visit that found it lost wakes it")
 }
 
 func TestWhoMayNotWakeThawsNothing(t *testing.T) {
@@ -179,11 +179,11 @@ func TestWhoMayNotWakeThawsNothing(t *testing.T) {
 	assert.Equal(t, http.StatusOK, n.do(http.MethodGet, page.StatusPath, looks(fetching)).code)
 	for _, field := range []string{"Sec-Purpose", "Purpose"} {
 		for _, kind := range []http.Header{navigating, fetching} {
-			assert.Equal(t, http.StatusServiceUnavailable, n.do(http.MethodGet, "/", n.as(with(kind, field, "prefetch"))).code, field)
+			assert.Equal(t, http.StatusServiceUnavailable, n.do(http.MethodGet, "/", n.As(with(kind, field, "prefetch"))).code, field)
 		}
 	}
 	n.do(http.MethodGet, "/", navigating)
-	n.do(http.MethodGet, "/", with(n.as(fetching), "Origin", "https://evil.example"))
+	n.do(http.MethodGet, "/", with(n.As(fetching), "Origin", "https://evil.example"))
 	assert.Equal(t, "freeze", n.program.Obeyed())
 	n.expectNothingWritten()
 	n.expectNotDialledWhileFrozen()
@@ -193,7 +193,7 @@ func TestAFrozenDesktopIsNotTakenAtItsAgentsWord(t *testing.T) {
 	n := newNight(t)
 	pods := httptest.NewServer(n.Internal())
 	t.Cleanup(pods.Close)
-	raw, err := n.signer.Sign(token.AudienceAgent, token.For(n.owned), time.Now(), time.Hour)
+	raw, err := n.Signer.Sign(token.AudienceAgent, token.For(n.Owned), time.Now(), time.Hour)
 	require.NoError(t, err)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, pods.URL+agentapi.ActivityPath, strings.NewReader(`{"pod":"p","idleMilliseconds":0}`))
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"context"
@@ -13,10 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/signaling"
 	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -55,11 +54,11 @@ func newFront(t *testing.T, starting int, desktop *httptest.Server) *front {
 func TestAWebServerThatAnswers404BeforeItsDesktopIsThereIsAskedAgain(t *testing.T) {
 	g := newGateway(t)
 	f := newFront(t, http.StatusNotFound, newDesktop(t))
-	g.wakes(f.Server)
-	held := g.dial("/websockets", g.as(fromPage))
+	g.Wakes(f.Server)
+	held := g.dial("/websockets", g.As(fromPage))
 	say(t, held, "SETTINGS,{}")
-	eventually.True(g.t, "it was asked more than once", func() bool { return f.asked.Load() > 2 })
-	again := g.dial("/websockets", g.as(fromPage)) // nobody is refused meanwhile
+	eventually.True(g.T, "it was asked more than once", func() bool { return f.asked.Load() > 2 })
+	again := g.dial("/websockets", g.As(fromPage)) // nobody is refused meanwhile
 	f.starting.Store(0)
 	expectEcho(t, held, "SETTINGS,{}")
 	say(t, again, "cr")
@@ -67,14 +66,14 @@ func TestAWebServerThatAnswers404BeforeItsDesktopIsThereIsAskedAgain(t *testing.
 
 	// From now on it is known to be there, and means it.
 	f.starting.Store(http.StatusNotFound)
-	expectClosed(t, g.dial("/elsewhere", g.as(fromPage)), 1011, "404 Not Found")
+	expectClosed(t, g.dial("/elsewhere", g.As(fromPage)), 1011, "404 Not Found")
 	g.expectUpgradeRefused("/elsewhere", http.StatusNotFound)
 	// The next pod starts like this one.
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	next := podOf(g.owned, f.Server)
+	g.DropPod()
+	next := gatewaytest.PodOf(g.Owned, f.Server)
 	next.UID = "q"
-	g.Directory.SetPod(next)
-	held = g.dial("/websockets", g.as(fromPage))
+	g.SetPod(next)
+	held = g.dial("/websockets", g.As(fromPage))
 	say(t, held, "cr")
 	f.starting.Store(0)
 	expectEcho(t, held, "cr")
@@ -83,44 +82,44 @@ func TestAWebServerThatAnswers404BeforeItsDesktopIsThereIsAskedAgain(t *testing.
 func TestA404ThatStaysIsToldInTheEnd(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldTime.Duration = 300 * time.Millisecond })
 	f := newFront(t, http.StatusNotFound, newDesktop(t))
-	g.wakes(f.Server)
-	expectClosed(t, g.dial("/websockify", g.as(fromPage)), 1011, "404 Not Found")
-	g.expectRefusals(closing.DesktopRejected, 1)
+	g.Wakes(f.Server)
+	expectClosed(t, g.dial("/websockify", g.As(fromPage)), 1011, "404 Not Found")
+	g.ExpectRefusals(closing.DesktopRejected, 1)
 }
 
 func TestTheFrameIsNotShownWhatAWebServerSaysBeforeItsDesktopIsThere(t *testing.T) {
 	for _, starting := range []int{502, 503, 504} {
 		g := newGateway(t)
 		f := newFront(t, starting, newDesktop(t))
-		g.wakes(f.Server)
+		g.Wakes(f.Server)
 		framed := make(chan answer, 1)
-		go func() { framed <- g.do(http.MethodGet, "/", g.as(framing)) }()
-		eventually.True(g.t, "it was asked more than once", func() bool { return f.asked.Load() > 1 })
+		go func() { framed <- g.do(http.MethodGet, "/", g.As(framing)) }()
+		eventually.True(g.T, "it was asked more than once", func() bool { return f.asked.Load() > 1 })
 		// A program gets the answer as it is.
-		assert.Equal(t, starting, g.do(http.MethodGet, "/state", g.as(fetching)).code, "a program")
+		assert.Equal(t, starting, g.do(http.MethodGet, "/state", g.As(fetching)).code, "a program")
 		f.starting.Store(0)
 		got := <-framed
 		require.Equal(t, 200, got.code)
 		assert.Equal(t, "desktop GET / cookies:", got.body, "the frame")
-		eventually.Equal(g.t, "all places are given back", 0, value(g.Metrics.Held))
+		eventually.Equal(g.T, "all places are given back", 0, value(g.Metrics.Held))
 	}
 }
 
 func TestTheFrameWaitsForItsDocumentNoLongerThanARequestIsHeld(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 600 * time.Millisecond })
 	f := newFront(t, http.StatusBadGateway, newDesktop(t))
-	g.wakes(f.Server)
-	assert.Equal(t, http.StatusBadGateway, g.do(http.MethodGet, "/", g.as(framing)).code, "the frame")
+	g.Wakes(f.Server)
+	assert.Equal(t, http.StatusBadGateway, g.do(http.MethodGet, "/", g.As(framing)).code, "the frame")
 	ctx, leave := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+"/", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Front.URL+"/", nil)
 	require.NoError(t, err)
-	r.Host, r.Header = g.host, g.as(framing)
+	r.Host, r.Header = g.Host, g.As(framing)
 	time.AfterFunc(100*time.Millisecond, leave)
 	if resp, err := http.DefaultClient.Do(r); err == nil {
 		_ = resp.Body.Close()
 		t.Error("who left was answered")
 	}
-	eventually.Equal(g.t, "who left waits no longer", 0, value(g.Metrics.Held))
+	eventually.Equal(g.T, "who left waits no longer", 0, value(g.Metrics.Held))
 }
 
 func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
@@ -128,7 +127,7 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
 	asks := func(what, want string) {
 		t.Helper()
-		got := g.do(http.MethodGet, path, g.as(fetching))
+		got := g.do(http.MethodGet, path, g.As(fetching))
 		switch {
 		case want == "" && got.code != http.StatusServiceUnavailable:
 			t.Errorf("%s: %d %s, want that it waits", what, got.code, got.body)
@@ -136,23 +135,20 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 			t.Errorf("%s: %d %s %v, want %s", what, got.code, got.body, got.header, want)
 		}
 	}
-	named := func(p v1alpha1.StreamingProtocol) {
-		g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: p} })
-	}
 	sleeps := func() {
-		g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-		g.sleeps(lifecycle.ReasonDisconnected, "")
+		g.DropPod()
+		g.Sleeps(lifecycle.ReasonDisconnected, "")
 	}
 	asks("nobody knows", "")
-	named(v1alpha1.ProtocolSelkies2WebRTC)
+	g.Speaks(v1alpha1.ProtocolSelkies2WebRTC)
 	asks("the template's word", `{"current_mode":"webrtc"}`)
-	assert.NotEqual(t, 0, g.woken(), "who asks for the mode wakes nothing")
+	assert.NotEqual(t, 0, g.Woken(), "who asks for the mode wakes nothing")
 	// Without it, by the client that got through last.
-	named(v1alpha1.ProtocolAuto)
+	g.Speaks(v1alpha1.ProtocolAuto)
 	for at, want := range map[string]string{webRTC: `{"current_mode":"webrtc"}`, webSockets: `{"current_mode":"websockets"}`} {
-		g.wakes(newSelkies2(t, at).Server)
-		g.dial(at, g.as(fromPage))
-		eventually.True(g.t, "it is recorded", func() bool {
+		g.Wakes(newSelkies2(t, at).Server)
+		g.dial(at, g.As(fromPage))
+		eventually.True(g.T, "it is recorded", func() bool {
 			view, _ := g.Directory.View(alice)
 			return string(signaling.ModeAnswer(view.Session.Protocol())) == want
 		})
@@ -160,29 +156,27 @@ func TestWhichModeItIsInIsSaidForADesktopThatStarts(t *testing.T) {
 		asks("its last client's", want)
 		time.Sleep(wake.ReportPause)
 	}
-	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+	g.Change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
 	asks("switched off", "")
-	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = "" })
-	named(v1alpha1.ProtocolWebSocket)
+	g.Change(func(s *v1alpha1.VDISession) { s.Spec.Power = "" })
+	g.Speaks(v1alpha1.ProtocolWebSocket)
 	asks("another desktop's own address", "")
 }
 
 func TestAFrameThatAsksForTheModeWakesNothingThatAClockPutToSleep(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = 50 * time.Millisecond })
-	g.wakes(newDesktop(t))
-	g.sleeps(lifecycle.ReasonIdle, "")
-	g.do(http.MethodGet, "/api/status", g.as(framing))
-	assert.Equal(t, 0, g.woken(), "it wakes")
+	g.Wakes(newDesktop(t))
+	g.Sleeps(lifecycle.ReasonIdle, "")
+	g.do(http.MethodGet, "/api/status", g.As(framing))
+	assert.Equal(t, 0, g.Woken(), "it wakes")
 }
 
 func TestAClientThatDidNotGetThroughSaysNothingOfItsDesktop(t *testing.T) {
 	g := newGateway(t)
 	d := newSelkies2(t, webSockets)
-	g.wakes(d.Server)
-	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, a := range g.writes {
+	g.Wakes(d.Server)
+	expectClosed(t, g.dial(webRTC, g.As(fromPage)), 1011, "409")
+	for _, a := range g.Written() {
 		assert.Empty(t, a.Protocol, "recorded as")
 	}
 }
@@ -204,12 +198,12 @@ func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
 	}))
 	defer desktop.Close()
 	defer close(silent)
-	g.wakes(desktop)
+	g.Wakes(desktop)
 	for _, path := range []string{"/", "/never"} {
 		ctx, leave := context.WithCancel(t.Context())
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+path, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Front.URL+path, nil)
 		require.NoError(t, err)
-		r.Host, r.Header = g.host, g.as(framing)
+		r.Host, r.Header = g.Host, g.As(framing)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -218,8 +212,8 @@ func TestAFrameThatIsAnsweredGivesItsPlaceBack(t *testing.T) {
 				_ = resp.Body.Close()
 			}
 		}()
-		eventually.True(g.t, "another request finds a place beside "+path, func() bool {
-			return g.do(http.MethodGet, "/app.js", g.as(fetching)).code == 200
+		eventually.True(g.T, "another request finds a place beside "+path, func() bool {
+			return g.do(http.MethodGet, "/app.js", g.As(fetching)).code == 200
 		})
 		leave()
 		<-done

@@ -1,6 +1,6 @@
 //go:build linux
 
-package activator
+package activator_test
 
 import (
 	"encoding/base64"
@@ -42,13 +42,13 @@ func measureHeld(b *testing.B, n int) {
 		c.Limits.LiveWebSockets, c.Limits.LiveWebSocketsPerSession = n, n
 		c.Limits.UpgradesPerAddress.Burst, c.Limits.UpgradesPerUser.Burst = 2*n, 2*n
 	})
-	addr := g.front.Listener.Addr().(*net.TCPAddr)
+	addr := g.Front.Listener.Addr().(*net.TCPAddr)
 	// As Chromium asks, with the cookie of a session.
 	request := strings.Join([]string{
 		"GET /webrtc/signalling/ HTTP/1.1", "Host: " + host, "Connection: Upgrade", "Pragma: no-cache", "Cache-Control: no-cache",
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
 		"Upgrade: websocket", "Origin: http://" + host, "Sec-WebSocket-Version: 13", "Accept-Encoding: gzip, deflate, br, zstd",
-		"Accept-Language: en-US,en;q=0.9", "Cookie: " + g.as(noBrowser).Get("Cookie"), "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+		"Accept-Language: en-US,en;q=0.9", "Cookie: " + g.As(noBrowser).Get("Cookie"), "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", "", "",
 	}, "\r\n")
 	hello := frame.Append(nil, ws.OpText, true, []byte("HELLO 1 eyJyZXMiOiIxOTIweDEwODAiLCJzY2FsZSI6MX0="), true)
@@ -63,7 +63,7 @@ func measureHeld(b *testing.B, n int) {
 		_ = leave.Close()
 		_ = clients.Wait()
 	}()
-	eventually.Equal(g.t, "all are held", float64(n), value(g.Metrics.Held))
+	eventually.Equal(g.T, "all are held", float64(n), value(g.Metrics.Held))
 	after := memory(b)
 	each := func(a, b uint64) float64 { return float64(int64(a-b)) / float64(n) }
 	b.ReportMetric(each(after.rss, before.rss), "rss-B/held")

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"fmt"
@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -31,20 +32,20 @@ func TestADeletedSessionEndsAtOnceAlthoughItsFinalizerStays(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			g := newGateway(t)
-			g.wakes(newDesktop(t))
-			ws := g.dial("/websockify", g.as(noBrowser))
+			g.Wakes(newDesktop(t))
+			ws := g.dial("/websockify", g.As(noBrowser))
 			say(t, ws, "a")
 			expectEcho(t, ws, "a")
-			g.change(ends)
+			g.Change(ends)
 			expectClosed(t, ws, 4404, "")
 		})
 		t.Run(what+", plain", func(t *testing.T) {
 			g := newGateway(t)
-			g.wakes(stuck(t, false))
+			g.Wakes(stuck(t, false))
 			code := make(chan int, 1)
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/file", nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.Front.URL+"/file", nil)
 			require.NoError(t, err)
-			req.Host, req.Header = host, g.as(noBrowser)
+			req.Host, req.Header = host, g.As(noBrowser)
 			go func() {
 				if resp, err := http.DefaultClient.Do(req); err == nil {
 					_ = resp.Body.Close()
@@ -52,7 +53,7 @@ func TestADeletedSessionEndsAtOnceAlthoughItsFinalizerStays(t *testing.T) {
 				}
 			}()
 			time.Sleep(200 * time.Millisecond)
-			g.change(ends)
+			g.Change(ends)
 			select {
 			case c := <-code:
 				require.Equal(t, http.StatusServiceUnavailable, c)
@@ -80,11 +81,11 @@ func TestAnUploadThatNobodyReadsGivesItsPlaceBackWhenItsClientLeft(t *testing.T)
 			<-t.Context().Done()
 			_ = c.Close()
 		}()
-		g.wakes(&httptest.Server{Listener: l})
-		c, err := net.Dial("tcp", g.front.Listener.Addr().String())
+		g.Wakes(&httptest.Server{Listener: l})
+		c, err := net.Dial("tcp", g.Front.Listener.Addr().String())
 		require.NoError(t, err)
 		_, _ = fmt.Fprintf(c, "POST /up HTTP/1.1\r\nHost: %s\r\nContent-Length: 100000000\r\nCookie: %s\r\n\r\n",
-			host, g.as(noBrowser).Get("Cookie"))
+			host, g.As(noBrowser).Get("Cookie"))
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		for err = nil; err == nil; {
 			_, err = c.Write(make([]byte, 1<<20))
@@ -96,24 +97,16 @@ func TestAnUploadThatNobodyReadsGivesItsPlaceBackWhenItsClientLeft(t *testing.T)
 
 func TestThatSomethingWatchesIsWrittenOnceHoweverManySayItAtOnce(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newDesktop(t))
-	g.latency = 300 * time.Millisecond
+	g.Wakes(newDesktop(t))
+	g.Latency = 300 * time.Millisecond
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			g.do(http.MethodPost, page.ActivityPath+"?"+page.WatchesQuery+"=1", with(g.as(fetching), "Origin", "http://"+host))
+			g.do(http.MethodPost, page.ActivityPath+"?"+page.WatchesQuery+"=1", with(g.As(fetching), "Origin", "http://"+host))
 		})
 	}
 	wg.Wait()
-	n := 0
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, a := range g.writes {
-		if !a.Watched.IsZero() {
-			n++
-		}
-	}
-	assert.Equal(t, 1, n, "writes")
+	assert.Equal(t, 1, g.watched(), "writes")
 }
 
 // Any web page that somebody in the office opens: <img src="https://alice--desktops.…/?vdi_token=x"> 400 times, then 20 a second.
@@ -127,7 +120,7 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 		for range 5 {
 			g.do(http.MethodGet, at, image)
 		}
-		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned), navigating)
+		got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.Owned), navigating)
 		assert.Equal(t, http.StatusSeeOther, got.code, "a good link after %s", at)
 	}
 	g := newGateway(t, func(c *config.Config) { // nor who shows no token at all, which costs no cryptography
@@ -137,18 +130,18 @@ func TestAnotherSitesPageLocksNobodyOut(t *testing.T) {
 	for range 5 {
 		g.do(http.MethodGet, "/", noBrowser)
 	}
-	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.owned), navigating)
+	got := g.do(http.MethodGet, "/?vdi_token="+g.sign(g.Owned), navigating)
 	assert.Equal(t, http.StatusSeeOther, got.code, "a good link after visits without any token")
 }
 
 func TestWhoIsSentToSignInMayNotGuessWithoutEnd(t *testing.T) {
-	g := newGateway(t, withPortal, func(c *config.Config) {
+	g := newGateway(t, gatewaytest.WithPortal, func(c *config.Config) {
 		c.TrustedProxies = nil
 		c.Limits.RefusalsPerAddress = config.Rate{PerSecond: 0.001, Burst: 3}
 	})
 	other := tokentest.Signer(t)
 	for i, want := range []int{303, 303, 303, 429} {
-		guess, err := other.Sign(token.AudienceSession, token.For(g.owned), time.Now().Add(time.Duration(i)*time.Second), time.Hour)
+		guess, err := other.Sign(token.AudienceSession, token.For(g.Owned), time.Now().Add(time.Duration(i)*time.Second), time.Hour)
 		require.NoError(t, err)
 		assert.Equal(t, want, g.do(http.MethodGet, "/", with(navigating, "Cookie", "vdi-session="+guess)).code, "guess %d", i)
 	}
@@ -159,15 +152,15 @@ func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 		c.Limits.HeldBytesPerSession, c.Limits.BufferedBytes, c.Limits.MessageBytes = 1<<20, 1<<20, 1<<20
 	})
 	long := strings.Repeat("a", 600<<10)
-	first, second := g.dial("/desk", g.as(fromPage)), g.dial("/desk", g.as(fromPage))
+	first, second := g.dial("/desk", g.As(fromPage)), g.dial("/desk", g.As(fromPage))
 	say(t, first, long)
 	eventually.True(t, "its bytes are kept", func() bool { return value(g.Metrics.HeldBytes)() > 590<<10 })
 	say(t, second, long)
 	expectClosed(t, second, 1013, "more than 1048576 bytes")
-	g.expectRefusals(closing.HeldBytesPerSession, 1)
-	third := g.dial("/desk", g.as(fromPage))
+	g.ExpectRefusals(closing.HeldBytesPerSession, 1)
+	third := g.dial("/desk", g.As(fromPage))
 	say(t, third, "small")
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	expectEcho(t, third, "small")
 	expectEcho(t, first, long)
 	eventually.Equal(t, "all is given back", 0, value(g.Metrics.HeldBytes))
@@ -175,7 +168,7 @@ func TestWhatAllThatIsHeldHasSentIsBoundedTogether(t *testing.T) {
 
 func TestTheRequestsOfWhoIsHeldAreBoundedWithWhatTheySend(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.HeldBytes, c.Limits.HeldBytesPerSession = 256<<10, 192<<10 })
-	header := g.as(fromPage)
+	header := g.As(fromPage)
 	long := header.Clone()
 	long.Set("X-Long", strings.Repeat("a", 30<<10))
 	long.Set("Sec-WebSocket-Protocol", strings.Repeat("a, ", 8<<10)+"b")
@@ -185,11 +178,11 @@ func TestTheRequestsOfWhoIsHeldAreBoundedWithWhatTheySend(t *testing.T) {
 	eventually.True(t, "their requests are kept", func() bool { return value(g.Metrics.HeldBytes)() > 150<<10 })
 	kept, held := value(g.Metrics.HeldBytes)(), value(g.Metrics.Held)()
 	expectClosed(t, g.dial("/desk", long), 1013, "more than 196608 bytes")
-	g.expectRefusals(closing.HeldBytesPerSession, 1)
+	g.ExpectRefusals(closing.HeldBytesPerSession, 1)
 	assert.InDelta(t, kept, value(g.Metrics.HeldBytes)(), 0, "the refused one keeps something")
 	assert.InDelta(t, held, value(g.Metrics.Held)(), 0, "the refused one has a place")
 	short := g.dial("/desk", header)
 	say(t, short, "first words are free")
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	expectEcho(t, short, "first words are free")
 }

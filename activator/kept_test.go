@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"bufio"
@@ -29,11 +29,11 @@ import (
 // upgradeRaw upgrades byte for byte.
 func upgradeRaw(t *testing.T, g *gateway, at, named string) (net.Conn, *bufio.Reader) {
 	t.Helper()
-	c, err := net.Dial("tcp", g.front.Listener.Addr().String())
+	c, err := net.Dial("tcp", g.Front.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: %s\r\n\r\n", at, named, g.as(noBrowser).Get("Cookie"))
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: %s\r\n\r\n", at, named, g.As(noBrowser).Get("Cookie"))
 	require.NoError(t, err)
 	r := bufio.NewReader(c)
 	_ = c.SetReadDeadline(time.Now().Add(enough))
@@ -93,7 +93,7 @@ func answerUpgrade(c net.Conn) {
 func TestALiveWebSocketKeepsNoLongHost(t *testing.T) {
 	grown := func(at, port string) float64 {
 		g := newGateway(t, generous)
-		g.wakes(forgetful(t))
+		g.Wakes(forgetful(t))
 		before := heapInUse()
 		for range manySockets {
 			c, r := upgradeRaw(t, g, at, host+port)
@@ -138,7 +138,7 @@ func TestAnswersThatWaitForTheEndOfAFrameAreFew(t *testing.T) {
 	ping := frame.Append(nil, ws.OpPing, true, make([]byte, 125), true)
 	kept := func(pings int) float64 {
 		g := newGateway(t, generous)
-		g.wakes(unfinished(t))
+		g.Wakes(unfinished(t))
 		before := heapInUse()
 		for range manySockets {
 			c, r := upgradeRaw(t, g, "/websockets", host)
@@ -170,7 +170,7 @@ func TestAnUnfinishedMessageIsCounted(t *testing.T) {
 	require.NoError(t, err)
 	_, _ = r.Peek(1)
 	eventually.Equal(t, "one more is refused", 4, value(g.Metrics.Held))
-	g.expectRefusals(closing.HeldBytesPerSession, 1)
+	g.ExpectRefusals(closing.HeldBytesPerSession, 1)
 }
 
 // Trailers are header fields too.
@@ -182,12 +182,12 @@ func TestATrailerThatNamesAnIdentityReachesNoDesktop(t *testing.T) {
 		heard <- fmt.Sprint(r.Header, r.Trailer)
 	}))
 	t.Cleanup(srv.Close)
-	g.wakes(srv)
+	g.Wakes(srv)
 	for _, named := range []string{"X-Forwarded-User", "x_forwarded_user"} {
-		c, err := net.Dial("tcp", g.front.Listener.Addr().String())
+		c, err := net.Dial("tcp", g.Front.Listener.Addr().String())
 		require.NoError(t, err)
 		_, _ = fmt.Fprintf(c, "POST /up HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nTrailer: %s\r\nCookie: %s\r\n\r\n"+
-			"1\r\na\r\n0\r\n%s: secret\r\n\r\n", host, named, g.as(noBrowser).Get("Cookie"), named)
+			"1\r\na\r\n0\r\n%s: secret\r\n\r\n", host, named, g.As(noBrowser).Get("Cookie"), named)
 		select {
 		case h := <-heard:
 			t.Log(h)
@@ -205,7 +205,7 @@ func TestNoDesktopGetsTheHeadersOfOtherProxies(t *testing.T) {
 	for name, v := range map[string]string{
 		"X-Token-Subject": "ada", "X-Token-User-Email": "ada@example.com", // caddy-security
 		"X-Amzn-Lattice-Identity": "ada", "X-User": "ada", // VPC Lattice, Oathkeeper
-		"X-Original-Authorization": "Bearer " + g.sign(g.owned), // our token, moved by a gateway
+		"X-Original-Authorization": "Bearer " + g.sign(g.Owned), // our token, moved by a gateway
 	} {
 		h := http.Header{name: {v}}
 		f.Request(h)
@@ -221,13 +221,13 @@ func TestEverythingIsGivenBack(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 200 {
-			c, err := net.Dial("tcp", g.front.Listener.Addr().String())
+			c, err := net.Dial("tcp", g.Front.Listener.Addr().String())
 			if err != nil {
 				return
 			}
 			long := strings.Repeat("a, ", 3<<10) + "b"
 			_, _ = fmt.Fprintf(c, "GET /desk HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-				"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\nCookie: %s\r\n\r\n", host, long, g.as(noBrowser).Get("Cookie"))
+				"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\nCookie: %s\r\n\r\n", host, long, g.As(noBrowser).Get("Cookie"))
 			if i%3 > 0 {
 				_, _ = c.Write(frame.Append(nil, ws.OpText, true, make([]byte, 30<<10), true))
 			}
@@ -238,9 +238,9 @@ func TestEverythingIsGivenBack(t *testing.T) {
 		}
 	}()
 	for i := 0; !stop.Load() && i < 15; i++ {
-		g.wakes(newDesktop(t))
+		g.Wakes(newDesktop(t))
 		time.Sleep(20 * time.Millisecond)
-		g.wakes(unfinished(t))
+		g.Wakes(unfinished(t))
 		time.Sleep(20 * time.Millisecond)
 	}
 	<-done
@@ -248,5 +248,5 @@ func TestEverythingIsGivenBack(t *testing.T) {
 	eventually.Equal(t, "held", 0, value(g.Metrics.Held))
 	eventually.Equal(t, "live", 0, value(g.Metrics.LiveWebSockets))
 	eventually.Equal(t, "relayed", 0, value(g.Metrics.Relayed))
-	assert.NotContains(t, g.log.String(), "panicked")
+	assert.NotContains(t, g.Logged.String(), "panicked")
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"bufio"
@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -38,28 +39,28 @@ type told struct {
 
 // open opens a page's stream.
 func (g *gateway) open() *told {
-	g.t.Helper()
+	g.T.Helper()
 	return g.openAs("")
 }
 
 // openAs opens the stream of a page of that name.
 func (g *gateway) openAs(name string) *told {
-	g.t.Helper()
-	return g.openBy(g.as(fetching), name)
+	g.T.Helper()
+	return g.openBy(g.As(fetching), name)
 }
 
 // openBy is openAs by a visitor with that header. What follows the name are further parameters.
 func (g *gateway) openBy(who http.Header, name string) *told {
-	g.t.Helper()
-	ctx, cancel := context.WithCancel(g.t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.front.URL+page.EventsPath+"?at=/&page="+name, nil)
-	require.NoError(g.t, err)
+	g.T.Helper()
+	ctx, cancel := context.WithCancel(g.T.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Front.URL+page.EventsPath+"?at=/&page="+name, nil)
+	require.NoError(g.T, err)
 	req.Host, req.Header = host, who
 	resp, err := http.DefaultClient.Do(req)
-	require.NoError(g.t, err)
-	require.Equal(g.t, http.StatusOK, resp.StatusCode)
-	require.Equal(g.t, "text/event-stream", resp.Header.Get("Content-Type"), "the stream answered %s", resp.Status)
-	o := &told{t: g.t, events: make(chan page.Status, 100), close: cancel}
+	require.NoError(g.T, err)
+	require.Equal(g.T, http.StatusOK, resp.StatusCode)
+	require.Equal(g.T, "text/event-stream", resp.Header.Get("Content-Type"), "the stream answered %s", resp.Status)
+	o := &told{t: g.T, events: make(chan page.Status, 100), close: cancel}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -68,12 +69,12 @@ func (g *gateway) openBy(who http.Header, name string) *told {
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok && data != "-" { // a beat
 				var s page.Status
-				assert.NoError(g.t, json.Unmarshal([]byte(data), &s), data)
+				assert.NoError(g.T, json.Unmarshal([]byte(data), &s), data)
 				o.events <- s
 			}
 		}
 	}()
-	g.t.Cleanup(func() { cancel(); <-done })
+	g.T.Cleanup(func() { cancel(); <-done })
 	return o
 }
 
@@ -102,50 +103,42 @@ func atStep(step page.Step) func(page.Status) bool {
 	return func(s page.Status) bool { return s.Step == step }
 }
 
-// pod is the session's, before it has an address.
-func (g *gateway) pod(change func(*corev1.Pod)) {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}}
-	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Image: g.image, Ports: []corev1.ContainerPort{{ContainerPort: 1}}}}
-	change(p)
-	g.Directory.SetPod(p)
-}
-
 func TestAPageIsToldOfEachStepOfAStart(t *testing.T) {
 	g := newGateway(t)
 	tab := g.open()
 	tab.until("waking", atStep(page.StepWaking))
-	eventually.Equal(g.t, "the open page wakes it", 1, g.woken)
-	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
-	g.pod(func(*corev1.Pod) {})
+	eventually.Equal(g.T, "the open page wakes it", 1, g.Woken)
+	g.Change(func(s *v1alpha1.VDISession) { s.Status.StartTime = &metav1.MicroTime{Time: time.Now()} })
+	g.Pod(func(*corev1.Pod) {})
 	tab.until("looking for a place", atStep(page.StepPlace))
-	g.change(func(s *v1alpha1.VDISession) {
+	g.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWaitingForGPU, Message: "Waiting for a GPU: no node has one free."}}
 		s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: "no node has one free."}
 	})
 	tab.until("waiting for a GPU", func(s page.Status) bool { return s.Summary == "Waiting for a GPU." && s.Detail != "" })
-	g.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
+	g.Pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
 	tab.until("preparing", atStep(page.StepImage))
 	started := func(p *corev1.Pod) {
 		p.Spec.NodeName = "n"
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: v1alpha1.ContainerDesktop, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	}
-	g.pod(started)
+	g.Pod(started)
 	tab.until("starting", atStep(page.StepStarting))
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	tab.until("ready", in(page.StateReady))
 	tab.close()
-	eventually.Equal(g.t, "the page is counted out", 0, value(g.Metrics.Pages))
+	eventually.Equal(g.T, "the page is counted out", 0, value(g.Metrics.Pages))
 }
 
 func TestAnOpenPageKeepsItsDesktopWanted(t *testing.T) {
 	g := newGateway(t)
 	tab := g.open()
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	tab.until("ready", in(page.StateReady))
-	before := g.woken()
-	g.sleeps(lifecycle.ReasonDisconnected, "")
-	eventually.Equal(g.t, "woken again, since somebody is there", before+1, g.woken)
-	g.wakes(newDesktop(t))
+	before := g.Woken()
+	g.Sleeps(lifecycle.ReasonDisconnected, "")
+	eventually.Equal(g.T, "woken again, since somebody is there", before+1, g.Woken)
+	g.Wakes(newDesktop(t))
 	tab.until("ready again", in(page.StateReady))
 }
 
@@ -155,32 +148,32 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 	} {
 		t.Run(string(reason), func(t *testing.T) {
 			g := newGateway(t)
-			g.wakes(newDesktop(t))
+			g.Wakes(newDesktop(t))
 			tab := g.open()
 			tab.until("ready", in(page.StateReady))
-			before := g.woken()
-			g.sleeps(reason, "because")
+			before := g.Woken()
+			g.Sleeps(reason, "because")
 			tab.until(string(state), in(state))
 			// What the desktop's client does then by itself wakes nobody either.
 			for _, kind := range []http.Header{framing, fetching} {
-				assert.Equal(t, 503, g.do(http.MethodGet, "/", g.as(kind)).code, "%v", kind)
+				assert.Equal(t, 503, g.do(http.MethodGet, "/", g.As(kind)).code, "%v", kind)
 			}
-			if got := g.do(http.MethodGet, "/?vdi_refresh=1", g.as(navigating)); got.code != 200 || !strings.Contains(got.body, `href="/"`) {
+			if got := g.do(http.MethodGet, "/?vdi_refresh=1", g.As(navigating)); got.code != 200 || !strings.Contains(got.body, `href="/"`) {
 				t.Errorf("a page without script got %d:\n%s", got.code, got.body)
 			}
 			other := g.open()
 			other.until(string(state), in(state))
-			n := g.woken()
+			n := g.Woken()
 			assert.Equal(t, before, n, "woken %d times by nobody", n-before)
 
-			got := g.do(http.MethodPost, page.WakePath, g.as(fromPage))
+			got := g.do(http.MethodPost, page.WakePath, g.As(fromPage))
 			require.Equal(t, 204, got.code)
 			assert.Equal(t, page.StateWaiting, g.status().State, "the button got %d %s", got.code, got.body)
 			tab.until("waiting", in(page.StateWaiting))
 			other.until("waiting", in(page.StateWaiting))
-			n = g.woken()
+			n = g.Woken()
 			assert.Equal(t, before+1, n, "the button woke it %d times", n-before)
-			g.wakes(newDesktop(t))
+			g.Wakes(newDesktop(t))
 			tab.until("ready", in(page.StateReady))
 		})
 	}
@@ -188,7 +181,7 @@ func TestAnOpenPageDoesNotWakeWhatAClockPutToSleep(t *testing.T) {
 
 func TestTheWakeButtonIsAPost(t *testing.T) {
 	g := newGateway(t)
-	got := g.do(http.MethodGet, page.WakePath, g.as(navigating))
+	got := g.do(http.MethodGet, page.WakePath, g.As(navigating))
 	require.Equal(t, 405, got.code)
 	assert.Equal(t, "POST", got.header.Get("Allow"))
 	g.expectNothingWritten()
@@ -197,8 +190,8 @@ func TestTheWakeButtonIsAPost(t *testing.T) {
 func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 	g := newGateway(t)
 	tab := g.open()
-	g.wakes(newDesktop(t))
-	g.change(func(s *v1alpha1.VDISession) {
+	g.Wakes(newDesktop(t))
+	g.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(time.Minute), DisconnectTimeout: v1alpha1.NewDuration(time.Minute)}
 		s.Status.Activity = &v1alpha1.SessionActivity{LastInputTime: &metav1.MicroTime{Time: time.Now()}}
 	})
@@ -211,14 +204,14 @@ func TestAPageIsWarnedOfTheNextSleep(t *testing.T) {
 func TestAPageIsToldWhenItsDesktopGoesAndComes(t *testing.T) {
 	g := newGateway(t)
 	tab := g.open()
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	tab.until("ready", in(page.StateReady))
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
+	g.DropPod()
 	tab.until("waiting", in(page.StateWaiting))
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	tab.until("ready", in(page.StateReady))
-	g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
-	g.change(func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
+	g.Change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff })
+	g.Change(func(s *v1alpha1.VDISession) { s.Status.StartTime = nil })
 	tab.until("off", in(page.StateOff))
 }
 
@@ -227,15 +220,15 @@ func TestOpenPagesAreBounded(t *testing.T) {
 	g.open().until("told", atStep(page.StepWaking))
 	second := g.open()
 	second.until("told", atStep(page.StepWaking))
-	got := g.do(http.MethodGet, page.EventsPath, g.as(fetching))
+	got := g.do(http.MethodGet, page.EventsPath, g.As(fetching))
 	require.Equal(t, 503, got.code)
 	assert.Contains(t, got.body, "too many pages", "the third")
-	g.expectRefusals(closing.Pages, 1)
+	g.ExpectRefusals(closing.Pages, 1)
 	if got := g.status(); got.State != page.StateWaiting {
 		t.Errorf("it may still ask, and is told %+v", got)
 	}
 	second.close()
-	eventually.Equal(g.t, "a place is free", 1, value(g.Metrics.Pages))
+	eventually.Equal(g.T, "a place is free", 1, value(g.Metrics.Pages))
 	g.open().until("told", atStep(page.StepWaking))
 }
 
@@ -244,36 +237,36 @@ func TestAPageIsSentElsewhereAtShutdown(t *testing.T) {
 	tab := g.open()
 	tab.until("told", atStep(page.StepWaking))
 	g.StopHolding()
-	eventually.Equal(g.t, "the stream ends", 0, value(g.Metrics.Pages))
-	assert.Equal(t, 503, g.do(http.MethodGet, page.EventsPath, g.as(fetching)).code, "a stream that is opened now")
+	eventually.Equal(g.T, "the stream ends", 0, value(g.Metrics.Pages))
+	assert.Equal(t, 503, g.do(http.MethodGet, page.EventsPath, g.As(fetching)).code, "a stream that is opened now")
 }
 
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	g := newGateway(t)
 	g.open().until("told", atStep(page.StepWaking))
-	eventually.True(g.t, "the wake has come by the watch, which would bring the session back", func() bool {
+	eventually.True(g.T, "the wake has come by the watch, which would bring the session back", func() bool {
 		view, ok := g.Directory.View(alice)
 		return ok && view.Session.Status.Activity != nil
 	})
 	g.Directory.DropSession(alice)
-	eventually.Equal(g.t, "the stream ends", 0, value(g.Metrics.Pages))
+	eventually.Equal(g.T, "the stream ends", 0, value(g.Metrics.Pages))
 }
 
 func TestADesktopThatForbidsFramesIsShownInOursAndNowhereElse(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newDesktop(t))
-	assert.Equal(t, "SAMEORIGIN", g.do(http.MethodGet, "/", g.as(framing)).header.Get("X-Frame-Options"), "in our frame")
-	assert.Equal(t, "DENY", g.do(http.MethodGet, "/page", g.as(fetching)).header.Get("X-Frame-Options"), "elsewhere")
+	g.Wakes(newDesktop(t))
+	assert.Equal(t, "SAMEORIGIN", g.do(http.MethodGet, "/", g.As(framing)).header.Get("X-Frame-Options"), "in our frame")
+	assert.Equal(t, "DENY", g.do(http.MethodGet, "/page", g.As(fetching)).header.Get("X-Frame-Options"), "elsewhere")
 }
 
 func TestOurMarkersNeverReachTheDesktop(t *testing.T) {
 	g := newGateway(t)
 	desktop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
 	defer desktop.Close()
-	g.wakes(desktop)
+	g.Wakes(desktop)
 	insecure := http.Header{"Accept": {"text/html,*/*"}}
-	assert.Equal(t, "/desk?a=%20&b", g.do(http.MethodGet, "/desk?a=%20&vdi_frame=1&b", g.as(insecure)).body, "the desktop was asked")
-	got := g.do(http.MethodGet, "/desk?a=%20", g.as(insecure))
+	assert.Equal(t, "/desk?a=%20&b", g.do(http.MethodGet, "/desk?a=%20&vdi_frame=1&b", g.As(insecure)).body, "the desktop was asked")
+	got := g.do(http.MethodGet, "/desk?a=%20", g.As(insecure))
 	require.Contains(t, got.body, `src="/desk?a=%20&amp;vdi_frame=1"`)
 	assert.Contains(t, got.body, "marksAddresses&#34;:true", "the page on an insecure host does not mark its frame")
 }
@@ -285,10 +278,10 @@ func TestADesktopCannotTakeThePlaceOfItsPage(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 	}))
 	defer desktop.Close()
-	g.wakes(desktop)
+	g.Wakes(desktop)
 	worker := with(fetching, "Service-Worker", "script")
-	assert.Equal(t, 403, g.do(http.MethodGet, "/sw.js", g.as(worker)).code, "a worker for the whole host")
-	got := g.do(http.MethodGet, "/app/sw.js", g.as(worker))
+	assert.Equal(t, 403, g.do(http.MethodGet, "/sw.js", g.As(worker)).code, "a worker for the whole host")
+	got := g.do(http.MethodGet, "/app/sw.js", g.As(worker))
 	require.Equal(t, 200, got.code)
 	assert.Empty(t, got.header.Get("Service-Worker-Allowed"), "a worker for its own folder, allowed")
 }
@@ -314,37 +307,37 @@ func clientDesktop(t *testing.T, version string) *httptest.Server {
 func TestAClientLoadsWhileItsDesktopStillStarts(t *testing.T) {
 	g := newGateway(t)
 	first := clientDesktop(t, "one")
-	g.wakes(first)
+	g.Wakes(first)
 	for _, path := range []string{"/", "/app.js", "/state"} {
-		g.do(http.MethodGet, path, g.as(framing))
+		g.do(http.MethodGet, path, g.As(framing))
 	}
 	gone := func() {
-		g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-		g.sleeps(lifecycle.ReasonDisconnected, "")
+		g.DropPod()
+		g.Sleeps(lifecycle.ReasonDisconnected, "")
 	}
 	gone()
 	tab := g.open()
 	s := tab.until("the frame may be loaded", func(s page.Status) bool { return s.Early })
 	require.Equal(t, page.StateWaiting, s.State)
 	assert.NotEmpty(t, s.Image, "told %+v", s)
-	got := g.do(http.MethodGet, "/", g.as(framing))
+	got := g.do(http.MethodGet, "/", g.As(framing))
 	require.Equal(t, 200, got.code)
 	assert.Equal(t, "/ of one", got.body, "the frame")
-	got = g.do(http.MethodGet, "/app.js", g.as(fetching))
+	got = g.do(http.MethodGet, "/app.js", g.As(fetching))
 	require.Equal(t, 200, got.code)
 	assert.Equal(t, "/app.js of one", got.body, "its script")
 	assert.EqualValues(t, 2, testutil.ToFloat64(g.Metrics.CacheServed.WithLabelValues(metrics.CacheHit)), "hits were counted")
 	held := make(chan answer, 1)
-	go func() { held <- g.do(http.MethodGet, "/state", g.as(fetching)) }() // no part of the client
-	eventually.Equal(g.t, "held", 1, value(g.Metrics.Held))
+	go func() { held <- g.do(http.MethodGet, "/state", g.As(fetching)) }() // no part of the client
+	eventually.Equal(g.T, "held", 1, value(g.Metrics.Held))
 
 	// The desktop that comes answers for itself, the same image or not.
-	g.image = "desktop@sha256:bbbb"
-	g.wakes(clientDesktop(t, "two"))
+	g.Image = "desktop@sha256:bbbb"
+	g.Wakes(clientDesktop(t, "two"))
 	assert.Equal(t, "/state of two", (<-held).body, "the held request")
 	ready := tab.until("ready, with another image", in(page.StateReady))
 	assert.NotEqual(t, s.Image, ready.Image, "the page is not told that its client is of another image")
-	assert.Equal(t, "/ of two", g.do(http.MethodGet, "/", g.as(framing)).body, "the frame")
+	assert.Equal(t, "/ of two", g.do(http.MethodGet, "/", g.As(framing)).body, "the frame")
 }
 
 func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T) {
@@ -371,16 +364,16 @@ func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T
 				_, _ = fmt.Fprintf(w, "answer %d", asked.Add(1))
 			}))
 			defer desktop.Close()
-			g.change(tc.change)
-			g.wakes(desktop)
-			g.change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = &metav1.MicroTime{Time: time.Now()} })
-			g.do(http.MethodGet, "/", g.as(framing))
+			g.Change(tc.change)
+			g.Wakes(desktop)
+			g.Change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = &metav1.MicroTime{Time: time.Now()} })
+			g.do(http.MethodGet, "/", g.As(framing))
 			want := "answer 2"
 			if tc.kept {
 				want = "answer 1"
 			}
-			assert.Equal(t, want, g.do(http.MethodGet, "/", g.as(framing)).body, "a visitor of the live desktop")
-			got := g.do(http.MethodGet, "/", g.as(with(framing, "Cache-Control", "no-cache")))
+			assert.Equal(t, want, g.do(http.MethodGet, "/", g.As(framing)).body, "a visitor of the live desktop")
+			got := g.do(http.MethodGet, "/", g.As(with(framing, "Cache-Control", "no-cache")))
 			require.True(t, strings.HasPrefix(got.body, "answer"))
 			assert.NotEqual(t, "answer 1", got.body, "who reloads past all caches")
 		})
@@ -389,7 +382,7 @@ func TestAClientIsLoadedPastADesktopThatStandsStillWhileNobodyLooks(t *testing.T
 
 func TestWhatIsKeptOfASelkies16IsRenewedOnceItsNextPodHasAViewer(t *testing.T) {
 	g := newGateway(t)
-	g.speaks(v1alpha1.ProtocolSelkies1)
+	g.Speaks(v1alpha1.ProtocolSelkies1)
 	version := atomic.Pointer[string]{}
 	serves := func(v string) { version.Store(&v) }
 	echo := newDesktop(t)
@@ -403,23 +396,23 @@ func TestWhatIsKeptOfASelkies16IsRenewedOnceItsNextPodHasAViewer(t *testing.T) {
 	}))
 	defer desktop.Close()
 	serves("one")
-	g.wakes(desktop)
-	g.do(http.MethodGet, "/", g.as(framing))
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	next := podOf(g.owned, desktop)
-	next.Name, next.UID, next.Spec.Containers[0].Image = "q", "q", g.image
-	g.Directory.SetPod(next)
+	g.Wakes(desktop)
+	g.do(http.MethodGet, "/", g.As(framing))
+	g.DropPod()
+	next := gatewaytest.PodOf(g.Owned, desktop)
+	next.Name, next.UID, next.Spec.Containers[0].Image = "q", "q", g.Image
+	g.SetPod(next)
 	serves("two")
-	assert.Equal(t, "one", g.do(http.MethodGet, "/", g.as(framing)).body, "before it has a viewer")
-	viewer := g.dial("/webrtc/signalling/", g.as(fromPage))
+	assert.Equal(t, "one", g.do(http.MethodGet, "/", g.As(framing)).body, "before it has a viewer")
+	viewer := g.dial("/webrtc/signalling/", g.As(fromPage))
 	say(t, viewer, "HELLO 1")
-	eventually.True(g.t, "it is renewed", func() bool {
+	eventually.True(g.T, "it is renewed", func() bool {
 		view, _ := g.Directory.View(alice)
 		return len(g.Clients.Former(view)) == 0
 	})
 	_ = viewer.Close()
-	eventually.True(g.t, "the viewer is gone", func() bool { return !g.sockets.Viewed(alice) })
-	assert.Equal(t, "two", g.do(http.MethodGet, "/", g.as(framing)).body, "after it had one")
+	eventually.True(g.T, "the viewer is gone", func() bool { return !g.Sockets().Viewed(alice) })
+	assert.Equal(t, "two", g.do(http.MethodGet, "/", g.As(framing)).body, "after it had one")
 }
 
 func TestWithoutACacheEverythingWaits(t *testing.T) {
@@ -427,10 +420,10 @@ func TestWithoutACacheEverythingWaits(t *testing.T) {
 		c.Limits.ClientCacheBytes = 0
 		c.Limits.HoldHTTP.Duration = 20 * time.Millisecond
 	})
-	g.wakes(clientDesktop(t, "one"))
-	g.do(http.MethodGet, "/", g.as(framing))
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	got := g.do(http.MethodGet, "/", g.as(framing))
+	g.Wakes(clientDesktop(t, "one"))
+	g.do(http.MethodGet, "/", g.As(framing))
+	g.DropPod()
+	got := g.do(http.MethodGet, "/", g.As(framing))
 	require.Equal(t, 503, got.code)
 	assert.Contains(t, got.body, `data-vdi="nothing"`)
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"io"
@@ -11,13 +11,10 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/page"
-	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
-	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/lifecycle"
 )
@@ -25,14 +22,12 @@ import (
 // aliceAt is alice's session where sessions are folders of one host.
 const aliceAt = "/alice--desktops"
 
-func byPath(c *config.Config) { c.URL.Routing = config.RoutingPath }
-
 // fromFolder is a script of a desktop's page there.
 var fromFolder = http.Header{"Origin": {"http://vdi.localhost"}}
 
 func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
-	g := newGateway(t, byPath)
-	raw := g.sign(g.owned)
+	g := newGateway(t, gatewaytest.ByPath)
+	raw := g.sign(g.Owned)
 	got := g.do(http.MethodGet, aliceAt+"/desk?x=1&vdi_token="+raw, navigating)
 	if cookie := got.header.Get("Set-Cookie"); got.code != http.StatusSeeOther || got.header.Get("Location") != aliceAt+"/desk?x=1" ||
 		!strings.Contains(cookie, "vdi-session=") || !strings.Contains(cookie, "; Path="+aliceAt+"/;") {
@@ -46,8 +41,8 @@ func TestByPathALinkOpensTheSessionInItsFolder(t *testing.T) {
 }
 
 func TestByPathThePageKnowsItsFolder(t *testing.T) {
-	g := newGateway(t, byPath)
-	got := g.do(http.MethodGet, aliceAt+"/desk?x=1", g.as(navigating))
+	g := newGateway(t, gatewaytest.ByPath)
+	got := g.do(http.MethodGet, aliceAt+"/desk?x=1", g.As(navigating))
 	require.Equal(t, http.StatusAccepted, got.code, got.body)
 	for _, part := range []string{
 		`content="2; url=` + aliceAt + `/desk?x=1&amp;vdi_refresh=1"`, `href="` + aliceAt + `/desk?x=1"`,
@@ -56,10 +51,10 @@ func TestByPathThePageKnowsItsFolder(t *testing.T) {
 		assert.Contains(t, got.body, part, "the page does not hold")
 	}
 	for _, at := range []string{page.AssetsPath + "shell.js", aliceAt + page.StatusPath} {
-		assert.Equal(t, http.StatusOK, g.do(http.MethodGet, at, g.as(fetching)).code, at)
+		assert.Equal(t, http.StatusOK, g.do(http.MethodGet, at, g.As(fetching)).code, at)
 	}
-	assert.Equal(t, http.StatusNoContent, g.do(http.MethodPost, aliceAt+page.WakePath, g.as(fromFolder)).code, "waking")
-	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, aliceAt+"/sw.js", with(g.as(fetching), "Service-Worker", "script")).code,
+	assert.Equal(t, http.StatusNoContent, g.do(http.MethodPost, aliceAt+page.WakePath, g.As(fromFolder)).code, "waking")
+	assert.Equal(t, http.StatusForbidden, g.do(http.MethodGet, aliceAt+"/sw.js", with(g.As(fetching), "Service-Worker", "script")).code,
 		"a worker for the session's whole folder")
 }
 
@@ -93,41 +88,41 @@ func tellsItsPath(t *testing.T) *httptest.Server {
 }
 
 func TestByPathADesktopIsAtItsRootAndItsVisitorInTheFolder(t *testing.T) {
-	g := newGateway(t, byPath)
-	g.wakes(tellsItsPath(t))
-	got := g.do(http.MethodGet, aliceAt+"/a%2Fb?x=1", with(g.as(fetching), "X-Forwarded-Prefix", "/evil"))
+	g := newGateway(t, gatewaytest.ByPath)
+	g.Wakes(tellsItsPath(t))
+	got := g.do(http.MethodGet, aliceAt+"/a%2Fb?x=1", with(g.As(fetching), "X-Forwarded-Prefix", "/evil"))
 	require.Equal(t, http.StatusOK, got.code)
 	require.Equal(t, "/a%2Fb?x=1 of "+aliceAt+" cookies:", got.body)
 	assert.Equal(t, "theirs=1; Path="+aliceAt+"/", got.header.Get("Set-Cookie"))
-	if got := g.do(http.MethodGet, aliceAt+"/login", g.as(framing)); got.code != http.StatusFound || got.header.Get("Location") != aliceAt+"/desk" {
+	if got := g.do(http.MethodGet, aliceAt+"/login", g.As(framing)); got.code != http.StatusFound || got.header.Get("Location") != aliceAt+"/desk" {
 		t.Errorf("%d to %q", got.code, got.header.Get("Location"))
 	}
 }
 
 func TestByPathAWebSocketIsHeldAndThenServed(t *testing.T) {
-	g := newGateway(t, byPath)
-	plain, old := g.dial(aliceAt+"/desk?x=1", g.as(fromFolder)), g.dial(aliceAt+"/signalling/", g.as(fromFolder))
+	g := newGateway(t, gatewaytest.ByPath)
+	plain, old := g.dial(aliceAt+"/desk?x=1", g.As(fromFolder)), g.dial(aliceAt+"/signalling/", g.As(fromFolder))
 	say(t, plain, "first")
 	// Selkies 1.6 names its socket after the page's folder, as it would "webrtc".
 	say(t, old, "HELLO 1")
 	_, m, err := old.ReadMessage()
 	require.NoError(t, err)
 	require.Equal(t, "HELLO", string(m), "heard %q", m)
-	eventually.Equal(g.t, "woken", 1, g.woken)
-	g.wakes(tellsItsPath(t))
+	eventually.Equal(g.T, "woken", 1, g.Woken)
+	g.Wakes(tellsItsPath(t))
 	expectEcho(t, plain, "first at /desk?x=1 of "+aliceAt)
 	expectEcho(t, old, "HELLO 1 at /webrtc/signalling/ of "+aliceAt)
 }
 
 func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
-	g := newGateway(t, byPath)
+	g := newGateway(t, gatewaytest.ByPath)
 	got := g.do(http.MethodGet, "/turn", with(fetching, "Referer", "http://vdi.localhost"+aliceAt+"/"))
 	to := got.header.Get("Location")
 	require.Equal(t, http.StatusTemporaryRedirect, got.code)
 	require.Equal(t, aliceAt+"/turn", to)
 	require.Empty(t, got.header.Values("Set-Cookie"))
 	assert.Equal(t, http.StatusUnauthorized, g.do(http.MethodGet, to, fetching).code, "without a token")
-	if got := g.do(http.MethodGet, to, g.as(fetching)); got.code != http.StatusOK || !strings.Contains(got.body, "turn:turn.example:3478") {
+	if got := g.do(http.MethodGet, to, g.As(fetching)); got.code != http.StatusOK || !strings.Contains(got.body, "turn:turn.example:3478") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
 	before := refusals(g, closing.UnknownHost)
@@ -140,22 +135,22 @@ func TestByPathSelkies16FindsItsTURNConfiguration(t *testing.T) {
 }
 
 func TestByPathTheClientIsKeptUnderTheDesktopsOwnPaths(t *testing.T) {
-	g := newGateway(t, byPath)
-	g.wakes(newDesktop(t))
+	g := newGateway(t, gatewaytest.ByPath)
+	g.Wakes(newDesktop(t))
 	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "client")
 	}))
 	defer html.Close()
-	g.wakes(html)
-	got := g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing))
+	g.Wakes(html)
+	got := g.do(http.MethodGet, aliceAt+"/?x=1", g.As(framing))
 	require.Equal(t, "client", got.body, "%d", got.code)
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	g.sleeps(lifecycle.ReasonDisconnected, "")
-	if got := g.do(http.MethodGet, aliceAt+page.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.as(fetching)); !strings.Contains(got.body, `"early":true`) {
+	g.DropPod()
+	g.Sleeps(lifecycle.ReasonDisconnected, "")
+	if got := g.do(http.MethodGet, aliceAt+page.StatusPath+"?at="+url.QueryEscape(aliceAt+"/?x=1"), g.As(fetching)); !strings.Contains(got.body, `"early":true`) {
 		t.Errorf("the page is not told of the client: %s", got.body)
 	}
-	got = g.do(http.MethodGet, aliceAt+"/?x=1", g.as(framing))
+	got = g.do(http.MethodGet, aliceAt+"/?x=1", g.As(framing))
 	require.Equal(t, http.StatusOK, got.code)
 	assert.Equal(t, "client", got.body)
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"strings"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/record"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
@@ -23,8 +24,8 @@ const (
 
 func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.Candidates = 2 })
-	g.wakes(newDesktop(t))
-	neighbour := g.dial("/desk", g.as(fromPage))
+	g.Wakes(newDesktop(t))
+	neighbour := g.dial("/desk", g.As(fromPage))
 	for why, abuse := range map[*closing.Refusal]struct {
 		code int
 		says []string
@@ -37,17 +38,17 @@ func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 		closing.Candidates:  {1008, []string{viewerHello, hostCandidate, hostCandidate, hostCandidate}},
 		closing.Encoding:    {1007, []string{viewerHello, "\xff"}},
 	} {
-		ws := g.dial("/api/webrtc/signaling/", g.as(fromPage))
+		ws := g.dial("/api/webrtc/signaling/", g.As(fromPage))
 		for _, m := range abuse.says {
 			say(t, ws, m)
 		}
 		expectClosed(t, ws, abuse.code, "")
-		g.expectRefusals(why, 1)
+		g.ExpectRefusals(why, 1)
 	}
-	ws := g.dial("/webrtc/signalling/", g.as(fromPage))
+	ws := g.dial("/webrtc/signalling/", g.As(fromPage))
 	require.NoError(t, ws.WriteMessage(websocket.BinaryMessage, []byte("HELLO 1")))
 	expectClosed(t, ws, 1003, "binary")
-	g.expectRefusals(closing.Binary, 1)
+	g.ExpectRefusals(closing.Binary, 1)
 
 	say(t, neighbour, "still here")
 	expectEcho(t, neighbour, "still here")
@@ -55,11 +56,11 @@ func TestAbuseOfASignalingSocketEndsItAloneAndIsCounted(t *testing.T) {
 
 func TestATemplatesICEPolicyHoldsForItsVisitorsMessages(t *testing.T) {
 	g := newGateway(t)
-	g.change(func(s *v1alpha1.VDISession) {
+	g.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: v1alpha1.ICEPolicyRelay}
 	})
-	g.wakes(newDesktop(t))
-	ws := g.dial("/api/webrtc/signaling/", g.as(fromPage))
+	g.Wakes(newDesktop(t))
+	ws := g.dial("/api/webrtc/signaling/", g.As(fromPage))
 	for _, m := range []string{viewerHello, hostCandidate, relayCandidate} {
 		say(t, ws, m)
 	}
@@ -78,51 +79,36 @@ func TestATemplatesICEPolicyHoldsForItsVisitorsMessages(t *testing.T) {
 
 func TestInputOnAStreamKeepsTheDesktopAwake(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newDesktop(t))
-	typed := func() (n int) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, a := range g.writes {
-			if !a.Input.IsZero() {
-				n++
-			}
-		}
-		return n
-	}
-	ws := g.dial("/api/websockets", g.as(fromPage))
+	g.Wakes(newDesktop(t))
+	ws := g.dial("/api/websockets", g.As(fromPage))
 	for _, m := range []string{"SETTINGS,{}", "CLIENT_FRAME_ACK 1", "kr"} {
 		say(t, ws, m)
 		expectEcho(t, ws, m)
 	}
-	assert.Equal(t, 0, typed(), "inputs were recorded before anybody typed")
+	assert.Equal(t, 0, g.Inputs(), "inputs were recorded before anybody typed")
 	say(t, ws, "kd,65")
 	expectEcho(t, ws, "kd,65")
-	eventually.Equal(g.t, "the input is recorded", 1, typed)
+	eventually.Equal(g.T, "the input is recorded", 1, g.Inputs)
+}
+
+// watched is how often it was written that input is watched.
+func (g *gateway) watched() int {
+	return g.Count(func(a record.Activity) bool { return !a.Watched.IsZero() })
 }
 
 func TestWhereInputPassesItIsWatchedFromTheFirstLiveViewerOn(t *testing.T) {
 	for path, want := range map[string]int{"/websockets": 1, "/api/websockets": 1, "/desk": 0} {
 		t.Run(path, func(t *testing.T) {
 			g := newGateway(t)
-			watched := func() (n int) {
-				g.mu.Lock()
-				defer g.mu.Unlock()
-				for _, a := range g.writes {
-					if !a.Watched.IsZero() {
-						n++
-					}
-				}
-				return n
-			}
-			g.wakes(newDesktop(t))
+			g.Wakes(newDesktop(t))
 			for range 2 {
-				ws := g.dial(path, g.as(fromPage))
+				ws := g.dial(path, g.As(fromPage))
 				say(t, ws, "hello")
 				expectEcho(t, ws, "hello")
-				eventually.Equal(t, "that input is watched is written", want, watched)
+				eventually.Equal(t, "that input is watched is written", want, g.watched)
 			}
 			time.Sleep(100 * time.Millisecond) // in which a second write would come
-			assert.Equal(t, want, watched(), "writes")
+			assert.Equal(t, want, g.watched(), "writes")
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"testing"
@@ -8,12 +8,10 @@ import (
 
 // reports is how often it was written that the desktop was reached.
 func (g *gateway) reports() (n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, a := range g.writes {
+	for _, a := range g.Written() {
 		if !a.Reached.IsZero() {
 			if !a.Connected.IsZero() || !a.Wake.IsZero() || !a.Input.IsZero() {
-				g.t.Errorf("written with activity: %+v", a)
+				g.T.Errorf("written with activity: %+v", a)
 			}
 			n++
 		}
@@ -23,11 +21,11 @@ func (g *gateway) reports() (n int) {
 
 func TestWhoReachesADesktopReportsItOnce(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newDesktop(t))
+	g.Wakes(newDesktop(t))
 	for range 3 {
-		ws := g.dial("/desk", g.as(fromPage))
+		ws := g.dial("/desk", g.As(fromPage))
 		say(t, ws, "hi")
 		expectEcho(t, ws, "hi")
 	}
-	eventually.Equal(g.t, "it is written", 1, g.reports)
+	eventually.Equal(g.T, "it is written", 1, g.reports)
 }

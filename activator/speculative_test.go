@@ -1,8 +1,10 @@
-package activator
+package activator_test
 
 import (
 	"net/http"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 
 	"github.com/org/vdi-operator/activator/closing"
 )
@@ -25,7 +27,7 @@ func TestNothingIsLoadedAheadOfAPerson(t *testing.T) {
 	} {
 		for kind, base := range map[string]http.Header{"a page": page, "a program": noBrowser} {
 			before := refusals(g, closing.Speculative)
-			got := g.do(http.MethodGet, "/", with(g.as(base), field[0], field[1]))
+			got := g.do(http.MethodGet, "/", with(g.As(base), field[0], field[1]))
 			if got.code != http.StatusServiceUnavailable || refusals(g, closing.Speculative) != before+1 {
 				t.Errorf("%s of %s: %d", name, kind, got.code)
 			}
@@ -36,8 +38,7 @@ func TestNothingIsLoadedAheadOfAPerson(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
 		"Mozilla/5.0 (Linux; Android 9; CUBOT_X18_Plus) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36",
 	} {
-		if r := (&http.Request{Header: http.Header{"User-Agent": {agent}}}); speculative(r) {
-			t.Errorf("%s is taken for a preview", agent)
-		}
+		got := g.do(http.MethodGet, "/", with(g.As(page), "User-Agent", agent))
+		assert.Equal(t, http.StatusAccepted, got.code, "%s is taken for a preview", agent)
 	}
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"context"
@@ -45,21 +45,21 @@ type besides struct {
 func withStandIn(t *testing.T, how ...func(*config.Config)) *besides {
 	t.Helper()
 	b := &besides{gateway: newGateway(t, how...), desktop: standintest.New(t, nil)}
-	b.speaks(v1alpha1.ProtocolSelkies1)
+	b.Speaks(v1alpha1.ProtocolSelkies1)
 	return b
 }
 
 // comes is what kubelet records of the pod, and what its agent announces to all replicas.
 func (b *besides) comes() {
-	b.t.Helper()
-	b.wakes(b.desktop.Server)
+	b.T.Helper()
+	b.Wakes(b.desktop.Server)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(b.t, err)
+	require.NoError(b.T, err)
 	b.announces = func(stands bool) {
 		said := directory.Announcement{Pod: "p", Address: netip.MustParseAddr("127.0.0.1"), Listening: true,
 			AgentPort: uint16(l.Addr().(*net.TCPAddr).Port), StandsIn: stands}
-		for _, r := range append([]*gateway{b.gateway}, b.replicas...) {
-			assert.NoError(b.t, r.Directory.Announce(alice, said))
+		for _, dir := range b.Directories() {
+			assert.NoError(b.T, dir.Announce(alice, said))
 		}
 	}
 	k := standin.New(standin.Options{Ports: []uint16{b.desktop.Port()}, Standing: b.announces, Log: slog.New(slog.DiscardHandler)})
@@ -74,7 +74,7 @@ func (b *besides) comes() {
 		b.desktop.BreakOff()
 		<-done
 	}
-	b.t.Cleanup(b.kill)
+	b.T.Cleanup(b.kill)
 	b.announces(false)
 }
 
@@ -85,9 +85,9 @@ func (b *besides) stands() bool {
 
 // client opens one of a client's sockets at a replica, and says its HELLO.
 func (g *gateway) client(uid string) *websocket.Conn {
-	g.t.Helper()
-	c := g.dial("/webrtc/signalling/", g.as(fromPage))
-	say(g.t.(*testing.T), c, "HELLO "+uid+helloOfScreen)
+	g.T.Helper()
+	c := g.dial("/webrtc/signalling/", g.As(fromPage))
+	say(g.T.(*testing.T), c, "HELLO "+uid+helloOfScreen)
 	_ = c.SetReadDeadline(time.Now().Add(enough))
 	return c
 }
@@ -118,7 +118,7 @@ func TestAPagesClientTakesThePlaceOfItsStandInWithAllThatTheDesktopSaid(t *testi
 			if replicas == 2 {
 				at = b.another()
 			}
-			shown := b.openBy(b.as(fetching), one+screen)
+			shown := b.openBy(b.As(fetching), one+screen)
 			defer shown.close()
 			b.comes()
 			eventually.Equal(t, "the desktop has its viewer", 2, b.desktop.Registered)
@@ -144,7 +144,7 @@ func TestAPagesClientTakesThePlaceOfItsStandInWithAllThatTheDesktopSaid(t *testi
 
 func TestWhatAStandInWasToldIsHeldToTheICEPolicyWhenItIsPlayed(t *testing.T) {
 	b := withStandIn(t, func(c *config.Config) { c.TURN.ICEPolicy = "relay" })
-	shown := b.openBy(b.as(fetching), one+screen)
+	shown := b.openBy(b.As(fetching), one+screen)
 	defer shown.close()
 	b.comes()
 	eventually.Equal(t, "the desktop has its viewer", 2, b.desktop.Registered)
@@ -168,10 +168,10 @@ func TestNobodyStandsInForWhoOnlyLooksNorWhereTheDesktopNeedsNone(t *testing.T) 
 		ask  func(*besides) (http.Header, string)
 		then func(*besides)
 	}{
-		"a page that does not say its screen": {ask: func(b *besides) (http.Header, string) { return b.as(fetching), one }},
-		"a screen that cannot be":             {ask: func(b *besides) (http.Header, string) { return b.as(fetching), one + "&screen=0x1@x" }},
+		"a page that does not say its screen": {ask: func(b *besides) (http.Header, string) { return b.As(fetching), one }},
+		"a screen that cannot be":             {ask: func(b *besides) (http.Header, string) { return b.As(fetching), one + "&screen=0x1@x" }},
 		"it is switched off":                  {how: func(c *config.Config) { c.Limits.StandInTime.Duration = 0 }},
-		"another protocol":                    {then: func(b *besides) { b.speaks(v1alpha1.ProtocolSelkies2WebRTC) }},
+		"another protocol":                    {then: func(b *besides) { b.Speaks(v1alpha1.ProtocolSelkies2WebRTC) }},
 		"another page shows it": {then: func(b *besides) {
 			require.Equal(t, http.StatusNoContent, b.take(two).code)
 		}},
@@ -189,7 +189,7 @@ func TestNobodyStandsInForWhoOnlyLooksNorWhereTheDesktopNeedsNone(t *testing.T) 
 			if tc.then != nil {
 				tc.then(b)
 			}
-			who, parameters := b.as(fetching), one+screen
+			who, parameters := b.As(fetching), one+screen
 			if tc.ask != nil {
 				who, parameters = tc.ask(b)
 			}
@@ -207,7 +207,7 @@ func TestNobodyStandsInForWhoOnlyLooksNorWhereTheDesktopNeedsNone(t *testing.T) 
 
 func TestTheNextClientGetsInWhereTheAgentIsKilled(t *testing.T) {
 	b := withStandIn(t)
-	shown := b.openBy(b.as(fetching), one+screen)
+	shown := b.openBy(b.As(fetching), one+screen)
 	defer shown.close()
 	b.comes()
 	eventually.True(t, "it stands in", b.stands)
@@ -223,7 +223,7 @@ func TestTheNextClientGetsInWhereTheAgentIsKilled(t *testing.T) {
 func TestTheNextClientGetsInWhereThePagesReplicaIsKilled(t *testing.T) {
 	b := withStandIn(t)
 	other := b.another()
-	shown := b.openBy(b.as(fetching), one+screen)
+	shown := b.openBy(b.As(fetching), one+screen)
 	b.comes()
 	eventually.Equal(t, "the desktop has its viewer", 2, b.desktop.Registered)
 	eventually.True(t, "announced", b.stands)

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"io"
@@ -39,33 +39,33 @@ func TestLiveRequestsAreCountedAndWaitOnlySoLongForAnAnswer(t *testing.T) {
 		c.Limits.LiveRequestsPerSession = 3
 		c.Limits.HoldHTTP.Duration = time.Second
 	})
-	g.wakes(stuck(t, false))
+	g.Wakes(stuck(t, false))
 	codes := make(chan int, 10)
 	for range 4 {
-		go func() { codes <- g.do(http.MethodGet, "/file", g.as(noBrowser)).code }()
+		go func() { codes <- g.do(http.MethodGet, "/file", g.As(noBrowser)).code }()
 	}
 	for range 4 {
 		if code := <-codes; code != http.StatusServiceUnavailable {
 			t.Errorf("answered %d, want 503", code)
 		}
 	}
-	g.expectRefusals(closing.LiveRequestsPerSession, 1)
-	g.expectRefusals(closing.HoldTimeout, 3)
+	g.ExpectRefusals(closing.LiveRequestsPerSession, 1)
+	g.ExpectRefusals(closing.HoldTimeout, 3)
 }
 
 func TestWhatIsOpenOfASessionEndsWithIt(t *testing.T) {
 	for what, ends := range map[string]func(*gateway){
 		"deleted":      func(g *gateway) { g.Directory.DropSession(alice) },
-		"switched off": func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) },
+		"switched off": func(g *gateway) { g.Change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			g := newGateway(t)
-			g.wakes(stuck(t, true))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.front.URL+"/stream", nil)
+			g.Wakes(stuck(t, true))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.Front.URL+"/stream", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.Host, req.Header = host, g.as(noBrowser)
+			req.Host, req.Header = host, g.As(noBrowser)
 			resp, err := http.DefaultClient.Do(req)
 			if err != nil {
 				t.Fatal(err)
@@ -89,8 +89,8 @@ func TestWhatIsOpenOfASessionEndsWithIt(t *testing.T) {
 				_, _, _ = ws.ReadMessage()
 			}))
 			t.Cleanup(desktop.Close)
-			g.wakes(desktop)
-			ws := g.dial("/websockify", g.as(noBrowser))
+			g.Wakes(desktop)
+			ws := g.dial("/websockify", g.As(noBrowser))
 			if _, _, err := ws.ReadMessage(); err != nil {
 				t.Fatal(err)
 			}
@@ -113,8 +113,8 @@ func TestADesktopsCookiesComeBackToItAloneAndNobodyElses(t *testing.T) {
 		http.SetCookie(w, &http.Cookie{Name: "vdi-session", Value: "gone", MaxAge: -1})
 	}))
 	t.Cleanup(desktop.Close)
-	g.wakes(desktop)
-	first := g.do(http.MethodGet, "/login", g.as(noBrowser))
+	g.Wakes(desktop)
+	first := g.do(http.MethodGet, "/login", g.As(noBrowser))
 	set := first.header.Values("Set-Cookie")
 	if len(set) != 1 || !strings.HasPrefix(set[0], "vdi-desktop.login=1") || strings.Contains(set[0], "Domain") {
 		t.Fatalf("the visitor's browser is to keep %q", set)
@@ -122,7 +122,7 @@ func TestADesktopsCookiesComeBackToItAloneAndNobodyElses(t *testing.T) {
 	if cookies := <-got; cookies != "" {
 		t.Errorf("the desktop got %q", cookies)
 	}
-	h := g.as(noBrowser)
+	h := g.As(noBrowser)
 	h.Set("Cookie", h.Get("Cookie")+"; _oauth2_proxy=secret; vdi-desktop.login=1")
 	g.do(http.MethodGet, "/login", h)
 	if cookies := <-got; cookies != "login=1" {

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"bufio"
@@ -109,55 +109,55 @@ func (d *mute) expect(t testing.TB, asked, left int32) {
 // asking is a client whose desktop is asked, once, while the client has no answer yet. The
 // client comes when it has one, nil where it is refused.
 func (g *gateway) asking(d *mute, offers ...string) <-chan *websocket.Conn {
-	g.t.Helper()
+	g.T.Helper()
 	answered := make(chan *websocket.Conn, 1)
 	go func() {
-		ws, _, _ := websocket.DefaultDialer.DialContext(g.t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+"/desk",
+		ws, _, _ := websocket.DefaultDialer.DialContext(g.T.Context(), "ws"+strings.TrimPrefix(g.Front.URL, "http")+"/desk",
 			with(g.offering(offers...), "Host", host))
 		answered <- ws
 	}()
-	d.expect(g.t, 1, 0)
+	d.expect(g.T, 1, 0)
 	select {
 	case <-answered:
-		g.t.Fatal("the client has an answer before the desktop gave one")
+		g.T.Fatal("the client has an answer before the desktop gave one")
 	case <-time.After(20 * time.Millisecond): // for what must not come there is nothing to wait for
 	}
-	assert.EqualValues(g.t, 1, value(g.Metrics.Held)(), "who asks has no place")
-	assert.EqualValues(g.t, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
+	assert.EqualValues(g.T, 1, value(g.Metrics.Held)(), "who asks has no place")
+	assert.EqualValues(g.T, 1, value(g.Metrics.LiveWebSockets)(), "who asks has no place")
 	return answered
 }
 
 // expectSoon is the client, once it has its answer.
 func (g *gateway) expectSoon(answered <-chan *websocket.Conn) *websocket.Conn {
-	g.t.Helper()
+	g.T.Helper()
 	select {
 	case ws := <-answered:
-		require.NotNil(g.t, ws, "it is refused")
-		g.t.Cleanup(func() { _ = ws.Close() })
+		require.NotNil(g.T, ws, "it is refused")
+		g.T.Cleanup(func() { _ = ws.Close() })
 		return ws
 	case <-time.After(enough):
-		g.t.Fatal("the client has no answer while the desktop has time to give one")
+		g.T.Fatal("the client has no answer while the desktop has time to give one")
 		return nil
 	}
 }
 
 // offering is a client of the desktop's page that offers subprotocols, a header line each.
 func (g *gateway) offering(lines ...string) http.Header {
-	h := g.as(fromPage)
+	h := g.As(fromPage)
 	h["Sec-Websocket-Protocol"] = lines
 	return h
 }
 
 func (g *gateway) chooses(subprotocols ...string) {
-	g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Subprotocols: subprotocols} })
+	g.Change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{Subprotocols: subprotocols} })
 }
 
 // expectNobody waits until every place is given back.
 func (g *gateway) expectNobody() {
-	g.t.Helper()
-	eventually.Equal(g.t, "held", 0, value(g.Metrics.Held))
-	eventually.Equal(g.t, "open", 0, value(g.Metrics.LiveWebSockets))
-	eventually.Equal(g.t, "relayed", 0, value(g.Metrics.Relayed))
+	g.T.Helper()
+	eventually.Equal(g.T, "held", 0, value(g.Metrics.Held))
+	eventually.Equal(g.T, "open", 0, value(g.Metrics.LiveWebSockets))
+	eventually.Equal(g.T, "relayed", 0, value(g.Metrics.Relayed))
 }
 
 func TestWhoComesBeforeTheDesktopIsPromisedWhatItWillSpeak(t *testing.T) {
@@ -181,7 +181,7 @@ func TestWhoComesBeforeTheDesktopIsPromisedWhatItWillSpeak(t *testing.T) {
 			require.Equal(t, tc.want, ws.Subprotocol())
 			say(t, ws, "first")
 			d := newChoosy(t, tc.want)
-			g.wakes(d.Server)
+			g.Wakes(d.Server)
 			expectEcho(t, ws, "first")
 			assert.Equal(t, strings.Join(tc.offers, ", "), d.offered.Load(), "the desktop is offered something else")
 		})
@@ -202,7 +202,7 @@ func TestADesktopThatIsAwakeChooses(t *testing.T) {
 			g := newGateway(t)
 			g.chooses("t")
 			d := newChoosy(t, tc.speaks...)
-			g.wakes(d.Server)
+			g.Wakes(d.Server)
 			ws := g.dial("/desk", g.offering(tc.offers...))
 			require.Equal(t, tc.want, ws.Subprotocol())
 			for _, m := range []string{"first", "second"} {
@@ -220,7 +220,7 @@ func TestADesktopThatIsAwakeChooses(t *testing.T) {
 
 func TestWhatADesktopSaysBehindItsAnswerReachesTheClient(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newRaw(t, "Sec-WebSocket-Protocol: b\r\n\r\n\x82\x0cRFB 003.008\n"))
+	g.Wakes(newRaw(t, "Sec-WebSocket-Protocol: b\r\n\r\n\x82\x0cRFB 003.008\n"))
 	ws := g.dial("/desk", g.offering("a, b"))
 	require.Equal(t, "b", ws.Subprotocol())
 	_ = ws.SetReadDeadline(time.Now().Add(enough))
@@ -237,23 +237,23 @@ func TestAWrongPromiseIsRightTheNextTime(t *testing.T) {
 	held := g.dial("/desk", g.offering("a, b"))
 	require.Equal(t, "a", held.Subprotocol())
 	say(t, held, "first")
-	g.wakes(d.Server)
+	g.Wakes(d.Server)
 	expectClosed(t, held, 1011, `the desktop speaks the subprotocol "b", but the client was told "a"; connect again`)
-	g.expectRefusals(closing.Subprotocol, 1)
+	g.ExpectRefusals(closing.Subprotocol, 1)
 	g.expectNobody()
 	again := g.dial("/desk", g.offering("a, b"))
 	require.Equal(t, "b", again.Subprotocol())
 	say(t, again, "first")
 	expectEcho(t, again, "first")
-	g.expectRefusals(closing.Subprotocol, 1)
+	g.ExpectRefusals(closing.Subprotocol, 1)
 }
 
 func TestADesktopThatIsAskedRefusesByItsStatus(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 409, 426, 500} {
 		g := newGateway(t)
 		d := newSelkies2(t, webSockets)
-		g.wakes(d.Server)
-		there := g.dial(webSockets, g.as(fromPage))
+		g.Wakes(d.Server)
+		there := g.dial(webSockets, g.As(fromPage))
 		say(t, there, "cr")
 		expectEcho(t, there, "cr")
 		d.instead.Store(int32(status))
@@ -265,7 +265,7 @@ func TestADesktopThatIsAskedRefusesByItsStatus(t *testing.T) {
 		assert.Contains(t, string(body), "the desktop refused the connection")
 		assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
 		assert.Equal(t, status == 401, resp.Header.Get("WWW-Authenticate") != "", "%d comes with a challenge", status)
-		g.expectRefusals(closing.DesktopRejected, 1)
+		g.ExpectRefusals(closing.DesktopRejected, 1)
 		_ = there.Close()
 		g.expectNobody()
 	}
@@ -276,7 +276,7 @@ func TestADesktopThatIsAskedWhileItStartsIsWaitedFor(t *testing.T) {
 		g := newGateway(t)
 		d := newSelkies2(t, "/desk")
 		d.instead.Store(int32(status))
-		g.wakes(d.Server)
+		g.Wakes(d.Server)
 		ws := g.dial("/desk", g.offering("a, b"))
 		require.Equal(t, "a", ws.Subprotocol(), "%d", status)
 		say(t, ws, "first")
@@ -289,7 +289,7 @@ func TestADesktopThatDoesNotAnswerIsNotAskedForEver(t *testing.T) {
 	const bound = 300 * time.Millisecond
 	g := newGateway(t, func(c *config.Config) { c.Limits.HoldHTTP.Duration = bound })
 	d := newMute(t)
-	g.wakes(d.Server)
+	g.Wakes(d.Server)
 	begun := time.Now()
 	ws := g.expectSoon(g.asking(d, "a, b"))
 	assert.GreaterOrEqual(t, time.Since(begun), bound, "the desktop has less time than the limit gives it")
@@ -302,8 +302,8 @@ func TestADesktopThatDoesNotAcceptIsNotWaitedForBeforeItsClientIsHeld(t *testing
 	g := newGateway(t)
 	d := newMute(t)
 	d.Close()
-	g.wakes(d.Server)
-	g.change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = s.Status.StartTime }) // it accepted before
+	g.Wakes(d.Server)
+	g.Change(func(s *v1alpha1.VDISession) { s.Status.ReadyTime = s.Status.StartTime }) // it accepted before
 	begun := time.Now()
 	ws := g.dial("/desk", g.offering("a, b"))
 	assert.Less(t, time.Since(begun), enough, "its client waits for as long as a plain request")
@@ -317,13 +317,13 @@ func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
 		code    int
 	}{
 		"the session is deleted":   {func(g *gateway) { g.Directory.DropSession(alice) }, 4404},
-		"it is switched off":       {func(g *gateway) { g.change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) }, 4403},
+		"it is switched off":       {func(g *gateway) { g.Change(func(s *v1alpha1.VDISession) { s.Spec.Power = v1alpha1.PowerOff }) }, 4403},
 		"the activator shuts down": {func(g *gateway) { g.StopHolding() }, 1012},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
 			d := newMute(t)
-			g.wakes(d.Server)
+			g.Wakes(d.Server)
 			answered := g.asking(d, "a")
 			tc.happens(g)
 			expectClosed(t, g.expectSoon(answered), tc.code, "")
@@ -336,11 +336,11 @@ func TestWhoAsksADesktopIsEndedLikeWhoIsHeld(t *testing.T) {
 func TestAClientThatLeavesWhileItsDesktopIsAskedGivesItsPlacesBack(t *testing.T) {
 	g := newGateway(t)
 	d := newMute(t)
-	g.wakes(d.Server)
-	conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
+	g.Wakes(d.Server)
+	conn, err := net.Dial("tcp", g.Front.Listener.Addr().String())
 	require.NoError(t, err)
 	_, err = io.WriteString(conn, "GET /desk HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\nCookie: "+g.as(noBrowser).Get("Cookie")+"\r\n\r\n")
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a\r\nCookie: "+g.As(noBrowser).Get("Cookie")+"\r\n\r\n")
 	require.NoError(t, err)
 	d.expect(t, 1, 0)
 	left := time.Now()
@@ -353,10 +353,10 @@ func TestAClientThatLeavesWhileItsDesktopIsAskedGivesItsPlacesBack(t *testing.T)
 func TestThePlacesBoundWhoAsks(t *testing.T) {
 	g := newGateway(t, func(c *config.Config) { c.Limits.LiveWebSocketsPerSession = 1 })
 	d := newMute(t)
-	g.wakes(d.Server)
+	g.Wakes(d.Server)
 	g.asking(d, "b")
 	expectClosed(t, g.dial("/desk", g.offering("b")), 1013, "too many")
-	g.expectRefusals(closing.LiveWebSocketsPerSession, 1)
+	g.ExpectRefusals(closing.LiveWebSocketsPerSession, 1)
 	d.expect(t, 1, 0) // of the second it hears nothing
 }
 
@@ -377,11 +377,11 @@ func TestADesktopThatWasAskedAndDiesIsReplaced(t *testing.T) {
 		_ = ws.Close()
 	}))
 	defer broken.Close()
-	g.wakes(broken)
+	g.Wakes(broken)
 	ws := g.dial("/desk", g.offering("a, b"))
 	say(t, ws, "first")
 	require.Equal(t, "first", <-heard)
-	g.wakes(newChoosy(t, "b").Server)
+	g.Wakes(newChoosy(t, "b").Server)
 	say(t, ws, "second")
 	for _, m := range []string{"first", "second"} {
 		expectEcho(t, ws, m)
@@ -408,7 +408,7 @@ func TestADesktopThatChoosesWhatWasNotOfferedIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t)
 			held := g.dial("/desk", g.offering("a, b"))
-			g.wakes(newRaw(t, tc.fields))
+			g.Wakes(newRaw(t, tc.fields))
 			expectClosed(t, held, 1011, tc.says)
 			resp := g.upgrade("/desk", g.offering("a, b"))
 			require.NotNil(t, resp)
@@ -417,7 +417,7 @@ func TestADesktopThatChoosesWhatWasNotOfferedIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, string(body), tc.says)
 			assert.Less(t, len(body), 300, "the answer quotes all of it")
-			g.expectRefusals(tc.why, 2)
+			g.ExpectRefusals(tc.why, 2)
 			g.expectNobody()
 		})
 	}
@@ -428,7 +428,7 @@ func TestAnOfferThatIsNoneIsRefusedAndWakesNothing(t *testing.T) {
 	for i, lines := range [][]string{{""}, {"a b"}} {
 		resp := g.upgradeRaw(lines)
 		assert.Equal(t, http.StatusBadRequest, resp.StatusCode, "%q", lines)
-		g.expectRefusals(closing.UpgradeSubprotocol, float64(i+1))
+		g.ExpectRefusals(closing.UpgradeSubprotocol, float64(i+1))
 	}
 	g.expectNobody()
 	g.expectNothingWritten()
@@ -436,17 +436,17 @@ func TestAnOfferThatIsNoneIsRefusedAndWakesNothing(t *testing.T) {
 
 // upgradeRaw asks for a WebSocket as no client of Go's does.
 func (g *gateway) upgradeRaw(offers []string) *http.Response {
-	g.t.Helper()
-	conn, err := net.Dial("tcp", g.front.Listener.Addr().String())
-	require.NoError(g.t, err)
+	g.T.Helper()
+	conn, err := net.Dial("tcp", g.Front.Listener.Addr().String())
+	require.NoError(g.T, err)
 	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, "GET /desk HTTP/1.1\r\nHost: "+host+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: "+strings.Join(offers, "\r\nSec-WebSocket-Protocol: ")+
-		"\r\nCookie: "+g.as(noBrowser).Get("Cookie")+"\r\n\r\n")
-	require.NoError(g.t, err)
+		"\r\nCookie: "+g.As(noBrowser).Get("Cookie")+"\r\n\r\n")
+	require.NoError(g.T, err)
 	_ = conn.SetReadDeadline(time.Now().Add(enough))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(g.t, err)
+	require.NoError(g.T, err)
 	_ = resp.Body.Close()
 	return resp
 }

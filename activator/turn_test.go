@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"encoding/json"
@@ -32,7 +32,7 @@ func expectCredential(t *testing.T, body string) {
 
 func TestAVisitorGetsATURNCredentialThoughTheDesktopSleeps(t *testing.T) {
 	g := newGateway(t)
-	got := g.do(http.MethodGet, "/turn", g.as(fetching))
+	got := g.do(http.MethodGet, "/turn", g.As(fetching))
 	require.Equal(t, 200, got.code, "%v", got.header)
 	require.Equal(t, "application/json", got.header.Get("Content-Type"), "%v", got.header)
 	assert.Equal(t, "no-store", got.header.Get("Cache-Control"), "%v", got.header)
@@ -43,8 +43,8 @@ func TestAVisitorGetsATURNCredentialThoughTheDesktopSleeps(t *testing.T) {
 func TestATemplatesICEPolicyReachesItsVisitors(t *testing.T) {
 	g := newGateway(t)
 	for path, policy := range map[string]v1alpha1.ICEPolicy{"/turn": v1alpha1.ICEPolicyRelay, "/api/turn": v1alpha1.ICEPolicyAll} {
-		g.change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: policy} })
-		assert.Contains(t, g.do(http.MethodGet, path, g.as(fetching)).body, `"iceTransportPolicy":"`+string(policy)+`"`,
+		g.Change(func(s *v1alpha1.VDISession) { s.Status.Streaming = &v1alpha1.StreamingSpec{ICEPolicy: policy} })
+		assert.Contains(t, g.do(http.MethodGet, path, g.As(fetching)).body, `"iceTransportPolicy":"`+string(policy)+`"`,
 			"%s with policy %s", path, policy)
 	}
 	g.expectNothingWritten()
@@ -52,10 +52,10 @@ func TestATemplatesICEPolicyReachesItsVisitors(t *testing.T) {
 
 func TestAnotherDesktopsTURNPathIsItsOwn(t *testing.T) {
 	g := newGateway(t)
-	g.change(func(s *v1alpha1.VDISession) {
+	g.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Streaming = &v1alpha1.StreamingSpec{Protocol: v1alpha1.ProtocolWebSocket}
 	})
-	g.wakes(newDesktop(t))
-	got := g.do(http.MethodGet, "/turn", g.as(fetching))
+	g.Wakes(newDesktop(t))
+	got := g.do(http.MethodGet, "/turn", g.As(fetching))
 	assert.True(t, strings.HasPrefix(got.body, "desktop GET /turn"), "%d %s", got.code, got.body)
 }

@@ -1,4 +1,4 @@
-package activator
+package activator_test
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/verdict"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -74,12 +74,12 @@ func (d *selkies2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *gateway) expectUpgradeRefused(at string, code int) answer {
-	g.t.Helper()
-	resp := g.upgrade(at, g.as(fromPage))
-	require.NotNil(g.t, resp, at)
-	require.Equal(g.t, code, resp.StatusCode, "%s is answered %v", at, resp)
+	g.T.Helper()
+	resp := g.upgrade(at, g.As(fromPage))
+	require.NotNil(g.T, resp, at)
+	require.Equal(g.T, code, resp.StatusCode, "%s is answered %v", at, resp)
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(g.t, err)
+	require.NoError(g.T, err)
 	return answer{resp.StatusCode, resp.Header, string(body), resp.Close}
 }
 
@@ -101,17 +101,17 @@ func expectGreeted(t *testing.T, ws *websocket.Conn) {
 func TestAClientInTheOtherModeIsToldAsSelkies2Would(t *testing.T) {
 	g := newGateway(t)
 	d := newSelkies2(t, webSockets)
-	first := g.dial(webRTC, g.as(fromPage))
-	g.wakes(d.Server)
+	first := g.dial(webRTC, g.As(fromPage))
+	g.Wakes(d.Server)
 	expectClosed(t, first, 1011, "409 Conflict")
 	for range 4 {
 		told := g.expectUpgradeRefused(webRTC, http.StatusConflict)
 		require.Equal(t, "the desktop refused the connection: 409 Conflict\n", told.body, "%v", told.header)
 		assert.Equal(t, "no-store", told.header.Get("Cache-Control"), "%v", told.header)
 	}
-	g.expectRefusals(closing.DesktopRejected, 5)
-	assert.Equal(t, http.StatusConflict, g.do(http.MethodGet, webRTC, g.as(fetching)).code, "the client's question, want 409")
-	right := g.dial(webSockets, g.as(fromPage))
+	g.ExpectRefusals(closing.DesktopRejected, 5)
+	assert.Equal(t, http.StatusConflict, g.do(http.MethodGet, webRTC, g.As(fetching)).code, "the client's question, want 409")
+	right := g.dial(webSockets, g.As(fromPage))
 	say(t, right, "SETTINGS,{}")
 	expectEcho(t, right, "SETTINGS,{}")
 	assert.EqualValues(t, 1, d.upgrades.Load(), "the desktop upgraded times, want once")
@@ -120,15 +120,15 @@ func TestAClientInTheOtherModeIsToldAsSelkies2Would(t *testing.T) {
 func TestAVerdictEndsWithTheModeAtTheDesktop(t *testing.T) {
 	g := newGateway(t)
 	d := newSelkies2(t, webSockets)
-	g.wakes(d.Server)
-	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	g.Wakes(d.Server)
+	expectClosed(t, g.dial(webRTC, g.As(fromPage)), 1011, "409")
 	g.expectUpgradeRefused(webRTC, http.StatusConflict)
 	d.serves.Store(webRTC)
-	expectGreeted(t, g.dial(webRTC, g.as(fromPage)))
+	expectGreeted(t, g.dial(webRTC, g.As(fromPage)))
 	view, _ := g.Directory.View(alice)
 	at, _ := verdict.Of(view, webRTC)
-	assert.Equal(t, 0, g.verdicts.Recall(at), "the verdict is still remembered")
-	expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, "409")
+	assert.Equal(t, 0, g.Verdicts().Recall(at), "the verdict is still remembered")
+	expectClosed(t, g.dial(webSockets, g.As(fromPage)), 1011, "409")
 	g.expectUpgradeRefused(webSockets, http.StatusConflict)
 }
 
@@ -136,19 +136,19 @@ func TestADesktopThatOnlyStartsIsNoVerdict(t *testing.T) {
 	g := newGateway(t)
 	d := newSelkies2(t, webSockets)
 	d.instead.Store(http.StatusServiceUnavailable)
-	g.wakes(d.Server)
-	held := g.dial(webSockets, g.as(fromPage))
+	g.Wakes(d.Server)
+	held := g.dial(webSockets, g.As(fromPage))
 	say(t, held, "cr")
-	again := g.dial(webSockets, g.as(fromPage)) // accepted meanwhile
+	again := g.dial(webSockets, g.As(fromPage)) // accepted meanwhile
 	say(t, again, "cr")
 	d.instead.Store(0)
 	expectEcho(t, held, "cr")
 	expectEcho(t, again, "cr")
 
 	// Nor does one that was refused before wait while a program restarts.
-	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	expectClosed(t, g.dial(webRTC, g.As(fromPage)), 1011, "409")
 	d.instead.Store(http.StatusServiceUnavailable)
-	restarted := g.dial(webRTC, g.as(fromPage))
+	restarted := g.dial(webRTC, g.As(fromPage))
 	say(t, restarted, viewerHello)
 	_, m, err := restarted.ReadMessage()
 	require.NoError(t, err)
@@ -162,12 +162,12 @@ func TestADesktopsChallengeReachesTheClient(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 410} {
 		g := newGateway(t)
 		d := newSelkies2(t, webSockets)
-		g.wakes(d.Server)
-		there := g.dial(webSockets, g.as(fromPage))
+		g.Wakes(d.Server)
+		there := g.dial(webSockets, g.As(fromPage))
 		say(t, there, "cr")
 		expectEcho(t, there, "cr")
 		d.instead.Store(int32(status))
-		expectClosed(t, g.dial(webSockets, g.as(fromPage)), 1011, fmt.Sprint(status))
+		expectClosed(t, g.dial(webSockets, g.As(fromPage)), 1011, fmt.Sprint(status))
 		told := g.expectUpgradeRefused(webSockets, status)
 		challenge := told.header.Get("WWW-Authenticate")
 		assert.Equal(t, challenge != "", status == 401, "%d comes with the challenge %q", status, challenge)
@@ -176,26 +176,26 @@ func TestADesktopsChallengeReachesTheClient(t *testing.T) {
 
 func TestAVerdictIsOnePathsOfOneSessionsPod(t *testing.T) {
 	g := newGateway(t)
-	g.wakes(newSelkies2(t, webSockets).Server)
-	expectClosed(t, g.dial(webRTC, g.as(fromPage)), 1011, "409")
+	g.Wakes(newSelkies2(t, webSockets).Server)
+	expectClosed(t, g.dial(webRTC, g.As(fromPage)), 1011, "409")
 	g.expectUpgradeRefused(webRTC, http.StatusConflict)
 
 	bob := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "bob", UID: "2"}}
 	bob.Spec.User = "bob@example.com"
 	bob.Status.ObservedGeneration, bob.Status.StartTime = 1, &metav1.MicroTime{Time: time.Now()}
 	g.Directory.SetSession(bob)
-	neighbour := podOf(bob, newSelkies2(t, webRTC).Server)
+	neighbour := gatewaytest.PodOf(bob, newSelkies2(t, webRTC).Server)
 	g.Directory.SetPod(neighbour)
 	h := http.Header{"Host": {"bob--desktops.vdi.localhost"}, "Origin": {"http://bob--desktops.vdi.localhost"},
 		"Cookie": {"vdi-session=" + g.sign(bob)}}
-	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.front.URL, "http")+webRTC, h)
+	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.Front.URL, "http")+webRTC, h)
 	require.NoError(t, err, "another session's upgrade")
 	defer func() { _ = ws.Close() }()
 	expectGreeted(t, ws)
 
 	g.expectUpgradeRefused(webRTC, http.StatusConflict)
-	g.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, Name: "p", UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	accepted := g.dial(webRTC, g.as(fromPage)) // nobody is there to mean it
-	g.Directory.SetPod(podOf(g.owned, newSelkies2(t, webSockets).Server))
+	g.DropPod()
+	accepted := g.dial(webRTC, g.As(fromPage)) // nobody is there to mean it
+	g.SetPod(gatewaytest.PodOf(g.Owned, newSelkies2(t, webSockets).Server))
 	expectClosed(t, accepted, 1011, "409")
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/activator/closing"
 	"github.com/org/vdi-operator/activator/frame"
@@ -22,11 +21,9 @@ import (
 
 // forbidden lets nothing of clipboard, files and sound pass alice's desktop.
 func (h *house) forbidden() {
-	view, _ := h.Directory.View(client.ObjectKeyFromObject(h.alice))
-	s := view.Session.DeepCopy()
-	s.ResourceVersion = "policy"
-	s.Status.Access = &v1alpha1.AccessPolicy{Clipboard: v1alpha1.ClipboardNone, Files: v1alpha1.FilesNone, Audio: new(false), Microphone: new(false)}
-	h.Directory.SetSession(s)
+	h.Change(func(s *v1alpha1.VDISession) {
+		s.Status.Access = &v1alpha1.AccessPolicy{Clipboard: v1alpha1.ClipboardNone, Files: v1alpha1.FilesNone, Audio: new(false), Microphone: new(false)}
+	})
 }
 
 // squeezed is a text as Selkies 2 sends it that compresses.

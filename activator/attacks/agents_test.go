@@ -26,7 +26,7 @@ func agents(h *house) (all []attack) {
 	again.UID = "0"
 	foreign, err := tokentest.Signer(h).Sign(token.AudienceAgent, token.For(h.alice), time.Now(), time.Hour)
 	require.NoError(h, err)
-	agent := h.token(token.AudienceAgent, h.alice, 0)
+	agent := h.Token(token.AudienceAgent, h.alice, 0)
 	announcement := func(address string) string { return `{"pod":"p","address":"` + address + `","listening":true}` }
 	bodies := map[string]string{agentapi.AnnouncePath: announcement(podAddress), agentapi.ActivityPath: `{"pod":"p","idleMilliseconds":1}`}
 	add := func(name, sent, want string, why *closing.Refusal) {
@@ -34,9 +34,9 @@ func agents(h *house) (all []attack) {
 	}
 	for path, body := range bodies {
 		for name, raw := range map[string]string{
-			"no token": "", "a token of rubbish": "x", "a visitor's token": h.token(token.AudienceSession, h.alice, 0),
-			"the desktop's token": h.token(token.AudienceTURN, h.alice, 0), "an expired token": h.token(token.AudienceAgent, h.alice, 2*time.Hour),
-			"a token of a clock ahead": h.token(token.AudienceAgent, h.alice, -time.Hour), "an earlier session's token": h.token(token.AudienceAgent, again, 0),
+			"no token": "", "a token of rubbish": "x", "a visitor's token": h.Token(token.AudienceSession, h.alice, 0),
+			"the desktop's token": h.Token(token.AudienceTURN, h.alice, 0), "an expired token": h.Token(token.AudienceAgent, h.alice, 2*time.Hour),
+			"a token of a clock ahead": h.Token(token.AudienceAgent, h.alice, -time.Hour), "an earlier session's token": h.Token(token.AudienceAgent, again, 0),
 			"another installation's token": foreign,
 			"a token and a letter":         agent + "A", "a token in lower case": strings.ToLower(agent), "a token twice": agent + "," + agent,
 			"8 KiB": strings.Repeat("A", 8<<10), "a token after another word": "Bearer " + agent,
@@ -74,7 +74,7 @@ func agents(h *house) (all []attack) {
 		"a pod with NUL": `p\u0000`, "a pod's namespace too": "desktops/p"} {
 		add("activity of "+name, reported(agentapi.ActivityPath, podAddress, agent, `{"pod":"`+other+`","idleMilliseconds":1}`), "409", closing.AgentReport)
 	}
-	add("activity of alice's pod by bob's", reported(agentapi.ActivityPath, podAddress, h.token(token.AudienceAgent, h.bob, 0),
+	add("activity of alice's pod by bob's", reported(agentapi.ActivityPath, podAddress, h.Token(token.AudienceAgent, h.bob, 0),
 		`{"pod":"p","idleMilliseconds":1}`), "409", closing.AgentReport)
 	for name, at := range map[string][2]string{
 		"of another than it comes from": {podAddress, "198.51.100.8"}, "of the metadata service": {podAddress, "169.254.169.254"},
@@ -94,18 +94,18 @@ func agents(h *house) (all []attack) {
 	}
 	// TURN credentials are the desktop's.
 	for name, field := range map[string]string{
-		"no token": "X: y", "a visitor's token": "X-Auth-User: " + h.token(token.AudienceSession, h.alice, 0), "the agent's token": "X-Auth-User: " + agent,
-		"an expired token":           "X-Auth-User: " + h.token(token.AudienceTURN, h.alice, 2*time.Hour),
-		"an earlier session's token": "X-Auth-User: " + h.token(token.AudienceTURN, again, 0),
-		"the token as a bearer":      "Authorization: Bearer " + h.token(token.AudienceTURN, h.alice, 0),
-		"a bearer in the field":      "X-Auth-User: Bearer " + h.token(token.AudienceTURN, h.alice, 0),
-		"a second field":             "X-Auth-User: x\r\nX-Auth-User: " + h.token(token.AudienceTURN, h.alice, 0),
-		"another field":              "X_Auth_User: " + h.token(token.AudienceTURN, h.alice, 0), "a name": "X-Auth-User: alice",
+		"no token": "X: y", "a visitor's token": "X-Auth-User: " + h.Token(token.AudienceSession, h.alice, 0), "the agent's token": "X-Auth-User: " + agent,
+		"an expired token":           "X-Auth-User: " + h.Token(token.AudienceTURN, h.alice, 2*time.Hour),
+		"an earlier session's token": "X-Auth-User: " + h.Token(token.AudienceTURN, again, 0),
+		"the token as a bearer":      "Authorization: Bearer " + h.Token(token.AudienceTURN, h.alice, 0),
+		"a bearer in the field":      "X-Auth-User: Bearer " + h.Token(token.AudienceTURN, h.alice, 0),
+		"a second field":             "X-Auth-User: x\r\nX-Auth-User: " + h.Token(token.AudienceTURN, h.alice, 0),
+		"another field":              "X_Auth_User: " + h.Token(token.AudienceTURN, h.alice, 0), "a name": "X-Auth-User: alice",
 	} {
 		add("TURN credentials with "+name, request("GET "+podapi.TURNPath+"?service=turn HTTP/1.1", "Host: activator", "Test-From: "+podAddress, field), "403",
 			nil)
 	}
-	add("TURN credentials with the token in the query", request("GET "+podapi.TURNPath+"?username="+h.token(token.AudienceTURN, h.alice, 0)+" HTTP/1.1",
+	add("TURN credentials with the token in the query", request("GET "+podapi.TURNPath+"?username="+h.Token(token.AudienceTURN, h.alice, 0)+" HTTP/1.1",
 		"Host: activator"), "403", nil)
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
 		add(method+" "+podapi.TURNPath, request(method+" "+podapi.TURNPath+" HTTP/1.1", "Host: activator", "Content-Length: 0"), "405", nil)

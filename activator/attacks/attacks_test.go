@@ -32,6 +32,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 )
@@ -97,7 +98,7 @@ var table = []kind{
 	{name: "hosts", attacks: hosts, asleep: true, awake: true},
 	{name: "paths", attacks: paths, asleep: true, awake: true},
 	{name: "paths of a visitor", attacks: insidersPaths, awake: true},
-	{name: "folders", attacks: folders, asleep: true, awake: true, how: []func(*config.Config){byPath}},
+	{name: "folders", attacks: folders, asleep: true, awake: true, how: []func(*config.Config){gatewaytest.ByPath}},
 	{name: "smuggling by a stranger", attacks: strangersSmuggling, asleep: true, awake: true},
 	{name: "smuggling by a visitor", attacks: insidersSmuggling, awake: true},
 	{name: "answers", attacks: answers, awake: true},
@@ -108,8 +109,8 @@ var table = []kind{
 	{name: "cookies without TLS", attacks: plainCookies, awake: true, how: []func(*config.Config){withoutTLS}},
 	{name: "visits", attacks: visits, asleep: true, awake: true},
 	{name: "shares", attacks: shares, asleep: true, awake: true},
-	{name: "the door", attacks: doors, asleep: true, awake: true, how: []func(*config.Config){withPortal, forwardingFrom}},
-	{name: "codes that are made up", attacks: madeUpCodes, asleep: true, how: []func(*config.Config){withPortal, fewCodes}},
+	{name: "the door", attacks: doors, asleep: true, awake: true, how: []func(*config.Config){gatewaytest.WithPortal, forwardingFrom}},
+	{name: "codes that are made up", attacks: madeUpCodes, asleep: true, how: []func(*config.Config){gatewaytest.WithPortal, fewCodes}},
 	{name: "a proxy's word", attacks: forwardedWords, asleep: true, awake: true, how: []func(*config.Config){forwardingFrom}},
 	{name: "viewers who would wake", attacks: viewersAsleep, asleep: true},
 	{name: "viewers who would type", attacks: viewers, awake: true},
@@ -186,7 +187,7 @@ func (h *house) attacked(t *testing.T, a attack) {
 	counted, desktop := h.refusals(), h.desktop
 	wakes, inputs := h.written()
 	desktop.forget()
-	h.told.take()
+	h.told.Take()
 	if a.says != "" {
 		desktop.answers(func(c net.Conn, _ *http.Request) { _, _ = io.WriteString(c, a.says) })
 		defer desktop.answers(nil)
@@ -238,7 +239,7 @@ func (h *house) attacked(t *testing.T, a attack) {
 		assert.NotContains(t, raw, text)
 		assert.NotContains(t, heard, text, "the desktop heard it")
 	}
-	told := h.told.take()
+	told := h.told.Take()
 	if slices.Contains(audited, a.why) && !a.internal {
 		assert.Contains(t, told, `"event":"refused"`)
 		assert.Contains(t, told, `"reason":"`+a.why.Label+`"`)
@@ -278,10 +279,8 @@ func (h *house) expectUnharmed(t *testing.T, awake bool) {
 		assert.Equal(t, "202", got, raw)
 		eventually.Equal(t, "alice has woken it", 1, func() int { n, _ := h.written(); return n })
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	assert.NotContains(t, h.log.String(), "eyJ", "a token is in the log")
-	assert.NotContains(t, h.log.String(), "panic")
+	assert.NotContains(t, h.Logged.String(), "eyJ", "a token is in the log")
+	assert.NotContains(t, h.Logged.String(), "panic")
 }
 
 // send writes what was sent and listens until the connection ends, or is closed by a

@@ -19,7 +19,7 @@ func passingAll(c *config.Config) {
 
 // cookies are what others have set for the domain, or say that they have.
 func cookies(h *house) (all []attack) {
-	bobs := h.token(token.AudienceSession, h.bob, 0)
+	bobs := h.Token(token.AudienceSession, h.bob, 0)
 	add := func(name string, why *closing.Refusal, fields ...string) {
 		all = append(all, attack{name: name, who: neighbour, sent: get("/", victim, fields...), want: fmt.Sprint(why.Status), why: why})
 	}
@@ -80,7 +80,7 @@ func many(n int, format string) string {
 // plainCookies are what other hosts of the domain plant where there is no TLS, and with it no
 // prefix that keeps them from it: alice comes in all the same, and none of it leads anywhere.
 func plainCookies(h *house) (all []attack) {
-	good, bobs := h.token(token.AudienceSession, h.alice, 0), h.token(token.AudienceSession, h.bob, 0)
+	good, bobs := h.Token(token.AudienceSession, h.alice, 0), h.Token(token.AudienceSession, h.bob, 0)
 	for name, value := range map[string]string{
 		"junk before hers": "vdi-session=junk; vdi-session=" + good, "junk behind hers": "vdi-session=" + good + "; vdi-session=junk",
 		"bob's before hers": "vdi-session=" + bobs + "; vdi-session=" + good, "fifty before hers": many(50, "vdi-session=junk%d") + "vdi-session=" + good,
@@ -125,7 +125,7 @@ var identities = []string{
 
 // reaching are what a hostile desktop would like to hear of its visitor.
 func reaching(h *house) (all []attack) {
-	cookie, good := h.cookie(), h.token(token.AudienceSession, h.alice, 0)
+	cookie, good := h.cookie(), h.Token(token.AudienceSession, h.alice, 0)
 	add := func(name string, never string, sent string) {
 		all = append(all, attack{name: name, who: shell, sent: sent, want: "200", reaches: 1, never: []string{never, "__Host-vdi-session", "eyJ"}})
 	}
@@ -164,8 +164,8 @@ func reaching(h *house) (all []attack) {
 
 // reachingPassed are credentials of ours where an administrator lets everybody's through.
 func reachingPassed(h *house) (all []attack) {
-	cookie, good := h.cookie(), h.token(token.AudienceSession, h.alice, 0)
-	expired := h.token(token.AudienceSession, h.alice, 7200e9)
+	cookie, good := h.cookie(), h.Token(token.AudienceSession, h.alice, 0)
+	expired := h.Token(token.AudienceSession, h.alice, 7200e9)
 	signature := good[strings.LastIndexByte(good, '.')+1:]
 	for name, value := range map[string]string{
 		"as it is": "Bearer " + good, "in small": "bearer " + good, "in capitals": "BEARER " + good, "with two spaces": "Bearer  " + good,

@@ -20,6 +20,7 @@ import (
 
 	"github.com/org/vdi-operator/activator/auth/visit"
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/keyset"
@@ -38,13 +39,6 @@ const (
 	ourCookie  = "Cookie: __Host-vdi-session="
 )
 
-func withPortal(c *config.Config) {
-	c.Portal = &config.Portal{Host: portalHost, Service: "vdi-portal", Namespace: "vdi-system", Port: 8080, InternalPort: 8081}
-	oidc := config.DefaultOIDC()
-	oidc.Issuer, oidc.ClientID = "https://login.example.com", "vdi"
-	c.Auth.OIDC = &oidc
-}
-
 // forwardingFrom takes the word of a proxy that is somewhere else.
 func forwardingFrom(c *config.Config) {
 	c.Auth.Forwarded = &config.Forwarded{UserHeader: "X-Forwarded-Email", GroupsHeader: "X-Forwarded-Groups", From: []string{"192.0.2.0/24"},
@@ -52,7 +46,7 @@ func forwardingFrom(c *config.Config) {
 }
 
 func withoutLinks(c *config.Config) {
-	withPortal(c)
+	gatewaytest.WithPortal(c)
 	c.Auth.Links = false
 }
 
@@ -102,15 +96,6 @@ func newPortal(t testing.TB) *portal {
 	return p
 }
 
-// change changes alice's session as it is now.
-func (h *house) change(how func(*v1alpha1.VDISession)) {
-	view, ok := h.Directory.View(token.For(h.alice).Session)
-	require.True(h, ok)
-	s := view.Session.DeepCopy()
-	how(s)
-	h.Directory.SetSession(s)
-}
-
 var secretOf = strings.Repeat("S", 42) + "A"
 
 // sharing gives alice's session shares of every kind.
@@ -119,23 +104,14 @@ func (h *house) sharing() {
 	link := func(most int32) *v1alpha1.ShareLink {
 		return &v1alpha1.ShareLink{SecretHash: signin.Hash(secretOf), MaxUses: most}
 	}
-	h.change(func(s *v1alpha1.VDISession) {
+	h.Change(func(s *v1alpha1.VDISession) {
 		s.Spec.Shares = []v1alpha1.Share{
 			{Name: "guest", Role: v1alpha1.ShareViewer, Link: link(0)}, {Name: "ended", Role: v1alpha1.ShareController, Link: link(0), ExpiresAt: &ended},
 			{Name: "used-up", Role: v1alpha1.ShareController, Link: link(1)}, {Name: "carol", Role: v1alpha1.ShareController, User: "carol@example.com"},
 			{Name: "dave", Role: v1alpha1.ShareController, User: "dave@example.com", ExpiresAt: &ended},
 		}
+		s.Status.Activity = &v1alpha1.SessionActivity{Shares: []v1alpha1.ShareUse{{Name: "used-up", Uses: 1}}}
 	})
-}
-
-func (h *house) signsIn(name, user string, change func(*v1alpha1.VDISignIn)) {
-	later := metav1.NewTime(time.Now().Add(time.Hour))
-	s := &v1alpha1.VDISignIn{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.VDISignInSpec{User: user, ExpiresAt: later},
-		Status: v1alpha1.VDISignInStatus{ValidUntil: &later}}
-	if change != nil {
-		change(s)
-	}
-	h.signIns.Set(s)
 }
 
 // visitOf is a cookie's visit of a session.
@@ -146,7 +122,7 @@ func visitOf(s *v1alpha1.VDISession, grant visit.Grant) visit.Visit {
 
 func (h *house) visit(v visit.Visit, since time.Duration) string {
 	h.Helper()
-	raw, err := h.visits.Sign(v, time.Now().Add(-since))
+	raw, err := h.Visits.Sign(v, time.Now().Add(-since))
 	require.NoError(h, err)
 	return raw
 }
@@ -154,15 +130,15 @@ func (h *house) visit(v visit.Visit, since time.Duration) string {
 // visits are cookies that open nothing.
 func visits(h *house) (all []attack) {
 	h.sharing()
-	h.signsIn("signin-a", h.alice.Spec.User, nil)
-	h.signsIn("signin-bob", "bob@example.com", nil)
-	h.signsIn("signin-admin", "root@example.com", func(s *v1alpha1.VDISignIn) { s.Spec.Admin = true })
-	h.signsIn("signin-dave", "dave@example.com", nil)
+	h.SignsIn("signin-a", h.alice.Spec.User)
+	h.SignsIn("signin-bob", "bob@example.com")
+	h.SignsIn("signin-admin", "root@example.com", func(s *v1alpha1.VDISignIn) { s.Spec.Admin = true })
+	h.SignsIn("signin-dave", "dave@example.com")
 	past := metav1.NewTime(time.Now().Add(-time.Minute))
-	h.signsIn("signin-old", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Spec.ExpiresAt = past })
-	h.signsIn("signin-unsure", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Status.ValidUntil = &past })
-	h.signsIn("signin-new", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Status.ValidUntil = nil })
-	h.signsIn("signin-gone", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.DeletionTimestamp = &past })
+	h.SignsIn("signin-old", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Spec.ExpiresAt = past })
+	h.SignsIn("signin-unsure", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Status.ValidUntil = &past })
+	h.SignsIn("signin-new", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.Status.ValidUntil = nil })
+	h.SignsIn("signin-gone", h.alice.Spec.User, func(s *v1alpha1.VDISignIn) { s.DeletionTimestamp = &past })
 	grant := visit.Grant{SignIn: "signin-a"}
 	good := h.visit(visitOf(h.alice, grant), 0)
 	add := func(name, raw string, why *closing.Refusal) {
@@ -242,8 +218,8 @@ func visits(h *house) (all []attack) {
 	} {
 		add("of a share "+name, as("share/x", grant), closing.ShareEnded)
 	}
-	add("of a link that has ended", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(-time.Minute), Key: h.signer.Verifier().Key()}), closing.ExpiredToken)
-	add("of an earlier owner's link", h.visit(visitOf(moved, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.signer.Verifier().Key()}), 0), closing.ForeignToken)
+	add("of a link that has ended", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(-time.Minute), Key: h.Signer.Verifier().Key()}), closing.ExpiredToken)
+	add("of an earlier owner's link", h.visit(visitOf(moved, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.Signer.Verifier().Key()}), 0), closing.ForeignToken)
 	add("of a link of a key that was replaced", as(h.alice.Spec.User, visit.Grant{Link: time.Now().Add(time.Hour), Key: "former"}), closing.BadToken)
 	all = append(all,
 		attack{name: "a cookie as a bearer", who: neighbour, sent: get("/", victim, "Authorization: Bearer "+good), want: "401", why: closing.BadToken},
@@ -389,7 +365,7 @@ func madeUpCodes(*house) []attack {
 				all = append(all, got)
 			}
 			require.Len(t, h.portal.heard, 3)
-			told := h.told.take()
+			told := h.told.Take()
 			require.Equal(t, 3, strings.Count(told, `"reason":"handover"`))
 			require.Equal(t, 1, strings.Count(told, `"reason":"handovers_per_address"`))
 			return strings.Join(all, " "), ""
@@ -463,11 +439,11 @@ func forwardedWords(*house) (all []attack) {
 func linksOff(h *house) []attack {
 	h.sharing()
 	return []attack{
-		{name: "a link", who: neighbour, sent: get("/?vdi_token="+h.token(token.AudienceSession, h.alice, 0), victim), want: "403", why: closing.LinksOff},
-		{name: "a link as a bearer", who: neighbour, sent: get("/", victim, "Authorization: Bearer "+h.token(token.AudienceSession, h.alice, 0)), want: "403",
+		{name: "a link", who: neighbour, sent: get("/?vdi_token="+h.Token(token.AudienceSession, h.alice, 0), victim), want: "403", why: closing.LinksOff},
+		{name: "a link as a bearer", who: neighbour, sent: get("/", victim, "Authorization: Bearer "+h.Token(token.AudienceSession, h.alice, 0)), want: "403",
 			why: closing.LinksOff},
 		{name: "a share's", who: neighbour, sent: get("/?vdi_share=guest."+secretOf, victim), want: "403", why: closing.LinksOff},
-		{name: "a cookie of a link", who: neighbour, sent: get("/", victim, ourCookie+h.visit(visitOf(h.alice, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.signer.Verifier().Key()}), 0)), want: "403",
+		{name: "a cookie of a link", who: neighbour, sent: get("/", victim, ourCookie+h.visit(visitOf(h.alice, visit.Grant{Link: time.Now().Add(time.Hour), Key: h.Signer.Verifier().Key()}), 0)), want: "403",
 			why: closing.LinksOff},
 	}
 }

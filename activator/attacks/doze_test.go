@@ -19,22 +19,21 @@ import (
 func (h *house) asleepInPlace(t *testing.T) *nodeapitest.Program {
 	t.Helper()
 	h.awaken()
-	program := nodeapitest.Start(t, h.signer.Verifier(), "node-1")
+	program := nodeapitest.Start(t, h.Signer.Verifier(), "node-1")
 	at, issued := metav1.NewMicroTime(time.Now()), time.Now()
 	sign := func(action token.Action, at time.Time) string {
-		order, err := h.signer.SignOrder(token.Order{Action: action, Pod: types.NamespacedName{Namespace: h.alice.Namespace, Name: "p"}, PodUID: "p",
+		order, err := h.Signer.SignOrder(token.Order{Action: action, Pod: types.NamespacedName{Namespace: h.alice.Namespace, Name: "p"}, PodUID: "p",
 			Session: h.alice.UID, Node: "node-1", Issued: at}, token.OrderLife)
 		require.NoError(t, err)
 		return order
 	}
 	program.Freeze(t, sign(token.ActionFreeze, issued))
-	s := h.alice.DeepCopy()
-	s.ResourceVersion = "3"
-	s.Status.StartTime, s.Status.ReadyTime, s.Status.Phase = &at, &at, v1alpha1.PhaseDozing
-	s.Status.Lifecycle = &v1alpha1.Lifecycle{DozeAfter: v1alpha1.NewDuration(time.Minute)}
-	s.Status.Doze = &v1alpha1.SessionDoze{Since: at, FrozenAt: &at, Pod: "p", PodUID: "p", Node: "node-1", Address: program.Address.String(),
-		Thaw: sign(token.ActionThaw, issued.Add(time.Millisecond))}
-	h.Directory.SetSession(s)
+	h.Change(func(s *v1alpha1.VDISession) {
+		s.Status.StartTime, s.Status.ReadyTime, s.Status.Phase = &at, &at, v1alpha1.PhaseDozing
+		s.Status.Lifecycle = &v1alpha1.Lifecycle{DozeAfter: v1alpha1.NewDuration(time.Minute)}
+		s.Status.Doze = &v1alpha1.SessionDoze{Since: at, FrozenAt: &at, Pod: "p", PodUID: "p", Node: "node-1", Address: program.Address.String(),
+			Thaw: sign(token.ActionThaw, issued.Add(time.Millisecond))}
+	})
 	return program
 }
 
@@ -44,11 +43,11 @@ func TestNobodyWithoutARightThawsADesktop(t *testing.T) {
 	h := build(t)
 	program := h.asleepInPlace(t)
 	cookie := h.cookie()
-	bobs := "Authorization: Bearer " + h.token(token.AudienceSession, h.bob, 0)
+	bobs := "Authorization: Bearer " + h.Token(token.AudienceSession, h.bob, 0)
 	rows := []attack{
 		{name: "comes with nothing", who: stranger, sent: get("/", victim), want: "401", why: closing.NoToken},
 		{name: "comes with bob's token", who: neighbour, sent: get("/", victim, bobs), want: "403", why: closing.ForeignToken},
-		{name: "comes with an old token", who: stranger, sent: get("/", victim, "Authorization: Bearer "+h.token(token.AudienceSession, h.alice, 2*time.Hour)),
+		{name: "comes with an old token", who: stranger, sent: get("/", victim, "Authorization: Bearer "+h.Token(token.AudienceSession, h.alice, 2*time.Hour)),
 			want: "401", why: closing.ExpiredToken},
 		{name: "comes with the order", who: stranger, sent: get("/", victim, "Authorization: Bearer "+h.orderOf(t)), want: "401", why: closing.BadToken},
 		{name: "asks from elsewhere", who: page, sent: get("/x", victim, cookie, "Origin: https://evil.example"), want: "403", why: closing.ForeignOrigin},

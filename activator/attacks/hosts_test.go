@@ -9,7 +9,7 @@ import (
 
 // hosts are ways to be taken for a visitor of alice's host, or to come to it by another name.
 func hosts(h *house) (all []attack) {
-	bobs := "Cookie: __Host-vdi-session=" + h.token(token.AudienceSession, h.bob, 0)
+	bobs := "Cookie: __Host-vdi-session=" + h.Token(token.AudienceSession, h.bob, 0)
 	for name, host := range map[string]string{
 		"an unknown host":            "carol--desktops." + domain,
 		"the domain":                 domain,

@@ -8,9 +8,9 @@ import (
 	"crypto/sha1" //nolint:gosec // RFC 6455 requires it
 	"encoding/base64"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,30 +19,18 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/org/vdi-operator/activator"
-	"github.com/org/vdi-operator/activator/auth"
 	"github.com/org/vdi-operator/activator/auth/visit"
-	"github.com/org/vdi-operator/activator/clientcache"
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/activator/directory"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/listener"
-	"github.com/org/vdi-operator/activator/record"
-	"github.com/org/vdi-operator/activator/signins"
-	"github.com/org/vdi-operator/activator/turnconfig"
-	"github.com/org/vdi-operator/activator/wake"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/audit"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
 	"github.com/org/vdi-operator/pkg/keyset"
-	"github.com/org/vdi-operator/pkg/metrics"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/token/tokentest"
 )
@@ -62,47 +50,18 @@ const (
 // TLS, with the sessions of alice, who is attacked, and of bob.
 type house struct {
 	testing.TB
-	*activator.Server
-	// key signs what signer signs, and what it would not.
-	key    *ecdsa.PrivateKey
-	signer *token.Signer
+	*gatewaytest.Gateway
+	// key signs what Signer signs, and what it would not.
+	key *ecdsa.PrivateKey
 	// public and internal are the addresses of the visitors' port and of the pods'.
 	public, internal string
 	alice, bob       *v1alpha1.VDISession
 	desktop          *desktop
-	// keys sign cookies, as visits does; signIns are who has signed in; portal is there where the
-	// configuration has one, at portalAt.
-	keys     keyset.Set
-	visits   *visit.Keys
-	signIns  *signins.Store
-	portal   *portal
-	portalAt string
-
-	mu     sync.Mutex
-	writes []record.Activity
-	log    bytes.Buffer
+	// keys sign cookies, as Visits does; portal is there where the configuration has one.
+	keys   keyset.Set
+	portal *portal
 	// told are the lines of the audit.
-	told lines
-}
-
-// lines are written while they are read.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// take are the lines since it was asked last.
-func (l *lines) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.buf.Reset()
-	return l.buf.String()
+	told gatewaytest.Buffer
 }
 
 // build builds a house; alice's desktop sleeps until awaken.
@@ -110,73 +69,45 @@ func build(t testing.TB, how ...func(*config.Config)) *house {
 	t.Helper()
 	pem, err := tokentest.NewKey()
 	require.NoError(t, err)
-	h := &house{TB: t}
+	h := &house{TB: t, keys: keyset.New(), bob: gatewaytest.Session("bob", "2")}
 	h.key, err = jwt.ParseECPrivateKeyFromPEM(pem)
 	require.NoError(t, err)
-	h.signer, err = token.NewSigner(pem)
+	o := gatewaytest.Options{Unwatched: true, Config: gatewaytest.Config(append([]func(*config.Config){atExample}, how...)...)}
+	o.Signer, err = token.NewSigner(pem)
 	require.NoError(t, err)
-	cfg := config.Default()
-	cfg.URL = config.URL{Scheme: "https", Routing: config.RoutingHost, Domain: domain}
-	cfg.TURN.URLs = []string{"turn:turn.example:3478"}
-	// Each kind tries more often than one address may; the limits have tries of their own.
-	many := config.Rate{PerSecond: 1e6, Burst: 1e6}
-	cfg.Limits.RefusalsPerAddress, cfg.Limits.UpgradesPerAddress, cfg.Limits.UpgradesPerUser = many, many, many
-	for _, change := range how {
-		change(&cfg)
-	}
-	if cfg.Portal != nil {
+	o.Visits, err = visit.NewKeys(h.keys.Bytes())
+	require.NoError(t, err)
+	if o.Config.Portal != nil {
 		h.portal = newPortal(t)
-		h.portalAt = h.portal.URL
+		o.PortalAt = h.portal.URL
 	}
-	h.keys = keyset.New()
-	log := slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	ctx, cancel := context.WithCancel(context.Background())
-	m := metrics.NewActivator(prometheus.NewRegistry(), closing.Labels()...)
-	clients := clientcache.New(cfg.Limits.ClientCacheBytes, auth.NewFilter(cfg.Passed, auth.ForwardedFields(cfg.Auth.Forwarded)...), m)
-	dir := directory.New(cfg.URL.SessionAddress, clients.Forget)
-	tracker := wake.NewTracker(ctx, dir, h, m, log)
-	h.visits, err = visit.NewKeys(h.keys.Bytes())
-	require.NoError(t, err)
-	h.signIns = signins.New()
-	guard := auth.NewGuard(auth.Options{Verifier: h.signer.Verifier(), Visits: h.visits, URL: cfg.URL, Auth: cfg.Auth, Shares: h, SignIns: h.signIns})
-	proxies, err := listener.ParseProxies(cfg.TrustedProxies)
-	require.NoError(t, err)
-	h.Server = activator.New(activator.Options{Config: cfg, Proxies: proxies, Directory: dir, Tracker: tracker, Viewers: h, Clients: clients,
-		Guard: guard, SignIns: h.signIns, PortalAt: h.portalAt, RedeemAt: h.portalAt, Verifier: h.signer.Verifier(),
-		Metrics: m, Log: log, Audit: audit.New(&h.told, true),
-		TURN: &turnconfig.Server{Config: cfg.TURN, Secret: func() []byte { return []byte("shared") }, Log: log}})
-	h.alice, h.bob = session("alice", "1"), session("bob", "2")
-	dir.SetSession(h.alice)
-	dir.SetSession(h.bob)
-
-	entrance := listener.New(cfg.Limits, proxies, m, log)
-	public := entrance.Server(h.Server)
-	h.public = serve(t, public, entrance)
-	inCluster := listener.New(cfg.Limits, nil, m, log)
+	h.Gateway = gatewaytest.New(t, o)
+	h.alice, h.public, h.Image = h.Owned, h.Front.Listener.Addr().String(), ""
+	h.Audit = audit.New(&h.told, true)
+	h.Directory.SetSession(h.bob)
+	inCluster := listener.New(h.Config.Limits, nil, h.Metrics, h.Gateway.Log)
 	internal := inCluster.Server(fromElsewhere(h.Internal()))
 	internal.MaxHeaderBytes = 16 << 10
-	h.internal = serve(t, internal, inCluster)
+	l := listen(t)
+	h.internal = l.Addr().String()
+	go func() { _ = internal.Serve(inCluster.Listener(l)) }()
 	t.Cleanup(func() {
-		h.StopHolding()
-		ended, end := context.WithCancel(context.Background())
-		end()
-		h.Drain(ended)
 		soon, over := context.WithTimeout(context.Background(), enough)
 		defer over()
 		// Unlike Close it waits for connections that net/http is closing.
-		_, _ = public.Shutdown(soon), internal.Shutdown(soon)
-		_, _ = public.Close(), internal.Close()
-		cancel()
-		tracker.Wait()
+		_ = internal.Shutdown(soon)
+		_ = internal.Close()
 	})
 	return h
 }
 
-func serve(t testing.TB, srv *http.Server, a *listener.Admission) (addr string) {
-	t.Helper()
-	l := listen(t)
-	go func() { _ = srv.Serve(a.Listener(l)) }()
-	return l.Addr().String()
+// atExample is the installation that is attacked.
+func atExample(c *config.Config) {
+	c.URL = config.URL{Scheme: "https", Routing: config.RoutingHost, Domain: domain}
+	c.TURN.URLs = []string{"turn:turn.example:3478"}
+	// Each kind tries more often than one address may; the limits have tries of their own.
+	many := config.Rate{PerSecond: 1e6, Burst: 1e6}
+	c.Limits.RefusalsPerAddress, c.Limits.UpgradesPerAddress, c.Limits.UpgradesPerUser = many, many, many
 }
 
 func listen(t testing.TB) *net.TCPListener {
@@ -197,59 +128,8 @@ func fromElsewhere(next http.Handler) http.Handler {
 	})
 }
 
-func session(name string, uid types.UID) *v1alpha1.VDISession {
-	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "desktops", Name: name, UID: uid}}
-	s.Spec.User = name + "@example.com"
-	s.Status.ObservedGeneration, s.Status.Phase = 1, v1alpha1.PhaseAsleep
-	return s
-}
-
-// Write implements io.Writer for the log.
-func (h *house) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.log.Write(b)
-}
-
-// WriteActivity implements wake.Writer.
-func (h *house) WriteActivity(_ context.Context, _ types.NamespacedName, a record.Activity) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.writes = append(h.writes, a)
-	return nil
-}
-
-// WriteViewer implements viewer.Writer.
-func (h *house) WriteViewer(context.Context, types.NamespacedName, *v1alpha1.SessionViewer, string) error {
-	return nil
-}
-
-// UseShare implements auth.Shares: the attackers' links were used up by one use.
-func (h *house) UseShare(_ context.Context, s *v1alpha1.VDISession, name string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, share := range s.Spec.Shares {
-		if share.Name == name && share.Link.MaxUses > 0 {
-			return record.ErrUsedUp
-		}
-	}
-	return nil
-}
-
 // written is how often a wake, and how often input, was written.
-func (h *house) written() (wakes, inputs int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, a := range h.writes {
-		if !a.Wake.IsZero() {
-			wakes++
-		}
-		if !a.Input.IsZero() {
-			inputs++
-		}
-	}
-	return wakes, inputs
-}
+func (h *house) written() (wakes, inputs int) { return h.Woken(), h.Inputs() }
 
 // refusals are all that were counted, by their label.
 func (h *house) refusals() map[string]int {
@@ -262,32 +142,11 @@ func (h *house) refusals() map[string]int {
 	return n
 }
 
-// awaken is what operator and kubelet record when alice's desktop comes.
+// awaken has alice's desktop come.
 func (h *house) awaken() {
 	h.Helper()
 	h.desktop = newDesktop(h)
-	s := h.alice.DeepCopy()
-	s.ResourceVersion = "2"
-	s.Status.StartTime, s.Status.Phase = &metav1.MicroTime{Time: time.Now()}, v1alpha1.PhaseRunning
-	h.Directory.SetSession(s)
-	h.Directory.SetPod(h.pod(h.desktop.addr))
-}
-
-func (h *house) pod(at *net.TCPAddr) *corev1.Pod {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: h.alice.Namespace, Name: "p", UID: "p",
-		Labels: map[string]string{v1alpha1.LabelSession: h.alice.Name}}}
-	port := corev1.ContainerPort{ContainerPort: int32(at.Port)} //nolint:gosec // a port
-	p.Spec.Containers = []corev1.Container{{Name: v1alpha1.ContainerDesktop, Ports: []corev1.ContainerPort{port}}}
-	p.Status.PodIP = at.IP.String()
-	return p
-}
-
-// token is a token of this installation's, signed a while ago for an hour.
-func (h *house) token(aud token.Audience, s *v1alpha1.VDISession, ago time.Duration) string {
-	h.Helper()
-	raw, err := h.signer.Sign(aud, token.For(s), time.Now().Add(-ago), time.Hour)
-	require.NoError(h, err)
-	return raw
+	h.Wakes(&httptest.Server{Listener: h.desktop.listener})
 }
 
 // cookie is the field by which alice herself comes in.
@@ -300,15 +159,15 @@ func (h *house) cookie() string {
 		name = "__Secure-vdi-session"
 	}
 	if !h.Config.Auth.Links {
-		h.signsIn("signin-home", h.alice.Spec.User, nil)
+		h.SignsIn("signin-home", h.alice.Spec.User)
 		return "Cookie: " + name + "=" + h.visit(visitOf(h.alice, visit.Grant{SignIn: "signin-home"}), 0)
 	}
-	return "Cookie: " + name + "=" + h.token(token.AudienceSession, h.alice, 0)
+	return "Cookie: " + name + "=" + h.Token(token.AudienceSession, h.alice, 0)
 }
 
 // desktop is alice's: a program on a port, which keeps what it hears.
 type desktop struct {
-	addr *net.TCPAddr
+	listener *net.TCPListener
 	// open are its connections.
 	open atomic.Int32
 
@@ -322,7 +181,7 @@ type desktop struct {
 
 func newDesktop(t testing.TB) *desktop {
 	l := listen(t)
-	d := &desktop{addr: l.Addr().(*net.TCPAddr)}
+	d := &desktop{listener: l}
 	var serving sync.WaitGroup
 	over := make(chan struct{})
 	serving.Go(func() {
@@ -419,7 +278,7 @@ func (d *desktop) answers(says func(net.Conn, *http.Request)) {
 // their order.
 func (d *desktop) settle(t *testing.T) {
 	t.Helper()
-	c, err := net.DialTCP("tcp", nil, d.addr)
+	c, err := net.Dial("tcp", d.listener.Addr().String())
 	require.NoError(t, err)
 	_, err = io.WriteString(c, get(sentinelPath, victim))
 	require.NoError(t, err)

@@ -5,14 +5,11 @@ import (
 	"strings"
 
 	"github.com/org/vdi-operator/activator/closing"
-	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/token"
 )
 
 // aliceAt is alice's session where sessions are folders of one host.
 const aliceAt = "/alice--desktops"
-
-func byPath(c *config.Config) { c.URL.Routing = config.RoutingPath }
 
 // detours are ways to write a path that leads out of where it begins.
 var detours = map[string]string{
@@ -131,7 +128,7 @@ func insidersPaths(h *house) (all []attack) {
 
 // folders are sessions' where all have one host.
 func folders(h *house) (all []attack) {
-	bobs := "Cookie: __Secure-vdi-session=" + h.token(token.AudienceSession, h.bob, 0)
+	bobs := "Cookie: __Secure-vdi-session=" + h.Token(token.AudienceSession, h.bob, 0)
 	add := func(name, at, host string, want string, why *closing.Refusal) {
 		all = append(all, attack{name: name, who: neighbour, sent: get(at, host, bobs), want: want, why: why})
 	}
@@ -162,7 +159,7 @@ func folders(h *house) (all []attack) {
 		add(name+" on another host", at, "evil.example", "404", closing.UnknownHost)
 		add(name+" on a session's host", at, victim, "404", closing.UnknownHost)
 		all = append(all, attack{name: name + " from another site", who: page,
-			sent: get(at, domain, fmt.Sprintf("Cookie: __Secure-vdi-session=%s", h.token(token.AudienceSession, h.alice, 0)), "Origin: https://evil.example"),
+			sent: get(at, domain, fmt.Sprintf("Cookie: __Secure-vdi-session=%s", h.Token(token.AudienceSession, h.alice, 0)), "Origin: https://evil.example"),
 			want: "403", why: closing.ForeignOrigin})
 	}
 	return all

@@ -131,7 +131,7 @@ func trickling(_ *house) (all []attack) {
 	}
 	add("an agent's body that trickles in", func(t *testing.T, h *house) (string, string) {
 		return h.trickled(t, h.internal, request("POST "+agentapi.ActivityPath+" HTTP/1.1", "Host: activator",
-			"Authorization: Bearer "+h.token(token.AudienceAgent, h.alice, 0), body))
+			"Authorization: Bearer "+h.Token(token.AudienceAgent, h.alice, 0), body))
 	}, "400", closing.AgentReport).who = pod
 	return all
 }

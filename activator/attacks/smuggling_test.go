@@ -214,7 +214,7 @@ func insidersSmuggling(h *house) (all []attack) {
 
 // strangersSmuggling hides requests with a good token's look behind one that is refused.
 func strangersSmuggling(h *house) (all []attack) {
-	bobs := "Cookie: __Host-vdi-session=" + h.token(token.AudienceSession, h.bob, 0)
+	bobs := "Cookie: __Host-vdi-session=" + h.Token(token.AudienceSession, h.bob, 0)
 	within, behind := smuggled(victim, bobs)
 	for _, f := range framings() {
 		if f.reaches == 0 {

@@ -159,7 +159,7 @@ func (h *house) badSignatures() (all []forgery) {
 	} {
 		add(name, h.signed(jwt.SigningMethodES256, p256, header, h.claims()))
 	}
-	good := strings.Split(h.token(token.AudienceSession, h.alice, 0), ".")
+	good := strings.Split(h.Token(token.AudienceSession, h.alice, 0), ".")
 	for _, none := range []string{"none", "None", "NONE", "nOnE", "null"} {
 		head := encode(fmt.Appendf(nil, `{"alg":"%s","typ":"JWT"}`, none))
 		add("the algorithm "+none, head+"."+good[1]+".")
@@ -175,7 +175,7 @@ func (h *house) badSignatures() (all []forgery) {
 	require.NoError(h, err)
 	add("half a signature", good[0]+"."+good[1]+"."+encode(was[:32]))
 	add("a signature and a byte", good[0]+"."+good[1]+"."+encode(append(was, 0)))
-	add("a signature of another token", good[0]+"."+good[1]+"."+strings.Split(h.token(token.AudienceSession, h.bob, 0), ".")[2])
+	add("a signature of another token", good[0]+"."+good[1]+"."+strings.Split(h.Token(token.AudienceSession, h.bob, 0), ".")[2])
 	add("a signature with its halves exchanged", good[0]+"."+good[1]+"."+encode(append(slices.Clone(was[32:64]), was[:32]...)))
 	changed := h.claims()
 	changed["sub"] = "root"
@@ -189,7 +189,7 @@ func (h *house) badSignatures() (all []forgery) {
 // badForms are a good token, written otherwise: its base64 has one spelling.
 func (h *house) badForms() (all []forgery) {
 	add := func(name, raw string) { all = append(all, forgery{name, raw, closing.BadToken, insider}) }
-	good := h.token(token.AudienceSession, h.alice, 0)
+	good := h.Token(token.AudienceSession, h.alice, 0)
 	part := strings.Split(good, ".")
 	last := good[len(good)-1]
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -237,14 +237,14 @@ func (h *house) others() (all []forgery) {
 	require.NoError(h, err)
 	return []forgery{
 		{"another installation's", foreign, closing.BadToken, stranger},
-		{"their own session's", h.token(token.AudienceSession, h.bob, 0), closing.ForeignToken, neighbour},
-		{"an earlier session's of that name", h.token(token.AudienceSession, again, 0), closing.ForeignToken, neighbour},
-		{"an earlier owner's", h.token(token.AudienceSession, moved, 0), closing.ForeignToken, neighbour},
-		{"that of a namesake elsewhere", h.token(token.AudienceSession, elsewhere, 0), closing.ForeignToken, neighbour},
-		{"an expired one", h.token(token.AudienceSession, h.alice, 2*time.Hour), closing.ExpiredToken, neighbour},
-		{"one of a clock ahead", h.token(token.AudienceSession, h.alice, -time.Hour), closing.NotYetToken, neighbour},
-		{"the desktop's", h.token(token.AudienceTURN, h.alice, 0), closing.BadToken, shell},
-		{"the agent's", h.token(token.AudienceAgent, h.alice, 0), closing.BadToken, pod},
+		{"their own session's", h.Token(token.AudienceSession, h.bob, 0), closing.ForeignToken, neighbour},
+		{"an earlier session's of that name", h.Token(token.AudienceSession, again, 0), closing.ForeignToken, neighbour},
+		{"an earlier owner's", h.Token(token.AudienceSession, moved, 0), closing.ForeignToken, neighbour},
+		{"that of a namesake elsewhere", h.Token(token.AudienceSession, elsewhere, 0), closing.ForeignToken, neighbour},
+		{"an expired one", h.Token(token.AudienceSession, h.alice, 2*time.Hour), closing.ExpiredToken, neighbour},
+		{"one of a clock ahead", h.Token(token.AudienceSession, h.alice, -time.Hour), closing.NotYetToken, neighbour},
+		{"the desktop's", h.Token(token.AudienceTURN, h.alice, 0), closing.BadToken, shell},
+		{"the agent's", h.Token(token.AudienceAgent, h.alice, 0), closing.BadToken, pod},
 	}
 }
 
@@ -276,7 +276,7 @@ func tokens(h *house) (all []attack) {
 		}
 	}
 	// Line ends, which decoders of base64 skip, fit a query alone.
-	good := h.token(token.AudienceSession, h.alice, 0)
+	good := h.Token(token.AudienceSession, h.alice, 0)
 	for name, end := range map[string]string{"a line's end": "%0A", "a return": "%0D", "both": "%0D%0A", "a NUL": "%00", "a space": "+", "a tab": "%09"} {
 		all = append(all, attack{name: name + " within a link's token", who: insider, sent: get("/?vdi_token="+good[:9]+end+good[9:], victim), want: "401",
 			why: closing.BadToken})

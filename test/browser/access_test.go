@@ -25,11 +25,11 @@ func gesture(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 func watermarked(t *testing.T) *visit {
 	t.Helper()
 	v := newVisit(t)
-	v.change(func(s *v1alpha1.VDISession) {
+	v.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Access = &v1alpha1.AccessPolicy{Watermark: "{user} · {time}", Clipboard: v1alpha1.ClipboardToDesktop}
 	})
 	v.link("/")
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 	return v
 }

@@ -9,22 +9,14 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 
-	"github.com/org/vdi-operator/pkg/config"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/test/harness"
 )
 
-// withPortal is an installation at which people sign in.
-func withPortal(c *config.Config) {
-	portal := config.DefaultPortal()
-	portal.Host, portal.Service, portal.Namespace, portal.Port, portal.InternalPort = "portal.vdi.localhost", "vdi-portal", "vdi-system", 8080, 8081
-	c.Portal = &portal
-	c.Auth.OIDC = &config.OIDC{Issuer: "https://id.example.com", ClientID: "portal"}
-}
-
 func TestAnOwnerComesFromTheDesktopToWhereItIsShared(t *testing.T) {
-	v := newVisit(t, withPortal)
+	v := newVisit(t, gatewaytest.WithPortal)
 	v.link("/")
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 	v.until(`document.elementFromPoint(innerWidth / 2, 4).closest("#menu") && document.elementFromPoint(innerWidth / 2, 40).id === "frame"`)
 	v.run(chromedp.Focus("#menu summary"), chromedp.KeyEvent(kb.Enter))
@@ -40,7 +32,7 @@ func TestAnOwnerComesFromTheDesktopToWhereItIsShared(t *testing.T) {
 func TestWhereNobodySignsInThereIsNoMenu(t *testing.T) {
 	v := newVisit(t)
 	v.link("/")
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 	v.until(`!document.getElementById("menu")`)
 }

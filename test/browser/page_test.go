@@ -1,5 +1,6 @@
 //go:build browser
 
+// Package browser tries the page around a desktop in a real Chromium.
 package browser
 
 import (
@@ -25,6 +26,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/org/vdi-operator/activator/gatewaytest"
+	ours "github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
 	"github.com/org/vdi-operator/pkg/eventually"
@@ -33,12 +36,15 @@ import (
 	"github.com/org/vdi-operator/test/harness"
 )
 
-// patience is how long a browser may take for anything on a slow machine.
-const patience = 4 * time.Minute
+const (
+	enough = 10 * time.Second
+	// patience is how long a browser may take for anything on a slow machine.
+	patience = 4 * time.Minute
+)
 
 // visit is a person with a browser at a whole activator.
 type visit struct {
-	*gateway
+	*gatewaytest.Gateway
 	*harness.Browser
 	ctx context.Context
 	// home is the session's address without a token.
@@ -49,9 +55,9 @@ func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	v := &visit{gateway: newGateway(t, how...), ctx: ctx}
-	_, port, _ := strings.Cut(strings.TrimPrefix(v.front.URL, "http://"), ":")
-	v.home = "http://" + v.Config.URL.SessionHost(alice.Namespace, alice.Name) + ":" + port
+	v := &visit{Gateway: gatewaytest.New(t, gatewaytest.Options{Config: gatewaytest.Config(how...)}), ctx: ctx}
+	_, port, _ := strings.Cut(strings.TrimPrefix(v.Front.URL, "http://"), ":")
+	v.home = "http://" + v.Host + ":" + port
 	var err error
 	v.Browser, err = harness.OpenBrowser(ctx, chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"))
 	require.NoError(t, err)
@@ -61,43 +67,30 @@ func newVisit(t *testing.T, how ...func(*config.Config)) *visit {
 }
 
 func (v *visit) run(actions ...chromedp.Action) {
-	v.t.Helper()
-	require.NoError(v.t, chromedp.Run(v.Ctx, actions...))
+	v.T.Helper()
+	require.NoError(v.T, chromedp.Run(v.Ctx, actions...))
 }
 
 // link opens a path by a link, as a person does.
 func (v *visit) link(path string) {
-	v.t.Helper()
-	v.run(chromedp.Navigate(v.home + path + "?vdi_token=" + v.sign(token.AudienceSession, v.owned, 0)))
+	v.T.Helper()
+	v.run(chromedp.Navigate(v.home + path + "?vdi_token=" + v.Token(token.AudienceSession, v.Owned, 0)))
 }
 
 func (v *visit) until(expression string) {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, enough)
 	defer cancel()
 	if err := v.Until(ctx, expression); err != nil {
-		v.t.Fatalf("%v: %s", err, v.Describe())
+		v.T.Fatalf("%v: %s", err, v.Describe())
 	}
 }
 
 func (v *visit) text(expression string) string {
-	v.t.Helper()
+	v.T.Helper()
 	var s string
 	v.run(chromedp.Evaluate(expression, &s))
 	return s
-}
-
-// inputs is how many reports of input were written.
-func (v *visit) inputs() int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	n := 0
-	for _, a := range v.writes {
-		if !a.Input.IsZero() {
-			n++
-		}
-	}
-	return n
 }
 
 // page is a desktop's page, which says in its title how often and where it was loaded.
@@ -131,16 +124,16 @@ func TestAPersonSeesAColdStartAndThenTheDesktopInItsFrame(t *testing.T) {
 	v := newVisit(t)
 	v.link("/desk/")
 	v.until(`document.body.dataset.state === "waiting" && document.querySelector("[aria-current]")?.dataset.step === "waking"`)
-	eventually.Equal(v.t, "woken", 1, v.woken)
+	eventually.Equal(v.T, "woken", 1, v.Woken)
 	assert.Equal(t, "Your desktop is starting", v.text(`document.title`), "the title")
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 	v.until(`document.title === "Load 1 of /desk/"`)
 	v.until(`document.activeElement.id === "frame" && frames[0].document.hasFocus()`)
 	if got := v.text(`location.pathname + location.search + " " + frames[0].location.pathname + frames[0].location.search`); got != "/desk/ /desk/" {
 		t.Errorf("page and frame are at %q", got)
 	}
-	eventually.Equal(v.t, "opening it counts as using it", 1, v.inputs)
+	eventually.Equal(v.T, "opening it counts as using it", 1, v.Inputs)
 	// The stage is out of everybody's way.
 	v.until(`document.getElementById("stage").inert && getComputedStyle(document.getElementById("stage")).visibility === "hidden"`)
 }
@@ -165,7 +158,7 @@ func TestADesktopsPageThatDidNotComeThroughIsAskedForAgain(t *testing.T) {
 		}()
 	})
 	v.run(fetch.Enable().WithPatterns([]*fetch.RequestPattern{{URLPattern: v.home + "/desk/*"}}))
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/"`)
 }
 
@@ -178,7 +171,7 @@ func TestAPageWhoseScriptDidNotComeThroughOffersToBeLoadedAgain(t *testing.T) {
 		t.Fatalf("%v: %s", err, v.Describe())
 	}
 	v.run(network.SetBlockedURLs(nil))
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.run(chromedp.Click("#stuck a"))
 	v.until(harness.DesktopShown + ` && document.title === "Load 1 of /desk/" && !document.getElementById("stuck")`)
 }
@@ -193,7 +186,7 @@ func TestADesktopThatLivesAtAnotherOriginIsShownAsItIs(t *testing.T) {
 	t.Cleanup(redirects.Close)
 	v := newVisit(t)
 	v.link("/desk/")
-	v.wakes(redirects)
+	v.Wakes(redirects)
 	v.until(harness.DesktopShown)
 	time.Sleep(2 * time.Second) // longer than until a lost page is asked for again
 	v.until(harness.DesktopShown)
@@ -205,7 +198,7 @@ func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
 	for name, domain := range map[string]string{"a browser that says what it loads": "vdi.localhost", "an insecure host, where it does not": "vdi.test"} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisit(t, func(c *config.Config) { c.URL.Domain = domain })
-			v.wakes(framed(t))
+			v.Wakes(framed(t))
 			v.link("/desk/")
 			v.until(`document.title === "Load 1 of /desk/"`)
 			v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
@@ -219,36 +212,36 @@ func TestWhatTheDesktopDoesToItsFrameStaysInTheFrame(t *testing.T) {
 
 func TestInputInTheDesktopIsReported(t *testing.T) {
 	v := newVisit(t)
-	v.change(func(s *v1alpha1.VDISession) {
+	v.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(8 * time.Second)} // reports come four times as often
 	})
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.link("/")
 	v.until(harness.DesktopShown)
-	eventually.Equal(v.t, "the visit is reported", 1, v.inputs)
+	eventually.Equal(v.T, "the visit is reported", 1, v.Inputs)
 	for i, act := range []chromedp.Action{
 		chromedp.KeyEvent("a"), chromedp.MouseClickXY(300, 300),
 		chromedp.ActionFunc(func(ctx context.Context) error { return chromedp.MouseEvent("mouseMoved", 310, 320).Do(ctx) }),
 	} {
 		v.run(act)
-		eventually.True(v.t, fmt.Sprint("input ", i, " is reported"), func() bool { return v.inputs() >= i+2 })
+		eventually.True(v.T, fmt.Sprint("input ", i, " is reported"), func() bool { return v.Inputs() >= i+2 })
 	}
 	v.run(chromedp.Evaluate(`frames[0].location.reload()`, nil))
 	v.until(`document.title === "Load 2 of /"`)
-	before := v.inputs()
+	before := v.Inputs()
 	v.run(chromedp.KeyEvent("b"))
-	eventually.True(v.t, "input after a navigation is reported", func() bool { return v.inputs() > before })
+	eventually.True(v.T, "input after a navigation is reported", func() bool { return v.Inputs() > before })
 	// What a script makes up is no input.
-	quiet := v.inputs()
+	quiet := v.Inputs()
 	v.run(chromedp.Evaluate(`frames[0].dispatchEvent(new KeyboardEvent("keydown", {key: "x"}))`, nil), chromedp.Sleep(3*time.Second))
-	if n := v.inputs(); n > quiet+1 { // one report may have been due
+	if n := v.Inputs(); n > quiet+1 { // one report may have been due
 		t.Errorf("%d reports of nothing", n-quiet)
 	}
 }
 
 // idles makes the idle clock run out in so long.
 func (v *visit) idles(in time.Duration) {
-	v.change(func(s *v1alpha1.VDISession) {
+	v.Change(func(s *v1alpha1.VDISession) {
 		const timeout = 8 * time.Minute
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{IdleTimeout: v1alpha1.NewDuration(timeout), DisconnectTimeout: v1alpha1.NewDuration(time.Hour), MaxDuration: v1alpha1.NewDuration(100 * time.Hour)}
 		s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-time.Hour)}
@@ -258,7 +251,7 @@ func (v *visit) idles(in time.Duration) {
 
 func TestThePageWarnsAndAPersonStays(t *testing.T) {
 	v := newVisit(t)
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.link("/")
 	v.until(harness.DesktopShown)
 	v.idles(90 * time.Second)
@@ -268,7 +261,7 @@ func TestThePageWarnsAndAPersonStays(t *testing.T) {
 	v.run(chromedp.Click(harness.StayButton))
 	v.until(`document.getElementById("warning").hidden && document.activeElement.id === "frame"`)
 
-	v.change(func(s *v1alpha1.VDISession) {
+	v.Change(func(s *v1alpha1.VDISession) {
 		s.Status.Lifecycle = &v1alpha1.Lifecycle{MaxDuration: v1alpha1.NewDuration(time.Hour + time.Minute)}
 	})
 	v.until(harness.WarningShown + ` && document.getElementById("stay").textContent === "Understood"`)
@@ -279,16 +272,16 @@ func TestThePageWarnsAndAPersonStays(t *testing.T) {
 
 func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 	v := newVisit(t)
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.link("/desk/")
 	v.until(harness.DesktopShown)
-	v.sleeps(lifecycle.ReasonIdle, "")
+	v.Sleeps(lifecycle.ReasonIdle, "")
 	v.until(harness.AsleepShown + ` && !document.querySelector("iframe") && document.activeElement.id === "again"`)
-	before := v.woken()
+	before := v.Woken()
 	v.run(chromedp.Evaluate(`window.same = true`, nil), chromedp.KeyEvent(kb.Enter))
 	v.until(`document.body.dataset.state === "waiting"`)
-	eventually.Equal(v.t, "woken", before+1, v.woken)
-	v.wakes(framed(t))
+	eventually.Equal(v.T, "woken", before+1, v.Woken)
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown + ` && window.same`) // without loading the page again
 	v.until(`document.title === "Load 1 of /desk/"`)
 }
@@ -296,47 +289,55 @@ func TestAfterASleepAPersonWakesItByTheButton(t *testing.T) {
 func TestAFailedStartSaysWhyAndIsTriedAgainByAPerson(t *testing.T) {
 	v := newVisit(t)
 	v.link("/")
-	eventually.Equal(v.t, "woken", 1, v.woken)
-	v.sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: no node has a GPU.")
+	eventually.Equal(v.T, "woken", 1, v.Woken)
+	v.Sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: no node has a GPU.")
 	v.until(`document.body.dataset.state === "failed" && document.getElementById("detail").textContent.includes("no node has a GPU")`)
 	v.run(chromedp.Click(harness.WakeButton))
-	eventually.Equal(v.t, "woken again", 2, v.woken)
+	eventually.Equal(v.T, "woken again", 2, v.Woken)
 }
 
 func TestTheClientLoadsBeforeTheDesktopIsThere(t *testing.T) {
 	v := newVisit(t)
 	desktop := framed(t)
-	v.wakes(desktop)
+	v.Wakes(desktop)
 	v.link("/")
 	v.until(harness.DesktopShown)
-	v.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	v.sleeps(lifecycle.ReasonIdle, "")
+	v.DropPod()
+	v.Sleeps(lifecycle.ReasonIdle, "")
 	v.until(harness.AsleepShown)
 	v.run(chromedp.Click(harness.WakeButton))
 	v.until(`document.body.dataset.state === "waiting" && frames[0]?.document.querySelector(".win")`)
 	v.until(`document.getElementById("frame").inert && !document.body.classList.contains("shown")`) // unseen as yet
 	v.run(chromedp.Evaluate(`frames[0].same = true`, nil))
-	v.wakes(desktop)
+	v.Wakes(desktop)
 	v.until(harness.DesktopShown + ` && frames[0].same`)
 
 	// Another image's client is loaded anew.
-	v.Directory.DropPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: alice.Namespace, UID: "p", Labels: map[string]string{v1alpha1.LabelSession: alice.Name}}})
-	v.sleeps(lifecycle.ReasonIdle, "")
+	v.DropPod()
+	v.Sleeps(lifecycle.ReasonIdle, "")
 	v.until(harness.AsleepShown)
 	v.run(chromedp.Click(harness.WakeButton))
 	v.until(`document.body.dataset.state === "waiting" && frames[0]?.document.querySelector(".win")`)
 	v.run(chromedp.Evaluate(`frames[0].same = true`, nil))
-	v.image = "desktop@sha256:bbbb"
-	v.wakes(desktop)
+	v.Image = "desktop@sha256:bbbb"
+	v.Wakes(desktop)
 	v.until(harness.DesktopShown + ` && !frames[0].same`)
 }
 
 func TestThePageWorksWhereItsStreamIsRefused(t *testing.T) {
 	v := newVisit(t, func(c *config.Config) { c.Limits.PagesPerSession = 1 })
-	defer v.open()()
+	ctx, end := context.WithCancel(v.ctx)
+	defer end()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.Front.URL+ours.EventsPath+"?at=/", nil)
+	require.NoError(t, err)
+	req.Host, req.Header = v.Host, v.As(http.Header{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Sec-Fetch-Site": {"same-origin"}})
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.Equal(t, http.StatusOK, resp.StatusCode, "the stream answered %s", resp.Status)
 	v.link("/")
 	v.until(`document.body.dataset.state === "waiting"`)
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 }
 
@@ -344,10 +345,10 @@ func TestThePageWorksWithoutScript(t *testing.T) {
 	v := newVisit(t)
 	v.run(emulation.SetScriptExecutionDisabled(true))
 	v.link("/desk/")
-	eventually.Equal(v.t, "woken", 1, v.woken)
-	v.wakes(framed(t))
+	eventually.Equal(v.T, "woken", 1, v.Woken)
+	v.Wakes(framed(t))
 	var at string
-	eventually.True(v.t, "the desktop is in a frame", func() bool {
+	eventually.True(v.T, "the desktop is in a frame", func() bool {
 		_ = chromedp.Run(v.Ctx, chromedp.AttributeValue("#frame", "src", &at, nil, chromedp.AtLeast(0)))
 		return at == "/desk/"
 	})
@@ -363,7 +364,7 @@ func TestThePageIsForEverybody(t *testing.T) {
 		scheme        string
 	}{{"light", 1280, 800, "light"}, {"dark", 1280, 800, "dark"}, {"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}} {
 		t.Run(look.name, func(t *testing.T) {
-			v := newVisit(t, withPortal)
+			v := newVisit(t, gatewaytest.WithPortal)
 			v.run(chromedp.EmulateViewport(look.width, look.height), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}))
 			take := func(name string) {
 				t.Helper()
@@ -378,45 +379,45 @@ func TestThePageIsForEverybody(t *testing.T) {
 				v.run(chromedp.CaptureScreenshot(&png))
 				require.NoError(t, os.WriteFile(filepath.Join(out, look.name+"-"+name+".png"), png, 0o644))
 			}
-			v.change(func(s *v1alpha1.VDISession) { s.Status.LastStartDuration = &metav1.Duration{Duration: 8 * time.Second} })
+			v.Change(func(s *v1alpha1.VDISession) { s.Status.LastStartDuration = &metav1.Duration{Duration: 8 * time.Second} })
 			v.link("/")
 			v.until(`document.body.dataset.state === "waiting"`)
 			take("1-waking")
-			v.change(func(s *v1alpha1.VDISession) {
+			v.Change(func(s *v1alpha1.VDISession) {
 				s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-42 * time.Second)}
 				detail := "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
 				s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonWaitingForGPU, Message: "Waiting for a GPU: " + detail}}
 				s.Status.Waiting = &v1alpha1.SessionWaiting{Reason: v1alpha1.ReasonWaitingForGPU, Resource: "nvidia.com/gpu", Detail: detail}
 			})
-			v.pod(func(*corev1.Pod) {})
+			v.Pod(func(*corev1.Pod) {})
 			v.until(`document.getElementById("summary").textContent.includes("GPU")`)
 			take("2-gpu")
-			v.change(func(s *v1alpha1.VDISession) {
+			v.Change(func(s *v1alpha1.VDISession) {
 				s.Status.StartTime = &metav1.MicroTime{Time: time.Now().Add(-5 * time.Second)}
 			})
-			v.pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
+			v.Pod(func(p *corev1.Pod) { p.Spec.NodeName = "n" })
 			v.until(`document.querySelector("[aria-current]")?.dataset.step === "image"`)
 			take("3-image")
 			for name, waiting := range map[string]*v1alpha1.SessionWaiting{
 				"3-no-image": {Reason: v1alpha1.ReasonImagePullFailed, Image: "ghcr.io/example/desktop:1", Detail: "ErrImagePull: not found"},
 				"3-lost":     {Reason: v1alpha1.ReasonNodeLost, Detail: "pod alice-1 on node n", Until: &metav1.Time{Time: time.Now().Add(time.Minute)}},
 			} {
-				v.change(func(s *v1alpha1.VDISession) {
+				v.Change(func(s *v1alpha1.VDISession) {
 					s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: waiting.Reason, Message: waiting.Detail}}
 					s.Status.Waiting = waiting
 				})
 				v.until(`/cannot be pulled|node is lost/.test(document.getElementById("summary").textContent)`)
 				take(name)
 			}
-			v.wakes(framed(t))
+			v.Wakes(framed(t))
 			v.until(harness.DesktopShown)
 			take("4-desktop")
 			v.run(chromedp.Click("#menu summary"))
 			take("4-menu")
 			v.run(chromedp.Click("#menu summary"))
-			v.speaks(v1alpha1.ProtocolSelkies1)
+			v.Speaks(v1alpha1.ProtocolSelkies1)
 			for _, name := range []string{strings.Repeat("1", 32), ""} {
-				if err := v.WriteViewer(v.ctx, alice, &v1alpha1.SessionViewer{Page: name, Since: metav1.MicroTime{Time: time.Now()}}, ""); err != nil {
+				if err := v.WriteViewer(v.ctx, gatewaytest.Alice, &v1alpha1.SessionViewer{Page: name, Since: metav1.MicroTime{Time: time.Now()}}, ""); err != nil {
 					t.Fatal(err)
 				}
 				if name != "" {
@@ -428,10 +429,10 @@ func TestThePageIsForEverybody(t *testing.T) {
 			v.idles(90 * time.Second)
 			v.until(harness.WarningShown)
 			take("5-warning")
-			v.sleeps(lifecycle.ReasonIdle, "")
+			v.Sleeps(lifecycle.ReasonIdle, "")
 			v.until(harness.AsleepShown)
 			take("6-asleep")
-			v.sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: The desktop's image cannot be pulled (ImagePullBackOff): Back-off pulling image \"ghcr.io/example/desktop:1\". Visit it to try again.")
+			v.Sleeps(lifecycle.ReasonStartup, "The desktop did not start within 10m0s. Last seen: The desktop's image cannot be pulled (ImagePullBackOff): Back-off pulling image \"ghcr.io/example/desktop:1\". Visit it to try again.")
 			v.until(`document.body.dataset.state === "failed"`)
 			take("7-failed")
 			v.run(chromedp.Navigate(v.home + "/?vdi_token=none"))

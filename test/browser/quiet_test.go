@@ -22,9 +22,9 @@ import (
 
 // withholds puts a proxy in front of the activator that passes no event on.
 func (v *visit) withholds() {
-	v.t.Helper()
-	to, err := url.Parse(v.front.URL)
-	require.NoError(v.t, err)
+	v.T.Helper()
+	to, err := url.Parse(v.Front.URL)
+	require.NoError(v.T, err)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
 		r.Out.Host = r.In.Host
@@ -36,11 +36,11 @@ func (v *visit) withholds() {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	v.t.Cleanup(srv.Close)
+	v.T.Cleanup(srv.Close)
 	at, err := url.Parse(srv.URL)
-	require.NoError(v.t, err)
+	require.NoError(v.T, err)
 	home, err := url.Parse(v.home)
-	require.NoError(v.t, err)
+	require.NoError(v.T, err)
 	v.home = "http://" + home.Hostname() + ":" + at.Port()
 }
 
@@ -49,7 +49,7 @@ func TestThePageWorksWhereAProxyKeepsItsEventsBack(t *testing.T) {
 	v.withholds()
 	v.link("/")
 	v.until(`document.body.dataset.state === "waiting"`)
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.until(harness.DesktopShown)
 }
 
@@ -60,12 +60,12 @@ func TestATabThatNobodyHasSeenHoldsNoDesktop(t *testing.T) {
 			`Object.defineProperty(document, "visibilityState", { configurable: true, get: () => "hidden" })`).Do(ctx)
 		return err
 	}))
-	v.wakes(framed(t))
+	v.Wakes(framed(t))
 	v.link("/")
 	v.until(`document.body.dataset.state === "ready"`)
 	time.Sleep(2 * time.Second) // there is nothing to wait for
 	assert.Equal(t, "0", v.text(`String(frames.length)`), "frames of a page that nobody has seen")
-	assert.Equal(t, 0, v.inputs(), "inputs")
+	assert.Equal(t, 0, v.Inputs(), "inputs")
 	v.hides(false)
 	v.until(harness.DesktopShown)
 }

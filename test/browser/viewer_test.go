@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/org/vdi-operator/activator/closing"
+	"github.com/org/vdi-operator/activator/gatewaytest"
 	"github.com/org/vdi-operator/activator/page"
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/config"
@@ -128,12 +129,12 @@ connect();
 </script>`
 
 // balance serves all replicas at one address, each request at the next.
-func balance(t testing.TB, replicas ...*gateway) *httptest.Server {
+func balance(t testing.TB, replicas ...*gatewaytest.Gateway) *httptest.Server {
 	t.Helper()
 	var next atomic.Int32
 	var at []*url.URL
 	for _, r := range replicas {
-		u, err := url.Parse(r.front.URL)
+		u, err := url.Parse(r.Front.URL)
 		require.NoError(t, err)
 		at = append(at, u)
 	}
@@ -148,24 +149,24 @@ func balance(t testing.TB, replicas ...*gateway) *httptest.Server {
 
 // withReplicas lets a person visit that many replicas at one address.
 func (v *visit) withReplicas(n int) {
-	v.t.Helper()
-	all := []*gateway{v.gateway}
+	v.T.Helper()
+	all := []*gatewaytest.Gateway{v.Gateway}
 	for len(all) < n {
-		r := v.another()
+		r := v.Another()
 		all = append(all, r)
 	}
 	if n > 1 {
 		host, _, _ := strings.Cut(strings.TrimPrefix(v.home, "http://"), ":")
-		_, port, _ := strings.Cut(strings.TrimPrefix(balance(v.t, all...).URL, "http://"), ":")
+		_, port, _ := strings.Cut(strings.TrimPrefix(balance(v.T, all...).URL, "http://"), ":")
 		v.home = "http://" + host + ":" + port
 	}
 }
 
 // tab is another tab of the same browser.
 func (v *visit) tab(options ...chromedp.ContextOption) *visit {
-	v.t.Helper()
+	v.T.Helper()
 	ctx, cancel := chromedp.NewContext(v.Ctx, options...)
-	v.t.Cleanup(cancel)
+	v.T.Cleanup(cancel)
 	out := *v
 	out.Browser = &harness.Browser{Ctx: ctx}
 	out.run(emulation.SetFocusEmulationEnabled(true)) // as if each were in a window of its own
@@ -173,15 +174,15 @@ func (v *visit) tab(options ...chromedp.ContextOption) *visit {
 }
 
 func (v *visit) shut() {
-	v.t.Helper()
-	require.NoError(v.t, chromedp.Cancel(v.Ctx))
+	v.T.Helper()
+	require.NoError(v.T, chromedp.Cancel(v.Ctx))
 }
 
-func (v *visit) opens() { v.t.Helper(); v.run(chromedp.Navigate(v.home + "/")) }
+func (v *visit) opens() { v.T.Helper(); v.run(chromedp.Navigate(v.home + "/")) }
 
 // remembers lets a tab keep the states that each of its pages was in.
 func (v *visit) remembers() {
-	v.t.Helper()
+	v.T.Helper()
 	v.run(chromedp.ActionFunc(func(ctx context.Context) error {
 		_, err := cdppage.AddScriptToEvaluateOnNewDocument(`if (window === top) {
 	window.states = [];
@@ -206,12 +207,12 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newVisit(t)
 			v.withReplicas(tc.replicas)
-			v.speaks(tc.protocol)
+			v.Speaks(tc.protocol)
 			desktop := newOneViewer(t)
-			v.wakes(desktop.Server)
+			v.Wakes(desktop.Server)
 			v.link("/")
 			v.until(pictureShown)
-			eventually.Equal(v.t, "it has the view", 1, v.records)
+			eventually.Equal(v.T, "it has the view", 1, v.Recorded)
 
 			second := v.tab()
 			second.opens()
@@ -231,7 +232,7 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 			v.until(pictureShown)
 			n := desktop.opened.Load()
 			assert.False(t, n > 20, "%d sockets were opened for three views", n)
-			v.expectRefusals(closing.UserRate, 0)
+			v.ExpectRefusals(closing.UserRate, 0)
 		})
 	}
 }
@@ -239,8 +240,8 @@ func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
 func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 	v := newVisit(t)
 	v.withReplicas(2)
-	v.speaks(v1alpha1.ProtocolSelkies1)
-	v.wakes(newOneViewer(t).Server)
+	v.Speaks(v1alpha1.ProtocolSelkies1)
+	v.Wakes(newOneViewer(t).Server)
 	v.link("/")
 	v.until(pictureShown)
 	second, third := v.tab(), v.tab()
@@ -251,17 +252,17 @@ func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 	second.run(chromedp.Click("#again"))
 	second.until(pictureShown)
 	v.until(elsewhereShown)
-	before := v.records()
+	before := v.Recorded()
 	second.shut()
 	shows := func(tab *visit) bool {
 		var is bool
 		_ = chromedp.Run(tab.Ctx, chromedp.Evaluate("!!("+pictureShown+")", &is))
 		return is
 	}
-	eventually.True(v.t, "one of the others shows it", func() bool { return shows(v) || shows(third) })
+	eventually.True(v.T, "one of the others shows it", func() bool { return shows(v) || shows(third) })
 	time.Sleep(time.Second)
 	assert.False(t, shows(v) && shows(third), "both show it")
-	assert.LessOrEqual(t, v.records()-before, 3, "records of a release and a claim")
+	assert.LessOrEqual(t, v.Recorded()-before, 3, "records of a release and a claim")
 }
 
 func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
@@ -269,8 +270,8 @@ func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newVisit(t, func(c *config.Config) { c.URL.Domain = domain })
 			v.withReplicas(2)
-			v.speaks(v1alpha1.ProtocolSelkies1)
-			v.wakes(newOneViewer(t).Server)
+			v.Speaks(v1alpha1.ProtocolSelkies1)
+			v.Wakes(newOneViewer(t).Server)
 			v.link("/")
 			v.until(pictureShown)
 			second := v.tab()
@@ -292,8 +293,8 @@ func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
 
 func TestATabsDuplicateIsAnotherPage(t *testing.T) {
 	v := newVisit(t)
-	v.speaks(v1alpha1.ProtocolSelkies1)
-	v.wakes(newOneViewer(t).Server)
+	v.Speaks(v1alpha1.ProtocolSelkies1)
+	v.Wakes(newOneViewer(t).Server)
 	v.link("/")
 	v.until(pictureShown)
 	opened := chromedp.WaitNewTarget(v.Ctx, func(i *target.Info) bool { return i.Type == "page" })
@@ -312,8 +313,8 @@ func TestATabsDuplicateIsAnotherPage(t *testing.T) {
 
 func TestAHiddenTabIsToldThatItsDesktopWasTakenOver(t *testing.T) {
 	v := newVisit(t)
-	v.speaks(v1alpha1.ProtocolSelkies1)
-	v.wakes(newOneViewer(t).Server)
+	v.Speaks(v1alpha1.ProtocolSelkies1)
+	v.Wakes(newOneViewer(t).Server)
 	v.link("/")
 	v.until(pictureShown)
 	v.hides(true)
@@ -334,7 +335,7 @@ func TestAHiddenTabIsToldThatItsDesktopWasTakenOver(t *testing.T) {
 
 // hides lets a tab believe that it is behind another one, or not.
 func (v *visit) hides(is bool) {
-	v.t.Helper()
+	v.T.Helper()
 	state := "visible"
 	if is {
 		state = "hidden"
