@@ -18,14 +18,18 @@ const (
 
 // Wait waits until check returns nil, and returns its last error when ctx ends first.
 func Wait(ctx context.Context, what string, check func() error) error {
+	var seen error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		last := check()
 		if last == nil {
 			return nil
 		}
+		if seen == nil || ctx.Err() == nil { // a look that the end has cut short tells of that end
+			seen = last
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w (last seen: %w)", what, context.Cause(ctx), last)
+			return fmt.Errorf("waiting for %s: %w (last seen: %w)", what, context.Cause(ctx), seen)
 		case <-time.After(pause):
 		}
 	}

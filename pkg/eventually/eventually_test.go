@@ -24,5 +24,16 @@ func TestAWaitEndsWithTheConditionOrSaysWhatWasLastSeen(t *testing.T) {
 		require.ErrorIs(t, err, never)
 		assert.EqualError(t, err, "waiting for a wake: context deadline exceeded (last seen: asleep)")
 		assert.Equal(t, time.Hour, time.Since(began).Round(time.Minute))
+
+		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = Wait(ctx, "a wake", func() error {
+			if time.Since(began) > time.Hour+30*time.Second {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return never
+		})
+		assert.EqualError(t, err, "waiting for a wake: context deadline exceeded (last seen: asleep)", "not the look that was cut short")
 	})
 }
