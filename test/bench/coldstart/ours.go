@@ -23,7 +23,7 @@ const (
 	nameFloor   = "floor"
 
 	// What every contender's container may use and reserves.
-	cpuLimit, cpuRequest, memoryLimit = "200m", "10m", "128Mi"
+	cpuLimit, cpuRequest, memoryLimit = "200m", "5m", "128Mi"
 )
 
 // stages are the times after the request at which each stage was seen.
