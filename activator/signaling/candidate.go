@@ -42,7 +42,12 @@ func isRelay(candidate string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return c.Type() == ice.CandidateTypeRelay, nil
+	if c.Type() != ice.CandidateTypeRelay {
+		return false, nil
+	}
+	// Such as a second raddr where rport was to be: without them it would be no candidate.
+	_, err = ice.UnmarshalCandidate(withoutRelated(candidate))
+	return err == nil, err
 }
 
 // addressOf is the address of a candidate that isRelay has read.

@@ -78,6 +78,7 @@ func FuzzCandidate(f *testing.F) {
 	}
 	f.Add("candidate:1 1 UDP 1 10.42.0.17 1  typ host typ relay")
 	f.Add(" 1 UDP 1 10.42.0.17 1 typ relay raddr")
+	f.Add("5 1 UDP 16777215 198.51.100.4 50388 typ relay raddr 10.42.0.17 raddr 3")
 	f.Fuzz(func(t *testing.T, candidate string) {
 		relay, err := isRelay(candidate)
 		assert.False(t, relay && (err != nil || strings.Fields(candidate)[7] != "relay"),
