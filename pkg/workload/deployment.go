@@ -78,11 +78,36 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if pod == nil {
 		deployment.Spec.Replicas = new(int32(1))
 	}
+	if stops, err := d.stopsFirst(ctx, s, deployment, live); err != nil || stops {
+		return Delay{Reason: v1alpha1.ReasonPreparing, Message: "Deployment is scaled to zero before it changes.", Again: FinishingRetry, Stops: true}, err
+	}
 	delay, err := d.deployments(live).apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
 	}
 	return delay, err
+}
+
+// stopsFirst says that another shape has to wait, where the deployment may be about to get a pod of
+// the one that it has: Kubernetes would make one of each, as it retries what a quota has refused
+// while it learns of the change. It scales such a deployment to zero, which Kubernetes has to have
+// seen. Where there is a pod, that goes first (the strategy Recreate).
+func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, desired *appsv1.Deployment, live Live) (bool, error) {
+	existing := &appsv1.Deployment{}
+	has, err := own(ctx, d.Client, s, existing)
+	if err != nil || !has || !existing.DeletionTimestamp.IsZero() || sameShape(existing, desired) {
+		return false, err
+	}
+	if there, err := PodsOf(ctx, d.Client, s); err != nil || len(there) > 0 {
+		return false, err
+	}
+	if live, err := live(ctx); err != nil || live {
+		return false, err
+	}
+	if Replicas(existing) == 0 {
+		return existing.Status.ObservedGeneration > 0 && !stopped(existing), nil
+	}
+	return scaleDeployment(ctx, d.Client, existing, 0)
 }
 
 // Rest implements Workload.

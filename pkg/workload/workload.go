@@ -78,6 +78,8 @@ type Delay struct {
 	Message string
 	// Again is when to apply again without any event; 0 is never.
 	Again time.Duration
+	// Stops says that the desktop stays at zero until then.
+	Stops bool
 }
 
 // None is whether the workload has the wanted shape.

@@ -245,6 +245,8 @@ type pass struct {
 	observed workload.Observation
 	decision lifecycle.Decision
 
+	// stops says that the desktop stays at zero until its workload can change.
+	stops bool
 	// fromPool says that the desktop, which wakes, was taken from a warm pool.
 	fromPool bool
 	// noDoze is why no doze begins.

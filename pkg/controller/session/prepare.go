@@ -19,7 +19,7 @@ import (
 // until it sleeps; but whatever keeps a change from being applied, a desktop that is there
 // wakes.
 func (p *pass) run(ctx context.Context) error {
-	if err := p.apply(ctx); err != nil {
+	if err := p.apply(ctx); err != nil || p.stops {
 		return err
 	}
 	return p.scale(ctx)
@@ -64,7 +64,7 @@ func (p *pass) applied(ctx context.Context, shape workload.Shape) error {
 	if err != nil {
 		return p.refusedOr(err, v1alpha1.ConditionWorkloadApplied, "the desktop's workload")
 	}
-	p.observed.Exists = true
+	p.observed.Exists, p.stops = true, delay.Stops
 	p.condition(v1alpha1.ConditionWorkloadApplied, true, v1alpha1.ReasonApplied, "")
 	if delay.None() {
 		p.fits(shape)
