@@ -1,0 +1,63 @@
+package workload
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
+)
+
+func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "s"}}
+	of := func(shape string, replicas int32, generation, seen int64) *appsv1.Deployment {
+		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "d", Generation: generation,
+			Annotations:     map[string]string{v1alpha1.AnnotationShapeHash: shape},
+			OwnerReferences: []metav1.OwnerReference{{Kind: v1alpha1.KindSession, Name: "ada", UID: "s", Controller: new(true)}}},
+			Spec: appsv1.DeploymentSpec{Replicas: new(replicas)}, Status: appsv1.DeploymentStatus{ObservedGeneration: seen}}
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: map[string]string{v1alpha1.LabelSession: "ada"}}}
+	for name, c := range map[string]struct {
+		existing *appsv1.Deployment
+		others   []client.Object
+		live     bool
+		stops    bool
+		replicas int32
+	}{
+		"it may get a pod of its shape":       {existing: of("a", 1, 1, 1), stops: true},
+		"Kubernetes has not seen yet":         {existing: of("a", 0, 2, 1), stops: true},
+		"Kubernetes has seen":                 {existing: of("a", 0, 2, 2)},
+		"Kubernetes knows nothing of it":      {existing: of("a", 0, 1, 0)},
+		"there is a pod, which goes first":    {existing: of("a", 1, 1, 1), others: []client.Object{pod}, replicas: 1},
+		"somebody is there":                   {existing: of("a", 1, 1, 1), live: true, replicas: 1},
+		"it has the shape":                    {existing: of("b", 1, 1, 1), replicas: 1},
+		"it has the shape, and is scaled now": {existing: of("b", 1, 2, 1), replicas: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+				return c.Patch(ctx, o, patch) // the client for tests knows no scale
+			}
+			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(c.others, c.existing)...).
+				WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
+			d := &Deployment{Client: cluster, API: cluster}
+			stops, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
+			require.NoError(t, err)
+			assert.Equal(t, c.stops, stops)
+			now := &appsv1.Deployment{}
+			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c.existing), now))
+			assert.Equal(t, c.replicas, Replicas(now))
+		})
+	}
+}
