@@ -26,7 +26,7 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "d", Generation: generation,
 			Annotations:     map[string]string{v1alpha1.AnnotationShapeHash: shape},
 			OwnerReferences: []metav1.OwnerReference{{Kind: v1alpha1.KindSession, Name: "ada", UID: "s", Controller: new(true)}}},
-			Spec: appsv1.DeploymentSpec{Replicas: new(replicas)}, Status: appsv1.DeploymentStatus{ObservedGeneration: seen}}
+			Spec: appsv1.DeploymentSpec{Replicas: &replicas}, Status: appsv1.DeploymentStatus{ObservedGeneration: seen}}
 	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: map[string]string{v1alpha1.LabelSession: "ada"}}}
 	for name, c := range map[string]struct {
