@@ -25,8 +25,7 @@ func Newest(all iter.Seq[*corev1.Pod]) *corev1.Pod {
 	return best
 }
 
-// newer decides by name between pods of one second, so that everybody who asks takes
-// the same.
+// newer prefers what runs, then what is ready, then what is younger.
 func newer(a, b *corev1.Pod) bool {
 	if Ended(a) != Ended(b) {
 		return Ended(b)
@@ -34,7 +33,7 @@ func newer(a, b *corev1.Pod) bool {
 	if Ready(a) != Ready(b) {
 		return Ready(a)
 	}
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name)) > 0
+	return byAge(a, b) > 0
 }
 
 // ReadyFirst orders pods: those that are ready before those that are not, and then the oldest first.
@@ -45,5 +44,11 @@ func ReadyFirst(a, b *corev1.Pod) int {
 		}
 		return 1
 	}
+	return byAge(a, b)
+}
+
+// byAge orders pods, the oldest first. It decides by name between pods of one second, so that
+// everybody who asks takes the same.
+func byAge(a, b *corev1.Pod) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 }

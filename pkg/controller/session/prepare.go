@@ -17,7 +17,7 @@ import (
 
 // run makes the desktop run. Its shape comes first, for a desktop keeps what it woke with
 // until it sleeps; but whatever keeps a change from being applied, a desktop that is there
-// wakes.
+// wakes, unless it has to stop for the change.
 func (p *pass) run(ctx context.Context) error {
 	if err := p.apply(ctx); err != nil || p.stops {
 		return err
