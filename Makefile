@@ -135,7 +135,7 @@ fuzz-blind:
 test-chart: $(HELM) ## What the chart renders: fields, golden files, refusals, who may speak with whom
 	$(TEST) ./chart/policy/
 	@# Values drawn by their schema: what renders must start.
-	$(TEST) ./chart/ -rapid.checks 400 -rapid.nofailfile
+	$(TEST) ./chart/ -rapid.checks 800 -rapid.nofailfile
 
 .PHONY: test-alerts
 test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent when it has to be; what the chart gives to monitoring
