@@ -21,6 +21,8 @@ type applied[T client.Object] struct {
 	resource schema.GroupResource
 	// live keeps an object of another shape as it is.
 	live Live
+	// still says that the object, as it is read, runs nothing that a change would take away.
+	still bool
 	// change makes the existing object's spec the desired one's.
 	change func(existing, desired T)
 	// spec is what nobody else has to change of it.
@@ -66,10 +68,14 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 	if err != nil || sameShape(existing, desired) && !drifted {
 		return Delay{}, err
 	}
+	changed := a.changed(existing, desired)
+	if a.still {
+		patch := client.MergeFromWithOptions(existing, client.MergeFromWithOptimisticLock{})
+		return Delay{}, a.written(changed, c.Patch(ctx, changed, patch))
+	}
 	if live, err := a.live(ctx); err != nil || live {
 		return a.atSleep(sameShape(existing, desired)), err
 	}
-	changed := a.changed(existing, desired)
 	return Delay{}, a.written(changed, c.Patch(ctx, changed, client.MergeFrom(existing)))
 }
 

@@ -78,10 +78,13 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if pod == nil {
 		deployment.Spec.Replicas = new(int32(1))
 	}
-	if stops, err := d.stopsFirst(ctx, s, deployment, live); err != nil || stops {
+	stops, still, err := d.stopsFirst(ctx, s, deployment, live)
+	if err != nil || stops {
 		return Delay{Reason: v1alpha1.ReasonPreparing, Message: "Deployment is scaled to zero before it changes.", Again: FinishingRetry, Stops: true}, err
 	}
-	delay, err := d.deployments(live).apply(ctx, d.Client, d.API, s, deployment)
+	deployments := d.deployments(live)
+	deployments.still = still
+	delay, err := deployments.apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
 	}
@@ -91,23 +94,26 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 // stopsFirst says that another shape has to wait, where the deployment may be about to get a pod of
 // the one that it has: Kubernetes would make one of each, as it retries what a quota has refused
 // while it learns of the change. It scales such a deployment to zero, which Kubernetes has to have
-// seen. Where there is a pod, that goes first (the strategy Recreate).
-func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, desired *appsv1.Deployment, live Live) (bool, error) {
+// seen; then the deployment is still, and changes whoever waits for it. Where there is a pod, that
+// goes first (the strategy Recreate).
+func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, desired *appsv1.Deployment, live Live) (stops, still bool, err error) {
 	existing := &appsv1.Deployment{}
 	has, err := own(ctx, d.Client, s, existing)
 	if err != nil || !has || !existing.DeletionTimestamp.IsZero() || sameShape(existing, desired) {
-		return false, err
+		return false, false, err
 	}
 	if there, err := PodsOf(ctx, d.Client, s); err != nil || len(there) > 0 {
-		return false, err
-	}
-	if live, err := live(ctx); err != nil || live {
-		return false, err
+		return false, false, err
 	}
 	if Replicas(existing) == 0 {
-		return existing.Status.ObservedGeneration > 0 && !stopped(existing), nil
+		still = !starting(existing)
+		return !still, still, nil
 	}
-	return scaleDeployment(ctx, d.Client, existing, 0)
+	if live, err := live(ctx); err != nil || live {
+		return false, false, err
+	}
+	stops, err = scaleDeployment(ctx, d.Client, existing, 0)
+	return stops, false, err
 }
 
 // Rest implements Workload.
@@ -170,10 +176,8 @@ func (d *Deployment) Observe(ctx context.Context, s *v1alpha1.VDISession) (Obser
 
 // noPod says why a deployment that is to run has no pod, such as a quota that is full.
 func noPod(d *appsv1.Deployment) Progress {
-	for _, c := range d.Status.Conditions {
-		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-			return Progress{Reason: v1alpha1.ReasonPodNotCreated, Detail: c.Message, Stuck: true}.say("The desktop's pod cannot be created", "")
-		}
+	if c := refusedPod(d); c != nil {
+		return Progress{Reason: v1alpha1.ReasonPodNotCreated, Detail: c.Message, Stuck: true}.say("The desktop's pod cannot be created", "")
 	}
 	return Progress{}
 }

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -58,6 +61,35 @@ func TestADesktopWithoutAHomeWaitsForItsOwnPodToBeToldToEnd(t *testing.T) {
 			assert.NotContains(t, o.Progress.Message, "home")
 			_, err = scaleDeployment(t.Context(), cluster, atZeroNow, 1)
 			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
+		})
+	}
+}
+
+// A start beside an end that Kubernetes has not seen would be two: the pod that it makes for the
+// one before is deleted while the next is made.
+func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
+	scheme := runtime.NewScheme()
+	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	refused := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
+	for name, c := range map[string]struct {
+		status appsv1.DeploymentStatus
+		waits  bool
+	}{
+		"not seen":                {status: appsv1.DeploymentStatus{ObservedGeneration: 1}, waits: true},
+		"seen":                    {status: appsv1.DeploymentStatus{ObservedGeneration: 2}},
+		"seen, with a pod yet":    {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1}, waits: true},
+		"seen, and tried again":   {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: refused}, waits: true},
+		"never run, and not seen": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Generation: 2}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))}, Status: c.status}
+			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+				return c.Patch(ctx, o, patch) // the client for tests knows no scale
+			}
+			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d).WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
+			scaled, err := scaleDeployment(t.Context(), cluster, d, 1)
+			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
+			assert.Equal(t, !c.waits, scaled)
 		})
 	}
 }

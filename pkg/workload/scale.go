@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -19,12 +20,14 @@ import (
 // to those whose session it is.
 const FinishingRetry = time.Second
 
-// ErrFinishing says that a pod ends first: one that has the desktop's home, or its own.
-var ErrFinishing = errors.New("a pod has to end first")
+// ErrFinishing says what ends first: a pod that has the desktop's home, or its own; or Kubernetes'
+// last attempt at one.
+var ErrFinishing = errors.New("the desktop's last start has to end first")
 
 // scaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
 // right or the deployment is gone; it returns whether it set them. While a pod that ends has
-// the home, or is the desktop's own, the desktop stays at zero, with ErrFinishing.
+// the home, or is the desktop's own, or may still be made for its last start, the desktop stays
+// at zero, with ErrFinishing.
 func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment, replicas int32) (scaled bool, err error) {
 	if Replicas(d) == replicas {
 		return false, nil
@@ -36,6 +39,9 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 		}
 		if pod != nil {
 			return false, fmt.Errorf("%w: pod %s", ErrFinishing, pod.Name)
+		}
+		if starting(d) {
+			return false, fmt.Errorf("%w: deployment %s is about to be at zero", ErrFinishing, d.Name)
 		}
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
@@ -62,10 +68,24 @@ func stop(ctx context.Context, c client.Client, live Live, d *appsv1.Deployment)
 	return scaleDeployment(ctx, c, d, 0)
 }
 
-// stopped says that a deployment has no pods, and that its controller makes none any more:
-// it has seen that there are to be none.
+// stopped says that a deployment has no pods, and that its controllers make none any more: they
+// have seen that there are to be none, and that of its ReplicaSet tries no longer what was refused.
 func stopped(d *appsv1.Deployment) bool {
-	return Replicas(d) == 0 && d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation
+	return Replicas(d) == 0 && d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation && refusedPod(d) == nil
+}
+
+// starting says that Kubernetes may still make a pod for a deployment that is to have none. It
+// would delete that pod again, and make another beside it where the desktop runs by then.
+func starting(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration > 0 && !stopped(d) }
+
+// refusedPod is the condition of a deployment whose pod the API server refuses; nil without one.
+func refusedPod(d *appsv1.Deployment) *appsv1.DeploymentCondition {
+	for i := range d.Status.Conditions {
+		if c := &d.Status.Conditions[i]; c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
 }
 
 // Replicas is how many a deployment asks for; where it does not say, Kubernetes takes 1.

@@ -28,22 +28,29 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 			OwnerReferences: []metav1.OwnerReference{{Kind: v1alpha1.KindSession, Name: "ada", UID: "s", Controller: new(true)}}},
 			Spec: appsv1.DeploymentSpec{Replicas: &replicas}, Status: appsv1.DeploymentStatus{ObservedGeneration: seen}}
 	}
+	refused := func(d *appsv1.Deployment) *appsv1.Deployment {
+		d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
+		return d
+	}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada-1", Labels: map[string]string{v1alpha1.LabelSession: "ada"}}}
 	for name, c := range map[string]struct {
 		existing *appsv1.Deployment
 		others   []client.Object
 		live     bool
 		stops    bool
+		still    bool
 		replicas int32
 	}{
-		"it may get a pod of its shape":       {existing: of("a", 1, 1, 1), stops: true},
-		"Kubernetes has not seen yet":         {existing: of("a", 0, 2, 1), stops: true},
-		"Kubernetes has seen":                 {existing: of("a", 0, 2, 2)},
-		"Kubernetes knows nothing of it":      {existing: of("a", 0, 1, 0)},
-		"there is a pod, which goes first":    {existing: of("a", 1, 1, 1), others: []client.Object{pod}, replicas: 1},
-		"somebody is there":                   {existing: of("a", 1, 1, 1), live: true, replicas: 1},
-		"it has the shape":                    {existing: of("b", 1, 1, 1), replicas: 1},
-		"it has the shape, and is scaled now": {existing: of("b", 1, 2, 1), replicas: 1},
+		"it may get a pod of its shape":        {existing: of("a", 1, 1, 1), stops: true},
+		"Kubernetes has not seen yet":          {existing: of("a", 0, 2, 1), stops: true},
+		"Kubernetes has seen":                  {existing: of("a", 0, 2, 2), still: true},
+		"somebody waits, and it has been seen": {existing: of("a", 0, 2, 2), live: true, still: true},
+		"Kubernetes tries once more":           {existing: refused(of("a", 0, 2, 2)), stops: true},
+		"Kubernetes knows nothing of it":       {existing: of("a", 0, 1, 0), still: true},
+		"there is a pod, which goes first":     {existing: of("a", 1, 1, 1), others: []client.Object{pod}, replicas: 1},
+		"somebody is there":                    {existing: of("a", 1, 1, 1), live: true, replicas: 1},
+		"it has the shape":                     {existing: of("b", 1, 1, 1), replicas: 1},
+		"it has the shape, and is scaled now":  {existing: of("b", 1, 2, 1), replicas: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
@@ -52,9 +59,10 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(c.others, c.existing)...).
 				WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
 			d := &Deployment{Client: cluster, API: cluster}
-			stops, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
+			stops, still, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
 			require.NoError(t, err)
 			assert.Equal(t, c.stops, stops)
+			assert.Equal(t, c.still, still)
 			now := &appsv1.Deployment{}
 			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c.existing), now))
 			assert.Equal(t, c.replicas, Replicas(now))

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -137,4 +138,44 @@ func TestADesktopThatSleepsByTheCacheOnlyIsNotStopped(t *testing.T) {
 		w.look(t)
 		assert.NoError(t, hasScale(t, w.deployment, 1)(), "it is taken away in use")
 	})
+}
+
+// A start without a pod is stopped, changed and started, each once: it is not stuck while it is
+// at zero, and somebody waits for it.
+func TestAnEditMendsAStartWhosePodIsRefused(t *testing.T) {
+	l := &lag{}
+	c := l.client()
+	w := wokenBehind{lag: l, s: apartFrom(t, "refused"), r: byHand(t, c, &workload.Deployment{Client: c, API: api})}
+	w.wake(t)
+	w.ends()
+	d := deploymentOf(t, api, w.s)
+	says := func(seen int64, refused string) {
+		require.NoError(t, api.Status().Patch(t.Context(), d.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
+			`{"status":{"observedGeneration":%d,"conditions":[{"type":"ReplicaFailure","status":%q,"reason":"FailedCreate","message":"exceeded quota"}]}}`, seen, refused))))
+	}
+	says(d.Generation, "True")
+	w.look(t)
+	require.Equal(t, v1alpha1.ReasonPodNotCreated, get(t, w.s).Status.Waiting.Reason)
+	was := w.image(t)
+	w.edit(t)
+	w.look(t)
+	require.NoError(t, hasScale(t, d, 0)())
+	seen := deploymentOf(t, api, w.s).Generation
+	for _, notYet := range []func(){func() {}, func() { says(seen, "True") }} {
+		notYet()
+		w.look(t)
+		w.look(t)
+		require.NoError(t, hasScale(t, d, 0)(), "Kubernetes may still make a pod of the shape before")
+		require.Equal(t, was, w.image(t))
+	}
+	says(seen, "False")
+	w.look(t)
+	assert.Equal(t, "dev.local/desktop:2", w.image(t))
+	assert.NoError(t, hasScale(t, d, 0)(), "Kubernetes has not seen the change")
+	changed := deploymentOf(t, api, w.s).Generation
+	says(changed, "False")
+	w.look(t)
+	w.look(t)
+	assert.NoError(t, hasScale(t, d, 1)())
+	assert.Equal(t, changed+1, deploymentOf(t, api, w.s).Generation, "it is stopped, changed and started once each")
 }
