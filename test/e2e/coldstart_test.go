@@ -23,9 +23,9 @@ const wantFrames = 30
 
 func TestAVisitorGetsVideoThroughTURNFromADesktopAtZeroPods(t *testing.T) {
 	t.Parallel()
+	gpus.RLock()
+	defer gpus.RUnlock()
 	ctx := story(t)
-	gpus.Lock()
-	defer gpus.Unlock()
 	key := session(ctx, t, "cold", template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(int32(1)) }), nil)
 	s, err := in.Session(ctx, key, "at zero", harness.InPhase(v1alpha1.PhaseAsleep))
 	require.NoError(t, err)

@@ -131,9 +131,9 @@ func killsTheProgramOn(ctx context.Context, t *testing.T, s *v1alpha1.VDISession
 
 func TestAWaiterTakesADozingDesktopsGPU(t *testing.T) {
 	t.Parallel()
-	ctx := story(t)
 	gpus.Lock()
 	defer gpus.Unlock()
+	ctx := story(t)
 	all := allocatableGPUs(t)
 	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) {
 		s.Resources.DefaultGPU = ptr(all)

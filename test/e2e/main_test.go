@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -37,6 +38,9 @@ const (
 
 var in *harness.Installation
 
+// making makes the releases of TestAReleaseComesAndGoesUnderItsSessions, once.
+var making func() (releases, error)
+
 func TestMain(m *testing.M) {
 	code, err := run(m)
 	if err != nil {
@@ -58,6 +62,15 @@ func run(m *testing.M) (code int, err error) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	if err := in.Client.Create(ctx, ns); err != nil {
 		return 1, err
+	}
+	folder, err := os.MkdirTemp("", "vdi-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	making = sync.OnceValues(func() (releases, error) { return makeReleases(ctx, folder) })
+	if flag.Parse(); flag.Lookup("test.run").Value.String() == "" {
+		go func() { _, _ = making() }() // they take a minute of a processor, which the first stories leave
 	}
 	code = m.Run()
 	if code != 0 {

@@ -17,17 +17,17 @@ import (
 	"github.com/org/vdi-operator/test/harness"
 )
 
-// gpus is for stories that need the node's GPUs, of which there are few.
-var gpus sync.Mutex
+// gpus are the node's two: at most two stories share them, and others need both.
+var gpus sync.RWMutex
 
 // TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome runs what make demo runs: a
 // person in Chromium at a desktop at zero pods, which dozes when its visitor leaves, where nodes
 // can freeze it, and sleeps. The demo fails at a step that does not come about.
 func TestTheDemoShowsADesktopThatWakesSleepsAndWakesWithItsHome(t *testing.T) {
 	t.Parallel()
+	gpus.RLock()
+	defer gpus.RUnlock()
 	ctx := story(t)
-	gpus.Lock()
-	defer gpus.Unlock()
 	demo := filepath.Join(in.Root, "out", "bin", "demo")
 	printed, err := harness.Output(ctx, in.Root, demo)
 	said, _, _ := strings.Cut(printed, "?vdi_token=")

@@ -40,10 +40,14 @@ const (
 // All the time one desktop is in use as far as there is somebody to serve it, and another one keeps
 // its home.
 func TestAReleaseComesAndGoesUnderItsSessions(t *testing.T) {
-	made := makeReleases(t) // no part of the story's time
-	whole := storyOfTheRelease(t, releasePatience)
-	ctx, r := whole, in.Release()
+	r := in.Release()
 	changesRelease()
+	_, err := r.Uninstall(t.Context(), "--ignore-not-found")
+	require.NoError(t, err)
+	made, err := making() // no part of the story's time
+	require.NoError(t, err)
+	whole := storyOfTheRelease(t, releasePatience)
+	ctx := whole
 	s := arrive(ctx, t, made)
 	s.installs(ctx, t)
 	used := session(ctx, t, "in-use", echoing(t, nil), nil)

@@ -25,9 +25,9 @@ import (
 
 func TestASecondSessionWaitsForAGPUUntilTheFirstSleeps(t *testing.T) {
 	t.Parallel()
-	ctx := story(t)
 	gpus.Lock()
 	defer gpus.Unlock()
+	ctx := story(t)
 	all := allocatableGPUs(t)
 	tpl := template(t, func(s *v1alpha1.VDITemplateSpec) { s.Resources.DefaultGPU = ptr(all) })
 	first := session(ctx, t, "gpu-first", tpl, nil)

@@ -59,10 +59,8 @@ type releases struct {
 	*harness.Stranger
 }
 
-// makeReleases makes them side by side, and meanwhile uninstalls the platform's release.
-func makeReleases(t *testing.T) (r releases) {
-	t.Helper()
-	whole := t.Context() // the registry outlives the making
+// makeReleases makes them side by side, in an empty folder. The stranger's registry ends with ctx.
+func makeReleases(whole context.Context, folder string) (r releases, err error) {
 	all, ctx := errgroup.WithContext(whole)
 	all.Go(func() (err error) {
 		r.previous, r.previously, err = in.Previous(ctx)
@@ -73,18 +71,12 @@ func makeReleases(t *testing.T) (r releases) {
 		return err
 	})
 	all.Go(func() (err error) {
-		if r.Stranger, err = in.Stranger(whole, t.TempDir()); err != nil {
+		if r.Stranger, err = in.Stranger(whole, folder); err != nil {
 			return err
 		}
 		return r.release(ctx)
 	})
-	all.Go(func() error {
-		changesRelease()
-		_, err := in.Release().Uninstall(ctx, "--ignore-not-found")
-		return err
-	})
-	require.NoError(t, all.Wait())
-	return r
+	return r, all.Wait()
 }
 
 // release makes this tree's release, and the images of a second build.
