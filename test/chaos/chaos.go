@@ -23,8 +23,10 @@ const (
 	// killed keeps its Lease for 15 s, Kubernetes tries what a quota refused again after as
 	// long as it was refused, and reflectors come back after half a minute at most.
 	servedWithin = 75 * time.Second
-	// goneWithin is how long a deletion may take then.
-	goneWithin = 60 * time.Second
+	// goneWithin is how long a deletion may take then. Kubernetes' garbage collector looks every half
+	// minute what kinds there are, and collects nothing while it reads them anew: an API server that
+	// has just come back shows it those of definitions one after the other.
+	goneWithin = 3 * time.Minute
 )
 
 // Violation is a promise that was seen broken.

@@ -25,7 +25,7 @@ const lingerFor = 3 * time.Second
 type Options struct {
 	// Ports are where the desktop may listen on the loopback interface, best first.
 	Ports []uint16
-	// Standing is called with each change of whether a client may take a place; never at once with
+	// Standing is called with each change of whether a client may take the places; never at once with
 	// itself.
 	Standing func(bool)
 	Log      *slog.Logger
@@ -139,10 +139,12 @@ func (k *Keeper) run(v *viewer) {
 func (k *Keeper) changed(v *viewer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	stands := false
+	stands, asks := false, false
 	for _, p := range v.peers {
-		stands = stands || p.is() == standing
+		is := p.is()
+		stands, asks = stands || is == standing, asks || is == asking
 	}
+	stands = stands && !asks // a client comes for both, and the desktop would refuse it the other
 	if stands && v.bound == nil {
 		v.bound = time.AfterFunc(time.Duration(v.Milliseconds)*time.Millisecond, v.stop)
 	}
