@@ -67,7 +67,7 @@ func TestTheChartTakesEveryHelmCommandOfThePages(t *testing.T) {
 			for _, api := range cluster {
 				flags = append(flags, "--api-versions", api)
 			}
-			_, err := release.Template(t.Context(), flags...)
+			_, err := template(t, flags...)
 			assert.NoError(t, err, "%s: %q", page.Path, command)
 		}
 	}

@@ -70,7 +70,7 @@ func TestEveryOtherValueMayBeLeftEmpty(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	require.NoError(t, os.WriteFile(file, raw, 0o600))
-	text, err := release.Template(t.Context(), "--values", file)
+	text, err := template(t, "--values", file)
 	require.NoError(t, err, "%s", raw)
 	if objects, err := helm.Objects(text); err != nil || len(objects) == 0 {
 		t.Errorf("%d objects (%v)", len(objects), err)

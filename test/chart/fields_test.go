@@ -32,7 +32,7 @@ func checkFields(t *testing.T, cases map[string]fieldCase) {
 				}
 				flags = append(flags, how, s)
 			}
-			all := objects(t)(release.Template(t.Context(), flags...))
+			all := objects(t)(template(t, flags...))
 			for key, want := range c.fields {
 				object, path, _ := strings.Cut(key, " ")
 				assert.Equal(t, want, field(t, all, object, path), key)

@@ -76,7 +76,7 @@ func policies(t *testing.T, set string, namespaces ...string) policy.Policies {
 	t.Helper()
 	var all policy.Policies
 	configured := false
-	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, set))) {
+	for _, o := range objects(t)(template(t, "--values", values(t, set))) {
 		switch {
 		case o.GetKind() == "NetworkPolicy":
 			var p networkingv1.NetworkPolicy

@@ -17,7 +17,7 @@ import (
 func TestTheApplicationOfThePageUninstallsByHooksAlone(t *testing.T) {
 	values := filepath.Join(t.TempDir(), "values.yaml")
 	require.NoError(t, os.WriteFile(values, applicationsValues(t), 0o600))
-	text, err := release.Template(t.Context(), "--values", values)
+	text, err := template(t, "--values", values)
 	require.NoError(t, err)
 	objects, err := helm.Objects(text)
 	require.NoError(t, err)

@@ -4,10 +4,12 @@
 package chart
 
 import (
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,6 +62,19 @@ func TestLintAcceptsEverySetOfValues(t *testing.T) {
 // release is what every test of this package renders.
 var release = helm.Release{Name: "vdi", Namespace: "vdi-system"}
 
+// templates are what the chart renders, by the flags.
+var templates sync.Map
+
+// template is what the chart renders for flags of helm template, rendered once for all tests: which files
+// the flags name is theirs alone.
+func template(t *testing.T, flags ...string) (string, error) {
+	t.Helper()
+	once, _ := templates.LoadOrStore(strings.Join(flags, "\x00"), sync.OnceValues(func() (string, error) {
+		return release.Template(context.WithoutCancel(t.Context()), flags...)
+	}))
+	return once.(func() (string, error))()
+}
+
 // valueSets are the names of the sets of values in testdata.
 func valueSets(t *testing.T) []string {
 	t.Helper()
@@ -92,7 +107,7 @@ func asHelm(t *testing.T) string {
 // of their text, and without the definitions, which `make generate` keeps equal to their source.
 func rendered(t *testing.T, flags ...string) []object {
 	t.Helper()
-	text, err := release.Template(t.Context(), append([]string{"--values", asHelm(t)}, flags...)...)
+	text, err := template(t, append([]string{"--values", asHelm(t)}, flags...)...)
 	require.NoError(t, err)
 	var all []object
 	for _, d := range helm.Documents(text) {

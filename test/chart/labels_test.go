@@ -19,7 +19,7 @@ func TestNoKeyIsThereTwice(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			text, err := release.Template(t.Context(), append([]string{"--values", asHelm(t), "--values", values(t, set)}, everybodysLabels...)...)
+			text, err := template(t, append([]string{"--values", asHelm(t), "--values", values(t, set)}, everybodysLabels...)...)
 			require.NoError(t, err)
 			for _, d := range helm.Documents(text) {
 				var o map[string]any
@@ -36,7 +36,7 @@ func TestCommonLabelsAreOnEveryObjectBesidesTheChartsOwn(t *testing.T) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
 			flags := append([]string{"--values", asHelm(t), "--values", values(t, set)}, everybodysLabels...)
-			for _, o := range objects(t)(release.Template(t.Context(), flags...)) {
+			for _, o := range objects(t)(template(t, flags...)) {
 				labels := o.GetLabels()
 				if labels["app.kubernetes.io/managed-by"] == "" {
 					continue // one of extraObjects

@@ -47,7 +47,7 @@ func TestAPeerMayBeAnyNetworkThatKubernetesTakes(t *testing.T) {
 		`{"cidr": "2001:db8:0:1:2:3:4:5/128"}`, `{"cidr": "64:ff9b::10.0.0.0/104", "except": ["64:ff9b::10.1.0.0/112"]}`,
 		`{"cidr": "0:0:0:0:0:ffff:10.0.0.0/104"}`, `{"cidr": "::10.0.0.1/128"}`,
 	} {
-		text, err := release.Template(t.Context(), "--set-json", `networkPolicy.visitors=[{"ipBlock": `+block+`}]`)
+		text, err := template(t, "--set-json", `networkPolicy.visitors=[{"ipBlock": `+block+`}]`)
 		assert.NoError(t, err, "%s: %s", block, text)
 	}
 }
@@ -55,9 +55,9 @@ func TestAPeerMayBeAnyNetworkThatKubernetesTakes(t *testing.T) {
 // RFC 7065 compares scheme and transport without regard to case.
 func TestATURNURLInUpperCaseIsOne(t *testing.T) {
 	urls := "turn.urls={TURNS:turn.example.com?Transport=TCP,Turn:turn.example.com:3479?transport=UDP}"
-	_, err := release.Template(t.Context(), "--set", "coturn.enabled=false", "--set", urls)
+	_, err := template(t, "--set", "coturn.enabled=false", "--set", urls)
 	require.ErrorContains(t, err, "turn.existingSecret")
-	text, err := release.Template(t.Context(), "--set", "coturn.enabled=false", "--set", "turn.existingSecret=turn", "--set", urls)
+	text, err := template(t, "--set", "coturn.enabled=false", "--set", "turn.existingSecret=turn", "--set", urls)
 	require.NoError(t, err, text)
 	for _, port := range []string{"5349", "3479"} {
 		assert.Contains(t, text, "{port: "+port+", protocol: UDP}")

@@ -22,7 +22,7 @@ func TestOfAStatusThePolicyLeavesTheActivatorItsActivityAlone(t *testing.T) {
 		}
 	}
 	compares := regexp.MustCompile(`^object\.\?status\.\?(\w+) == oldObject\.\?status\.\?(\w+)$`)
-	for _, o := range objects(t)(release.Template(t.Context())) {
+	for _, o := range objects(t)(template(t)) {
 		if o.GetKind() != "ValidatingAdmissionPolicy" || !strings.HasSuffix(o.GetName(), "-activity") {
 			continue
 		}

@@ -150,7 +150,7 @@ func TestTheProgramOnNodesMayAsLittleAsItNeeds(t *testing.T) {
 
 func TestAProgramThatCrashesSaysWhyInItsPodsStatus(t *testing.T) {
 	seen := 0
-	for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, "everything"), "--set", "uninstall.enabled=true,"+
+	for _, o := range objects(t)(template(t, "--values", values(t, "everything"), "--set", "uninstall.enabled=true,"+
 		strings.Join(peopleSignIn, ",")+",doze.enabled=true")) {
 		for _, spec := range [][]string{{"spec"}, {"spec", "template", "spec"}} {
 			for _, kind := range []string{"initContainers", "containers"} {
@@ -179,7 +179,7 @@ func TestImagesAreKeptOnNodesOnlyWhereAskedFor(t *testing.T) {
 			"selkies.enabled=false", "knative.applyConfig=false"}, map[string]string{given: "", "ServiceAccount/vdi-prepull .kind": "ServiceAccount"}},
 	})
 	said := func(set ...string) config.PrePull {
-		all := objects(t)(release.Template(t.Context(), append([]string{"--set", "prePull.enabled=true"}, set...)...))
+		all := objects(t)(template(t, append([]string{"--set", "prePull.enabled=true"}, set...)...))
 		c, err := config.Parse([]byte(field(t, all, "ConfigMap/vdi-operator", `.data.config\.yaml`)))
 		require.NoError(t, err)
 		return c.PrePull

@@ -307,7 +307,7 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 			for _, s := range c.set {
 				flags = append(flags, "--set", s)
 			}
-			_, err := release.Template(t.Context(), flags...)
+			_, err := template(t, flags...)
 			require.Error(t, err, "%v was taken", c.set)
 			for _, say := range c.says {
 				assert.Contains(t, err.Error(), say, "%v: it must say; it says, %v", c.set, err)
@@ -317,11 +317,11 @@ func TestBadValuesAreRefusedWithKeyValueAndRemedy(t *testing.T) {
 }
 
 func TestKubernetesThatIsTooOldIsRefused(t *testing.T) {
-	_, err := release.Template(t.Context(), "--kube-version", "v1.29.15")
+	_, err := template(t, "--kube-version", "v1.29.15")
 	require.Error(t, err)
 	require.Contains(t, err.Error(), "1.30")
 	assert.Contains(t, err.Error(), "1.29", "it says %v", err)
-	_, err = release.Template(t.Context(), "--kube-version", "v1.30.0-gke.100")
+	_, err = template(t, "--kube-version", "v1.30.0-gke.100")
 	assert.NoError(t, err, "the oldest that is taken")
 }
 

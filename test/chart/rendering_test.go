@@ -13,7 +13,7 @@ func TestWhatIsRenderedForOthersStopsAndRecreatesNothing(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			for _, o := range objects(t)(release.Template(t.Context(), "--values", values(t, set))) {
+			for _, o := range objects(t)(template(t, "--values", values(t, set))) {
 				assert.NotEqual(t, "Job", o.GetKind(), "%s runs when it is applied", o.GetName())
 				hook := o.GetAnnotations()["helm.sh/hook"]
 				assert.Contains(t, []string{"", "test"}, hook, "%s %s is made anew at each sync", o.GetKind(), o.GetName())
@@ -27,7 +27,7 @@ func TestTheSameValuesRenderTheSameBytes(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			first, err := release.Template(t.Context(), "--values", values(t, set))
+			first, err := template(t, "--values", values(t, set))
 			require.NoError(t, err)
 			second, err := release.Template(t.Context(), "--values", values(t, set))
 			require.NoError(t, err)

@@ -35,7 +35,7 @@ func podSpecOf(o *unstructured.Unstructured) map[string]any {
 }
 
 func TestWhereThePlatformAssignsUsersNoPodNamesOne(t *testing.T) {
-	all := objects(t)(release.Template(t.Context(), "--values", values(t, platformAssigns), "--values", asHelm(t), "--set",
+	all := objects(t)(template(t, "--values", values(t, platformAssigns), "--values", asHelm(t), "--set",
 		strings.Join(peopleSignIn, ",")))
 	var pods []string
 	for _, o := range all {
@@ -69,7 +69,7 @@ func TestWhereThePlatformAssignsUsersNoPodNamesOne(t *testing.T) {
 
 // What the chart says by default is what the operator would do without being told.
 func TestDesktopsAreAsRestrictedWithTheChartAsWithout(t *testing.T) {
-	all := objects(t)(release.Template(t.Context()))
+	all := objects(t)(template(t))
 	c, err := config.Parse([]byte(field(t, all, "ConfigMap/vdi-operator", `.data.config\.yaml`)))
 	require.NoError(t, err)
 	assert.Equal(t, config.Default().Agent.SecurityContext, c.Agent.SecurityContext)

@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -11,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	helmchart "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
@@ -163,23 +166,64 @@ func inProcess(t *testing.T) func(values map[string]any) (files map[string]strin
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = *version
 	as := chartutil.ReleaseOptions{Name: release.Name, Namespace: release.Namespace, IsInstall: true}
+	schemas := compiled{}
+	schemas.add(t, vdi)
 	return func(values map[string]any) (map[string]string, error) {
-		all, err := chartutil.ToRenderValues(vdi, values, as, capabilities)
+		all, err := chartutil.ToRenderValuesWithSchemaValidation(vdi, values, as, capabilities, true)
 		if err != nil {
 			return nil, err
+		}
+		// Helm compiles the schemas each time. It is asked where it has something to say.
+		if !schemas.take(vdi, all["Values"].(chartutil.Values)) {
+			if all, err = chartutil.ToRenderValues(vdi, values, as, capabilities); err != nil {
+				return nil, err
+			}
 		}
 		return engine.Render(vdi, all)
 	}
 }
 
+// compiled are the schemas of a chart and of those in it.
+type compiled map[*helmchart.Chart]*jsonschema.Schema
+
+func (c compiled) add(t *testing.T, chart *helmchart.Chart) {
+	t.Helper()
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(chart.Schema))
+	require.NoError(t, err)
+	compiler := jsonschema.NewCompiler()
+	require.NoError(t, compiler.AddResource("file:///values.schema.json", schema))
+	c[chart], err = compiler.Compile("file:///values.schema.json")
+	require.NoError(t, err)
+	for _, below := range chart.Dependencies() {
+		c.add(t, below)
+	}
+}
+
+// take says that the chart's schema and those of the charts in it have nothing against values.
+func (c compiled) take(chart *helmchart.Chart, values map[string]any) bool {
+	if c[chart].Validate(values) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(chart.Dependencies(), func(below *helmchart.Chart) bool {
+		its, are := values[below.Name()].(map[string]any)
+		return !are || !c.take(below, its)
+	})
+}
+
 // configurations are the programs', by the names of the files that they were rendered from.
 func configurations(files map[string]string) map[string][]byte {
+	const key = "config.yaml"
 	all := map[string][]byte{}
 	for name, text := range files {
-		objects, _ := helm.Objects(text) // notes are none
-		for _, o := range objects {
-			if raw, is, _ := unstructured.NestedString(o.Object, "data", "config.yaml"); is {
-				all[name] = []byte(raw)
+		for _, document := range helm.Documents(text) {
+			if !strings.Contains(document, key) {
+				continue
+			}
+			objects, _ := helm.Objects(document) // notes are none
+			for _, o := range objects {
+				if raw, is, _ := unstructured.NestedString(o.Object, "data", key); is {
+					all[name] = []byte(raw)
+				}
 			}
 		}
 	}

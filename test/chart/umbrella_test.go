@@ -65,7 +65,7 @@ func TestUnderAnUmbrellaTheChartRendersTheSame(t *testing.T) {
 	for _, set := range valueSets(t) {
 		t.Run(set, func(t *testing.T) {
 			t.Parallel()
-			want, err := release.Template(t.Context(), "--values", values(t, set))
+			want, err := template(t, "--values", values(t, set))
 			require.NoError(t, err)
 			got, err := release.Helm(t.Context(), "template", release.Name, dir, "--kube-version", helm.KubeVersion, "--values", umbrellasValues(t, set))
 			require.NoError(t, err)

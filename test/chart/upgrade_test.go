@@ -25,7 +25,7 @@ func TestAnUpgradeMakesNothingAnew(t *testing.T) {
 	ctx := t.Context()
 	before := objects(t)(release.Helm(ctx, "template", release.Name, previous, "--kube-version", helm.KubeVersion))
 	after := map[string]*unstructured.Unstructured{}
-	for _, o := range objects(t)(release.Template(ctx)) {
+	for _, o := range objects(t)(template(t)) {
 		after[identity(o)] = o
 	}
 	require.GreaterOrEqual(t, len(before), 15, "the previous chart has %d objects", len(before))
