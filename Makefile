@@ -151,7 +151,7 @@ test-alerts: prometheus $(HELM) ## Each alert fires when it has to and is silent
 
 .PHONY: test-browser
 test-browser: $(AXE) ## The page around a desktop, and the portal's pages, in a real Chromium; VDI_PICTURES=folder takes pictures of each
-	$(TEST) -tags browser -timeout 10m ./browser/...
+	$(TEST) -tags browser -timeout 10m -p 1 -parallel 4 ./browser/...
 
 .PHONY: test-coturn
 test-coturn: coturn build ## The TURN server with real clients outside its network: allocations, refusals, renewal, the end (1 min)

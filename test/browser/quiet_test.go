@@ -29,14 +29,24 @@ func (v *visit) withholds() {
 		r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
 		r.Out.Host = r.In.Host
 	}}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	v.front(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == ours.EventsPath {
 			<-r.Context().Done()
 			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	v.T.Cleanup(srv.Close)
+}
+
+// front is what the person comes to instead of the activator, at another port. The browser
+// ends first: the streams of its pages would keep the server.
+func (v *visit) front(h http.Handler) {
+	v.T.Helper()
+	srv := httptest.NewServer(h)
+	v.T.Cleanup(func() {
+		v.Close()
+		srv.Close()
+	})
 	at, err := url.Parse(srv.URL)
 	require.NoError(v.T, err)
 	home, err := url.Parse(v.home)

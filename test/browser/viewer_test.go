@@ -128,8 +128,8 @@ const connect = () => {
 connect();
 </script>`
 
-// balance serves all replicas at one address, each request at the next.
-func balance(t testing.TB, replicas ...*gatewaytest.Gateway) *httptest.Server {
+// balance serves all replicas, each request at the next.
+func balance(t testing.TB, replicas ...*gatewaytest.Gateway) http.Handler {
 	t.Helper()
 	var next atomic.Int32
 	var at []*url.URL
@@ -139,12 +139,10 @@ func balance(t testing.TB, replicas ...*gatewaytest.Gateway) *httptest.Server {
 		at = append(at, u)
 	}
 	idle := &http.Transport{DisableKeepAlives: true}
-	srv := httptest.NewServer(&httputil.ReverseProxy{FlushInterval: -1, Transport: idle, Rewrite: func(r *httputil.ProxyRequest) {
+	return &httputil.ReverseProxy{FlushInterval: -1, Transport: idle, Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(at[int(next.Add(1))%len(at)])
 		r.Out.Host = r.In.Host
-	}, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }})
-	t.Cleanup(srv.Close)
-	return srv
+	}, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }}
 }
 
 // withReplicas lets a person visit that many replicas at one address.
@@ -152,13 +150,10 @@ func (v *visit) withReplicas(n int) {
 	v.T.Helper()
 	all := []*gatewaytest.Gateway{v.Gateway}
 	for len(all) < n {
-		r := v.Another()
-		all = append(all, r)
+		all = append(all, v.Another())
 	}
 	if n > 1 {
-		host, _, _ := strings.Cut(strings.TrimPrefix(v.home, "http://"), ":")
-		_, port, _ := strings.Cut(strings.TrimPrefix(balance(v.T, all...).URL, "http://"), ":")
-		v.home = "http://" + host + ":" + port
+		v.front(balance(v.T, all...))
 	}
 }
 
@@ -197,6 +192,7 @@ func (v *visit) remembers() {
 }
 
 func TestASecondTabSaysSoTakesOverAndGivesBack(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		replicas int
 		protocol v1alpha1.StreamingProtocol
@@ -266,6 +262,7 @@ func TestATabThatIsClosedLeavesTheDesktopToTheOneThatWaits(t *testing.T) {
 }
 
 func TestATabThatIsLoadedAgainKeepsTheDesktop(t *testing.T) {
+	t.Parallel()
 	for name, domain := range map[string]string{"a secure host": "vdi.localhost", "an insecure host, without locks": "vdi.test"} {
 		t.Run(name, func(t *testing.T) {
 			v := newVisit(t, func(c *config.Config) { c.URL.Domain = domain })
@@ -297,7 +294,9 @@ func TestATabsDuplicateIsAnotherPage(t *testing.T) {
 	v.Wakes(newOneViewer(t).Server)
 	v.link("/")
 	v.until(pictureShown)
-	opened := chromedp.WaitNewTarget(v.Ctx, func(i *target.Info) bool { return i.Type == "page" })
+	opened := chromedp.WaitNewTarget(v.Ctx, func(i *target.Info) bool {
+		return i.Type == "page" && i.OpenerID == chromedp.FromContext(v.Ctx).Target.TargetID
+	})
 	// It begins with a copy of its opener's session storage, as a duplicate does.
 	v.run(chromedp.Evaluate(`window.open(location.href) && 1`, nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithUserGesture(true) }))
 	second := v.tab(chromedp.WithTargetID(<-opened))

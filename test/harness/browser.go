@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
 	"github.com/org/vdi-operator/pkg/eventually"
@@ -19,6 +21,8 @@ const (
 	chromium = "/usr/bin/chromium"
 	// startWithin is for a machine that starts desktops and other browsers meanwhile.
 	startWithin = 2 * time.Minute
+	// The window.
+	width, height = 1280, 800
 )
 
 // installing keeps stories that run side by side from installing twice.
@@ -45,12 +49,15 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 		chromedp.WSURLReadTimeout(startWithin),
 		chromedp.NoSandbox, // it runs as root in a machine made for tests
 		chromedp.UserDataDir(profile),
-		chromedp.WindowSize(1280, 800),
+		chromedp.WindowSize(width, height),
 		// Nothing but the session's address is asked for.
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
+		// What each window would load for its address bar takes as long as the window itself. The
+		// others are the library's.
+		chromedp.Flag("disable-features", "site-per-process,Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 	)
 	options = append(options, more...)
@@ -66,6 +73,31 @@ func OpenBrowser(ctx context.Context, more ...chromedp.ExecAllocatorOption) (*Br
 		return nil, fmt.Errorf("starting Chromium: %w", err)
 	}
 	return b, nil
+}
+
+// Profile is another person's tab in the same program, with a new, empty profile. It can still
+// tell what it shows when ctx has just ended.
+func (b *Browser) Profile(ctx context.Context) (*Browser, error) {
+	program := cdp.WithExecutor(b.Ctx, chromedp.FromContext(b.Ctx).Browser)
+	profile, err := target.CreateBrowserContext().WithDisposeOnDetach(true).Do(program)
+	if err != nil {
+		return nil, fmt.Errorf("making a profile: %w", err)
+	}
+	// Its first tab needs a window.
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(profile).
+		WithNewWindow(true).WithWidth(width).WithHeight(height).Do(program)
+	if err != nil {
+		return nil, fmt.Errorf("opening a profile's window: %w", err)
+	}
+	tab, endTab := chromedp.NewContext(b.Ctx, chromedp.WithTargetID(id))
+	context.AfterFunc(ctx, func() { time.AfterFunc(2*describeWithin, endTab) })
+	other := &Browser{Ctx: tab, end: []func(){endTab, func() { _ = target.DisposeBrowserContext(profile).Do(program) }}}
+	if err := chromedp.Run(tab); err != nil {
+		other.Close()
+		return nil, fmt.Errorf("opening a profile's tab: %w", err)
+	}
+	chromedp.FromContext(tab).BrowserContextID = profile // of the tabs that are opened from it
+	return other, nil
 }
 
 // Until waits until a JavaScript expression is true in the page, whatever pages come
@@ -141,7 +173,7 @@ func (b *Browser) Opened() (*Browser, error) {
 	return nil, errors.New("there is none yet")
 }
 
-// Close ends the browser and removes its profile.
+// Close ends the browser, or what was opened in it, and removes the profile. It may be called again.
 func (b *Browser) Close() {
 	for _, end := range b.end {
 		end()

@@ -5,6 +5,7 @@ package portal
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +39,22 @@ const (
 	enough   = 20 * time.Second
 )
 
+// program is the browser in which each visit has a profile of its own.
+var program *harness.Browser
+
+func TestMain(m *testing.M) {
+	var err error
+	// No icon is loaded from anywhere.
+	program, err = harness.OpenBrowser(context.Background(), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "portal:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	program.Close()
+	os.Exit(code)
+}
+
 // visit is a person with a browser at the portal's pages.
 type visit struct {
 	*harness.Browser
@@ -50,8 +67,10 @@ type visit struct {
 	who access.Person
 }
 
+// newVisit is one beside those of the other tests.
 func newVisit(t *testing.T) *visit {
 	t.Helper()
+	t.Parallel()
 	scheme := runtime.NewScheme()
 	require.NoError(t, v1alpha1.AddToScheme(scheme))
 	v := &visit{t: t, client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(everything(time.Now())...).Build(),
@@ -71,8 +90,7 @@ func newVisit(t *testing.T) *visit {
 	v.ctx, cancel = context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	var err error
-	// No icon is loaded from anywhere.
-	v.Browser, err = harness.OpenBrowser(v.ctx, chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
+	v.Browser, err = program.Profile(v.ctx)
 	require.NoError(t, err)
 	t.Cleanup(v.Close)
 	v.run(emulation.SetFocusEmulationEnabled(true)) // a headless tab has no focus of its own
@@ -164,6 +182,7 @@ var shown = []struct {
 // TestPagesAreForEverybody judges each page by axe-core, in light and dark, wide and on a phone.
 // VDI_PICTURES=folder takes a picture of each for a person to look at.
 func TestPagesAreForEverybody(t *testing.T) {
+	t.Parallel()
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			v := newVisit(t)
