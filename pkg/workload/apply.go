@@ -21,8 +21,8 @@ type applied[T client.Object] struct {
 	resource schema.GroupResource
 	// live keeps an object of another shape as it is.
 	live Live
-	// still says that the object, as it is read, runs nothing that a change would take away.
-	still bool
+	// idle says of an existing object that a change takes nothing away; nil says so of none.
+	idle func(T) bool
 	// change makes the existing object's spec the desired one's.
 	change func(existing, desired T)
 	// spec is what nobody else has to change of it.
@@ -69,7 +69,7 @@ func (a applied[T]) apply(ctx context.Context, c client.Client, api client.Reade
 		return Delay{}, err
 	}
 	changed := a.changed(existing, desired)
-	if a.still {
+	if a.idle != nil && a.idle(existing) {
 		patch := client.MergeFromWithOptions(existing, client.MergeFromWithOptimisticLock{})
 		return Delay{}, a.written(changed, c.Patch(ctx, changed, patch))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -78,12 +79,12 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 	if pod == nil {
 		deployment.Spec.Replicas = new(int32(1))
 	}
-	stops, still, err := d.stopsFirst(ctx, s, deployment, live)
+	stops, idle, err := d.stopsFirst(ctx, s, deployment, live)
 	if err != nil || stops {
 		return Delay{Reason: v1alpha1.ReasonPreparing, Message: "Deployment is scaled to zero before it changes.", Again: FinishingRetry, Stops: true}, err
 	}
 	deployments := d.deployments(live)
-	deployments.still = still
+	deployments.idle = func(existing *appsv1.Deployment) bool { return idle && Replicas(existing) == 0 && !unsettled(existing) }
 	delay, err := deployments.apply(ctx, d.Client, d.API, s, deployment)
 	if delay.None() {
 		delay = waits
@@ -94,9 +95,9 @@ func (d *Deployment) Apply(ctx context.Context, s *v1alpha1.VDISession, shape Sh
 // stopsFirst says that another shape has to wait, where the deployment may be about to get a pod of
 // the one that it has: Kubernetes would make one of each, as it retries what a quota has refused
 // while it learns of the change. It scales such a deployment to zero, which Kubernetes has to have
-// seen; then the deployment is still, and changes whoever waits for it. Where there is a pod, that
+// seen; then the deployment is idle, and changes whoever waits for it. Where there is a pod, that
 // goes first (the strategy Recreate).
-func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, desired *appsv1.Deployment, live Live) (stops, still bool, err error) {
+func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, desired *appsv1.Deployment, live Live) (stops, idle bool, err error) {
 	existing := &appsv1.Deployment{}
 	has, err := own(ctx, d.Client, s, existing)
 	if err != nil || !has || !existing.DeletionTimestamp.IsZero() || sameShape(existing, desired) {
@@ -105,9 +106,11 @@ func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, des
 	if there, err := PodsOf(ctx, d.Client, s); err != nil || len(there) > 0 {
 		return false, false, err
 	}
+	if unsettled(existing) {
+		return true, false, askAgain(ctx, d.Client, existing, time.Now())
+	}
 	if Replicas(existing) == 0 {
-		still = !starting(existing)
-		return !still, still, nil
+		return false, true, nil
 	}
 	if live, err := live(ctx); err != nil || live {
 		return false, false, err

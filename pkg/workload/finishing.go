@@ -110,6 +110,9 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 		return o, nil
 	}
 	pod, err := waitsFor(ctx, c, d)
+	if err == nil && pod == nil && unsettled(d) {
+		o.Pod, o.Progress = nil, unsettledProgress(d)
+	}
 	if err != nil || pod == nil {
 		return o, err
 	}
@@ -153,6 +156,15 @@ func finishingProgress(p *corev1.Pod) Progress {
 		return progress.say("The desktop's last pod is ending", "")
 	}
 	return progress.say("The last use of the home is ending", "")
+}
+
+// unsettledProgress is that of a desktop that waits until Kubernetes tries its last start no longer.
+func unsettledProgress(d *appsv1.Deployment) Progress {
+	progress := Progress{Reason: v1alpha1.ReasonHomeFinishing, Detail: "deployment " + d.Name}
+	if refused := refusedPod(d); refused != nil {
+		progress.Detail += ": " + refused.Message
+	}
+	return progress.say("The desktop's last start is ending", "")
 }
 
 // overdue says of a pod that has not ended in time what to do.

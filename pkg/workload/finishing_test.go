@@ -73,16 +73,18 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 	refused := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
 	for name, c := range map[string]struct {
 		status appsv1.DeploymentStatus
+		paused bool
 		waits  bool
 	}{
 		"not seen":                {status: appsv1.DeploymentStatus{ObservedGeneration: 1}, waits: true},
 		"seen":                    {status: appsv1.DeploymentStatus{ObservedGeneration: 2}},
 		"seen, with a pod yet":    {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1}, waits: true},
 		"seen, and tried again":   {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: refused}, waits: true},
+		"refused while paused":    {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: refused}, paused: true},
 		"never run, and not seen": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Generation: 2}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))}, Status: c.status}
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Generation: 2}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Paused: c.paused}, Status: c.status}
 			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
 				return c.Patch(ctx, o, patch) // the client for tests knows no scale
 			}
@@ -90,6 +92,30 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 			scaled, err := scaleDeployment(t.Context(), cluster, d, 1)
 			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
 			assert.Equal(t, !c.waits, scaled)
+			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+			assert.Equal(t, c.waits, d.Annotations[v1alpha1.AnnotationAskedAgain] != "", "Kubernetes is asked to look again")
+		})
+	}
+}
+
+func TestKubernetesIsAskedAgainNowAndThen(t *testing.T) {
+	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		asked string
+		again bool
+	}{
+		"never":                {again: true},
+		"a moment ago":         {asked: "2026-12-01T11:59:55Z"},
+		"a while ago":          {asked: "2026-12-01T11:59:50Z", again: true},
+		"by a clock far ahead": {asked: "2027-12-01T12:00:00Z", again: true},
+		"in no time at all":    {asked: "x", again: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Annotations: map[string]string{v1alpha1.AnnotationAskedAgain: c.asked}}}
+			cluster := fake.NewClientBuilder().WithObjects(d).Build()
+			require.NoError(t, askAgain(t.Context(), cluster, d, now))
+			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+			assert.Equal(t, c.again, d.Annotations[v1alpha1.AnnotationAskedAgain] == now.Format(time.RFC3339))
 		})
 	}
 }

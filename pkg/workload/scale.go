@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,19 +11,27 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-// FinishingRetry is when to try again after ErrFinishing: the pod's end brings an event only
-// to those whose session it is.
-const FinishingRetry = time.Second
+const (
+	// FinishingRetry is when to try again after ErrFinishing: a pod's end brings an event only
+	// to those whose session it is.
+	FinishingRetry = time.Second
+	// askAgainAfter is how long Kubernetes may take to settle a deployment at zero, before it is
+	// asked again and after.
+	askAgainAfter = 10 * time.Second
+)
 
-// ErrFinishing says what ends first: a pod that has the desktop's home, or its own; or Kubernetes'
-// last attempt at one.
-var ErrFinishing = errors.New("the desktop's last start has to end first")
+// ErrFinishing says that something ends before a start: a pod that has the desktop's home, or its
+// own; or Kubernetes' attempts at one.
+var ErrFinishing = errors.New("something has to end first")
 
 // scaleDeployment sets a desktop's replicas by its scale, and does nothing where they are
 // right or the deployment is gone; it returns whether it set them. While a pod that ends has
@@ -40,8 +49,8 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 		if pod != nil {
 			return false, fmt.Errorf("%w: pod %s", ErrFinishing, pod.Name)
 		}
-		if starting(d) {
-			return false, fmt.Errorf("%w: deployment %s is about to be at zero", ErrFinishing, d.Name)
+		if unsettled(d) {
+			return false, cmp.Or(askAgain(ctx, c, d, time.Now()), fmt.Errorf("%w: the last start of deployment %s", ErrFinishing, d.Name))
 		}
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
@@ -71,12 +80,27 @@ func stop(ctx context.Context, c client.Client, live Live, d *appsv1.Deployment)
 // stopped says that a deployment has no pods, and that its controllers make none any more: they
 // have seen that there are to be none, and that of its ReplicaSet tries no longer what was refused.
 func stopped(d *appsv1.Deployment) bool {
-	return Replicas(d) == 0 && d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation && refusedPod(d) == nil
+	return Replicas(d) == 0 && d.Status.Replicas == 0 && d.Status.ObservedGeneration >= d.Generation &&
+		(refusedPod(d) == nil || d.Spec.Paused) // of a paused one, Kubernetes leaves the condition as it is
 }
 
-// starting says that Kubernetes may still make a pod for a deployment that is to have none. It
+// unsettled says that Kubernetes may still make a pod for a deployment that is to have none. It
 // would delete that pod again, and make another beside it where the desktop runs by then.
-func starting(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration > 0 && !stopped(d) }
+func unsettled(d *appsv1.Deployment) bool {
+	return Replicas(d) == 0 && d.Status.ObservedGeneration > 0 && !stopped(d)
+}
+
+// askAgain changes what Kubernetes does not read of an unsettled deployment. Its controller gives
+// one up after some minutes of errors (v1.35.4, deployment_controller.go:59), and comes back to
+// it for a change.
+func askAgain(ctx context.Context, c client.Client, d *appsv1.Deployment, now time.Time) error {
+	if at, err := time.Parse(time.RFC3339, d.Annotations[v1alpha1.AnnotationAskedAgain]); err == nil && now.Sub(at).Abs() < askAgainAfter {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAskedAgain, now.UTC().Format(time.RFC3339))
+	target := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name}}
+	return client.IgnoreNotFound(c.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)))
+}
 
 // refusedPod is the condition of a deployment whose pod the API server refuses; nil without one.
 func refusedPod(d *appsv1.Deployment) *appsv1.DeploymentCondition {

@@ -38,15 +38,15 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 		others   []client.Object
 		live     bool
 		stops    bool
-		still    bool
+		idle     bool
 		replicas int32
 	}{
 		"it may get a pod of its shape":        {existing: of("a", 1, 1, 1), stops: true},
 		"Kubernetes has not seen yet":          {existing: of("a", 0, 2, 1), stops: true},
-		"Kubernetes has seen":                  {existing: of("a", 0, 2, 2), still: true},
-		"somebody waits, and it has been seen": {existing: of("a", 0, 2, 2), live: true, still: true},
+		"Kubernetes has seen":                  {existing: of("a", 0, 2, 2), idle: true},
+		"somebody waits, and it has been seen": {existing: of("a", 0, 2, 2), live: true, idle: true},
 		"Kubernetes tries once more":           {existing: refused(of("a", 0, 2, 2)), stops: true},
-		"Kubernetes knows nothing of it":       {existing: of("a", 0, 1, 0), still: true},
+		"Kubernetes knows nothing of it":       {existing: of("a", 0, 1, 0), idle: true},
 		"there is a pod, which goes first":     {existing: of("a", 1, 1, 1), others: []client.Object{pod}, replicas: 1},
 		"somebody is there":                    {existing: of("a", 1, 1, 1), live: true, replicas: 1},
 		"it has the shape":                     {existing: of("b", 1, 1, 1), replicas: 1},
@@ -59,10 +59,10 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(c.others, c.existing)...).
 				WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
 			d := &Deployment{Client: cluster, API: cluster}
-			stops, still, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
+			stops, idle, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
 			require.NoError(t, err)
 			assert.Equal(t, c.stops, stops)
-			assert.Equal(t, c.still, still)
+			assert.Equal(t, c.idle, idle)
 			now := &appsv1.Deployment{}
 			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(c.existing), now))
 			assert.Equal(t, c.replicas, Replicas(now))

@@ -54,7 +54,8 @@ type Workload interface {
 
 	// Scale makes the desktop run or stop, and returns whether it had to. A desktop that is
 	// live goes on with what it runs on, and is not stopped. While a pod that ends has the
-	// home, or is the desktop's last, the desktop stays at zero, with ErrFinishing.
+	// home, or is the desktop's last, or may still be made for its last start, the desktop stays
+	// at zero, with ErrFinishing.
 	Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool, live Live) (scaled bool, err error)
 
 	// Observe reports what exists of the session's workload.

@@ -38,6 +38,9 @@ const (
 	// AnnotationShapeHash is on what the operator makes of a template and is the hash of what
 	// was applied, so that a change is seen without comparing what the API defaulted.
 	AnnotationShapeHash = GroupName + "/shape-hash"
+	// AnnotationAskedAgain is when Kubernetes was last asked to look again at a Deployment that is to
+	// be at zero, in RFC 3339.
+	AnnotationAskedAgain = GroupName + "/asked-again"
 
 	// AnnotationKeySince is on a Secret with a key of the installation's that the operator replaces
 	// by age, and says since when its key is in use, by RFC 3339.

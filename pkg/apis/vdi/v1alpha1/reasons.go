@@ -216,7 +216,7 @@ const (
 	// ReasonWaking: the desktop is to run and has no pod yet.
 	ReasonWaking = "Waking"
 	// ReasonHomeFinishing: a pod that ends has the home still mounted, or is the last of a desktop
-	// without a home; the start follows.
+	// without a home, or Kubernetes still tries the desktop's last start; the next one follows.
 	ReasonHomeFinishing = "HomeFinishing"
 	// ReasonScheduling: the scheduler looks for a node.
 	ReasonScheduling = "Scheduling"
