@@ -139,15 +139,15 @@ func (k *Keeper) run(v *viewer) {
 func (k *Keeper) changed(v *viewer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	stands, asks := false, false
+	stands, all := false, true // a client comes for both, and the desktop would refuse it what is not there
 	for _, p := range v.peers {
 		is := p.is()
-		stands, asks = stands || is == standing, asks || is == asking
+		stands, all = stands || is == standing, all && (is == standing || is == taken)
 	}
-	stands = stands && !asks // a client comes for both, and the desktop would refuse it the other
 	if stands && v.bound == nil {
 		v.bound = time.AfterFunc(time.Duration(v.Milliseconds)*time.Millisecond, v.stop)
 	}
+	stands = stands && all
 	if stands != k.standing {
 		k.standing = stands
 		k.Standing(stands)

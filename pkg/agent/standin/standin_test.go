@@ -227,6 +227,19 @@ func TestAPlaceIsGivenBackInTimeWhereNobodyComes(t *testing.T) {
 	refusedThere(t, a.client(helloOf(videoPeer)))
 }
 
+// The one that the desktop answers is given back though it never answers the other.
+func TestNoClientIsSentForOneOfTwoPlaces(t *testing.T) {
+	s := standintest.New(t, nil)
+	s.Ignores(audioPeer)
+	a := newAgent(t, s.Port())
+	soon := order
+	soon.Milliseconds = 500
+	end, _ := a.order(soon)
+	eventually.Equal(t, "one is registered", 1, s.Registered)
+	assert.Equal(t, agentapi.EndGivenBack, <-end)
+	assert.Empty(t, a.told)
+}
+
 func TestAPlaceIsGivenBackSoonAfterNobodyWantsItAndNotBefore(t *testing.T) {
 	s := standintest.New(t, nil)
 	a := newAgent(t, s.Port())

@@ -24,6 +24,8 @@ type Selkies struct {
 	said  []string
 	heard map[string][]string
 	pongs int
+	// ignored is a peer whose HELLO is never answered.
+	ignored string
 }
 
 // New starts one, at l or, without it, anywhere.
@@ -60,6 +62,10 @@ func (s *Selkies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	uid := words[1]
+	if s.ignores(uid) {
+		_, _, _ = c.ReadMessage() // until it leaves
+		return
+	}
 	if !s.register(c, uid, string(m)) {
 		_ = c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseProtocolError, "invalid peer uid"))
 		return
@@ -95,6 +101,19 @@ func (s *Selkies) register(c *websocket.Conn, uid, said string) bool {
 	})
 	_ = c.WriteMessage(websocket.TextMessage, []byte("HELLO")) // one that has gone is found out by reading
 	return true
+}
+
+// Ignores has it never answer a peer's HELLO, as one that is asleep.
+func (s *Selkies) Ignores(uid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ignored = uid
+}
+
+func (s *Selkies) ignores(uid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uid == s.ignored
 }
 
 // Say has the app say something to a peer, which must be there.
