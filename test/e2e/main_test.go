@@ -67,9 +67,15 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	making = sync.OnceValues(func() (releases, error) { return makeReleases(ctx, folder) })
-	if flag.Parse(); flag.Lookup("test.run").Value.String() == "" {
+	makes, stop := context.WithCancel(ctx)
+	making = sync.OnceValues(func() (releases, error) { return makeReleases(makes, folder) })
+	defer func() {
+		stop()
+		made, _ := making()
+		made.Wait()
+		_ = os.RemoveAll(folder)
+	}()
+	if everyStory() {
 		go func() { _, _ = making() }() // they take a minute of a processor, which the first stories leave
 	}
 	code = m.Run()
@@ -78,6 +84,17 @@ func run(m *testing.M) (code int, err error) {
 	}
 	// Knative's pods take half a minute to end; the next run waits for what is left.
 	return code, client.IgnoreNotFound(in.Client.Delete(ctx, ns))
+}
+
+// everyStory says that no story was chosen or left out.
+func everyStory() bool {
+	flag.Parse()
+	for _, choice := range []string{"test.run", "test.skip", "test.list"} {
+		if flag.Lookup(choice).Value.String() != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // removeNamespaces also removes what an earlier, interrupted run left.

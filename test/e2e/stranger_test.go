@@ -76,7 +76,8 @@ func makeReleases(whole context.Context, folder string) (r releases, err error) 
 		}
 		return r.release(ctx)
 	})
-	return r, all.Wait()
+	err = all.Wait()
+	return r, err
 }
 
 // release makes this tree's release, and the images of a second build.

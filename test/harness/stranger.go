@@ -31,9 +31,11 @@ type Stranger struct {
 	// programs is the folder that is first on PATH, and environment has the rest.
 	programs    string
 	environment []string
+	// ended is closed with the registry's end.
+	ended <-chan struct{}
 }
 
-// Stranger makes one, in an empty folder. The registry ends with ctx.
+// Stranger makes one, in an empty folder. The registry ends with ctx: Wait waits until it has.
 func (in *Installation) Stranger(ctx context.Context, folder string) (*Stranger, error) {
 	if in.PortForward {
 		return nil, ErrNotOurs
@@ -43,10 +45,17 @@ func (in *Installation) Stranger(ctx context.Context, folder string) (*Stranger,
 		return nil, err
 	}
 	var err error
-	if s.Registry, err = startRegistry(ctx, filepath.Join(folder, "registry")); err != nil {
-		return nil, err
+	if s.Registry, s.ended, err = startRegistry(ctx, filepath.Join(folder, "registry")); err != nil {
+		return s, err
 	}
 	return s, s.clone(ctx, in.Root, folder)
+}
+
+// Wait waits until the registry has ended.
+func (s *Stranger) Wait() {
+	if s != nil && s.ended != nil {
+		<-s.ended
+	}
 }
 
 // tools puts Helm and kubectl on the PATH, and takes away what make has told its own programs.
@@ -67,7 +76,7 @@ func (s *Stranger) tools(ctx context.Context, in *Installation) error {
 			return err
 		}
 	}
-	told := []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILT", "KUBECONFIG", "VDI_REGISTRY", "REGISTRY", "INSECURE", "PLATFORMS", "PLUGIN_PLATFORMS", "COSIGN_KEY"}
+	told := []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "BUILT", "GOGC", "KUBECONFIG", "VDI_REGISTRY", "REGISTRY", "INSECURE", "PLATFORMS", "PLUGIN_PLATFORMS", "COSIGN_KEY"}
 	s.environment = slices.DeleteFunc(os.Environ(), func(setting string) bool {
 		name, _, _ := strings.Cut(setting, "=")
 		return slices.Contains(told, name)
