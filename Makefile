@@ -49,8 +49,9 @@ export GOFLAGS := $(filter-out -trimpath,$(shell go env GOFLAGS)) -trimpath
 
 # Tests beside the product's packages, and those of the module test, which read files
 # outside of it that Go's cache does not know.
-GO_TEST := go test
-TEST    := go test -C test -count=1
+# They are given long: they may have to wait for a processor.
+GO_TEST := go test -timeout 30m
+TEST    := go test -C test -timeout 30m -count=1
 
 # Takes the processor's time and the disk's that nobody else wants.
 IDLE := chrt --idle 0 ionice --class idle
@@ -62,7 +63,8 @@ VERSION_PACKAGE := github.com/org/vdi-operator/pkg/version
 # The images' tag, which is the one that the chart asks for.
 TAG ?= $(shell sed -n 's/^appVersion: //p' charts/vdi-operator/Chart.yaml)
 IMAGES := $(wildcard build/*.yaml) test/images/desktop.yaml
-LDFLAGS := -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
+# Linking takes half as long without what debuggers read; stack traces need none of it.
+LDFLAGS := -w -X $(VERSION_PACKAGE).version=$(VERSION) -X $(VERSION_PACKAGE).revision=$(REVISION)
 
 # Builds programs into a folder. They may be running: they are renamed into their place. Parts
 # that run beside each other find them BUILT.
@@ -81,25 +83,29 @@ demo: platform-tools build ## A cluster, the chart and a desktop that wakes from
 	out/bin/demo
 
 .PHONY: test
-test: gcc prometheus coturn haproxy-nginx chromium $(AXE) $(HELM) $(KUBECONFORM) verify-generated build bench-programs platform-tools ## Everything that must pass
+test: gcc prometheus coturn haproxy-nginx chromium $(AXE) $(HELM) $(KUBECONFORM) $(REGISTRY_PROGRAM) verify-generated build bench-programs platform-tools ## Everything that must pass
 	@# Users' stories wait for clocks most of the time, and what has an API server of its own
 	@# half of it. What only computes gets what they leave, since a desktop that has no processor
-	@# comes too late for them.
+	@# comes too late for them. What two of them need is made before.
+	@$(CLUSTER) assets >/dev/null
 	@$(MAKE) --no-print-directory -j3 BUILT=yes test-stories test-beside test-idle
 
 # A make that has nothing to do with this one's jobs, and takes none of their places.
 ALONE := env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory BUILT=$(BUILT)
 # What tests run of others' (an API server, Helm) may take memory to save a tenth of the
 # processor's time. Benchmarks measure without it.
-RELAXED := GOGC=400
+RELAXED := GOGC=200
+# Runs parts one after the other, with the first argument before each, and says which failed.
+parts = @failed=; for part in $(2); do $(1) $(ALONE) $$part || failed="$$failed $$part"; done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 .PHONY: test-stories test-beside test-idle
 test-stories:
-	@$(ALONE) e2e
+	$(call parts,,e2e)
 test-beside:
-	@for part in test-integration test-browser test-coturn; do $(ALONE) $$part || exit 1; done
+	$(call parts,,test-integration test-browser test-coturn)
 test-idle:
-	@for part in lint test-chart test-alerts test-unit; do $(IDLE) $(ALONE) $$part || exit 1; done
+	$(call parts,$(IDLE),lint test-chart test-alerts test-unit)
 
 ##@ Parts of them
 
@@ -124,7 +130,7 @@ FUZZTIME ?= 10s
 # all packages are compiled once more; without, they try what comes.
 define run-fuzz
 	@for package in $$(grep -rlE '^func Fuzz' --include='*_test.go' activator cmd pkg | xargs -n1 dirname | sort -u); do \
-		program="$(CURDIR)/out/fuzz/$$package.test"; go test -c $(1) -o "$$program" "./$$package" || exit 1; \
+		program="$(CURDIR)/out/fuzz/$$package.test"; go test -c -ldflags=-w $(1) -o "$$program" "./$$package" || exit 1; \
 		for name in $$(grep -hoE '^func Fuzz\w+' "$$package"/*_test.go | cut -d' ' -f2); do \
 			(cd "$$package" && "$$program" -test.run '^$$' -test.fuzz "^$$name$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x \
 				-test.fuzzcachedir "$(VDI_CACHE)/fuzz/$$package") | sed "s/^/$$name: /" || exit 1; \
@@ -159,7 +165,7 @@ test-coturn: coturn build ## The TURN server with real clients outside its netwo
 
 .PHONY: test-integration
 test-integration: $(CLUSTER) $(HELM) $(KUBECONFORM) $(REGISTRY_PROGRAM) build bench-programs haproxy-nginx ## Controllers, CRDs and the chart's objects and rights against a real kube-apiserver and etcd; a release against a real registry
-	export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" CRD_FILES="$$($(CLUSTER) definitions)"; \
+	KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" && CRD_FILES="$$($(CLUSTER) definitions)" && export KUBEBUILDER_ASSETS CRD_FILES && \
 		$(RELAXED) $(TEST) -tags integration -timeout 20m ./integration/... ./chart/apiserver/... ./bench/smoke/ && $(GO_TEST) -tags integration -timeout 10m ./cmd/activator/ ./cmd/node/ ./cmd/operator/ && \
 		$(CHAOS)
 	cd build && $(GO_TEST) -tags integration -count=1 -timeout 10m ./release/
@@ -197,7 +203,7 @@ bench-storm: platform-tools build bench-programs ## 100 wakes at once until all 
 
 .PHONY: bench-programs
 bench-programs:
-	$(call programs,go build -C test,$(CURDIR)/out/bench,./bench/...)
+	$(call programs,go build -C test -ldflags=-w,$(CURDIR)/out/bench,./bench/...)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(HELM) $(ACTIONLINT) ## Linters for Go, for the chart and for the workflows
@@ -267,13 +273,13 @@ cluster-parts: $(CLUSTER) $(BUILDER) ## Build the cluster's parts and the images
 
 .PHONY: platform-tools
 platform-tools: $(CLUSTER) $(BUILDER) $(HELM)
-	$(call programs,go build -C test,$(CURDIR)/out/bin,./platform ./demo)
+	$(call programs,go build -C test -ldflags=-w,$(CURDIR)/out/bin,./platform ./demo)
 
 .PHONY: $(CLUSTER) $(BUILDER)
 $(CLUSTER):
-	@$(if $(BUILT),:,go build -C test/cluster -o $@.new . && mv -f $@.new $@)
+	@$(if $(BUILT),:,go build -C test/cluster -ldflags=-w -o $@.new . && mv -f $@.new $@)
 $(BUILDER):
-	@$(if $(BUILT),:,go build -C build -o $@.new . && mv -f $@.new $@)
+	@$(if $(BUILT),:,go build -C build -ldflags=-w -o $@.new . && mv -f $@.new $@)
 
 build-tool = go build -C test/tools/$(1) -o $@ "$$(go list -C test/tools/$(1) tool | grep '/$(@F)$$')"
 $(CHART_TOOLS)/%:
