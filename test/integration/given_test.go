@@ -166,7 +166,7 @@ func stopped(t *testing.T, d *appsv1.Deployment) {
 	t.Helper()
 	eventually.NoError(t, "the deployment scaled down", hasScale(t, d, 0))
 	require.NoError(t, api.Get(t.Context(), client.ObjectKeyFromObject(d), d))
-	patch := fmt.Sprintf(`{"status":{"observedGeneration":%d}}`, d.Generation)
+	patch := fmt.Sprintf(`{"status":{"observedGeneration":%d,"conditions":null}}`, d.Generation)
 	require.NoError(t, api.Status().Patch(t.Context(), d.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
