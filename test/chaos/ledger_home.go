@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -33,7 +34,8 @@ func sessionOf(p *corev1.Pod) string { return p.Namespace + "/" + p.Labels[v1alp
 //
 // One case is not the operator's: where a step took the other pod away, Kubernetes itself makes
 // the next one at once, as docs/concepts.md says. It is excused unless the operator itself asked
-// for the new one. So is a pod that Kubernetes made of a shape that is asked for no more, such as that
+// for the new one. So are two of one ReplicaSet: it may count one that ends when the API server comes
+// back, and take away and replace the one that it made instead. So is a pod that Kubernetes made of a shape that is asked for no more, such as that
 // of a deleted Deployment whose ReplicaSet its collector had yet to find: it ends in the same moment.
 func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 	for _, other := range l.pods {
@@ -44,13 +46,19 @@ func (l *Ledger) judgeHome(made *podLife, at time.Time) {
 		l.later(judgement{at: at, revision: made.made, of: OnePodPerHome, session: sessionOf(made.Pod), judge: func() string {
 			killed := l.killed[other.UID] > 0
 			same := other.Labels[v1alpha1.LabelSession] == made.Labels[v1alpha1.LabelSession]
-			if killed && same && !l.asked(made, other.made) || same && l.outdated(other) && other.ready == 0 {
+			if same && (killed || siblings(made, other)) && !l.asked(made, other.made) || same && l.outdated(other) && other.ready == 0 {
 				return ""
 			}
 			return fmt.Sprintf("pod %s/%s of session %s was made while pod %s of session %s was there (killed by a step: %t), and both have %s",
 				made.Namespace, made.Name, made.Labels[v1alpha1.LabelSession], other.Name, other.Labels[v1alpha1.LabelSession], killed, homeOf(made.Pod))
 		}})
 	}
+}
+
+// siblings says that one ReplicaSet has made both.
+func siblings(a, b *podLife) bool {
+	one, other := metav1.GetControllerOf(a), metav1.GetControllerOf(b)
+	return one != nil && other != nil && one.UID == other.UID && one.Kind == "ReplicaSet"
 }
 
 // asked says that a pod's Deployment was scaled from zero between a revision and the pod's making.

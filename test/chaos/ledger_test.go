@@ -134,6 +134,26 @@ func TestAPodOfAShapeThatIsAskedForNoMoreEndsBesideTheNext(t *testing.T) {
 	}
 }
 
+func TestAPodThatItsReplicaSetReplacesIsKubernetesDoingUnlessTheOperatorAsksForAnother(t *testing.T) {
+	for _, asks := range []bool{false, true} {
+		s := tell(t)
+		s.awake()
+		s.deployment("1", 1)
+		ofOne := func(p *corev1.Pod) {
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "r", Controller: new(true)}}
+		}
+		s.pod("first", ofOne)
+		breaks := ""
+		if asks {
+			s.deployment("1", 0)
+			s.deployment("1", 1)
+			breaks = OnePodPerHome
+		}
+		s.pod("second", ofOne)
+		s.breaks(breaks, "")
+	}
+}
+
 func TestAPodThatAStepTookAwayIsNoExcuseWhereTheOperatorAsksForAnother(t *testing.T) {
 	s := tell(t)
 	s.awake()
