@@ -78,15 +78,15 @@ func (l *Ledger) unwanted(one *podLife, at uint64) bool {
 	return last.Spec.Power != v1alpha1.PowerAlwaysOn && (lifecycle.PoweredOff(last.VDISession) || !lifecycle.Called(last.VDISession, last.at))
 }
 
-// waitedFor says that a pod's session slept, and then waited for a pod's end until a revision:
-// nobody was let into it.
+// waitedFor says that a pod's session slept, or waited for a pod's end, from when the pod was ready
+// until a revision, and waited at the end: nobody was let into it.
 func (l *Ledger) waitedFor(one *podLife, at uint64) bool {
 	owner := l.owner(one)
 	if owner == nil {
 		return false
 	}
 	until := owner.inForce(at)
-	for i := owner.inForce(one.made); i <= until; i++ {
+	for i := owner.inForce(one.ready); i <= until; i++ {
 		if s := owner.versions[i].VDISession; !lifecycle.Asleep(s) && !lifecycle.Finishing(s) {
 			return false
 		}

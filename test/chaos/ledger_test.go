@@ -274,6 +274,24 @@ func (s *tale) deployment(image string, replicas int32) {
 		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}}}})
 }
 
+func TestAPodMayGoWhoseSessionWaitedForItsEndBeforeItWasReady(t *testing.T) {
+	for reason, breaks := range map[string]string{v1alpha1.ReasonHomeFinishing: "", v1alpha1.ReasonScheduling: NoRestartInUse} {
+		s := tell(t)
+		waits := func(reason string) {
+			s.session(func(o *v1alpha1.VDISession) {
+				o.Status.StartTime = s.at(0)
+				o.Status.Waiting = &v1alpha1.SessionWaiting{Reason: reason}
+			})
+		}
+		waits(v1alpha1.ReasonScheduling)
+		s.made("first")
+		waits(reason)
+		s.ready()
+		s.ends()
+		s.breaks(breaks, "")
+	}
+}
+
 func TestAChangeOrAScaleToZeroBeforeThePodIsReadyTakesNothingFromAnybodyAndOneAfterDoes(t *testing.T) {
 	for name, c := range map[string]struct {
 		late     bool
