@@ -253,6 +253,8 @@ func TestADeletedSessionLeavesNothingButItsHome(t *testing.T) {
 				}
 				return fmt.Errorf("still there (%w)", err)
 			})
+			require.NoError(t, absent(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: workload.TokenSecretName(s.Name)}}),
+				"nobody collects garbage here")
 			home := &corev1.PersistentVolumeClaim{}
 			err := api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: workload.HomeName(s.Spec.User, s.Spec.Template)}, home)
 			switch policy {

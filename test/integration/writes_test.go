@@ -89,5 +89,5 @@ func TestASessionsLifeTakesFewWrites(t *testing.T) {
 	of := client.MatchingLabels{v1alpha1.LabelSession: s.Name}
 	require.NoError(t, api.DeleteAllOf(t.Context(), pod, client.InNamespace(s.Namespace), of))
 	reconcile(s)
-	most("its end", 5)
+	most("its end", 6)
 }

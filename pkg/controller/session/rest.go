@@ -47,7 +47,7 @@ func (p *pass) rest(ctx context.Context) error {
 		p.returnAt(p.now.Add(tidyRetry/2 + rand.N(tidyRetry)))
 	}
 	if !rested.Left && p.observed.Pods == 0 {
-		if err := p.dropPodTokens(ctx); err != nil {
+		if err := dropPodTokens(ctx, p.Client, p.session); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/token"
 	"github.com/org/vdi-operator/pkg/workload"
 )
@@ -80,14 +81,14 @@ func (p *pass) behind(ctx context.Context, err error, into client.Object, key cl
 	return apierrors.IsAlreadyExists(err) && p.API != nil && p.API.Get(ctx, key, into) == nil
 }
 
-// dropPodTokens deletes the Secret of a desktop without a pod to read it.
-func (p *pass) dropPodTokens(ctx context.Context) error {
+// dropPodTokens deletes the Secret of a session without a pod to read it.
+func dropPodTokens(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	secret := &corev1.Secret{}
-	err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.session.Namespace, Name: workload.TokenSecretName(p.session.Name)}, secret)
-	if err != nil || !metav1.IsControlledBy(secret, p.session) {
+	err := c.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}, secret)
+	if err != nil || !metav1.IsControlledBy(secret, s) {
 		return client.IgnoreNotFound(err)
 	}
-	err = p.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID})
+	err = c.Delete(ctx, secret, client.Preconditions{UID: &secret.UID})
 	if apierrors.IsForbidden(err) { // rights of an earlier release: it stays, as it did then
 		return nil
 	}
