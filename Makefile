@@ -49,7 +49,7 @@ export GOFLAGS := $(filter-out -trimpath,$(shell go env GOFLAGS)) -trimpath
 
 # Tests beside the product's packages, and those of the module test, which read files
 # outside of it that Go's cache does not know.
-# They are given long: they may have to wait for a processor.
+# Their timeout is long: they may have to wait for a processor.
 GO_TEST := go test -timeout 30m
 TEST    := go test -C test -timeout 30m -count=1
 

@@ -107,7 +107,8 @@ func (d *Deployment) stopsFirst(ctx context.Context, s *v1alpha1.VDISession, des
 		return false, false, err
 	}
 	if unsettled(existing) {
-		return true, false, askAgain(ctx, d.Client, existing, time.Now())
+		askAgain(ctx, d.Client, s, existing, time.Now())
+		return true, false, nil
 	}
 	if Replicas(existing) == 0 {
 		return false, true, nil
@@ -135,6 +136,9 @@ func (d *Deployment) Rest(ctx context.Context, s *v1alpha1.VDISession, shape Sha
 		return Rested{}, err
 	}
 	still := !has || stopped(existing)
+	if has {
+		askAgain(ctx, d.Client, s, existing, time.Now())
+	}
 	rested, err := d.deployments(nil).rest(ctx, d.Client, s, deployment, keep, func() bool { return still && may() })
 	rested.Again, rested.Stopped = max(rested.Again, waits.Again), still
 	return rested, err
@@ -153,7 +157,7 @@ func (d *Deployment) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bo
 	if err := giveWay(ctx, d.Client, d.API, s, deployment); err != nil {
 		return false, err
 	}
-	return scaleDeployment(ctx, d.Client, deployment, 1)
+	return start(ctx, d.Client, s, deployment)
 }
 
 // Observe implements Workload.

@@ -110,7 +110,7 @@ func atZero(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *app
 		return o, nil
 	}
 	pod, err := waitsFor(ctx, c, d)
-	if err == nil && pod == nil && unsettled(d) {
+	if err == nil && pod == nil && unsettled(d) && (refusedPod(d) != nil || d.Status.Replicas > 0) { // else it is a matter of moments
 		o.Pod, o.Progress = nil, unsettledProgress(d)
 	}
 	if err != nil || pod == nil {

@@ -71,6 +71,7 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 	scheme := runtime.NewScheme()
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	refused := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
+	unmade := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: replicaSetCreateError}}
 	for name, c := range map[string]struct {
 		status appsv1.DeploymentStatus
 		paused bool
@@ -81,6 +82,7 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 		"seen, with a pod yet":    {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1}, waits: true},
 		"seen, and tried again":   {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: refused}, waits: true},
 		"refused while paused":    {status: appsv1.DeploymentStatus{ObservedGeneration: 2, Conditions: refused}, paused: true},
+		"without its ReplicaSet":  {status: appsv1.DeploymentStatus{ObservedGeneration: 1, Conditions: unmade}},
 		"never run, and not seen": {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,8 +94,6 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 			scaled, err := scaleDeployment(t.Context(), cluster, d, 1)
 			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
 			assert.Equal(t, !c.waits, scaled)
-			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(d), d))
-			assert.Equal(t, c.waits, d.Annotations[v1alpha1.AnnotationAskedAgain] != "", "Kubernetes is asked to look again")
 		})
 	}
 }
@@ -101,19 +101,38 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 func TestKubernetesIsAskedAgainNowAndThen(t *testing.T) {
 	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
-		asked string
-		again bool
+		asked   string
+		waits   time.Duration
+		settled bool
+		changed bool
+		again   bool
 	}{
-		"never":                {again: true},
-		"a moment ago":         {asked: "2026-12-01T11:59:55Z"},
-		"a while ago":          {asked: "2026-12-01T11:59:50Z", again: true},
-		"by a clock far ahead": {asked: "2027-12-01T12:00:00Z", again: true},
-		"in no time at all":    {asked: "x", again: true},
+		"never":                {waits: time.Minute, again: true},
+		"of a start just now":  {waits: time.Second},
+		"of nobody's start":    {},
+		"of what is settled":   {waits: time.Minute, settled: true},
+		"a moment ago":         {waits: time.Minute, asked: "2026-12-01T11:59:31Z"},
+		"a while ago":          {waits: time.Minute, asked: "2026-12-01T11:59:30Z", again: true},
+		"by a clock far ahead": {waits: time.Minute, asked: "2027-12-01T12:00:00Z", again: true},
+		"in no time at all":    {waits: time.Minute, asked: "x", again: true},
+		"of what has changed":  {waits: time.Minute, changed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Annotations: map[string]string{v1alpha1.AnnotationAskedAgain: c.asked}}}
+			s := &v1alpha1.VDISession{}
+			if c.waits > 0 {
+				s.Status.StartTime = &metav1.MicroTime{Time: now.Add(-c.waits)}
+			}
+			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "d", Generation: 2, Annotations: map[string]string{v1alpha1.AnnotationAskedAgain: c.asked}},
+				Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))}, Status: appsv1.DeploymentStatus{ObservedGeneration: 1}}
+			if c.settled {
+				d.Status.ObservedGeneration = 2
+			}
 			cluster := fake.NewClientBuilder().WithObjects(d).Build()
-			require.NoError(t, askAgain(t.Context(), cluster, d, now))
+			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(d), d))
+			if c.changed {
+				d.ResourceVersion = "1"
+			}
+			askAgain(t.Context(), cluster, s, d, now)
 			require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 			assert.Equal(t, c.again, d.Annotations[v1alpha1.AnnotationAskedAgain] == now.Format(time.RFC3339))
 		})

@@ -90,7 +90,7 @@ func (k *Knative) Scale(ctx context.Context, s *v1alpha1.VDISession, awake bool,
 	if stops, err := k.stopAllBut(ctx, revisions, newest); err != nil || stops || revisions[newest] == nil || !allStopped(revisions, newest) {
 		return stops, err // their events bring us back
 	}
-	return scaleDeployment(ctx, k.Client, revisions[newest], 1)
+	return start(ctx, k.Client, s, revisions[newest])
 }
 
 // allStopped says that none can have a pod but the named one.

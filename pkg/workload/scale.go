@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,8 +26,8 @@ const (
 	// to those whose session it is.
 	FinishingRetry = time.Second
 	// askAgainAfter is how long Kubernetes may take to settle a deployment at zero, before it is
-	// asked again and after.
-	askAgainAfter = 10 * time.Second
+	// asked to look again and after.
+	askAgainAfter = 30 * time.Second
 )
 
 // ErrFinishing says that something ends before a start: a pod that has the desktop's home, or its
@@ -50,7 +51,7 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 			return false, fmt.Errorf("%w: pod %s", ErrFinishing, pod.Name)
 		}
 		if unsettled(d) {
-			return false, cmp.Or(askAgain(ctx, c, d, time.Now()), fmt.Errorf("%w: the last start of deployment %s", ErrFinishing, d.Name))
+			return false, fmt.Errorf("%w: the last start of deployment %s", ErrFinishing, d.Name)
 		}
 	}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
@@ -64,6 +65,15 @@ func scaleDeployment(ctx context.Context, c client.Client, d *appsv1.Deployment,
 	}
 	log.FromContext(ctx).Info("scaled desktop", "deployment", d.Name, "replicas", replicas)
 	return true, nil
+}
+
+// start scales a desktop to one. Kubernetes is asked to look again at what it does not settle.
+func start(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment) (bool, error) {
+	scaled, err := scaleDeployment(ctx, c, d, 1)
+	if errors.Is(err, ErrFinishing) {
+		askAgain(ctx, c, s, d, time.Now())
+	}
+	return scaled, err
 }
 
 // stop scales a sleeping desktop to zero, unless it has been woken meanwhile.
@@ -87,19 +97,37 @@ func stopped(d *appsv1.Deployment) bool {
 // unsettled says that Kubernetes may still make a pod for a deployment that is to have none. It
 // would delete that pod again, and make another beside it where the desktop runs by then.
 func unsettled(d *appsv1.Deployment) bool {
-	return Replicas(d) == 0 && d.Status.ObservedGeneration > 0 && !stopped(d)
+	return Replicas(d) == 0 && d.Status.ObservedGeneration > 0 && !stopped(d) && !withoutReplicaSet(d)
 }
 
-// askAgain changes what Kubernetes does not read of an unsettled deployment. Its controller gives
-// one up after some minutes of errors (v1.35.4, deployment_controller.go:59), and comes back to
-// it for a change.
-func askAgain(ctx context.Context, c client.Client, d *appsv1.Deployment, now time.Time) error {
-	if at, err := time.Parse(time.RFC3339, d.Annotations[v1alpha1.AnnotationAskedAgain]); err == nil && now.Sub(at).Abs() < askAgainAfter {
-		return nil
+// withoutReplicaSet says that Kubernetes cannot make the ReplicaSet that would make the pod: it
+// settles nothing until it can, and the next start or change may be what lets it.
+func withoutReplicaSet(d *appsv1.Deployment) bool {
+	return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == replicaSetCreateError
+	})
+}
+
+// replicaSetCreateError is FailedRSCreateReason of Kubernetes' pkg/controller/deployment/util.
+const replicaSetCreateError = "ReplicaSetCreateError"
+
+// askAgain has Kubernetes look again at a deployment that it has not settled for long, by a change
+// that it acts on in no other way. Its controller gives a deployment up after some minutes of errors
+// (v1.35.4, deployment_controller.go:59), and comes back to it for a change. What fails is tried
+// with the next pass.
+func askAgain(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *appsv1.Deployment, now time.Time) {
+	since := cmp.Or(s.Status.StartTime, s.Status.SleepTime)
+	asked, err := time.Parse(time.RFC3339, d.Annotations[v1alpha1.AnnotationAskedAgain])
+	if !unsettled(d) || since == nil || now.Sub(since.Time).Abs() < askAgainAfter || err == nil && now.Sub(asked).Abs() < askAgainAfter {
+		return
 	}
-	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAskedAgain, now.UTC().Format(time.RFC3339))
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":%q,"annotations":{%q:%q}}}`,
+		d.UID, d.ResourceVersion, v1alpha1.AnnotationAskedAgain, now.UTC().Format(time.RFC3339))
 	target := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name}}
-	return client.IgnoreNotFound(c.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)))
+	err = c.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch))
+	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		log.FromContext(ctx).Info("Kubernetes was not asked again to settle a deployment", "deployment", d.Name, "error", err.Error())
+	}
 }
 
 // refusedPod is the condition of a deployment whose pod the API server refuses; nil without one.

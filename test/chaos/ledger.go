@@ -90,8 +90,9 @@ type podLife struct {
 	made uint64
 	// ready is the revision of when it was first ready; 0 is never.
 	ready uint64
-	// ending is whether it was seen to be deleted, or is gone.
-	ending, gone bool
+	// ended is the revision of when it was first seen to be deleted, or gone; 0 is not yet.
+	ended uint64
+	gone  bool
 	// beside is whether another pod had its home when it was made.
 	beside bool
 }
@@ -177,8 +178,8 @@ func (l *Ledger) GonePod(p *corev1.Pod, by uint64, at time.Time) {
 
 // ends notes the first that is seen of a pod's end.
 func (l *Ledger) ends(one *podLife, revision uint64, at time.Time) {
-	if !one.ending {
-		one.ending = true
+	if one.ended == 0 {
+		one.ended = revision
 		l.judgeEnd(one, revision, at)
 	}
 }

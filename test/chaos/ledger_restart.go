@@ -78,20 +78,41 @@ func (l *Ledger) unwanted(one *podLife, at uint64) bool {
 	return last.Spec.Power != v1alpha1.PowerAlwaysOn && (lifecycle.PoweredOff(last.VDISession) || !lifecycle.Called(last.VDISession, last.at))
 }
 
-// waitedFor says that a pod's session slept, or waited for a pod's end, from when the pod was ready
-// until a revision, and waited at the end: nobody was let into it.
+// waitedFor says that a pod's session slept, or waited for a pod's end, from when the pod was made
+// until a revision, and waited at the end: nobody was let into it. Where its Deployment asked for none
+// any more when the pod was ready, so does one whose session waited from then on.
 func (l *Ledger) waitedFor(one *podLife, at uint64) bool {
 	owner := l.owner(one)
 	if owner == nil {
 		return false
 	}
-	until := owner.inForce(at)
-	for i := owner.inForce(one.ready); i <= until; i++ {
+	since, until := one.made, owner.inForce(at)
+	if l.atZero(one, one.ready) {
+		since = one.ready
+	}
+	for i := owner.inForce(since); i <= until; i++ {
 		if s := owner.versions[i].VDISession; !lifecycle.Asleep(s) && !lifecycle.Finishing(s) {
 			return false
 		}
 	}
 	return lifecycle.Finishing(owner.versions[until].VDISession)
+}
+
+// atZero says that a pod's Deployment asked for none at a revision.
+func (l *Ledger) atZero(one *podLife, at uint64) bool {
+	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	if s == nil {
+		return false
+	}
+	last := func(of []uint64) (r uint64) {
+		for _, one := range of {
+			if one < at {
+				r = max(r, one)
+			}
+		}
+		return r
+	}
+	return last(s.stopped) > last(s.asked)
 }
 
 // owner is the life of a pod's session that the pod was made in; nil is that none was ever seen.

@@ -134,23 +134,37 @@ func TestAPodOfAShapeThatIsAskedForNoMoreEndsBesideTheNext(t *testing.T) {
 	}
 }
 
-func TestAPodThatItsReplicaSetReplacesIsKubernetesDoingUnlessTheOperatorAsksForAnother(t *testing.T) {
-	for _, asks := range []bool{false, true} {
-		s := tell(t)
-		s.awake()
-		s.deployment("1", 1)
-		ofOne := func(p *corev1.Pod) {
-			p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "r", Controller: new(true)}}
-		}
-		s.pod("first", ofOne)
-		breaks := ""
-		if asks {
-			s.deployment("1", 0)
+func TestAPodThatItsReplicaSetReplacesAfterAnOutageIsKubernetesDoingUnlessTheOperatorAsksForAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		outage, ends, asks bool
+		breaks             string
+	}{
+		"after an outage":             {outage: true, ends: true},
+		"without one":                 {ends: true, breaks: OnePodPerHome},
+		"beside one that goes on":     {outage: true, breaks: OnePodPerHome},
+		"as the operator asks for it": {outage: true, ends: true, asks: true, breaks: OnePodPerHome},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			s.awake()
 			s.deployment("1", 1)
-			breaks = OnePodPerHome
-		}
-		s.pod("second", ofOne)
-		s.breaks(breaks, "")
+			ofOne := func(p *corev1.Pod) {
+				p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", UID: "r", Controller: new(true)}}
+			}
+			s.pod("first", ofOne)
+			if c.outage {
+				s.Gap(uint64(s.revision)-1, uint64(s.revision)+1)
+			}
+			if c.ends {
+				s.pod("first", func(p *corev1.Pod) { ofOne(p); p.DeletionTimestamp = &metav1.Time{Time: s.now} })
+			}
+			if c.asks {
+				s.deployment("1", 0)
+				s.deployment("1", 1)
+			}
+			s.pod("second", ofOne)
+			s.breaks(c.breaks, "")
+		})
 	}
 }
 
@@ -275,20 +289,31 @@ func (s *tale) deployment(image string, replicas int32) {
 }
 
 func TestAPodMayGoWhoseSessionWaitedForItsEndBeforeItWasReady(t *testing.T) {
-	for reason, breaks := range map[string]string{v1alpha1.ReasonHomeFinishing: "", v1alpha1.ReasonScheduling: NoRestartInUse} {
-		s := tell(t)
-		waits := func(reason string) {
-			s.session(func(o *v1alpha1.VDISession) {
-				o.Status.StartTime = s.at(0)
-				o.Status.Waiting = &v1alpha1.SessionWaiting{Reason: reason}
-			})
-		}
-		waits(v1alpha1.ReasonScheduling)
-		s.made("first")
-		waits(reason)
-		s.ready()
-		s.ends()
-		s.breaks(breaks, "")
+	for name, c := range map[string]struct {
+		replicas       int32
+		reason, breaks string
+	}{
+		"it was asked for no more":  {0, v1alpha1.ReasonHomeFinishing, ""},
+		"it was asked for":          {1, v1alpha1.ReasonHomeFinishing, NoRestartInUse},
+		"nobody waited for its end": {0, v1alpha1.ReasonScheduling, NoRestartInUse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			waits := func(reason string) {
+				s.session(func(o *v1alpha1.VDISession) {
+					o.Status.StartTime = s.at(0)
+					o.Status.Waiting = &v1alpha1.SessionWaiting{Reason: reason}
+				})
+			}
+			s.deployment("1", 1)
+			s.deployment("1", c.replicas)
+			waits(v1alpha1.ReasonScheduling)
+			s.made("first")
+			waits(c.reason)
+			s.ready()
+			s.ends()
+			s.breaks(c.breaks, "")
+		})
 	}
 }
 

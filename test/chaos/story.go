@@ -101,7 +101,7 @@ func (l *Ledger) Story(session string) string {
 	}
 	for uid, p := range l.pods {
 		if p.Namespace == namespace && p.Labels[v1alpha1.LabelSession] == name {
-			fmt.Fprintf(&b, "pod %s made@%d ready@%d node=%s ending=%t gone=%t killed=%d\n", p.Name, p.made, p.ready, p.Spec.NodeName, p.ending, p.gone, l.killed[uid])
+			fmt.Fprintf(&b, "pod %s made@%d ready@%d node=%s ended@%d gone=%t killed=%d\n", p.Name, p.made, p.ready, p.Spec.NodeName, p.ended, p.gone, l.killed[uid])
 		}
 	}
 	return b.String()

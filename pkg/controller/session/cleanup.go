@@ -58,7 +58,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	// Kubernetes' garbage collector may take many minutes where its own API server has restarted.
+	// Kubernetes' garbage collector may find the Secret many minutes later, where the API server has restarted.
 	if err := dropPodTokens(ctx, r.Client, s); err != nil {
 		return ctrl.Result{}, err
 	}
