@@ -191,7 +191,7 @@ func TestASessionGoesThoughAPodOfALostNodeStays(t *testing.T) {
 			awaitEvent(t, s.Namespace, s.Name, v1alpha1.ReasonNodeLost, "pod "+pod.Name+" stays until its node n-1 is back", "kubernetes.io/pvc-protection")
 
 			tokens := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}}
-			require.NoError(t, api.Delete(t.Context(), tokens)) // as Kubernetes collects it
+			require.NoError(t, absent(t, tokens))
 			again := given(t, s.Namespace, s.Name)
 			visit(t, again)
 			if name == "with Knative" {
