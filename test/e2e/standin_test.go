@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
@@ -69,6 +70,8 @@ func TestASelkies16NeverSleepsWhileAPersonWaitsForIt(t *testing.T) {
 					break
 				}
 				t.Logf("run %d: its loop slept %d times", run, slept.LoopSleeps)
+				p.Close() // they would take the processor from the next
+				remove(t, &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}})
 			}
 
 			// Left alone it sleeps, until somebody comes again.
