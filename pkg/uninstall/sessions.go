@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/controller/session"
-	"github.com/org/vdi-operator/pkg/workload"
 )
 
 // workers is how many sessions are worked on at once; the API server has limits of its
@@ -146,7 +144,8 @@ func (u *Uninstaller) try(ctx context.Context, key types.NamespacedName, last bo
 func (u *Uninstaller) release(ctx context.Context, s *v1alpha1.VDISession, last bool) error {
 	var err error
 	if s.DeletionTimestamp.IsZero() {
-		err = errors.Join(u.removeTokens(ctx, s), u.sayNotServed(ctx, s))
+		// Without the installation's key nobody believes the tokens.
+		err = errors.Join(session.RemovePodTokens(ctx, u.Client, s), u.sayNotServed(ctx, s))
 	} else {
 		err = session.LetGo(ctx, u.Client, s)
 	}
@@ -154,20 +153,6 @@ func (u *Uninstaller) release(ctx context.Context, s *v1alpha1.VDISession, last 
 		err = errors.Join(err, session.RemoveFinalizer(ctx, u.Client, s))
 	}
 	return err
-}
-
-// removeTokens deletes the Secret with the tokens of the desktop's pod: without the
-// installation's key nobody believes them.
-func (u *Uninstaller) removeTokens(ctx context.Context, s *v1alpha1.VDISession) error {
-	secret := &corev1.Secret{}
-	key := types.NamespacedName{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}
-	if err := u.Client.Get(ctx, key, secret); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if !metav1.IsControlledBy(secret, s) {
-		return nil
-	}
-	return client.IgnoreNotFound(u.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}))
 }
 
 // sessions lists this installation's; none where the definition is gone, and with it

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
@@ -68,8 +66,6 @@ func TestADesktopWithoutAHomeWaitsForItsOwnPodToBeToldToEnd(t *testing.T) {
 // A start beside an end that Kubernetes has not seen would be two: the pod that it makes for the
 // one before is deleted while the next is made.
 func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
-	scheme := runtime.NewScheme()
-	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	refused := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue}}
 	unmade := []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: replicaSetCreateError}}
 	for name, c := range map[string]struct {
@@ -87,10 +83,7 @@ func TestADesktopStartsWhenKubernetesHasSeenItsLastEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", Generation: 2}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Paused: c.paused}, Status: c.status}
-			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
-				return c.Patch(ctx, o, patch) // the client for tests knows no scale
-			}
-			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(d).WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
+			cluster := scalable(t, d)
 			scaled, err := scaleDeployment(t.Context(), cluster, d, 1)
 			assert.Equal(t, c.waits, errors.Is(err, ErrFinishing), "%v", err)
 			assert.Equal(t, !c.waits, scaled)

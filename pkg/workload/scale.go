@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -103,9 +102,8 @@ func unsettled(d *appsv1.Deployment) bool {
 // withoutReplicaSet says that Kubernetes cannot make the ReplicaSet that would make the pod: it
 // settles nothing until it can, and the next start or change may be what lets it.
 func withoutReplicaSet(d *appsv1.Deployment) bool {
-	return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
-		return c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == replicaSetCreateError
-	})
+	c := conditionOf(d, appsv1.DeploymentProgressing, corev1.ConditionFalse)
+	return c != nil && c.Reason == replicaSetCreateError
 }
 
 // replicaSetCreateError is FailedRSCreateReason of Kubernetes' pkg/controller/deployment/util.
@@ -132,8 +130,13 @@ func askAgain(ctx context.Context, c client.Client, s *v1alpha1.VDISession, d *a
 
 // refusedPod is the condition of a deployment whose pod the API server refuses; nil without one.
 func refusedPod(d *appsv1.Deployment) *appsv1.DeploymentCondition {
+	return conditionOf(d, appsv1.DeploymentReplicaFailure, corev1.ConditionTrue)
+}
+
+// conditionOf is a deployment's condition of a type, if it has that status; nil without one.
+func conditionOf(d *appsv1.Deployment, of appsv1.DeploymentConditionType, status corev1.ConditionStatus) *appsv1.DeploymentCondition {
 	for i := range d.Status.Conditions {
-		if c := &d.Status.Conditions[i]; c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+		if c := &d.Status.Conditions[i]; c.Type == of && c.Status == status {
 			return c
 		}
 	}

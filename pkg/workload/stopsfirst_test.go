@@ -18,9 +18,18 @@ import (
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 )
 
-func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
+// scalable is a cluster whose deployments can be scaled, which the client for tests does not know.
+func scalable(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
+	scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+		return c.Patch(ctx, o, patch)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
+}
+
+func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 	s := &v1alpha1.VDISession{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "s"}}
 	of := func(shape string, replicas int32, generation, seen int64) *appsv1.Deployment {
 		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "ada", UID: "d", Generation: generation,
@@ -53,11 +62,7 @@ func TestADeploymentWithoutAPodStopsBeforeItChanges(t *testing.T) {
 		"it has the shape, and is scaled now":  {existing: of("b", 1, 2, 1), replicas: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			scales := func(ctx context.Context, c client.Client, _ string, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
-				return c.Patch(ctx, o, patch) // the client for tests knows no scale
-			}
-			cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(c.others, c.existing)...).
-				WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: scales}).Build()
+			cluster := scalable(t, append(c.others, c.existing)...)
 			d := &Deployment{Client: cluster, API: cluster}
 			stops, idle, err := d.stopsFirst(t.Context(), s, of("b", 1, 0, 0), func(context.Context) (bool, error) { return c.live, nil })
 			require.NoError(t, err)

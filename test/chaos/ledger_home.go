@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/org/vdi-operator/pkg/apis/vdi/v1alpha1"
 	"github.com/org/vdi-operator/pkg/pods"
@@ -66,6 +65,6 @@ func (l *Ledger) recounted(made, other *podLife) bool {
 
 // asked says that a pod's Deployment was scaled from zero between a revision and the pod's making.
 func (l *Ledger) asked(made *podLife, since uint64) bool {
-	s := l.shapes[client.ObjectKey{Namespace: made.Namespace, Name: made.Labels[v1alpha1.LabelSession]}]
+	s := l.shapeOf(made)
 	return s != nil && slices.ContainsFunc(s.asked, func(r uint64) bool { return r > since && r < made.made })
 }

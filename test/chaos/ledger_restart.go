@@ -41,14 +41,14 @@ func (l *Ledger) judgeEnd(one *podLife, revision uint64, at time.Time) {
 // reshaped says that a pod's Deployment got another shape, or asked for no pod any more, between the
 // pod's making and a revision.
 func (l *Ledger) reshaped(one *podLife, before uint64) bool {
-	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	s := l.shapeOf(one)
 	return s != nil && slices.ContainsFunc(slices.Concat(s.changed, s.stopped), func(r uint64) bool { return r > one.made && r < before })
 }
 
 // outdated says that a pod was made of a shape that its Deployment had before: Kubernetes learnt late
 // of a change that was applied while there was no pod, and replaces it.
 func (l *Ledger) outdated(one *podLife) bool {
-	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	s := l.shapeOf(one)
 	if s == nil {
 		return false
 	}
@@ -100,7 +100,7 @@ func (l *Ledger) waitedFor(one *podLife, at uint64) bool {
 
 // atZero says that a pod's Deployment asked for none at a revision.
 func (l *Ledger) atZero(one *podLife, at uint64) bool {
-	s := l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
+	s := l.shapeOf(one)
 	if s == nil {
 		return false
 	}
@@ -113,6 +113,11 @@ func (l *Ledger) atZero(one *podLife, at uint64) bool {
 		return r
 	}
 	return last(s.stopped) > last(s.asked)
+}
+
+// shapeOf is what is known of a pod's Deployment; nil is nothing.
+func (l *Ledger) shapeOf(one *podLife) *shape {
+	return l.shapes[client.ObjectKey{Namespace: one.Namespace, Name: one.Labels[v1alpha1.LabelSession]}]
 }
 
 // owner is the life of a pod's session that the pod was made in; nil is that none was ever seen.

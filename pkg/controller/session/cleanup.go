@@ -58,10 +58,6 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	// Kubernetes' garbage collector may find the Secret many minutes later, where the API server has restarted.
-	if err := dropPodTokens(ctx, r.Client, s); err != nil {
-		return ctrl.Result{}, err
-	}
 	if err := LetGo(ctx, r.Client, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -72,8 +68,8 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *v1alpha1.VDISession) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// LetGo releases or deletes a deleted session's home, as its reclaim policy says, and
-// removes the finalizer: for when nothing of its desktop is left.
+// LetGo releases or deletes a deleted session's home, as its reclaim policy says, deletes its
+// tokens and removes the finalizer: for when nothing of its desktop is left.
 func LetGo(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	template := &v1alpha1.VDITemplate{}
 	if err := c.Get(ctx, types.NamespacedName{Name: s.Spec.Template}, template); apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
@@ -82,6 +78,10 @@ func LetGo(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 		return err
 	}
 	if err := releaseHome(ctx, c, s, workload.ReclaimPolicy(template, s)); err != nil {
+		return err
+	}
+	// Kubernetes' garbage collector may find the Secret many minutes later, where the API server has restarted.
+	if err := dropPodTokens(ctx, c, s); err != nil {
 		return err
 	}
 	return RemoveFinalizer(ctx, c, s)

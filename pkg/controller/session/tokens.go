@@ -81,18 +81,24 @@ func (p *pass) behind(ctx context.Context, err error, into client.Object, key cl
 	return apierrors.IsAlreadyExists(err) && p.API != nil && p.API.Get(ctx, key, into) == nil
 }
 
-// dropPodTokens deletes the Secret of a session without a pod to read it.
-func dropPodTokens(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
+// RemovePodTokens deletes the Secret of a session without a pod to read it.
+func RemovePodTokens(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: workload.TokenSecretName(s.Name)}, secret)
 	if err != nil || !metav1.IsControlledBy(secret, s) {
 		return client.IgnoreNotFound(err)
 	}
-	err = c.Delete(ctx, secret, client.Preconditions{UID: &secret.UID})
-	if apierrors.IsForbidden(err) { // rights of an earlier release: it stays, as it did then
+	return client.IgnoreNotFound(c.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}))
+}
+
+// dropPodTokens does so where it may: with rights of an earlier release the Secret stays, as it did
+// then.
+func dropPodTokens(ctx context.Context, c client.Client, s *v1alpha1.VDISession) error {
+	err := RemovePodTokens(ctx, c, s)
+	if apierrors.IsForbidden(err) {
 		return nil
 	}
-	return client.IgnoreNotFound(err)
+	return err
 }
 
 // podToken returns the token that is there while it is good, else a new one, and
